@@ -1,0 +1,5 @@
+"""What a user can say: pydantic models, YAML, DeepStream's files."""
+
+from countline.config.models import Config, DetectorConfig, OutboxConfig, SourceConfig, TrackerConfig, load
+
+__all__ = ["Config", "DetectorConfig", "OutboxConfig", "SourceConfig", "TrackerConfig", "load"]

@@ -1,0 +1,173 @@
+"""YAML in, checked models out, with file and line in every error."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from countline.errors import ConfigError, Place
+
+__all__ = ["Document", "read_yaml", "validate"]
+
+M = TypeVar("M", bound=BaseModel)
+Loc = tuple[str | int, ...]
+
+_VARIABLE = re.compile(r"\$\{(?:(file):([^}]+)|([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?)\}")
+
+
+class Document:
+    """A parsed YAML file that knows on which line each key stands."""
+
+    def __init__(self, data: Any, marks: Mapping[Loc, tuple[int, int]], file: str) -> None:
+        self.data = data
+        self.marks = marks
+        self.file = file
+
+    def place(self, loc: Sequence[str | int]) -> Place:
+        """Place of a key path; of its nearest parent where the key itself is absent."""
+        path = tuple(loc)
+        while path and path not in self.marks:
+            path = path[:-1]
+        line, column = self.marks.get(path, (0, 0))
+        return Place(self.file, line, column, _dotted(loc))
+
+
+def _dotted(loc: Sequence[str | int]) -> str:
+    text = ""
+    for part in loc:
+        text += f"[{part}]" if isinstance(part, int) else (f".{part}" if text else part)
+    return text
+
+
+def read_yaml(path: str | Path, text: str | None = None) -> Document:
+    """Read a YAML file (or ``text`` as if it stood in that file).
+
+    ``${NAME}`` and ``${NAME:-default}`` in a string are replaced from the environment, ``${file:PATH}`` by the content of
+    that file without its final newline (for secrets). Raises ConfigError: file missing, not YAML, a key twice in one
+    mapping, variable not set.
+    """
+    file = str(path)
+    if text is None:
+        try:
+            text = Path(path).read_text(encoding="utf-8-sig")
+        except FileNotFoundError:
+            raise ConfigError("no such file", where=file, fix="check the path; `countline run --help` shows what can be given without a file") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"cannot be read: {error}", where=file, fix="give a UTF-8 YAML file") from None
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
+        raise ConfigError(f"is not valid YAML: {error.problem or error.context}", where=place, fix="check indentation, quotes and brackets near this line") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"is not valid YAML: {error}", where=file, fix="remove characters that YAML does not allow") from None
+    marks: dict[Loc, tuple[int, int]] = {}
+    constructor = yaml.SafeLoader("")
+    data = _build(node, (), marks, file, constructor) if node is not None else {}
+    return Document(data, marks, file)
+
+
+def _build(node: yaml.Node, loc: Loc, marks: dict[Loc, tuple[int, int]], file: str, constructor: yaml.SafeLoader) -> Any:
+    marks.setdefault(loc, (node.start_mark.line + 1, node.start_mark.column + 1))
+    if isinstance(node, yaml.MappingNode):
+        constructor.flatten_mapping(node)  # YAML merge keys: <<: *anchor
+        result: dict[Any, Any] = {}
+        for key_node, value_node in node.value:
+            key = constructor.construct_object(key_node, deep=True)
+            place = Place(file, key_node.start_mark.line + 1, key_node.start_mark.column + 1, _dotted((*loc, str(key))))
+            if not isinstance(key, (str, int, float, bool)) and key is not None:
+                raise ConfigError("a key must be a plain word", where=place)
+            # YAML 1.1 reads an unquoted `on:` key as true; nobody means that here.
+            name = {True: "on", False: "off"}.get(key, key) if isinstance(key, bool) else key
+            name = str(name)
+            if name in result:
+                raise ConfigError(f"the key '{name}' stands twice in one mapping", where=place, fix="keep one of the two")
+            marks[(*loc, name)] = (place.line, place.column)
+            result[name] = _build(value_node, (*loc, name), marks, file, constructor)
+        return result
+    if isinstance(node, yaml.SequenceNode):
+        return [_build(child, (*loc, i), marks, file, constructor) for i, child in enumerate(node.value)]
+    value = constructor.construct_object(node, deep=True)
+    if isinstance(value, str) and "${" in value:
+        value = _expand(value, Place(file, *marks[loc], _dotted(loc)))
+    return value
+
+
+def _expand(text: str, place: Place) -> str:
+    def replace(match: re.Match[str]) -> str:
+        kind, path, name, default = match.groups()
+        if kind:
+            try:
+                return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+            except (OSError, UnicodeDecodeError) as error:
+                reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+                raise ConfigError(f"the file {path} cannot be read: {reason}", where=place) from None
+        value = os.environ.get(name, default)
+        if value is None:
+            raise ConfigError(f"the environment variable {name} is not set", where=place, fix=f"set it, or write ${{{name}:-default}}")
+        return value
+
+    return _VARIABLE.sub(replace, text)
+
+
+def validate(model: type[M], data: Any, document: Document, loc: Sequence[str | int] = ()) -> M:
+    """Check ``data`` (which stands at ``loc`` of the document) against a model; all faults in one ConfigError."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        faults = [_fault(item, document, tuple(loc)) for item in error.errors(include_url=False)]
+        raise merge_faults(faults) from None
+
+
+def merge_faults(faults: Sequence[ConfigError]) -> ConfigError:
+    """Several faults as one error, a paragraph each, in the order of their lines."""
+    unique = list({str(f): f for f in faults}.values())
+    unique.sort(key=lambda f: f.where.line if isinstance(f.where, Place) else 0)
+    if len(unique) == 1:
+        return unique[0]
+    return ConfigError(f"{len(unique)} faults:\n" + "\n".join(str(f) for f in unique))
+
+
+def _fault(item: Any, document: Document, prefix: Loc) -> ConfigError:
+    # pydantic puts the tag of a chosen union member into the path; drop parts that are no keys of the document.
+    path: Loc = prefix
+    for part in item["loc"]:
+        if (*path, part) in document.marks or part is item["loc"][-1]:
+            path = (*path, part)
+    place = document.place(path)
+    kind = item["type"]
+    if kind == "extra_forbidden":
+        return ConfigError(f"unknown key '{item['loc'][-1]}'", where=place, fix=_known(item, document))
+    if kind == "missing":
+        return ConfigError(f"the key '{item['loc'][-1]}' is missing", where=place, fix="add it")
+    what = item["msg"]
+    if kind == "value_error":
+        inner = item.get("ctx", {}).get("error")
+        if isinstance(inner, CountlineFault):
+            return ConfigError(inner.what, where=document.place((*path, *inner.loc)), fix=inner.fix)
+        what = str(inner) if inner is not None else what
+        return ConfigError(what, where=place)
+    shown = item.get("input")
+    value = f" (here: {shown!r})" if isinstance(shown, (str, int, float, bool)) else ""
+    return ConfigError(what[:1].lower() + what[1:] + value, where=place)
+
+
+def _known(item: Any, document: Document) -> str:
+    return "check the spelling; `countline schema` prints every key that may stand here"
+
+
+class CountlineFault(ValueError):
+    """Raise this in a pydantic validator to give a fix, and the path below the validated value."""
+
+    def __init__(self, what: str, *, fix: str = "", loc: Sequence[str | int] = ()) -> None:
+        super().__init__(what)
+        self.what = what
+        self.fix = fix
+        self.loc = tuple(loc)

@@ -1,0 +1,172 @@
+"""The configuration of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
+
+from countline.config.base import Model, OutputConfig
+from countline.config.loader import CountlineFault, Document, read_yaml, validate
+from countline.config.messages import MessageConfig
+from countline.config.outputs import config_class, kinds
+from countline.config.rules import RulesConfig
+
+__all__ = ["Config", "DetectorConfig", "OutboxConfig", "SourceConfig", "TrackerConfig", "load"]
+
+
+class SourceConfig(Model):
+    """One camera or file."""
+
+    name: str = Field(min_length=1)
+    """How rules, messages and metrics call it."""
+    uri: str = Field(min_length=1)
+    """File, folder of images, raw .h264, rtsp://, http://, or a device such as /dev/video0."""
+    device_id: str = ""
+    """Identity in messages; the name unless set."""
+    fps: float | None = Field(default=None, gt=0)
+    """Frame rate where the input has no time stamps (raw .h264, images); 30 unless the stream says otherwise."""
+    start: str | None = None
+    """Capture time of the first frame of a file, RFC 3339, e.g. 2026-11-22T08:00:00Z."""
+    live: bool | None = None
+    """Newest frame wins and counts go on after a restart; by kind of input unless set."""
+    loop: bool = False
+    """Begin again at the end of a file; the source is then treated as endless."""
+    options: dict[str, str] = {}
+    """FFmpeg options passed on when opening, e.g. {rtsp_transport: udp}."""
+    timeout: float = Field(default=10.0, gt=0)
+    """Seconds without a packet after which a live source counts as gone."""
+    counts: Literal["continue", "restart"] | None = None
+    """Whether a new run goes on with the cumulative counts of the last; live sources do, files do not, unless set."""
+
+
+class DetectorConfig(Model):
+    """What finds the objects."""
+
+    model: str = "default"
+    """'default' (NanoDet-g, COCO-80, inside the package) or the path of an ONNX file."""
+    classes: list[str] | dict[str, int] | None = None
+    """Classes to keep, by name; or a mapping from name to the class id that rules see (DeepStream files)."""
+    confidence: float | dict[str, float] | None = None
+    """Lowest confidence, for all classes or by class name; per class by reasons unless set."""
+    iou: float = Field(default=0.6, gt=0, le=1)
+    """Overlap above which the weaker of two boxes is dropped (NMS)."""
+    layout: Literal["auto", "nanodet", "yolox", "yolov5", "yolov8", "detr"] = "auto"
+    """Output layout of the model."""
+    labels: str | list[str] | None = None
+    """Label file or list; from the model unless set."""
+    size: int | tuple[int, int] | None = None
+    """Input width and height in pixels; from the model unless set."""
+    merge: list[list[str]] | None = None
+    """Groups of classes that are one before NMS, the first name stands for all. Vehicles are merged in the default model."""
+    runtime: Literal["auto", "onnxruntime", "openvino"] = "auto"
+    """Inference library; auto takes what is fastest on this machine among those installed."""
+    precision: Literal["auto", "fp32", "int8"] = "auto"
+    """Precision of the default model."""
+    device: str = "cpu"
+    threads: int = Field(default=0, ge=0)
+    """Threads of one inference; 0: chosen for the machine."""
+    batch: int = Field(default=4, ge=1)
+    """Most frames of all sources in one inference."""
+    interval: int = Field(default=0, ge=0)
+    """Frames to skip between two inferences of a source (0: every frame); the tracker bridges the gap."""
+    normalize: dict[str, Any] | None = None
+    """Preprocessing of a user's model: {mean, std, scale, order: rgb|bgr, letterbox, pad}; by layout unless set."""
+
+
+class TrackerConfig(Model):
+    """What follows the objects from frame to frame."""
+
+    kind: str = "default"
+    high: float | None = Field(default=None, ge=0, le=1)
+    """Confidence from which a detection may begin a track."""
+    low: float | None = Field(default=None, ge=0, le=1)
+    """Confidence from which a detection may continue a track."""
+    iou: float | None = Field(default=None, ge=0, le=1)
+    """Least overlap between a track's prediction and a detection."""
+    lost: float | None = Field(default=None, ge=0)
+    """Seconds for which a track that is not seen is kept."""
+
+
+class OutboxConfig(Model):
+    """The durable queue between analytics and outputs."""
+
+    path: str | None = None
+    """SQLite file; `.countline/<name of the configuration>.outbox` beside the configuration unless set; 'memory' for none."""
+    synchronous: Literal["off", "normal", "full"] = "full"
+    """What survives: full = power cut, normal = crash of the process, off = nothing is promised."""
+    commit_ms: float = Field(default=5.0, ge=0)
+    """Group commit: how long a frame's messages may wait for company, in milliseconds."""
+    max_bytes: int = Field(default=4 * 1024**3, gt=0)
+    """Bound on disk (in memory for 'memory': 64 MiB unless set)."""
+    max_age: float | None = Field(default=None, gt=0)
+    """Seconds after which an undelivered message is dropped, counted and logged; never unless set."""
+    when_full: Literal["auto", "block", "drop-oldest", "drop-newest"] = "auto"
+    """auto: block where all sources are files, drop-oldest where one is live."""
+    reset: str | None = None
+    """Schedule on which cumulative counts begin anew, e.g. 'daily 00:00 Europe/Berlin'."""
+
+
+def _outbox(value: Any) -> Any:
+    return {"path": value} if isinstance(value, str) else value
+
+
+def _output(value: Any) -> Any:
+    """``{kafka: {...}}`` or ``stdout`` -> that kind's model."""
+    if isinstance(value, OutputConfig):
+        return value
+    if isinstance(value, str):
+        value = {value: {}}
+    if not isinstance(value, Mapping) or len(value) != 1:
+        raise CountlineFault("an output is one kind with its options", fix="write `- kafka: {bootstrap: ..., topic: ...}`")
+    kind, options = next(iter(value.items()))
+    try:
+        cls = config_class(kind)
+    except KeyError:
+        raise CountlineFault(f"unknown output '{kind}'", fix="known are: " + ", ".join(sorted(kinds())), loc=(kind,)) from None
+    options = dict(options or {})
+    options.setdefault("name", kind)
+    return cls.model_validate(options)
+
+
+class Config(Model):
+    """A run: sources -> detector -> tracker -> rules -> messages -> outputs."""
+
+    sources: list[SourceConfig] = Field(min_length=1)
+    detector: DetectorConfig = DetectorConfig()
+    tracker: TrackerConfig = TrackerConfig()
+    rules: RulesConfig = RulesConfig()
+    messages: list[MessageConfig] = []
+    outputs: list[SerializeAsAny[Annotated[OutputConfig, BeforeValidator(_output)]]] = []
+    outbox: Annotated[OutboxConfig, BeforeValidator(_outbox)] = OutboxConfig()
+
+    @model_validator(mode="after")
+    def _names(self) -> Config:
+        for what, names in (
+            ("source", [s.name for s in self.sources]),
+            ("message", [m.name for m in self.messages]),
+            ("output", [o.name for o in self.outputs]),
+        ):
+            seen: set[str] = set()
+            for i, name in enumerate(names):
+                if name in seen:
+                    raise CountlineFault(f"two {what}s are named '{name}'", fix=f"give each {what} a name of its own", loc=(f"{what}s", i))
+                seen.add(name)
+        return self
+
+
+def load(path: str | Path, text: str | None = None) -> Config:
+    """Read and check a configuration. Raises ConfigError with file and line of every fault."""
+    document: Document = read_yaml(path, text)
+    if not isinstance(document.data, dict):
+        raise_not_mapping(document)
+    return validate(Config, document.data, document)
+
+
+def raise_not_mapping(document: Document) -> None:
+    """The file is YAML but not a mapping."""
+    from countline.errors import ConfigError
+
+    raise ConfigError("must be a mapping with the keys sources, rules, messages, outputs …", where=document.place(()), fix="see docs/configuration.md")

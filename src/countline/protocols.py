@@ -1,0 +1,203 @@
+"""What a stage must offer to be part of the flow. Structural: a user's own class needs no base class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from countline.types import (
+    Analytics,
+    CounterKey,
+    Detections,
+    Frame,
+    FrameTracks,
+    Message,
+    RuleInfo,
+    SourceInfo,
+    Tracks,
+)
+
+__all__ = [
+    "Check",
+    "Definition",
+    "Detector",
+    "Entry",
+    "Output",
+    "OutputStatus",
+    "Receipt",
+    "RuleSet",
+    "Source",
+    "SourceStats",
+    "Tracker",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of ``countline check``."""
+
+    subject: str
+    ok: bool
+    detail: str
+    fix: str = ""
+    """What to do; empty when ``ok``."""
+
+
+@dataclass(slots=True)
+class SourceStats:
+    """Running counts of one source; only its reader thread writes them."""
+
+    frames: int = 0
+    """Frames handed on."""
+    corrupt: int = 0
+    """Packets or frames that could not be decoded and were left out."""
+    dropped: int = 0
+    """Decoded frames of a live source that a newer one replaced before they were processed."""
+    reconnects: int = 0
+    resolution_changes: int = 0
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Gives frames in order. Iteration ends at the end of the input or when ``close`` was called."""
+
+    info: SourceInfo
+    stats: SourceStats
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Raises SourceError when it cannot be opened or broke for good."""
+        ...
+
+    def close(self) -> None:
+        """May be called from another thread; iteration ends soon after."""
+        ...
+
+
+class Detector(Protocol):
+    """Finds objects in a batch of frames, which may be of several sources and sizes."""
+
+    labels: Sequence[str]
+    """Class name for each class id."""
+
+    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+        """One Detections per frame, boxes in pixels of that frame's picture."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Tracker(Protocol):
+    """Follows the objects of one source."""
+
+    def update(self, detections: Detections, pts: int) -> Tracks:
+        """Tracks for this frame; ``pts`` in ns. Ids are unique within the source for the life of the tracker."""
+        ...
+
+
+class RuleSet(Protocol):
+    """Evaluates rules on tracks. Pure: time comes with the frames."""
+
+    rules: Sequence[RuleInfo]
+
+    def update(self, batch: Sequence[FrameTracks]) -> list[Analytics]:
+        """One Analytics per entry, in order. A batch may hold several sources, and several frames of one source in
+        their order."""
+        ...
+
+    def explain(self, source: str, track_id: int, rule: str) -> str:
+        """Why the object was or was not counted by the rule, in words."""
+        ...
+
+    def restore(
+        self,
+        counters: Mapping[CounterKey, int],
+        resets: Mapping[tuple[str, str], tuple[int, int]],
+    ) -> None:
+        """Set cumulative counters, and (epoch, reset_at ns) by (source, rule). Counters of unknown rules are ignored."""
+        ...
+
+    def reset(self, source: str, time: int) -> None:
+        """Set the cumulative counters of a source to 0 and begin a new epoch at ``time`` (ns since the Unix epoch)."""
+        ...
+
+    def forget(self, source: str) -> None:
+        """Drop the track memory of a source (its stream ended or began anew); counters stay."""
+        ...
+
+
+class Definition(Protocol):
+    """Makes messages from analytics. Pure."""
+
+    name: str
+
+    def make(self, analytics: Analytics, frame: Frame | None = None) -> list[Message]:
+        """Messages for this frame, maybe none. ``frame`` gives pixels for attachments; None where there are none
+        (replay, DeepStream probe)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A message at its place in the outbox. ``position`` grows from 1 without reuse."""
+
+    position: int
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of an entry at an output."""
+
+    position: int
+    error: str = ""
+    """Empty: acknowledged by the broker."""
+    retry: bool = False
+    """With an error: True if sending again can help (then the deliverer does); False: dead letter."""
+
+
+@dataclass(slots=True)
+class OutputStatus:
+    """Health of an output as last known; never contains secrets."""
+
+    connected: bool | None = None
+    """None: not tried yet."""
+    error: str = ""
+    in_flight: int = 0
+    sent: int = 0
+    acknowledged: int = 0
+    failed: int = 0
+    extra: dict[str, float] = field(default_factory=dict)
+
+
+class Output(Protocol):
+    """A broker or file. Used by one deliverer thread only; no method blocks for longer than its timeout.
+
+    A server that is away is a state, not an exception: ``send`` accepts fewer entries (or none), ``status.error``
+    says why, and the deliverer tries again.
+    """
+
+    name: str
+    status: OutputStatus
+
+    def open(self) -> None:
+        """Make the client; must not need the server to be up. Raises OutputError / MissingExtra only for what cannot
+        ever work (bad option, unreadable certificate, package not installed)."""
+        ...
+
+    def send(self, entries: Sequence[Entry]) -> int:
+        """Hand over entries in order; returns how many were accepted (a prefix). Less than all = full or away."""
+        ...
+
+    def poll(self, timeout: float) -> list[Receipt]:
+        """Receipts that have come in, waiting up to ``timeout`` s for the first. Every accepted entry gets exactly one
+        receipt, in whatever order."""
+        ...
+
+    def close(self, timeout: float) -> list[Receipt]:
+        """Flush for at most ``timeout`` s, release all; returns the receipts that came in meanwhile."""
+        ...
+
+    def check(self, *, send: bool = False, timeout: float = 5.0) -> Iterable[Check]:
+        """For the doctor: name resolution, port, TLS, authentication, topic, rights; with ``send`` a test message."""
+        ...

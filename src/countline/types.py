@@ -1,0 +1,377 @@
+"""The plain values that flow from stage to stage (design: source -> frame -> detections -> tracks -> analytics ->
+message). NumPy only: no I/O, no clock, no threads.
+
+Coordinate frame everywhere: pixels of the source's own picture, origin top left, x right, y down; boxes are ``xyxy``
+(left, top, right, bottom). Times are integers in nanoseconds: ``pts`` on the source's own clock, ``time`` since the
+Unix epoch in UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from enum import Enum
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from countline._events import (
+    Crossing,
+    Crowding,
+    Dwell,
+    Enter,
+    Event,
+    Heading,
+    Journey,
+    Leave,
+    Speeding,
+)
+
+__all__ = [
+    "UNTRACKED",
+    "Analytics",
+    "Count",
+    "CounterDelta",
+    "CounterKey",
+    "Crossing",
+    "Crowding",
+    "Detections",
+    "DirectionState",
+    "Dwell",
+    "Enter",
+    "Event",
+    "Frame",
+    "FrameInfo",
+    "FrameTracks",
+    "Heading",
+    "Journey",
+    "Leave",
+    "LineState",
+    "Message",
+    "ObjectStatus",
+    "Picture",
+    "RegionState",
+    "RuleInfo",
+    "SourceInfo",
+    "Speeding",
+    "TimeQuality",
+    "Tracks",
+]
+
+UNTRACKED = 2**64 - 1
+"""Track id of an object that no tracker follows (the value DeepStream uses)."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+def utc(ns: int) -> datetime:
+    """Nanoseconds since the Unix epoch as an aware UTC ``datetime`` (microsecond resolution)."""
+    return _EPOCH + timedelta(microseconds=ns // 1000)
+
+
+class TimeQuality(str, Enum):
+    """How a frame's capture time is known, best first."""
+
+    NTP = "ntp"
+    """From the sender's wall clock: RTCP sender reports, or DeepStream's ntp_timestamp."""
+    FILE_START = "file-start"
+    """Start time told by the user or by the container's creation time, plus PTS."""
+    FILE_MTIME = "file-mtime"
+    """File modification time minus duration, plus PTS: an estimate."""
+    ARRIVAL = "arrival"
+    """This machine's clock when the stream was opened, plus PTS: late by the network's delay."""
+    NONE = "none"
+    """No clock at all: the Unix epoch plus PTS."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """One camera or file as the user named it."""
+
+    name: str
+    index: int = 0
+    """Position in the configuration, from 0 (DeepStream's pad_index / source_id)."""
+    device_id: str = ""
+    """Identity used in messages; equals ``name`` unless set."""
+    uri: str = ""
+    live: bool = False
+    """True for cameras and network streams: the newest frame wins, and counts go on after a restart."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameInfo:
+    """All that is known of a frame but its pixels."""
+
+    source: SourceInfo
+    number: int
+    """Frame number within the stream, from 0; frames that were dropped have used up theirs."""
+    pts: int
+    """Presentation time in ns on the source's own clock; never goes backward within a stream."""
+    time: int
+    """Capture time in ns since the Unix epoch (UTC): the event time of all that is made from this frame."""
+    width: int
+    """Picture width in pixels."""
+    height: int
+    time_quality: TimeQuality = TimeQuality.NONE
+    stream: str = ""
+    """Identity of the stream: for a file a digest of its content, for a live source the time of the first connection.
+    (source, stream, number) names a frame for ever; deterministic message ids are made from it."""
+
+
+class Picture(Protocol):
+    """Pixels of a frame, on the host or a device, in whatever form the decoder gave them."""
+
+    def bgr(self) -> NDArray[np.uint8]:
+        """The whole picture as (height, width, 3) uint8, BGR, on the host. Converted once, then kept."""
+        ...
+
+    def letterbox(self, width: int, height: int) -> tuple[NDArray[np.uint8], float]:
+        """The picture scaled by ``s`` to fit (height, width, 3) uint8 BGR, placed top left and padded right and below
+        with 0; returns it and ``s`` (box in the result / s = box in the picture)."""
+        ...
+
+
+@dataclass(slots=True)
+class Frame:
+    """One decoded picture of a source with its times."""
+
+    info: FrameInfo
+    picture: Picture
+
+    @property
+    def image(self) -> NDArray[np.uint8]:
+        """(height, width, 3) uint8 BGR on the host."""
+        return self.picture.bgr()
+
+
+@dataclass(slots=True)
+class Detections:
+    """Objects found in one frame, as a struct of arrays of equal length N.
+
+    >>> import numpy as np
+    >>> d = Detections(np.array([[0, 0, 10, 20]]), np.array([0.9]), np.array([2]))
+    >>> len(d), d.xyxy.dtype
+    (1, dtype('float32'))
+    """
+
+    xyxy: NDArray[np.float32]
+    """(N, 4) left, top, right, bottom in pixels."""
+    confidence: NDArray[np.float32]
+    """(N,) in 0..1."""
+    class_id: NDArray[np.int32]
+    """(N,) index into the detector's labels."""
+
+    def __post_init__(self) -> None:
+        self.xyxy = np.asarray(self.xyxy, np.float32).reshape(-1, 4)
+        self.confidence = np.asarray(self.confidence, np.float32).reshape(-1)
+        self.class_id = np.asarray(self.class_id, np.int32).reshape(-1)
+        if not len(self.xyxy) == len(self.confidence) == len(self.class_id):
+            raise ValueError(
+                f"xyxy, confidence and class_id must be of one length, not "
+                f"{len(self.xyxy)}, {len(self.confidence)}, {len(self.class_id)}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.xyxy)
+
+    def __getitem__(self, index: Any) -> Detections:
+        """Rows by boolean mask, slice or index array."""
+        return Detections(self.xyxy[index], self.confidence[index], self.class_id[index])
+
+    @classmethod
+    def empty(cls) -> Detections:
+        """No objects."""
+        return cls(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int32))
+
+    @classmethod
+    def from_supervision(cls, detections: Any) -> Detections:
+        """From a ``supervision.Detections`` (or anything with ``xyxy``, ``confidence`` and ``class_id``); absent
+        confidences become 1, absent classes 0."""
+        n = len(detections.xyxy)
+        confidence = detections.confidence
+        class_id = detections.class_id
+        return cls(
+            detections.xyxy,
+            np.ones(n, np.float32) if confidence is None else confidence,
+            np.zeros(n, np.int32) if class_id is None else class_id,
+        )
+
+
+@dataclass(slots=True)
+class Tracks:
+    """Detections of one frame with a track id each."""
+
+    xyxy: NDArray[np.float32]
+    confidence: NDArray[np.float32]
+    class_id: NDArray[np.int32]
+    track_id: NDArray[np.uint64]
+    """(N,) 64-bit ids; :data:`UNTRACKED` for objects that no tracker follows."""
+    ltwh: NDArray[np.float32] | None = None
+    """(N, 4) left, top, width, height, where the producer gave boxes so. The exact engine truncates these numbers one by
+    one, so a detour over ``xyxy`` would change its results; None: derived from ``xyxy``."""
+
+    def __post_init__(self) -> None:
+        self.xyxy = np.asarray(self.xyxy, np.float32).reshape(-1, 4)
+        self.confidence = np.asarray(self.confidence, np.float32).reshape(-1)
+        self.class_id = np.asarray(self.class_id, np.int32).reshape(-1)
+        self.track_id = np.asarray(self.track_id, np.uint64).reshape(-1)
+
+    def __len__(self) -> int:
+        return len(self.track_id)
+
+    @classmethod
+    def empty(cls) -> Tracks:
+        """No objects."""
+        return cls(
+            np.empty((0, 4), np.float32),
+            np.empty(0, np.float32),
+            np.empty(0, np.int32),
+            np.empty(0, np.uint64),
+        )
+
+
+class FrameTracks(NamedTuple):
+    """What enters at the rules: one frame's facts and its tracks."""
+
+    info: FrameInfo
+    tracks: Tracks
+
+
+class CounterKey(NamedTuple):
+    """Identity of one cumulative counter. Sums over classes and directions are derived, never stored."""
+
+    source: str
+    rule: str
+    counter: str
+    """'in' / 'out' (or the user's names) for lines, 'enter' / 'leave' for regions, 'A>B' for journeys, 'total' where
+    the engine knows no direction."""
+    class_name: str
+
+
+class CounterDelta(NamedTuple):
+    """A counter grew by ``amount`` in this frame."""
+
+    key: CounterKey
+    amount: int
+
+
+@dataclass(slots=True)
+class Count:
+    """``current``: in this frame. ``cumulative``: since the last reset."""
+
+    current: int = 0
+    cumulative: int = 0
+
+
+@dataclass(slots=True)
+class LineState:
+    """One line after one frame. Totals over all directions and classes, then apart."""
+
+    current: int = 0
+    cumulative: int = 0
+    directions: dict[str, Count] = field(default_factory=dict)
+    """By direction name; empty where the engine knows none."""
+    classes: dict[str, Count] = field(default_factory=dict)
+    """By class name, all directions together; only classes that were counted."""
+    epoch: int = 0
+    """Grows by one at each reset."""
+    reset_at: int = 0
+    """Time of the last reset, ns since the Unix epoch; 0: never."""
+
+
+@dataclass(slots=True)
+class RegionState:
+    """One region after one frame."""
+
+    occupancy: int = 0
+    """Objects inside now (outside, for an inverse region)."""
+    classes: dict[str, int] = field(default_factory=dict)
+    """Occupancy by class name."""
+    entered: Count = field(default_factory=Count)
+    left: Count = field(default_factory=Count)
+    crowded: bool = False
+    longest_dwell: float = 0.0
+    """Seconds the object that has been inside longest has been there."""
+    epoch: int = 0
+    reset_at: int = 0
+
+
+@dataclass(slots=True)
+class DirectionState:
+    """How many objects head the configured way in this frame."""
+
+    current: int = 0
+
+
+@dataclass(slots=True)
+class ObjectStatus:
+    """What the rules say of one object in one frame (nvdsanalytics' object information)."""
+
+    regions: list[str] = field(default_factory=list)
+    crowding: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    direction: str = ""
+    text: str = ""
+
+
+@dataclass(slots=True)
+class Analytics:
+    """All that the rules report for one frame."""
+
+    frame: FrameInfo
+    tracks: Tracks
+    lines: dict[str, LineState] = field(default_factory=dict)
+    regions: dict[str, RegionState] = field(default_factory=dict)
+    directions: dict[str, DirectionState] = field(default_factory=dict)
+    journeys: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Origin-destination matrices: rule name -> 'A>B' -> cumulative count."""
+    events: Sequence[Event] = ()
+    """In the order in which they happened; an event's ``sequence`` is its place here."""
+    deltas: Sequence[CounterDelta] = ()
+    """What the outbox adds to the durable counters together with this frame's messages."""
+    object_count: dict[int, int] = field(default_factory=dict)
+    """Objects by class id; smoothed in the exact engine as nvdsanalytics does."""
+    objects: Sequence[ObjectStatus | None] = ()
+    """Parallel to ``tracks``; empty where no rule had anything to say."""
+    speeds: Mapping[int, float] = field(default_factory=dict)
+    """Track id -> speed in km/h, where a speed rule applies."""
+    class_names: Sequence[str] = ()
+    """Label for each class id."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleInfo:
+    """What others (overlay, template check, doctor) may know of a rule before the first frame."""
+
+    name: str
+    kind: str
+    """'line', 'region', 'direction', 'speed' or 'journey'."""
+    source: str | None
+    """Name of the only source it applies to; None: all sources."""
+    points: tuple[tuple[float, float], ...] = ()
+    """Geometry, normalised to 0..1 of the picture's width and height."""
+    directions: tuple[str, ...] = ()
+    """Direction names of a line: first the one that goes to the left-hand side of the line on screen, then the other."""
+    crowding: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Ready for a broker."""
+
+    id: str
+    """Deterministic: equal for the same event on every run over the same stream."""
+    value: bytes
+    key: bytes | None = None
+    headers: tuple[tuple[str, bytes], ...] = ()
+    time: int = 0
+    """Event time, ns since the Unix epoch."""
+    topic: str | None = None
+    """None: the output's own."""
+    definition: str = ""
+    source: str = ""
+    content_type: str = "application/json"
+    outputs: tuple[str, ...] = ()
+    """Names of the outputs it goes to; empty: all."""
