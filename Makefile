@@ -1,0 +1,73 @@
+# countline: `make demo` and `make test` are all a newcomer needs; both set up what they use, and may be run again.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: help demo test test-kafka test-pythons lint types walls check bench clean constraints system
+
+help:
+	@echo "make demo        run the main job on a street clip against an embedded broker"
+	@echo "make test        set up all and run the tests"
+	@echo "make test-kafka  contract and fault tests against Apache Kafka 4 (Java and Maven)"
+	@echo "make test-pythons  the pure core's tests on every Python 3.10+ of this machine"
+	@echo "make check       lint, types, import walls"
+	@echo "make bench       every benchmark, one after the other"
+
+# Debian keeps the venv module in a package of its own.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "countline needs Python 3.10 or newer; this is $$($(PYTHON) --version). Name another: make PYTHON=python3.12 demo" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "installing Debian's package python3-venv"; tools/apt_install.sh python3-venv && $(PYTHON) -m venv $(VENV); }
+
+$(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing countline[demo,openvino] into $(VENV)"
+	@$(PIP) install -q -c constraints.txt -e '.[demo,openvino]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing countline[dev,build,deepstream-test] into $(VENV)"
+	@$(PIP) install -q -c constraints.txt -e '.[dev,build,deepstream-test]'
+	@touch $@ $(VENV)/.demo
+
+$(VENV)/.bench: $(VENV)/.dev
+	@$(PIP) install -q -c constraints.txt -e '.[bench]'
+	@touch $@
+
+demo: $(VENV)/.demo
+	@$(BIN)/countline demo
+
+# Real servers for the tests of the outputs, from Debian's packages. Tests of a server that is absent are skipped, by name.
+system:
+	@tools/install_test_servers.sh
+
+test: $(VENV)/.dev system
+	@$(BIN)/python -m pytest
+
+test-kafka: $(VENV)/.dev
+	@$(BIN)/python -m pytest -m kafka4 -ra
+
+test-pythons: $(VENV)/.dev
+	@tools/test_pythons.sh
+
+lint: $(VENV)/.dev
+	@$(BIN)/ruff check .
+
+types: $(VENV)/.dev
+	@$(BIN)/mypy
+
+walls: $(VENV)/.dev
+	@$(BIN)/lint-imports
+
+check: lint types walls
+
+bench: $(VENV)/.bench
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+# Resolve the pins anew, for all supported Pythons at once (needs uv).
+constraints:
+	@{ echo "# Pinned versions of everything that may be installed, for Python 3.10 to 3.14. Made from pyproject.toml by: make constraints"; \
+	uv pip compile --universal --python-version 3.10 pyproject.toml --all-extras --no-annotate --no-header -q; } > constraints.new && mv constraints.new constraints.txt
+
+clean:
+	rm -rf $(VENV) .cache dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
