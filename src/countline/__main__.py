@@ -1,0 +1,5 @@
+"""``python -m countline``."""
+
+from countline.cli import main
+
+main()

@@ -1,0 +1,184 @@
+"""The worker that turns detections into tracks, analytics, messages and one commit per frame. Runs on one thread."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from countline.pipeline.stats import SourceSummary, StageClock, Summary
+from countline.protocols import Definition, RuleSet, Tracker
+from countline.types import Analytics, Detections, Frame, FrameTracks, Tracks
+
+if TYPE_CHECKING:
+    from countline.pipeline.deliver import Delivery
+
+__all__ = ["Analyst", "Consumer"]
+
+log = logging.getLogger("countline.pipeline")
+
+Consumer = Callable[[Frame, Analytics], None]
+"""Sees every frame with its analytics, in order, on the analyst's thread (overlay, tests, a user's own code)."""
+
+
+class Analyst:
+    """Holds one tracker per source, the rules and the message definitions.
+
+    Parameters
+    ----------
+    trackers: by source name.
+    rules: evaluates all sources.
+    definitions: make the messages.
+    delivery: takes the commits.
+    policies: by source name, 'continue' or 'restart': whether counts of the last run go on.
+    next_reset: gives the next scheduled reset after a time (ns), or None where there is no schedule.
+    """
+
+    def __init__(
+        self,
+        trackers: Mapping[str, Tracker],
+        rules: RuleSet,
+        definitions: Sequence[Definition],
+        delivery: Delivery,
+        *,
+        policies: Mapping[str, str],
+        summary: Summary,
+        clock: StageClock,
+        consumers: Sequence[Consumer] = (),
+        next_reset: Callable[[int], int] | None = None,
+        on_failure: Callable[[object], None] | None = None,
+        started: float = 0.0,
+    ) -> None:
+        self.trackers = trackers
+        self.rules = rules
+        self.definitions = definitions
+        self.delivery = delivery
+        self.policies = policies
+        self.summary = summary
+        self.clock = clock
+        self.consumers = list(consumers)
+        self.next_reset = next_reset
+        self.on_failure = on_failure
+        self.started = started
+        self._streams: dict[str, str] = {}
+        self._resume: dict[str, int] = {}
+        self._reset_due: dict[str, int] = {}
+        self._last: dict[str, Analytics] = {}
+
+    def work(self, frames: Sequence[Frame], detections: Sequence[Detections | None]) -> None:
+        """One round: at most one frame per source. ``None`` stands for a frame that the detector skipped."""
+        batch = []
+        with self.clock.measure("track"):
+            for frame, found in zip(frames, detections):
+                name = frame.info.source.name
+                if self._streams.get(name) != frame.info.stream:
+                    self._begin(frame)
+                batch.append(FrameTracks(frame.info, self._track(self.trackers[name], found, frame.info.pts)))
+        for item in batch:
+            self._scheduled_reset(item)
+        with self.clock.measure("rules"):
+            results = self.rules.update(batch)
+        for frame, analytics in zip(frames, results):
+            self._publish(frame, analytics)
+
+    @staticmethod
+    def _track(tracker: Tracker, found: Detections | None, pts: int) -> Tracks:
+        if found is not None:
+            return tracker.update(found, pts)
+        predict = getattr(tracker, "predict", None)
+        return predict(pts) if predict is not None else Tracks.empty()
+
+    def _begin(self, frame: Frame) -> None:
+        """First frame of a stream: fetch the counters, and how far an unfinished run had come."""
+        info = frame.info
+        name = info.source.name
+        if name in self._streams:  # the source began anew (reconnected camera, next file)
+            self.rules.forget(name)
+        self._streams[name] = info.stream
+        resume = self.delivery.begin(
+            name, info.stream, live=info.source.live, policy=self.policies[name], time=info.time
+        )
+        self.rules.restore(resume.counters, resume.resets)
+        source = self.summary.sources[name]
+        if resume.frame is not None and not info.source.live:
+            self._resume[name] = resume.frame
+            source.resumed_after = resume.frame
+            log.info(
+                "source '%s': an earlier run was cut short after frame %d; going through it again without sending twice",
+                name,
+                resume.frame,
+            )
+        if self.next_reset is not None:
+            self._reset_due[name] = self.next_reset(info.time)
+
+    def _scheduled_reset(self, item: FrameTracks) -> None:
+        name = item.info.source.name
+        due = self._reset_due.get(name)
+        if due is None or item.info.time < due or self.next_reset is None:
+            return
+        self.rules.reset(name, due)
+        if item.info.number > self._resume.get(name, -1):
+            self.delivery.reset(name, due)
+        self._reset_due[name] = self.next_reset(item.info.time)
+        log.info("source '%s': counts begin anew by schedule", name)
+
+    def _publish(self, frame: Frame, analytics: Analytics) -> None:
+        info = frame.info
+        name = info.source.name
+        self._last[name] = analytics
+        suppressed = info.number <= self._resume.get(name, -1)
+        messages = []
+        with self.clock.measure("messages"):
+            for definition in self.definitions:
+                messages += definition.make(analytics, frame)
+                failures = getattr(definition, "failures", None)
+                if failures:
+                    self._report(failures, suppressed)
+        source = self.summary.sources[name]
+        source.frames += 1
+        self.summary.frames += 1
+        if not suppressed:
+            with self.clock.measure("outbox"):
+                self.delivery.put(info, messages, analytics.deltas)
+            if messages:
+                self.summary.messages += len(messages)
+                if self.summary.first_message is None:
+                    self.summary.first_message = time.monotonic() - self.started
+        if self.consumers:
+            with self.clock.measure("consumers"):
+                for consumer in self.consumers:
+                    consumer(frame, analytics)
+
+    def _report(self, failures: list[object], suppressed: bool) -> None:
+        if not suppressed:
+            self.summary.failures += len(failures)
+            if self.on_failure is not None:
+                for failure in failures:
+                    self.on_failure(failure)
+        failures.clear()
+
+    def finish(self, ended: Mapping[str, bool]) -> None:
+        """No more frames will come. ``ended``: by source, whether its input was read to the end."""
+        for name, whole in ended.items():
+            if whole and name in self._streams:
+                self.delivery.finished(name, self._streams[name])
+        self.snapshot()
+
+    def snapshot(self) -> None:
+        """Bring the counts in the summary up to date."""
+        for name, analytics in list(self._last.items()):
+            source = self.summary.sources[name]
+            _fill(source, analytics)
+
+
+def _fill(source: SourceSummary, analytics: Analytics) -> None:
+    for rule, line in analytics.lines.items():
+        directions = {k: c.cumulative for k, c in line.directions.items()}
+        source.lines[rule] = {**directions, "total": line.cumulative}
+    for rule, region in analytics.regions.items():
+        source.regions[rule] = {
+            "entered": region.entered.cumulative,
+            "left": region.left.cumulative,
+            "occupancy": region.occupancy,
+        }

@@ -1,0 +1,90 @@
+"""From a checked configuration to live stages."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from countline.config import Config, load
+from countline.config.loader import Document, validate
+from countline.config.outputs import package
+from countline.errors import ConfigError
+from countline.protocols import Definition, Detector, Output, RuleSet
+from countline.types import SourceInfo
+
+__all__ = ["as_config", "definitions", "detector", "outputs", "rules"]
+
+log = logging.getLogger("countline.pipeline")
+
+
+def as_config(config: Config | Mapping[str, Any] | str | Path) -> Config:
+    """A Config from a Config, a mapping or the path of a YAML file."""
+    if isinstance(config, Config):
+        return config
+    if isinstance(config, (str, Path)):
+        return load(config)
+    return validate(Config, dict(config), Document(dict(config), {}, ""))
+
+
+def detector(config: Config, own: Any = None) -> Detector:
+    """The configured detector, or the user's own: a Detector, or a callable ``list[ndarray] -> list[Detections]``."""
+    from countline import detect
+
+    if own is not None:
+        return own if hasattr(own, "detect") else detect.wrap(own)  # type: ignore[no-any-return]
+    return detect.make(config.detector)
+
+
+def rules(config: Config, sources: Sequence[SourceInfo], labels: Sequence[str]) -> RuleSet:
+    """The rule set of the configured engine."""
+    if config.rules.file is not None:
+        from countline.analytics.deepstream import DeepStreamRules
+        from countline.config import nvdsanalytics
+
+        parsed = nvdsanalytics.read(config.rules.file)
+        for warning in parsed.warnings:
+            log.warning("%s: %s", config.rules.file, warning)
+        return DeepStreamRules(parsed, sources, labels)
+    if config.rules.engine == "deepstream":
+        raise ConfigError(
+            "the deepstream engine takes its rules from a file",
+            where="rules.file",
+            fix="add `file: config_nvdsanalytics.txt`, or use `engine: native`",
+        )
+    from countline.analytics.native import NativeRules
+
+    return NativeRules(config.rules, sources, labels)
+
+
+def definitions(
+    config: Config,
+    rule_set: RuleSet,
+    sources: Sequence[SourceInfo],
+    labels: Sequence[str],
+    functions: Sequence[Any] = (),
+) -> list[Definition]:
+    """Message definitions of the configuration, then the user's functions."""
+    from countline import messages
+
+    return messages.make(config.messages, rules=rule_set.rules, sources=sources, labels=labels, functions=functions)
+
+
+def outputs(config: Config) -> list[Output]:
+    """The configured outputs, not yet opened."""
+    made: list[Output] = []
+    for item in config.outputs:
+        kind = type(item).__module__.removesuffix(".config")
+        if not kind.startswith("countline.outputs."):
+            kind = next((p for p in _packages() if type(item).__module__.startswith(p)), kind)
+        make: Callable[[Any], Output] = importlib.import_module(f"{kind}.output").make
+        made.append(make(item))
+    return made
+
+
+def _packages() -> list[str]:
+    from countline.config.outputs import kinds
+
+    return [package(kind) for kind in kinds()]

@@ -1,0 +1,97 @@
+"""What a run knows of itself while it runs, and the summary at its end."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+__all__ = ["OutputSummary", "SourceSummary", "StageClock", "Summary"]
+
+
+class StageClock:
+    """Seconds spent in each stage. Each stage is written by one thread only."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+
+    @contextmanager
+    def measure(self, stage: str) -> Iterator[None]:
+        """Add the time of the block to a stage."""
+        begin = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] += time.perf_counter() - begin
+
+
+@dataclass
+class SourceSummary:
+    """One source after (or during) a run."""
+
+    frames: int = 0
+    """Frames that went through the rules."""
+    resumed_after: int | None = None
+    """Frame up to which an earlier, unfinished run had already delivered; those were processed again but not sent."""
+    dropped: int = 0
+    corrupt: int = 0
+    reconnects: int = 0
+    error: str = ""
+    lines: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Cumulative counts: line -> direction -> count."""
+    regions: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Region -> entered / left / occupancy."""
+    untracked: int = 0
+
+
+@dataclass
+class OutputSummary:
+    """One output after (or during) a run."""
+
+    acknowledged: int = 0
+    pending: int = 0
+    """Still in the outbox."""
+    dead: int = 0
+    """Refused for good, kept as dead letters."""
+    dropped: int = 0
+    """Given up by the outbox's bounds."""
+    error: str = ""
+    """Last trouble, empty when all is well."""
+
+
+@dataclass
+class Summary:
+    """How a run went."""
+
+    sources: dict[str, SourceSummary] = field(default_factory=dict)
+    outputs: dict[str, OutputSummary] = field(default_factory=dict)
+    frames: int = 0
+    messages: int = 0
+    """Messages made (and committed to the outbox)."""
+    failures: int = 0
+    """Messages whose making failed in a user's function; in the dead-letter file."""
+    seconds: float = 0.0
+    first_message: float | None = None
+    """Seconds from the start of the run to its first message."""
+    stages: dict[str, float] = field(default_factory=dict)
+    """Busy seconds by stage; stages run side by side, so they may add up to more than ``seconds``."""
+    interrupted: bool = False
+    error: str = ""
+    exit_code: int = 0
+
+    @property
+    def fps(self) -> float:
+        """Frames per second over all sources."""
+        return self.frames / self.seconds if self.seconds else 0.0
+
+    @property
+    def pending(self) -> int:
+        """Messages that some output has not acknowledged yet."""
+        return sum(output.pending for output in self.outputs.values())
+
+    def as_dict(self) -> Mapping[str, Any]:
+        """For JSON."""
+        return {**asdict(self), "fps": round(self.fps, 2), "pending": self.pending}
