@@ -139,6 +139,8 @@ class Frame:
 
     info: FrameInfo
     picture: Picture
+    arrived: float = 0.0
+    """Monotonic seconds at which the reader handed it over; for latency figures only, never for rules."""
 
     @property
     def image(self) -> NDArray[np.uint8]:

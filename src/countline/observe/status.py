@@ -1,23 +1,11 @@
-"""Progress of a run: a live line on a terminal, plain log lines elsewhere, JSON lines for machines."""
+"""The state of a run in one line for people."""
 
 from __future__ import annotations
 
-import logging
-import sys
-import threading
-import time
-from collections.abc import Callable, Mapping
-from typing import Any, TextIO
+from collections.abc import Mapping
+from typing import Any
 
-import orjson
-from rich.console import Console
-from rich.live import Live
-from rich.logging import RichHandler
-from rich.text import Text
-
-__all__ = ["Progress", "progress_text"]
-
-log = logging.getLogger("countline.progress")
+__all__ = ["Snapshot", "progress_text"]
 
 Snapshot = Mapping[str, Any]
 """frames, fps, latency_ms, queued, dropped, messages, acknowledged, pending, counts {source: {line: {direction: n}}}, errors [..]"""
@@ -47,65 +35,3 @@ def progress_text(now: Snapshot) -> str:
         for line, directions in lines.items()
     ]
     return " | ".join(parts + counts)
-
-
-class Progress:
-    """Shows ``snapshot()`` again and again on its own thread until ``close``.
-
-    Parameters
-    ----------
-    snapshot: gives the present state; called from this object's thread.
-    as_json: JSON lines on standard output, one a second.
-    quiet: show nothing.
-    """
-
-    def __init__(
-        self,
-        snapshot: Callable[[], Snapshot],
-        *,
-        as_json: bool = False,
-        quiet: bool = False,
-        stream: TextIO | None = None,
-        every: float = 5.0,
-    ) -> None:
-        self._snapshot = snapshot
-        self._json = as_json
-        self._quiet = quiet
-        self._console = Console(file=stream or sys.stderr)
-        self._every = 1.0 if as_json else every
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="countline-progress", daemon=True)
-
-    def start(self) -> Progress:
-        """Begin to show."""
-        if not self._quiet:
-            self._thread.start()
-        return self
-
-    def close(self) -> None:
-        """Stop showing."""
-        self._done.set()
-        if self._thread.is_alive():
-            self._thread.join(5)
-
-    def _work(self) -> None:
-        if self._json:
-            while not self._done.wait(self._every):
-                sys.stdout.write(orjson.dumps({"type": "progress", "at": time.time(), **self._snapshot()}).decode() + "\n")
-                sys.stdout.flush()
-        elif self._console.is_terminal:
-            self._live()
-        else:
-            while not self._done.wait(self._every):
-                log.info("%s", progress_text(self._snapshot()))
-
-    def _live(self) -> None:
-        logger = logging.getLogger("countline")
-        old = list(logger.handlers)
-        logger.handlers[:] = [RichHandler(console=self._console, show_path=False, omit_repeated_times=False)]
-        try:
-            with Live(console=self._console, refresh_per_second=4, transient=True) as live:
-                while not self._done.wait(0.25):
-                    live.update(Text(progress_text(self._snapshot()), overflow="fold"))
-        finally:
-            logger.handlers[:] = old

@@ -88,3 +88,26 @@ def _packages() -> list[str]:
     from countline.config.outputs import kinds
 
     return [package(kind) for kind in kinds()]
+
+
+def state_path(config: Config, given: object, state: Path | None) -> Path | None:
+    """Where the outbox lies; None for one in memory."""
+    from countline import outbox
+
+    path = config.outbox.path
+    if path == "memory":
+        return None
+    if path is not None:
+        return Path(path)
+    if state is not None:
+        return state
+    return outbox.default_path(Path(given) if isinstance(given, (str, Path)) else None)
+
+
+def reset_schedule(config: Config) -> Callable[[int], int] | None:
+    """The next scheduled reset after a time (ns since the Unix epoch), or None without a schedule."""
+    if config.outbox.reset is None:
+        return None
+    from countline.outbox import schedule
+
+    return schedule.parse(config.outbox.reset).next_after

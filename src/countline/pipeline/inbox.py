@@ -7,6 +7,7 @@ frame replaces the one that was waiting, and the loss is counted.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 
@@ -49,6 +50,7 @@ class Inbox:
                     self._change.wait(0.5)
             if self._stopped:
                 return False
+            frame.arrived = time.monotonic()
             queue.append(frame)
             stats.frames += 1
             self._change.notify_all()

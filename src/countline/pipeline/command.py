@@ -1,0 +1,249 @@
+"""What ``countline run`` does: options -> configuration -> run -> summary."""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+import orjson
+
+from countline.config import Config, load
+from countline.config.loader import Document, validate
+from countline.errors import ConfigError
+from countline.observe import logs
+from countline.pipeline.progress import Progress
+from countline.pipeline.report import summary_text
+from countline.pipeline.run import Run
+from countline.pipeline.stats import Summary
+
+__all__ = ["execute", "from_options", "run_command"]
+
+Options = Mapping[str, Any]
+
+RECIPE_VALUE: Mapping[str, Any] = {
+    "messageid": "{id}",
+    "@timestamp": "{time}",
+    "deviceId": "{device_id}",
+}
+
+
+def run_command(options: Options) -> int:
+    """Build the configuration that the options ask for, run it, print the summary. Returns the exit code."""
+    logs.configure(as_json=options["as_json"], quiet=options["quiet"], verbose=options["verbose"])
+    config, given, notes = from_options(options)
+    for note in notes:
+        click.echo(note, err=True)
+    state = None if isinstance(given, Path) else _state_for(config)
+    run = _make(config, given, options, state)
+    summary = execute(run, options)
+    if options["as_json"]:
+        sys.stdout.write(orjson.dumps({"type": "summary", **summary.as_dict()}).decode() + "\n")
+    elif not options["quiet"] or summary.exit_code:
+        click.echo(summary_text(summary), err=True)
+    return summary.exit_code
+
+
+def _make(config: Config, given: Path | None, options: Options, state: Path | None) -> Run:
+    consumers: list[Any] = []
+    run = Run(
+        config if given is None or options.get("outbox") else given,
+        consumers=consumers,
+        state=state if given is None else None,
+        fresh=options["fresh"],
+    )
+    if options.get("annotate"):
+        from countline.view.annotate import AnnotatedVideo
+
+        if len(config.sources) != 1:
+            raise ConfigError("--annotate takes one source", where="--annotate", fix="run the sources one by one")
+        run.add_consumer(AnnotatedVideo(options["annotate"], run.rules.rules, run.detector.labels))
+    if options.get("record"):
+        from countline.record import TracksWriter
+
+        writer = TracksWriter(options["record"])
+        run.add_consumer(lambda _, analytics: writer.write(analytics.frame, analytics.tracks), close=writer.close)
+    return run
+
+
+def execute(run: Run, options: Options) -> Summary:
+    """Run with progress shown; the first Ctrl-C or SIGTERM finishes cleanly, a second one ends at once."""
+    asked = 0
+
+    def ask(signum: int, _: FrameType | None) -> None:
+        nonlocal asked
+        asked += 1
+        if asked > 1:
+            sys.stderr.write("countline: ended at once; what was not acknowledged stays in the outbox\n")
+            signal.signal(signum, signal.SIG_DFL)
+            signal.raise_signal(signum)
+        sys.stderr.write("countline: finishing (once more to end at once)\n")
+        run.stop()
+
+    with ExitStack() as stack:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            stack.callback(signal.signal, number, signal.signal(number, ask))
+        progress = Progress(run.snapshot, as_json=options["as_json"], quiet=options["quiet"]).start()
+        stack.callback(progress.close)
+        return run.execute(drain_timeout=options["drain_timeout"])
+
+
+def _state_for(config: Config) -> Path:
+    """An outbox of its own for every set of sources and outputs that is given by options."""
+    what = orjson.dumps([[s.model_dump(mode="json") for s in config.sources], [type(o).__module__ for o in config.outputs], [str(o) for o in config.outputs]])
+    return Path(".countline") / f"run-{hashlib.blake2b(what, digest_size=4).hexdigest()}.outbox"
+
+
+def from_options(options: Options) -> tuple[Config, Path | None, list[str]]:
+    """The configuration, the file it came from (None: from options alone), and notes for the user."""
+    given: Path | None = options["config"]
+    if given is not None:
+        return _from_file(given, options), given, []
+    if options["proto_lib"] or options["conn_str"]:
+        return _from_recipe(options)
+    if not options["inputs"]:
+        raise ConfigError(
+            "nothing to run",
+            fix="give a configuration file (`countline run countline.yaml`), or `-i VIDEO --line straight=0.1,0.55,0.9,0.55`; `countline demo` shows it all",
+        )
+    data, notes = quick(options)
+    return validate(Config, data, Document(data, {}, "command line")), None, notes
+
+
+def _from_file(path: Path, options: Options) -> Config:
+    named = {
+        "inputs": "-i", "lines": "--line", "regions": "--region", "classes": "--classes", "rules_file": "--rules",
+        "kafka": "--kafka", "topic": "--topic", "to_stdout": "--stdout", "device_id": "--device-id", "model": "--model",
+    }  # fmt: skip
+    both = [option for key, option in named.items() if options[key]]
+    if both:
+        raise ConfigError(
+            f"{', '.join(both)} cannot be combined with a configuration file", where=str(path), fix="write it into the file"
+        )
+    config = load(path)
+    if options["outbox"]:
+        config = config.model_copy(update={"outbox": config.outbox.model_copy(update={"path": options["outbox"]})})
+    return config
+
+
+def _from_recipe(options: Options) -> tuple[Config, None, list[str]]:
+    from countline.config import recipe
+
+    data, notes = recipe.from_recipe(
+        recipe.RecipeOptions(
+            input_file=options["inputs"][0] if options["inputs"] else None,
+            proto_lib=options["proto_lib"],
+            conn_str=options["conn_str"],
+            cfg_file=options["cfg_file"],
+            topic=options["topic"],
+            schema_type=options["schema_type"],
+            rules=options["rules_file"],
+            msgconv=options["msgconv"],
+            no_display=options["no_display"],
+        ),
+        Path.cwd(),
+    )
+    if options["outbox"]:
+        data["outbox"] = options["outbox"]
+    return validate(Config, data, Document(data, {}, "command line")), None, notes
+
+
+def quick(options: Options) -> tuple[dict[str, Any], list[str]]:
+    """Configuration data for ``-i VIDEO --line ... --kafka ...``: the recipe's message for every line."""
+    notes: list[str] = []
+    names = _source_names(options["inputs"])
+    sources = [{"name": n, "uri": uri} for n, uri in zip(names, options["inputs"])]
+    if options["device_id"]:
+        for source in sources:
+            source["device_id"] = options["device_id"]
+    lines = [_geometry("--line", text, least=2) for text in options["lines"]]
+    regions = [_geometry("--region", text, least=3) for text in options["regions"]]
+    data: dict[str, Any] = {"sources": sources}
+    if options["rules_file"]:
+        if lines or regions:
+            raise ConfigError("--rules cannot be combined with --line or --region", where="--rules", fix="give one of them")
+        from countline.config.deepstream_classes import DEEPSTREAM_CLASSES
+
+        data["rules"] = {"file": str(options["rules_file"])}
+        data["detector"] = {"classes": DEEPSTREAM_CLASSES}
+        shown = ", ".join(f"{name} -> {number}" for name, number in DEEPSTREAM_CLASSES.items())
+        notes.append(f"classes as in DeepStream's four-class detector: {shown}")
+        message: dict[str, Any] = {"type": "deepstream/analytics"}
+    else:
+        data["rules"] = {
+            "lines": [{"name": n, "points": p} for n, p in lines],
+            "regions": [{"name": n, "points": p} for n, p in regions],
+        }
+        if not lines and not regions:
+            notes.append("no --line and no --region: objects are tracked, nothing is counted")
+        message = {"value": {**RECIPE_VALUE, "analyticsModule": _module(lines)}}
+    if options["classes"]:
+        data.setdefault("detector", {})["classes"] = [c.strip() for c in options["classes"].split(",") if c.strip()]
+    if options["model"]:
+        data.setdefault("detector", {})["model"] = options["model"]
+    if lines or options["rules_file"]:
+        data["messages"] = [{"name": "line-crossing", "on": "crossing", "key": "{device_id}", **message}]
+    if regions:
+        data.setdefault("messages", []).extend(_region_messages())
+    data["outputs"] = _outputs(options)
+    if not data["outputs"]:
+        notes.append("no --kafka and no --stdout: messages go to standard output")
+        data["outputs"] = ["stdout"]
+    if options["outbox"]:
+        data["outbox"] = options["outbox"]
+    return data, notes
+
+
+def _module(lines: list[tuple[str, list[list[float]]]]) -> dict[str, str]:
+    module = {"stream_source_id": "{source_index}"}
+    for name, _ in lines:
+        module[f"lc_curr_{name}"] = f"{{lines.{name}.current}}"
+        module[f"lc_cum_{name}"] = f"{{lines.{name}.cumulative}}"
+    return module
+
+
+def _region_messages() -> list[dict[str, Any]]:
+    value = {**RECIPE_VALUE, "region": "{rule}", "event": "{kind}", "trackId": "{track_id}", "class": "{class}"}
+    return [{"name": f"region-{kind}", "on": kind, "key": "{device_id}", "value": value} for kind in ("enter", "leave")]
+
+
+def _outputs(options: Options) -> list[Any]:
+    outputs: list[Any] = []
+    if options["kafka"]:
+        outputs.append({"kafka": {"bootstrap": options["kafka"], "topic": options["topic"] or "countline"}})
+    elif options["topic"]:
+        raise ConfigError("--topic needs --kafka", where="--topic", fix="add --kafka HOST:PORT")
+    if options["to_stdout"]:
+        outputs.append("stdout")
+    return outputs
+
+
+def _source_names(uris: tuple[str, ...]) -> list[str]:
+    names: list[str] = []
+    for uri in uris:
+        base = Path(uri.split("?")[0].rstrip("/")).stem or "source"
+        name, n = base, 2
+        while name in names:
+            name, n = f"{base}-{n}", n + 1
+        names.append(name)
+    return names
+
+
+def _geometry(option: str, text: str, *, least: int) -> tuple[str, list[list[float]]]:
+    name, equals, numbers = text.partition("=")
+    fix = f"write {option} NAME=" + ",".join(f"X{i},Y{i}" for i in range(1, least + 1)) + " with numbers from 0 to 1"
+    if not equals or not name:
+        raise ConfigError(f"'{text}' has no name", where=option, fix=fix)
+    try:
+        values = [float(v) for v in numbers.split(",")]
+    except ValueError:
+        raise ConfigError(f"'{numbers}' is not a list of numbers", where=option, fix=fix) from None
+    if len(values) % 2 or len(values) < 2 * least:
+        raise ConfigError(f"'{text}' has {len(values)} numbers, not {least} or more pairs", where=option, fix=fix)
+    return name, [[values[i], values[i + 1]] for i in range(0, len(values), 2)]

@@ -1,0 +1,56 @@
+"""The summary of a run for people."""
+
+from __future__ import annotations
+
+from countline.pipeline.stats import Summary
+
+__all__ = ["summary_text"]
+
+
+def summary_text(summary: Summary) -> str:
+    """Several lines: frames, counts per line and direction, messages per output, where the time went."""
+    rows = [f"{summary.frames} frames in {summary.seconds:.1f} s ({summary.fps:.1f} frames/s)"]
+    for name, source in summary.sources.items():
+        extra = [
+            f"{n} {what}"
+            for n, what in (
+                (source.dropped, "dropped"),
+                (source.corrupt, "corrupt"),
+                (source.reconnects, "reconnects"),
+            )
+            if n
+        ]
+        if source.resumed_after is not None:
+            extra.append(f"resumed after frame {source.resumed_after}")
+        rows.append(f"source {name}: {source.frames} frames" + (f" ({', '.join(extra)})" if extra else ""))
+        if source.error:
+            rows.append(f"  error: {source.error}")
+        for line, counts in source.lines.items():
+            shown = ", ".join(f"{direction} {n}" for direction, n in counts.items())
+            rows.append(f"  line {line}: {shown}")
+        for region, counts in source.regions.items():
+            rows.append(f"  region {region}: " + ", ".join(f"{what} {n}" for what, n in counts.items()))
+    first = f", first after {summary.first_message:.2f} s" if summary.first_message is not None else ""
+    rows.append(f"messages: {summary.messages}{first}")
+    if summary.failures:
+        rows.append(f"  {summary.failures} could not be made: see the dead-letter file")
+    for name, output in summary.outputs.items():
+        row = f"output {name}: {output.acknowledged} acknowledged"
+        for n, what in (
+            (output.pending, "still in the outbox (the next run delivers them; `countline outbox` shows them)"),
+            (output.dead, "refused for good (`countline outbox` shows why)"),
+            (output.dropped, "given up by the outbox's bounds"),
+        ):
+            if n:
+                row += f", {n} {what}"
+        if output.error:
+            row += f"\n  {output.error}"
+        rows.append(row)
+    if summary.stages:
+        busy = sorted(summary.stages.items(), key=lambda item: -item[1])
+        rows.append("busy: " + ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in busy))
+    if summary.interrupted:
+        rows.append("stopped on request; files that were cut short are resumed by the next run")
+    if summary.error:
+        rows.append(f"error: {summary.error}")
+    return "\n".join(rows)
