@@ -1,0 +1,100 @@
+"""Book-keeping of an output: every accepted entry gets exactly one receipt."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+
+from countline.protocols import Entry, OutputStatus, Receipt
+
+__all__ = ["Backoff", "Ledger"]
+
+
+class Ledger:
+    """Which entries are in flight, and the receipts that nobody has taken yet. Not thread-safe."""
+
+    def __init__(self, status: OutputStatus) -> None:
+        self.status = status
+        self.bytes = 0
+        """Size of all values in flight."""
+        self._in_flight: dict[int, tuple[int, int]] = {}
+        self._receipts: list[Receipt] = []
+        self.holding = False
+        """A receipt with ``retry`` has not been taken: what comes now would overtake it."""
+
+    def __len__(self) -> int:
+        return len(self._in_flight)
+
+    def __contains__(self, position: int) -> bool:
+        return position in self._in_flight
+
+    @property
+    def news(self) -> bool:
+        """There are receipts to take."""
+        return bool(self._receipts)
+
+    def accept(self, entry: Entry, tick: int = 0) -> None:
+        """An entry is in flight from now on; ``tick`` is the owner's idea of time."""
+        size = len(entry.message.value)
+        self._in_flight[entry.position] = (size, tick)
+        self.bytes += size
+        self.status.sent += 1
+        self.status.in_flight = len(self._in_flight)
+
+    def acknowledge(self, positions: Iterable[int]) -> None:
+        """The server has them. Positions that are not in flight are left out."""
+        for position in positions:
+            if self._remove(position):
+                self.status.acknowledged += 1
+                self._receipts.append(Receipt(position))
+
+    def fail(self, position: int, error: str, *, retry: bool) -> None:
+        """The server does not have it; ignored for positions that are not in flight."""
+        if self._remove(position):
+            self.status.failed += 1
+            self.holding = self.holding or retry
+            self._receipts.append(Receipt(position, error, retry))
+
+    def fail_all(self, error: str) -> None:
+        """Nothing that is in flight will be confirmed; all of it may be sent again."""
+        for position in list(self._in_flight):
+            self.fail(position, error, retry=True)
+
+    def oldest(self) -> int | None:
+        """Tick at which the oldest entry in flight was accepted."""
+        for _, tick in self._in_flight.values():
+            return tick
+        return None
+
+    def take(self) -> list[Receipt]:
+        """All receipts so far, once."""
+        receipts, self._receipts = self._receipts, []
+        self.holding = False
+        return receipts
+
+    def _remove(self, position: int) -> bool:
+        known = self._in_flight.pop(position, None)
+        if known is None:
+            return False
+        self.bytes -= known[0]
+        self.status.in_flight = len(self._in_flight)
+        return True
+
+
+class Backoff:
+    """Pauses between attempts: they double from ``first`` to ``most`` seconds, each shortened by up to half at random
+    so that many clients do not come back at one moment."""
+
+    def __init__(self, first: float = 0.1, most: float = 10.0) -> None:
+        self.first = first
+        self.most = most
+        self._next = first
+
+    def next(self) -> float:
+        """Seconds to wait now."""
+        pause, self._next = self._next, min(self._next * 2, self.most)
+        return pause * random.uniform(0.5, 1.0)
+
+    def reset(self) -> None:
+        """It works again."""
+        self._next = self.first

@@ -1,0 +1,274 @@
+"""Base of the outputs whose client library is asynchronous.
+
+The event loop has no thread of its own: it runs inside ``poll`` and ``close``, for as long as they may. What the
+library does between two polls (heart-beats, reconnecting) therefore needs a deliverer that polls every few seconds,
+also when there is nothing to send.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+from countline.outputs._common import NetworkConfig
+from countline.outputs._ledger import Backoff, Ledger
+from countline.outputs._words import Fault, check_dns, check_tcp, explain, scrub
+from countline.protocols import Check, Entry, OutputStatus, Receipt
+from countline.types import Message
+
+__all__ = ["LoopOutput", "test_message"]
+
+_TICK = 0.25
+"""Seconds between two looks of the watchdog."""
+
+
+def test_message() -> Message:
+    """What ``check(send=True)`` sends."""
+    return Message(id="countline-check", value=b'{"countline":"check"}', definition="check")
+
+
+class LoopOutput(ABC):
+    """Connects, reconnects with growing pauses, and accounts for what is in flight. A subclass says how to talk:
+    ``_session`` connects, calls ``_online`` and publishes until the connection breaks; ``_probe`` is for the doctor."""
+
+    secrets: Sequence[str | None] = ()
+
+    def __init__(self, config: NetworkConfig, host: str, port: int) -> None:
+        self.name = config.name
+        self.status = OutputStatus()
+        self._config = config
+        self._host = host
+        self._port = port
+        self._ledger = Ledger(self.status)
+        self._backoff = Backoff()
+        self._queue: deque[Entry] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._worker: asyncio.Task[None] | None = None
+        self._work = asyncio.Event()
+        self._news = asyncio.Event()
+        self._ready = False
+        self._tick = 0
+        self._not_before = 0.0
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r} {self.where}>"
+
+    @property
+    def where(self) -> str:
+        """Address of the server, without secrets."""
+        return f"{self._host}:{self._port}"
+
+    # -- what a subclass gives ------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _prepare(self) -> None:
+        """Import the library, read certificates. May be called twice. Raises OutputError, MissingExtra."""
+
+    @abstractmethod
+    async def _session(self) -> None:
+        """Connect, call ``_online``, publish what ``_batch`` gives. Raises when the connection cannot go on; releases
+        the connection in any case."""
+
+    @abstractmethod
+    async def _probe(self, lines: list[Check], send: bool) -> None:
+        """Connect, look, add a line for each thing that was looked at. Raises what goes wrong."""
+
+    # -- for subclasses -------------------------------------------------------------------------------------------
+
+    def _online(self) -> None:
+        self._ready = True
+        self.status.connected = True
+        self.status.error = ""
+        self._news.set()
+
+    async def _batch(self, most: int) -> list[Entry]:
+        """The next entries to publish, at least one."""
+        while not self._queue:
+            self._work.clear()
+            await self._work.wait()
+        return [self._queue.popleft() for _ in range(min(most, len(self._queue)))]
+
+    def _acknowledge(self, *positions: int) -> None:
+        self._ledger.acknowledge(positions)
+        self._backoff.reset()
+        self.status.error = ""
+        self._news.set()
+
+    def _refuse(self, position: int, fault: Fault | str, *, retry: bool) -> None:
+        """The server (or the protocol) does not take this one."""
+        words = scrub(fault.what if isinstance(fault, Fault) else fault, self.secrets)
+        self._ledger.fail(position, words, retry=retry)
+        self.status.error = words
+        if retry:
+            self._pause(self._backoff.next())
+        self._news.set()
+
+    def _hold_back(self, entries: Sequence[Entry], why: str) -> None:
+        """These were not tried, so that they do not overtake one that has to be sent again."""
+        for entry in [*entries, *self._queue]:
+            self._ledger.fail(entry.position, why, retry=True)
+        self._queue.clear()
+        self._news.set()
+
+    def _pause(self, seconds: float) -> None:
+        """Accept nothing for that long."""
+        if self._loop is not None:
+            self._not_before = max(self._not_before, self._loop.time() + seconds)
+
+    # -- Output ---------------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Make the client; the first ``poll`` begins to connect."""
+        self._prepare()
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+
+    def send(self, entries: Sequence[Entry]) -> int:
+        """Accepts as many as the bounds allow; none while away or while a failed one has to come first."""
+        if not self._ready or self._loop is None or self._ledger.holding or self._loop.time() < self._not_before:
+            return 0
+        accepted, config = 0, self._config
+        for entry in entries:
+            if len(self._ledger) >= config.max_in_flight:
+                break
+            if len(self._ledger) and self._ledger.bytes + len(entry.message.value) > config.max_in_flight_bytes:
+                break
+            self._ledger.accept(entry, self._tick)
+            self._queue.append(entry)
+            accepted += 1
+        if accepted:
+            self._work.set()
+        return accepted
+
+    def poll(self, timeout: float) -> list[Receipt]:
+        """Runs the connection for up to ``timeout`` s."""
+        if self._loop is not None:
+            self._loop.run_until_complete(self._until_news(timeout))
+        return self._ledger.take()
+
+    def close(self, timeout: float) -> list[Receipt]:
+        """Waits for what is in flight while the server is there; what remains is to be sent again."""
+        loop = self._loop
+        if loop is None:
+            return self._ledger.take()
+        end = loop.time() + timeout
+        while len(self._ledger) and self._ready and loop.time() < end:
+            loop.run_until_complete(self._until_news(min(0.1, max(0.0, end - loop.time())), any_news=False))
+        self._ready = False
+        loop.run_until_complete(self._stop(min(2.0, max(0.2, end - loop.time()))))
+        loop.close()
+        self._loop = self._worker = None
+        self._queue.clear()
+        self._ledger.fail_all("the output was closed before the server confirmed it")
+        self.status.connected = False
+        return self._ledger.take()
+
+    def check(self, *, send: bool = False, timeout: float = 5.0) -> list[Check]:
+        """Name resolution, port, then what the protocol says; each within ``timeout`` s, up to the first fault."""
+        self._prepare()
+        loop = asyncio.new_event_loop()
+        try:
+            return loop.run_until_complete(self._check(send, timeout))
+        finally:
+            loop.run_until_complete(_cancel_all(0.5))
+            loop.close()
+
+    # -- inside ---------------------------------------------------------------------------------------------------
+
+    async def _until_news(self, timeout: float, *, any_news: bool = True) -> None:
+        if self._worker is None or self._worker.done():
+            self._worker = asyncio.get_running_loop().create_task(self._run())
+        if self._ledger.news and any_news:
+            await asyncio.sleep(0)
+            return
+        self._news.clear()
+        try:
+            await asyncio.wait_for(self._news.wait(), timeout)
+        except (asyncio.TimeoutError, TimeoutError):
+            return
+
+    async def _run(self) -> None:
+        while True:
+            session = asyncio.ensure_future(self._session())
+            watchdog = asyncio.ensure_future(self._watchdog())
+            try:
+                await asyncio.wait({session, watchdog}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                first = watchdog if watchdog.done() and not session.done() else session
+                for task in (session, watchdog):
+                    task.cancel()
+                await asyncio.wait({session, watchdog}, timeout=1.0)
+            self._away(first.exception() if first.done() and not first.cancelled() else None)
+            await asyncio.sleep(self._backoff.next())
+
+    async def _watchdog(self) -> None:
+        """Raises when the server is silent. Counts ticks that this loop has seen, so that a caller who did not poll for
+        a while is not taken for a silent server."""
+        config, started = self._config, self._tick
+        while True:
+            await asyncio.sleep(_TICK)
+            self._tick += 1
+            if not self._ready and (self._tick - started) * _TICK > config.connect_timeout:
+                raise Fault(
+                    f"no answer from {self.where}", "check that the server is up and no firewall stands between"
+                )
+            oldest = self._ledger.oldest()
+            if oldest is not None and (self._tick - oldest) * _TICK > config.timeout:
+                raise Fault(
+                    f"{self.where} has not confirmed a message for {config.timeout:g} s", "look at the server's health"
+                )
+
+    def _away(self, error: BaseException | None) -> None:
+        self._ready = False
+        self._queue.clear()
+        fault = explain(error, self.where) if error is not None else Fault(f"{self.where} closed the connection")
+        words = scrub(fault.what, self.secrets)
+        self.status.connected = False
+        self.status.error = words
+        self._ledger.fail_all(words)
+        self._news.set()
+
+    async def _stop(self, timeout: float) -> None:
+        if self._worker is not None:
+            self._worker.cancel()
+            await asyncio.wait({self._worker}, timeout=timeout)
+        await _cancel_all(timeout)
+
+    async def _check(self, send: bool, timeout: float) -> list[Check]:
+        lines: list[Check] = []
+        steps: list[Coroutine[Any, Any, Check]] = [check_dns(self._host), check_tcp(self._host, self._port)]
+        subjects = [f"name {self._host}", f"port {self.where}"]
+        try:
+            for subject, step in zip(subjects, steps):
+                try:
+                    lines.append(await asyncio.wait_for(step, timeout))
+                except (asyncio.TimeoutError, TimeoutError):
+                    lines.append(
+                        Check(subject, False, f"no answer from {self.where}", "check network, firewall and DNS")
+                    )
+                if not lines[-1].ok:
+                    return lines
+        finally:
+            for step in steps:
+                step.close()
+        try:
+            await asyncio.wait_for(self._probe(lines, send), timeout)
+        except Exception as error:  # whatever the library raises becomes a line for the user
+            fault = explain(error, self.where)
+            what = scrub(fault.what, self.secrets)
+            lines.append(Check(f"output {self.name}", False, what, fault.fix or "look at the server's log"))
+        return lines
+
+
+async def _cancel_all(timeout: float) -> None:
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in rest:
+        task.cancel()
+    if rest:
+        await asyncio.wait(rest, timeout=timeout)
+    for task in rest:
+        if task.done() and not task.cancelled():
+            task.exception()  # looked at, so that asyncio does not log it

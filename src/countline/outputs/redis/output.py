@@ -1,0 +1,158 @@
+"""Publishes to Redis streams with pipelined XADD."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from countline.errors import MissingExtra
+from countline.outputs._common import headers_json, reveal
+from countline.outputs._loop import LoopOutput, test_message
+from countline.outputs._words import PERMISSION, Fault, explain
+from countline.outputs.redis.config import Config
+from countline.outputs.redis.security import connection_options
+from countline.protocols import Check
+from countline.types import Message
+
+__all__ = ["RedisOutput", "make"]
+
+_RETRY = (
+    "OOM",
+    "LOADING",
+    "BUSY",
+    "READONLY",
+    "MISCONF",
+    "CLUSTERDOWN",
+    "MASTERDOWN",
+    "NOREPLICAS",
+    "TRYAGAIN",
+    "NOPERM",
+)
+"""Error codes of a server that may take the message later (NOPERM: once the rights are given)."""
+
+
+def make(config: Config) -> RedisOutput:
+    """An output for this configuration; nothing is connected yet."""
+    return RedisOutput(config)
+
+
+class RedisOutput(LoopOutput):
+    """Acknowledged = Redis has executed XADD; whether that survives a power cut is up to its appendfsync."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config, config.host, config.port)
+        self.config = config
+        self.secrets = (reveal(config.password),)
+        self._options: dict[str, Any] = {}
+
+    def _prepare(self) -> None:
+        try:
+            import redis.asyncio  # noqa: F401
+        except ImportError:
+            raise MissingExtra("redis", "redis", what_for=f"output '{self.name}' (Redis)") from None
+        self._options = connection_options(self.config)
+
+    def _client(self) -> Any:
+        import redis.asyncio
+        from redis.asyncio.retry import Retry
+        from redis.backoff import NoBackoff
+
+        # The library must not try again by itself: that would be hidden from the receipts.
+        return redis.asyncio.Redis(retry=Retry(NoBackoff(), 0), single_connection_client=True, **self._options)
+
+    async def _session(self) -> None:
+        client = self._client()
+        try:
+            try:
+                await client.ping()
+            except Exception as error:
+                raise self._fault(error) from error
+            self._online()
+            while True:
+                await self._publish(client)
+        finally:
+            await client.aclose()
+
+    async def _publish(self, client: Any) -> None:
+        import redis.exceptions
+
+        batch = await self._batch(self.config.batch)
+        pipe = client.pipeline(transaction=False)
+        for entry in batch:
+            self._add(pipe, entry.message)
+        results = await pipe.execute(raise_on_error=False)
+        done = []
+        for entry, result in zip(batch, results):
+            if not isinstance(result, Exception):
+                done.append(entry.position)
+            elif isinstance(result, (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)):
+                self._acknowledge(*done)
+                raise result
+            else:
+                self._refuse(entry.position, self._fault(result), retry=self._may_retry(result))
+        self._acknowledge_quietly(done)
+
+    def _acknowledge_quietly(self, positions: list[int]) -> None:
+        if positions:
+            error = self.status.error
+            self._acknowledge(*positions)
+            if self._ledger.holding:
+                self.status.error = error
+
+    def _add(self, pipe: Any, message: Message) -> None:
+        config = self.config
+        fields: dict[str, bytes | str] = {config.value_field: message.value, "id": message.id}
+        if message.key is not None:
+            fields["key"] = message.key
+        if message.headers:
+            fields["headers"] = headers_json(message.headers)
+        pipe.xadd(message.topic or config.stream, fields, maxlen=config.maxlen, approximate=True)
+
+    @staticmethod
+    def _may_retry(error: Exception) -> bool:
+        # WRONGTYPE (the stream's name is taken by another kind of key) and the like never get better.
+        import redis.exceptions
+
+        lasting = (
+            redis.exceptions.OutOfMemoryError,
+            redis.exceptions.NoPermissionError,
+            redis.exceptions.ReadOnlyError,
+        )
+        return isinstance(error, lasting) or str(error).split(" ", 1)[0] in _RETRY
+
+    def _fault(self, error: Exception) -> Fault:
+        import redis.exceptions as e
+
+        if isinstance(error, (e.AuthenticationError, e.AuthenticationWrongNumberOfArgsError)) or "WRONGPASS" in str(
+            error
+        ):
+            return Fault(f"authentication at {self.where} failed", "check username and password")
+        if "NOAUTH" in str(error) or "Authentication required" in str(error):
+            return Fault(f"{self.where} wants authentication", "set password (and username)")
+        if isinstance(error, e.NoPermissionError):
+            return Fault(f"{self.where} refuses: {error}", PERMISSION)
+        if isinstance(error, e.ResponseError):
+            return Fault(f"{self.where} refuses: {error}", "look at the stream's name and the server's memory limits")
+        return explain(error, self.where)
+
+    async def _probe(self, lines: list[Check], send: bool) -> None:
+        client = self._client()
+        try:
+            try:
+                info = await client.info("server")
+                lines.append(Check("login", True, f"Redis {info.get('redis_version', '?')}"))
+                kind = (await client.type(self.config.stream)).decode()
+                if kind not in ("stream", "none"):
+                    raise Fault(
+                        f"the key {self.config.stream} is a {kind}, not a stream", "choose another name under stream"
+                    )
+                state = "exists" if kind == "stream" else "will be made with the first message"
+                lines.append(Check(f"stream {self.config.stream}", True, state))
+                if send:
+                    pipe = client.pipeline(transaction=False)
+                    self._add(pipe, test_message())
+                    await pipe.execute()
+                    lines.append(Check("test message", True, "confirmed"))
+            except Exception as error:
+                raise self._fault(error) if not isinstance(error, Fault) else error from error
+        finally:
+            await client.aclose()
