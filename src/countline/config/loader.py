@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -57,7 +58,11 @@ def read_yaml(path: str | Path, text: str | None = None) -> Document:
         try:
             text = Path(path).read_text(encoding="utf-8-sig")
         except FileNotFoundError:
-            raise ConfigError("no such file", where=file, fix="check the path; `countline run --help` shows what can be given without a file") from None
+            raise ConfigError(
+                "no such file",
+                where=file,
+                fix="check the path; `countline run --help` shows what can be given without a file",
+            ) from None
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"cannot be read: {error}", where=file, fix="give a UTF-8 YAML file") from None
     try:
@@ -65,16 +70,24 @@ def read_yaml(path: str | Path, text: str | None = None) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
-        raise ConfigError(f"is not valid YAML: {error.problem or error.context}", where=place, fix="check indentation, quotes and brackets near this line") from None
+        raise ConfigError(
+            f"is not valid YAML: {error.problem or error.context}",
+            where=place,
+            fix="check indentation, quotes and brackets near this line",
+        ) from None
     except yaml.YAMLError as error:
-        raise ConfigError(f"is not valid YAML: {error}", where=file, fix="remove characters that YAML does not allow") from None
+        raise ConfigError(
+            f"is not valid YAML: {error}", where=file, fix="remove characters that YAML does not allow"
+        ) from None
     marks: dict[Loc, tuple[int, int]] = {}
     constructor = yaml.SafeLoader("")
     data = _build(node, (), marks, file, constructor) if node is not None else {}
     return Document(data, marks, file)
 
 
-def _build(node: yaml.Node, loc: Loc, marks: dict[Loc, tuple[int, int]], file: str, constructor: yaml.SafeLoader) -> Any:
+def _build(
+    node: yaml.Node, loc: Loc, marks: dict[Loc, tuple[int, int]], file: str, constructor: yaml.SafeLoader
+) -> Any:
     marks.setdefault(loc, (node.start_mark.line + 1, node.start_mark.column + 1))
     if isinstance(node, yaml.MappingNode):
         constructor.flatten_mapping(node)  # YAML merge keys: <<: *anchor
@@ -88,7 +101,9 @@ def _build(node: yaml.Node, loc: Loc, marks: dict[Loc, tuple[int, int]], file: s
             name = {True: "on", False: "off"}.get(key, key) if isinstance(key, bool) else key
             name = str(name)
             if name in result:
-                raise ConfigError(f"the key '{name}' stands twice in one mapping", where=place, fix="keep one of the two")
+                raise ConfigError(
+                    f"the key '{name}' stands twice in one mapping", where=place, fix="keep one of the two"
+                )
             marks[(*loc, name)] = (place.line, place.column)
             result[name] = _build(value_node, (*loc, name), marks, file, constructor)
         return result
@@ -111,7 +126,9 @@ def _expand(text: str, place: Place) -> str:
                 raise ConfigError(f"the file {path} cannot be read: {reason}", where=place) from None
         value = os.environ.get(name, default)
         if value is None:
-            raise ConfigError(f"the environment variable {name} is not set", where=place, fix=f"set it, or write ${{{name}:-default}}")
+            raise ConfigError(
+                f"the environment variable {name} is not set", where=place, fix=f"set it, or write ${{{name}:-default}}"
+            )
         return value
 
     return _VARIABLE.sub(replace, text)
@@ -122,8 +139,27 @@ def validate(model: type[M], data: Any, document: Document, loc: Sequence[str | 
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        faults = [_fault(item, document, tuple(loc)) for item in error.errors(include_url=False)]
-        raise merge_faults(faults) from None
+        raise merge_faults(_faults(error, model, document, tuple(loc))) from None
+
+
+def _faults(error: ValidationError, model: type[BaseModel], document: Document, prefix: Loc) -> list[ConfigError]:
+    faults = []
+    for item in error.errors(include_url=False):
+        inner = item.get("ctx", {}).get("error")
+        if isinstance(inner, Nested):  # a model that a validator chose and checked by itself
+            faults += _faults(inner.error, inner.model, document, (*_path(item, document, prefix), *inner.loc))
+        else:
+            faults.append(_fault(item, model, document, prefix))
+    return faults
+
+
+def _path(item: Any, document: Document, prefix: Loc) -> Loc:
+    # pydantic puts the tag of a chosen union member into the path; drop parts that are no keys of the document.
+    path = prefix
+    for i, part in enumerate(item["loc"]):
+        if (*path, part) in document.marks or i == len(item["loc"]) - 1:
+            path = (*path, part)
+    return path
 
 
 def merge_faults(faults: Sequence[ConfigError]) -> ConfigError:
@@ -135,16 +171,12 @@ def merge_faults(faults: Sequence[ConfigError]) -> ConfigError:
     return ConfigError(f"{len(unique)} faults:\n" + "\n".join(str(f) for f in unique))
 
 
-def _fault(item: Any, document: Document, prefix: Loc) -> ConfigError:
-    # pydantic puts the tag of a chosen union member into the path; drop parts that are no keys of the document.
-    path: Loc = prefix
-    for part in item["loc"]:
-        if (*path, part) in document.marks or part is item["loc"][-1]:
-            path = (*path, part)
+def _fault(item: Any, model: type[BaseModel], document: Document, prefix: Loc) -> ConfigError:
+    path = _path(item, document, prefix)
     place = document.place(path)
     kind = item["type"]
     if kind == "extra_forbidden":
-        return ConfigError(f"unknown key '{item['loc'][-1]}'", where=place, fix=_known(item, document))
+        return ConfigError(f"unknown key '{item['loc'][-1]}'", where=place, fix=_known(item["loc"], model))
     if kind == "missing":
         return ConfigError(f"the key '{item['loc'][-1]}' is missing", where=place, fix="add it")
     what = item["msg"]
@@ -159,8 +191,23 @@ def _fault(item: Any, document: Document, prefix: Loc) -> ConfigError:
     return ConfigError(what[:1].lower() + what[1:] + value, where=place)
 
 
-def _known(item: Any, document: Document) -> str:
-    return "check the spelling; `countline schema` prints every key that may stand here"
+def _known(loc: Loc, model: type[BaseModel]) -> str:
+    """The keys that may stand where an unknown one was found, the likely ones first."""
+    found: type[BaseModel] | None = model
+    for part in loc[:-1]:
+        if isinstance(part, str) and found is not None and part in found.model_fields:
+            found = next(_models(found.model_fields[part].annotation), None)
+    if found is None:
+        return "check the spelling; `countline schema` prints every key that may stand here"
+    near = difflib.get_close_matches(str(loc[-1]), found.model_fields, 1)
+    return (f"did you mean '{near[0]}'? " if near else "") + "known here: " + ", ".join(found.model_fields)
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models(part)
 
 
 class CountlineFault(ValueError):
@@ -170,4 +217,14 @@ class CountlineFault(ValueError):
         super().__init__(what)
         self.what = what
         self.fix = fix
+        self.loc = tuple(loc)
+
+
+class Nested(ValueError):
+    """Carries the faults of a model that was validated inside a validator, at ``loc`` below the validated value."""
+
+    def __init__(self, error: ValidationError, model: type[BaseModel], loc: Sequence[str | int]) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.model = model
         self.loc = tuple(loc)

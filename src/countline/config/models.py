@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, model_validator
 
 from countline.config.base import Model, OutputConfig
-from countline.config.loader import CountlineFault, Document, read_yaml, validate
+from countline.config.loader import CountlineFault, Document, Nested, read_yaml, validate
 from countline.config.messages import MessageConfig
 from countline.config.outputs import config_class, kinds
 from countline.config.rules import RulesConfig
@@ -120,15 +120,22 @@ def _output(value: Any) -> Any:
     if isinstance(value, str):
         value = {value: {}}
     if not isinstance(value, Mapping) or len(value) != 1:
-        raise CountlineFault("an output is one kind with its options", fix="write `- kafka: {bootstrap: ..., topic: ...}`")
+        raise CountlineFault(
+            "an output is one kind with its options", fix="write `- kafka: {bootstrap: ..., topic: ...}`"
+        )
     kind, options = next(iter(value.items()))
     try:
         cls = config_class(kind)
     except KeyError:
-        raise CountlineFault(f"unknown output '{kind}'", fix="known are: " + ", ".join(sorted(kinds())), loc=(kind,)) from None
+        raise CountlineFault(
+            f"unknown output '{kind}'", fix="known are: " + ", ".join(sorted(kinds())), loc=(kind,)
+        ) from None
     options = dict(options or {})
     options.setdefault("name", kind)
-    return cls.model_validate(options)
+    try:
+        return cls.model_validate(options)
+    except ValidationError as error:
+        raise Nested(error, cls, (kind,)) from None
 
 
 class Config(Model):
@@ -152,7 +159,11 @@ class Config(Model):
             seen: set[str] = set()
             for i, name in enumerate(names):
                 if name in seen:
-                    raise CountlineFault(f"two {what}s are named '{name}'", fix=f"give each {what} a name of its own", loc=(f"{what}s", i))
+                    raise CountlineFault(
+                        f"two {what}s are named '{name}'",
+                        fix=f"give each {what} a name of its own",
+                        loc=(f"{what}s", i),
+                    )
                 seen.add(name)
         return self
 
@@ -169,4 +180,8 @@ def raise_not_mapping(document: Document) -> None:
     """The file is YAML but not a mapping."""
     from countline.errors import ConfigError
 
-    raise ConfigError("must be a mapping with the keys sources, rules, messages, outputs …", where=document.place(()), fix="see docs/configuration.md")
+    raise ConfigError(
+        "must be a mapping with the keys sources, rules, messages, outputs …",
+        where=document.place(()),
+        fix="see docs/configuration.md",
+    )

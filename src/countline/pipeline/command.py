@@ -96,7 +96,13 @@ def execute(run: Run, options: Options) -> Summary:
 
 def _state_for(config: Config) -> Path:
     """An outbox of its own for every set of sources and outputs that is given by options."""
-    what = orjson.dumps([[s.model_dump(mode="json") for s in config.sources], [type(o).__module__ for o in config.outputs], [str(o) for o in config.outputs]])
+    what = orjson.dumps(
+        [
+            [s.model_dump(mode="json") for s in config.sources],
+            [type(o).__module__ for o in config.outputs],
+            [str(o) for o in config.outputs],
+        ]
+    )
     return Path(".countline") / f"run-{hashlib.blake2b(what, digest_size=4).hexdigest()}.outbox"
 
 
@@ -110,7 +116,7 @@ def from_options(options: Options) -> tuple[Config, Path | None, list[str]]:
     if not options["inputs"]:
         raise ConfigError(
             "nothing to run",
-            fix="give a configuration file (`countline run countline.yaml`), or `-i VIDEO --line straight=0.1,0.55,0.9,0.55`; `countline demo` shows it all",
+            fix="give a file (`countline run countline.yaml`), or `-i VIDEO --line straight=0.1,0.55,0.9,0.55`; or see `countline demo`",
         )
     data, notes = quick(options)
     return validate(Config, data, Document(data, {}, "command line")), None, notes
@@ -124,7 +130,9 @@ def _from_file(path: Path, options: Options) -> Config:
     both = [option for key, option in named.items() if options[key]]
     if both:
         raise ConfigError(
-            f"{', '.join(both)} cannot be combined with a configuration file", where=str(path), fix="write it into the file"
+            f"{', '.join(both)} cannot be combined with a configuration file",
+            where=str(path),
+            fix="write it into the file",
         )
     config = load(path)
     if options["outbox"]:
@@ -167,7 +175,9 @@ def quick(options: Options) -> tuple[dict[str, Any], list[str]]:
     data: dict[str, Any] = {"sources": sources}
     if options["rules_file"]:
         if lines or regions:
-            raise ConfigError("--rules cannot be combined with --line or --region", where="--rules", fix="give one of them")
+            raise ConfigError(
+                "--rules cannot be combined with --line or --region", where="--rules", fix="give one of them"
+            )
         from countline.config.deepstream_classes import DEEPSTREAM_CLASSES
 
         data["rules"] = {"file": str(options["rules_file"])}

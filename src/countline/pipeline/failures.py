@@ -33,7 +33,13 @@ class FailureFile:
         place = f"{data.get('definition')} {data.get('place')} {data.get('error')}"
         if place not in self._seen and len(self._seen) < 1000:
             self._seen.add(place)
-            log.error("message '%s' failed at %s: %s (see %s)", data.get("definition"), data.get("place"), data.get("error"), self.path)
+            log.error(
+                "message '%s' failed at %s: %s (see %s)",
+                data.get("definition"),
+                data.get("place"),
+                data.get("error"),
+                self.path,
+            )
         try:
             if self._file is None:
                 self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -82,9 +82,7 @@ class Inbox:
 
     def _ready(self) -> bool:
         if self._lockstep:
-            return any(self._queues) and all(
-                queue or not is_open for queue, is_open in zip(self._queues, self._open)
-            )
+            return any(self._queues) and all(queue or not is_open for queue, is_open in zip(self._queues, self._open))
         return any(self._queues)
 
     def depth(self) -> int:

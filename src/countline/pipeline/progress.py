@@ -64,7 +64,9 @@ class Progress:
     def _work(self) -> None:
         if self._json:
             while not self._done.wait(self._every):
-                sys.stdout.write(orjson.dumps({"type": "progress", "at": time.time(), **self._snapshot()}).decode() + "\n")
+                sys.stdout.write(
+                    orjson.dumps({"type": "progress", "at": time.time(), **self._snapshot()}).decode() + "\n"
+                )
                 sys.stdout.flush()
         elif self._console.is_terminal:
             self._live()

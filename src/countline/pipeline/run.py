@@ -67,7 +67,9 @@ class Run:
         definitions = build.definitions(self.config, self.rules, infos, self.detector.labels, messages)
         outputs = build.outputs(self.config)
         path = build.state_path(self.config, config, state)
-        self.delivery = Delivery(self.config.outbox, path, outputs, live=any(s.info.live for s in self.sources), fresh=fresh)
+        self.delivery = Delivery(
+            self.config.outbox, path, outputs, live=any(s.info.live for s in self.sources), fresh=fresh
+        )
         self.inbox = Inbox([s.info.live for s in self.sources])
         for source in self.sources:
             self.summary.sources[source.info.name] = SourceSummary()
@@ -113,7 +115,10 @@ class Run:
         """Run to the end of all sources, or until ``stop``. Raises nothing but what cannot go on: the summary holds the
         error and the exit code."""
         self.delivery.start()
-        threads = [threading.Thread(target=self._read, args=(i,), name=f"countline-read-{s.info.name}", daemon=True) for i, s in enumerate(self.sources)]
+        threads = [
+            threading.Thread(target=self._read, args=(i,), name=f"countline-read-{s.info.name}", daemon=True)
+            for i, s in enumerate(self.sources)
+        ]
         workers = [
             threading.Thread(target=self._guard, args=(self._detect,), name="countline-detect", daemon=True),
             threading.Thread(target=self._guard, args=(self._analyse,), name="countline-analyse", daemon=True),

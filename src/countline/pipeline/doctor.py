@@ -1,0 +1,114 @@
+"""What ``countline check`` does."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.text import Text
+
+from countline import video
+from countline.config import Config, load
+from countline.errors import CountlineError
+from countline.pipeline import build
+from countline.protocols import Check
+from countline.types import SourceInfo
+
+__all__ = ["check_command", "checks"]
+
+
+def check_command(given: Mapping[str, Any]) -> int:
+    """Print a line for each check; exit code 0, 3 (source, model), 4 (output) or 5 (outbox)."""
+    config = load(given["config"])
+    console = Console(highlight=False)
+    code = 0
+    for failed_code, check in checks(config, given["config"], send=given["send"], timeout=given["timeout"]):
+        if not check.ok:
+            code = code or failed_code
+        if given["as_json"]:
+            sys.stdout.write(orjson.dumps(asdict(check)).decode() + "\n")
+            continue
+        line = Text("ok    " if check.ok else "FAIL  ", "green" if check.ok else "bold red")
+        line.append(f"{check.subject}: ", "bold").append(check.detail, "default")
+        if check.fix and not check.ok:
+            line.append(f"\n      -> {check.fix}", "yellow")
+        console.print(line, soft_wrap=True)
+    return code
+
+
+def checks(config: Config, given: Path | None, *, send: bool, timeout: float) -> Iterator[tuple[int, Check]]:
+    """(exit code if it fails, check) for everything a configuration names."""
+    infos = []
+    for i, source in enumerate(config.sources):
+        info = SourceInfo(source.name, i, source.device_id or source.name, source.uri)
+        infos.append(info)
+        yield 3, video.probe(source)
+    detector = None
+    try:
+        detector = build.detector(config)
+        yield 3, Check("model", True, _describe(detector))
+        rule_set = build.rules(config, infos, detector.labels)
+        names = ", ".join(f"{r.kind} '{r.name}'" for r in rule_set.rules) or "none"
+        yield 2, Check("rules", True, names)
+        made = build.definitions(config, rule_set, infos, detector.labels)
+        yield 2, Check("messages", True, ", ".join(f"'{d.name}'" for d in made) or "none")
+    except CountlineError as error:
+        yield error.exit_code, _failed("model" if detector is None else "rules and messages", error)
+    finally:
+        if detector is not None:
+            detector.close()
+    yield 5, _state(build.state_path(config, given, None))
+    try:
+        for output in build.outputs(config):
+            for check in output.check(send=send, timeout=timeout):
+                yield 4, check
+    except CountlineError as error:
+        yield error.exit_code, _failed("outputs", error)
+    if not config.outputs:
+        yield (
+            4,
+            Check(
+                "outputs",
+                False,
+                "none configured",
+                "add an output, e.g. `- kafka: {bootstrap: localhost:9092, topic: ds-kafka}`",
+            ),
+        )
+
+
+def _describe(detector: Any) -> str:
+    describe = getattr(detector, "describe", None)
+    if describe is None:
+        return f"{len(detector.labels)} classes"
+    found = describe()
+    return ", ".join(f"{k} {v}" for k, v in found.items()) if isinstance(found, Mapping) else str(found)
+
+
+def _failed(subject: str, error: CountlineError) -> Check:
+    where = f"{error.where}: " if str(error.where) else ""
+    return Check(subject, False, where + error.what, error.fix)
+
+
+def _state(path: Path | None) -> Check:
+    if path is None:
+        return Check("outbox", True, "in memory: messages that wait are lost when the process ends")
+    folder = path.parent
+    while not folder.exists():
+        folder = folder.parent
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        return Check(
+            "outbox",
+            False,
+            f"{path}: the folder {folder} is not writable: {error.strerror}",
+            "set `outbox: {path: ...}` to a place you may write to",
+        )
+    return Check("outbox", True, str(path))
