@@ -29,6 +29,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from countline.detect.coco import COCO
+
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT / "src/countline/detect/models"
 PACKAGE = "@vladmandic/human@1.8.5"
@@ -43,15 +45,6 @@ OWN_SIZE = 416  # the side of the input for which the tfjs graph was frozen
 MEAN, STD = (103.53, 116.28, 123.675), (57.375, 57.12, 58.395)  # BGR, from the training configuration of NanoDet-g
 STRIDES = (8, 16, 32)
 OUTPUTS = (("Identity", "Identity_3"), ("Identity_1", "Identity_4"), ("Identity_2", "Identity_5"))  # scores, boxes
-COCO = (
-    "person,bicycle,car,motorcycle,airplane,bus,train,truck,boat,traffic light,fire hydrant,stop sign,parking meter,"
-    "bench,bird,cat,dog,horse,sheep,cow,elephant,bear,zebra,giraffe,backpack,umbrella,handbag,tie,suitcase,frisbee,"
-    "skis,snowboard,sports ball,kite,baseball bat,baseball glove,skateboard,surfboard,tennis racket,bottle,wine glass,"
-    "cup,fork,knife,spoon,bowl,banana,apple,sandwich,orange,broccoli,carrot,hot dog,pizza,donut,cake,chair,couch,"
-    "potted plant,bed,dining table,toilet,tv,laptop,mouse,remote,keyboard,cell phone,microwave,oven,toaster,sink,"
-    "refrigerator,book,clock,vase,scissors,teddy bear,hair drier,toothbrush"
-).split(",")
-
 NHWC = (0, 2, 3, 1)
 
 
@@ -178,7 +171,8 @@ class Converter:
 
     def strides(self, node: dict[str, Any], x: Value) -> list[int]:
         attr = node["attr"]
-        assert x.perm == NHWC and base64.b64decode(attr["data_format"]["s"]) == b"NHWC"
+        assert x.perm == NHWC
+        assert base64.b64decode(attr["data_format"]["s"]) == b"NHWC"
         assert base64.b64decode(attr["padding"]["s"]) == b"VALID"
         assert set(attr.get("dilations", {"list": {"i": ["1"]}})["list"]["i"]) == {"1"}
         return [int(i) for i in attr["strides"]["list"]["i"]][1:3]
@@ -218,7 +212,9 @@ class Converter:
 
     def op_resizebilinear(self, node: dict[str, Any], inputs: list[str]) -> Value:
         x = self.value(inputs[0])
-        assert node["attr"]["half_pixel_centers"]["b"] and not node["attr"]["align_corners"]["b"] and x.perm == NHWC
+        assert node["attr"]["half_pixel_centers"]["b"]
+        assert not node["attr"]["align_corners"]["b"]
+        assert x.perm == NHWC
         stride = OWN_SIZE // int(self.weights[inputs[1]][0])
         name = node["name"].split("/")[-2]
         self.constants[name + "_scales"] = np.array([1, 1, x.stride / stride, x.stride / stride], np.float32)
@@ -246,7 +242,8 @@ class Converter:
 
 
 def build(topology: dict[str, Any], blob: bytes, width: int, height: int) -> onnx.ModelProto:
-    """The ONNX model: ``image`` (N, height, width, 3) uint8 BGR -> ``scores`` (N, 80, cells), ``boxes`` (N, 44, cells)."""
+    """The ONNX model: ``image`` (N, height, width, 3) uint8 BGR -> ``scores`` (N, 80, cells) and ``boxes``
+    (N, 44, cells): four distributions over 11 bins."""
     weights = read_weights(topology, blob)
     source = {n["name"]: n for n in topology["modelTopology"]["node"]}
     conv = Converter(source, weights)
@@ -260,7 +257,8 @@ def build(topology: dict[str, Any], blob: bytes, width: int, height: int) -> onn
     for stride, names in zip(STRIDES, OUTPUTS):
         for kind, output in zip(parts, names):
             x = conv.head(output)
-            assert x.perm == (0, 1, 2, 3) and x.stride == stride
+            assert x.perm == (0, 1, 2, 3)
+            assert x.stride == stride
             flat = f"{kind}_{stride}"
             conv.constants[kind + "_shape"] = np.array([0, 80 if kind == "scores" else 44, -1], np.int64)
             conv.emit("Reshape", [x.name, kind + "_shape"], [flat])

@@ -1,0 +1,15 @@
+"""Detectors: an ONNX model by ONNX Runtime or OpenVINO, or any callable of the user's.
+
+>>> from countline.config import DetectorConfig
+>>> from countline.detect import make
+>>> detector = make(DetectorConfig(classes=["person"], threads=1))
+>>> detector.labels[0]
+'person'
+>>> detector.close()
+"""
+
+from countline.detect.catalogue import DEEPSTREAM_CLASSES, DEEPSTREAM_LABELS
+from countline.detect.detector import OnnxDetector, make
+from countline.detect.wrap import CallableDetector, wrap
+
+__all__ = ["DEEPSTREAM_CLASSES", "DEEPSTREAM_LABELS", "CallableDetector", "OnnxDetector", "make", "wrap"]

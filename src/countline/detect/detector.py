@@ -1,0 +1,178 @@
+"""The detector for ONNX models: picture in, boxes out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from countline.config import DetectorConfig
+from countline.detect.catalogue import default_model
+from countline.detect.classes import ClassPlan, plan
+from countline.detect.geometry import nms, to_picture
+from countline.detect.layouts import Layout
+from countline.detect.preprocess import Feeder
+from countline.detect.runtime import Session, choose_runtime, choose_threads, open_session
+from countline.detect.signature import Signature, read_signature
+from countline.errors import ConfigError, DetectorError
+from countline.types import Detections, Frame
+
+__all__ = ["OnnxDetector", "make"]
+
+MOST = 300
+"""Most objects of one frame."""
+CANDIDATES = 1000
+"""Most boxes that enter suppression."""
+
+
+def make(config: DetectorConfig, *, low: float | None = None) -> OnnxDetector:
+    """The detector that a configuration describes, loaded and warmed up.
+
+    ``low`` (the tracker's) is the confidence from which detections are handed on; half of each class's threshold unless
+    given. Raises ConfigError for impossible settings, DetectorError for a model that cannot be loaded or understood,
+    MissingExtra for a runtime that is not installed.
+    """
+    runtime = choose_runtime(config.runtime, config.device)
+    threads = choose_threads(config.threads)
+    default = config.model == "default"
+    if default:
+        # 8-bit arithmetic pays with OpenVINO; ONNX Runtime gains too little from it to be worth its rounding.
+        auto = "int8" if runtime == "openvino" and _has_int8() else "fp32"
+        weights = default_model(auto if config.precision == "auto" else config.precision)
+        path, precision = weights.path, weights.precision
+    else:
+        if config.precision != "auto":
+            raise ConfigError(
+                "precision is a choice of the default model only",
+                where="detector.precision",
+                fix="leave it out, or give a model of that precision",
+            )
+        path, precision = Path(config.model).expanduser(), "as in the file"
+    session = open_session(path, runtime, threads, config.device)
+    try:
+        signature = read_signature(session, config, str(path))
+        classes = plan(config, signature.labels, default=default, low=low)
+        return OnnxDetector(session, signature, classes, config, path, precision, threads)
+    except BaseException:
+        session.close()
+        raise
+
+
+def _has_int8() -> bool:
+    try:
+        default_model("int8")
+    except DetectorError:
+        return False
+    return True
+
+
+class OnnxDetector:
+    """Implements :class:`countline.protocols.Detector`. Use from one thread at a time; make it with :func:`make`."""
+
+    def __init__(
+        self,
+        session: Session,
+        signature: Signature,
+        classes: ClassPlan,
+        config: DetectorConfig,
+        path: Path,
+        precision: str,
+        threads: int,
+    ) -> None:
+        self._session: Session | None = session
+        self._signature = signature
+        self._classes = classes
+        self._iou = config.iou
+        self._path = path
+        self._about = {"precision": precision, "threads": str(threads), "device": config.device}
+        self.labels: Sequence[str] = classes.labels
+        self.thresholds: NDArray[np.float32] = classes.by_id()
+        """Confidence by class id from which a detection may begin a track."""
+        self._feeder = Feeder(signature.port, signature.preprocess, signature.size, signature.planes)
+        fixed = signature.port.shape[0]
+        self._batch = 1 if session.single and fixed in (None, 1) else fixed
+        self._exact = fixed or (1 if session.single else None)
+
+    @property
+    def layout(self) -> Layout:
+        """How the outputs are read."""
+        return self._signature.layout
+
+    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+        """One Detections per frame, boxes in pixels of its picture, strongest first within the frame.
+
+        All detections from the floor on are given, also those below the class's threshold: the tracker continues tracks
+        with them (see :attr:`thresholds`). Raises DetectorError when the runtime fails.
+        """
+        result: list[Detections] = []
+        step = self._batch or max(1, len(frames))
+        for start in range(0, len(frames), step):
+            result += self._chunk(frames[start : start + step])
+        return result
+
+    def _chunk(self, frames: Sequence[Frame]) -> list[Detections]:
+        if self._session is None:
+            raise DetectorError("the detector is closed", where=str(self._path))
+        batch, scales = self._feeder.fill(frames, self._exact or len(frames))
+        try:
+            outputs = self._session.run(batch)
+        except DetectorError:
+            raise
+        except Exception as error:  # the runtimes raise classes of their own without a common base
+            text = " ".join(str(error).split())
+            raise DetectorError(
+                f"inference failed: {text[:300]}", where=str(self._path), fix="try another `runtime` or `device`"
+            ) from None
+        return [self._read(outputs, i, scales[i], frame) for i, frame in enumerate(frames)]
+
+    def _read(self, outputs: list[NDArray[Any]], i: int, scale: tuple[float, float], frame: Frame) -> Detections:
+        plan, size = self._classes, self._signature.size
+        raw = self.layout.decode(outputs, i, size, float(plan.floors.min()))
+        scores = plan.scores(raw.scores)
+        cells = np.flatnonzero((scores >= plan.floors[:, None]).any(axis=0))
+        if not len(cells):
+            return Detections.empty()
+        scores = scores[:, cells]
+        # The class that exceeds its own floor by most, so that a low threshold of one does not shut out another.
+        best = np.argmax(scores / plan.floors[:, None], axis=0)
+        confidence = scores[best, np.arange(len(cells))]
+        if len(cells) > CANDIDATES:
+            strongest = np.sort(np.argsort(-confidence, kind="stable")[:CANDIDATES])
+            cells, best, confidence = cells[strongest], best[strongest], confidence[strongest]
+        boxes = to_picture(raw.boxes(cells), scale, frame.info.width, frame.info.height)
+        sound = np.flatnonzero((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]))  # False for NaN too
+        boxes, best, confidence = boxes[sound], best[sound], confidence[sound]
+        keep = nms(boxes, confidence, best, self._iou, CANDIDATES)[:MOST]
+        return Detections(boxes[keep], confidence[keep], plan.ids[best[keep]])
+
+    def describe(self) -> dict[str, str]:
+        """What is loaded, in words, for ``countline check``."""
+        s = self._signature
+        width, height = s.size
+        runtime = self._session.runtime if self._session else "closed"
+        return {
+            "model": str(self._path),
+            "sha256": hashlib.sha256(self._path.read_bytes()).hexdigest(),
+            "input": f"{width}x{height} {s.port}",
+            "layout": f"{s.layout.name}, {s.layout.classes} classes, labels {s.labels_from}",
+            "runtime": runtime,
+            **self._about,
+            "classes": "; ".join(
+                f"{number} {self.labels[number]}"
+                + (f" (= {', '.join(group)})" if len(group) > 1 or group[0] != self.labels[number] else "")
+                + f" from {threshold:g}"
+                for number, group, threshold in zip(
+                    self._classes.ids, self._classes.groups, self._classes.thresholds.round(3)
+                )
+            ),
+        }
+
+    def close(self) -> None:
+        """Release the model; further calls of :meth:`detect` raise DetectorError."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None

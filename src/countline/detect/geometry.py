@@ -1,0 +1,49 @@
+"""Boxes after the network: overlap, suppression, back to the picture. Pure NumPy; boxes are xyxy."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["nms", "pairwise_iou", "to_picture"]
+
+Boxes = NDArray[np.float32]
+
+
+def pairwise_iou(a: Boxes, b: Boxes) -> NDArray[np.float32]:
+    """(len(a), len(b)) intersection over union; 0 where both boxes are empty."""
+    wide = np.minimum(a[:, None, 2], b[None, :, 2]) - np.maximum(a[:, None, 0], b[None, :, 0])
+    high = np.minimum(a[:, None, 3], b[None, :, 3]) - np.maximum(a[:, None, 1], b[None, :, 1])
+    overlap = np.maximum(wide, 0) * np.maximum(high, 0)
+    area_a = (a[:, 2] - a[:, 0]) * (a[:, 3] - a[:, 1])
+    area_b = (b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1])
+    union = area_a[:, None] + area_b[None, :] - overlap
+    result: NDArray[np.float32] = np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
+    return result
+
+
+def nms(
+    boxes: Boxes, scores: NDArray[np.float32], classes: NDArray[np.integer], iou: float, limit: int
+) -> NDArray[np.intp]:
+    """Rows to keep, strongest first: greedy suppression within each class of boxes that overlap by more than ``iou``.
+
+    Equal scores keep their order. Only the ``limit`` strongest candidates are looked at.
+    """
+    order = np.argsort(-scores, kind="stable")[:limit]
+    boxes, classes = boxes[order], classes[order]
+    clash = (pairwise_iou(boxes, boxes) > iou) & (classes[:, None] == classes[None, :])
+    dropped = np.zeros(len(order), bool)
+    keep = []
+    for i in range(len(order)):
+        if not dropped[i]:
+            keep.append(i)
+            dropped |= clash[i]
+    return order[keep]
+
+
+def to_picture(boxes: Boxes, scale: tuple[float, float], width: int, height: int) -> Boxes:
+    """Boxes of the network's input as pixels of the picture, clipped to it. ``scale`` is input pixels per picture pixel."""
+    result = np.asarray(boxes / np.array([scale[0], scale[1], scale[0], scale[1]], np.float32), np.float32)
+    np.clip(result[:, 0::2], 0, width, out=result[:, 0::2])
+    np.clip(result[:, 1::2], 0, height, out=result[:, 1::2])
+    return result

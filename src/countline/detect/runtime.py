@@ -1,0 +1,245 @@
+"""Inference libraries behind one small interface."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from countline.errors import DetectorError, MissingExtra
+
+__all__ = ["Port", "Session", "choose_runtime", "choose_threads", "open_session"]
+
+_DTYPES = {
+    "tensor(uint8)": np.uint8,
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(double)": np.float64,
+    "tensor(int32)": np.int32,
+    "tensor(int64)": np.int64,
+}
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or output of a model; dimensions that may vary are None."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: np.dtype[Any]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.dtype.name}[{', '.join('?' if d is None else str(d) for d in self.shape)}]"
+
+
+class Session(Protocol):
+    """A loaded model."""
+
+    runtime: str
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    metadata: Mapping[str, str]
+    single: bool
+    """Frames are best given one at a time: on a CPU a batch gains nothing, and so the company that a frame keeps cannot
+    change its result."""
+
+    def run(self, batch: NDArray[Any]) -> list[NDArray[Any]]:
+        """All outputs, in the model's order. They may be overwritten by the next call."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def choose_threads(wanted: int) -> int:
+    """Threads of one inference: as asked, else the processors this process may use, at most 8 (a model of this size does
+    not get faster beyond). Respects CPU affinity and the CPU quota of the container."""
+    if wanted:
+        return wanted
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        count = min(count, max(1, int(quota) // int(period)))
+    except (OSError, ValueError):  # no such file, or "max": no quota
+        pass
+    return max(1, min(count, 8))
+
+
+def choose_runtime(wanted: str, device: str) -> str:
+    """``auto``: OpenVINO where it is installed on an x86 processor and inference is on the CPU, else ONNX Runtime.
+
+    A rule, not a measurement at start: loading and timing both libraries would take longer than the rest of the start,
+    and on x86 OpenVINO was ahead at every thread count and precision (``benchmarks/detector.py``).
+    Raises MissingExtra when OpenVINO is asked for and not installed.
+    """
+    installed = importlib.util.find_spec("openvino") is not None
+    if wanted == "openvino" and not installed:
+        raise MissingExtra("openvino", "openvino", what_for="the detector's runtime 'openvino'")
+    if wanted != "auto":
+        return wanted
+    x86 = platform.machine().lower() in ("x86_64", "amd64", "i686")
+    return "openvino" if installed and x86 and device == "cpu" else "onnxruntime"
+
+
+def open_session(path: Path, runtime: str, threads: int, device: str) -> Session:
+    """Load a model. Raises DetectorError: no such file, not an ONNX model, unknown device."""
+    if not path.is_file():
+        raise DetectorError(
+            "no such file", where=str(path), fix="check `model`; 'default' names the model in the package"
+        )
+    if runtime == "openvino":
+        return _OpenVino(path, threads, device)
+    return _OnnxRuntime(path, threads, device)
+
+
+def _onnxruntime() -> Any:
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(3)  # its warnings on standard error say nothing a user can act on
+    return onnxruntime
+
+
+def _load_error(path: Path, error: Exception) -> DetectorError:
+    text = " ".join(str(error).split())
+    if path.stat().st_size == 0:
+        return DetectorError("the file is empty", where=str(path), fix="copy or export the model again")
+    if "opset" in text.lower() or "ir version" in text.lower() or "ir_version" in text.lower():
+        return DetectorError(
+            f"this model needs a newer ONNX version than the runtime knows: {text[:300]}",
+            where=str(path),
+            fix="upgrade onnxruntime, or export the model with an older opset (17)",
+        )
+    if "protobuf" in text.lower():
+        return DetectorError(
+            "is not an ONNX model, or is cut short",
+            where=str(path),
+            fix="give a file made by an ONNX export; compare its size with the original",
+        )
+    return DetectorError(f"cannot be loaded: {text[:300]}", where=str(path), fix="check the export of the model")
+
+
+def _ort_session(path: Path, threads: int, providers: list[str], optimise: bool = True) -> Any:
+    ort = _onnxruntime()
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    # Spinning threads take the cores away from the decoder and the tracker while they wait.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    if not optimise:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        return ort.InferenceSession(str(path), options, providers=providers)
+    except Exception as error:  # the library has one exception class per status code, without a common base
+        raise _load_error(path, error) from None
+
+
+def _ports(nodes: Any, path: Path) -> tuple[Port, ...]:
+    ports = []
+    for node in nodes:
+        if node.type not in _DTYPES:
+            raise DetectorError(
+                f"'{node.name}' is of type {node.type}, which no detector uses",
+                where=str(path),
+                fix="export a plain detector",
+            )
+        shape = tuple(d if isinstance(d, int) and d > 0 else None for d in node.shape)
+        ports.append(Port(node.name, shape, np.dtype(_DTYPES[node.type])))
+    return tuple(ports)
+
+
+_PROVIDERS = {
+    "cpu": ["CPUExecutionProvider"],
+    "cuda": ["CUDAExecutionProvider", "CPUExecutionProvider"],
+    "tensorrt": ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"],
+    "coreml": ["CoreMLExecutionProvider", "CPUExecutionProvider"],
+}
+
+
+class _OnnxRuntime:
+    runtime = "onnxruntime"
+
+    def __init__(self, path: Path, threads: int, device: str) -> None:
+        kind = device.partition(":")[0].lower()
+        wanted = _PROVIDERS.get(kind)
+        have = _onnxruntime().get_available_providers()
+        if wanted is None or wanted[0] not in have:
+            offered = [name for name, providers in _PROVIDERS.items() if providers[0] in have]
+            raise DetectorError(
+                f"the device '{device}' is not offered by the installed ONNX Runtime",
+                where="detector.device",
+                fix=f"use one of: {', '.join(offered)}; for cuda install onnxruntime-gpu instead of onnxruntime",
+            )
+        self._session = _ort_session(path, threads, wanted)
+        self.inputs = _ports(self._session.get_inputs(), path)
+        self.outputs = _ports(self._session.get_outputs(), path)
+        self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
+        self.single = kind == "cpu"
+        self._feed = self.inputs[0].name if self.inputs else ""
+
+    def run(self, batch: NDArray[Any]) -> list[NDArray[Any]]:
+        result: list[NDArray[Any]] = self._session.run(None, {self._feed: batch})
+        return result
+
+    def close(self) -> None:
+        self._session = None
+
+
+class _OpenVino:
+    runtime = "openvino"
+    single = True
+
+    def __init__(self, path: Path, threads: int, device: str) -> None:
+        if device != "cpu":
+            raise DetectorError(
+                f"the runtime 'openvino' is used for the CPU only, not for '{device}'",
+                where="detector.device",
+                fix="set runtime: onnxruntime",
+            )
+        # ONNX Runtime reads names, shapes and metadata, so that both runtimes see and refuse the same models.
+        signature = _ort_session(path, 1, ["CPUExecutionProvider"], optimise=False)
+        self.inputs = _ports(signature.get_inputs(), path)
+        self.outputs = _ports(signature.get_outputs(), path)
+        self.metadata: Mapping[str, str] = dict(signature.get_modelmeta().custom_metadata_map)
+        del signature
+        import openvino
+
+        self._openvino = openvino
+        self._path = path
+        self._options = {
+            "INFERENCE_NUM_THREADS": threads,
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": "f32",  # never bfloat16 behind the user's back: counts must not depend on it
+        }
+        self._request: Any = None
+        self._shape: tuple[int, ...] = ()
+
+    def _compile(self, shape: tuple[int, ...]) -> None:
+        """A fixed shape lets the library plan its memory; frames come one at a time, so there is only one shape."""
+        try:
+            core = self._openvino.Core()
+            model = core.read_model(str(self._path))
+            model.reshape({model.inputs[0].any_name: list(shape)})
+            self._request = core.compile_model(model, "CPU", self._options).create_infer_request()
+        except RuntimeError as error:
+            text = " ".join(str(error).split())
+            raise DetectorError(
+                f"OpenVINO cannot load it: {text[-300:]}", where=str(self._path), fix="set runtime: onnxruntime"
+            ) from None
+        self._shape = shape
+
+    def run(self, batch: NDArray[Any]) -> list[NDArray[Any]]:
+        if batch.shape != self._shape:
+            self._compile(batch.shape)
+        self._request.infer([batch], share_inputs=True)
+        return [self._request.get_output_tensor(i).data for i in range(len(self.outputs))]
+
+    def close(self) -> None:
+        self._request = None

@@ -1,0 +1,191 @@
+"""What a model file says of itself, and what follows from a trial run: labels, input, layout."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from countline.config import DetectorConfig
+from countline.detect.layouts import Layout, recognise
+from countline.detect.preprocess import BY_LAYOUT, Preprocess, customised, shape_of
+from countline.detect.runtime import Port, Session
+from countline.errors import ConfigError, DetectorError
+
+__all__ = ["Signature", "read_signature"]
+
+
+@dataclass(frozen=True)
+class Signature:
+    """All that is needed to feed a network and to read its outputs."""
+
+    port: Port
+    size: tuple[int, int]
+    """Width, height of the input."""
+    planes: bool
+    """Channels before rows (NCHW)."""
+    layout: Layout
+    preprocess: Preprocess
+    labels: tuple[str, ...]
+    labels_from: str
+
+
+def read_signature(session: Session, config: DetectorConfig, where: str) -> Signature:
+    """Find out from metadata, shapes, a trial run with an empty picture and the configuration, which wins over all.
+
+    Raises DetectorError saying what was seen and what to declare, ConfigError for settings that do not fit the model.
+    """
+    metadata = session.metadata
+    if len(session.inputs) != 1:
+        raise DetectorError(
+            f"has {len(session.inputs)} inputs ({_list(session.inputs)}); a detector has one, the picture",
+            where=where,
+            fix="export the network without its post-processing",
+        )
+    port = session.inputs[0]
+    size, planes = shape_of(port, _asked(config), _size(metadata), where)
+    labels, source = _labels(config, metadata)
+    wanted = config.layout if config.layout != "auto" else metadata.get("layout", "auto")
+    layout = _layout(session, port, size, planes, len(labels) if labels else None, wanted, where)
+    if not labels:
+        labels, source = _unnamed(layout.classes)
+    base = BY_LAYOUT[layout.name]
+    told = _literal(metadata.get("normalize", ""))
+    if isinstance(told, Mapping):
+        base = customised(base, told)
+    return Signature(port, size, planes, layout, customised(base, config.normalize), labels, source)
+
+
+def _list(ports: Sequence[Port]) -> str:
+    return "; ".join(str(p) for p in ports)
+
+
+def _asked(config: DetectorConfig) -> tuple[int, int] | None:
+    return (config.size, config.size) if isinstance(config.size, int) else config.size
+
+
+def _literal(text: str) -> Any:
+    """Metadata are JSON or Python literals, depending on the exporter; None when neither."""
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(text)
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            continue
+    return None
+
+
+def _size(metadata: Mapping[str, str]) -> tuple[int, int] | None:
+    """'416x416' (width x height) under ``size``, or [height, width] / a number under ``imgsz``."""
+    match = re.fullmatch(r"\s*(\d+)\s*x\s*(\d+)\s*", metadata.get("size", ""))
+    if match:
+        return int(match[1]), int(match[2])
+    value = _literal(metadata.get("imgsz", ""))
+    if isinstance(value, int):
+        return value, value
+    if isinstance(value, (list, tuple)) and len(value) == 2 and all(isinstance(v, int) for v in value):
+        return value[1], value[0]
+    return None
+
+
+def _labels(config: DetectorConfig, metadata: Mapping[str, str]) -> tuple[tuple[str, ...], str]:
+    if isinstance(config.labels, str):
+        return _label_file(config.labels), f"from {config.labels}"
+    if config.labels:
+        return tuple(config.labels), "from the configuration"
+    for key in ("labels", "names", "classes", "class_names"):
+        found = _names(metadata.get(key, ""))
+        if found:
+            return found, f"from the model ({key})"
+    return (), ""
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Labels from a metadata text: a list, a mapping from number to name, or names on lines or between commas."""
+    value = _literal(text)
+    if isinstance(value, Mapping):
+        try:
+            numbered = {int(k): str(v) for k, v in value.items()}
+        except (TypeError, ValueError):
+            return ()
+        if not numbered or min(numbered) < 0 or max(numbered) > 100_000:
+            return ()
+        return tuple(numbered.get(i, f"class {i}") for i in range(max(numbered) + 1))
+    if isinstance(value, (list, tuple)):
+        return tuple(str(v) for v in value)
+    if value is None and text.strip():
+        return tuple(part.strip() for part in re.split(r"[\n,;]", text) if part.strip())
+    return ()
+
+
+def _label_file(path: str) -> tuple[str, ...]:
+    try:
+        text = Path(path).expanduser().read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise ConfigError(
+            f"the label file cannot be read: {reason}",
+            where=f"detector.labels: {path}",
+            fix="give a text file with one name on each line",
+        ) from None
+    lines = [line.strip() for line in text.splitlines()]
+    while lines and not lines[-1]:
+        lines.pop()
+    # nvinfer's label files have all names on one line, between semicolons.
+    names = [n.strip() for n in lines[0].split(";")] if len(lines) == 1 and ";" in lines[0] else lines
+    if not names:
+        raise ConfigError(
+            "the label file is empty", where=f"detector.labels: {path}", fix="write one name on each line"
+        )
+    return tuple(names)
+
+
+def _unnamed(count: int) -> tuple[tuple[str, ...], str]:
+    from countline.detect.coco import COCO
+
+    if count == len(COCO):
+        return COCO, "assumed to be COCO's, because there are 80"
+    return tuple(f"class {i}" for i in range(count)), "unknown: set detector.labels"
+
+
+def _layout(
+    session: Session, port: Port, size: tuple[int, int], planes: bool, classes: int | None, wanted: str, where: str
+) -> Layout:
+    """Layout by the shapes of a trial run, which also is the warm-up."""
+    count, (width, height) = port.shape[0] or 1, size
+    blank = np.zeros((count, 3, height, width) if planes else (count, height, width, 3), port.dtype)
+    try:
+        shapes = [tuple(array.shape) for array in session.run(blank)]
+    except DetectorError:
+        raise
+    except Exception as error:  # the runtimes raise classes of their own without a common base
+        text = " ".join(str(error).split())
+        raise DetectorError(
+            f"a trial run with an input of {width}x{height} failed: {text[:300]}",
+            where=where,
+            fix="check detector.size",
+        ) from None
+    found = recognise(shapes, [p.name for p in session.outputs], size, classes, wanted)
+    if len(found) == 1:
+        return found[0]
+    seen = f"input {port} at {width}x{height}, outputs " + "; ".join(
+        f"{p.name}{list(s)}" for p, s in zip(session.outputs, shapes)
+    )
+    known = f", {classes} labels" if classes else ", no labels"
+    if found:
+        raise DetectorError(
+            f"the layout could be any of {', '.join(dict.fromkeys(f.name for f in found))}: {seen}{known}",
+            where=where,
+            fix="set detector.layout, or detector.labels so that the number of classes is known",
+        )
+    what = "fits no known layout" if wanted == "auto" else f"does not fit the layout '{wanted}'"
+    raise DetectorError(
+        f"the model {what}: {seen}{known}",
+        where=where,
+        fix="set detector.layout to nanodet, yolox, yolov5, yolov8 or detr and detector.labels to the model's names; export without NMS",
+    )
