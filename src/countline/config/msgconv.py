@@ -1,0 +1,210 @@
+"""nvmsgconv's static description files: ``.txt`` / ``.ini`` (key file), ``.yml`` / ``.yaml`` and ``.csv``.
+
+They hold what does not change from message to message: sensors, places and analytics modules, each with a number by
+which events refer to them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from countline.config.keyfile import Entry
+from countline.config.keygroups import Group, parse_groups, read_text
+from countline.errors import ConfigError, Place
+
+__all__ = ["AnalyticsModule", "PlaceInfo", "Sensor", "StaticDescription", "parse", "read"]
+
+Triple = tuple[float, float, float]
+
+_ZERO: Triple = (0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Sensor:
+    """``[sensor<N>]``."""
+
+    id: str = ""
+    type: str = ""
+    description: str = ""
+    location: Triple = _ZERO
+    """Latitude and longitude in degrees, altitude."""
+    coordinate: Triple = _ZERO
+    """x, y, z in whatever frame the user means."""
+
+
+@dataclass(frozen=True)
+class PlaceInfo:
+    """``[place<N>]``."""
+
+    id: str = ""
+    type: str = ""
+    name: str = ""
+    location: Triple = _ZERO
+    coordinate: Triple = _ZERO
+    sub1: str = ""
+    sub2: str = ""
+    sub3: str = ""
+
+
+@dataclass(frozen=True)
+class AnalyticsModule:
+    """``[analytics<N>]``."""
+
+    id: str = ""
+    description: str = ""
+    source: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class StaticDescription:
+    """What a description file says; ``notes`` name what it says in vain (unknown groups and keys)."""
+
+    sensors: Mapping[int, Sensor] = field(default_factory=dict)
+    places: Mapping[int, PlaceInfo] = field(default_factory=dict)
+    analytics: Mapping[int, AnalyticsModule] = field(default_factory=dict)
+    file: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def read(path: str | Path) -> StaticDescription:
+    """Read a description file. Raises ConfigError with file and line for what nvmsgconv refuses too: a group without
+    a number, a number twice, a location or coordinate that is not three numbers, a line that is none."""
+    return parse(read_text(path, "msgconv file"), str(path))
+
+
+def parse(text: str, file: str) -> StaticDescription:
+    """Parse the text of a description file; the kind is told by the end of the file's name."""
+    suffix = Path(file).suffix.lower()
+    if suffix == ".csv":
+        return _csv(text, file)
+    sections = _yaml(text, file) if suffix in (".yml", ".yaml") else iter(parse_groups(text, file))
+    return _collect(sections, file)
+
+
+_KINDS: dict[str, tuple[type[Any], dict[str, str], dict[str, str]]] = {
+    "sensor": (
+        Sensor,
+        {"id": "id", "type": "type", "description": "description"},
+        {"location": "location", "coordinate": "coordinate"},
+    ),
+    "place": (
+        PlaceInfo,
+        {
+            "id": "id",
+            "type": "type",
+            "name": "name",
+            "place-sub-field1": "sub1",
+            "place-sub-field2": "sub2",
+            "place-sub-field3": "sub3",
+        },
+        {"location": "location", "coordinate": "coordinate"},
+    ),
+    "analytics": (
+        AnalyticsModule,
+        {"id": "id", "description": "description", "source": "source", "version": "version"},
+        {},
+    ),
+}
+
+
+def _collect(sections: Iterator[Group], file: str) -> StaticDescription:
+    found: dict[str, dict[int, Any]] = {kind: {} for kind in _KINDS}
+    notes: list[str] = []
+    for group in sections:
+        kind = next((k for k in _KINDS if group.name.startswith(k)), None)
+        if kind is None:
+            notes.append(f"{group.place()}: unknown group, ignored")
+            continue
+        if not _enabled(group, notes):
+            continue
+        number = re.match(r"\d+", group.name[len(kind) :])
+        if number is None:
+            raise ConfigError(f"[{group.name}] has no number", where=group.place(), fix=f"write [{kind}0]")
+        n = int(number[0])
+        if n in found[kind]:
+            raise ConfigError(
+                f"{kind} {n} is described twice", where=group.place(), fix=f"give each {kind} a number of its own"
+            )
+        found[kind][n] = _entry(group, kind, notes)
+    return StaticDescription(found["sensor"], found["place"], found["analytics"], file, tuple(notes))
+
+
+def _enabled(group: Group, notes: list[str]) -> bool:
+    if "enable" not in group:
+        return False
+    try:
+        return group.boolean("enable")
+    except ConfigError:
+        notes.append(f"{group.place('enable')}: {group.raw('enable')!r} is neither 1 nor 0; the group is skipped")
+        return False
+
+
+def _entry(group: Group, kind: str, notes: list[str]) -> Any:
+    make, strings, triples = _KINDS[kind]
+    values: dict[str, Any] = {}
+    for key in group:
+        if key in strings:
+            values[strings[key]] = group.string(key)
+        elif key in triples:
+            numbers = group.doubles(key)
+            if len(numbers) != 3:
+                raise ConfigError(
+                    f"'{key}' has {len(numbers)} numbers, not 3",
+                    where=group.place(key),
+                    fix=f"write three numbers with semicolons: {key}=45.29;-75.83;48.15",
+                )
+            values[triples[key]] = (numbers[0], numbers[1], numbers[2])
+        elif key != "enable":
+            notes.append(f"{group.place(key)}: unknown key, ignored")
+    return make(**values)
+
+
+class _YamlGroup(Group):
+    """A mapping of the YAML form: scalars are taken as they are written, without escapes."""
+
+    def string(self, key: str) -> str:
+        return self.raw(key)
+
+
+def _yaml(text: str, file: str) -> Iterator[Group]:
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
+        raise ConfigError(f"is not valid YAML: {error.problem or error.context}", where=place) from None
+    if root is None:
+        return
+    if not isinstance(root, yaml.MappingNode):
+        raise ConfigError("must be a mapping of groups", where=Place(file, 1), fix="write `sensor0:` and its keys")
+    for key_node, value_node in root.value:
+        entries = []
+        if isinstance(value_node, yaml.MappingNode):
+            for name, value in value_node.value:
+                if isinstance(value, yaml.ScalarNode):
+                    null = value.tag.endswith(":null") and value.style is None
+                    entries.append(Entry(str(name.value), "" if null else value.value, name.start_mark.line + 1))
+        yield _YamlGroup(file, str(key_node.value), key_node.start_mark.line + 1, entries)
+
+
+def _csv(text: str, file: str) -> StaticDescription:
+    """A header, then one camera a row: (ignored), sensor id, description, (ignored), three sub-fields of the place.
+    Cells
+    are split at every comma, as nvmsgconv does."""
+    sensors: dict[int, Sensor] = {}
+    places: dict[int, PlaceInfo] = {}
+    modules: dict[int, AnalyticsModule] = {}
+    rows = [line for line in text.splitlines()[1:] if line.strip()]
+    for n, row in enumerate(rows):
+        cells = row.split(",") + [""] * 7
+        sensors[n] = Sensor(id=cells[1], type="Camera", description=cells[2])
+        places[n] = PlaceInfo("Id", "building/garage", "endeavor", sub1=cells[4], sub2=cells[5], sub3=cells[6])
+        modules[n] = AnalyticsModule(version="1.0")
+    return StaticDescription(sensors, places, modules, file)
