@@ -104,8 +104,9 @@ def _build(
                 raise ConfigError(
                     f"the key '{name}' stands twice in one mapping", where=place, fix="keep one of the two"
                 )
-            marks[(*loc, name)] = (place.line, place.column)
-            result[name] = _build(value_node, (*loc, name), marks, file, constructor)
+            path = (*loc, name)
+            marks[path] = (place.line, place.column)
+            result[name] = _build(value_node, path, marks, file, constructor)
         return result
     if isinstance(node, yaml.SequenceNode):
         return [_build(child, (*loc, i), marks, file, constructor) for i, child in enumerate(node.value)]
