@@ -2,22 +2,189 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from countline.config.base import Model
+from countline.config.loader import CountlineFault
 
-__all__ = ["MessageConfig"]
+__all__ = ["AttachConfig", "CloudEventsConfig", "MessageConfig", "SchemaConfig", "trigger_of"]
+
+EVENTS = ("crossing", "enter", "leave", "dwell", "crowding", "heading", "speeding", "journey")
+_WORDS = (*EVENTS, "change", "frame", "interval <time>")
+_INTERVAL = re.compile(r"interval\s+(\d+(?:\.\d+)?)\s*(ms|s|m|min|h)")
+_UNITS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "min": 60 * 10**9, "h": 3600 * 10**9}
+
+
+def trigger_of(on: str | list[str]) -> tuple[str, tuple[str, ...], int]:
+    """``on:`` as (kind, kinds of event, interval in ns); kind is event, change, frame or interval.
+
+    Raises CountlineFault for a trigger that does not exist."""
+    words = on if isinstance(on, list) else re.split(r"\s*[,|]\s*", on.strip())
+    if len(words) == 1 and words[0] in ("change", "frame"):
+        return words[0], (), 0
+    if len(words) == 1 and words[0].startswith("interval"):
+        match = _INTERVAL.fullmatch(words[0])
+        ns = int(float(match[1]) * _UNITS[match[2]]) if match else 0
+        if ns <= 0:
+            raise CountlineFault(
+                f"'{words[0]}' is no interval", fix="write e.g. on: interval 1s (ms, s, m and h are known)"
+            )
+        return "interval", (), ns
+    for word in words:
+        if word not in EVENTS:
+            raise CountlineFault(f"there is no trigger '{word}'", fix="known are: " + ", ".join(_WORDS))
+    return "event", tuple(dict.fromkeys(words)), 0
+
+
+def _trigger(on: str | list[str]) -> str | list[str]:
+    trigger_of(on)
+    return on
+
+
+def _names(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _mode(value: Any) -> Any:
+    return {"mode": value} if isinstance(value, str) else value
+
+
+Names = Annotated[list[str], BeforeValidator(_names)]
+
+
+class CloudEventsConfig(Model):
+    """CloudEvents 1.0 around the value. ``type``, ``source`` and ``subject`` are templates."""
+
+    mode: Literal["structured", "binary"]
+    """structured: one JSON document with the value under ``data``; binary: the attributes are record headers (``ce_id`` …)."""
+    type: str | None = None
+    """``io.countline.<trigger>`` unless set."""
+    source: str | None = None
+    """A URI reference; ``/countline/<source>`` unless set."""
+    subject: str | None = None
+    """The rule of the event, where there is one, unless set."""
+
+
+class SchemaConfig(Model):
+    """The schema of the value: how it is named, and where it is registered."""
+
+    name: str | None = None
+    """Name of the outermost record; from the definition's name unless set."""
+    namespace: str = "countline"
+    """Avro namespace and Protobuf package."""
+    numbers: dict[str, int] = {}
+    """Protobuf field numbers by dotted path, to keep them when fields move; in order from 1 unless set."""
+    registry: str | None = None
+    """URL of a registry with the Confluent API (or mock://name). Values then carry the Confluent wire format."""
+    id: int | None = Field(default=None, ge=0)
+    """Schema id that is known already: Confluent wire format without asking a registry."""
+    subject: str = "topic"
+    """Naming strategy: topic (``<topic>-value``), record, topic-record; anything else is the subject itself."""
+    auto_register: bool = True
+    """Register the schema at start; else it must be there."""
+    compatibility: Literal["NONE", "BACKWARD", "FORWARD", "FULL", "BACKWARD_TRANSITIVE", "FORWARD_TRANSITIVE", "FULL_TRANSITIVE"] | None = None
+    """Level to set for the subject; the registry's own unless set."""
+    options: dict[str, str] = {}
+    """Further options of the registry client, e.g. {basic.auth.user.info: 'user:${PASSWORD}', ssl.ca.location: ca.pem}."""
+
+
+class AttachConfig(Model):
+    """A picture that goes with the message; the template names it ``{attachment}``."""
+
+    what: Literal["crop", "snapshot"] = "crop"
+    """crop: the object of the event; snapshot: the whole picture."""
+    as_: Literal["base64", "file"] = Field(default="base64", alias="as")
+    """base64: in the message; file: written to ``folder``, the message carries its URL."""
+    folder: str | None = None
+    """Folder for files; made if absent. Files lie in one folder a day: ``<folder>/2026-11-22/<message id>.jpg``."""
+    url: str | None = None
+    """What stands in the message before ``2026-11-22/<message id>.jpg``; the folder unless set."""
+    margin: float = Field(default=0.1, ge=0, le=5)
+    """Border around a crop, as a part of the box's width and height."""
+    max_side: int = Field(default=640, ge=16)
+    """Longest side in pixels; larger pictures are scaled down."""
+    max_bytes: int = Field(default=200_000, ge=1000)
+    """Largest JPEG; quality, then size are lowered until it fits."""
+    quality: int = Field(default=85, ge=1, le=100)
+    """JPEG quality to begin with."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    @model_validator(mode="after")
+    def _folder(self) -> AttachConfig:
+        if self.as_ == "file" and not self.folder:
+            raise CountlineFault("attachments as files need a folder", fix="add e.g. folder: snapshots")
+        return self
 
 
 class MessageConfig(Model):
-    """One message definition."""
+    """One message definition: when it is sent, and what it says."""
 
-    name: str
-    on: str = "crossing"
-    """Trigger: crossing | change | interval <time> | frame | enter | leave | crowding | dwell | heading | speeding | journey."""
+    model_config = ConfigDict(populate_by_name=True, protected_namespaces=())
+
+    name: str = Field(min_length=1)
+    on: Annotated[str | list[str], AfterValidator(_trigger)] = "crossing"
+    """Trigger: crossing | enter | leave | dwell | crowding | heading | speeding | journey (or several of these) | change |
+    interval <time> | frame."""
+    per: Literal["frame", "event"] | None = None
+    """One message for each event or for each frame that has any; by the template unless set: per event if it names a field
+    of an event."""
+    rules: Names = []
+    """Only events of these rules (for change: only their counts); all unless set."""
+    sources: Names = []
+    """Only frames of these sources; all unless set."""
+    classes: Names = []
+    """Only events of objects of these classes; all unless set."""
+    if_: str | bool | None = Field(default=None, alias="if")
+    """Condition, e.g. confidence > 0.6 and class in ['car', 'bus']."""
     key: str | None = None
     """Template of the record key."""
+    partition_key: str | None = None
+    """Dotted path into the value whose content is the key, e.g. sensor.id, as in DeepStream's cfg_kafka.txt."""
     topic: str | None = None
-    headers: dict[str, str] = {}
+    """Template of the topic; the output's own unless set."""
+    headers: dict[str, Any] = {}
+    """Templates of the record headers."""
     value: Any = None
     """Template of the value."""
+    type: str | None = None
+    """A ready payload: deepstream/full, deepstream/minimal, deepstream/protobuf, deepstream/analytics, deepstream/occupancy."""
+    msgconv: str | None = None
+    """Static data of the deepstream payloads: a msgconv_config.txt, .yml or .csv."""
+    function: str | None = None
+    """A Python function that makes the value: 'module:name' or 'file.py:name'."""
+    encoding: Literal["json", "jsonl", "avro", "protobuf", "msgpack"] = "json"
+    cloudevents: Annotated[CloudEventsConfig | None, BeforeValidator(_mode)] = None
+    schema_: SchemaConfig = Field(default=SchemaConfig(), alias="schema")
+    version: str = "1"
+    """Version of the schema, said by you; the fingerprint of its content is added by itself."""
+    attach: AttachConfig | None = None
+    trajectory_points: int = Field(default=64, ge=2, le=10_000)
+    """Most points of a track in {trajectory}, one a frame, the newest."""
+    outputs: Names = []
+    """Names of the outputs it goes to; all unless set."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> MessageConfig:
+        given = [word for word in ("value", "type", "function") if getattr(self, word) is not None]
+        if len(given) > 1:
+            raise CountlineFault(f"'{given[0]}' and '{given[1]}' exclude each other", fix="keep one of them", loc=(given[1],))
+        if not given and "value" not in self.model_fields_set:
+            raise CountlineFault(f"the message '{self.name}' has no value", fix="add value: (a template), type: or function:")
+        if self.key is not None and self.partition_key is not None:
+            raise CountlineFault("'key' and 'partition_key' exclude each other", fix="keep one of them", loc=("partition_key",))
+        kind = trigger_of(self.on)[0]
+        if kind != "event":
+            for word, allowed in (("classes", ()), ("rules", ("change",))):
+                if getattr(self, word) and kind not in allowed:
+                    raise CountlineFault(
+                        f"'{word}' chooses among events, and 'on: {self.on}' has none",
+                        fix="use an event such as on: crossing, or if: for a condition",
+                        loc=(word,),
+                    )
+            if self.per == "event":
+                raise CountlineFault(f"'on: {self.on}' has no event of its own", fix="leave 'per' out", loc=("per",))
+        return self

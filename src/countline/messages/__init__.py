@@ -1,0 +1,17 @@
+"""Messages: from analytics to bytes for a broker. Pure: no I/O, no clock, no threads."""
+
+from countline.messages.definition import BaseDefinition, MessageFailure
+from countline.messages.functions import MessageFunction, message
+from countline.messages.make import Tools, make
+from countline.messages.time import GuardWindow, record_timestamp
+
+__all__ = [
+    "BaseDefinition",
+    "GuardWindow",
+    "MessageFailure",
+    "MessageFunction",
+    "Tools",
+    "make",
+    "message",
+    "record_timestamp",
+]

@@ -1,0 +1,259 @@
+"""Which fields exist for one definition: the rules, sources and labels of the configuration, by the trigger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from countline.messages.fields import (
+    COUNT,
+    EVENT_KINDS,
+    FRAME,
+    LINE,
+    LOOPS,
+    REGION,
+    Field,
+    counts,
+    event_fields,
+    line_value,
+    region_value,
+)
+from countline.messages.scope import Scope
+from countline.messages.shape import BOOLEAN, INTEGER, NUMBER, STRING, TIME, Shape, map_of
+from countline.types import Count, DirectionState, LineState, RegionState, RuleInfo, SourceInfo
+
+__all__ = ["Catalogue"]
+
+_SINGULAR = {"object": "objects", "line": "lines", "region": "regions", "event": "events"}
+_EMPTY = Count()
+
+
+@dataclass
+class Catalogue:
+    """Finds fields by path. ``kinds`` are the trigger's kinds of event; empty for frame, change and interval."""
+
+    rules: Sequence[RuleInfo]
+    sources: Sequence[SourceInfo]
+    labels: Sequence[str] = ()
+    kinds: Sequence[str] = ()
+    only_sources: Sequence[str] = ()
+    """The definition's own filter."""
+    attachment: bool = False
+    used: set[str] = field(default_factory=set)
+    """Levels and fields used so far: 'event', 'trajectory', 'attachment', 'objects'."""
+
+    def __post_init__(self) -> None:
+        self.event = event_fields(self.kinds) if self.kinds else {}
+        self.any_event = event_fields(self.kinds or EVENT_KINDS)
+        self.by_kind: dict[str, dict[str, RuleInfo]] = {}
+        for rule in self.rules:
+            self.by_kind.setdefault(rule.kind, {}).setdefault(rule.name, rule)
+
+    def find(self, path: str, loops: Sequence[str] = ()) -> Field | None:
+        """The field of this path where these loops are open (outermost first); None if there is none."""
+        head, _, rest = path.partition(".")
+        found: Field | None = None
+        for loop in reversed(loops):
+            own = self.item_fields(loop)
+            found = own.get(rest) if _SINGULAR.get(head) == loop else own.get(path)
+            if found:
+                break
+        if found is None:
+            found = self.event.get(rest if head == "event" and rest else path) or self._frame(path)
+        if found is not None:
+            in_loop = "events" in loops and found.level == "event"
+            self.used.add("loop" if in_loop else found.level)
+            if "trajectory" in path:
+                self.used.add("trajectory")
+            if path.startswith("attachment"):
+                self.used.add("attachment")
+        return found
+
+    def item_fields(self, loop: str) -> dict[str, Field]:
+        """Fields of an item of this loop."""
+        return dict(LOOPS[loop]) if loop in LOOPS else self.any_event
+
+    def paths(self, loops: Sequence[str] = ()) -> Iterator[str]:
+        """All valid paths, for errors; CLASS stands for any class name."""
+        for loop in reversed(loops):
+            yield from self.item_fields(loop)
+        yield from self.event
+        yield from FRAME
+        if self.attachment:
+            yield "attachment"
+        for rule in self.rules:
+            name = rule.name
+            if rule.kind == "line":
+                yield from (f"lines.{name}.{leaf}".rstrip(".") for leaf in _LINE)
+                yield from (f"lines.{name}.{d}.{leaf}" for d in rule.directions for leaf in _COUNT)
+                yield from (f"lines.{name}.classes.CLASS.{leaf}" for leaf in _COUNT)
+            elif rule.kind == "region":
+                yield from (f"regions.{name}.{leaf}".rstrip(".") for leaf in _REGION)
+                yield f"regions.{name}.classes.CLASS"
+            elif rule.kind == "direction":
+                yield f"directions.{name}.current"
+            elif rule.kind == "journey":
+                yield f"journeys.{name}"
+
+    def _frame(self, path: str) -> Field | None:
+        head, _, rest = path.partition(".")
+        if rest and head == "lines":
+            found = self._named("line", rest, self._line)
+        elif rest and head == "regions":
+            found = self._named("region", rest, self._region)
+        elif rest and head == "directions":
+            found = self._named("direction", rest, self._direction)
+        elif rest and head == "journeys":
+            found = self._named("journey", rest, self._journey)
+        elif rest and head in ("object_count", "class_counts"):
+            found = self._class_count(rest)
+        elif path == "attachment" and self.attachment:
+            found = Field(lambda s: s.attachment, STRING.or_null())
+        else:
+            found = None
+        return found or FRAME.get(path)
+
+    def _named(self, kind: str, rest: str, make: Callable[[RuleInfo, str], Field | None]) -> Field | None:
+        rules = self.by_kind.get(kind, {})
+        for name in sorted(rules, key=len, reverse=True):  # a name may contain dots
+            if rest == name or rest.startswith(name + "."):
+                found = make(rules[name], rest[len(name) + 1 :])
+                if found:
+                    return found
+        return None
+
+    def _always(self, rule: RuleInfo) -> bool:
+        """Whether the rule applies to every frame that this definition sees."""
+        seen = set(self.only_sources) or {s.name for s in self.sources}
+        return rule.source is None or seen == {rule.source}
+
+    def _shape(self, rule: RuleInfo, shape: Shape) -> Shape:
+        return shape if self._always(rule) else shape.or_null()
+
+    def _line(self, rule: RuleInfo, leaf: str) -> Field | None:
+        read = _LINE.get(leaf)
+        if read:
+            return Field(_state("lines", rule, read[1], LineState()), self._shape(rule, read[0]))
+        which, _, last = leaf.rpartition(".")
+        if leaf in rule.directions:
+            which, last = leaf, ""
+        if which in rule.directions and (last in _COUNT or not last):
+            return self._counted("lines", rule, "directions", which, last)
+        if leaf.startswith("classes."):
+            name, last = self._class(leaf[8:])
+            if name is not None and (last in _COUNT or not last):
+                return self._counted("lines", rule, "classes", name, last)
+        return None
+
+    def _class(self, text: str) -> tuple[str | None, str]:
+        """'traffic light.current' -> ('traffic light', 'current'); any class where the labels are not known."""
+        if not self.labels:
+            head, dot, last = text.rpartition(".")
+            return (head, last) if dot and last in _COUNT else (text, "")
+        for label in sorted(self.labels, key=len, reverse=True):
+            if text == label or text.startswith(label + "."):
+                return label, text[len(label) + 1 :]
+        return None, ""
+
+    def _counted(self, group: str, rule: RuleInfo, which: str, name: str, last: str) -> Field:
+        def read(state: Any) -> Any:
+            found = getattr(state, which).get(name, _EMPTY)
+            return getattr(found, last) if last else counts(found)
+
+        return Field(_state(group, rule, read, LineState()), self._shape(rule, INTEGER if last else COUNT))
+
+    def _region(self, rule: RuleInfo, leaf: str) -> Field | None:
+        read = _REGION.get(leaf)
+        if read:
+            return Field(_state("regions", rule, read[1], RegionState()), self._shape(rule, read[0]))
+        if leaf.startswith("classes."):
+            name, last = self._class(leaf[8:])
+            if name is not None and not last:
+                return Field(
+                    _state("regions", rule, lambda x: x.classes.get(name, 0), RegionState()), self._shape(rule, INTEGER)
+                )
+        return None
+
+    def _direction(self, rule: RuleInfo, leaf: str) -> Field | None:
+        if leaf != "current":
+            return None
+        return Field(_state("directions", rule, lambda x: x.current, DirectionState()), self._shape(rule, INTEGER))
+
+    def _journey(self, rule: RuleInfo, leaf: str) -> Field | None:
+        name = rule.name
+        if not leaf:
+            return Field(lambda s: dict(s.analytics.journeys.get(name, {})), map_of(INTEGER))
+        if ">" not in leaf:
+            return None
+        return Field(lambda s: s.analytics.journeys.get(name, {}).get(leaf, 0), INTEGER)
+
+    def _class_count(self, name: str) -> Field | None:
+        if not self.labels:
+            return Field(lambda s: _count_by_name(s, name), INTEGER)
+        ids = [i for i, label in enumerate(self.labels) if label == name]
+        if not ids:
+            return None
+        return Field(lambda s: sum(s.analytics.object_count.get(i, 0) for i in ids), INTEGER)
+
+
+def _count_by_name(s: Scope, name: str) -> int:
+    names = s.analytics.class_names
+    return sum(n for c, n in s.analytics.object_count.items() if c < len(names) and names[c] == name)
+
+
+def _state(group: str, rule: RuleInfo, read: Callable[[Any], Any], empty: Any) -> Callable[[Scope], Any]:
+    """Reads a rule's state; null on frames of sources that the rule does not apply to, and the state of a rule at rest
+    where an engine reports only rules at which something happened."""
+    name, only, zero = rule.name, rule.source, read(empty)
+
+    if group == "lines":
+
+        def line(s: Scope) -> Any:
+            state = s.analytics.lines.get(name)
+            if state is not None:
+                return read(state)
+            return zero if only is None or only == s.source.name else None
+
+        return line
+
+    def get(s: Scope) -> Any:
+        state = getattr(s.analytics, group).get(name)
+        if state is not None:
+            return read(state)
+        return zero if only is None or only == s.source.name else None
+
+    return get
+
+
+def _attributes(names: Iterable[str]) -> dict[str, Callable[[Any], Any]]:
+    from operator import attrgetter
+
+    return {name: attrgetter(name) for name in names}
+
+
+_COUNT = _attributes(("current", "cumulative"))
+_LINE: dict[str, tuple[Shape, Callable[[Any], Any]]] = {
+    "": (LINE, line_value),
+    "current": (INTEGER, _COUNT["current"]),
+    "cumulative": (INTEGER, _COUNT["cumulative"]),
+    "epoch": (INTEGER, lambda x: x.epoch),
+    "reset_at": (TIME.or_null(), lambda x: x.reset_at or None),
+    "directions": (map_of(COUNT), lambda x: {k: counts(v) for k, v in x.directions.items()}),
+    "classes": (map_of(COUNT), lambda x: {k: counts(v) for k, v in x.classes.items()}),
+}
+_REGION: dict[str, tuple[Shape, Callable[[Any], Any]]] = {
+    "": (REGION, region_value),
+    **{name: (INTEGER, read) for name, read in _attributes(("occupancy", "epoch")).items()},
+    "entered": (COUNT, lambda x: counts(x.entered)),
+    "left": (COUNT, lambda x: counts(x.left)),
+    **{
+        f"{side}.{leaf}": (INTEGER, read)
+        for side in ("entered", "left")
+        for leaf, read in ((leaf, _attributes((f"{side}.{leaf}",))[f"{side}.{leaf}"]) for leaf in ("current", "cumulative"))
+    },
+    "crowded": (BOOLEAN, lambda x: x.crowded),
+    "longest_dwell": (NUMBER, lambda x: round(x.longest_dwell, 3)),
+    "reset_at": (TIME.or_null(), lambda x: x.reset_at or None),
+    "classes": (map_of(INTEGER), lambda x: dict(x.classes)),
+}

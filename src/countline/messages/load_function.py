@@ -1,0 +1,56 @@
+"""Finds the function that ``function: 'module:name'`` names."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+from countline.messages.faults import Fault, Loc, suggest
+
+__all__ = ["load_function"]
+
+
+def load_function(text: str, loc: Loc) -> Any:
+    """The object that ``module:name`` or ``file.py:name`` names; modules beside the working directory are found too.
+
+    Raises Fault: no such module, an error while it is imported (with its place), no such name."""
+    module_name, colon, name = text.rpartition(":")
+    if not colon or not name:
+        raise Fault(f"'{text}' names no function", loc, "write module:function or file.py:function")
+    module = _module(module_name, loc)
+    found: Any = module
+    for part in name.split("."):
+        if not hasattr(found, part):
+            names = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
+            raise Fault(f"there is no '{name}' in {module_name}", loc, suggest(name, names, noun="it has"))
+        found = getattr(found, part)
+    return found
+
+
+def _module(name: str, loc: Loc) -> Any:
+    try:
+        if name.endswith(".py"):
+            spec = importlib.util.spec_from_file_location(Path(name).stem, name)
+            if spec is None or spec.loader is None or not Path(name).is_file():
+                raise Fault(f"there is no file {name}", loc, "give the path from the working directory")
+            module = importlib.util.module_from_spec(spec)
+            sys.modules.setdefault(spec.name, module)
+            spec.loader.exec_module(module)
+            return module
+        sys.path.insert(0, "")
+        try:
+            return importlib.import_module(name)
+        finally:
+            sys.path.remove("")
+    except Fault:
+        raise
+    except ModuleNotFoundError as error:
+        raise Fault(f"cannot import {name}: {error}", loc, "check the name, or give a path: file.py:function") from None
+    except Exception as error:
+        from countline.messages.functions import place_in_user_code
+
+        what = f"{name} fails when imported: {type(error).__name__}: {error} ({place_in_user_code(error, None)})"
+        raise Fault(what, loc, "mend the module; `python -c 'import …'` shows the whole traceback") from None

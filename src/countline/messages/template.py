@@ -1,0 +1,278 @@
+"""Templates: a tree of YAML values whose texts may name fields, compiled once into nested functions.
+
+* ``"{field}"`` alone keeps the field's type; inside a longer text it is written as text; ``{{`` and ``}}`` are braces.
+* ``{for: objects, if: condition, do: template}`` is a list; ``for`` is objects, lines, regions, directions, journeys,
+  classes or events.
+* ``{if: condition, then: template, else: template}``; without ``else`` the key or element is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from countline.messages.catalogue import Catalogue
+from countline.messages.expr import parse
+from countline.messages.faults import Fault, Loc, suggest
+from countline.messages.filters import text_of
+from countline.messages.node import OMIT, Node, TemplateFault, constant, finished
+from countline.messages.scope import Scope
+from countline.messages.shape import NULL, STRING, Member, Shape, list_of, merge
+
+__all__ = ["Compiler"]
+
+_LOOPS = ("objects", "lines", "regions", "directions", "journeys", "classes", "events")
+
+
+class Compiler:
+    """Compiles the templates of one definition. Faults are collected in ``faults``; look there when done."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+        self.faults: list[Fault] = []
+
+    def tree(self, value: Any, loc: Loc, loops: Sequence[str] = ()) -> Node:
+        """A template of any nesting."""
+        if isinstance(value, str):
+            return self.text(value, loc, loops)
+        if isinstance(value, Mapping):
+            if "for" in value and "do" in value:
+                return self._loop(value, loc, loops)
+            if "if" in value and "then" in value:
+                return self._condition(value, loc, loops)
+            return self._mapping(value, loc, loops)
+        if isinstance(value, (list, tuple)):
+            return self._list(value, loc, loops)
+        return constant(value)
+
+    def text(self, text: str, loc: Loc, loops: Sequence[str] = ()) -> Node:
+        """A text with or without fields."""
+        try:
+            return self._text(text, loops)
+        except TemplateFault as fault:
+            return self._report(fault, loc)
+
+    def condition(self, text: Any, loc: Loc, loops: Sequence[str] = ()) -> Callable[[Scope], Any]:
+        """A condition; braces around it are allowed."""
+        try:
+            if isinstance(text, bool):
+                return constant(text).get
+            if not isinstance(text, str):
+                raise TemplateFault(f"a condition is a text, not {text!r}", "write e.g. if: class == 'person'")
+            bare = text.strip()
+            if bare.startswith("{") and bare.endswith("}"):
+                bare = bare[1:-1]
+            return parse(bare, self.catalogue, loops).get
+        except TemplateFault as fault:
+            return self._report(fault, loc).get
+
+    def _report(self, fault: TemplateFault, loc: Loc) -> Node:
+        self.faults.append(Fault(fault.what, loc, fault.fix))
+        return constant(None)
+
+    def _text(self, text: str, loops: Sequence[str]) -> Node:
+        parts = [
+            part if literal else finished(parse(part, self.catalogue, loops)) for literal, part in split_fields(text)
+        ]
+        if all(isinstance(part, str) for part in parts):
+            return constant("".join(part for part in parts if isinstance(part, str)))
+        if len(parts) == 1 and isinstance(parts[0], Node):
+            return parts[0]
+        return _joined(parts)
+
+    def _mapping(self, value: Mapping[Any, Any], loc: Loc, loops: Sequence[str]) -> Node:
+        items: list[tuple[str, Node]] = []
+        for key, child in value.items():
+            if not isinstance(key, str):
+                key = str(key)
+            items.append((key, self.tree(child, (*loc, key), loops)))
+        shape = Shape("record", members=tuple(Member(k, _present(n.shape), not _optional(n)) for k, n in items))
+        if all(node.constant for _, node in items):
+            fixed = {k: n.value for k, n in items}
+            return Node(lambda s: fixed, shape, constant=True)
+        gets = [(k, n.get) for k, n in items]
+        if not any(_optional(n) for _, n in items):
+            return Node(lambda s: {k: get(s) for k, get in gets}, shape)
+
+        def build(s: Scope) -> dict[str, Any]:
+            made = {}
+            for k, get in gets:
+                got = get(s)
+                if got is not OMIT:
+                    made[k] = got
+            return made
+
+        return Node(build, shape)
+
+    def _list(self, value: Sequence[Any], loc: Loc, loops: Sequence[str]) -> Node:
+        nodes = [self.tree(child, (*loc, i), loops) for i, child in enumerate(value)]
+        if not nodes:
+            return constant([])
+        items = _present(nodes[0].shape)
+        for node in nodes[1:]:
+            items = merge(items, _present(node.shape))
+        if all(node.constant for node in nodes):
+            fixed = [node.value for node in nodes]
+            return Node(lambda s: fixed, list_of(items), constant=True)
+        gets = [node.get for node in nodes]
+        if not any(_optional(node) for node in nodes):
+            return Node(lambda s: [get(s) for get in gets], list_of(items))
+        return Node(lambda s: [got for get in gets if (got := get(s)) is not OMIT], list_of(items))
+
+    def _condition(self, value: Mapping[str, Any], loc: Loc, loops: Sequence[str]) -> Node:
+        self._keys(value, ("if", "then", "else"), loc)
+        test = self.condition(value["if"], (*loc, "if"), loops)
+        then = self.tree(value["then"], (*loc, "then"), loops)
+        if "else" not in value:
+            yes = then.get
+            return Node(lambda s: yes(s) if test(s) else OMIT, Shape("optional", items=then.shape))
+        other = self.tree(value["else"], (*loc, "else"), loops)
+        yes, no = then.get, other.get
+        return Node(lambda s: yes(s) if test(s) else no(s), merge(then.shape, other.shape))
+
+    def _keys(self, value: Mapping[str, Any], known: Sequence[str], loc: Loc) -> None:
+        for key in value:
+            if key not in known:
+                self.faults.append(
+                    Fault(f"'{key}' cannot stand beside '{known[0]}'", (*loc, key), suggest(key, known))
+                )
+
+    def _loop(self, value: Mapping[str, Any], loc: Loc, loops: Sequence[str]) -> Node:
+        self._keys(value, ("for", "if", "do"), loc)
+        what = value["for"]
+        if what not in _LOOPS:
+            self.faults.append(
+                Fault(f"there is nothing called '{what}' to loop over", (*loc, "for"), suggest(str(what), _LOOPS))
+            )
+            return constant(None)
+        inner = (*loops, what)
+        body = self.tree(value["do"], (*loc, "do"), inner)
+        test = self.condition(value["if"], (*loc, "if"), inner) if "if" in value else None
+        shape = list_of(_present(body.shape))
+        steps = _steps(what)
+        get = body.get
+        if test is None and not _optional(body):
+            return Node(lambda s: [get(s) for _ in steps(s)], shape)
+
+        def build(s: Scope) -> list[Any]:
+            made = []
+            for _ in steps(s):
+                if test is None or test(s):
+                    got = get(s)
+                    if got is not OMIT:
+                        made.append(got)
+            return made
+
+        return Node(build, shape)
+
+
+def _optional(node: Node) -> bool:
+    return node.shape.kind == "optional"
+
+
+def _present(shape: Shape) -> Shape:
+    return shape.items or NULL if shape.kind == "optional" else shape
+
+
+def _joined(parts: Sequence[str | Node]) -> Node:
+    gets: list[Callable[[Scope], Any]] = []
+    for part in parts:
+        if isinstance(part, str):
+            gets.append(constant(part).get)
+        elif part.shape == STRING:
+            gets.append(part.get)
+        else:
+            gets.append(_as_text(part.get))
+    return Node(lambda s: "".join([get(s) for get in gets]), STRING)
+
+
+def _as_text(get: Callable[[Scope], Any]) -> Callable[[Scope], str]:
+    return lambda s: text_of(get(s))
+
+
+def split_fields(text: str) -> list[tuple[bool, str]]:
+    """``"a {b} c"`` -> ``[(True, 'a '), (False, 'b'), (True, ' c')]``. Raises TemplateFault at a lone brace."""
+    parts: list[tuple[bool, str]] = []
+    literal = ""
+    i = 0
+    while i < len(text):
+        c = text[i]
+        if c in "{}" and text[i : i + 2] == c * 2:
+            literal += c
+            i += 2
+        elif c == "{":
+            close = _closing(text, i)
+            if literal:
+                parts.append((True, literal))
+                literal = ""
+            parts.append((False, text[i + 1 : close]))
+            i = close + 1
+        elif c == "}":
+            raise TemplateFault(f"a '}}' without '{{' in '{text}'", "a brace that belongs to the text is doubled: }}")
+        else:
+            literal += c
+            i += 1
+    if literal or not parts:
+        parts.append((True, literal))
+    return parts
+
+
+def _closing(text: str, start: int) -> int:
+    quote = ""
+    for i in range(start + 1, len(text)):
+        c = text[i]
+        if quote:
+            quote = "" if c == quote and text[i - 1] != "\\" else quote
+        elif c in "'\"":
+            quote = c
+        elif c == "}":
+            return i
+        elif c == "{":
+            break
+    raise TemplateFault(f"'{text[start:]}' is not closed", "write {field}; a brace that belongs to the text is doubled: {{")
+
+
+def _steps(what: str) -> Callable[[Scope], Iterable[None]]:
+    """A generator function that puts each item into the scope in turn, and restores what was there."""
+    if what == "objects":
+
+        def objects(s: Scope) -> Iterable[None]:
+            before = s.i
+            for i in range(s.objects.length):
+                s.i = i
+                yield
+            s.i = before
+
+        return objects
+    slot, items = _SOURCES[what]
+
+    def steps(s: Scope) -> Iterable[None]:
+        before = getattr(s, slot)
+        for item in items(s):
+            setattr(s, slot, item)
+            yield
+        setattr(s, slot, before)
+
+    return steps
+
+
+def _journeys(s: Scope) -> Iterable[tuple[str, str, str, int]]:
+    for name, matrix in s.analytics.journeys.items():
+        for pair, count in matrix.items():
+            origin, _, destination = pair.partition(">")
+            yield name, origin, destination, count
+
+
+def _classes(s: Scope) -> Iterable[tuple[str, int]]:
+    names = s.analytics.class_names
+    return [(names[c] if 0 <= c < len(names) else str(c), n) for c, n in s.analytics.object_count.items()]
+
+
+_SOURCES: Mapping[str, tuple[str, Callable[[Scope], Iterable[Any]]]] = {
+    "lines": ("line", lambda s: s.analytics.lines.items()),
+    "regions": ("region", lambda s: s.analytics.regions.items()),
+    "directions": ("direction", lambda s: s.analytics.directions.items()),
+    "journeys": ("journey", _journeys),
+    "classes": ("klass", _classes),
+    "events": ("event", lambda s: s.events),
+}
