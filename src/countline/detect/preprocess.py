@@ -97,7 +97,7 @@ class Feeder:
         (input pixels per picture pixel)."""
         if self._plain and self._how.letterbox and not self._how.pad and count == len(frames) == 1:
             picture, scale = frames[0].picture.letterbox(self.width, self.height)
-            return picture[None], [(scale, scale)]  # as it comes: no copy
+            return np.ascontiguousarray(picture[None]), [(scale, scale)]  # as it comes: no copy
         if len(self._pixels) < count:
             self._pixels = np.zeros((count, self.height, self.width, 3), np.uint8)
         scales = [self._place(frame, self._pixels[i]) for i, frame in enumerate(frames)]

@@ -71,8 +71,8 @@ class CallableDetector:
             raise self._wrong(f"returned {len(results)} results for {len(frames)} pictures")
         return [self._one(result, i) for i, result in enumerate(results)]
 
-    def _one(self, result: Any, i: int) -> Detections:
-        result = self._converted(result, i)
+    def _one(self, answer: Any, i: int) -> Detections:
+        result = self._converted(answer, i)
         if len(result) and not (np.isfinite(result.xyxy).all() and np.isfinite(result.confidence).all()):
             raise self._wrong(f"returned boxes or confidences for picture {i} that are not finite numbers")
         if len(result) and not 0 <= result.class_id.min() <= result.class_id.max() < len(self.labels):
@@ -86,8 +86,7 @@ class CallableDetector:
         if not hasattr(result, "xyxy"):
             raise self._wrong(f"returned {_kind(result)} for picture {i}")
         try:
-            converted: Detections = Detections.from_supervision(result)
-            return converted
+            return Detections.from_supervision(result)
         except (TypeError, ValueError) as error:
             raise self._wrong(f"returned arrays for picture {i} that do not fit: {error}") from None
 
