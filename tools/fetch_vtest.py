@@ -3,8 +3,8 @@
 
     python tools/fetch_vtest.py --out DIR
 
-Needs a Debian or Ubuntu machine with ``apt-get`` and ``dpkg`` (no root) and about 250 MB of room while it works; the result
-is kept in ``.cache/`` of the repository, so that a second call is free. Prints the path of the video.
+Needs a Debian or Ubuntu machine with ``apt-get`` and ``dpkg`` (no root) and about 250 MB of room while it
+works; the result is kept in ``.cache/`` of the repository, so that a second call is free. Prints the path of the video.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _run(command: list[str], folder: Path) -> None:
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise Unavailable(
-            f"`{' '.join(command)}` failed: {last}\nRun `apt-get update` (as root) once, check the network, and try again"
+            f"`{' '.join(command)}` failed: {last}\nRun `apt-get update` (as root), check the network, try again"
         )
 
 

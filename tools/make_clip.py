@@ -3,9 +3,9 @@
 
     python tools/make_clip.py --start 20 --seconds 30
 
-Reads the video with ``fetch_vtest.py`` unless ``--video`` is given, keeps size and frame rate, and writes an MP4 with a fixed
-creation time and no other metadata, so that event times of the demo do not depend on when or where the package was
-installed. One thread and fixed options: the same libx264 gives the same bytes.
+Reads the video with ``fetch_vtest.py`` unless ``--video`` is given, keeps size and frame rate, and writes an MP4 with
+a fixed creation time and no other metadata, so that event times of the demo do not depend on when or where the package
+was installed. One thread and fixed options: the same libx264 gives the same bytes.
 """
 
 from __future__ import annotations

@@ -56,6 +56,8 @@ class SourceStats:
     """Decoded frames of a live source that a newer one replaced before they were processed."""
     reconnects: int = 0
     resolution_changes: int = 0
+    repaired: int = 0
+    """Frames whose time stamp was missing or went backward and was replaced."""
 
 
 @runtime_checkable

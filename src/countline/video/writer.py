@@ -34,7 +34,9 @@ class VideoWriter:
         except (OSError, av.error.FFmpegError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise SourceError(
-                f"cannot be written: {reason}", where=str(self.path), fix="choose a folder you may write to and a name that ends in .mp4"
+                f"cannot be written: {reason}",
+                where=str(self.path),
+                fix="choose a folder you may write to and a name that ends in .mp4",
             ) from None
 
     def write(self, image: NDArray[np.uint8], pts: int) -> None:

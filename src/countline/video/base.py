@@ -1,0 +1,89 @@
+"""What all sources have in common."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Protocol
+
+from countline.config.models import SourceConfig
+from countline.protocols import SourceStats
+from countline.types import Frame, FrameInfo, Picture, SourceInfo, TimeQuality
+from countline.video.place import redact
+
+__all__ = ["BaseSource", "Stop", "rotation_of"]
+
+DEFAULT_FPS = 30.0
+
+
+class Stop(Protocol):
+    """Tells whether to end: ``threading.Event`` is one."""
+
+    def is_set(self) -> bool: ...
+
+
+def rotation_of(frame: object) -> int:
+    """Degrees counter-clockwise that a frame has to be turned to stand upright (phones write it into the container):
+    0, 90, 180 or 270. Angles between and mirrored pictures are left as they are."""
+    degrees = getattr(frame, "rotation", 0) or 0
+    return int(degrees) % 360 if degrees % 90 == 0 else 0
+
+
+class BaseSource:
+    """Frame numbers, sizes and the end. Subclasses give frames in ``_frames``."""
+
+    def __init__(self, config: SourceConfig, index: int, *, live: bool, stop: Stop | None = None) -> None:
+        self.config = config
+        self.where = f"source '{config.name}'"
+        self.info = SourceInfo(config.name, index, config.device_id or config.name, redact(config.uri), live)
+        self.stats = SourceStats()
+        self._closing = threading.Event()
+        self._stop = stop
+        self._number = 0
+        self._size: tuple[int, int] | None = None
+        self._paced: tuple[int, int] | None = None
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Frames from the first on. Raises SourceError when the input cannot be opened or broke for good."""
+        self._number = 0
+        self._size = None
+        self._paced = None
+        return self._frames()
+
+    def _frames(self) -> Iterator[Frame]:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """End the iteration, from whichever thread, also while it waits for the network."""
+        self._closing.set()
+
+    def ended(self) -> bool:
+        """``close`` was called, or whoever made the source wants it to stop."""
+        return self._closing.is_set() or (self._stop is not None and self._stop.is_set())
+
+    def wait(self, seconds: float) -> None:
+        """Wait, but no longer than to the end."""
+        until = time.monotonic() + seconds
+        while not self.ended() and (left := until - time.monotonic()) > 0:
+            self._closing.wait(min(left, 0.1))
+
+    def pace(self, pts: int) -> None:
+        """Files that stand for a camera are read at their own speed, not at the decoder's."""
+        now = time.monotonic_ns()
+        if self._paced is None:
+            self._paced = (now, pts)
+        began, first = self._paced
+        self.wait((began + pts - first - now) / 1e9)
+
+    def frame(
+        self, picture: Picture, size: tuple[int, int], pts: int, time: int, quality: TimeQuality, stream: str
+    ) -> Frame:
+        """The next frame; ``size`` is width, height."""
+        if self._size is not None and size != self._size:
+            self.stats.resolution_changes += 1
+        self._size = size
+        number = self._number
+        self._number += 1
+        self.stats.frames += 1
+        return Frame(FrameInfo(self.info, number, pts, time, *size, quality, stream), picture)

@@ -1,0 +1,91 @@
+"""A folder of images, or a single one, as a video."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import av.error
+
+from countline.config.models import SourceConfig
+from countline.errors import SourceError
+from countline.types import Frame, TimeQuality
+from countline.video.base import DEFAULT_FPS, BaseSource, Stop, rotation_of
+from countline.video.clock import SECOND, FileClock, parse_start
+from countline.video.picture import AvPicture
+from countline.video.place import Place
+
+__all__ = ["ImageSource", "read_image"]
+
+log = logging.getLogger("countline.video")
+
+
+def read_image(path: Path) -> av.VideoFrame:
+    """Decode one image. Raises av.FFmpegError or OSError."""
+    # Through memory, so that FFmpeg goes by the content and takes no '%03d' in a name for a pattern.
+    with av.open(io.BytesIO(path.read_bytes())) as container:
+        if container.streams.video:
+            for frame in container.decode(video=0):
+                if not frame.is_corrupt:
+                    return frame
+    raise av.error.InvalidDataError(0, "no picture in it", str(path))
+
+
+class ImageSource(BaseSource):
+    """Images in the natural order of their names, ``config.fps`` (30) of them a second. Images that cannot be read are
+    counted in ``stats.corrupt``; they leave a gap in time."""
+
+    def __init__(self, config: SourceConfig, index: int, place: Place, stop: Stop | None) -> None:
+        super().__init__(config, index, live=bool(config.live), stop=stop)
+        self.place = place
+        self._start = parse_start(config.start, self.where) if config.start else None
+        self._rate = config.fps or DEFAULT_FPS
+
+    def _frames(self) -> Iterator[Frame]:
+        clock, stream = self._facts()
+        shown, turn = 0, 0
+        while not self.ended():
+            for position, path in enumerate(self.place.files):
+                if self.ended():
+                    return
+                try:
+                    image = read_image(path)
+                except (av.error.FFmpegError, OSError) as error:
+                    self.stats.corrupt += 1
+                    log.warning("%s: %s cannot be read and is left out: %s", self.where, path, error)
+                    continue
+                shown += 1
+                pts = int((turn * len(self.place.files) + position) * SECOND / self._rate)
+                picture = AvPicture(image, rotation_of(image))
+                if self.info.live:
+                    self.pace(pts)
+                yield self.frame(picture, (picture.width, picture.height), pts, *clock.time(pts), stream)
+            if shown == 0:
+                raise SourceError(
+                    f"{self.place.shown}: not one of {len(self.place.files)} images can be read",
+                    where=self.where,
+                    fix="check that they are whole images (JPEG, PNG, BMP, TIFF, WebP)",
+                )
+            if not self.config.loop:
+                return
+            turn += 1
+
+    def _facts(self) -> tuple[FileClock, str]:
+        """Clock, and identity: names and sizes of the images."""
+        digest = hashlib.blake2b(digest_size=16)
+        newest = 0
+        try:
+            for path in self.place.files:
+                facts = path.stat()
+                newest = max(newest, facts.st_mtime_ns)
+                digest.update(f"{path.name}\0{facts.st_size}\n".encode("utf-8", "surrogateescape"))
+        except OSError as error:
+            raise SourceError(f"{path}: {error.strerror}", where=self.where, fix="check the folder") from None
+        if self._start is not None:
+            return FileClock(self._start, TimeQuality.FILE_START), digest.hexdigest()
+        start = newest - int(len(self.place.files) * SECOND / self._rate)
+        return FileClock(start, TimeQuality.FILE_MTIME), digest.hexdigest()

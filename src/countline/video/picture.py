@@ -1,0 +1,138 @@
+"""Pixels of a frame: converted only when asked for, and only to the size asked for.
+
+The decoder's own frame (mostly planar YUV) is kept. ``letterbox`` goes from there to the small BGR picture in one pass
+of libswscale, without a BGR picture of full size in between; ``bgr`` converts the whole picture once and keeps it.
+
+Colours: matrix and range are those that the stream declares; where it declares none, limited-range BT.601, as OpenCV
+takes for every stream. So for undeclared streams ``bgr`` gives the bytes that ``cv2.VideoCapture`` gives.
+"""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections import OrderedDict
+from typing import Any
+
+import av
+import numpy as np
+from av.video.reformatter import Interpolation, VideoReformatter
+from numpy.typing import NDArray
+
+__all__ = ["ArrayPicture", "AvPicture", "fit"]
+
+_KEEP = 16
+"""Scaling contexts kept by each thread; one for each pair of input and output size."""
+
+# One thread for each conversion: the sources are the parallel part, and starting threads costs more than it saves.
+_THREADS: dict[str, Any] = {"threads": 1} if "threads" in (inspect.getdoc(VideoReformatter.reformat) or "") else {}
+
+_local = threading.local()
+
+
+def _reformatter(key: tuple[object, ...]) -> VideoReformatter:
+    """A scaling context is not thread-safe and is built anew when a size changes: so one by thread and sizes."""
+    kept: OrderedDict[tuple[object, ...], VideoReformatter] | None = getattr(_local, "kept", None)
+    if kept is None:
+        kept = _local.kept = OrderedDict()
+    found = kept.pop(key, None)
+    if found is None:
+        found = VideoReformatter()
+        if len(kept) >= _KEEP:
+            kept.popitem(last=False)
+    kept[key] = found
+    return found
+
+
+def _convert(frame: av.VideoFrame, width: int, height: int, interpolation: Interpolation) -> NDArray[np.uint8]:
+    """(height, width, 3) BGR, a view on swscale's memory; rows may be padded."""
+    key = (frame.format.name, frame.width, frame.height, width, height, int(interpolation))
+    done = _reformatter(key).reformat(frame, width, height, "bgr24", interpolation=interpolation, **_THREADS)
+    plane: Any = done.planes[0]
+    count = plane.line_size * height
+    rows: NDArray[np.uint8] = np.frombuffer(plane, np.uint8, count=count).reshape(height, plane.line_size)
+    view: NDArray[np.uint8] = rows[:, : width * 3].reshape(height, width, 3)
+    # swscale hands back the very same frame when nothing is to do: that memory belongs to the decoder.
+    return view.copy() if done is frame else view
+
+
+def fit(width: int, height: int, into_width: int, into_height: int) -> tuple[int, int, float]:
+    """Size (width, height) of a picture scaled to fit into a box, and the scale.
+
+    One scale ``s`` serves both directions. The size is ``s`` times the picture's, rounded to whole pixels, at least 1; so
+    along the side that does not fill the box the content is up to half a pixel of the result longer or shorter than ``s``
+    says, and ``box / s`` is off by at most ``0.5 / s`` pixels of the picture at its far edge, exact elsewhere and exact
+    everywhere when the sizes divide evenly (768x576, 1280x720, 1920x1080 into 416x416 all do).
+
+    >>> fit(768, 576, 416, 416)
+    (416, 312, 0.5416666666666666)
+    """
+    scale = min(into_width / width, into_height / height)
+    return (
+        max(1, min(into_width, round(width * scale))),
+        max(1, min(into_height, round(height * scale))),
+        scale,
+    )
+
+
+class AvPicture:
+    """A frame as the decoder gave it. ``rotation`` in degrees counter-clockwise, a multiple of 90, is applied to all that
+    is given out. May be used from several threads."""
+
+    __slots__ = ("_bgr", "_frame", "_lock", "_turns", "height", "width")
+
+    def __init__(self, frame: av.VideoFrame, rotation: int = 0) -> None:
+        self._frame = frame
+        self._turns = rotation // 90 % 4
+        self._bgr: NDArray[np.uint8] | None = None
+        # PyAV sets and restores fields of the source frame while it converts.
+        self._lock = threading.Lock()
+        turned = self._turns % 2
+        self.width: int = frame.height if turned else frame.width
+        self.height: int = frame.width if turned else frame.height
+
+    @property
+    def frame(self) -> av.VideoFrame:
+        """The decoder's frame, not rotated."""
+        return self._frame
+
+    def bgr(self) -> NDArray[np.uint8]:
+        """(height, width, 3) uint8, BGR, C-contiguous. Converted at the first call, then the same array each time."""
+        with self._lock:
+            if self._bgr is None:
+                frame = self._frame
+                whole = _convert(frame, frame.width, frame.height, Interpolation.BICUBIC)
+                self._bgr = np.ascontiguousarray(np.rot90(whole, self._turns))
+            return self._bgr
+
+    def letterbox(self, width: int, height: int) -> tuple[NDArray[np.uint8], float]:
+        """(height, width, 3) uint8 BGR with the picture top left, 0 right and below; and the scale (see :func:`fit`)."""
+        content_width, content_height, scale = fit(self.width, self.height, width, height)
+        size = (content_height, content_width) if self._turns % 2 else (content_width, content_height)
+        result = np.empty((height, width, 3), np.uint8)
+        result[content_height:] = 0
+        result[:content_height, content_width:] = 0
+        with self._lock:
+            # Bilinear in swscale widens its filter when it shrinks, so it averages like AREA, in less time.
+            small = _convert(self._frame, *size, Interpolation.BILINEAR)
+            result[:content_height, :content_width] = np.rot90(small, self._turns)
+        return result, scale
+
+
+class ArrayPicture(AvPicture):
+    """A user's own pixels: ``(height, width, 3)`` uint8, BGR. The array is not copied; do not change it afterwards.
+
+    >>> ArrayPicture(np.zeros((30, 40, 3), np.uint8)).letterbox(20, 20)[0].shape
+    (20, 20, 3)
+
+    Raises ValueError for any other shape or type.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, array: NDArray[np.uint8]) -> None:
+        if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8 or 0 in array.shape:
+            raise ValueError(f"a picture must be (height, width, 3) uint8, not {array.shape} {array.dtype}")
+        array = np.ascontiguousarray(array)
+        super().__init__(av.VideoFrame.from_numpy_buffer(array, "bgr24"))
+        self._bgr = array

@@ -1,0 +1,90 @@
+"""What the doctor asks of a source: does it open, does it give a picture, what is it?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import av.error
+
+from countline.config.models import SourceConfig
+from countline.errors import SourceError
+from countline.protocols import Check
+from countline.types import TimeQuality
+from countline.video.base import DEFAULT_FPS, rotation_of
+from countline.video.container import Decoded, Opened, explain
+from countline.video.files import clock_of, rate_of
+from countline.video.images import ImageSource
+from countline.video.open import connector
+from countline.video.picture import AvPicture
+from countline.video.place import Place, place_of
+from countline.video.pump import Item, direct, pumped
+
+__all__ = ["probe"]
+
+
+def probe(config: SourceConfig) -> Check:
+    """Open the source once, decode one frame, and tell what it is. Raises nothing that a source can do wrong.
+
+    ``detail`` names codec, size, frame rate, length and how well capture times are known.
+    """
+    where = f"source '{config.name}'"
+    try:
+        place = place_of(config.uri, where)
+        detail = _images(config, place) if place.kind == "images" else _video(config, place, where)
+    except SourceError as error:
+        return Check(where, False, error.what, error.fix)
+    return Check(where, True, detail)
+
+
+def _images(config: SourceConfig, place: Place) -> str:
+    source = ImageSource(config, 0, place, None)
+    for frame in source:
+        info = frame.info
+        rate = config.fps or DEFAULT_FPS
+        size = f"{info.width}x{info.height}"
+        left = f", {source.stats.corrupt} unreadable before the first" if source.stats.corrupt else ""
+        return f"{len(place.files)} images, {size}, {rate:g} frames/s, time: {info.time_quality.value}{left}"
+    raise AssertionError("an image source gives a frame or raises")
+
+
+def _video(config: SourceConfig, place: Place, where: str) -> str:
+    connect = connector(place, config, where)
+    until = time.monotonic() + 3 * config.timeout + 1
+    items: Iterator[Item]
+    if place.kind == "file":
+        items = direct(connect)
+    else:
+        items = pumped(connect, config.name, lambda: time.monotonic() > until, config.timeout)
+    try:
+        opened = next(items, None)
+        decoded = next(items, None) if isinstance(opened, Opened) else None
+        if not isinstance(opened, Opened) or not isinstance(decoded, Decoded):
+            raise SourceError(
+                f"{place.shown}: not one frame could be decoded", where=where, fix="check the input with `ffprobe`"
+            )
+        return _describe(config, place, where, opened, decoded)
+    except (av.error.FFmpegError, OSError) as error:
+        raise explain(error, place.shown, where) from None
+    finally:
+        items.close()  # type: ignore[attr-defined]
+
+
+def _describe(config: SourceConfig, place: Place, where: str, opened: Opened, decoded: Decoded) -> str:
+    turned = rotation_of(decoded.frame)
+    picture = AvPicture(decoded.frame, turned)
+    finite = place.kind == "file" or opened.duration is not None
+    if finite:
+        quality = clock_of(place, opened, config, where, lambda: 0).quality
+    else:
+        quality = TimeQuality.NTP if decoded.sent is not None else TimeQuality.ARRIVAL
+    parts = [opened.codec, f"{picture.width}x{picture.height}" + (f" (turned by {turned}°)" if turned else "")]
+    guess = "" if opened.rate or config.fps else " (assumed)"
+    parts.append(f"{rate_of(opened, config):.4g} frames/s{guess}")
+    if opened.duration is not None:
+        parts.append(f"{opened.duration / 1e9:.1f} s")
+    elif finite:
+        parts.append("length unknown")
+    else:
+        parts.append("live")
+    return ", ".join([*parts, f"time: {quality.value}"])

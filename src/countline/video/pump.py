@@ -1,0 +1,109 @@
+"""Reading from the network so that the reader can always be stopped.
+
+FFmpeg's blocking calls (name lookup, connecting, waiting for a packet) cannot be interrupted from Python. So each
+connection is opened, read and decoded by a thread of its own, which hands frames over through a short queue; whoever
+iterates waits on that queue and can turn away at any time. A connection that was turned away from ends by itself when
+FFmpeg's own time limit strikes.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from countline.video.container import Decoded, Opened
+
+__all__ = ["Connect", "Item", "Silence", "direct", "pumped"]
+
+Connect = Callable[[], Opened]
+Item = Opened | Decoded
+
+_DEPTH = 4
+"""Frames between decoder and reader: enough to keep both busy, few enough to add no delay."""
+_LOOK = 0.1
+"""Seconds between two looks at whether to stop."""
+
+
+class Silence(TimeoutError):
+    """Nothing came for longer than the source's timeout."""
+
+
+class _Ended:
+    """Last item of a connection."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+
+
+class _Pump(threading.Thread):
+    def __init__(self, connect: Connect, name: str) -> None:
+        super().__init__(name=f"countline-connection-{name}", daemon=True)
+        self.items: queue.Queue[Item | _Ended] = queue.Queue(_DEPTH)
+        self.abandoned = threading.Event()
+        self._connect = connect
+
+    def run(self) -> None:
+        error: Exception | None = None
+        try:
+            opened = self._connect()
+            try:
+                self._hand(opened)
+                for decoded in opened.decode():
+                    if not self._hand(decoded):
+                        break
+            finally:
+                opened.close()
+        except Exception as caught:  # handed to the reader, who knows what to say of it
+            error = caught
+        self._hand(_Ended(error))
+
+    def _hand(self, item: Item | _Ended) -> bool:
+        while not self.abandoned.is_set():
+            try:
+                self.items.put(item, timeout=_LOOK)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+
+def direct(connect: Connect) -> Iterator[Item]:
+    """Open and read in this thread: first the open input, then its frames. For files."""
+    opened = connect()
+    try:
+        yield opened
+        yield from opened.decode()
+    finally:
+        opened.close()
+
+
+def pumped(connect: Connect, name: str, ended: Callable[[], bool], timeout: float) -> Iterator[Item]:
+    """The same through a thread: ends soon after ``ended()`` became true.
+
+    Raises what the connection raised, and :class:`Silence` when nothing came for ``timeout`` s (while connecting, for
+    three times that: name lookup, connection and first packets each have their own limit).
+    """
+    pump = _Pump(connect, name)
+    pump.start()
+    limit = 3 * timeout
+    heard = time.monotonic()
+    try:
+        while not ended():
+            try:
+                item = pump.items.get(timeout=_LOOK)
+            except queue.Empty:
+                # FFmpeg's own limit strikes first where it can: it knows better what was missing.
+                if time.monotonic() - heard > limit + 1.0:
+                    raise Silence(f"nothing came for {limit:g} s") from None
+                continue
+            if isinstance(item, _Ended):
+                if item.error is not None:
+                    raise item.error
+                return
+            limit = timeout
+            yield item
+            heard = time.monotonic()
+    finally:
+        pump.abandoned.set()
