@@ -1,0 +1,127 @@
+"""End-to-end rate of the main job over the demo clip, both sides of each ratio in one run.
+
+    python benchmarks/end_to_end.py [--rounds 3]
+
+* the detector alone on the same decoded frames, against the whole of countline (decode, detect, track, rules, messages,
+  durable outbox, Kafka);
+* a straightforward loop of OpenCV, ONNX Runtime, supervision and kafka-python with the same model file and precision,
+  against countline with that runtime and precision, and against what countline chooses for the machine by default.
+
+Rounds of all sides alternate; the median of each side is printed. Start-up (loading models, connecting) is left out of
+every side's time: countline's clock runs from the first frame handed to the detector to the last commit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from countline import detect, video
+from countline.broker import EmbeddedBroker
+from countline.config import DetectorConfig, SourceConfig
+from countline.demo import clip_path
+from countline.detect.catalogue import default_model
+from countline.pipeline.demo import LINE, configuration
+from countline.pipeline.run import Run
+from machine import header
+from straightforward import run as straightforward
+
+THRESHOLD = 0.45
+
+
+class Stopwatch:
+    """A consumer that notes when the first and the last frame went through."""
+
+    def __init__(self) -> None:
+        self.first = 0.0
+        self.last = 0.0
+        self.frames = 0
+
+    def __call__(self, frame, analytics) -> None:
+        self.last = time.perf_counter()
+        self.first = self.first or self.last
+        self.frames += 1
+
+    @property
+    def rate(self) -> float:
+        return (self.frames - 1) / (self.last - self.first)
+
+
+def detector_alone(settings: dict) -> float:
+    """Frames/s of the detector on frames that are decoded already."""
+    source = video.open_source(SourceConfig(name="street", uri=str(clip_path())), 0)
+    frames = list(source)
+    for frame in frames:
+        frame.picture.bgr()
+    detector = detect.make(DetectorConfig(classes=["person"], **settings))
+    detector.detect(frames[:1])
+    begin = time.perf_counter()
+    for frame in frames:
+        detector.detect([frame])
+    seconds = time.perf_counter() - begin
+    detector.close()
+    return len(frames) / seconds
+
+
+def whole(settings: dict, bootstrap: str, topic: str) -> tuple[float, dict]:
+    """Frames/s of countline from video to acknowledged messages, and its counts."""
+    with tempfile.TemporaryDirectory() as folder:
+        data = configuration(clip_path(), bootstrap, topic, Path(folder) / "outbox")
+        data["detector"].update(settings)
+        watch = Stopwatch()
+        run = Run(data, consumers=[watch])
+        summary = run.execute()
+        assert summary.exit_code == 0, summary.error
+        assert summary.pending == 0
+        return watch.rate, summary.sources["street"].lines["straight"]
+
+
+def loop(bootstrap: str, topic: str) -> tuple[float, tuple[int, int]]:
+    """Frames/s of the straightforward loop, and its counts."""
+    begin = time.perf_counter()
+    frames, crossed_in, crossed_out = straightforward(
+        clip_path(), default_model("fp32").path, bootstrap, topic, LINE, THRESHOLD
+    )
+    return frames / (time.perf_counter() - begin), (crossed_in, crossed_out)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args()
+    same = {"runtime": "onnxruntime", "precision": "fp32"}
+    print(header("onnxruntime", "opencv-python-headless", "supervision", "kafka-python"))
+    rates: dict[str, list[float]] = {}
+    counts: dict[str, object] = {}
+    with EmbeddedBroker() as broker:
+        for n in range(given.rounds):
+            for name, measure in (
+                ("straightforward loop, ONNX Runtime fp32", lambda n=n: loop(broker.bootstrap, f"loop-{n}")),
+                ("countline, ONNX Runtime fp32", lambda n=n: whole(same, broker.bootstrap, f"same-{n}")),
+                ("countline, its own choice", lambda n=n: whole({}, broker.bootstrap, f"own-{n}")),
+                ("detector alone, ONNX Runtime fp32", lambda: (detector_alone(same), None)),
+                ("detector alone, countline's choice", lambda: (detector_alone({}), None)),
+            ):
+                rate, counted = measure()
+                rates.setdefault(name, []).append(rate)
+                if counted is not None:
+                    counts[name] = counted
+    median = {name: statistics.median(values) for name, values in rates.items()}
+    for name, value in median.items():
+        spread = ", ".join(f"{v:.1f}" for v in rates[name])
+        print(f"{name:42} {value:6.1f} frames/s   (rounds: {spread})   {counts.get(name, '')}")
+    for label, name, alone in (
+        ("ONNX Runtime fp32", "countline, ONNX Runtime fp32", "detector alone, ONNX Runtime fp32"),
+        ("countline's choice", "countline, its own choice", "detector alone, countline's choice"),
+    ):
+        print(f"end to end / detector alone, {label}: {median[name] / median[alone]:.2f}  (goal 0.9)")
+    base = median["straightforward loop, ONNX Runtime fp32"]
+    print(f"countline / straightforward loop, same precision: {median['countline, ONNX Runtime fp32'] / base:.2f}  (goal 1.25)")
+    print(f"countline's choice / straightforward loop:        {median['countline, its own choice'] / base:.2f}  (goal 2)")
+
+
+if __name__ == "__main__":
+    main()

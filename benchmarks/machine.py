@@ -1,0 +1,34 @@
+"""Says what a figure was measured on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import sys
+from importlib.metadata import version
+
+
+def model_name() -> str:
+    """Processor as the system names it."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            for line in file:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def header(*packages: str) -> str:
+    """Machine, versions and command, for the first line of a benchmark's output."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    libraries = ", ".join(f"{p} {version(p)}" for p in packages)
+    command = "python " + " ".join(shlex.quote(a) for a in sys.argv)
+    load = f"{os.getloadavg()[0]:.2f}"
+    return (
+        f"machine: {model_name()}, {cores} cores, load {load}, Python {platform.python_version()}"
+        + (f", {libraries}" if libraries else "")
+        + f"\ncommand: {command}"
+    )
