@@ -92,9 +92,12 @@ class LoopOutput(ABC):
         return [self._queue.popleft() for _ in range(min(most, len(self._queue)))]
 
     def _acknowledge(self, *positions: int) -> None:
+        if not positions:
+            return
         self._ledger.acknowledge(positions)
-        self._backoff.reset()
-        self.status.error = ""
+        if not self._ledger.holding:  # one that has to be sent again keeps its reason on show
+            self._backoff.reset()
+            self.status.error = ""
         self._news.set()
 
     def _refuse(self, position: int, fault: Fault | str, *, retry: bool) -> None:

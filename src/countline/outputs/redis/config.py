@@ -10,7 +10,7 @@ __all__ = ["Config"]
 
 
 class Config(NetworkConfig):
-    """Appends to a Redis stream (XADD): the fields ``value`` and ``id``, and ``key`` and ``headers`` where there are any."""
+    """Appends to a Redis stream (XADD), fields ``value`` and ``id``, and ``key`` and ``headers`` where present."""
 
     host: Host = "localhost"
     port: Port = 6379

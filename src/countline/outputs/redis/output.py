@@ -89,14 +89,7 @@ class RedisOutput(LoopOutput):
                 raise result
             else:
                 self._refuse(entry.position, self._fault(result), retry=self._may_retry(result))
-        self._acknowledge_quietly(done)
-
-    def _acknowledge_quietly(self, positions: list[int]) -> None:
-        if positions:
-            error = self.status.error
-            self._acknowledge(*positions)
-            if self._ledger.holding:
-                self.status.error = error
+        self._acknowledge(*done)
 
     def _add(self, pipe: Any, message: Message) -> None:
         config = self.config

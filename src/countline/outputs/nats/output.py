@@ -1,0 +1,204 @@
+"""Publishes to NATS JetStream, asynchronously, with a window of unconfirmed messages."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import re
+from typing import Any
+
+from countline.errors import MissingExtra
+from countline.outputs._common import header_safe, reveal
+from countline.outputs._loop import LoopOutput, test_message
+from countline.outputs._words import PERMISSION, Fault, explain
+from countline.outputs.nats.config import SUBJECT, Config
+from countline.outputs.nats.security import connection_options, require_tls
+from countline.protocols import Check, Entry
+from countline.types import Message
+
+__all__ = ["NatsOutput", "make"]
+
+_HEADER_NAME = re.compile(r"[!-9;-~]+")
+
+
+def make(config: Config) -> NatsOutput:
+    """An output for this configuration; nothing is connected yet."""
+    return NatsOutput(config)
+
+
+class NatsOutput(LoopOutput):
+    """Acknowledged = the stream has stored it (on file or in memory, on as many replicas as the stream says)."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config, config.host, config.port)
+        self.config = config
+        self.secrets = (reveal(config.password), reveal(config.token), reveal(config.nkey))
+        self._options: dict[str, Any] = {}
+        self._broken: asyncio.Future[Exception] | None = None
+        self.status.extra["duplicates"] = 0
+
+    def _prepare(self) -> None:
+        try:
+            import nats.js  # noqa: F401
+        except ImportError:
+            raise MissingExtra("nats-py", "nats", what_for=f"output '{self.name}' (NATS)") from None
+        self._options = connection_options(self.config)
+
+    async def _connect(self) -> Any:
+        from nats.aio.client import Client
+
+        await require_tls(self.config)
+        broken: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
+        self._broken = broken
+
+        async def on_error(error: Exception) -> None:
+            if not broken.done() and "slow consumer" not in str(error):
+                broken.set_result(error)
+
+        async def on_closed() -> None:
+            if not broken.done():
+                broken.set_result(client.last_error or Fault(f"{self.where} closed the connection"))
+
+        client: Any = Client()
+        timeout = max(1, int(self.config.connect_timeout))
+        connecting = asyncio.ensure_future(
+            client.connect(
+                **self._options,
+                allow_reconnect=False,
+                connect_timeout=timeout,
+                max_reconnect_attempts=1,
+                error_cb=on_error,
+                closed_cb=on_closed,
+            )
+        )
+        try:
+            await asyncio.wait([connecting, broken], return_when=asyncio.FIRST_COMPLETED)
+            if not connecting.done() or connecting.exception() is not None:
+                error = connecting.exception() if connecting.done() else broken.result()
+                raise self._fault(error or Fault(f"{self.where} closed the connection")) from error
+        finally:
+            if not connecting.done():
+                connecting.cancel()
+        return client
+
+    async def _session(self) -> None:
+        client = await self._connect()
+        try:
+            stream = client.jetstream(publish_async_max_pending=self.config.max_in_flight + 1)
+            await self._find_stream(stream)
+            self._online()
+            assert self._broken is not None
+            publisher: asyncio.Future[Any] = asyncio.ensure_future(self._publish(stream))
+            both: list[asyncio.Future[Any]] = [publisher, self._broken]
+            try:
+                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                publisher.cancel()
+            error = self._broken.result() if self._broken.done() else publisher.exception()
+            raise self._fault(error or Fault(f"{self.where} closed the connection")) from error
+        finally:
+            await asyncio.wait_for(client.close(), 2.0)
+
+    async def _publish(self, stream: Any) -> None:
+        while True:
+            for entry in await self._batch(256):
+                fault = self._unfit(entry.message)
+                if fault:
+                    self._refuse(entry.position, fault, retry=False)
+                    continue
+                await self._publish_one(stream, entry)
+
+    async def _publish_one(self, stream: Any, entry: Entry) -> None:
+        import nats.errors
+
+        message = entry.message
+        subject = message.topic or self.config.topic
+        try:
+            future = await stream.publish_async(subject, message.value, headers=_headers(message))
+        except nats.errors.MaxPayloadError:
+            what = f"{len(message.value)} bytes are more than the server takes (max_payload)"
+            self._refuse(entry.position, what, retry=False)
+            return
+        future.add_done_callback(functools.partial(self._confirmed, entry.position, subject))
+
+    def _confirmed(self, position: int, subject: str, future: asyncio.Future[Any]) -> None:
+        if future.cancelled():
+            return
+        error = future.exception()
+        if error is None:
+            self.status.extra["duplicates"] += bool(future.result().duplicate)
+            self._acknowledge(position)
+        else:
+            # A full stream, one that is missing or has no leader: all of that can be put right on the server.
+            self._refuse(position, self._fault(error, subject), retry=True)
+
+    async def _find_stream(self, stream: Any) -> str:
+        from nats.js.api import StreamConfig
+        from nats.js.errors import NotFoundError
+
+        config = self.config
+        try:
+            return str(await stream.find_stream_name_by_subject(config.topic))
+        except NotFoundError:
+            if config.stream is None:
+                raise Fault(
+                    f"no stream of {self.where} takes the subject {config.topic}",
+                    "make one (nats stream add), or name one under stream and it is made",
+                ) from None
+        wanted = StreamConfig(name=config.stream, subjects=[config.topic], duplicate_window=config.duplicate_window)
+        await stream.add_stream(wanted)
+        return config.stream
+
+    @staticmethod
+    def _unfit(message: Message) -> str:
+        if message.topic is not None and not SUBJECT.fullmatch(message.topic):
+            return f"the topic '{message.topic}' is not a NATS subject"
+        bad = [name for name, _ in message.headers if not _HEADER_NAME.fullmatch(name)]
+        return f"NATS allows no header named '{bad[0]}'" if bad else ""
+
+    def _fault(self, error: BaseException, subject: str = "") -> Fault:
+        text = str(error).lower()
+        if "authorization violation" in text or "authentication" in text:
+            return Fault(f"authentication at {self.where} failed", "check username and password, token or creds")
+        if "permissions violation" in text:
+            return Fault(f"{self.where} refuses: {error}", PERMISSION)
+        name = type(error).__name__
+        if name in ("NoStreamResponseError", "NoRespondersError"):
+            return Fault(
+                f"no stream of {self.where} takes the subject {subject or self.config.topic}", "make the stream"
+            )
+        if name == "ServiceUnavailableError" and "jetstream" in text:
+            return Fault(f"JetStream is not switched on at {self.where}", "start nats-server with -js")
+        description = getattr(error, "description", None)
+        if description:
+            return Fault(f"{self.where} refuses: {description}", "look at the stream's limits")
+        return explain(error, self.where)
+
+    async def _probe(self, lines: list[Check], send: bool) -> None:
+        client = await self._connect()
+        try:
+            lines.append(Check("login", True, f"nats-server {client.connected_server_version}"))
+            stream = client.jetstream()
+            try:
+                name = await self._find_stream(stream)
+            except Fault:
+                raise
+            except Exception as error:
+                raise self._fault(error) from error
+            lines.append(Check(f"subject {self.config.topic}", True, f"stream {name}"))
+            if send:
+                message = test_message()
+                await stream.publish(self.config.topic, message.value, headers=_headers(message))
+                lines.append(Check("test message", True, "confirmed"))
+        finally:
+            await client.close()
+
+
+def _headers(message: Message) -> dict[str, str]:
+    headers = {"Nats-Msg-Id": header_safe(message.id.encode())}
+    if message.key is not None:
+        headers["Countline-Key"] = header_safe(message.key)
+    for name, value in message.headers:
+        text = header_safe(value)
+        headers[name] = f"{headers[name]}, {text}" if name in headers else text
+    return headers
