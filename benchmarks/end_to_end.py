@@ -19,6 +19,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from machine import header
+from straightforward import run as straightforward
+
 from countline import detect, video
 from countline.broker import EmbeddedBroker
 from countline.config import DetectorConfig, SourceConfig
@@ -26,8 +29,6 @@ from countline.demo import clip_path
 from countline.detect.catalogue import default_model
 from countline.pipeline.demo import LINE, configuration
 from countline.pipeline.run import Run
-from machine import header
-from straightforward import run as straightforward
 
 THRESHOLD = 0.45
 

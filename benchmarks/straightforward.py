@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import onnxruntime
 import supervision as sv
+
 from kafka import KafkaProducer
 
 SIZE = 416

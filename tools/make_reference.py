@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-from countline.config import Config
-from countline.config.outputs import BUILT_IN, config_class
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
+
+from countline.config import Config
+from countline.config.outputs import BUILT_IN, config_class
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "configuration.md"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from countline.config import load
 from countline.errors import ConfigError
 
