@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from countline.config.base import Model
 from countline.config.loader import CountlineFault
+from countline.config.msgconv import StaticDescription
+from countline.config.msgconv import read as read_static
 
-__all__ = ["AttachConfig", "CloudEventsConfig", "MessageConfig", "SchemaConfig", "trigger_of"]
+__all__ = ["AttachConfig", "CloudEventsConfig", "MessageConfig", "PlaceConfig", "SchemaConfig", "trigger_of"]
 
 EVENTS = ("crossing", "enter", "leave", "dwell", "crowding", "heading", "speeding", "journey")
 _WORDS = (*EVENTS, "change", "frame", "interval <time>")
@@ -85,7 +88,10 @@ class SchemaConfig(Model):
     """Naming strategy: topic (``<topic>-value``), record, topic-record; anything else is the subject itself."""
     auto_register: bool = True
     """Register the schema at start; else it must be there."""
-    compatibility: Literal["NONE", "BACKWARD", "FORWARD", "FULL", "BACKWARD_TRANSITIVE", "FORWARD_TRANSITIVE", "FULL_TRANSITIVE"] | None = None
+    compatibility: (
+        Literal["NONE", "BACKWARD", "FORWARD", "FULL", "BACKWARD_TRANSITIVE", "FORWARD_TRANSITIVE", "FULL_TRANSITIVE"]
+        | None
+    ) = None
     """Level to set for the subject; the registry's own unless set."""
     options: dict[str, str] = {}
     """Further options of the registry client, e.g. {basic.auth.user.info: 'user:${PASSWORD}', ssl.ca.location: ca.pem}."""
@@ -120,6 +126,18 @@ class AttachConfig(Model):
         return self
 
 
+def _static(value: Any) -> Any:
+    return read_static(value) if isinstance(value, (str, Path)) else value
+
+
+class PlaceConfig(Model):
+    """Which crossings enter and leave a place."""
+
+    entry: Names = []
+    """Lines, or lines with one of their directions: [door.in, Entry]."""
+    exit: Names = []
+
+
 class MessageConfig(Model):
     """One message definition: when it is sent, and what it says."""
 
@@ -152,8 +170,16 @@ class MessageConfig(Model):
     """Template of the value."""
     type: str | None = None
     """A ready payload: deepstream/full, deepstream/minimal, deepstream/protobuf, deepstream/analytics, deepstream/occupancy."""
-    msgconv: str | None = None
+    msgconv: Annotated[StaticDescription | None, BeforeValidator(_static), WithJsonSchema({"type": "string"})] = None
     """Static data of the deepstream payloads: a msgconv_config.txt, .yml or .csv."""
+    api: Literal["event", "dsmeta"] | None = None
+    """Which of nvmsgconv's two forms deepstream/full, minimal and protobuf have: event = one for what happened, dsmeta = all
+    objects of the frame; by the trigger unless set."""
+    every: int | None = Field(default=None, ge=1)
+    """With `on: frame` and a deepstream type: only frames whose number is a multiple; 30 for full, minimal and protobuf
+    (nvmsgconv's frame-interval), else 1."""
+    places: dict[str, PlaceConfig] = {}
+    """Places of deepstream/occupancy; by the names and directions of the lines unless set."""
     function: str | None = None
     """A Python function that makes the value: 'module:name' or 'file.py:name'."""
     encoding: Literal["json", "jsonl", "avro", "protobuf", "msgpack"] = "json"
@@ -171,11 +197,17 @@ class MessageConfig(Model):
     def _consistent(self) -> MessageConfig:
         given = [word for word in ("value", "type", "function") if getattr(self, word) is not None]
         if len(given) > 1:
-            raise CountlineFault(f"'{given[0]}' and '{given[1]}' exclude each other", fix="keep one of them", loc=(given[1],))
+            raise CountlineFault(
+                f"'{given[0]}' and '{given[1]}' exclude each other", fix="keep one of them", loc=(given[1],)
+            )
         if not given and "value" not in self.model_fields_set:
-            raise CountlineFault(f"the message '{self.name}' has no value", fix="add value: (a template), type: or function:")
+            raise CountlineFault(
+                f"the message '{self.name}' has no value", fix="add value: (a template), type: or function:"
+            )
         if self.key is not None and self.partition_key is not None:
-            raise CountlineFault("'key' and 'partition_key' exclude each other", fix="keep one of them", loc=("partition_key",))
+            raise CountlineFault(
+                "'key' and 'partition_key' exclude each other", fix="keep one of them", loc=("partition_key",)
+            )
         kind = trigger_of(self.on)[0]
         if kind != "event":
             for word, allowed in (("classes", ()), ("rules", ("change",))):

@@ -17,12 +17,13 @@ from typing import Any
 
 from countline.config.msgconv import StaticDescription
 from countline.errors import MessageError
+from countline.messages.deepstream.definition import DeepStreamDefinition, make_definition
 from countline.messages.deepstream.full import full_dsmeta, full_event
 from countline.messages.deepstream.minimal import minimal_dsmeta, minimal_event
 from countline.messages.deepstream.proto import SCHEMA, protobuf_dsmeta, protobuf_event
 from countline.messages.deepstream.text import dump
 
-__all__ = ["SCHEMA", "custom", "full", "minimal", "payloads", "protobuf"]
+__all__ = ["SCHEMA", "DeepStreamDefinition", "custom", "full", "make_definition", "minimal", "payloads", "protobuf"]
 
 Item = Mapping[str, Any]
 Ids = Iterator[str] | Callable[[], str]

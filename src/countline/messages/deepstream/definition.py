@@ -1,0 +1,234 @@
+"""Message definitions of ``type: deepstream/...``: from analytics to ready messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import orjson
+
+from countline.config.messages import MessageConfig, trigger_of
+from countline.config.msgconv import StaticDescription
+from countline.errors import MessageError
+from countline.messages.catalogue import Catalogue
+from countline.messages.deepstream.counts import (
+    PlaceCounts,
+    analytics_payload,
+    default_places,
+    named_places,
+    occupancy_payload,
+)
+from countline.messages.deepstream.full import full_event
+from countline.messages.deepstream.minimal import minimal_dsmeta, minimal_event
+from countline.messages.deepstream.objects import all_named, dsmeta_frame, event_meta, static_of_sources
+from countline.messages.deepstream.proto import protobuf_dsmeta, protobuf_event
+from countline.messages.deepstream.quick import QuickFull
+from countline.messages.definition import lookup, to_bytes
+from countline.messages.faults import merge_faults
+from countline.messages.ids import IdMaker
+from countline.messages.scope import Objects, Scope
+from countline.messages.template import Compiler
+from countline.messages.time import rfc3339
+from countline.messages.trigger import make_trigger
+from countline.types import Analytics, Event, Frame, Message, RuleInfo, SourceInfo
+
+__all__ = ["KINDS", "DeepStreamDefinition", "make_definition"]
+
+KINDS = ("full", "minimal", "protobuf", "analytics", "occupancy")
+Made = tuple[str, bytes, Event | None]
+"""Message id, value, and the event behind it."""
+
+_MASK = 0x5A5A_5A5A_5A5A
+
+
+def _event_id(identity: str) -> str:
+    """Id of the event inside a message: the message's, its last 48 bits turned over, so that the two differ."""
+    return f"{identity[:24]}{int(identity[24:], 16) ^ _MASK:012x}"
+
+
+class DeepStreamDefinition:
+    """Makes DeepStream payloads (protocol ``countline.protocols.Definition``)."""
+
+    def __init__(
+        self,
+        config: MessageConfig,
+        static: StaticDescription | None,
+        rules: Sequence[RuleInfo],
+        sources: Sequence[SourceInfo],
+        labels: Sequence[str],
+    ) -> None:
+        self.name = config.name
+        self.kind = str(config.type).removeprefix("deepstream/")
+        trigger, kinds, _ = trigger_of(config.on)
+        self.api = config.api or ("event" if trigger == "event" else "dsmeta")
+        self.content_type = "application/x-protobuf" if self.kind == "protobuf" else "application/json"
+        self.made = 0
+        self._trigger = make_trigger(config.on, config.rules, config.classes)
+        self._every = config.every or (30 if config.on == "frame" and self.kind in KINDS[:3] else 1)
+        self._static = static_of_sources(static, sources)
+        self._named = all_named(self._static, sources)
+        self._ids = IdMaker(config.name)
+        self._rules = {rule.name: rule for rule in rules}
+        self._quick = QuickFull(self._static)
+        self._sources = frozenset(config.sources)
+        self._outputs = tuple(config.outputs)
+        self._places = named_places(config.places, rules) if config.places else default_places(rules)
+        self._surroundings(config, Catalogue(rules, sources, labels, kinds, config.sources))
+        make: dict[str, Callable[[Analytics, Sequence[Event]], list[Made]]] = {
+            "full": self._full_events if self.api == "event" else self._full_objects,
+            "minimal": self._frame,
+            "protobuf": self._frame,
+            "analytics": self._analytics,
+            "occupancy": self._occupancy,
+        }
+        self._make = make[self.kind]
+
+    def _surroundings(self, config: MessageConfig, catalogue: Catalogue) -> None:
+        """Key, topic, headers and condition: templates over the frame, and over the event where a message has one."""
+        compiler = Compiler(catalogue)
+        text = None if config.partition_key is not None else config.key or "{device_id}"
+        self._key = None if text is None else compiler.text(text, ("key",)).get
+        self._path = None if config.partition_key is None else config.partition_key.split(".")
+        self._topic = None if config.topic is None else compiler.text(config.topic, ("topic",)).get
+        self._headers = [(k, compiler.tree(v, ("headers", k)).get) for k, v in config.headers.items()]
+        self._if = None if config.if_ is None else compiler.condition(config.if_, ("if",))
+        if compiler.faults:
+            raise merge_faults(compiler.faults)
+        if "event" in catalogue.used and not (self.kind == "full" and self.api == "event"):
+            raise MessageError(
+                f"a message of {config.type} belongs to a frame, not to one event",
+                where=f"message '{config.name}'",
+                fix="use fields of the frame in key, topic, headers and if, such as {device_id}",
+            )
+
+    def make(self, analytics: Analytics, frame: Frame | None = None) -> list[Message]:
+        """Messages for this frame, maybe none. ``frame`` is not used."""
+        info = analytics.frame
+        if self._sources and info.source.name not in self._sources:
+            return []
+        if self._every > 1 and info.number % self._every:
+            return []
+        hits = self._trigger.hits(analytics)
+        if hits is None:
+            return []
+        shared: list[Objects | None] = [None]
+        messages = []
+        for identity, value, event in self._make(analytics, hits):
+            scope = Scope(analytics, hits, shared, self)
+            scope.id, scope.event = identity, event
+            if self._if is None or self._if(scope):
+                messages.append(self._message(scope, value))
+        self.made += len(messages)
+        return messages
+
+    @property
+    def places(self) -> Sequence[PlaceCounts]:
+        """Places of deepstream/occupancy."""
+        return self._places
+
+    def describes(self, labels: Sequence[str]) -> bool:
+        """Whether no class name would overwrite a key of the payload."""
+        return self.api == "event" or self._quick.fits(labels)
+
+    def trajectory(self, scope: Scope, track_id: int | None) -> list[list[float]] | None:
+        """DeepStream payloads keep no trajectories."""
+        return None
+
+    def _message(self, scope: Scope, value: bytes) -> Message:
+        info = scope.info
+        topic = None if self._topic is None else self._topic(scope)
+        return Message(
+            scope.id,
+            value,
+            to_bytes(self._key(scope) if self._key is not None else self._looked_up(scope, value)),
+            tuple([(k, b) for k, get in self._headers if (b := to_bytes(get(scope))) is not None]),
+            info.time,
+            None if topic is None else str(topic),
+            self.name,
+            info.source.name,
+            self.content_type,
+            self._outputs,
+        )
+
+    def _looked_up(self, scope: Scope, value: bytes) -> Any:
+        if self.kind == "protobuf":  # NVIDIA's adapter takes Frame.sensorId where the value is Protobuf
+            sensor = self._static.sensors.get(scope.source.index)
+            return sensor.id if sensor is not None else scope.source.device_id
+        return lookup(orjson.loads(value), self._path or ())
+
+    def _identify(self, a: Analytics, part: str = "") -> str:
+        return self._ids(a.frame.source.name, a.frame.stream, a.frame.number, part)
+
+    def _full_events(self, a: Analytics, hits: Sequence[Event]) -> list[Made]:
+        made: list[Made] = []
+        for event in hits:
+            if event.track_id is None and event.box is None:  # a region's own event: no object to describe
+                continue
+            track = event.track_id
+            identity = self._identify(a, f"{event.sequence}" if track is None else f"{event.sequence}\0{track}")
+            ids = iter((identity, _event_id(identity)))
+            value = full_event(event_meta(event, self._static, self._rules), self._static, ids.__next__)
+            made.append((identity, orjson.dumps(value), event))
+        return made
+
+    def _full_objects(self, a: Analytics, hits: Sequence[Event]) -> list[Made]:
+        ids = [self._identify(a, f"#{i}\0{track}") for i, track in enumerate(a.tracks.track_id.tolist())]
+        values = self._quick.make(a, ids, _event_id, rfc3339(a.frame.time))
+        return [(identity, value, None) for identity, value in zip(ids, values)]
+
+    def _frame(self, a: Analytics, hits: Sequence[Event]) -> list[Made]:
+        if self.api == "event":
+            objects = [e for e in hits if e.track_id is not None or e.box is not None]
+            metas = [event_meta(e, self._static, self._rules) for e in objects]
+            if self.kind == "protobuf":
+                body = protobuf_event(metas, self._static)
+            else:
+                made = minimal_event(metas, self._static)
+                body = None if made is None else orjson.dumps(made)
+            return [] if body is None else [(self._identify(a), body, None)]
+        item, time = dsmeta_frame(a), rfc3339(a.frame.time)
+        if self.kind == "protobuf":
+            return [(self._identify(a), protobuf_dsmeta(item, self._named, time), None)]
+        return [(self._identify(a), orjson.dumps(minimal_dsmeta(item, self._named, time)), None)]
+
+    def _analytics(self, a: Analytics, hits: Sequence[Event]) -> list[Made]:
+        identity = self._identify(a)
+        return [(identity, orjson.dumps(analytics_payload(identity, rfc3339(a.frame.time), a)), None)]
+
+    def _occupancy(self, a: Analytics, hits: Sequence[Event]) -> list[Made]:
+        made: list[Made] = []
+        for place in self._places:
+            identity = self._identify(a, f"place\0{place.name}")
+            value = occupancy_payload(identity, rfc3339(a.frame.time), a, place)
+            if value is not None:
+                made.append((identity, orjson.dumps(value), None))
+        return made
+
+
+def make_definition(
+    config: MessageConfig,
+    *,
+    rules: Sequence[RuleInfo],
+    sources: Sequence[SourceInfo],
+    labels: Sequence[str] = (),
+    name: str = "",
+) -> DeepStreamDefinition:
+    """The definition of a message of ``type: deepstream/...``. Raises MessageError for a type that does not exist, a field
+    that the trigger does not offer, a place whose lines do not exist."""
+    kind = str(config.type).removeprefix("deepstream/")
+    where = f"message '{name or config.name}'"
+    if not str(config.type).startswith("deepstream/") or kind not in KINDS:
+        known = ", ".join(f"deepstream/{word}" for word in KINDS)
+        raise MessageError(f"there is no message type '{config.type}'", where=where, fix=f"known are: {known}")
+    made = DeepStreamDefinition(config, config.msgconv, rules, sources, labels)
+    if kind == "occupancy" and not made.places:
+        raise MessageError(
+            "no line tells entries from exits",
+            where=where,
+            fix="name two lines 'Entry' and 'Exit', use the native engine's directions, or set `places:`",
+        )
+    if kind == "full" and not made.describes(labels):
+        raise MessageError(
+            "a class is named like a part of the payload", where=where, fix="rename it in the detector's labels"
+        )
+    return made
