@@ -1,0 +1,52 @@
+"""The outbox: a durable queue between analytics and outputs, and the durable counters, in one SQLite file.
+
+For the pipeline::
+
+    box = outbox.open(config.outbox, path, [o.name for o in outputs], live=any_live)   # path None: in memory
+    resume = box.begin(source, stream, live=False, policy="restart", time=ns)          # -> frame, counters, resets
+    stored = box.write([Commit(source, stream, frame_number, messages, deltas), ...])  # one transaction
+    box.write([Commit(source, stream, last_frame, finished=True)])                     # the file was read to its end
+    box.settle()                                                                       # while nothing is written
+    box.close()
+
+``write`` returns how many commits were stored: fewer than all only when the bound is reached and the policy is 'block'. It
+raises OutboxFull when the disk is full (nothing was stored, the commits are still the caller's) and OutboxError for what
+cannot be mended by waiting.
+
+For a deliverer (one thread per output)::
+
+    entries, looked = box.read(name, after, limit=1000)    # in order; next time from ``looked``
+    box.ack(name, [positions])                             # any order
+    box.bury(name, [(entry, "reason")])                    # dead letters
+
+Nothing in here starts a thread; every method may be called from any thread.
+
+For commands: :func:`inspect`, :func:`inspect_counters` and :func:`export` read an outbox, also while a run uses it;
+:func:`reset_counts` and :func:`retry` change one that nobody uses.
+"""
+
+from countline.outbox.durable import Outbox
+from countline.outbox.files import default_path
+from countline.outbox.opening import open_outbox as open
+from countline.outbox.report import export, inspect, inspect_counters
+from countline.outbox.types import Commit, Counter, DeadLetter, Lag, OutboxFull, OutboxStatus, Resume
+from countline.outbox.upkeep import forget, reset_counts, retry
+
+__all__ = [
+    "Commit",
+    "Counter",
+    "DeadLetter",
+    "Lag",
+    "Outbox",
+    "OutboxFull",
+    "OutboxStatus",
+    "Resume",
+    "default_path",
+    "export",
+    "forget",
+    "inspect",
+    "inspect_counters",
+    "open",
+    "reset_counts",
+    "retry",
+]

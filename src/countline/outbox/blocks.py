@@ -1,0 +1,41 @@
+"""Messages put together for storing. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from countline.outbox import codec
+from countline.protocols import Entry
+from countline.types import Message
+
+__all__ = ["Block", "pack"]
+
+BLOCK_MESSAGES = 512
+BLOCK_BYTES = 1 << 20
+
+Block = tuple[list[Entry], bytes, int]
+"""Entries, the same as bytes, what they cost on disk."""
+
+
+def pack(first: int, messages: Sequence[Message]) -> list[Block]:
+    """Messages in blocks: (entries, bytes, cost on disk)."""
+    blocks = []
+    block: list[Message] = []
+    size = 0
+    for message in messages:
+        block.append(message)
+        size += len(message.value) + 100
+        if len(block) >= BLOCK_MESSAGES or size >= BLOCK_BYTES:
+            blocks.append(block)
+            block, size = [], 0
+    if block:
+        blocks.append(block)
+    packed = []
+    for block in blocks:
+        data = codec.encode(block)
+        entries = [Entry(position, m) for position, m in enumerate(block, first)]
+        first += len(block)
+        # A row that does not fit into a page of 4,096 bytes goes on in pages of its own.
+        cost = len(data) + 64 if len(data) < 4000 else 4096 * (len(data) // 4092 + 1) + 128
+        packed.append((entries, data, cost))
+    return packed

@@ -1,0 +1,100 @@
+"""Messages of one group commit as one block of bytes, and back. Pure.
+
+Layout: ``CLB1`` | length of the index (u32 LE) | CRC-32 of all that follows (u32 LE) | index (JSON) | payload. The index
+is ``[shapes, rows]``: a shape is what neighbours have in common ``[topic, definition, source, content type, outputs,
+header names]``, a row is ``[shape, id, time, length of value, length of key or -1, lengths of header values…]``. The
+payload is value, key and header values of every row, one after the other.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from countline.types import Message
+
+__all__ = ["Damaged", "decode", "encode"]
+
+_HEAD = struct.Struct("<4sII")
+_MAGIC = b"CLB1"
+
+
+class Damaged(ValueError):
+    """The bytes are not what was written."""
+
+
+def encode(messages: Sequence[Message]) -> bytes:
+    """Messages as one block. About 1 µs a message."""
+    shapes: dict[tuple[Any, ...], int] = {}
+    rows: list[list[Any]] = []
+    payload: list[bytes] = []
+    for m in messages:
+        names = tuple([name for name, _ in m.headers]) if m.headers else ()
+        shape = (m.topic, m.definition, m.source, m.content_type, m.outputs, names)
+        number = shapes.setdefault(shape, len(shapes))
+        value, key = m.value, m.key
+        payload.append(value)
+        row = [number, m.id, m.time, len(value), -1]
+        if key is not None:
+            row[4] = len(key)
+            payload.append(key)
+        for _, header in m.headers:
+            row.append(len(header))
+            payload.append(header)
+        rows.append(row)
+    index = _dumps([list(shapes), rows])
+    rest = b"".join((index, *payload))
+    return _HEAD.pack(_MAGIC, len(index), zlib.crc32(rest)) + rest
+
+
+def _dumps(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        # A lone surrogate in an id or a topic (from a file name that is not UTF-8): keep the message, not the surrogate.
+        return orjson.dumps(_clean(value))
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, (list, tuple)):
+        return [_clean(item) for item in value]
+    return value
+
+
+def decode(data: bytes) -> list[Message]:
+    """The messages of a block. Raises Damaged."""
+    try:
+        magic, size, crc = _HEAD.unpack_from(data)
+    except struct.error:
+        raise Damaged("shorter than its head") from None
+    if magic != _MAGIC:
+        raise Damaged("not a block of messages")
+    if zlib.crc32(memoryview(data)[_HEAD.size :]) != crc:
+        raise Damaged("checksum differs")
+    at = _HEAD.size + size
+    shapes, rows = orjson.loads(data[_HEAD.size : at])
+    shapes = [(*s[:4], tuple(s[4]), tuple(s[5])) for s in shapes]
+    messages = []
+    for number, ident, time, value_size, key_size, *header_sizes in rows:
+        topic, definition, source, content_type, outputs, names = shapes[number]
+        value = data[at : at + value_size]
+        at += value_size
+        key = None
+        if key_size >= 0:
+            key = data[at : at + key_size]
+            at += key_size
+        headers: tuple[tuple[str, bytes], ...] = ()
+        if names:
+            pairs = []
+            for name, header_size in zip(names, header_sizes):
+                pairs.append((name, data[at : at + header_size]))
+                at += header_size
+            headers = tuple(pairs)
+        messages.append(Message(ident, value, key, headers, time, topic, definition, source, content_type, outputs))
+    return messages

@@ -1,0 +1,294 @@
+"""The outbox as others use it: writing, reading, acknowledging, counters."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from countline.outbox import codec
+from countline.outbox.blocks import Block, pack
+from countline.outbox.core import Core
+from countline.outbox.report import describe
+from countline.outbox.state import OutputState
+from countline.outbox.types import Commit, Counter, DeadLetter, OutboxStatus, Resume
+from countline.protocols import Entry
+
+__all__ = ["Outbox"]
+
+log = logging.getLogger("countline.outbox")
+
+
+class Outbox(Core):
+    """The durable queue between analytics and outputs, and the durable counters. Made by :func:`countline.outbox.open`.
+
+    Safe to use from several threads: one writes (:meth:`write`, :meth:`settle`), one per output reads and acknowledges.
+    :meth:`ack` touches memory only; it is stored with the next write or by :meth:`settle`, so a crash can only make
+    something be sent again.
+    """
+
+    # -- writing --------------------------------------------------------------------------------------------------
+
+    def begin(
+        self,
+        source: str,
+        stream: str,
+        *,
+        live: bool,
+        policy: str | None = None,
+        time: int = 0,
+        fresh: bool = False,
+        rules: Sequence[str] = (),
+    ) -> Resume:
+        """A source's stream begins; says with which counters, and what an earlier run has committed of it.
+
+        A file (``live`` false) whose last run over the same ``stream`` was cut short is resumed: the same counters as at
+        the beginning of that run, and commits up to ``Resume.frame`` are ignored by :meth:`write`. Else a new run begins:
+        ``policy`` 'restart' sets the counters to 0 and begins an epoch at ``time`` (ns since the Unix epoch),
+        'continue' goes on with them; unset: live sources continue, files restart. ``fresh``: never resume.
+        ``rules``: names whose epochs are wanted even if they never counted.
+        """
+        with self._transaction():
+            return self._ledger.begin(source, stream, live=live, policy=policy, time=time, fresh=fresh, rules=rules)
+
+    def write(self, commits: Sequence[Commit]) -> int:
+        """Store commits in one transaction, and with them all acknowledgements so far. Returns how many were stored, from
+        the first: fewer than all (or 0) only if the outbox is full and the policy is 'block'.
+
+        Raises OutboxFull (disk full: nothing was stored, try again) and OutboxError.
+        """
+        admitted = self._ledger.admit(commits)
+        blocks = pack(self._next, [m for commit in admitted for m in commit.messages])
+        cost = sum(size for _, _, size in blocks)
+        if self._bytes + cost > self.max_bytes and self._used() + cost > self.max_bytes:
+            if self.when_full == "block":
+                if len(commits) > 1:
+                    return self.write(commits[: len(commits) // 2])
+                if self._used():
+                    return 0  # a single commit larger than the bound is stored once the outbox is empty
+            elif self.when_full == "drop-newest":
+                blocks, cost = self._refuse(blocks), 0
+        fresh = self._insert(admitted, blocks, cost)
+        self._written(blocks, fresh)
+        return len(commits)
+
+    def _written(self, blocks: list[Block], fresh: dict[str, int]) -> None:
+        with self._state:
+            for name, count in fresh.items():
+                self._outputs[name].pending += count
+            for entries, _, size in blocks:
+                self._next = entries[-1].position + 1
+                self._bytes += size
+                self._tail.append(entries, size + 400 * len(entries))
+
+    def _insert(
+        self, commits: Sequence[Commit], blocks: list[Block], cost: int, buried: Sequence[int] = ()
+    ) -> dict[str, int]:
+        """One transaction; returns the new messages by output."""
+        now = self._now()
+        with self._transaction() as db:
+            if self.when_full == "drop-oldest":
+                self._make_room(cost)
+            self._ledger.apply(commits)
+            db.executemany(
+                "INSERT INTO batch VALUES (?, ?, ?, ?, ?)",
+                [(e[0].position, e[-1].position, now, size, data) for e, data, size in blocks],
+            )
+            db.executemany("DELETE FROM dead WHERE number = ?", [(number,) for number in buried])
+            fresh = self._counted(blocks)
+            self._store(db, fresh)
+            if blocks:
+                db.execute("INSERT OR REPLACE INTO meta VALUES ('next', ?)", (blocks[-1][0][-1].position + 1,))
+        return fresh
+
+    def _used(self) -> int:
+        """Bytes stored, after what is settled was pruned."""
+        self.settle()
+        return self._bytes
+
+    def _counted(self, blocks: list[Block]) -> dict[str, int]:
+        """New messages by configured output."""
+        names = [n for n, s in self._outputs.items() if s.absent_since is None]
+        fresh = dict.fromkeys(names, 0)
+        for entries, _, _ in blocks:
+            for entry in entries:
+                for name in entry.message.outputs or names:
+                    if name in fresh:
+                        fresh[name] += 1
+        return fresh
+
+    def _refuse(self, blocks: list[Block]) -> list[Block]:
+        with self._state:
+            for name, count in self._counted(blocks).items():
+                state = self._outputs[name]
+                state.pending += count
+                state.drop(count, "size")
+        log.warning("outbox %s is full: the newest messages are dropped", self.path)
+        return []
+
+    # -- reading --------------------------------------------------------------------------------------------------
+
+    def read(
+        self, output: str, after: int = 0, *, limit: int = 1000, max_bytes: int = 4 << 20
+    ) -> tuple[list[Entry], int]:
+        """Entries of an output above position ``after`` that are not settled, in order: at most about ``limit`` of them
+        and ``max_bytes`` of payload; and the position up to which there is nothing else."""
+        with self._state:
+            state = self._outputs[output]
+            after = max(after, state.done.low)
+            if after >= self._next - 1:
+                return [], after
+            groups = self._tail.after(after, limit, max_bytes)
+        if groups is None:
+            groups = self._from_disk(after, limit, max_bytes)
+        if not groups:
+            return [], after
+        return self._unsettled(state, groups)
+
+    def _unsettled(self, state: OutputState, groups: list[list[Entry]]) -> tuple[list[Entry], int]:
+        found: list[Entry] = []
+        with self._state:
+            done, name = state.done, state.name
+            high = done.high
+            foreign: list[int] = []
+            for entries in groups:
+                for entry in entries:
+                    outputs = entry.message.outputs
+                    if outputs and name not in outputs:
+                        foreign.append(entry.position)
+                    elif entry.position > high or entry.position not in done:
+                        found.append(entry)
+            if foreign and done.add_many(foreign):
+                state.dirty = True
+        return found, groups[-1][-1].position
+
+    def _from_disk(self, after: int, limit: int, most: int) -> list[list[Entry]]:
+        groups: list[list[Entry]] = []
+        query = (
+            "SELECT first, last, data FROM batch WHERE first >= coalesce("
+            "(SELECT max(first) FROM batch WHERE first <= ?), 0) AND last > ? ORDER BY first"
+        )
+        damaged: list[tuple[int, int, bytes]] = []
+        try:
+            with self._read_lock:
+                cursor = self._reader.execute(query, (after + 1, after))
+                for first, last, data in cursor:
+                    try:
+                        messages = codec.decode(data)
+                    except codec.Damaged:
+                        damaged.append((first, last, data))
+                        continue
+                    entries = [Entry(p, m) for p, m in enumerate(messages, first) if p > after]
+                    groups.append(entries)
+                    limit -= len(entries)
+                    most -= len(data)
+                    if limit <= 0 or most <= 0:
+                        break
+                cursor.close()
+        except sqlite3.Error as error:
+            raise self._fault(error) from error
+        for first, last, data in damaged:
+            self._quarantine(first, last, data)
+        return groups
+
+    def _quarantine(self, first: int, last: int, data: bytes) -> None:
+        log.error("outbox %s: %d messages from position %d are damaged", self.path, last - first + 1, first)
+        with contextlib.suppress(OSError):
+            if self.durable:
+                self.path.with_name(f"{self.path.name}.damaged-{first}").write_bytes(data)
+        self._give_up(first, last, data, "damaged")
+
+    def ack(self, output: str, positions: Iterable[int]) -> int:
+        """Settle positions as acknowledged, in any order; returns how many were not settled before."""
+        with self._state:
+            state = self._outputs[output]
+            new = state.done.add_many(positions)
+            state.pending -= new
+            state.acknowledged += new
+            state.dirty = True
+            return new
+
+    def bury(self, output: str, letters: Iterable[tuple[Entry, str]]) -> None:
+        """Settle entries as dead letters, each with the reason."""
+        with self._state:
+            state = self._outputs[output]
+            for entry, reason in letters:
+                if state.done.add_many([entry.position]):
+                    state.pending -= 1
+                    self._dead.append((output, self._now(), reason, codec.encode([entry.message])))
+            state.dirty = True
+
+    def pending(self, output: str) -> int:
+        """Messages that the output has not settled."""
+        with self._state:
+            return self._outputs[output].pending
+
+    def dropped(self, output: str) -> dict[str, int]:
+        """Messages given up for the output, by reason."""
+        with self._state:
+            return dict(self._outputs[output].dropped)
+
+    @property
+    def last(self) -> int:
+        """The highest position given so far."""
+        return self._next - 1
+
+    # -- counters, dead letters, status ----------------------------------------------------------------------------
+
+    def counters(self) -> list[Counter]:
+        """All durable counters."""
+        with self._db_lock:
+            return self._ledger.counters()
+
+    def reset(self, source: str | None = None, rule: str | None = None, *, at: int) -> int:
+        """Set counters (of one source, one rule) to 0 and begin a new epoch at ``at`` (ns since the Unix epoch); returns
+        how many."""
+        with self._transaction():
+            if source is None:
+                names = {c.key.source for c in self._ledger.counters()}
+                return sum(self._ledger.reset(name, rule, at) for name in sorted(names))
+            return self._ledger.reset(source, rule, at)
+
+    def dead_letters(self, output: str | None = None) -> Iterator[DeadLetter]:
+        """Dead letters in the order in which they came."""
+        self.settle()
+        number = 0
+        while True:
+            with self._db_lock:
+                row = self._db.execute(
+                    "SELECT number, output, at, reason, data FROM dead WHERE number > ? AND (? IS NULL OR output = ?) "
+                    "ORDER BY number LIMIT 1",
+                    (number, output, output),
+                ).fetchone()
+            if row is None:
+                return
+            number = row[0]
+            yield DeadLetter(row[0], row[1], row[2], row[3], codec.decode(row[4])[0])
+
+    def revive(self, output: str | None = None, number: int | None = None) -> int:
+        """Put dead letters (of one output, or one by its number) back into the queue, each for its own output only;
+        returns how many."""
+        chosen = [d for d in self.dead_letters(output) if number in (None, d.number) and d.output in self._outputs]
+        for start in range(0, len(chosen), 500):
+            part = chosen[start : start + 500]
+            blocks = pack(self._next, [replace(d.message, outputs=(d.output,)) for d in part])
+            with self._db_lock:
+                fresh = self._insert([], blocks, 0, buried=[d.number for d in part])
+                self._written(blocks, fresh)
+        return len(chosen)
+
+    def forget(self, output: str) -> int:
+        """Give up what waits for an output that is not configured; returns how many messages."""
+        with self._transaction():
+            state = self._outputs[output]
+            self._remove(state)
+            self._prune()
+        return int(state.pending)
+
+    def status(self) -> OutboxStatus:
+        """Size, ages, lags."""
+        self.settle()
+        with self._db_lock, self._state:
+            return describe(self._db, self.path, now=self._now(), max_bytes=self.max_bytes)

@@ -1,0 +1,218 @@
+"""The file of an outbox: where it lies, who has it, opening, setting aside."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import logging
+import os
+import sqlite3
+from datetime import datetime, timezone
+from pathlib import Path
+
+from countline.errors import OutboxError
+
+__all__ = [
+    "MEMORY",
+    "Lock",
+    "connect",
+    "damage_mark",
+    "default_path",
+    "holder",
+    "is_corruption",
+    "is_full",
+    "set_aside",
+    "translate",
+]
+
+log = logging.getLogger("countline.outbox")
+
+MEMORY = Path(":memory:")
+"""Stands for an outbox that keeps nothing."""
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS batch (
+    first INTEGER PRIMARY KEY,  -- position of its first message
+    last INTEGER NOT NULL,      -- and of its last
+    made INTEGER NOT NULL,      -- ns since the Unix epoch
+    bytes INTEGER NOT NULL,     -- what it costs of the bound
+    data BLOB NOT NULL          -- codec.py
+);
+CREATE TABLE IF NOT EXISTS output (
+    name TEXT PRIMARY KEY,
+    done BLOB NOT NULL,         -- settled positions, positions.py
+    pending INTEGER NOT NULL,
+    acknowledged INTEGER NOT NULL,
+    dropped TEXT NOT NULL,      -- JSON, by reason
+    absent_since INTEGER        -- ns since the Unix epoch; NULL: configured
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS dead (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    output TEXT NOT NULL, at INTEGER NOT NULL, reason TEXT NOT NULL, data BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS counter (
+    source TEXT NOT NULL, rule TEXT NOT NULL, counter TEXT NOT NULL, class TEXT NOT NULL, value INTEGER NOT NULL,
+    PRIMARY KEY (source, rule, counter, class)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS epoch (
+    source TEXT NOT NULL, rule TEXT NOT NULL,  -- '': all rules of the source
+    epoch INTEGER NOT NULL, reset_at INTEGER NOT NULL, PRIMARY KEY (source, rule)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS run (
+    source TEXT PRIMARY KEY, stream TEXT NOT NULL, frame INTEGER NOT NULL, finished INTEGER NOT NULL,
+    live INTEGER NOT NULL, baseline TEXT NOT NULL  -- JSON: counters and epochs when the run began
+) WITHOUT ROWID;
+"""
+VERSION = 1
+
+
+def default_path(config: Path | None, name: str | None = None) -> Path:
+    """``.countline/<stem>.outbox`` beside the configuration; in the working directory where there is none."""
+    folder = config.parent if config is not None else Path()
+    stem = name or (config.stem if config is not None else "countline")
+    return folder / ".countline" / f"{stem}.outbox"
+
+
+class Lock:
+    """The right to use an outbox: an advisory lock on ``<path>.lock``, which the system gives back however the process ends.
+
+    Raises OutboxError when another process has it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.with_name(path.name + ".lock")
+        try:
+            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise OutboxError(
+                f"cannot be made: {error.strerror}", where=f"outbox {path}", fix=_write_fix(error)
+            ) from None
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            pid = _read_pid(self.path)
+            os.close(self._fd)
+            raise OutboxError(
+                "is in use by another countline" + (f" (process {pid})" if pid else ""),
+                where=f"outbox {path}",
+                fix="stop that one first, or give this run an outbox of its own (outbox.path, or --outbox PATH)",
+            ) from None
+        with contextlib.suppress(OSError):  # only a hint for the other process; a full disk must not prevent opening
+            os.ftruncate(self._fd, 0)
+            os.pwrite(self._fd, str(os.getpid()).encode(), 0)
+
+    def release(self) -> None:
+        """Give it back."""
+        if self._fd >= 0:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._fd, 0)
+            os.close(self._fd)
+            self._fd = -1
+
+
+def _read_pid(path: Path) -> int:
+    try:
+        return int(path.read_text() or 0)
+    except (OSError, ValueError):
+        return 0
+
+
+def holder(path: Path) -> int:
+    """Process id of whoever has the outbox open; 0: nobody."""
+    lock = path.with_name(path.name + ".lock")
+    try:
+        fd = os.open(lock, os.O_RDONLY)
+    except OSError:
+        return 0
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return 0
+    except OSError:
+        return _read_pid(lock) or -1
+    finally:
+        os.close(fd)
+
+
+def connect(path: Path, synchronous: str) -> sqlite3.Connection:
+    """A connection for writing, with the schema in place. Raises sqlite3 errors."""
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0, cached_statements=64)
+    try:
+        db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # works only before the first table
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute(f"PRAGMA synchronous = {synchronous.upper()}")
+        db.execute("PRAGMA journal_size_limit = 16777216")
+        db.execute("PRAGMA temp_store = MEMORY")
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version > VERSION:
+            raise OutboxError(
+                f"was made by a newer countline (format {version}, this one knows {VERSION})",
+                where=f"outbox {path}",
+                fix="use the newer version, or another outbox",
+            )
+        db.execute("BEGIN IMMEDIATE")
+        for statement in SCHEMA.split(";\n"):
+            if statement.strip():
+                db.execute(statement)
+        db.execute(f"PRAGMA user_version = {VERSION}")
+        db.execute("COMMIT")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def set_aside(path: Path, reason: str) -> Path:
+    """Rename a damaged outbox (and its log) to ``<name>.corrupt-<UTC time>``; returns the new path."""
+    stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S%fZ")
+    aside = path.with_name(f"{path.name}.corrupt-{stamp}")
+    for ending in ("", "-wal", "-shm"):
+        part = path.with_name(path.name + ending)
+        if part.exists():
+            part.rename(aside.with_name(aside.name + ending))
+    log.error("the outbox %s is damaged (%s); it was set aside as %s and a new one begun", path, reason, aside)
+    return aside
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether a write failed for want of room on the disk."""
+    text = str(error).lower()
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    # Python 3.10 does not tell the error code. SQLite says 'disk I/O error' where a limit on file size or a quota stops it.
+    return isinstance(error, sqlite3.OperationalError) and ("disk is full" in text or "disk i/o error" in text)
+
+
+def is_corruption(error: BaseException) -> bool:
+    """Whether the file is not, or no longer, a sound database."""
+    text = str(error).lower()
+    return isinstance(error, sqlite3.DatabaseError) and ("malformed" in text or "not a database" in text)
+
+
+def _write_fix(error: OSError | None = None) -> str:
+    return "give a path on a writable disk with outbox.path (or --outbox PATH); `outbox: memory` needs none"
+
+
+def translate(error: BaseException, path: Path) -> OutboxError:
+    """A database error as one of ours."""
+    where = f"outbox {path}"
+    text = str(error)
+    if is_corruption(error):
+        return OutboxError(
+            f"is damaged: {text}",
+            where=where,
+            fix="start again: the damaged file is then set aside and a new one begun",
+        )
+    if "readonly" in text or "read-only" in text:
+        return OutboxError("cannot be written: the file or its disk is read-only", where=where, fix=_write_fix())
+    if "unable to open" in text:
+        return OutboxError("cannot be opened or made", where=where, fix=_write_fix())
+    if "locked" in text:
+        return OutboxError("is locked by another program", where=where, fix="close the program that has the file open")
+    return OutboxError(f"failed: {text}", where=where, fix="check the disk")
+
+
+def damage_mark(path: Path) -> Path:
+    """A file that says: damage was found in this outbox, set it aside at the next start."""
+    return path.with_name(path.name + ".damaged")

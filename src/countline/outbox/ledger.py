@@ -1,0 +1,187 @@
+"""Counters, epochs and runs: the part of the outbox that remembers. Every method works inside the caller's transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+import orjson
+
+from countline.outbox.types import Commit, Counter, Resume
+from countline.types import CounterKey
+
+__all__ = ["Ledger"]
+
+
+class Ledger:
+    """Reads and writes the tables ``counter``, ``epoch`` and ``run``.
+
+    For every run: durable value = value when the run began + all deltas that were committed since; so a file's run that was
+    cut short can be repeated from its first frame with the values it began with, and gives the same messages.
+    """
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._suppress: dict[str, tuple[str, int]] = {}
+
+    # -- runs -----------------------------------------------------------------------------------------------------
+
+    def begin(
+        self,
+        source: str,
+        stream: str,
+        *,
+        live: bool,
+        policy: str | None,
+        time: int,
+        fresh: bool = False,
+        rules: Sequence[str] = (),
+    ) -> Resume:
+        """A source's stream begins: see :meth:`countline.outbox.Outbox.begin`."""
+        row = self._db.execute(
+            "SELECT stream, frame, finished, live, baseline FROM run WHERE source = ?", (source,)
+        ).fetchone()
+        self._suppress.pop(source, None)
+        if row is not None and not live and not fresh and row[0] == stream and not row[2] and not row[3]:
+            counters, epochs = _parse(source, row[4])
+            if row[1] >= 0:
+                self._suppress[source] = (stream, row[1])
+            frame = row[1] if row[1] >= 0 else None
+            return Resume(frame, counters, self._spread(source, counters, epochs, rules))
+        if (policy or ("continue" if live else "restart")) == "restart" and row is not None:
+            self._reset_values(source, None, time)
+        counters = {c.key: c.value for c in self.counters(source)}
+        epochs = self._epochs(source)
+        baseline = {
+            "counters": [[*key[1:], value] for key, value in counters.items()],
+            "epochs": [[rule, *rest] for rule, rest in epochs.items()],
+        }
+        self._db.execute(
+            "INSERT OR REPLACE INTO run (source, stream, frame, finished, live, baseline) VALUES (?, ?, -1, 0, ?, ?)",
+            (source, stream, int(live), orjson.dumps(baseline).decode()),
+        )
+        return Resume(None, counters, self._spread(source, counters, epochs, rules))
+
+    def admit(self, commits: Iterable[Commit]) -> list[Commit]:
+        """Without what an earlier, unfinished run has committed already."""
+        if not self._suppress:
+            return list(commits)
+        admitted = []
+        for commit in commits:
+            stream, frame = self._suppress.get(commit.source, ("", -1))
+            if commit.stream != stream or commit.frame_number > frame:
+                admitted.append(commit)
+            elif commit.finished:
+                admitted.append(Commit(commit.source, commit.stream, commit.frame_number, finished=True))
+        return admitted
+
+    def apply(self, commits: Iterable[Commit]) -> None:
+        """Add the deltas, carry out resets, note how far each source has come."""
+        sums: dict[CounterKey, int] = {}
+        progress: dict[str, tuple[str, int, bool]] = {}
+        for commit in commits:
+            if commit.reset is not None:
+                self._add(sums)
+                sums = {}
+                self._reset_values(commit.source, None, commit.reset)
+            for key, amount in commit.deltas:
+                sums[key] = sums.get(key, 0) + amount
+            _, frame, finished = progress.get(commit.source, ("", -1, False))
+            progress[commit.source] = (
+                commit.stream,
+                max(frame, commit.frame_number),
+                commit.finished or finished,
+            )
+        self._add(sums)
+        self._db.executemany(
+            "INSERT INTO run (source, stream, frame, finished, live, baseline) VALUES (?, ?, ?, ?, 1, '{}') "
+            "ON CONFLICT (source) DO UPDATE SET stream = excluded.stream, frame = max(frame, excluded.frame), "
+            "finished = excluded.finished",
+            [(source, *state) for source, state in progress.items()],
+        )
+
+    def _add(self, sums: dict[CounterKey, int]) -> None:
+        if sums:
+            self._db.executemany(
+                "INSERT INTO counter VALUES (?, ?, ?, ?, ?) "
+                "ON CONFLICT (source, rule, counter, class) DO UPDATE SET value = value + excluded.value",
+                [(*key, amount) for key, amount in sums.items()],
+            )
+
+    # -- counters -------------------------------------------------------------------------------------------------
+
+    def counters(self, source: str | None = None) -> list[Counter]:
+        """All counters (of one source), in order of their keys."""
+        where, values = (" WHERE source = ?", (source,)) if source is not None else ("", ())
+        rows = self._db.execute(f"SELECT * FROM counter{where} ORDER BY 1, 2, 3, 4", values).fetchall()  # noqa: S608
+        epochs = {name: self._epochs(name) for name in {row[0] for row in rows}}
+        found = []
+        for row in rows:
+            of_source = epochs[row[0]]
+            found.append(Counter(CounterKey(*row[:4]), row[4], *of_source.get(row[1], of_source.get("", (0, 0)))))
+        return found
+
+    def reset(self, source: str | None, rule: str | None, at: int) -> int:
+        """Set counters to 0 by hand; returns how many were. A run that was cut short goes on from 0 where it stopped."""
+        matching = [c for c in self.counters(source) if rule is None or c.key.rule == rule]
+        sources = {c.key.source for c in matching} | ({source} if source is not None else set())
+        for name in sources:
+            row = self._db.execute(
+                "SELECT baseline FROM run WHERE source = ? AND NOT finished AND NOT live", (name,)
+            ).fetchone()
+            before = {c.key: c.value for c in matching if c.key.source == name}
+            self._reset_values(name, rule, at)
+            if row is not None:
+                self._rebase(name, row[0], before)
+        return len(matching)
+
+    def _rebase(self, source: str, baseline: str, before: dict[CounterKey, int]) -> None:
+        # The run will be repeated from its first frame and must arrive at 0 where it was cut short.
+        counters, _ = _parse(source, baseline)
+        for key, value in before.items():
+            counters[key] = counters.get(key, 0) - value
+        text = {
+            "counters": [[*key[1:], value] for key, value in counters.items()],
+            "epochs": [[rule, *rest] for rule, rest in self._epochs(source).items()],
+        }
+        self._db.execute("UPDATE run SET baseline = ? WHERE source = ?", (orjson.dumps(text).decode(), source))
+
+    def _reset_values(self, source: str, rule: str | None, at: int) -> None:
+        name = rule or ""
+        inherited = self._epochs(source).get("", (0, 0))
+        self._db.execute("INSERT OR IGNORE INTO epoch VALUES (?, ?, ?, ?)", (source, name, *inherited))
+        if rule is None:
+            self._db.execute("UPDATE counter SET value = 0 WHERE source = ?", (source,))
+            self._db.execute("UPDATE epoch SET epoch = epoch + 1, reset_at = ? WHERE source = ?", (at, source))
+        else:
+            self._db.execute("UPDATE counter SET value = 0 WHERE source = ? AND rule = ?", (source, rule))
+            self._db.execute(
+                "UPDATE epoch SET epoch = epoch + 1, reset_at = ? WHERE source = ? AND rule = ?", (at, source, rule)
+            )
+
+    def _epochs(self, source: str) -> dict[str, tuple[int, int]]:
+        rows = self._db.execute("SELECT rule, epoch, reset_at FROM epoch WHERE source = ?", (source,))
+        return {rule: (epoch, at) for rule, epoch, at in rows}
+
+    @staticmethod
+    def _spread(
+        source: str,
+        counters: Iterable[CounterKey],
+        epochs: dict[str, tuple[int, int]],
+        rules: Sequence[str],
+    ) -> dict[tuple[str, str], tuple[int, int]]:
+        """Epochs by (source, rule): a rule without one of its own has that of its source."""
+        names = {key.rule for key in counters} | set(rules) | (set(epochs) - {""})
+        common = epochs.get("")
+        found = {}
+        for name in names:
+            epoch = epochs.get(name, common)
+            if epoch is not None:
+                found[(source, name)] = epoch
+        return found
+
+
+def _parse(source: str, baseline: str) -> tuple[dict[CounterKey, int], dict[str, tuple[int, int]]]:
+    data = orjson.loads(baseline)
+    counters = {CounterKey(source, *row[:3]): row[3] for row in data.get("counters", ())}
+    return counters, {row[0]: (row[1], row[2]) for row in data.get("epochs", ())}

@@ -1,0 +1,130 @@
+"""Opening an outbox: lock, damage, salvage."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from countline.errors import OutboxError
+from countline.outbox import files
+from countline.outbox.durable import Outbox
+from countline.outbox.types import Bounds
+
+if TYPE_CHECKING:
+    from countline.config import OutboxConfig
+
+__all__ = ["open_outbox"]
+
+log = logging.getLogger("countline.outbox")
+
+MEMORY_BYTES = 64 << 20
+CHECKED = 64 << 20
+"""Files up to this size are checked through at every start (well under a second)."""
+
+_TABLES = {
+    "counts": ("counter", "epoch", "run"),
+    "messages": ("meta", "batch", "output"),
+    "dead letters": ("dead",),
+}
+
+
+def open_outbox(
+    config: OutboxConfig,
+    path: Path | None,
+    outputs: Sequence[str],
+    *,
+    live: bool = False,
+    clock: Callable[[], int] = time.time_ns,
+    steady: Callable[[], int] = time.monotonic_ns,
+) -> Outbox:
+    """Open (or make) the outbox at ``path``; None: in memory.
+
+    ``outputs``: names of the configured outputs. ``live``: a source is live, which decides what ``when_full: auto`` means.
+    ``clock`` and ``steady`` give ns (wall clock since the Unix epoch; any clock that never jumps).
+
+    A damaged file is set aside as ``<name>.corrupt-<time>``, what can be read of it is carried over, and it is said in the log.
+    Raises OutboxError: in use by another process, not writable, made by a newer version.
+    """
+    when_full = config.when_full if config.when_full != "auto" else ("drop-oldest" if live else "block")
+    if path is None:
+        most = MEMORY_BYTES if "max_bytes" not in config.model_fields_set else config.max_bytes
+        db = files.connect(files.MEMORY, "off")
+        return Outbox(files.MEMORY, db, outputs, Bounds(most, config.max_age, when_full), clock=clock, steady=steady)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutboxError(
+            f"the folder {path.parent} cannot be made: {error.strerror}",
+            where=f"outbox {path}",
+            fix="give a path on a writable disk with outbox.path (or --outbox PATH); `outbox: memory` needs none",
+        ) from None
+    lock = files.Lock(path)
+    try:
+        db = _sound(path, config.synchronous)
+        bounds = Bounds(config.max_bytes, config.max_age, when_full)
+        return Outbox(path, db, outputs, bounds, lock=lock, clock=clock, steady=steady)
+    except BaseException as error:
+        lock.release()
+        if isinstance(error, sqlite3.Error):
+            raise files.translate(error, path) from error
+        raise
+
+
+def _sound(path: Path, synchronous: str) -> sqlite3.Connection:
+    """A connection to a sound database at ``path``."""
+    mark = files.damage_mark(path)
+    reason = "damage was found while it was in use" if mark.exists() else ""
+    if not reason:
+        try:
+            db = files.connect(path, synchronous)
+            if path.stat().st_size > CHECKED:
+                return db
+            found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if found == "ok":
+                return db
+            reason = str(found)
+            db.close()
+        except sqlite3.DatabaseError as error:
+            if not files.is_corruption(error):
+                raise
+            reason = str(error)
+    aside = files.set_aside(path, reason)
+    mark.unlink(missing_ok=True)
+    db = files.connect(path, synchronous)
+    _salvage(aside, db)
+    return db
+
+
+def _salvage(aside: Path, db: sqlite3.Connection) -> None:
+    """Carry over what can still be read: the counts all together or not at all, then messages row by row."""
+    try:
+        old = sqlite3.connect(aside)
+    except sqlite3.Error:
+        return
+    for what, tables in _TABLES.items():
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            rows = sum(_copy(old, db, table, whole=what == "counts") for table in tables)
+            db.execute("COMMIT")
+            log.warning("outbox: %d rows of %s were carried over from %s", rows, what, aside)
+        except sqlite3.Error as error:
+            db.execute("ROLLBACK")
+            log.error("outbox: the %s in %s cannot be read any more: %s", what, aside, error)
+    old.close()
+
+
+def _copy(old: sqlite3.Connection, db: sqlite3.Connection, table: str, *, whole: bool) -> int:
+    rows = 0
+    try:
+        for row in old.execute(f"SELECT * FROM {table}"):  # noqa: S608
+            marks = ", ".join("?" * len(row))
+            db.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", row)  # noqa: S608
+            rows += 1
+    except sqlite3.DatabaseError:
+        if whole:
+            raise
+    return rows

@@ -1,0 +1,142 @@
+"""A set of positions held as closed intervals. Pure."""
+
+from __future__ import annotations
+
+import struct
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+
+__all__ = ["END", "Intervals"]
+
+END = 2**62
+"""A position that no message ever gets."""
+
+
+class Intervals:
+    """Positions as ascending, disjoint, non-adjacent closed intervals: small as long as what is done is done mostly in
+    order.
+
+    >>> done = Intervals()
+    >>> done.add_many([3, 1, 2, 7])
+    >>> list(done), done.low, 7 in done, 5 in done
+    ([(1, 3), (7, 7)], 3, True, False)
+    """
+
+    __slots__ = ("_his", "_los")
+
+    def __init__(self, intervals: Iterable[tuple[int, int]] = ()) -> None:
+        self._los: list[int] = []
+        self._his: list[int] = []
+        for lo, hi in intervals:
+            self.add(lo, hi)
+
+    def add(self, lo: int, hi: int) -> None:
+        """Add lo..hi, both included."""
+        if lo > hi:
+            return
+        his, los = self._his, self._los
+        if not his or lo > his[-1] + 1:
+            los.append(lo)
+            his.append(hi)
+            return
+        if lo >= los[-1]:
+            his[-1] = max(his[-1], hi)
+            return
+        left = bisect_right(his, lo - 2)  # first interval that ends at lo - 1 or later
+        right = bisect_right(los, hi + 1)  # one past the last that begins at hi + 1 or earlier
+        if left < right:
+            lo, hi = min(lo, los[left]), max(hi, his[right - 1])
+        los[left:right] = [lo]
+        his[left:right] = [hi]
+
+    def add_many(self, positions: Iterable[int]) -> int:
+        """Add single positions in any order; returns how many were new."""
+        new = 0
+        lo = hi = -2
+        for position in sorted(positions):
+            if position == hi or position in self:
+                continue
+            new += 1
+            if position == hi + 1:
+                hi = position
+                continue
+            if hi >= 0:
+                self.add(lo, hi)
+            lo = hi = position
+        if hi >= 0:
+            self.add(lo, hi)
+        return new
+
+    def clip(self, last: int) -> None:
+        """Forget all above ``last``."""
+        while self._los and self._los[-1] > last:
+            self._los.pop()
+            self._his.pop()
+        if self._his:
+            self._his[-1] = min(self._his[-1], last)
+
+    @property
+    def low(self) -> int:
+        """The highest position up to which nothing is missing (positions begin at 1); 0 if 1 is missing."""
+        return self._his[0] if self._los and self._los[0] <= 1 else 0
+
+    @property
+    def high(self) -> int:
+        """The highest position in the set; 0 for an empty set."""
+        return self._his[-1] if self._his else 0
+
+    def missing(self, lo: int, hi: int) -> Iterator[tuple[int, int]]:
+        """The gaps within lo..hi."""
+        i = bisect_right(self._his, lo - 1)
+        while lo <= hi:
+            if i >= len(self._los) or self._los[i] > hi:
+                yield lo, hi
+                return
+            if lo < self._los[i]:
+                yield lo, self._los[i] - 1
+            lo = self._his[i] + 1
+            i += 1
+
+    def __contains__(self, position: int) -> bool:
+        if not self._his or position > self._his[-1]:
+            return False
+        i = bisect_right(self._los, position) - 1
+        return i >= 0 and position <= self._his[i]
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return iter(list(zip(self._los, self._his)))
+
+    def __len__(self) -> int:
+        """Number of intervals."""
+        return len(self._los)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Intervals) and self._los == other._los and self._his == other._his
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Intervals({list(self)!r})"
+
+    def __and__(self, other: Intervals) -> Intervals:
+        """Positions in both."""
+        both = Intervals()
+        i = j = 0
+        while i < len(self._los) and j < len(other._los):
+            both.add(max(self._los[i], other._los[j]), min(self._his[i], other._his[j]))
+            if self._his[i] < other._his[j]:
+                i += 1
+            else:
+                j += 1
+        return both
+
+    def pack(self, most: int = 4096) -> bytes:
+        """As bytes; the first ``most`` intervals only (to forget that something is done is safe: it is done again)."""
+        pairs = [n for pair in list(zip(self._los, self._his))[:most] for n in pair]
+        return struct.pack(f"<{len(pairs)}q", *pairs)
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Intervals:
+        """Inverse of :meth:`pack`."""
+        numbers = struct.unpack(f"<{len(data) // 8}q", data)
+        return cls(zip(numbers[::2], numbers[1::2]))

@@ -1,0 +1,140 @@
+"""What an outbox holds, read from its tables: from inside, or read-only while another process has it open."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from countline.errors import OutboxError
+from countline.outbox import codec, files
+from countline.outbox.ledger import Ledger
+from countline.outbox.positions import Intervals
+from countline.outbox.types import Counter, Lag, OutboxStatus
+from countline.types import Message
+
+__all__ = ["describe", "export", "inspect", "inspect_counters"]
+
+
+def describe(db: sqlite3.Connection, path: Path, *, now: int, max_bytes: int = 0) -> OutboxStatus:
+    """The status by the tables of ``db``; ``now`` in ns since the Unix epoch."""
+    count, size, oldest = db.execute(
+        "SELECT coalesce(sum(last - first + 1), 0), coalesce(sum(bytes), 0), min(made) FROM batch"
+    ).fetchone()
+    row = db.execute("SELECT value FROM meta WHERE name = 'next'").fetchone()
+    status = OutboxStatus(str(path), count, size, max_bytes=max_bytes, next_position=int(row[0]) if row else 1)
+    status.oldest_age = _age(now, oldest)
+    if path == files.MEMORY:
+        status.path = "memory"
+    for ending in ("", "-wal"):
+        with contextlib.suppress(OSError):
+            status.file_bytes += path.with_name(path.name + ending).stat().st_size
+    dead = dict(db.execute("SELECT output, count(*) FROM dead GROUP BY output").fetchall())
+    status.dead_letters = sum(dead.values())
+    for name, done, pending, acknowledged, dropped, absent in db.execute(
+        "SELECT * FROM output ORDER BY name"
+    ).fetchall():
+        settled = Intervals.unpack(done)
+        lag = Lag(name, min(settled.low, status.next_position - 1), pending, acknowledged, dead.pop(name, 0))
+        lag.dropped, lag.configured = orjson.loads(dropped), absent is None
+        if pending:
+            row = db.execute("SELECT made FROM batch WHERE last > ? ORDER BY first LIMIT 1", (settled.low,)).fetchone()
+            lag.oldest_age = _age(now, row[0] if row else None)
+        status.outputs.append(lag)
+    status.outputs += [Lag(name, dead=count, configured=False) for name, count in sorted(dead.items())]
+    row = db.execute("SELECT value FROM meta WHERE name = 'removed'").fetchone()
+    for name, count in orjson.loads(row[0]).items() if row else ():
+        lag = next((lag for lag in status.outputs if lag.output == name), None) or Lag(name, configured=False)
+        lag.dropped["output-removed"] = count
+        if lag not in status.outputs:
+            status.outputs.append(lag)
+    return status
+
+
+def _age(now: int, made: int | None) -> float:
+    return max(0.0, (now - made) / 1e9) if made is not None else 0.0
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    if not path.exists():
+        raise OutboxError(
+            "does not exist", where=f"outbox {path}", fix="name the configuration, or the file with --outbox PATH"
+        )
+    try:
+        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)
+        try:
+            yield db
+        finally:
+            db.close()
+    except sqlite3.Error as error:
+        raise files.translate(error, path) from error
+
+
+def inspect(path: Path) -> OutboxStatus:
+    """The status of an outbox without opening it for use: also while a run has it. Raises OutboxError."""
+    with _reading(path) as db:
+        status = describe(db, path, now=time.time_ns())
+    status.in_use_by = files.holder(path)
+    return status
+
+
+def inspect_counters(path: Path) -> list[Counter]:
+    """The durable counters, likewise."""
+    with _reading(path) as db:
+        return Ledger(db).counters()
+
+
+def export(path: Path, output: str | None = None, *, dead: bool = False) -> Iterator[dict[str, Any]]:
+    """Every message that waits (for ``output``), or every dead letter, as plain values for JSON. Reads only."""
+    with _reading(path) as db:
+        if dead:
+            rows = db.execute("SELECT number, output, at, reason, data FROM dead ORDER BY number")
+            for number, name, at, reason, data in rows:
+                if output in (None, name):
+                    letter = {"number": number, "output": name, "at": at, "reason": reason}
+                    yield {**letter, **_plain(codec.decode(data)[0])}
+            return
+        done = {name: Intervals.unpack(blob) for name, blob in db.execute("SELECT name, done FROM output")}
+        for first, data in db.execute("SELECT first, data FROM batch ORDER BY first"):
+            for position, message in enumerate(codec.decode(data), first):
+                waiting = [
+                    name
+                    for name, settled in sorted(done.items())
+                    if (not message.outputs or name in message.outputs) and position not in settled
+                ]
+                if waiting if output is None else output in waiting:
+                    yield {"position": position, "waiting": waiting, **_plain(message)}
+
+
+def _plain(message: Message) -> dict[str, Any]:
+    plain: dict[str, Any] = {
+        "id": message.id,
+        "key": _text(message.key),
+        "headers": [[name, _text(value)] for name, value in message.headers],
+        "time": message.time,
+        "topic": message.topic,
+        "definition": message.definition,
+        "source": message.source,
+        "content_type": message.content_type,
+    }
+    try:
+        plain["value"] = message.value.decode()
+    except UnicodeDecodeError:
+        plain["value_base64"] = base64.b64encode(message.value).decode()
+    return plain
+
+
+def _text(data: bytes | None) -> str | None:
+    if data is None:
+        return None
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return "base64:" + base64.b64encode(data).decode()

@@ -1,0 +1,117 @@
+"""The plain values of the outbox."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from countline.errors import OutboxError
+from countline.types import CounterDelta, CounterKey, Message
+
+__all__ = ["Bounds", "Commit", "Counter", "DeadLetter", "Lag", "OutboxFull", "OutboxStatus", "Resume"]
+
+
+class Bounds(NamedTuple):
+    """How much an outbox may hold, and what gives way."""
+
+    max_bytes: int
+    max_age: float | None
+    """Seconds; None: for ever."""
+    when_full: str
+    """'block', 'drop-oldest' or 'drop-newest'."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What one frame leaves behind; stored whole or not at all."""
+
+    source: str
+    stream: str
+    frame_number: int
+    messages: Sequence[Message] = ()
+    deltas: Sequence[CounterDelta] = ()
+    finished: bool = False
+    """The stream was read to its end: the next run over it is a new run."""
+    reset: int | None = None
+    """Before the deltas are added, all counters of the source become 0 and a new epoch begins at this time (ns since the
+    Unix epoch)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Where a source goes on."""
+
+    frame: int | None = None
+    """Last frame that an unfinished run over the same stream has committed. The run is repeated from the beginning with
+    ``counters`` as they were when it began, and all it makes up to this frame is suppressed. None: nothing to suppress."""
+    counters: Mapping[CounterKey, int] = field(default_factory=dict)
+    resets: Mapping[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    """(epoch, reset_at in ns since the Unix epoch) by (source, rule)."""
+
+
+class Counter(NamedTuple):
+    """One durable counter."""
+
+    key: CounterKey
+    value: int
+    epoch: int
+    """Grows by one at each reset."""
+    reset_at: int
+    """ns since the Unix epoch; 0: never."""
+
+
+class DeadLetter(NamedTuple):
+    """A message that an output refused for good."""
+
+    number: int
+    output: str
+    at: int
+    """When it was refused, ns since the Unix epoch."""
+    reason: str
+    message: Message
+
+
+@dataclass(slots=True)
+class Lag:
+    """One output's place in the outbox."""
+
+    output: str
+    position: int = 0
+    """Everything up to here is settled: acknowledged, dead or dropped."""
+    pending: int = 0
+    """Messages that are not settled yet."""
+    acknowledged: int = 0
+    dead: int = 0
+    """Dead letters kept."""
+    dropped: dict[str, int] = field(default_factory=dict)
+    """Messages given up, by reason: 'size', 'age', 'output-removed', 'damaged', …"""
+    oldest_age: float = 0.0
+    """Seconds since the oldest pending message was written."""
+    configured: bool = True
+    """False: no longer in the configuration; gets no new messages."""
+
+
+@dataclass(slots=True)
+class OutboxStatus:
+    """The whole outbox at one moment."""
+
+    path: str
+    messages: int = 0
+    """Messages stored (waiting for at least one output)."""
+    bytes: int = 0
+    """What they occupy."""
+    file_bytes: int = 0
+    """Size of the file with its write-ahead log; emptied pages are used again before the file grows."""
+    max_bytes: int = 0
+    oldest_age: float = 0.0
+    """Seconds since the oldest stored message was written; 0 when there is none."""
+    next_position: int = 1
+    dead_letters: int = 0
+    outputs: list[Lag] = field(default_factory=list)
+    in_use_by: int = 0
+    """Process id of the run that has it open; 0: nobody."""
+
+
+class OutboxFull(OutboxError):
+    """Nothing was written: the disk is full. What was to be written is still the caller's; try again."""
