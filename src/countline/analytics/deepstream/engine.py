@@ -1,0 +1,374 @@
+"""The exact engine: evaluates an nvdsanalytics configuration on tracks."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from countline.analytics.deepstream import evaluate
+from countline.analytics.deepstream.explain import Past, explain, past
+from countline.analytics.deepstream.memory import Motion, TrackMemory
+from countline.analytics.deepstream.numeric import Array, float_to_uint32
+from countline.analytics.deepstream.results import DeepStreamAnalytics
+from countline.analytics.deepstream.stream import FrameJob, StreamState, Totals
+from countline.analytics.deepstream.tables import DirectionTable, LineTable, RegionTable
+from countline.config.nvdsanalytics import NvdsAnalyticsConfig, StreamRules
+from countline.types import UNTRACKED, Analytics, CounterKey, FrameInfo, FrameTracks, RuleInfo, SourceInfo, Tracks
+
+__all__ = ["DeepStreamRules"]
+
+EXPIRY_MS = 8000
+REMEMBERED = 4096
+"""Tracks that have left whose story is kept for explanations."""
+
+
+@dataclass(slots=True)
+class _Piece:
+    """Objects of a frame that can be evaluated in one go: no track twice."""
+
+    job: FrameJob
+    start: int
+    stop: int
+    last: bool
+    rounds: Array | None = None
+    """Where a track may stand several times: how many times each object's track stood before."""
+
+
+class DeepStreamRules:
+    """Rules of a ``config_nvdsanalytics.txt``, with nvdsanalytics' results. See :class:`countline.protocols.RuleSet`.
+
+    A stream is known by ``frame.source.index`` (DeepStream's pad_index). Boxes are taken from ``Tracks.ltwh`` where it is
+    given, else from ``xyxy``. Cumulative counts belong to (source name, label).
+    """
+
+    def __init__(
+        self, config: NvdsAnalyticsConfig, sources: Sequence[SourceInfo] = (), labels: Sequence[str] = ()
+    ) -> None:
+        self.config = config
+        self.labels = tuple(labels)
+        self.rules: Sequence[RuleInfo] = tuple(_rule_infos(config, sources))
+        self.past: OrderedDict[tuple[str, int], Past] = OrderedDict()
+        self.memory = TrackMemory(config.window, 1)
+        self.streams: dict[int, StreamState] = {}
+        self._totals: dict[tuple[str, str], Totals] = {}
+        self._region_table = RegionTable([], [])
+        self._direction_table = DirectionTable([], [])
+        self.line_table = LineTable([], [], [])
+
+    # -- the protocol ---------------------------------------------------------------------------------------------
+
+    def update(self, batch: Sequence[FrameTracks]) -> list[Analytics]:
+        """One Analytics (a DeepStreamAnalytics) per entry, in order."""
+        if not self.config.enable:
+            return [DeepStreamAnalytics(i, t, enabled=False, class_names=self.labels) for i, t in batch]
+        self._open([info for info, _ in batch])
+        jobs = [FrameJob(self.streams[info.source.index], info, tracks, self.labels) for info, tracks in batch]
+        results: dict[int, DeepStreamAnalytics] = {}
+        if len(jobs) == 1:
+            queues = [deque(self._pieces(jobs[0]))]
+        else:
+            by_stream: dict[int, deque[_Piece]] = {}
+            for job in jobs:
+                by_stream.setdefault(job.state.number, deque()).extend(self._pieces(job))
+            queues = list(by_stream.values())
+        while queues:
+            wave = [queue.popleft() for queue in queues]
+            self._evaluate(wave)
+            for piece in wave:
+                if piece.last:
+                    results[id(piece.job)] = piece.job.finish(self._totals)
+            queues = [queue for queue in queues if queue]
+        return [results[id(job)] for job in jobs]
+
+    def explain(self, source: str, track_id: int, rule: str) -> str:
+        """Why the object was or was not counted by the line, in words."""
+        return explain(self, source, track_id, rule)
+
+    def restore(
+        self, counters: Mapping[CounterKey, int], resets: Mapping[tuple[str, str], tuple[int, int]]
+    ) -> None:
+        """Set cumulative counters, and (epoch, reset_at ns) by (source, rule)."""
+        touched: set[tuple[str, str]] = set()
+        for key, value in counters.items():
+            where = (key.source, key.rule)
+            if where not in self._totals or where not in touched:
+                before = self._totals.get(where, Totals())
+                fresh = self._totals[where] = Totals()
+                fresh.epoch, fresh.reset_at = before.epoch, before.reset_at
+                touched.add(where)
+            if value:
+                self._totals[where].add({key.class_name: value})
+        for where, (epoch, reset_at) in resets.items():
+            totals = self._totals.setdefault(where, Totals())
+            totals.epoch, totals.reset_at, totals.quiet = epoch, reset_at, None
+
+    def reset(self, source: str, time: int) -> None:
+        """Set the cumulative counters of a source to 0 and begin a new epoch."""
+        known = {key[1] for key in self._totals if key[0] == source}
+        known.update(rule.name for rule in self.rules if rule.kind == "line" and rule.source == source)
+        for label in known:
+            before = self._totals.get((source, label), Totals())
+            totals = self._totals[source, label] = Totals()
+            totals.epoch, totals.reset_at = before.epoch + 1, time
+
+    def forget(self, source: str) -> None:
+        """Drop all that is known of a source's tracks; the next frame begins anew. Counters stay."""
+        gone = [state for state in self.streams.values() if state.name == source]
+        for state in gone:
+            self._remove(state, list(state.slots))
+            del self.streams[state.rules.index]
+        if gone:
+            self._rebuild()
+
+    # -- streams --------------------------------------------------------------------------------------------------
+
+    def _open(self, infos: Sequence[FrameInfo]) -> None:
+        new = False
+        for info in infos:
+            index = info.source.index
+            if index in self.streams:
+                continue
+            rules = self.config.streams.get(index) or StreamRules(index, self.config.width, self.config.height)
+            state = self.streams[index] = StreamState(rules, info, self.config.window)
+            state.pts = state.swept = _signed(info.pts)
+            for label in state.labels:
+                self._totals.setdefault((state.name, label), Totals())
+            new = True
+        if new:
+            self._rebuild()
+
+    def _rebuild(self) -> None:
+        """Make the tables for the streams that are open; what lines have become is kept."""
+        states = list(self.streams.values())
+        old_lines, old_directions = self.line_table, self._direction_table
+        regions = RegionTable([s.regions for s in states], [p for s in states for p in s.region_points])
+        directions = DirectionTable([s.rules.directions for s in states], [p for s in states for p in s.direction_points])
+        lines = LineTable(
+            [s.rules.lines for s in states],
+            [p for s in states for p in s.line_points],
+            [n for s in states for n in s.label_numbers],
+        )
+        for number, state in enumerate(states):
+            if state.number >= 0:
+                for new, old in ((lines, old_lines), (directions, old_directions)):
+                    here, there = int(new.offset[number]), int(old.offset[state.number])
+                    count = int(new.count[number])
+                    new.enabled[here : here + count] = old.enabled[there : there + count]
+                here, there = int(lines.offset[number]), int(old_lines.offset[state.number])
+                count = int(lines.count[number])
+                lines.abc[here : here + count] = old_lines.abc[there : there + count]
+            state.number = number
+        self._region_table, self._direction_table, self.line_table = regions, directions, lines
+        self.memory.widen(max((len(s.labels) for s in states), default=1))
+
+    def _remove(self, state: StreamState, ids: Sequence[int]) -> None:
+        """Tracks out of memory; a bounded number of them is remembered for explanations."""
+        if not ids:
+            return
+        slots = [state.slots.pop(track_id) for track_id in ids]
+        for track_id, slot in zip(ids, slots):
+            self._remember(state, track_id, slot)
+        self.memory.give_back(slots)
+
+    def _remember(self, state: StreamState, track_id: int, slot: int) -> None:
+        self.past[state.name, track_id] = past(self, state, track_id, slot)
+        self.past.move_to_end((state.name, track_id))
+        if len(self.past) > REMEMBERED:
+            self.past.popitem(last=False)
+        for label in state.labels:
+            state.counted.pop((track_id, label), None)
+
+    def _advance(self, state: StreamState, pts: int) -> None:
+        """Time of the stream's next frame. Expired tracks leave when their id comes again, or at the next sweep; before
+        time steps back, and once a second, all of them leave."""
+        if pts < state.pts:
+            self._sweep(state, state.pts)
+        elif not 0 <= pts - state.swept < 1_000_000_000 or pts > 2**62:
+            self._sweep(state, pts)
+        state.pts = pts
+
+    def _sweep(self, state: StreamState, pts: int) -> None:
+        state.swept = pts
+        if state.slots:
+            slots = np.fromiter(state.slots.values(), np.int64, len(state.slots))
+            gone = _expired(pts - self.memory.last[slots])
+            if gone.any():
+                ids = list(state.slots)
+                self._remove(state, [ids[at] for at in np.flatnonzero(gone).tolist()])
+
+    # -- one wave -------------------------------------------------------------------------------------------------
+
+    def _pieces(self, job: FrameJob) -> list[_Piece]:
+        ids = job.ids
+        distinct = set(ids)
+        if len(distinct) == len(ids) and UNTRACKED not in distinct:
+            return [_Piece(job, 0, len(ids), True)]
+        if not job.state.ordered:
+            before: dict[int, int] = {}
+            rounds = []
+            for track_id in ids:
+                rounds.append(before.get(track_id, 0))
+                before[track_id] = rounds[-1] + 1
+            return [_Piece(job, 0, len(ids), True, np.array(rounds, np.int64))]
+        pieces: list[_Piece] = []
+        start, seen = 0, set[int]()
+        for at, track_id in enumerate(ids):
+            if at > start and (track_id in seen or UNTRACKED in (track_id, ids[at - 1])):
+                pieces.append(_Piece(job, start, at, False))
+                start, seen = at, set()
+            seen.add(track_id)
+        pieces.append(_Piece(job, start, len(ids), True))
+        return pieces
+
+    def _slots(self, piece: _Piece) -> list[int]:
+        state, memory = piece.job.state, self.memory
+        known = state.slots
+        slots = []
+        for track_id in piece.job.ids[piece.start : piece.stop]:
+            slot = known.get(track_id)
+            if slot is None:
+                slot = known[track_id] = memory.take()
+                memory.last[slot] = state.pts
+            slots.append(slot)
+        if slots:
+            at = np.array(slots, np.int64)
+            late = _expired(state.pts - memory.last[at])
+            if late.any():
+                for slot in dict.fromkeys(at[late].tolist()):
+                    track_id = next(i for i in piece.job.ids[piece.start : piece.stop] if known[i] == slot)
+                    self._remember(state, track_id, slot)
+                    memory.clear([slot])
+        return slots
+
+    def _evaluate(self, wave: Sequence[_Piece]) -> None:
+        slots: list[int] = []
+        for piece in wave:
+            if piece.start == 0:
+                self._advance(piece.job.state, _signed(piece.job.info.pts))
+            slots += self._slots(piece)
+        if not slots:
+            return
+        if len(wave) == 1:
+            piece = wave[0]
+            boxes, class_id = _boxes(piece.job.tracks), piece.job.tracks.class_id
+            if piece.stop - piece.start < len(class_id):
+                boxes, class_id = boxes[piece.start : piece.stop], class_id[piece.start : piece.stop]
+            stream = np.full(len(slots), piece.job.state.number)
+            pts = np.full(len(slots), piece.job.state.pts)
+        else:
+            lengths = [piece.stop - piece.start for piece in wave]
+            boxes = np.concatenate([_boxes(p.job.tracks)[p.start : p.stop] for p in wave])
+            class_id = np.concatenate([p.job.tracks.class_id[p.start : p.stop] for p in wave])
+            stream = np.repeat([p.job.state.number for p in wave], lengths)
+            pts = np.repeat([p.job.state.pts for p in wave], lengths)
+        motion = self._observe(wave, np.array(slots, np.int64), float_to_uint32(boxes), pts, class_id)
+        self._judge(wave, motion, stream, class_id.astype(np.int64))
+
+    def _observe(self, wave: Sequence[_Piece], slots: Array, boxes: Array, pts: Array, class_id: Array) -> Motion:
+        memory = self.memory
+        memory.class_id[slots] = class_id
+        if all(piece.rounds is None for piece in wave):
+            return memory.observe(slots, boxes, pts)
+        rounds = np.concatenate(
+            [np.zeros(p.stop - p.start, np.int64) if p.rounds is None else p.rounds for p in wave]
+        )
+        parts = [np.flatnonzero(rounds == k) for k in range(int(rounds.max()) + 1)]
+        motions = [memory.observe(slots[part], boxes[part], pts[part]) for part in parts]
+        return Motion.gathered(motions, np.argsort(np.concatenate(parts)))
+
+    def _judge(self, wave: Sequence[_Piece], motion: Motion, stream: Array, class_id: Array) -> None:
+        starts = np.cumsum([0, *(piece.stop - piece.start for piece in wave)])
+        hit, region = evaluate.regions(self._region_table, motion, stream, class_id)
+        stopped, heading, direction = evaluate.directions(self._direction_table, motion, stream, class_id)
+        tests = evaluate.LineTests(self.line_table, self.memory, motion, stream, class_id)
+        found = tests.crossings()
+        for number, piece in enumerate(wave):
+            low, high = int(starts[number]), int(starts[number + 1])
+            job, at = piece.job, piece.start - low
+            place = job.state.number
+            if len(hit):
+                job.add_regions(_part(hit, region, low, high, at, int(self._region_table.offset[place])))
+            if len(stopped) or len(heading):
+                still = [k + at for k in stopped.tolist() if low <= k < high]
+                job.add_directions(still, _part(heading, direction, low, high, at, int(self._direction_table.offset[place])))
+            offset = int(self.line_table.offset[place])
+            crossed = [(obj + at, line - offset) for obj, line in found if low <= obj < high]
+            if high == low + 1 and job.ids[piece.start] == UNTRACKED and job.state.ordered:
+                self._switch_off(job, piece.start, bool(motion.stopped[low]), int(motion.slot[low]), crossed)
+            if crossed:
+                job.add_crossings(crossed)
+
+    def _switch_off(
+        self, job: FrameJob, at: int, stopped: bool, slot: int, crossed: Sequence[tuple[int, int]]
+    ) -> None:
+        """An untracked object disables every direction and line that has looked at it, for good."""
+        state, class_id = job.state, job.classes[at]
+        base = int(self._direction_table.offset[state.number])
+        for number, direction in enumerate(state.rules.directions):
+            if self._direction_table.enabled[base + number] and direction.accepts(class_id):
+                self._direction_table.enabled[base + number] = False
+                if stopped:
+                    break
+        base = int(self.line_table.offset[state.number])
+        now = {state.rules.lines[number].label for _, number in crossed}
+        known = {
+            label for n, label in enumerate(state.labels) if self.memory.crossed[slot, n] and label not in now
+        }
+        counted = {number for _, number in crossed}
+        for number, line in enumerate(state.rules.lines):
+            if self.line_table.enabled[base + number] and line.accepts(class_id) and line.label not in known:
+                self.line_table.enabled[base + number] = False
+                state.disabled.setdefault(line.label, job.info.number)
+                if number in counted:
+                    known.add(line.label)
+        lines = self.line_table.enabled[base : base + len(state.rules.lines)]
+        base = int(self._direction_table.offset[state.number])
+        ways = self._direction_table.enabled[base : base + len(state.rules.directions)]
+        state.ordered = bool(lines.any() or ways.any())
+
+
+def _part(obj: Array, item: Array, low: int, high: int, shift: int, offset: int) -> list[tuple[int, int]]:
+    if not len(obj):
+        return []
+    first, last = np.searchsorted(obj, (low, high)) if low or high <= int(obj[-1]) else (0, len(obj))
+    return list(zip((obj[first:last] + shift).tolist(), (item[first:last] - offset).tolist()))
+
+
+def _expired(age: Array) -> Array:
+    return (age / 1e6).astype(np.int64) > EXPIRY_MS
+
+
+def _signed(pts: int) -> int:
+    pts &= 2**64 - 1
+    return pts - 2**64 if pts >= 2**63 else pts
+
+
+def _boxes(tracks: Tracks) -> Array:
+    """(N, 4) float32 left, top, width, height."""
+    if tracks.ltwh is not None:
+        return np.asarray(tracks.ltwh, np.float32).reshape(-1, 4)
+    boxes = tracks.xyxy.copy()
+    boxes[:, 2:] -= boxes[:, :2]
+    return boxes
+
+
+def _rule_infos(config: NvdsAnalyticsConfig, sources: Sequence[SourceInfo]) -> list[RuleInfo]:
+    names = {source.index: source.name for source in sources}
+    infos: list[RuleInfo] = []
+    for rules in config.streams.values():
+        source = names.get(rules.index, f"stream-{rules.index}")
+        width, height = rules.width or 1, rules.height or 1
+        every = (
+            [("region", i, i.points, False) for i in rules.rois]
+            + [("region", i, i.points, True) for i in rules.crowding]
+            + [("direction", i, i.points, False) for i in rules.directions]
+            + [("line", i, i.points[2:], False) for i in rules.lines]
+        )
+        for kind, item, points, crowding in every:
+            if item.enabled:
+                placed = tuple((x / width, y / height) for x, y in points)
+                infos.append(RuleInfo(item.label, kind, source, placed, crowding=crowding))
+    return infos

@@ -1,0 +1,96 @@
+"""Why the exact engine counted an object, or did not."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from countline.analytics.deepstream.evaluate import BESIDE, NEAR, SAME_SIDE, WRONG_WAY
+from countline.analytics.deepstream.tables import GATES
+from countline.config.nvdsanalytics import LineItem
+from countline.types import UNTRACKED
+
+if TYPE_CHECKING:
+    from countline.analytics.deepstream.engine import DeepStreamRules
+    from countline.analytics.deepstream.stream import StreamState
+
+__all__ = ["Past", "explain", "past"]
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What is kept of a track for its explanation."""
+
+    samples: int
+    farthest: float
+    """Greatest distance in pixels between the bottom centre and its reference."""
+    class_id: int
+    stages: dict[str, int] = field(default_factory=dict)
+    """Line label -> how far the track came with it."""
+    counted: dict[str, int] = field(default_factory=dict)
+    """Line label -> number of the frame in which it was counted."""
+
+
+def past(engine: DeepStreamRules, state: StreamState, track_id: int, slot: int) -> Past:
+    """What the memory knows of a track now."""
+    memory = engine.memory
+    stages = memory.stage[slot].tolist()
+    return Past(
+        int(memory.n[slot]),
+        math.sqrt(int(memory.peak[slot])),
+        int(memory.class_id[slot]),
+        {label: stages[number] for number, label in enumerate(state.labels) if stages[number]},
+        {label: state.counted[track_id, label] for label in state.labels if (track_id, label) in state.counted},
+    )
+
+
+def explain(engine: DeepStreamRules, source: str, track_id: int, rule: str) -> str:
+    """See :meth:`countline.protocols.RuleSet.explain`."""
+    if not engine.config.enable:
+        return "nothing is evaluated: enable=0 in [property]"
+    state = next((s for s in engine.streams.values() if s.name == source), None)
+    if state is None:
+        return f"no frame of '{source}' has been seen"
+    lines = [line for line in state.rules.lines if line.label == rule]
+    if not lines:
+        others = [*state.region_labels, *state.direction_labels]
+        if rule in others:
+            return f"'{rule}' is evaluated anew in every frame and counts no object once and for all"
+        return f"'{source}' has no rule '{rule}'"
+    slot = state.slots.get(track_id)
+    story = past(engine, state, track_id, slot) if slot is not None else engine.past.get((source, track_id))
+    if story is None:
+        return f"track {track_id} was never seen, or left too long ago"
+    if rule in story.counted:
+        return f"counted in frame {story.counted[rule]}; a track is counted once per label until it is away for more than 8 s"
+    reasons = list(dict.fromkeys(_reason(line, story, engine.config.window) for line in lines))
+    if rule in state.disabled:
+        reasons.append(f"an untracked object switched the line off for good in frame {state.disabled[rule]}")
+    if track_id == UNTRACKED:
+        reasons.append("objects without a track share one history")
+    return "not counted: " + "; ".join(reasons)
+
+
+def _reason(line: LineItem, story: Past, window: int) -> str:
+    if not line.enabled:
+        return "the line is not enabled"
+    if not line.accepts(story.class_id):
+        wanted = ";".join(map(str, line.class_ids))
+        return f"class {story.class_id} is filtered (class-id {wanted})"
+    far, long, cosine = GATES[line.mode]
+    stage = story.stages.get(line.label, 0)
+    if stage >= BESIDE:
+        return "crossed the infinite line, but outside the segment (extended=0)"
+    if stage == WRONG_WAY:
+        return f"changed sides, but its movement was not along the arrow ({line.mode} needs a cosine of {cosine:.1g})"
+    if stage == SAME_SIDE:
+        return "moved far enough, but never changed from one side to the other the way the line asks"
+    if story.samples <= long:
+        return f"only {story.samples} frames seen, {line.mode} needs more than {long}"
+    if stage <= NEAR and story.farthest * story.farthest <= far:
+        return (
+            f"moved at most {story.farthest:.1f} px within its window of {window} frames, {line.mode} needs more than "
+            f"{math.sqrt(far):.1f} px (too slow, or too short a way)"
+        )
+    return f"had not moved more than {math.sqrt(far):.1f} px and been seen more than {long} frames at the same time"
