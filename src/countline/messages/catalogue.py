@@ -250,7 +250,9 @@ _REGION: dict[str, tuple[Shape, Callable[[Any], Any]]] = {
     **{
         f"{side}.{leaf}": (INTEGER, read)
         for side in ("entered", "left")
-        for leaf, read in ((leaf, _attributes((f"{side}.{leaf}",))[f"{side}.{leaf}"]) for leaf in ("current", "cumulative"))
+        for leaf, read in (
+            (leaf, _attributes((f"{side}.{leaf}",))[f"{side}.{leaf}"]) for leaf in ("current", "cumulative")
+        )
     },
     "crowded": (BOOLEAN, lambda x: x.crowded),
     "longest_dwell": (NUMBER, lambda x: round(x.longest_dwell, 3)),

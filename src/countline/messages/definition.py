@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from countline.messages.cloudevents import Envelope
+from countline.messages.encode import Encoder
+from countline.messages.filters import text_of
 from countline.messages.ids import IdMaker
 from countline.messages.memory import Trajectories
+from countline.messages.schema import Schema
 from countline.messages.scope import Objects, Scope
 from countline.messages.trigger import Trigger
 from countline.types import Analytics, Event, Frame, FrameInfo, Message
 
-__all__ = ["BaseDefinition", "MessageFailure", "Skip", "TemplateDefinition", "to_bytes"]
+__all__ = ["BaseDefinition", "MessageFailure", "TemplateDefinition", "to_bytes"]
 
 Get = Callable[[Scope], Any]
 _MOST_FAILURES = 1000
@@ -50,10 +55,6 @@ class MessageFailure:
         }
 
 
-class Skip(Exception):
-    """Raised inside a definition to send nothing."""
-
-
 @dataclass
 class Parts:
     """What surrounds the value; each is a function of the scope, or None."""
@@ -64,24 +65,35 @@ class Parts:
     headers: Sequence[tuple[str, Get]] = ()
     condition: Get | None = None
     attach: Callable[[Scope, Frame | None], Any] | None = None
-    envelope: Any = None
-    """A CloudEvents envelope, or None."""
+    envelope: Envelope | None = None
     outputs: tuple[str, ...] = ()
     sources: frozenset[str] = field(default_factory=frozenset)
 
 
-class BaseDefinition:
+class BaseDefinition(ABC):
     """Makes messages from analytics (protocol ``countline.protocols.Definition``).
 
     ``failures`` holds what could not be made since the last :meth:`take_failures`; ``failed``, ``made`` and ``skipped``
     count for ever.
     """
 
-    def __init__(self, name: str, trigger: Trigger, encoder: Any, parts: Parts, *, per_event: bool, trajectories: int = 0):
+    def __init__(
+        self,
+        name: str,
+        trigger: Trigger,
+        encoder: Encoder,
+        parts: Parts,
+        *,
+        schema: Schema,
+        per_event: bool,
+        trajectories: int = 0,
+    ) -> None:
         self.name = name
         self.trigger = trigger
         self.encoder = encoder
         self.parts = parts
+        self.schema = schema
+        """Of the value, in three languages."""
         self.per_event = per_event
         self.memory = Trajectories(trajectories) if trajectories else None
         self.failures: deque[MessageFailure] = deque(maxlen=_MOST_FAILURES)
@@ -123,9 +135,9 @@ class BaseDefinition:
         self.failures.clear()
         return taken
 
+    @abstractmethod
     def values(self, scope: Scope, frame: Frame | None) -> Sequence[Any]:
         """The values to send for this scope."""
-        raise NotImplementedError
 
     def place_of(self, error: BaseException) -> str:
         """Where in the user's files an exception comes from."""
@@ -152,9 +164,7 @@ class BaseDefinition:
         except Exception as error:  # a user's function may raise anything; the pipeline must go on
             self.failed += 1
             text = f"{type(error).__name__}: {error}"
-            self.failures.append(
-                MessageFailure(self.name, self.place_of(error), text, info, scope.event, scope.id)
-            )
+            self.failures.append(MessageFailure(self.name, self.place_of(error), text, info, scope.event, scope.id))
             return []
         self.made += len(messages)
         return messages
@@ -205,8 +215,6 @@ def to_bytes(value: Any) -> bytes | None:
         return value.encode()
     if value is None or isinstance(value, bytes):
         return value
-    from countline.messages.filters import text_of
-
     return text_of(value).encode()
 
 

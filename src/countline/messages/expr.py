@@ -222,7 +222,9 @@ def _compare(op: str, a: Node, b: Node, text: str) -> Node:
     one, other = (_GROUPS.get(n.shape.kind, n.shape.kind) for n in (a, b))
     loose = {"any", "null"} & {one, other}
     if one != other and not loose:
-        raise TemplateFault(f"'{text}' compares {one} with {other}", "compare values of one type; texts stand in quotes")
+        raise TemplateFault(
+            f"'{text}' compares {one} with {other}", "compare values of one type; texts stand in quotes"
+        )
     left, right = a.get, b.get
     if op == "==":
         return Node(lambda s: bool(left(s) == right(s)), BOOLEAN)

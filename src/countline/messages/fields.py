@@ -126,9 +126,7 @@ FRAME: Mapping[str, Field] = {
     "regions.entered_total": Field(_sum("regions", "entered.cumulative"), INTEGER),
     "regions.left_total": Field(_sum("regions", "left.cumulative"), INTEGER),
     "directions": Field(lambda s: {k: v.current for k, v in s.analytics.directions.items()}, map_of(INTEGER)),
-    "journeys": Field(
-        lambda s: {k: dict(v) for k, v in s.analytics.journeys.items()}, map_of(map_of(INTEGER))
-    ),
+    "journeys": Field(lambda s: {k: dict(v) for k, v in s.analytics.journeys.items()}, map_of(map_of(INTEGER))),
 }
 
 

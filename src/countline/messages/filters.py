@@ -50,7 +50,7 @@ class Filter:
 def _round(node: Node, args: Sequence[Any]) -> tuple[Callable[[Any], Any], Shape]:
     digits = _whole(args[0], "round") if args else 0
     if digits <= 0 and not args:
-        return (lambda v: int(round(v))), INTEGER
+        return round, INTEGER
     return (lambda v: round(v, digits)), node.shape.not_null()
 
 
@@ -102,7 +102,7 @@ def _last(node: Node, args: Sequence[Any]) -> tuple[Callable[[Any], Any], Shape]
 def _map(node: Node, args: Sequence[Any]) -> tuple[Callable[[Any], Any], Shape]:
     """``map('in', 1, 'out', -1)``; a last odd argument is for all else, without it the value stays."""
     pairs, rest = args[: len(args) // 2 * 2], args[len(args) // 2 * 2 :]
-    table = {k: v for k, v in zip(pairs[::2], pairs[1::2])}
+    table = dict(zip(pairs[::2], pairs[1::2]))
     shape: Shape | None = None
     for value in [*table.values(), *rest]:
         shape = shape_of_value(value) if shape is None else merge(shape, shape_of_value(value))
@@ -114,8 +114,8 @@ def _map(node: Node, args: Sequence[Any]) -> tuple[Callable[[Any], Any], Shape]:
 
 FILTERS: dict[str, Filter] = {
     "round": Filter(_NUMERIC, 0, 1, _round, "round(digits): a number, whole without digits"),
-    "int": Filter(_SCALAR[:5] + ("any",), 0, 0, _simple(_int, INTEGER), "int: a whole number"),
-    "float": Filter(_SCALAR[:5] + ("any",), 0, 0, _simple(float, NUMBER), "float: a number with a fraction"),
+    "int": Filter((*_SCALAR[:5], "any"), 0, 0, _simple(_int, INTEGER), "int: a whole number"),
+    "float": Filter((*_SCALAR[:5], "any"), 0, 0, _simple(float, NUMBER), "float: a number with a fraction"),
     "string": Filter((*_SCALAR, "list", "map", "record"), 0, 0, _simple(text_of, STRING), "string: as text"),
     "upper": Filter(("string", "any"), 0, 0, _simple(lambda v: v.upper(), STRING), "upper"),
     "lower": Filter(("string", "any"), 0, 0, _simple(lambda v: v.lower(), STRING), "lower"),
@@ -126,15 +126,21 @@ FILTERS: dict[str, Filter] = {
     ),
     "length": Filter(("string", "list", "map", "any"), 0, 0, _simple(len, INTEGER), "length"),
     "join": Filter(
-        ("list", "any"), 0, 1,
+        ("list", "any"),
+        0,
+        1,
         lambda n, a: ((lambda v, sep=str(a[0]) if a else ",": sep.join(map(text_of, v))), STRING),
         "join(separator): a list of texts as one",
     ),
     "last": Filter(("list", "any"), 1, 1, _last, "last(n): the last n elements"),
     "json": Filter(
-        (*_SCALAR, "list", "map", "record"), 0, 0, _simple(lambda v: orjson.dumps(v).decode(), STRING), "json: as JSON text"
+        (*_SCALAR, "list", "map", "record"),
+        0,
+        0,
+        _simple(lambda v: orjson.dumps(v).decode(), STRING),
+        "json: as JSON text",
     ),
-    "map": Filter(_SCALAR[:5] + ("any",), 2, 64, _map, "map(from, to, from, to …, else)"),
+    "map": Filter((*_SCALAR[:5], "any"), 2, 64, _map, "map(from, to, from, to …, else)"),
     "uuid": Filter(_SCALAR, 0, 0, _simple(lambda v: uuid5_text(text_of(v)), STRING), "uuid: a UUID v5 of the text"),
     "rfc3339": Filter(("time",), 0, 1, _rfc3339, "rfc3339(digits): UTC, e.g. 2026-11-22T08:00:00.000Z"),
     "epoch": Filter(("time",), 0, 0, _simple(lambda v: v / 1e9, NUMBER), "epoch: s since 1970 with a fraction"),
@@ -170,7 +176,11 @@ def apply(name: str, node: Node, args: Sequence[Node]) -> Node:
     if not all(a.constant for a in args):
         raise TemplateFault(f"arguments of the filter {name} must be fixed values", f"write {filter_.usage}")
     if node.shape.kind not in filter_.kinds and node.shape.kind != "null":
-        fix = "the time filters take {time} or a reset_at" if filter_.kinds == ("time",) else f"it takes {', '.join(filter_.kinds)}"
+        fix = (
+            "the time filters take {time} or a reset_at"
+            if filter_.kinds == ("time",)
+            else f"it takes {', '.join(filter_.kinds)}"
+        )
         raise TemplateFault(f"the filter {name} cannot take a value of type {node.shape.kind}", fix)
     if node.shape.kind == "time" and "time" in filter_.kinds and filter_.kinds != ("time",):
         node = finished(node)
@@ -222,5 +232,3 @@ def _calculate(name: str, node: Node, args: Sequence[Node]) -> Node:
 
     nullable = node.shape.nullable or other.shape.nullable
     return Node(calculate, shape.or_null() if nullable else shape, node.constant and other.constant)
-
-

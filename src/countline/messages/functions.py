@@ -55,9 +55,9 @@ def message(target: Any = None, /, **options: Any) -> Any:
     """Mark a function or class as a message definition.
 
     A function gets the event (a ``countline.Crossing`` …) where ``on`` is a kind of event, else the ``Analytics`` of the
-    frame. If it has further parameters named ``analytics`` or ``frame`` it gets those too (``frame`` is None where
-    there are no pixels). It returns a dict, dataclass, msgspec Struct or pydantic model; bytes or str to send as they are;
-    a list of those for several messages; None for none.
+    frame. If it has further parameters named ``analytics``, ``frame`` or ``attachment`` it gets those too (``frame`` is
+    None where there are no pixels). It returns a dict, dataclass, msgspec Struct or pydantic model; bytes or str to send
+    as they are; a list of those for several messages; None for none.
 
     A class (dataclass, msgspec Struct, pydantic model, TypedDict) is filled field by field: from the template in
     ``Annotated[int, "{lines.straight.current}"]``, else from the field of its own name (a final ``_`` is dropped:
@@ -132,7 +132,7 @@ def returned_type(target: Any) -> Any:
 
 
 def extra_parameters(target: Any) -> tuple[str, ...]:
-    """Names among analytics and frame that the function has behind its first parameter.
+    """Names among analytics, frame and attachment that the function has behind its first parameter.
 
     Raises MessageError where it has others without a default."""
     try:
@@ -141,7 +141,7 @@ def extra_parameters(target: Any) -> tuple[str, ...]:
         return ()
     names = []
     for parameter in parameters[1:]:
-        if parameter.name in ("analytics", "frame"):
+        if parameter.name in ("analytics", "frame", "attachment"):
             names.append(parameter.name)
         elif parameter.default is parameter.empty and parameter.kind in (
             parameter.POSITIONAL_ONLY,
@@ -150,7 +150,7 @@ def extra_parameters(target: Any) -> tuple[str, ...]:
         ):
             raise MessageError(
                 f"the parameter '{parameter.name}' of {getattr(target, '__qualname__', target)} is not known",
-                fix="a message function has one parameter, and may have others named analytics and frame",
+                fix="a message function has one parameter, and may have others named analytics, frame and attachment",
             )
     return tuple(names)
 
@@ -173,13 +173,13 @@ class FunctionDefinition(BaseDefinition):
     def __init__(self, target: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._target = target
-        self._call = target.of if inspect.isclass(target) else target
+        self._call: Callable[..., Any] = getattr(target, "of") if inspect.isclass(target) else target  # noqa: B009
         self._extra = extra_parameters(self._call)
 
     def values(self, scope: Scope, frame: Frame | None) -> Sequence[Any]:
         argument = scope.event if self.per_event else scope.analytics
         if self._extra:
-            given = {"analytics": scope.analytics, "frame": frame}
+            given = {"analytics": scope.analytics, "frame": frame, "attachment": scope.attachment}
             made = self._call(argument, **{name: given[name] for name in self._extra})
         else:
             made = self._call(argument)

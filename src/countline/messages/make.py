@@ -9,9 +9,11 @@ from typing import Any
 
 from countline.config.messages import MessageConfig, trigger_of
 from countline.errors import MessageError
+from countline.messages.attachment import Attacher
 from countline.messages.catalogue import Catalogue
+from countline.messages.cloudevents import Envelope
 from countline.messages.definition import Parts, TemplateDefinition
-from countline.messages.encode import make_encoder
+from countline.messages.encode import make_encoder, make_schema
 from countline.messages.faults import Fault, Loc, merge_faults, suggest
 from countline.messages.functions import FunctionDefinition, MessageFunction, as_function
 from countline.messages.load_function import load_function
@@ -65,11 +67,12 @@ def make(
     faults: list[MessageError] = []
     names: set[str] = set()
     tasks: list[tuple[Loc, Callable[[], Definition]]] = []
+    loc: Loc
     for i, config in enumerate(configs):
         tasks.append((("messages", i), _task(config, ("messages", i), world)))
     for given in functions:
         function = as_function(given)
-        loc = (f"@message {function.config.name}",)
+        loc = (f"@countline.message {function.config.name}",)
         tasks.append((loc, _function_task(function, loc, world)))
     for loc, task in tasks:
         try:
@@ -158,7 +161,11 @@ class _Plan:
             for i, name in enumerate(getattr(config, word)):
                 if name not in valid and (valid or word != "classes"):
                     fix = suggest(name, valid, noun=f"{word} are")
-                    self.compiler.faults.append(Fault(f"there is no {word[:-1]} '{name}'".replace("classe ", "class "), (*self.loc, word, i), fix))
+                    self.compiler.faults.append(
+                        Fault(
+                            f"there is no {word[:-1]} '{name}'".replace("classe ", "class "), (*self.loc, word, i), fix
+                        )
+                    )
 
     def _text(self, text: str | None, *keys: str) -> Callable[[Any], Any] | None:
         call = self.calls.get(".".join(keys))
@@ -185,6 +192,41 @@ class _Plan:
             condition=None if config.if_ is None else self.compiler.condition(config.if_, (*loc, "if")),
             outputs=tuple(config.outputs),
             sources=frozenset(config.sources),
+            envelope=self._envelope(shape),
+            attach=self._attacher(),
+        )
+
+    def _attacher(self) -> Attacher | None:
+        config, tools = self.config.attach, self.world.tools
+        if config is None:
+            return None
+        loc = (*self.loc, "attach")
+        if not self.is_function and "attachment" not in self.catalogue.used:
+            fix = "write e.g. picture: '{attachment}' in the value"
+            self.compiler.faults.append(Fault("no template names the picture", loc, fix))
+        if config.what == "crop" and (not self.kinds or self.config.per == "frame"):
+            fix = "use what: snapshot, or an event such as on: crossing"
+            self.compiler.faults.append(Fault("a crop needs an event with an object", (*loc, "what"), fix))
+        if tools.encode_image is None or (config.as_ == "file" and tools.store is None):
+            fix = "pass make(..., tools=Tools(countline.attach.encode_image, countline.attach.store))"
+            self.compiler.faults.append(Fault("this program was given nothing to make pictures with", loc, fix))
+            return None
+        return Attacher(config, tools.encode_image, tools.store if config.as_ == "file" else None)
+
+    def _envelope(self, shape: Shape) -> Envelope | None:
+        chosen = self.config.cloudevents
+        if chosen is None:
+            return None
+        on = self.config.on if isinstance(self.config.on, str) else "event"
+        kind = chosen.type or f"io.countline.{on.split()[0] if len(self.kinds) <= 1 else 'event'}"
+        type_ = self._text(kind, "cloudevents", "type")
+        assert type_ is not None
+        return Envelope(
+            structured=chosen.mode == "structured",
+            type=type_,
+            source=self._text(chosen.source, "cloudevents", "source"),
+            subject=self._text(chosen.subject, "cloudevents", "subject"),
+            dataschema=make_schema(self.config, shape).urn,
         )
 
     def _partition_key(self, shape: Shape) -> list[str] | None:
@@ -206,11 +248,15 @@ class _Plan:
         used = self.catalogue.used
         per_event = bool(self.kinds) and config.per != "frame"
         if per_event and config.per is None and not self.is_function:
-            per_event = "event" in used
+            crop = config.attach is not None and config.attach.what == "crop"
+            per_event = "event" in used or crop
+        schema = make_schema(config, node.shape)
+        foreign = self.is_function
         arguments: dict[str, Any] = {
             "name": config.name,
+            "schema": schema,
             "trigger": make_trigger(config.on, config.rules, config.classes),
-            "encoder": make_encoder(config, node.shape, self.loc, self.world.tools.schema_id),
+            "encoder": make_encoder(config, schema, self.loc, self.world.tools.schema_id, foreign=foreign),
             "parts": parts,
             "per_event": per_event,
             "trajectories": config.trajectory_points if "trajectory" in used else 0,

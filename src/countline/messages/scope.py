@@ -45,12 +45,12 @@ class Scope:
     __slots__ = (
         "analytics",
         "attachment",
+        "direction",
         "event",
         "events",
         "i",
         "id",
         "info",
-        "direction",
         "journey",
         "klass",
         "line",
@@ -60,7 +60,9 @@ class Scope:
         "state",
     )
 
-    def __init__(self, analytics: Analytics, events: Sequence[Event], objects: list[Objects | None], state: Any) -> None:
+    def __init__(
+        self, analytics: Analytics, events: Sequence[Event], objects: list[Objects | None], state: Any
+    ) -> None:
         self.analytics = analytics
         self.info = analytics.frame
         self.source = analytics.frame.source

@@ -133,9 +133,7 @@ class Compiler:
     def _keys(self, value: Mapping[str, Any], known: Sequence[str], loc: Loc) -> None:
         for key in value:
             if key not in known:
-                self.faults.append(
-                    Fault(f"'{key}' cannot stand beside '{known[0]}'", (*loc, key), suggest(key, known))
-                )
+                self.faults.append(Fault(f"'{key}' cannot stand beside '{known[0]}'", (*loc, key), suggest(key, known)))
 
     def _loop(self, value: Mapping[str, Any], loc: Loc, loops: Sequence[str]) -> Node:
         self._keys(value, ("for", "if", "do"), loc)
@@ -229,7 +227,9 @@ def _closing(text: str, start: int) -> int:
             return i
         elif c == "{":
             break
-    raise TemplateFault(f"'{text[start:]}' is not closed", "write {field}; a brace that belongs to the text is doubled: {{")
+    raise TemplateFault(
+        f"'{text[start:]}' is not closed", "write {field}; a brace that belongs to the text is doubled: {{"
+    )
 
 
 def _steps(what: str) -> Callable[[Scope], Iterable[None]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -133,7 +133,7 @@ def _template(name: str, annotation: Any) -> str:
 
 def class_node(cls: Any, compiler: Compiler, loc: Loc) -> Node:
     """A node that makes an instance of a record class, field by field."""
-    gets = []
+    gets: list[tuple[str, Callable[[Scope], Any]]] = []
     for name, annotation in hints(cls).items():
         template = _template(name, annotation)
         plain = annotation if get_origin(annotation) is not Annotated else get_args(annotation)[0]
