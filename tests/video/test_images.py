@@ -1,0 +1,90 @@
+"""A folder of images is a video."""
+
+from __future__ import annotations
+
+import os
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from countline.errors import SourceError
+from countline.video import open_source, probe
+from countline.video.clock import SECOND
+
+from .conftest import config, encode, jpeg
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Twelve images named without leading zeros, and things that are no images."""
+    made = tmp_path / "bilder ü"
+    made.mkdir()
+    for number in range(12):
+        (made / f"frame {number}.jpg").write_bytes(jpeg(0, (64 + 2 * number, 48)))
+    (made / "notes.txt").write_text("no image")
+    (made / ".hidden.jpg").write_bytes(b"")
+    return made
+
+
+def test_images_come_in_natural_order(folder: Path) -> None:
+    source = open_source(config(folder, fps=4), 0)
+    frames = [f.info for f in source]
+    assert [f.width for f in frames] == [64 + 2 * n for n in range(12)], "2 before 10"
+    assert [f.pts for f in frames] == [n * SECOND // 4 for n in range(12)]
+    assert source.stats.resolution_changes == 11, "each has its own size"
+    assert [f.info for f in open_source(config(folder, fps=4), 0)] == frames
+
+
+def test_images_run_at_30_unless_told(folder: Path) -> None:
+    assert [f.info.pts for f in open_source(config(folder), 0)] == [n * SECOND // 30 for n in range(12)]
+
+
+def test_image_time_is_newest_file_less_length(folder: Path) -> None:
+    for path in folder.iterdir():
+        os.utime(path, ns=(0, 1_700_000_000 * SECOND))
+    info = next(iter(open_source(config(folder, fps=4), 0))).info
+    assert (info.time, info.time_quality.value) == (1_700_000_000 * SECOND - 3 * SECOND, "file-mtime")
+
+
+def test_identity_is_names_and_sizes(folder: Path) -> None:
+    before = next(iter(open_source(config(folder), 0))).info.stream
+    (folder / "frame 11.jpg").rename(folder / "frame 12.jpg")
+    assert next(iter(open_source(config(folder), 0))).info.stream != before
+
+
+def test_unreadable_images_are_counted_and_leave_a_gap(folder: Path) -> None:
+    (folder / "frame 3.jpg").write_bytes(b"")
+    (folder / "frame 5.jpg").write_text("no picture here")
+    source = open_source(config(folder, fps=1), 0)
+    frames = [f.info for f in source]
+    assert source.stats.corrupt == 2
+    assert [f.pts // SECOND for f in frames] == [0, 1, 2, 4, 6, 7, 8, 9, 10, 11]
+    assert [f.number for f in frames] == list(range(10))
+
+
+def test_no_readable_image_at_all_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_text("no picture here")
+    for options in ({}, {"loop": True}):
+        with pytest.raises(SourceError, match="not one of 1 images"):
+            list(open_source(config(tmp_path, **options), 0))
+    assert not probe(config(tmp_path)).ok
+
+
+def test_loop_repeats_with_growing_time(folder: Path) -> None:
+    source = open_source(config(folder, fps=1, loop=True), 0)
+    assert [f.info.pts // SECOND for f in islice(source, 30)] == list(range(30))
+
+
+def test_a_single_image_is_one_frame(tmp_path: Path) -> None:
+    for name, codec, pix_fmt in (("a %03d.png", "png", "rgb24"), ("b.bmp", "bmp", "bgr24")):
+        path = encode(tmp_path / "x", 1, codec=codec, format="image2pipe", pix_fmt=pix_fmt).rename(tmp_path / name)
+        frames = list(open_source(config(path), 0))
+        assert len(frames) == 1
+        assert frames[0].image.shape == (48, 64, 3)
+        assert np.abs(frames[0].image[8, 4].astype(int) - (40, 200, 250)).max() <= 1, "a png and bmp keep every value"
+
+
+def test_the_doctor_describes_a_folder(folder: Path) -> None:
+    assert probe(config(folder, fps=5)).detail == "12 images, 64x48, 5 frames/s, time: file-mtime"
