@@ -103,9 +103,10 @@ class LoopOutput(ABC):
     def _refuse(self, position: int, fault: Fault | str, *, retry: bool) -> None:
         """The server (or the protocol) does not take this one."""
         words = scrub(fault.what if isinstance(fault, Fault) else fault, self.secrets)
+        first = not self._ledger.holding  # several at once are one failure, so one step of the back-off
         self._ledger.fail(position, words, retry=retry)
         self.status.error = words
-        if retry:
+        if retry and first:
             self._pause(self._backoff.next())
         self._news.set()
 

@@ -1,0 +1,208 @@
+"""Posts messages to a web server, in order, one request at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import time
+from collections.abc import Sequence
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from countline.errors import MissingExtra
+from countline.outputs._common import header_safe, reveal
+from countline.outputs._envelope import envelope
+from countline.outputs._loop import LoopOutput, test_message
+from countline.outputs._words import Fault, scrub
+from countline.outputs.webhook.config import Config
+from countline.outputs.webhook.security import client_options, secrets_of, sign
+from countline.protocols import Check, Entry, Receipt
+from countline.types import Message
+
+__all__ = ["WebhookOutput", "make"]
+
+_LONGEST_PAUSE = 3600.0
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+def make(config: Config) -> WebhookOutput:
+    """An output for this configuration; nothing is connected yet."""
+    return WebhookOutput(config)
+
+
+class _Discreet(logging.Filter):
+    """The HTTP library logs whole addresses; those of webhooks are secrets."""
+
+    def __init__(self, secrets: Sequence[str]) -> None:
+        super().__init__()
+        self.secrets = secrets
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = scrub(record.getMessage(), self.secrets), None
+        return True
+
+
+class WebhookOutput(LoopOutput):
+    """Acknowledged = the server has answered 2xx."""
+
+    def __init__(self, config: Config) -> None:
+        url = urlsplit(config.url.get_secret_value())
+        port = url.port or (443 if url.scheme == "https" else 80)
+        super().__init__(config, url.hostname or "", port)
+        self.config = config
+        self.secrets = secrets_of(config)
+        self._discreet = _Discreet(self.secrets)
+        self._options: dict[str, Any] = {}
+
+    def _prepare(self) -> None:
+        try:
+            import httpx  # noqa: F401
+        except ImportError:
+            raise MissingExtra("httpx", "webhook", what_for=f"output '{self.name}' (webhook)") from None
+        self._options = client_options(self.config)
+        logging.getLogger("httpx").addFilter(self._discreet)
+
+    def close(self, timeout: float) -> list[Receipt]:
+        """As every output; also lets go of the HTTP library's log."""
+        receipts = super().close(timeout)
+        logging.getLogger("httpx").removeFilter(self._discreet)
+        return receipts
+
+    def _client(self) -> Any:
+        import httpx
+
+        limits = httpx.Timeout(self.config.timeout, connect=self.config.connect_timeout)
+        return httpx.AsyncClient(timeout=limits, **self._options)
+
+    async def _session(self) -> None:
+        async with self._client() as client:
+            self._ready = True  # there is no connection that could be made beforehand
+            self._news.set()
+            waiting: list[Entry] = []
+            while True:
+                waiting = waiting or await self._batch(self.config.max_in_flight)
+                batch = self._together(waiting)
+                waiting = waiting[len(batch) :]
+                if not await self._post(client, batch):
+                    self._hold_back(waiting, "waits for an earlier message")
+                    waiting = []
+
+    def _together(self, waiting: Sequence[Entry]) -> list[Entry]:
+        """Those from the front that fit into one request."""
+        first = waiting[0].message
+        size = 0
+        for size, entry in enumerate(waiting[: self.config.batch]):
+            message = entry.message
+            if size and not (message.topic == first.topic and self._can_join(message) and self._can_join(first)):
+                return list(waiting[:size])
+        return list(waiting[: size + 1])
+
+    def _can_join(self, message: Message) -> bool:
+        if self.config.content == "message":
+            return True
+        return message.content_type == "application/json" and b"\n" not in message.value
+
+    async def _post(self, client: Any, batch: Sequence[Entry]) -> bool:
+        """Sends and settles them. False: something has to be sent again, so nothing may follow."""
+        messages = [e.message for e in batch]
+        bad = [name for m in messages for name, _ in m.headers if len(batch) == 1 and not _TOKEN.fullmatch(name)]
+        if bad:
+            self._refuse(batch[0].position, f"'{bad[0]}' cannot be the name of an HTTP header", retry=False)
+            return True
+        body = self._body(messages)
+        topic = messages[0].topic or self.config.topic
+        url = self.config.url.get_secret_value().replace("{topic}", quote(topic, safe=""))
+        answer = await client.post(url, content=body, headers=self._headers(messages, body))
+        self.status.connected = True
+        if answer.is_success:
+            self._acknowledge(*(e.position for e in batch))
+            return True
+        fault = self._refusal(answer)
+        if answer.status_code >= 500 or answer.status_code in self.config.retry_status:
+            for entry in batch:
+                self._refuse(entry.position, fault, retry=True)
+            self._pause(_retry_after(answer.headers.get("Retry-After", "")))
+            return False
+        if len(batch) == 1:
+            self._refuse(batch[0].position, fault, retry=False)
+            return True
+        for number, entry in enumerate(batch):  # one of them is at fault: the others must not suffer
+            if not await self._post(client, [entry]):
+                for later in batch[number + 1 :]:
+                    self._ledger.fail(later.position, "waits for an earlier message", retry=True)
+                return False
+        return True
+
+    def _body(self, messages: Sequence[Message]) -> bytes:
+        parts = [envelope(m) if self.config.content == "message" else m.value for m in messages]
+        if self.config.batch == 1:
+            return parts[0]
+        if self.config.format == "json-array":
+            return b"[" + b",".join(parts) + b"]"
+        return b"".join(part + b"\n" for part in parts)
+
+    def _headers(self, messages: Sequence[Message], body: bytes) -> dict[str, str]:
+        config, first = self.config, messages[0]
+        headers = {name: header_safe(value) for name, value in first.headers} if len(messages) == 1 else {}
+        if config.batch == 1:
+            kind = first.content_type if config.content == "value" else "application/json"
+            headers["Idempotency-Key"] = header_safe(first.id.encode())
+            if first.key is not None:
+                headers["Countline-Key"] = header_safe(first.key)
+        else:
+            kind = "application/json" if config.format == "json-array" else "application/x-ndjson"
+            ids = "\n".join(m.id for m in messages)
+            headers["Idempotency-Key"] = hashlib.sha256(ids.encode()).hexdigest()
+        headers["Content-Type"] = kind
+        topic = first.topic or config.topic
+        if topic:
+            headers["Countline-Topic"] = header_safe(topic.encode())
+        secret = reveal(config.secret)
+        if secret is not None:
+            headers["Countline-Signature"] = sign(secret, int(time.time()), body)
+        return headers
+
+    def _refusal(self, answer: Any) -> Fault:
+        text = " ".join(answer.text[:200].split())
+        what = f"{self.where} answers {answer.status_code} {answer.reason_phrase}" + (f": {text}" if text else "")
+        if answer.status_code in (401, 403, 407):
+            return Fault(f"authentication failed: {what}", "check username and password, headers or secret")
+        if answer.is_redirect:
+            return Fault(f"{what}; it sends us elsewhere", "give the final address under url")
+        return Fault(what, "look at the server's log")
+
+    async def _probe(self, lines: list[Check], send: bool) -> None:
+        async with self._client() as client:
+            url = self.config.url.get_secret_value().replace("{topic}", quote(self.config.topic, safe=""))
+            if not send:
+                answer = await client.options(url)
+                if answer.status_code in (401, 403, 407):
+                    raise self._refusal(answer)
+                lines.append(Check("web server", True, f"answers {answer.status_code} to OPTIONS; nothing was posted"))
+                return
+            message = test_message()
+            body = self._body([message])
+            answer = await client.post(url, content=body, headers=self._headers([message], body))
+            if not answer.is_success:
+                raise self._refusal(answer)
+            lines.append(Check("web server", True, "answers"))
+            lines.append(Check("test message", True, f"answered {answer.status_code}"))
+
+    def check(self, *, send: bool = False, timeout: float = 5.0) -> list[Check]:
+        """As every output; behind a proxy only what the proxy answers is looked at."""
+        try:
+            return super().check(send=send, timeout=timeout)
+        finally:
+            if self._loop is None:
+                logging.getLogger("httpx").removeFilter(self._discreet)
+
+
+def _retry_after(value: str) -> float:
+    """Seconds to wait by the header Retry-After, RFC 9110 section 10.2.3: a number of seconds or a date."""
+    try:
+        seconds = float(value) if value.strip().isdigit() else parsedate_to_datetime(value).timestamp() - time.time()
+    except (ValueError, TypeError, IndexError):
+        return 0.0
+    return min(max(seconds, 0.0), _LONGEST_PAUSE)

@@ -1,0 +1,42 @@
+"""Login, TLS and signatures for webhooks."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import Any
+from urllib.parse import urlsplit
+
+from countline.outputs._common import make_ssl_context, reveal
+from countline.outputs.webhook.config import Config
+
+__all__ = ["client_options", "secrets_of", "sign"]
+
+
+def client_options(config: Config) -> dict[str, Any]:
+    """Arguments of ``httpx.AsyncClient``. Raises OutputError for certificates that cannot be used."""
+    options: dict[str, Any] = {
+        "verify": make_ssl_context(config.tls, where=f"output '{config.name}'"),
+        "headers": {"User-Agent": "countline", **{k: v.get_secret_value() for k, v in config.headers.items()}},
+        "follow_redirects": False,
+    }
+    if config.username is not None:
+        options["auth"] = (config.username, reveal(config.password) or "")
+    if config.proxy is not None:
+        options["proxy"] = reveal(config.proxy)
+    return options
+
+
+def secrets_of(config: Config) -> tuple[str, ...]:
+    """All that must not be shown."""
+    url = config.url.get_secret_value()
+    parts = urlsplit(url)
+    found = [url, parts.password, parts.query, parts.path if len(parts.path) > 8 else None]
+    found += [reveal(s) for s in (config.password, config.secret, config.proxy, *config.headers.values())]
+    return tuple(s for s in found if s)
+
+
+def sign(secret: str, time: int, body: bytes) -> str:
+    """Value of the header ``Countline-Signature``; ``time`` in seconds since the Unix epoch."""
+    digest = hmac.new(secret.encode(), f"{time}.".encode() + body, hashlib.sha256).hexdigest()
+    return f"t={time},v1={digest}"
