@@ -1,0 +1,281 @@
+"""Rules compiled to arrays: what is evaluated for one source at one aspect ratio.
+
+A :class:`Plan` lists the rules of a source. :class:`Tables` stacks the plans of all sources, padded to equal width, so
+that objects of many sources are evaluated in one NumPy call: a row (object) picks its plan by index. Padding never
+meets a condition: a padded segment has every point infinitely far on its left-hand side, a padded polygon edge
+spans no height.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from countline.analytics.geometry import ANCHORS, homography
+from countline.config.rules import (
+    DirectionConfig,
+    JourneyConfig,
+    LineConfig,
+    PlacedConfig,
+    RegionConfig,
+    RuleConfig,
+    RulesConfig,
+    SpeedConfig,
+)
+
+__all__ = ["BAND_FLOOR", "BAND_LIMIT", "BAND_SIZE", "Plan", "Rule", "Tables"]
+
+BAND_SIZE = 0.15
+"""Half-width of the hysteresis band, as a fraction of the longer side of the object's box. The edges of a box move from
+frame to frame by an amount that grows with the box: detectors place them within a few per cent of its size, and up to
+about a tenth when feet are hidden or a pose changes. 15 % leaves a margin."""
+BAND_FLOOR = 0.006
+"""Least half-width, as a fraction of the picture's height: detectors see the picture scaled to some 400-640 pixels, and
+place no edge better than about one of those."""
+BAND_LIMIT = 0.025
+"""Greatest half-width, as a fraction of the picture's height: the jitter of boxes that fill the picture does not grow any
+more, and a line near the picture's edge must leave them room beyond it."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule of the configuration as the engine needs it."""
+
+    config: RuleConfig
+    kind: str
+    order: int
+    """Place in the order of evaluation, which orders events of one object in one frame."""
+    points: tuple[tuple[float, float], ...]
+    """Normalised."""
+    classes: frozenset[int] | None
+    identity: tuple[Any, ...]
+    """Equal for rules that count the same; a changed rule keeps its state only if this is unchanged."""
+
+    @property
+    def name(self) -> str:
+        """Name of the rule."""
+        return self.config.name
+
+    @property
+    def anchor(self) -> tuple[float, float]:
+        """Anchor point as fractions of the box."""
+        return ANCHORS[self.config.anchor] if isinstance(self.config, PlacedConfig) else ANCHORS["bottom-center"]
+
+    @property
+    def band(self) -> tuple[float, float, float]:
+        """(fraction of the object's size, least, greatest) half-width of the band, the latter in picture heights."""
+        chosen = getattr(self.config, "band", None)
+        return (BAND_SIZE, BAND_FLOOR, BAND_LIMIT) if chosen is None else (float(chosen), 0.0, np.inf)
+
+    def accepts(self, class_id: int) -> bool:
+        """Whether the rule looks at objects of this class."""
+        return self.classes is None or class_id in self.classes
+
+
+class Plan:
+    """The rules that apply to one source whose picture has one aspect ratio."""
+
+    def __init__(self, rules: Sequence[Rule], aspect: float) -> None:
+        self.aspect = aspect
+        self.rules = tuple(rules)
+        self.lines = [r for r in rules if isinstance(r.config, LineConfig)]
+        self.regions = [r for r in rules if isinstance(r.config, RegionConfig)]
+        self.directions = [r for r in rules if isinstance(r.config, DirectionConfig)]
+        self.speeds = [r for r in rules if isinstance(r.config, SpeedConfig)]
+        self.journeys = [r for r in rules if isinstance(r.config, JourneyConfig)]
+
+    def isotropic(self, rule: Rule) -> list[tuple[float, float]]:
+        """Points of a rule with both axes in picture heights."""
+        return [(x * self.aspect, y) for x, y in rule.points]
+
+
+class Tables:
+    """All plans side by side. First axis: plan; then line (L), segment (S, M), region (R), edge (E) and so on."""
+
+    def __init__(self, plans: Sequence[Plan], classes: int) -> None:
+        self.plans = plans
+        self.aspect = np.array([p.aspect for p in plans])
+        anchors = sorted({r.anchor for p in plans for r in p.rules}) or [ANCHORS["bottom-center"]]
+        self.anchors = np.array(anchors)
+        """(A, 2) the anchor points that occur."""
+        self._index = {a: i for i, a in enumerate(anchors)}
+        self._lines()
+        self._regions(classes)
+        self._motion(classes)
+
+    def _lines(self) -> None:
+        plans = self.plans
+        n = len(plans)
+        lines = max((len(p.lines) for p in plans), default=0)
+        most = max((len(r.points) - 1 for p in plans for r in p.lines), default=0)
+        self.lines, self.parts = lines, most
+        ends = np.zeros((4, n, lines, most))
+        self.line_anchor = np.zeros((n, lines), np.intp)
+        self.line_band = np.zeros((3, n, lines))
+        self.real = np.zeros((n, lines, most), bool)
+        """(P, L, S) False where a line has fewer segments than others."""
+        for p, plan in enumerate(plans):
+            for i, rule in enumerate(plan.lines):
+                points = np.array(plan.isotropic(rule))
+                k = len(points) - 1
+                ends[:2, p, i, :k], ends[2:, p, i, :k] = points[:-1].T, points[1:].T
+                # Repeat the last segment: that leaves the least distance as it is.
+                ends[:, p, i, k:] = ends[:, p, i, k - 1, None]
+                self.real[p, i, :k] = True
+                self.line_anchor[p, i] = self._index[rule.anchor]
+                self.line_band[:, p, i] = rule.band
+        self.ax, self.ay, self.bx, self.by = ends
+        self._normals()
+        self.same_band = _one(self.line_band)
+        self.same_anchor = len(self.anchors) == 1
+
+    def _normals(self) -> None:
+        """Left-hand unit normals, one column per segment (M = L x S), so that x nx + y ny - c is the distance to the left."""
+        n = len(self.plans)
+        dx, dy = self.bx - self.ax, self.by - self.ay
+        length = np.hypot(dx, dy)
+        safe = np.where(length > 0, length, 1.0)
+        self.nx = np.where(self.real, dy / safe, 0.0).reshape(n, -1)
+        self.ny = np.where(self.real, -dx / safe, 0.0).reshape(n, -1)
+        c = (self.ax * dy - self.ay * dx) / safe
+        self.c = np.where(self.real, c, -np.inf).reshape(n, -1)
+        self.part_anchor = np.repeat(self.line_anchor, self.parts, axis=1)
+
+    def _regions(self, classes: int) -> None:
+        plans = self.plans
+        n = len(plans)
+        regions = max((len(p.regions) for p in plans), default=0)
+        most = max((len(r.points) for p in plans for r in p.regions), default=0)
+        self.regions, self.edges = regions, most
+        self.edge = np.zeros((4, n, regions, most))
+        """(4, P, R, E): x1, y1, x2, y2."""
+        self.region_anchor = np.zeros((n, regions), np.intp)
+        self.region_band = np.zeros((3, n, regions))
+        self.inverse = np.zeros((n, regions), bool)
+        self.admits = np.zeros((n, regions, classes + 1), bool)
+        """(P, R, C + 1) whether a region looks at a class; the last column stands for classes without a label."""
+        for p, plan in enumerate(plans):
+            for i, rule in enumerate(plan.regions):
+                assert isinstance(rule.config, RegionConfig)
+                points = np.array(plan.isotropic(rule))
+                k = len(points)
+                self.edge[:2, p, i, :k], self.edge[2:, p, i, :k] = points.T, np.roll(points, -1, axis=0).T
+                self.edge[:, p, i, k:] = np.concatenate([points[0], points[0]])[:, None]
+                self.region_anchor[p, i] = self._index[rule.anchor]
+                self.region_band[:, p, i] = rule.band
+                self.inverse[p, i] = rule.config.inverse
+                self.admits[p, i] = admitted(rule, classes)
+        x1, y1, x2, y2 = self.edge
+        self.edge_dx, self.edge_dy = x2 - x1, y2 - y1
+        self.edge_c = self.edge_dx * y1 - self.edge_dy * x1
+        self.edge_down = self.edge_dy > 0
+        self.any_inverse = bool(self.inverse.any())
+        self.all_admit = bool(self.admits.all())
+
+    def _motion(self, classes: int) -> None:
+        plans = self.plans
+        n = len(plans)
+        self.directions = max((len(p.directions) for p in plans), default=0)
+        self.speeds = max((len(p.speeds) for p in plans), default=0)
+        self.arrow = np.zeros((2, n, self.directions))
+        self.cos = np.full((2, n, self.directions), 2.0)
+        """Least cosine to begin and to go on; 2, which nothing reaches, where there is no rule."""
+        self.least = np.full((n, self.directions), np.inf)
+        self.direction_window = np.zeros((n, self.directions), np.int64)
+        self.direction_admits = np.zeros((n, self.directions, classes + 1), bool)
+        self.direction_anchor = np.zeros((n, self.directions), np.intp)
+        self.ground = np.zeros((n, self.speeds, 3, 3))
+        self.quad = np.zeros((4, n, self.speeds, 4))
+        self.limit = np.full((n, self.speeds), np.inf)
+        self.speed_window = np.ones((n, self.speeds), np.int64)
+        self.speed_admits = np.zeros((n, self.speeds, classes + 1), bool)
+        self.speed_anchor = np.zeros((n, self.speeds), np.intp)
+        for p, plan in enumerate(plans):
+            for i, rule in enumerate(plan.directions):
+                self._direction(p, i, plan, rule)
+                self.direction_admits[p, i] = admitted(rule, classes)
+            for i, rule in enumerate(plan.speeds):
+                self._speed(p, i, plan, rule)
+                self.speed_admits[p, i] = admitted(rule, classes)
+
+    def _direction(self, p: int, i: int, plan: Plan, rule: Rule) -> None:
+        config = rule.config
+        assert isinstance(config, DirectionConfig)
+        (x1, y1), (x2, y2) = plan.isotropic(rule)
+        length = float(np.hypot(x2 - x1, y2 - y1))
+        self.arrow[:, p, i] = (x2 - x1) / length, (y2 - y1) / length
+        # 15 degrees more to go on than to begin, so that a heading at the edge does not flap.
+        self.cos[0, p, i] = np.cos(np.radians(config.tolerance))
+        self.cos[1, p, i] = np.cos(np.radians(min(config.tolerance + 15.0, 180.0)))
+        self.least[p, i] = config.distance
+        self.direction_window[p, i] = int(config.window * 1e9)
+        self.direction_anchor[p, i] = self._index[rule.anchor]
+
+    def _speed(self, p: int, i: int, plan: Plan, rule: Rule) -> None:
+        config = rule.config
+        assert isinstance(config, SpeedConfig)
+        points = plan.isotropic(rule)
+        self.ground[p, i] = homography(points, config.metres)
+        corners = np.array(points)
+        self.quad[:2, p, i], self.quad[2:, p, i] = corners.T, np.roll(corners, -1, axis=0).T
+        self.limit[p, i] = np.inf if config.limit is None else config.limit
+        self.speed_window[p, i] = int(config.window * 1e9)
+        self.speed_anchor[p, i] = self._index[rule.anchor]
+
+
+def admitted(rule: Rule, classes: int) -> NDArray[np.bool_]:
+    """(classes + 1,) whether the rule looks at each class."""
+    mask = np.full(classes + 1, rule.classes is None)
+    if rule.classes is not None:
+        mask[[c for c in rule.classes if c < classes]] = True
+    return mask
+
+
+def _one(values: NDArray[np.float64]) -> bool:
+    """Whether all entries along the first axis are one (so a table need not be picked from by row)."""
+    flat = values.reshape(len(values), -1)
+    return bool((flat == flat[:, :1]).all()) if flat.size else True
+
+
+def compile_rules(config: RulesConfig, labels: Sequence[str]) -> list[Rule]:
+    """All rules of a configuration, in the order in which they are evaluated."""
+    found = []
+    for order, (key, _, rule) in enumerate(config.each()):
+        points: Sequence[tuple[float, float]] = getattr(rule, "points", ())
+        normal = config.normalised(rule, points) if isinstance(rule, PlacedConfig) else ()
+        classes = class_ids(rule, labels)
+        identity = (key, rule.model_dump_json(exclude={"points", "resolution"}), normal, classes)
+        found.append(Rule(rule, key[:-1], order, normal, classes, identity))
+    return found
+
+
+def class_ids(rule: RuleConfig, labels: Sequence[str]) -> frozenset[int] | None:
+    """Ids of the classes a rule names; RuleError for a name that is no label."""
+    if rule.classes is None:
+        return None
+    return frozenset(class_id(name, labels, rule.name) for name in rule.classes)
+
+
+def class_id(name: str | int, labels: Sequence[str], rule: str) -> int:
+    """Id of a class given by name or id; RuleError for a name that is no label."""
+    from difflib import get_close_matches
+
+    from countline.errors import RuleError
+
+    if isinstance(name, int):
+        return name
+    if name in labels:
+        return list(labels).index(name)
+    if name.isdigit():
+        return int(name)
+    near = get_close_matches(name, labels, n=3)
+    fix = (
+        f"did you mean {' or '.join(near)}?"
+        if near
+        else "known are: " + (", ".join(labels[:100]) or "none; give class ids")
+    )
+    raise RuleError(f"the class '{name}' is none of the detector's labels", where=f"rule '{rule}'", fix=fix)

@@ -1,0 +1,256 @@
+"""What the engine keeps of each source between frames, and how objects come and go."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from countline.analytics.native.books import JourneyBook, LineBook, RegionBook
+from countline.analytics.native.motion import BASE_WINDOW, earliest
+from countline.analytics.native.plan import Rule
+from countline.analytics.native.table import TrackTable
+from countline.types import UNTRACKED, SourceInfo
+
+__all__ = ["MEMORY", "MOST_UNSEEN", "STITCH", "SourceState", "begin", "sift"]
+
+MEMORY = int(8e9)
+"""ns after which an object that is not seen any more is forgotten: longer than trackers keep lost objects."""
+MOST_UNSEEN = 2000
+"""Frames after which it is forgotten even if the source's clock stands still."""
+STITCH = int(1e9)
+"""ns within which a track that begins may continue one that ended. Detectors lose an object behind another for well
+under a second; later, a person walking has gone farther than can be told apart from somebody else."""
+STITCH_DISTANCE = 0.5
+"""Farthest from the place where the ended track would be by now, in longer sides of its box."""
+STITCH_SIZE = 1.6
+"""Greatest ratio of the two boxes' longer sides."""
+STITCH_MOVED = 0.2
+"""Movement during the gap, in longer sides of the box, from which the new track must lie ahead, not behind."""
+ENDED = 256
+"""Ended tracks of a source that ``explain`` remembers."""
+ENDED_AGE = int(120e9)
+"""And for how long, ns."""
+
+
+KINDS = ("line", "region", "direction", "speed", "journey")
+BOOKS: dict[str, type[LineBook] | type[RegionBook] | type[JourneyBook]] = {
+    "line": LineBook,
+    "region": RegionBook,
+    "journey": JourneyBook,
+}
+
+
+class SourceState:
+    """One source: its clock, its live tracks, its books."""
+
+    def __init__(self, info: SourceInfo) -> None:
+        self.info = info
+        self.plan = -1
+        self.aspect = 0.0
+        self.pts: int | None = None
+        self.clock = 0
+        """Steady clock in ns: grows by the differences of PTS, and stands still where PTS goes backward."""
+        self.frames = 0
+        self.number = 0
+        self.time = 0
+        self.width = 0
+        self.height = 0
+        self.last = (0, 0, 0)
+        """Clock, frame number and capture time of the frame before."""
+        self.ids: dict[int, int] = {}
+        """Track id -> slot, of all tracks that are remembered."""
+        self.present: NDArray[np.intp] = np.empty(0, np.intp)
+        """Slots seen in the last frame."""
+        self.lost: dict[int, tuple[int, int]] = {}
+        """Slots not seen in the last frame -> round in which they were seen last, frames of the source by then."""
+        self.due = 0
+        """Clock at which the first of them is due to leave a region or be forgotten."""
+        self.due_frames = 0
+        self.lines: list[LineBook] = []
+        self.regions: list[RegionBook] = []
+        self.journeys: list[JourneyBook] = []
+        self.rules: list[Rule] = []
+        """The rules that apply, in their order."""
+        self.key: tuple[int, ...] = ()
+        self.ended: OrderedDict[int, dict[str, Any]] = OrderedDict()
+        self.renamed: OrderedDict[int, int] = OrderedDict()
+        """Track id -> id of the track that continued it."""
+        self.notes: dict[int, list[tuple[str, str]]] = {}
+        """Slot -> (rule, what happened), the last few, for ``explain``."""
+
+    def open(self, rules: list[Rule]) -> dict[str, list[int]]:
+        """Make books for these rules; those of rules that are unchanged are kept. Returns, by kind, the index that each
+        rule had among its kind before, -1 if it is new or changed."""
+        old = {kind: [r for r in self.rules if r.kind == kind] for kind in KINDS}
+        books = {(b.rule.kind, b.rule.name): b for b in self.books()}
+        places = {(r.kind, r.identity): i for kind in KINDS for i, r in enumerate(old[kind])}
+        columns: dict[str, list[int]] = {kind: [] for kind in KINDS}
+        self.rules, self.key = rules, tuple(r.order for r in rules)
+        self.lines, self.regions, self.journeys = [], [], []
+        for rule in rules:
+            column = places.get((rule.kind, rule.identity), -1)
+            columns[rule.kind].append(column)
+            if rule.kind in BOOKS:
+                book = books[rule.kind, rule.name] if column >= 0 else BOOKS[rule.kind](rule)
+                book.rule = rule
+                getattr(self, rule.kind + "s").append(book)
+        return columns
+
+    def books(self) -> list[LineBook | RegionBook | JourneyBook]:
+        """All that count."""
+        return [*self.lines, *self.regions, *self.journeys]
+
+    def lose(self, slot: int, mark: int) -> None:
+        """An object of the frame before is not in this one."""
+        self.lost[slot] = (mark, self.frames)
+        self.due, self.due_frames = self.clock, self.frames
+
+    def drop(self, slot: int, table: TrackTable) -> None:
+        """Forget a track."""
+        track = int(table.track_id[slot])
+        del self.ids[track]
+        self.lost.pop(slot, None)
+        record = table.row(slot)
+        record["notes"] = self.notes.pop(slot, [])
+        self.book_end(track, record)
+        for region in self.regions:
+            region.leave(slot)
+        for journey in self.journeys:
+            journey.origins.pop(slot, None)
+        table.release([slot])
+
+    def clear(self, table: TrackTable) -> None:
+        """Forget all tracks: the stream ended or begins anew."""
+        for slot in self.present.tolist():
+            table.clock[slot], table.number[slot], table.time[slot] = self.clock, self.number, self.time
+        for slot in list(self.ids.values()):
+            self.drop(slot, table)
+        self.present = np.empty(0, np.intp)
+        self.lost.clear()
+        for region in self.regions:
+            region.clear()
+        self.pts = None
+
+    def tick(self, pts: int) -> None:
+        """A frame with this PTS has come."""
+        if self.pts is not None and pts > self.pts:
+            self.clock += pts - self.pts
+        self.pts = pts
+        self.frames += 1
+
+    def note(self, slot: int, rule: str, text: str) -> None:
+        """Remember for ``explain``; the last 16 of each object."""
+        notes = self.notes.setdefault(slot, [])
+        notes.append((rule, text))
+        if len(notes) > 16:
+            del notes[0]
+
+    def book_end(self, track_id: int, record: dict[str, Any]) -> None:
+        """Remember an ended track for ``explain``."""
+        self.ended.pop(track_id, None)
+        self.ended[track_id] = record
+        while len(self.ended) > ENDED:
+            self.ended.popitem(last=False)
+
+    def forget_old(self) -> None:
+        """Drop what ``explain`` need not know any more."""
+        while self.ended and self.clock - int(next(iter(self.ended.values()))["clock"]) > ENDED_AGE:
+            self.ended.popitem(last=False)
+        while len(self.renamed) > ENDED:
+            self.renamed.popitem(last=False)
+
+
+def sift(
+    source: SourceState, ids: list[int], sound: NDArray[np.bool_] | None, metrics: dict[str, int]
+) -> tuple[list[int], list[int]]:
+    """Slots (-1: a new track) of the objects that can be evaluated, and their places in the frame.
+
+    Left out and counted: objects without a track, boxes that are no boxes, and all but the first object of an id.
+    """
+    slots: list[int] = []
+    places: list[int] = []
+    used: set[int] = set()
+    for place, track in enumerate(ids):
+        if track == UNTRACKED:
+            metrics["untracked"] += 1
+        elif sound is not None and not sound[place]:
+            metrics["bad_boxes"] += 1
+        elif track in used:
+            metrics["duplicate_ids"] += 1
+        else:
+            used.add(track)
+            slots.append(source.ids.get(track, -1))
+            places.append(place)
+    return slots, places
+
+
+def begin(
+    source: SourceState,
+    table: TrackTable,
+    tracks: list[int],
+    boxes: NDArray[np.float64],
+    classes: list[int],
+    metrics: dict[str, int],
+) -> list[int]:
+    """Slots for new tracks: of an ended track that one continues, else fresh."""
+    ended = [
+        slot
+        for slot, (mark, _) in source.lost.items()
+        if table.seen[slot] == mark and source.clock - int(table.clock[slot]) <= STITCH
+    ]
+    slots = []
+    for track, box, class_id in zip(tracks, boxes, classes):
+        slot = find_stitch(source, table, ended, box, class_id) if ended else -1
+        if slot >= 0:
+            ended.remove(slot)
+            old = int(table.track_id[slot])
+            del source.ids[old]
+            source.renamed.pop(old, None)
+            source.renamed[old] = track
+            metrics["stitched"] += 1
+        else:
+            slot = table.allocate(1)[0]
+            table.first[slot] = source.number
+            table.first_time[slot] = source.time
+        table.track_id[slot] = track
+        source.ids[track] = slot
+        slots.append(slot)
+    return slots
+
+
+def find_stitch(
+    source: SourceState, table: TrackTable, ended: list[int], box: NDArray[np.float64], class_id: int
+) -> int:
+    """The ended track that a new box of this class continues, or -1.
+
+    The best is the one whose extrapolated place is nearest, in sizes of its box; the gates are: near in place, of like size,
+    of the same class, and not behind where it was going.
+    """
+    slots = np.array(ended)
+    last = table.clock[slots]
+    scale = np.array([source.aspect, 1.0])
+    then = table.box[slots]
+    sample_clock, sample = earliest(table, slots, last - BASE_WINDOW)
+    gap = (source.clock - last) / 1e9
+    span = (last - sample_clock) / 1e9
+    moved = (foot(then) - foot(sample)) * scale
+    pace = np.divide(gap, span, out=np.zeros_like(gap), where=span > 0)
+    ahead = moved * pace[:, None]
+    step = (foot(box[None]) - foot(then)) * scale
+    extent = np.maximum((then[:, 2] - then[:, 0]) * source.aspect, then[:, 3] - then[:, 1])
+    size = max((box[2] - box[0]) * source.aspect, box[3] - box[1])
+    error = np.hypot(*(step - ahead).T)
+    good = error <= STITCH_DISTANCE * extent
+    good &= (np.maximum(extent, size) <= STITCH_SIZE * np.minimum(extent, size)) & (table.class_id[slots] == class_id)
+    good &= (np.hypot(*ahead.T) < STITCH_MOVED * extent) | ((step * ahead).sum(axis=1) > 0)
+    if not good.any():
+        return -1
+    return int(slots[np.where(good, error / np.maximum(extent, 1e-12), np.inf).argmin()])
+
+
+def foot(box: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N, 2) bottom centre of (N, 4) boxes."""
+    return np.stack([(box[:, 0] + box[:, 2]) / 2, box[:, 3]], axis=1)
