@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import yaml
+
 from countline.config.keyfile import Entry, KeyFile, boolean, integer, integer_list, unescape
 from countline.errors import ConfigError, Place
 
-__all__ = ["Group", "parse_groups", "read_groups", "read_text"]
+__all__ = ["Group", "parse_groups", "read_groups", "read_text", "yaml_groups"]
 
 _SPACE = " \t\n\v\f\r"
 _DOUBLE = re.compile(
@@ -115,3 +117,32 @@ def parse_groups(text: str, file: str = "") -> list[Group]:
 def read_groups(path: str | Path, what: str = "file") -> list[Group]:
     """Groups of a key file on disk."""
     return parse_groups(read_text(path, what), str(path))
+
+
+class _YamlGroup(Group):
+    """A mapping of the YAML form: scalars are taken as they are written, without escapes."""
+
+    def string(self, key: str) -> str:
+        return self.raw(key)
+
+
+def yaml_groups(text: str, file: str) -> Iterator[Group]:
+    """Groups of DeepStream's YAML form: a mapping of mappings of scalars, which are taken as they are written."""
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
+        raise ConfigError(f"is not valid YAML: {error.problem or error.context}", where=place) from None
+    if root is None:
+        return
+    if not isinstance(root, yaml.MappingNode):
+        raise ConfigError("must be a mapping of groups", where=Place(file, 1), fix="write `sensor0:` and its keys")
+    for key_node, value_node in root.value:
+        entries = []
+        if isinstance(value_node, yaml.MappingNode):
+            for name, value in value_node.value:
+                if isinstance(value, yaml.ScalarNode):
+                    null = value.tag.endswith(":null") and value.style is None
+                    entries.append(Entry(str(name.value), "" if null else value.value, name.start_mark.line + 1))
+        yield _YamlGroup(file, str(key_node.value), key_node.start_mark.line + 1, entries)

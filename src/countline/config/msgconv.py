@@ -12,11 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from countline.config.keyfile import Entry
-from countline.config.keygroups import Group, parse_groups, read_text
-from countline.errors import ConfigError, Place
+from countline.config.keygroups import Group, parse_groups, read_text, yaml_groups
+from countline.errors import ConfigError
 
 __all__ = ["AnalyticsModule", "PlaceInfo", "Sensor", "StaticDescription", "parse", "read"]
 
@@ -84,7 +81,7 @@ def parse(text: str, file: str) -> StaticDescription:
     suffix = Path(file).suffix.lower()
     if suffix == ".csv":
         return _csv(text, file)
-    sections = _yaml(text, file) if suffix in (".yml", ".yaml") else iter(parse_groups(text, file))
+    sections = yaml_groups(text, file) if suffix in (".yml", ".yaml") else iter(parse_groups(text, file))
     return _collect(sections, file)
 
 
@@ -164,34 +161,6 @@ def _entry(group: Group, kind: str, notes: list[str]) -> Any:
         elif key != "enable":
             notes.append(f"{group.place(key)}: unknown key, ignored")
     return make(**values)
-
-
-class _YamlGroup(Group):
-    """A mapping of the YAML form: scalars are taken as they are written, without escapes."""
-
-    def string(self, key: str) -> str:
-        return self.raw(key)
-
-
-def _yaml(text: str, file: str) -> Iterator[Group]:
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
-        raise ConfigError(f"is not valid YAML: {error.problem or error.context}", where=place) from None
-    if root is None:
-        return
-    if not isinstance(root, yaml.MappingNode):
-        raise ConfigError("must be a mapping of groups", where=Place(file, 1), fix="write `sensor0:` and its keys")
-    for key_node, value_node in root.value:
-        entries = []
-        if isinstance(value_node, yaml.MappingNode):
-            for name, value in value_node.value:
-                if isinstance(value, yaml.ScalarNode):
-                    null = value.tag.endswith(":null") and value.style is None
-                    entries.append(Entry(str(name.value), "" if null else value.value, name.start_mark.line + 1))
-        yield _YamlGroup(file, str(key_node.value), key_node.start_mark.line + 1, entries)
 
 
 def _csv(text: str, file: str) -> StaticDescription:
