@@ -1,0 +1,113 @@
+"""From the configuration to a tracker."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from countline.config import TrackerConfig
+from countline.errors import ConfigError
+from countline.protocols import Tracker
+from countline.track.engines import ByteTrackEngine, EdgeFirstEngine
+from countline.track.tracker import EngineTracker
+
+__all__ = ["kinds", "make"]
+
+IOU = 0.2
+"""Least overlap unless configured."""
+LOST = 1.5
+"""Seconds for which a track is kept unless configured."""
+
+_ENGINES: dict[str, Callable[..., Any]] = {"bytetrack": ByteTrackEngine, "edgefirst": EdgeFirstEngine}
+
+
+def kinds() -> tuple[str, ...]:
+    """Names for ``tracker.kind``; 'default' is the first whose library is installed."""
+    return ("default", *_ENGINES)
+
+
+def make(
+    config: TrackerConfig,
+    *,
+    fps: float | None = None,
+    labels: Sequence[str] = (),
+    thresholds: NDArray[np.float32] | None = None,
+) -> Tracker:
+    """A tracker for one source.
+
+    ``fps`` are updates per second where known; ``thresholds`` (``detector.thresholds``) the confidence by class id from
+    which a detection may begin a track, over which ``config.high`` wins. Raises ConfigError for an unknown kind or a
+    user's class that cannot be imported or made, MissingExtra when the library of the kind is not installed.
+    """
+    if ":" in config.kind:
+        return _users(config, fps, labels)
+    kind = config.kind
+    if kind == "default":
+        # pyxtrackers keeps identities best (docs/tracking.md), but has no wheels yet for the newest Python.
+        kind = "bytetrack" if importlib.util.find_spec("pyxtrackers") else "edgefirst"
+    if kind not in _ENGINES:
+        raise ConfigError(
+            f"unknown tracker '{config.kind}'",
+            where="tracker.kind",
+            fix=f"use one of {', '.join(kinds())}, or module:Class of your own",
+        )
+    iou = IOU if config.iou is None else config.iou
+    limits: Any = config.high if config.high is not None else thresholds
+    return EngineTracker(
+        partial(_ENGINES[kind], iou),
+        thresholds=limits,
+        low=config.low,
+        lost=LOST if config.lost is None else config.lost,
+        fps=fps,
+        labels=labels,
+    )
+
+
+def _users(config: TrackerConfig, fps: float | None, labels: Sequence[str]) -> Tracker:
+    """``module:Class``. The class is called with those of config, fps and labels that it takes."""
+    module, _, name = config.kind.partition(":")
+    try:
+        target: Any = importlib.import_module(module)
+        for part in name.split("."):
+            target = getattr(target, part)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(
+            f"the tracker cannot be imported: {error}",
+            where=f"tracker.kind: {config.kind}",
+            fix="write module:Class; the module must be importable",
+        ) from None
+    offered = {"config": config, "fps": fps, "labels": labels}
+    try:
+        tracker = target(**_accepted(target, offered))
+    except Exception as error:
+        raise ConfigError(
+            f"the tracker cannot be made: {type(error).__name__}: {error}",
+            where=f"tracker.kind: {config.kind}",
+            fix="correct the class",
+        ) from error
+    if not callable(getattr(tracker, "update", None)):
+        raise ConfigError(
+            "the tracker has no method update(detections, pts)",
+            where=f"tracker.kind: {config.kind}",
+            fix="see countline.protocols.Tracker",
+        )
+    result: Tracker = tracker
+    return result
+
+
+def _accepted(target: Any, offered: dict[str, Any]) -> dict[str, Any]:
+    import inspect
+
+    try:
+        parameters = inspect.signature(target).parameters.values()
+    except (TypeError, ValueError):  # compiled classes may have no signature
+        return {}
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return offered
+    return {p.name: offered[p.name] for p in parameters if p.name in offered}

@@ -1,0 +1,180 @@
+"""The tracker of one source: times, class votes and public ids around a library's engine."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from countline.track.engines import BEGIN, Engine
+from countline.types import Detections, Tracks
+
+__all__ = ["EngineTracker"]
+
+_HISTORY = 6
+"""Frames from which the velocity for :meth:`EngineTracker.predict` is taken."""
+_RATE_AFTER = 8
+"""Intervals that are measured where the frame rate is not known."""
+
+
+class EngineTracker:
+    """Implements :class:`countline.protocols.Tracker`; make it with :func:`countline.track.make`.
+
+    Parameters
+    ----------
+    engine: makes an engine for a number of steps for which lost tracks are kept.
+    thresholds: confidence by class id from which a detection may begin a track; None: all detections may.
+    low: confidence from which a detection is looked at; None: all that come.
+    lost: seconds for which a track that is not seen keeps its id.
+    fps: updates per second where known; measured on the first frames otherwise.
+    """
+
+    def __init__(
+        self,
+        engine: Callable[[int], Engine],
+        *,
+        thresholds: NDArray[np.float32] | float | None = None,
+        low: float | None = None,
+        lost: float = 1.5,
+        fps: float | None = None,
+        labels: Sequence[str] = (),
+    ) -> None:
+        self._make = engine
+        self._thresholds = (
+            np.zeros(1, np.float32) if thresholds is None else np.atleast_1d(np.asarray(thresholds, np.float32))
+        )
+        self._low = low
+        self._lost = round(lost * 1e9)
+        self._step = round(1e9 / fps) if fps else 0
+        self.labels = tuple(labels)
+        self._intervals: list[int] = []
+        self._engine = engine(self._steps_kept())
+        self._pts: int | None = None
+        self._public: dict[int, tuple[int, int]] = {}
+        """Engine's id -> (public id, pts when last seen)."""
+        self._last_id = 0
+        self._votes: dict[int, dict[int, float]] = {}
+        self._past: deque[tuple[int, Tracks]] = deque(maxlen=_HISTORY)
+
+    def _steps_kept(self) -> int:
+        return max(1, -(-self._lost // (self._step or 1_000_000_000 // 30)))
+
+    def update(self, detections: Detections | None, pts: int) -> Tracks:
+        """Tracks for a frame: the detections that belong to a track, with their own boxes and confidences, and for
+        class the one that the track was most often seen as, weighted by confidence.
+
+        ``pts`` in ns on the source's clock. ``None`` for ``detections`` (a frame without inference) gives
+        :meth:`predict`. Ids count from 1 and are never used again; the same frames give the same ids.
+        """
+        if detections is None:
+            return self.predict(pts)
+        steps = self._clock(pts)
+        rows = self._usable(detections)
+        boxes = detections.xyxy[rows]
+        scores = self._scaled(detections.confidence[rows], detections.class_id[rows])
+        chosen, numbers = self._engine.step(boxes.astype(np.float64), scores, steps)
+        chosen = rows[chosen]
+        ids = np.array([self._name(number, pts) for number in numbers.tolist()], np.uint64)
+        confidence = detections.confidence[chosen]
+        classes = self._vote(ids.tolist(), detections.class_id[chosen].tolist(), confidence.tolist())
+        tracks = Tracks(detections.xyxy[chosen], confidence, classes, ids)
+        self._past.append((pts, tracks))
+        self._forget(pts)
+        return tracks
+
+    def predict(self, pts: int) -> Tracks:
+        """Where the tracks of the last frame with detections are at ``pts``, if they go on as they went: for frames
+        without inference. Nothing is learned from it."""
+        if not self._past:
+            return Tracks.empty()
+        then, last = self._past[-1]
+        if not len(last) or pts - then > self._lost:
+            return Tracks.empty()
+        boxes = last.xyxy + self._velocity(last) * np.float32((pts - then) / 1e9)
+        return Tracks(boxes, last.confidence, last.class_id, last.track_id)
+
+    def _velocity(self, last: Tracks) -> NDArray[np.float32]:
+        """(N, 4) pixels a second of the box: its centre's motion over the last frames, size unchanged."""
+        result = np.zeros_like(last.xyxy)
+        then = self._past[-1][0]
+        open_rows = np.ones(len(last), bool)
+        for pts, tracks in self._past:  # oldest first: the longest view back wins
+            if pts >= then or not len(tracks):
+                continue
+            same = last.track_id[:, None] == tracks.track_id[None, :]
+            rows = np.flatnonzero(same.any(axis=1) & open_rows)
+            moved = last.xyxy[rows] - tracks.xyxy[same[rows].argmax(axis=1)]
+            centre = (moved[:, :2] + moved[:, 2:]) / 2
+            result[rows] = np.tile(centre, 2) / np.float32((then - pts) / 1e9)
+            open_rows[rows] = False
+        return result
+
+    def _clock(self, pts: int) -> int:
+        """Step lengths since the last frame, at least 1. Learns the step length where no frame rate was given."""
+        previous, self._pts = self._pts, pts
+        if previous is None or pts <= previous:
+            return 1
+        gap = pts - previous
+        if gap > self._lost:
+            self._begin_anew()
+            return 1
+        if len(self._intervals) < _RATE_AFTER and not self._step:
+            self._intervals.append(gap)
+            if len(self._intervals) == _RATE_AFTER:
+                self._step = int(np.median(self._intervals))
+            return 1
+        return max(1, round(gap / self._step)) if self._step else 1
+
+    def _begin_anew(self) -> None:
+        """After a gap longer than ``lost`` nothing of before is to be found again."""
+        self._engine = self._make(self._steps_kept())
+        self._public.clear()
+        self._votes.clear()
+
+    def _usable(self, detections: Detections) -> NDArray[np.intp]:
+        box = detections.xyxy
+        sound = (box[:, 2] > box[:, 0]) & (box[:, 3] > box[:, 1]) & np.isfinite(box).all(axis=1)
+        if self._low is not None:
+            sound &= detections.confidence >= self._low
+        return np.flatnonzero(sound & (detections.confidence > 0))
+
+    def _scaled(self, confidence: NDArray[np.float32], classes: NDArray[np.int32]) -> NDArray[np.float64]:
+        """Confidence on the engine's scale: the threshold of each row's class becomes :data:`BEGIN`."""
+        limits = self._thresholds
+        limit = limits[np.clip(classes, 0, len(limits) - 1)].astype(np.float64)
+        value = confidence.astype(np.float64)
+        above = BEGIN + (value - limit) / np.maximum(1 - limit, 1e-9) * (1 - BEGIN)
+        below = value / np.maximum(limit, 1e-9) * BEGIN
+        return np.where(value >= limit, np.clip(above, BEGIN, 1), np.minimum(below, BEGIN - 1e-6))
+
+    def _name(self, number: int, pts: int) -> int:
+        """Public id of an engine's track; a new one when it was out of sight for too long."""
+        public, seen = self._public.get(number, (0, 0))
+        if not public or pts - seen > self._lost:
+            self._last_id += 1
+            public = self._last_id
+        self._public[number] = (public, pts)
+        return public
+
+    def _vote(self, ids: list[int], classes: list[int], confidence: list[float]) -> NDArray[np.int32]:
+        result = np.empty(len(ids), np.int32)
+        for i, number in enumerate(ids):
+            votes = self._votes.setdefault(number, {})
+            votes[classes[i]] = votes.get(classes[i], 0.0) + confidence[i]
+            result[i] = classes[i] if len(votes) == 1 else max(votes, key=votes.__getitem__)
+        return result
+
+    def _forget(self, pts: int) -> None:
+        """Keep the memory to tracks that can still come back."""
+        if len(self._public) > 256 and self._last_id % 64 == 0:
+            self._public = {n: v for n, v in self._public.items() if pts - v[1] <= self._lost}
+        if len(self._votes) > 2 * len(self._public) + 256:
+            alive = {public for public, _ in self._public.values()}
+            self._votes = {k: v for k, v in self._votes.items() if k in alive}
+
+    def describe(self) -> dict[str, Any]:
+        """What is used, for ``countline check``."""
+        return {"engine": type(self._engine).__name__, "lost_seconds": self._lost / 1e9}
