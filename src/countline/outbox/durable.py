@@ -225,6 +225,18 @@ class Outbox(Core):
         with self._state:
             return self._outputs[output].pending
 
+    def oldest_age(self, output: str) -> float:
+        """Seconds since the oldest message that waits for the output was written; 0 when none waits."""
+        with self._state:
+            low = self._outputs[output].done.low
+        with self._read_lock:
+            if self._closed:
+                return 0.0
+            row = self._reader.execute(
+                "SELECT made FROM batch WHERE last > ? ORDER BY first LIMIT 1", (low,)
+            ).fetchone()
+        return max(0.0, (self._now() - row[0]) / 1e9) if row else 0.0
+
     def dropped(self, output: str) -> dict[str, int]:
         """Messages given up for the output, by reason."""
         with self._state:

@@ -86,6 +86,8 @@ class Ledger:
                 self._reset_values(commit.source, None, commit.reset)
             for key, amount in commit.deltas:
                 sums[key] = sums.get(key, 0) + amount
+            if not commit.stream:
+                continue  # a reset alone: no frame of its own
             _, frame, finished = progress.get(commit.source, ("", -1, False))
             progress[commit.source] = (
                 commit.stream,

@@ -1,0 +1,1 @@
+"""Kafka, through librdkafka (confluent-kafka): idempotent, in order per key, never blocking."""

@@ -1,0 +1,198 @@
+"""The doctor's look at Kafka: name, port, TLS, authentication, topic, rights, and if asked a test message."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AclOperation, AdminClient, TopicMetadata  # type: ignore[attr-defined,unused-ignore]
+
+from countline.errors import CountlineError
+from countline.outputs.kafka import words
+from countline.outputs.kafka.config import Config
+from countline.outputs.kafka.settings import build, build_producer
+from countline.protocols import Check
+
+__all__ = ["check"]
+
+
+def check(config: Config, *, send: bool, timeout: float, scrub: Callable[[str], str]) -> Iterator[Check]:
+    """One Check for each thing looked at; stops where going on makes no sense."""
+    subject = f"output '{config.name or 'kafka'}'"
+    reached = False
+    for server in config.bootstrap:
+        line = _port(subject, server, timeout)
+        reached |= line.ok
+        yield line
+    if not reached:
+        return
+    errors: list[KafkaError] = []
+    try:
+        settings = {k: v for k, v in build(config, {}).items() if k not in _PRODUCER_ONLY}
+        admin = AdminClient({**settings, "error_cb": errors.append}, logger=_Silent())
+    except (CountlineError, KafkaException) as error:
+        yield Check(subject, False, scrub(str(error)), "correct the options of this output")
+        return
+    metadata, line = _login(subject, config, admin, errors, timeout, scrub)
+    yield line
+    if metadata is None:
+        return
+    yield _topic(subject, config, metadata.topics.get(config.topic))
+    rights = _rights(subject, config, admin, timeout)
+    if rights is not None:
+        yield rights
+    if send:
+        yield _test_message(subject, config, timeout, scrub)
+
+
+_PRODUCER_ONLY = frozenset(
+    {
+        "acks", "enable.idempotence", "message.timeout.ms", "compression.type", "linger.ms", "partitioner",
+        "queue.buffering.max.kbytes", "queue.buffering.max.messages", "statistics.interval.ms",
+    }
+)  # fmt: skip
+
+
+class _Silent:
+    """What librdkafka logs, the doctor says in its own lines."""
+
+    def log(self, *_: Any) -> None: ...
+
+
+def _port(subject: str, server: str, timeout: float) -> Check:
+    host, _, port = server.rpartition(":")
+    if not host:
+        host, port = server, "9092"
+    host = host.strip("[]")
+    try:
+        found = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)
+    except OSError as error:
+        return Check(
+            subject,
+            False,
+            f"{host}: name cannot be resolved ({error.strerror})",
+            "check the spelling of bootstrap, and DNS",
+        )
+    reason = ""
+    for family, kind, protocol, _, address in found:
+        try:
+            with socket.socket(family, kind, protocol) as probe:
+                probe.settimeout(timeout)
+                probe.connect(address)
+            return Check(subject, True, f"{server}: port reached")
+        except OSError as error:
+            reason = (error.strerror or "no answer").lower()
+    fix = "is the broker running, and is this its port? look at firewalls between"
+    return Check(subject, False, f"{server}: port cannot be reached ({reason})", fix)
+
+
+def _login(
+    subject: str,
+    config: Config,
+    admin: AdminClient,
+    errors: list[KafkaError],
+    timeout: float,
+    scrub: Callable[[str], str],
+) -> tuple[Any, Check]:
+    """TLS, authentication and a first answer from the broker."""
+    deadline = time.monotonic() + timeout
+    last: KafkaError | None = None
+    while time.monotonic() < deadline:
+        try:
+            metadata = admin.list_topics(timeout=min(1.0, timeout))
+            how = _how(config)
+            return metadata, Check(subject, True, f"{len(metadata.brokers)} broker(s) answer{how}")
+        except KafkaException as error:
+            last = error.args[0]
+        admin.poll(0)
+        serious = [e for e in errors if e.code() in words.AUTHENTICATION]
+        if serious:
+            return None, Check(
+                subject,
+                False,
+                scrub(words.security(serious[-1])),
+                "check security.tls and security.sasl of this output",
+            )
+    detail = words.tidy(errors[-1].str() if errors else last.str() if last else "no answer")
+    fix = "does this port speak Kafka, with the security that is configured here (TLS or not, SASL or not)?"
+    return None, Check(subject, False, scrub(f"the broker does not answer: {detail}"), fix)
+
+
+def _how(config: Config) -> str:
+    parts = []
+    if config.security.tls is not None:
+        parts.append("TLS")
+    if config.security.sasl is not None:
+        parts.append(f"signed in with {config.security.sasl.mechanism}")
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def _topic(subject: str, config: Config, topic: TopicMetadata | None) -> Check:
+    if topic is None or (topic.error is not None and topic.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART):
+        return Check(
+            subject,
+            True,
+            f"topic '{config.topic}' does not exist yet; it is made at the first message if the broker allows that",
+        )
+    if topic.error is not None:
+        return Check(
+            subject,
+            False,
+            f"topic '{config.topic}': {words.say(topic.error, config.topic)}",
+            "grant the right, or create the topic",
+        )
+    return Check(subject, True, f"topic '{config.topic}' has {len(topic.partitions)} partition(s)")
+
+
+def _rights(subject: str, config: Config, admin: AdminClient, timeout: float) -> Check | None:
+    """Whether we may write; None where the broker does not say (old ones, and those that know no rights)."""
+    from confluent_kafka import TopicCollection
+
+    try:
+        futures = admin.describe_topics(
+            TopicCollection([config.topic]), include_authorized_operations=True, request_timeout=timeout
+        )
+        operations = futures[config.topic].result(timeout).authorized_operations
+    except Exception as error:
+        failure = error.args[0] if error.args else None
+        if isinstance(failure, KafkaError) and failure.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            return Check(
+                subject, False, f"no right to see topic '{config.topic}'", "grant DESCRIBE and WRITE on it to this user"
+            )
+        return None
+    if operations is None:
+        return None
+    if AclOperation.WRITE in operations or AclOperation.ALL in operations:
+        return Check(subject, True, f"may write to topic '{config.topic}'")
+    return Check(subject, False, f"no right to write to topic '{config.topic}'", "grant WRITE on it to this user")
+
+
+def _test_message(subject: str, config: Config, timeout: float, scrub: Callable[[str], str]) -> Check:
+    result: list[KafkaError | None] = []
+    try:
+        producer = build_producer(config.model_copy(update={"linger_ms": 0.0}), {}, scrub)
+        producer.produce(
+            config.topic,
+            b'{"test":"countline check"}',
+            headers=[("countline-test", b"1")],
+            on_delivery=lambda error, _: result.append(error),
+        )
+        deadline = time.monotonic() + timeout
+        while not result and time.monotonic() < deadline:
+            producer.poll(0.1)
+        producer.purge()
+        producer.poll(0)
+    except (KafkaException, CountlineError) as error:
+        return Check(subject, False, scrub(f"test message refused: {error}"), "see above")
+    if result and result[0] is None:
+        return Check(subject, True, f"test message acknowledged in topic '{config.topic}'")
+    detail = words.say(result[0], config.topic) if result and result[0] is not None else "no acknowledgement in time"
+    return Check(
+        subject,
+        False,
+        scrub(f"test message not delivered: {detail}"),
+        "look at the broker's log; check rights, replicas and min.insync.replicas",
+    )

@@ -1,0 +1,152 @@
+"""What a user can say of a Kafka output."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
+
+from countline.config.base import Model, OutputConfig
+from countline.config.loader import CountlineFault
+
+__all__ = ["OAUTH", "Config", "Sasl", "Security", "Tls", "Token"]
+
+OAUTH = "OAUTHBEARER"
+
+
+class Tls(Model):
+    """Encryption, and with cert and key the client's own identity (mTLS). Files are PEM."""
+
+    ca: str | None = None
+    """File with the certificates of the authorities to trust; the system's unless set."""
+    cert: str | None = None
+    """File with the client's certificate."""
+    key: str | None = None
+    """File with the client's private key."""
+    key_password: SecretStr | None = None
+    """Password of the key file."""
+    verify: bool = True
+    """Check the broker's certificate and host name. False only for tests."""
+
+    @model_validator(mode="after")
+    def _pair(self) -> Tls:
+        if (self.cert is None) != (self.key is None):
+            raise CountlineFault("cert and key go together", fix="give both (mTLS) or neither")
+        return self
+
+
+class Token(Model):
+    """Where an OAuth token comes from: a token endpoint (client credentials), or a file."""
+
+    url: str | None = None
+    """Token endpoint of the identity provider."""
+    client_id: str | None = None
+    client_secret: SecretStr | None = None
+    scope: str | None = None
+    extensions: dict[str, str] = {}
+    """SASL extensions, e.g. {logicalCluster: lkc-1, identityPoolId: pool-1}."""
+    file: str | None = None
+    """File with a token, read again each time it expires (a token projected by Kubernetes)."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Token:
+        if (self.url is None) == (self.file is None):
+            raise CountlineFault("a token comes from url or from file", fix="give one of the two")
+        if self.url is not None and (self.client_id is None or self.client_secret is None):
+            raise CountlineFault("a token endpoint needs client_id and client_secret", fix="give both")
+        return self
+
+
+class Sasl(Model):
+    """Who we are, to the broker."""
+
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = "PLAIN"
+    username: str | None = None
+    password: SecretStr | None = None
+    """Better as ${KAFKA_PASSWORD} or ${file:/run/secrets/kafka} than in words."""
+    token: Token | None = None
+    """For OAUTHBEARER."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Sasl:
+        if self.mechanism == OAUTH:
+            if self.token is None:
+                raise CountlineFault(
+                    "OAUTHBEARER needs a token", fix="add token: {url, client_id, client_secret} or {file}"
+                )
+        elif not self.username or self.password is None:
+            raise CountlineFault(f"{self.mechanism} needs username and password", fix="give both")
+        return self
+
+
+def _tls(value: Any) -> Any:
+    """``tls: true`` means TLS with the system's authorities."""
+    return {} if value is True else (None if value is False else value)
+
+
+class Security(Model):
+    """Encryption and authentication; neither unless set."""
+
+    tls: Annotated[Tls | None, BeforeValidator(_tls)] = None
+    sasl: Sasl | None = None
+
+
+def _servers(value: Any) -> Any:
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list):
+        return value
+    servers = [part.strip() for part in parts if isinstance(part, str) and part.strip()]
+    for server in servers:
+        host, _, port = server.rpartition(":")
+        if port and not host:
+            host, port = port, ""
+        if not host or (port and not (port.isdigit() and 0 < int(port) < 65536)):
+            raise CountlineFault(f"'{server}' is not host:port", fix="write e.g. localhost:9092")
+    return servers
+
+
+def _hide(value: Any) -> Any:
+    """Values of options that are secrets become SecretStr, so that no text of the configuration shows them."""
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: SecretStr(str(v)) if isinstance(v, str) and any(w in str(name) for w in _SECRET_WORDS) else v
+        for name, v in value.items()
+    }
+
+
+_SECRET_WORDS = ("password", "secret", "passphrase", "key.pem", "ssl_key", "oauthbearer.config", "sasl.jaas")
+
+
+class Config(OutputConfig):
+    """``kafka: {bootstrap: "localhost:9092", topic: counts}``"""
+
+    bootstrap: Annotated[list[str], BeforeValidator(_servers)] = Field(min_length=1)
+    """One ``host:port`` or several (a list, or separated by commas); the port is 9092 unless given."""
+    topic: str = Field(min_length=1, max_length=249, pattern=r"^[A-Za-z0-9._-]+$")
+    """Topic of messages that name none themselves."""
+    security: Security = Security()
+    compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = "lz4"
+    acks: Literal["all", 0, 1, "0", "1"] = "all"
+    """Anything but all gives up idempotence, and with it order and the absence of duplicates when a broker fails."""
+    linger_ms: float = Field(default=5.0, ge=0, le=900_000)
+    """How long a message waits for company, in milliseconds."""
+    partitioner: Literal[
+        "murmur2_random", "murmur2", "consistent_random", "consistent", "fnv1a_random", "fnv1a", "random"
+    ] = "murmur2_random"
+    """murmur2_random is what Java's producers do: the same key goes to the same partition from both."""
+    client_id: str = "countline"
+    headers: dict[str, str] = {}
+    """Added to every record."""
+    id_header: str = "id"
+    """Name of the header that carries the message id, by which consumers drop duplicates; '' for none."""
+    event_time_past: float = Field(default=7 * 24 * 3600.0, ge=0)
+    """Seconds: a record carries the event time as its time stamp only when that is not older; else the send time. Kafka
+    deletes by this time stamp: a record older than the topic's retention vanishes without a word."""
+    event_time_future: float = Field(default=3600.0, ge=0)
+    """Seconds that the event time may be ahead of the clock, likewise."""
+    queue_bytes: int = Field(default=64 << 20, ge=1 << 20)
+    """Bound on what waits in memory to be sent, counted with overhead; the rest waits in the outbox."""
+    options: Annotated[dict[str, bool | int | float | str | SecretStr], BeforeValidator(_hide)] = {}
+    """Any option of librdkafka by its own name, e.g. {socket.keepalive.enable: true}; goes before what countline sets itself.
+    Unknown names and impossible values are errors."""

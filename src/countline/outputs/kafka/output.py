@@ -1,0 +1,315 @@
+"""Sends to Kafka. The idempotent producer keeps order per key and drops duplicates through everything but its own death."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any
+
+import orjson
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from countline.messages.time import GuardWindow, record_timestamp
+from countline.outputs.kafka import words
+from countline.outputs.kafka.config import Config
+from countline.outputs.kafka.settings import build_producer, secrets
+from countline.protocols import Check, Entry, OutputStatus, Receipt
+from countline.types import Message
+
+__all__ = ["KafkaOutput", "make"]
+
+log = logging.getLogger("countline.outputs.kafka")
+
+_OVERHEAD = 650
+"""Bytes of memory that a queued message costs librdkafka and the callback beside its own (measured)."""
+_RECORD = 128
+"""Most bytes that the record format adds to key, value and headers."""
+
+
+def make(config: Config) -> KafkaOutput:
+    """The output of a configuration, not yet opened."""
+    return KafkaOutput(config)
+
+
+class _Flight:
+    """What one producer has in hand. A producer that died leaves its late callbacks here, where nobody looks."""
+
+    __slots__ = ("alive", "bytes", "sizes", "topics")
+
+    def __init__(self) -> None:
+        self.alive = True
+        self.bytes = 0
+        self.sizes: dict[int, int] = {}
+        self.topics: dict[str, int] = {}
+
+
+class KafkaOutput:
+    """See :class:`countline.protocols.Output`. Nothing here blocks for longer than the timeout it is given."""
+
+    def __init__(self, config: Config) -> None:
+        self.name = config.name or "kafka"
+        self.status = OutputStatus()
+        self._config = config
+        self._secrets = secrets(config)
+        self._producer: Producer | None = None
+        self._flight = _Flight()
+        self._receipts: list[Receipt] = []
+        self._alone: set[int] = set()
+        """Positions that came back as too large within a batch: sent alone next, to find the guilty one."""
+        self._failing: set[str] = set()
+        """Topics with something refused, until all that is on its way to them has come back."""
+        self._fatal = ""
+        self._detail = ""
+        self._headers = [(name, value.encode()) for name, value in config.headers.items()]
+        self._window = GuardWindow(int(config.event_time_past * 1e9), int(config.event_time_future * 1e9))
+        self._largest = int(str(config.options.get("message.max.bytes", 1_000_000)))
+
+    def __repr__(self) -> str:
+        return f"KafkaOutput({self.name!r}, {','.join(self._config.bootstrap)!r}, {self._config.topic!r})"
+
+    def scrub(self, text: str) -> str:
+        """Without any secret that may have crept in."""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
+
+    def open(self) -> None:
+        """Make the producer. Raises ConfigError (option) and OutputError (certificate); needs no broker."""
+        if self._producer is None:
+            callbacks = {"error_cb": self._on_error, "stats_cb": self._on_stats}
+            self._producer = build_producer(self._config, callbacks, self.scrub)
+            self._flight = _Flight()
+            self._fatal = ""
+
+    # -- sending --------------------------------------------------------------------------------------------------
+
+    def send(self, entries: Sequence[Entry]) -> int:
+        """See the protocol."""
+        if self._fatal or self._failing:
+            return 0  # first everything that is on its way must have come back
+        self.open()
+        flight, most, alone = self._flight, self._config.queue_bytes, self._alone
+        now = time.time_ns()
+        accepted = 0
+        for entry in entries:
+            if flight.bytes > most:
+                break
+            solitary = bool(alone) and entry.position in alone
+            if solitary and flight.sizes:
+                break
+            try:
+                took = self._produce(entry, now, flight)
+            except BufferError:
+                break
+            if not took:
+                break
+            accepted += 1
+            if solitary:
+                break
+        self.status.in_flight = len(flight.sizes)
+        self.status.sent += accepted
+        return accepted
+
+    def _produce(self, entry: Entry, now: int, flight: _Flight) -> bool:
+        """Give one entry to librdkafka; False if that must wait. Raises BufferError: queue full."""
+        assert self._producer is not None
+        message, position = entry.message, entry.position
+        topic = message.topic or self._config.topic
+        headers = self._record_headers(message)
+        key, value = message.key, message.value
+        size = len(value) + (len(key) if key else 0)
+        for name, content in headers:
+            size += len(name) + len(content) + 4
+        if size + _RECORD > self._largest:
+            self._refuse(position, f"{size} bytes, larger than message.max.bytes ({self._largest})")
+            return True
+        options: dict[str, Any] = {}
+        stamp = record_timestamp(message.time, now, self._window)
+        if stamp is not None:
+            options["timestamp"] = stamp
+        try:
+            self._producer.produce(
+                topic,
+                value,
+                key,
+                on_delivery=partial(self._delivered, flight, position, topic, size + _OVERHEAD),
+                headers=headers,
+                **options,
+            )
+        except KafkaException as error:
+            return self._not_produced(error.args[0], position, topic)
+        flight.sizes[position] = size
+        flight.bytes += size + _OVERHEAD
+        flight.topics[topic] = flight.topics.get(topic, 0) + 1
+        return True
+
+    def _record_headers(self, message: Message) -> list[tuple[str, bytes]]:
+        headers = [*message.headers, *self._headers]
+        name = self._config.id_header
+        if name and not any(n == name for n, _ in message.headers):
+            headers.append((name, message.id.encode("utf-8", "replace")))
+        return headers
+
+    def _not_produced(self, error: KafkaError, position: int, topic: str) -> bool:
+        """produce() itself refused: a dead producer, a topic without rights, a message too large."""
+        if error.fatal() or error.code() == KafkaError._FATAL:
+            self._died(error)
+            return False
+        text = self.scrub(words.say(error, topic))
+        if error.code() in words.TOO_LARGE or error.code() in words.PERMANENT:
+            self._refuse(position, text)
+        else:
+            self.status.error = text
+            self.status.failed += 1
+            self._receipts.append(Receipt(position, text, retry=True))
+        return True
+
+    def _refuse(self, position: int, text: str) -> None:
+        self._alone.discard(position)
+        self.status.failed += 1
+        self._receipts.append(Receipt(position, text))
+
+    # -- receipts -------------------------------------------------------------------------------------------------
+
+    def poll(self, timeout: float) -> list[Receipt]:
+        """See the protocol."""
+        if self._producer is not None:
+            try:
+                self._producer.poll(0.0 if self._receipts else timeout)
+            except KafkaException as error:
+                self._died(error.args[0])
+            if self._failing:
+                self._drain_failing()
+            if self._fatal:
+                self._bury_producer()
+        elif not self._receipts and timeout > 0:
+            time.sleep(timeout)
+        return self._take()
+
+    def _take(self) -> list[Receipt]:
+        receipts, self._receipts = self._receipts, []
+        self.status.in_flight = len(self._flight.sizes)
+        return receipts
+
+    def _delivered(
+        self, flight: _Flight, position: int, topic: str, size: int, error: KafkaError | None, _: Any
+    ) -> None:
+        if not flight.alive or flight.sizes.pop(position, None) is None:
+            return
+        flight.bytes -= size
+        flight.topics[topic] -= 1
+        if error is None:
+            self.status.acknowledged += 1
+            self._receipts.append(Receipt(position))
+            if self._alone:
+                self._alone.discard(position)
+            if self.status.error or not self.status.connected:
+                self.status.connected, self.status.error = True, ""
+            return
+        self._failed(position, topic, error)
+
+    def _failed(self, position: int, topic: str, error: KafkaError) -> None:
+        code = error.code()
+        text = self.scrub(words.say(error, topic))
+        if code in words.PERMANENT or (code in words.TOO_LARGE and position in self._alone):
+            self._refuse(position, text)
+            return
+        if code in words.TOO_LARGE:
+            self._alone.add(position)  # the whole batch comes back for one: the rest goes again, one by one
+        elif code not in (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT):
+            self.status.error = text
+        self.status.failed += 1
+        self._receipts.append(Receipt(position, text, retry=True))
+        self._failing.add(topic)
+
+    def _drain_failing(self) -> None:
+        """Something to a topic was refused, and what was sent behind it would overtake it when it is sent again: call all back
+        that has not left yet, and wait for the rest."""
+        assert self._producer is not None
+        self._failing = {topic for topic in self._failing if self._flight.topics.get(topic)}
+        if self._failing:
+            self._producer.purge(in_queue=True, in_flight=False, blocking=False)
+
+    def _died(self, error: KafkaError) -> None:
+        if not self._fatal:
+            self._fatal = self.scrub(
+                f"the producer had to be renewed, because the broker lost what it had acknowledged or forgot us: {words.tidy(error.str())}"
+            )
+            self.status.error = self._fatal
+            log.error("output '%s': %s; sending again what is not acknowledged", self.name, self._fatal)
+
+    def _bury_producer(self) -> None:
+        """After a fatal error: all that is not acknowledged goes back to be sent again, in order, by a new producer."""
+        producer, flight = self._producer, self._flight
+        self._producer = None
+        if producer is not None:
+            for _ in range(20):
+                try:
+                    producer.purge(in_queue=True, in_flight=True, blocking=False)
+                    producer.poll(0.05)
+                except KafkaException:
+                    continue  # a dead producer raises at every call, and still hands out reports
+                if not flight.sizes:
+                    break
+        self._abandon(flight, self._fatal)
+        self._failing.clear()
+        self._fatal = ""
+
+    def _abandon(self, flight: _Flight, reason: str) -> None:
+        flight.alive = False
+        self._receipts += [Receipt(position, reason, retry=True) for position in flight.sizes]
+        flight.sizes.clear()
+        self._flight = _Flight()
+
+    def close(self, timeout: float) -> list[Receipt]:
+        """See the protocol. What is not acknowledged within ``timeout`` s comes back to be sent again another time."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            deadline = time.monotonic() + timeout
+            try:
+                while self._flight.sizes and time.monotonic() < deadline:
+                    producer.flush(min(0.2, max(0.0, deadline - time.monotonic())))
+                producer.purge(in_queue=True, in_flight=True, blocking=False)
+                producer.poll(0)
+            except KafkaException as error:
+                self._died(error.args[0])
+            self._abandon(self._flight, "not acknowledged before the end")
+        self._failing.clear()
+        return self._take()
+
+    # -- state ----------------------------------------------------------------------------------------------------
+
+    def _on_error(self, error: KafkaError) -> None:
+        code = error.code()
+        if error.fatal() or code == KafkaError._FATAL:
+            self._died(error)
+        elif code in words.AUTHENTICATION:
+            self.status.connected, self.status.error = False, self.scrub(words.security(error))
+        elif code == KafkaError._ALL_BROKERS_DOWN:
+            if not self._secure_trouble:
+                detail = f": {self._detail}" if self._detail else ""
+                self.status.connected = False
+                self.status.error = self.scrub(f"no broker of {','.join(self._config.bootstrap)} answers{detail}")
+        else:
+            self._detail = self.scrub(words.tidy(error.str()))
+
+    @property
+    def _secure_trouble(self) -> bool:
+        return any(word in self.status.error for word in ("authenticat", "certificate", "TLS", "SASL"))
+
+    def _on_stats(self, text: str) -> None:
+        """Every 2 s: is a broker there (also when nothing is sent), and how far away."""
+        brokers = [b for b in orjson.loads(text).get("brokers", {}).values() if b.get("state") == "UP"]
+        self.status.extra["brokers_up"] = float(len(brokers))
+        if brokers:
+            self.status.extra["rtt_ms"] = max(b.get("rtt", {}).get("avg", 0) for b in brokers) / 1000
+            if self.status.connected is False and (not self._flight.sizes or not self.status.error):
+                self.status.connected, self.status.error = True, ""
+
+    def check(self, *, send: bool = False, timeout: float = 5.0) -> Iterable[Check]:
+        """See the protocol."""
+        from countline.outputs.kafka.check import check
+
+        return check(self._config, send=send, timeout=timeout, scrub=self.scrub)

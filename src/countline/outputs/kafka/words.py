@@ -1,0 +1,68 @@
+"""librdkafka's errors: which of them sending again can mend, and how to say them."""
+
+from __future__ import annotations
+
+import re
+
+from confluent_kafka import KafkaError
+
+__all__ = ["AUTHENTICATION", "PERMANENT", "TOO_LARGE", "say", "tidy"]
+
+TOO_LARGE = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
+PERMANENT = frozenset(
+    {
+        KafkaError.TOPIC_EXCEPTION,
+        KafkaError.INVALID_TIMESTAMP,
+        KafkaError.UNSUPPORTED_FOR_MESSAGE_FORMAT,
+        getattr(KafkaError, "INVALID_RECORD", 87),
+        KafkaError._INVALID_ARG,
+    }
+)
+"""The message itself is refused: a dead letter. All else is sent again: rights come back, topics are made, brokers return."""
+AUTHENTICATION = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError.SASL_AUTHENTICATION_FAILED})
+
+_NOISE = re.compile(
+    r"\s*\((?:after \d+ms in state \w+|in \w+ state)[^)]*\)|^[^ ]+/\w+: |ipv[46]#|sasl_ssl://|sasl_plaintext://|ssl://"
+)
+
+
+def tidy(text: str) -> str:
+    """A librdkafka error without thread names, states and counts of repetition."""
+    return _NOISE.sub("", text).strip().rstrip(":")
+
+
+def say(error: KafkaError, topic: str = "") -> str:
+    """An error of the broker in words that say what to do."""
+    code = error.code()
+    if code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+        return f"no right to write to topic '{topic}'; grant WRITE and DESCRIBE on it to this user"
+    if code in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):
+        return f"topic '{topic}' does not exist and is not made by itself; create it"
+    if code in TOO_LARGE:
+        return f"larger than topic '{topic}' takes (max.message.bytes)"
+    if code in AUTHENTICATION:
+        return security(error)
+    if code == KafkaError.CLUSTER_AUTHORIZATION_FAILED:
+        return "no right to write idempotently; grant IDEMPOTENT_WRITE on the cluster, or WRITE on a topic"
+    return tidy(error.str())
+
+
+def security(error: KafkaError) -> str:
+    """TLS and SASL failures; librdkafka says them only through its error callback, and tries for ever."""
+    text = error.str()
+    low = text.lower()
+    if error.code() == KafkaError._SSL or "ssl" in low or "certificate" in low:
+        if (
+            "unable to get local issuer" in low
+            or "verify failed" in low
+            or "self-signed" in low
+            or "self signed" in low
+        ):
+            return (
+                f"the broker's certificate is not trusted; name the authority's file as security.tls.ca ({tidy(text)})"
+            )
+        if "unsupported sasl mechanism" not in low:
+            return f"TLS failed: {tidy(text)}"
+    if "mechanism" in low and ("unsupported" in low or "not supported" in low or "handshake" in low):
+        return f"the broker does not offer this SASL mechanism: {tidy(text)}"
+    return f"authentication failed: wrong user name, password or token ({tidy(text)})"

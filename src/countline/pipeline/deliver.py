@@ -1,0 +1,210 @@
+"""Delivery: commits in, acknowledged messages out. One thread writes the outbox, one per output carries from it."""
+
+from __future__ import annotations
+
+import logging
+import time as clock
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from countline import outbox
+from countline.outbox import Commit, OutboxStatus, Resume
+from countline.pipeline.deliverer import Deliverer
+from countline.pipeline.writer import Writer
+from countline.protocols import Output
+from countline.types import CounterDelta, CounterKey, FrameInfo, Message
+
+if TYPE_CHECKING:
+    from countline.config import OutboxConfig
+
+__all__ = ["Delivery", "OutputStats"]
+
+log = logging.getLogger("countline.delivery")
+
+
+@dataclass(slots=True)
+class OutputStats:
+    """One output at one moment. Counts are of this run."""
+
+    acknowledged: int = 0
+    pending: int = 0
+    """Messages that wait for it, of earlier runs too."""
+    dead: int = 0
+    dropped: int = 0
+    """Given up because a bound was reached."""
+    dropped_by: dict[str, int] = field(default_factory=dict)
+    """The same by reason."""
+    retried: int = 0
+    in_flight: int = 0
+    oldest_age: float = 0.0
+    """Seconds since the oldest message that waits was written."""
+    connected: bool | None = None
+    error: str = ""
+
+
+class Delivery:
+    """From commits to acknowledged messages.
+
+    ``put`` never waits for a broker or a disk; with the policy 'block' (files) it waits once 16 MiB could not be written.
+
+    Parameters
+    ----------
+    config: bounds and policies of the outbox.
+    path: its file; None: in memory.
+    outputs: not opened yet.
+    live: whether a source is live (chooses the policy where the configuration says 'auto').
+    fresh: never resume a file's run that was cut short.
+
+    Raises OutboxError, OutputError and MissingExtra when made; nothing is left open then.
+    """
+
+    def __init__(
+        self,
+        config: OutboxConfig,
+        path: Path | None,
+        outputs: Sequence[Output],
+        *,
+        live: bool,
+        fresh: bool = False,
+        wall: Callable[[], int] = clock.time_ns,
+    ) -> None:
+        self.outbox = outbox.open(config, path, [o.name for o in outputs], live=live, clock=wall)
+        self._fresh = fresh
+        self._live: dict[str, Resume] = {}
+        self._last_frame: dict[str, int] = {}
+        self._lost: dict[str, int] = {o.name: 0 for o in outputs}
+        self._dropped_before = {o.name: self.outbox.dropped(o.name) for o in outputs}
+        self.deliverers = {o.name: Deliverer(self.outbox, o) for o in outputs}
+        self.writer = Writer(
+            self.outbox,
+            commit_ms=config.commit_ms,
+            block=self.outbox.when_full == "block",
+            on_written=self._wake,
+            on_dropped=self._not_written,
+        )
+        opened: list[Output] = []
+        try:
+            for output in outputs:
+                output.open()
+                opened.append(output)
+        except BaseException:
+            for output in opened:
+                output.close(0.0)
+            self.outbox.close()
+            raise
+
+    def start(self) -> None:
+        """Begin to deliver what an earlier run has left, and what comes."""
+        self.writer.start()
+        for deliverer in self.deliverers.values():
+            deliverer.start()
+        backlog = {name: n for name in self.deliverers if (n := self.outbox.pending(name))}
+        for name, count in backlog.items():
+            log.info("output '%s': %d messages of an earlier run are waiting", name, count)
+
+    # -- for the analyst ------------------------------------------------------------------------------------------
+
+    def begin(
+        self, source: str, stream: str, *, live: bool, policy: str | None, time: int, rules: Sequence[str] = ()
+    ) -> Resume:
+        """A source's stream begins: with which counters, and what of it an earlier run has committed already. See
+        :meth:`countline.outbox.Outbox.begin`. A live source that begins anew in the same run goes on with its counts."""
+        known = self._live.get(source)
+        if known is not None and live:
+            return Resume(None, dict(known.counters), dict(known.resets))
+        if source in self._last_frame:
+            self.writer.flush()
+        resume = self.outbox.begin(source, stream, live=live, policy=policy, time=time, fresh=self._fresh, rules=rules)
+        self._last_frame[source] = -1
+        if live:
+            self._live[source] = Resume(None, dict(resume.counters), dict(resume.resets))
+        return resume
+
+    def put(self, frame: FrameInfo, messages: Sequence[Message], deltas: Sequence[CounterDelta]) -> None:
+        """Hand over all that came of one frame. Raises OutboxError if the outbox has failed for good."""
+        name = frame.source.name
+        self._last_frame[name] = frame.number
+        self._follow(name, deltas)
+        self.writer.put(Commit(name, frame.stream, frame.number, messages, deltas))
+
+    def _follow(self, source: str, deltas: Sequence[CounterDelta]) -> None:
+        known = self._live.get(source)
+        if known is not None and deltas:
+            counters = known.counters
+            assert isinstance(counters, dict)
+            for key, amount in deltas:
+                counters[key] = counters.get(key, 0) + amount
+
+    def reset(self, source: str, time: int) -> None:
+        """The counts of a source begin anew at ``time`` (ns since the Unix epoch), in order with the frames."""
+        known = self._live.get(source)
+        if known is not None:
+            keys: list[CounterKey] = list(known.counters)
+            rules = {key.rule for key in keys} | {rule for _, rule in known.resets}
+            resets = {(source, rule): (known.resets.get((source, rule), (0, 0))[0] + 1, time) for rule in rules}
+            self._live[source] = Resume(None, dict.fromkeys(keys, 0), resets)
+        self.writer.put(Commit(source, "", self._last_frame.get(source, -1), reset=time))
+
+    def finished(self, source: str, stream: str) -> None:
+        """The source's stream was read to its end: the next run over it is a new one."""
+        self.writer.put(Commit(source, stream, self._last_frame.get(source, -1), finished=True))
+
+    # -- life -----------------------------------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        for deliverer in self.deliverers.values():
+            deliverer.wake()
+
+    def _not_written(self, commit: Commit) -> None:
+        first = not any(self._lost.values())
+        for message in commit.messages:
+            for name in message.outputs or self._lost:
+                if name in self._lost:
+                    self._lost[name] += 1
+        if first and commit.messages:
+            log.error("messages are dropped because they cannot be written to the outbox: %s", self.writer.trouble)
+
+    def stop(self, timeout: float) -> None:
+        """Deliver what waits for at most ``timeout`` s, then end all threads and close everything. What is still undelivered
+        stays in the outbox for the next run (unless that is in memory)."""
+        deadline = clock.monotonic() + timeout
+        unwritten = self.writer.stop(timeout)
+        for commit in unwritten:
+            self._not_written(commit)
+        for deliverer in self.deliverers.values():
+            deliverer.stop(deadline)
+        for deliverer in self.deliverers.values():
+            deliverer.join()
+        self.outbox.close()
+
+    def stats(self) -> dict[str, OutputStats]:
+        """By output. From any thread, also after :meth:`stop`."""
+        unwritten = self.writer.waiting
+        found = {}
+        for name, d in self.deliverers.items():
+            status = d.output.status
+            before = self._dropped_before[name]
+            by = {reason: n - before.get(reason, 0) for reason, n in self.outbox.dropped(name).items()}
+            by = {reason: n for reason, n in by.items() if n}
+            if self._lost[name]:
+                by["not-written"] = self._lost[name]
+            pending = self.outbox.pending(name) + unwritten
+            found[name] = OutputStats(
+                acknowledged=d.acknowledged,
+                pending=pending,
+                dead=d.dead,
+                dropped=sum(by.values()),
+                dropped_by=by,
+                retried=d.retried,
+                in_flight=d.in_flight,
+                oldest_age=self.outbox.oldest_age(name) if pending else 0.0,
+                connected=status.connected,
+                error=d.error or status.error or self.writer.trouble,
+            )
+        return found
+
+    def status(self) -> OutboxStatus:
+        """The outbox itself: size, ages, lags."""
+        return self.outbox.status()

@@ -1,0 +1,210 @@
+"""The thread that carries messages from the outbox to one output."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterable
+
+from countline.errors import CountlineError
+from countline.outbox import Outbox
+from countline.pipeline.lanes import Lanes
+from countline.protocols import Entry, Output, Receipt
+
+__all__ = ["Deliverer"]
+
+log = logging.getLogger("countline.delivery")
+
+BATCH = 1000
+POLL = 0.01
+IDLE = 0.2
+
+
+class Deliverer:
+    """Reads in order, sends, acknowledges; sends again what came back; puts aside what was refused for good.
+
+    Parameters
+    ----------
+    outbox, output: from where and to where.
+    """
+
+    def __init__(self, outbox: Outbox, output: Output) -> None:
+        self.output = output
+        self.acknowledged = 0
+        self.dead = 0
+        self.retried = 0
+        self.error = ""
+        """Trouble of the deliverer itself; the output's own stands in its status."""
+        self._outbox = outbox
+        self._lanes = Lanes()
+        self._buffer: list[Entry] = []
+        self._after = 0
+        self._wake = threading.Event()
+        self._stop_at: float | None = None
+        self._down_since: float | None = None
+        self._said_down = 0.0
+        self._thread = threading.Thread(target=self._work, name=f"countline-deliver-{output.name}", daemon=True)
+
+    @property
+    def in_flight(self) -> int:
+        """Messages that the output has taken and not yet answered for."""
+        return len(self._lanes.flying)
+
+    def start(self) -> None:
+        """Begin to deliver."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There may be something new."""
+        self._wake.set()
+
+    def stop(self, deadline: float) -> None:
+        """Ask to end once nothing waits, or at ``deadline`` (``time.monotonic``); :meth:`join` waits for it."""
+        self._stop_at = deadline
+        self._wake.set()
+
+    def join(self) -> None:
+        """Wait for the end."""
+        if self._thread.is_alive():
+            self._thread.join()
+
+    # -- on its own thread ----------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        wait = 0.5
+        while not self._over():
+            try:
+                self._round()
+                self._watch()
+                wait, self.error = 0.5, ""
+            except CountlineError as error:
+                self._mishap(str(error), wait)
+                wait = min(wait * 2, 30.0)
+            except Exception as error:  # one output's fault must not end delivery for good, here or elsewhere
+                log.exception("output '%s': unforeseen error", self.output.name)
+                self._mishap(f"unforeseen error: {error!r}", wait)
+                wait = min(wait * 2, 30.0)
+        self._finish()
+
+    def _over(self) -> bool:
+        if self._stop_at is None:
+            return False
+        empty = not self._outbox.pending(self.output.name)
+        return empty or time.monotonic() >= self._stop_at
+
+    def _round(self) -> None:
+        now = time.monotonic()
+        full = False
+        due = self._lanes.due(now, BATCH)
+        if due:
+            full = self._send(due) < len(due)
+        if not full:
+            full = self._send_new()
+        busy = bool(self._lanes.flying)
+        receipts = self.output.poll(POLL if busy and (full or not self._more) else 0.0)
+        if receipts:
+            self._book(receipts)
+        elif not busy and (full or not self._more):
+            self._wake.wait(IDLE if not full and not self._lanes.waiting else 0.05)
+            self._wake.clear()
+
+    @property
+    def _more(self) -> bool:
+        return bool(self._buffer) or (self._after < self._outbox.last and self._lanes.room)
+
+    def _send_new(self) -> bool:
+        """Send what is new; True if the output takes no more for now."""
+        if len(self._buffer) < BATCH and self._lanes.room:
+            entries, self._after = self._outbox.read(self.output.name, self._after, limit=BATCH)
+            self._buffer += entries
+        self._buffer = self._lanes.offer(self._buffer)
+        if not self._buffer:
+            return False
+        accepted = self.output.send(self._buffer)
+        self._lanes.sent(self._buffer[:accepted])
+        del self._buffer[:accepted]
+        return bool(self._buffer)
+
+    def _send(self, due: list[Entry]) -> int:
+        try:
+            accepted = self.output.send(due)
+        except BaseException:
+            self._lanes.put_back(due)
+            raise
+        self._lanes.sent(due[:accepted])
+        self._lanes.put_back(due[accepted:])
+        return accepted
+
+    def _book(self, receipts: Iterable[Receipt]) -> None:
+        now = time.monotonic()
+        fine: list[int] = []
+        letters: list[tuple[Entry, str]] = []
+        for receipt in receipts:
+            again = bool(receipt.error) and receipt.retry
+            entry = self._lanes.landed(receipt.position, again=again, now=now)
+            if entry is None:
+                continue
+            if not receipt.error:
+                fine.append(receipt.position)
+            elif again:
+                self.retried += 1
+            else:
+                letters.append((entry, receipt.error))
+        if fine:
+            self.acknowledged += len(fine)
+            self._outbox.ack(self.output.name, fine)
+        if letters:
+            self.dead += len(letters)
+            self._outbox.bury(self.output.name, letters)
+            log.error(
+                "output '%s': %d messages refused for good and kept as dead letters; the first, %s: %s",
+                self.output.name,
+                len(letters),
+                letters[0][0].message.id,
+                letters[0][1],
+            )
+
+    def _watch(self) -> None:
+        """Log when the output goes away and when it is back, once each."""
+        error = self.output.status.error
+        now = time.monotonic()
+        if error and self._down_since is None:
+            self._down_since = now
+            log.warning("output '%s': %s; messages wait in the outbox", self.output.name, error)
+        elif not error and self._down_since is not None:
+            waiting = self._outbox.pending(self.output.name)
+            log.info(
+                "output '%s' is back after %.0f s; %d messages are waiting",
+                self.output.name,
+                now - self._down_since,
+                waiting,
+            )
+            self._down_since = None
+
+    def _mishap(self, error: str, wait: float) -> None:
+        """The output failed in a way it should not: begin anew with it after a while; nothing is lost."""
+        self.error = error
+        log.error("output '%s': %s; trying again in %.1f s", self.output.name, error, wait)
+        now = time.monotonic()
+        try:
+            self._book(self.output.close(0.0))
+        except Exception:
+            log.debug("output '%s': error while closing", self.output.name, exc_info=True)
+        for position in sorted(self._lanes.flying):
+            self._lanes.landed(position, again=True, now=now)
+        limit = self._stop_at if self._stop_at is not None else now + wait
+        while time.monotonic() < min(now + wait, limit):
+            self._wake.wait(0.1)
+            limit = self._stop_at if self._stop_at is not None else limit
+        try:
+            self.output.open()
+        except Exception as failure:
+            self.error = str(failure)
+
+    def _finish(self) -> None:
+        rest = max(0.2, (self._stop_at or 0.0) - time.monotonic())
+        try:
+            self._book(self.output.close(min(rest, 5.0)))
+        except Exception:
+            log.exception("output '%s': error while closing", self.output.name)
