@@ -45,7 +45,7 @@ class KeyFile:
         """Where an entry, or else the group, stands."""
         if entry is None:
             return Place(self.file, self.lines.get(group, 0), 0, group)
-        return Place(self.file, entry.line, 0, f"{group}] [{entry.key}")
+        return Place(self.file, entry.line, 0, f"{group}.{entry.key}")
 
     @classmethod
     def parse(cls, text: str, file: str = "") -> KeyFile:

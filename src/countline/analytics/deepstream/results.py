@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from countline.types import Analytics, ObjectStatus
+from countline.types import UNTRACKED, Analytics, ObjectStatus
 
 __all__ = ["UNIQUE_ID", "DeepStreamAnalytics", "object_info"]
 
@@ -48,7 +48,7 @@ class DeepStreamAnalytics(Analytics):
             record["frame_meta"] = meta
         statuses = self.objects or [None] * len(self.tracks)
         record["objects"] = [
-            {"id": track_id, "class_id": class_id, "info": object_info(status)}
+            {"id": None if track_id == UNTRACKED else track_id, "class_id": class_id, "info": object_info(status)}
             for track_id, class_id, status in zip(self.tracks.track_id.tolist(), self.tracks.class_id.tolist(), statuses)
         ]
         return record
