@@ -35,7 +35,7 @@ def detector(config: Config, own: Any = None) -> Detector:
 
     if own is not None:
         return own if hasattr(own, "detect") else detect.wrap(own)  # type: ignore[no-any-return]
-    return detect.make(config.detector)
+    return detect.make(config.detector, low=config.tracker.low)
 
 
 def rules(config: Config, sources: Sequence[SourceInfo], labels: Sequence[str]) -> RuleSet:

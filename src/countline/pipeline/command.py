@@ -178,7 +178,7 @@ def quick(options: Options) -> tuple[dict[str, Any], list[str]]:
             raise ConfigError(
                 "--rules cannot be combined with --line or --region", where="--rules", fix="give one of them"
             )
-        from countline.config.deepstream_classes import DEEPSTREAM_CLASSES
+        from countline.detect import DEEPSTREAM_CLASSES
 
         data["rules"] = {"file": str(options["rules_file"])}
         data["detector"] = {"classes": DEEPSTREAM_CLASSES}

@@ -27,12 +27,12 @@ def connection(
     options: dict[str, Any] = {}
     if file is not None:
         from countline.outputs.kafka.config import Config as KafkaConfig
-        from countline.outputs.kafka.options import client_options
+        from countline.outputs.kafka.settings import client
 
         found = [o for o in load(file).outputs if isinstance(o, KafkaConfig)]
         if not found:
             raise ConfigError("has no Kafka output", where=str(file), fix="give --kafka HOST:PORT and a topic")
-        options = client_options(found[0])
+        options = client(found[0])
         topic = topic or found[0].topic
     if kafka:
         options["bootstrap.servers"] = kafka

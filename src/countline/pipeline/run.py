@@ -76,7 +76,12 @@ class Run:
         self._failures = FailureFile(path)
         self.analyst = Analyst(
             {
-                s.info.name: track.make(self.config.tracker, fps=c.fps or 0.0, labels=self.detector.labels)
+                s.info.name: track.make(
+                    self.config.tracker,
+                    fps=c.fps,
+                    labels=self.detector.labels,
+                    thresholds=getattr(self.detector, "thresholds", None),
+                )
                 for s, c in zip(self.sources, self.config.sources)
             },
             self.rules,
