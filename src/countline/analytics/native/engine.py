@@ -192,7 +192,7 @@ class NativeRules:
             boxes = np.concatenate([a.item.tracks.xyxy for a in arrivals]) / np.repeat(sizes, counts, axis=0)
             classes = np.concatenate([a.item.tracks.class_id for a in arrivals]).astype(np.int64)
         extent = boxes[:, 2:] - boxes[:, :2]
-        sound: NDArray[np.bool_] = ((extent >= 0) & (extent < MOST_EXTENT)).all(axis=1)
+        sound = np.asarray(((extent >= 0) & (extent < MOST_EXTENT)).all(axis=1))
         fine = bool(sound.all())
         start = 0
         for arrival in arrivals:
@@ -327,7 +327,8 @@ class NativeRules:
 
     def explain(self, source: str, track_id: int, rule: str) -> str:
         """Why the object was or was not counted by the rule, in words."""
-        return explain(self._sources.get(source), self._table, self._tables, self._rules, source, track_id, rule)
+        who = (source, track_id, rule)
+        return explain(self._sources.get(source), self._table, self._rules, self.labels, who)
 
     @property
     def live(self) -> int:

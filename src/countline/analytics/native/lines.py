@@ -102,10 +102,26 @@ def _advance(
     outside = distance_to_segments(qx, qy, ax, ay, bx, by).min(axis=1) > width
     crossed = outside & (total != 0)
     table.phase[slot, line] = np.where(outside, OUTSIDE, np.where(was >= BORN, BORN, ARMED))
+    table.begun[slot, line] |= (was == NEW) & ~outside
     # Loops round the end of a line inside its band could add up without end.
     table.net[slot, line] = np.where(outside, 0, np.clip(total, -100, 100))
     _note_extension(tables, table, rows, row, line, (px, py, qx, qy, ax, ay, bx, by), (before, after, part, was, step))
-    return [Hit(int(row[i]), int(line[i]), float(np.sign(total[i]))) for i in np.flatnonzero(crossed)]
+    return [
+        Hit(int(row[i]), int(line[i]), float(np.sign(total[i])), _along((px, py, qx, qy, ax, ay, bx, by), sign, i))
+        for i in np.flatnonzero(crossed)
+    ]
+
+
+def _along(path: tuple[NDArray[np.float64], ...], sign: NDArray[np.int8], i: np.intp) -> float:
+    """How far along its movement in this frame an object passed the line; 0 if it was past it before."""
+    part = np.flatnonzero(sign[i])
+    if not len(part):
+        return 0.0
+    px, py, qx, qy = (float(v[i, 0]) for v in path[:4])
+    ax, ay, bx, by = (float(v[i, part[0]]) for v in path[4:])
+    start = abs((bx - ax) * (py - ay) - (by - ay) * (px - ax))
+    end = abs((bx - ax) * (qy - ay) - (by - ay) * (qx - ax))
+    return start / (start + end) if start + end else 0.0
 
 
 def _previous(

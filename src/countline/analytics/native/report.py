@@ -127,7 +127,7 @@ class Report:
 
     def _note(self, i: int, slot: int, rule: str, text: str) -> None:
         source = self.arrivals[i].source
-        source.note(slot, rule, f"{text} at {moment(source.number, source.time)}")
+        source.note(slot, rule, f"{text} at frame {source.number} ({source.clock / 1e9:.2f} s)")
 
     def _count(self, i: int, book: Book, counter: str, class_name: str) -> None:
         book.add(counter, class_name)
@@ -395,8 +395,3 @@ class Statuses(Sequence["ObjectStatus | None"]):
         if not (regions or heading or lines):
             return None
         return ObjectStatus(regions, [n for n in regions if n in self._crowded], list(lines), heading)
-
-
-def moment(number: int, time: int) -> str:
-    """A frame in words."""
-    return f"frame {number} ({time / 1e9:.2f} s)"

@@ -115,6 +115,7 @@ class SourceState:
         self.lost.pop(slot, None)
         record = table.row(slot)
         record["notes"] = self.notes.pop(slot, [])
+        record["origins"] = {b.rule.name: b.origins.get(slot) for b in self.journeys}
         self.book_end(track, record)
         for region in self.regions:
             region.leave(slot)

@@ -50,6 +50,8 @@ class TrackTable:
         self.net = np.zeros((n, lines), np.int8)
         """Passages of the line since it was last outside the band, to the left minus to the right."""
         self.counted = np.zeros((n, lines), bool)
+        self.begun = np.zeros((n, lines), bool)
+        """Whether it was first seen within the band."""
         self.passed = np.full((n, lines), np.nan, np.float32)
         """Distance from the line's end, in picture heights, at which it last passed beyond it; NaN: it did not."""
         self.inside = np.zeros((n, regions), bool)
@@ -73,6 +75,7 @@ class TrackTable:
         self.phase[slots] = NEW
         self.net[slots] = 0
         self.counted[slots] = False
+        self.begun[slots] = False
         self.passed[slots] = np.nan
         self.inside[slots] = False
         self.heading[slots] = False
@@ -142,7 +145,7 @@ class TrackTable:
 
 
 FIELDS: dict[str, dict[str, Any]] = {
-    "line": {"phase": NEW, "net": 0, "counted": False, "passed": np.nan},
+    "line": {"phase": NEW, "net": 0, "counted": False, "begun": False, "passed": np.nan},
     "region": {"inside": False},
     "direction": {"heading": False},
     "speed": {"speeding": False},
