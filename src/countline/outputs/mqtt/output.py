@@ -1,0 +1,288 @@
+"""Publishes to an MQTT broker; paho-mqtt is driven from this output's event loop, without a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import Any
+
+from countline.errors import MissingExtra
+from countline.outputs._common import readable, reveal
+from countline.outputs._loop import LoopOutput, test_message
+from countline.outputs._words import PERMISSION, Fault
+from countline.outputs.mqtt.config import Config, is_topic
+from countline.outputs.mqtt.security import port, secure, tls_context
+from countline.protocols import Check, Entry
+from countline.types import Message
+
+__all__ = ["MqttOutput", "make"]
+
+_NEVER = {0x90: "topic name invalid", 0x95: "packet too large", 0x99: "payload format invalid"}
+"""Reason codes of MQTT 5 (section 2.4) after which sending again cannot help."""
+
+
+def make(config: Config) -> MqttOutput:
+    """An output for this configuration; nothing is connected yet."""
+    return MqttOutput(config)
+
+
+class _Link:
+    """One connection of one paho client. All callbacks run inside the event loop."""
+
+    def __init__(self, output: MqttOutput, where: str) -> None:
+        loop = asyncio.get_running_loop()
+        self.where = where
+        self.broken: asyncio.Future[Exception] = loop.create_future()
+        self.welcome: asyncio.Future[Any] = loop.create_future()
+        self.client = output.client()
+        self.client.on_connect = self._on_connect
+        self.client.on_disconnect = self._on_disconnect
+        self._socket: Any = None
+        self._writing = False
+
+    async def open(self, host: str, number: int, keepalive: int) -> Any:
+        """Connects, returns the properties of the broker's welcome. Raises what the network says, or Fault."""
+        loop = asyncio.get_running_loop()
+        # paho connects and shakes hands in blocking calls; nothing else uses the client meanwhile.
+        await loop.run_in_executor(None, self.client.connect, host, number, keepalive)
+        self._socket = self.client.socket()
+        if self._socket is None:
+            raise Fault(f"{self.where} closed the connection")
+        loop.add_reader(self._socket, self._readable)
+        self.flush()
+        both: list[asyncio.Future[Any]] = [self.welcome, self.broken]
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        if not self.welcome.done():
+            raise self.broken.result()
+        reason, properties = self.welcome.result()
+        if reason.is_failure:
+            raise _refusal(reason, self.where)
+        return properties
+
+    def flush(self) -> None:
+        """Writes what the socket takes now, and the rest when it takes more."""
+        if self._socket is None:
+            return
+        loop = asyncio.get_running_loop()
+        if self.client.want_write() and not self._writing:
+            loop.add_writer(self._socket, self._writable)
+            self._writing = True
+        elif self._writing and not self.client.want_write():
+            loop.remove_writer(self._socket)
+            self._writing = False
+
+    async def breathe(self) -> None:
+        """Signs of life, for ever. Raises when the connection is broken."""
+        while not self.broken.done():
+            self.client.loop_misc()
+            self.flush()
+            await asyncio.wait([self.broken], timeout=1.0)
+        raise self.broken.result()
+
+    def close(self, *, politely: bool) -> None:
+        """Says goodbye (so that the broker does not publish the will) and lets go of the socket."""
+        if politely and self._socket is not None and not self.broken.done():
+            self.client.disconnect()
+            self.client.loop_write()
+        self._forget()
+
+    def _readable(self) -> None:
+        # With TLS, data can be decrypted already and no longer show at the socket.
+        while True:
+            self.client.loop_read()
+            pending = getattr(self.client.socket(), "pending", None)
+            if self.broken.done() or pending is None or not pending():
+                break
+        self.flush()
+
+    def _writable(self) -> None:
+        self.client.loop_write()
+        self.flush()
+
+    def _forget(self) -> None:
+        sock, self._socket = self._socket, None
+        if sock is None:
+            return
+        loop = asyncio.get_running_loop()
+        if sock.fileno() >= 0:
+            loop.remove_reader(sock)
+            loop.remove_writer(sock)
+            sock.close()
+
+    def _on_connect(self, _client: Any, _data: Any, _flags: Any, reason: Any, properties: Any) -> None:
+        if not self.welcome.done():
+            self.welcome.set_result((reason, properties))
+
+    def _on_disconnect(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        if not self.broken.done():
+            if self.welcome.done() and self.welcome.result()[0].is_failure:
+                reason = self.welcome.result()[0]
+            self.broken.set_result(_refusal(reason, self.where))
+
+
+class MqttOutput(LoopOutput):
+    """Acknowledged = PUBACK (QoS 1) or PUBCOMP (QoS 2) from the broker; with QoS 0, written to the connection.
+
+    Each connection begins a new session: the identifiers of an old one would let the broker take new messages for
+    repetitions. What was not acknowledged is sent again, in order, with the same id.
+    """
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config, config.host, port(config))
+        self.config = config
+        self.secrets = (reveal(config.password),)
+        self._tls: ssl.SSLContext | None = None
+        self._positions: dict[int, int] = {}
+        self._early: dict[int, Any] = {}
+        self._room = asyncio.Event()
+
+    def _prepare(self) -> None:
+        try:
+            import paho.mqtt.client  # noqa: F401
+        except ImportError:
+            raise MissingExtra("paho-mqtt", "mqtt", what_for=f"output '{self.name}' (MQTT)") from None
+        self._tls = tls_context(self.config)
+
+    def client(self) -> Any:
+        """A new paho client with all options, not connected."""
+        from paho.mqtt import client as paho
+        from paho.mqtt.enums import CallbackAPIVersion
+
+        config = self.config
+        version = paho.MQTTv5 if config.version == "5" else paho.MQTTv311
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2, config.client_id, protocol=version, reconnect_on_failure=False
+        )
+        client.connect_timeout = config.connect_timeout
+        client.max_inflight_messages_set(0)  # the window is kept here
+        client.max_queued_messages_set(0)
+        if config.will is not None:
+            client.will_set(config.will.topic, config.will.payload, config.will.qos, config.will.retain)
+        secure(client, config, self._tls)
+        return client
+
+    async def _session(self) -> None:
+        self._positions.clear()
+        self._early.clear()
+        link = _Link(self, self.where)
+        link.client.on_publish = self._on_publish
+        try:
+            properties = await link.open(self.config.host, self._port, self.config.keepalive)
+            window = min(self.config.max_in_flight, getattr(properties, "ReceiveMaximum", 65535))
+            largest = getattr(properties, "MaximumPacketSize", None)
+            self._online()
+            publisher: asyncio.Future[Any] = asyncio.ensure_future(self._publish(link, window, largest))
+            breath: asyncio.Future[Any] = asyncio.ensure_future(link.breathe())
+            try:
+                await asyncio.wait([publisher, breath], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                publisher.cancel()
+                breath.cancel()
+            (breath if breath.done() else publisher).result()
+        finally:
+            link.close(politely=True)
+
+    async def _publish(self, link: _Link, window: int, largest: int | None) -> None:
+        while True:
+            for entry in await self._batch(100):
+                while len(self._positions) >= window:
+                    self._room.clear()
+                    await self._room.wait()
+                fault = self._unfit(entry.message, largest)
+                if fault:
+                    self._refuse(entry.position, fault, retry=False)
+                    continue
+                self._publish_one(link, entry)
+            link.flush()
+            await asyncio.sleep(0)  # lets the socket have its turn between batches
+
+    def _publish_one(self, link: _Link, entry: Entry) -> None:
+        config, message = self.config, entry.message
+        topic = message.topic or config.topic
+        info = link.client.publish(topic, message.value, config.qos, config.retain, self._properties(message))
+        self._positions[info.mid] = entry.position
+        if info.mid in self._early:  # QoS 0: written before the number was known here
+            self._settle(info.mid, self._early.pop(info.mid))
+        link.flush()
+
+    def _unfit(self, message: Message, largest: int | None) -> str:
+        topic = message.topic or self.config.topic
+        if not is_topic(topic):
+            return f"the topic '{topic[:100]}' is not one that MQTT can publish to"
+        most = min(largest or 268_435_455, 268_435_455)
+        # An upper bound of what stands around the value is enough here.
+        around = (
+            len(topic) * 3 + sum(len(n) + len(v) * 4 + 10 for n, v in message.headers) + len(message.key or b"") * 4
+        )
+        if (
+            len(message.value) + around + len(message.id) + 100 > most
+            and len(message.value) + len(topic) + 7 > most - around
+        ):
+            return f"{len(message.value)} bytes are more than the broker takes ({most})"
+        return ""
+
+    def _properties(self, message: Message) -> Any:
+        if self.config.version != "5":
+            return None
+        from paho.mqtt.packettypes import PacketTypes
+        from paho.mqtt.properties import Properties
+
+        properties = Properties(PacketTypes.PUBLISH)
+        user = [("countline-id", message.id)]
+        if message.key is not None:
+            user.append(("countline-key", readable(message.key)))
+        user += [(name, readable(value)) for name, value in message.headers]
+        properties.UserProperty = user
+        properties.ContentType = message.content_type
+        return properties
+
+    def _on_publish(self, _client: Any, _data: Any, mid: int, reason: Any, _properties: Any) -> None:
+        if mid in self._positions:
+            self._settle(mid, reason)
+        else:
+            self._early[mid] = reason
+
+    def _settle(self, mid: int, reason: Any) -> None:
+        position = self._positions.pop(mid)
+        self._room.set()
+        if not reason.is_failure:
+            self._acknowledge(position)
+        else:
+            self._refuse(position, _refusal(reason, self.where), retry=reason.value not in _NEVER)
+
+    async def _probe(self, lines: list[Check], send: bool) -> None:
+        link = _Link(self, self.where)
+        confirmed: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        link.client.on_publish = lambda *args: None if confirmed.done() else confirmed.set_result(args[3])
+        try:
+            await link.open(self.config.host, self._port, self.config.keepalive)
+            lines.append(Check("login", True, f"MQTT {self.config.version}"))
+            if send:
+                message = test_message()
+                link.client.publish(
+                    self.config.topic, message.value, self.config.qos, properties=self._properties(message)
+                )
+                link.flush()
+                both: list[asyncio.Future[Any]] = [confirmed, link.broken]
+                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+                if not confirmed.done():
+                    raise link.broken.result()
+                if confirmed.result().is_failure:
+                    raise _refusal(confirmed.result(), self.where)
+                lines.append(Check("test message", True, f"acknowledged with QoS {self.config.qos}"))
+        finally:
+            link.close(politely=True)
+
+
+def _refusal(reason: Any, where: str) -> Fault:
+    """Words for a reason code of MQTT 5; paho translates those of 3.1.1."""
+    name = str(reason)
+    if "user name or password" in name.lower():
+        return Fault(f"authentication at {where} failed: {name}", "check username and password")
+    if "not authorized" in name.lower():
+        return Fault(f"{where} refuses: {name} (authorization)", "check username and password; " + PERMISSION)
+    if "protocol version" in name.lower():
+        return Fault(f"{where} refuses: {name}", "set version to the one that the broker speaks: '3.1.1' or '5'")
+    if name.lower() in ("unspecified error", "success", "normal disconnection"):
+        return Fault(f"{where} closed the connection", "look at the broker's log; does the port speak TLS?")
+    return Fault(f"{where} refuses: {name}", "look at the broker's log")
