@@ -102,7 +102,9 @@ def test_file_cut_off_before_its_index(tmp_path: Path, video: Path) -> None:
     fails(config(path), "cut.mp4")
 
 
-@pytest.mark.parametrize(("name", "container"), [("a.mkv", None), ("a.ts", None), ("a.mp4", {"movflags": "+faststart"})])
+@pytest.mark.parametrize(
+    ("name", "container"), [("a.mkv", None), ("a.ts", None), ("a.mp4", {"movflags": "+faststart"})]
+)
 def test_truncated_file_gives_what_is_there(tmp_path: Path, name: str, container: dict[str, str] | None) -> None:
     whole = encode(tmp_path / name, 60, size=(160, 120), container=container)
     expected = [f.info for f in open_source(config(whole), 0)]

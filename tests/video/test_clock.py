@@ -81,7 +81,7 @@ def test_start_told_by_the_user_is_capture_time(video: Path) -> None:
 
 @pytest.mark.parametrize("start", ["yesterday", "2026-11-22", "2026-11-22T08:00:00"])
 def test_a_start_without_offset_or_sense_is_refused(video: Path, start: str) -> None:
-    with pytest.raises(SourceError, match="source 'cam'.*start") as caught:
+    with pytest.raises(SourceError, match=r"source 'cam'.*start") as caught:
         open_source(config(video, start=start), 0)
     assert "2026-11-22T08:00:00Z" in caught.value.fix
 

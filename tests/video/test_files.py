@@ -60,14 +60,18 @@ def test_any_container_is_read(tmp_path: Path, name: str, codec: str, format: st
 def test_raw_streams_are_timed_by_frame_rate(tmp_path: Path, codec: str, format: str, suffix: str) -> None:
     options = {"x265-params": "log-level=none"} if codec == "libx265" else {"bf": "2"}
     path = encode(tmp_path / f"raw{suffix}", 15, rate=12, codec=codec, format=format, options=options)
-    assert [f.info.pts for f in open_source(config(path), 0)] == [n * 10**9 // 12 for n in range(15)], "from its headers"
-    assert [f.info.pts for f in open_source(config(path, fps=50), 0)] == [n * 20_000_000 for n in range(15)], "from the user"
+    assert [f.info.pts for f in open_source(config(path), 0)] == [n * 10**9 // 12 for n in range(15)], (
+        "from its headers"
+    )
+    assert [f.info.pts for f in open_source(config(path, fps=50), 0)] == [n * 20_000_000 for n in range(15)], (
+        "from the user"
+    )
 
 
 def test_a_raw_stream_without_timing_runs_at_30(tmp_path: Path) -> None:
     path = encode(tmp_path / "raw.m4v", 7, codec="mpeg4", format="m4v")
     mjpeg = encode(tmp_path / "raw.mjpeg", 7, codec="mjpeg", format="mjpeg", pix_fmt="yuvj420p")
-    assert len([f for f in open_source(config(path), 0)]) == 7
+    assert len(list(open_source(config(path), 0))) == 7
     assert [f.info.pts for f in open_source(config(mjpeg), 0)] == [n * 10**9 // 30 for n in range(7)]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import struct
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -161,7 +162,14 @@ def open_stream(
 ) -> Opened:
     """Open a file or stream with FFmpeg. Raises SourceError for what has no video, else av.FFmpegError."""
     limits = None if timeout is None else (timeout, timeout)
-    container = av.open(location, format=format, options=dict(options), timeout=limits, metadata_errors="replace")
+    began = time.monotonic()
+    try:
+        container = av.open(location, format=format, options=dict(options), timeout=limits, metadata_errors="replace")
+    except av.error.FFmpegError:
+        # Some protocols report an interrupted wait as broken data; it was silence.
+        if timeout is not None and time.monotonic() - began >= timeout:
+            raise TimeoutError(f"no answer for {timeout:g} s") from None
+        raise
     try:
         return Opened(container, low_delay)
     except StopIteration:

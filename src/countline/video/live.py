@@ -59,6 +59,10 @@ class LiveSource(BaseSource):
         self._corrupt = 0  # of earlier connections
         self._warned = False
 
+    def __iter__(self) -> Iterator[Frame]:
+        """Frames from now on. Iterated again, it goes on with the same stream: numbers and times are never used twice."""
+        return self._frames()
+
     def _frames(self) -> Iterator[Frame]:
         attempt = 0
         while not self.ended():

@@ -70,6 +70,9 @@ def options_of(place: Place, config: SourceConfig) -> dict[str, str]:
         options["rtsp_transport"] = (
             "tcp"  # UDP loses packets, and each lost one smears pictures up to the next key frame
         )
+    if place.kind != "file" and config.live is not False:
+        # FFmpeg would watch a stream for seconds to measure its frame rate, which nothing here needs.
+        options["fpsprobesize"] = "0"
     if place.kind == "camera" and config.fps:
         options["framerate"] = f"{config.fps:g}"
     return {**options, **config.options}
