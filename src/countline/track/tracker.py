@@ -16,6 +16,8 @@ __all__ = ["EngineTracker"]
 
 _HISTORY = 6
 """Frames from which the velocity for :meth:`EngineTracker.predict` is taken."""
+_SAME = 0.45
+"""Overlap (IoU) from which a new track is taken for a second box on an object that has one."""
 _RATE_AFTER = 8
 """Intervals that are measured where the frame rate is not known."""
 
@@ -77,6 +79,8 @@ class EngineTracker:
         scores = self._scaled(detections.confidence[rows], detections.class_id[rows])
         chosen, numbers = self._engine.step(boxes.astype(np.float64), scores, steps)
         chosen = rows[chosen]
+        single = self._single(detections.xyxy[chosen], numbers)
+        chosen, numbers = chosen[single], numbers[single]
         ids = np.array([self._name(number, pts) for number in numbers.tolist()], np.uint64)
         confidence = detections.confidence[chosen]
         classes = self._vote(ids.tolist(), detections.class_id[chosen].tolist(), confidence.tolist())
@@ -150,6 +154,16 @@ class EngineTracker:
         below = value / np.maximum(limit, 1e-9) * BEGIN
         return np.where(value >= limit, np.clip(above, BEGIN, 1), np.minimum(below, BEGIN - 1e-6))
 
+    def _single(self, boxes: NDArray[np.float32], numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """False for tracks without a public id yet that lie on one that has: a second box on the same object. They get
+        their id when they part, so that nobody is counted twice."""
+        fresh = np.array([number not in self._public for number in numbers.tolist()], bool)
+        if not fresh.any() or fresh.all():
+            return np.ones(len(numbers), bool)
+        result = ~fresh
+        result[fresh] = _overlap(boxes[fresh], boxes[~fresh]).max(axis=1) <= _SAME
+        return result
+
     def _name(self, number: int, pts: int) -> int:
         """Public id of an engine's track; a new one when it was out of sight for too long."""
         public, seen = self._public.get(number, (0, 0))
@@ -178,3 +192,13 @@ class EngineTracker:
     def describe(self) -> dict[str, Any]:
         """What is used, for ``countline check``."""
         return {"engine": type(self._engine).__name__, "lost_seconds": self._lost / 1e9}
+
+
+def _overlap(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(len(a), len(b)) intersection over union of xyxy boxes that are not empty."""
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    common = np.maximum(high - low, 0).prod(axis=2)
+    area_a, area_b = (a[:, 2:] - a[:, :2]).prod(axis=1), (b[:, 2:] - b[:, :2]).prod(axis=1)
+    result: NDArray[np.float32] = common / (area_a[:, None] + area_b[None, :] - common)
+    return result
