@@ -31,34 +31,13 @@ _ENGINES = {
     "mean-file": "a mean picture is not read; use offsets",
 }
 _SILENT = frozenset(
-    [
-        "gpu-id",
-        "gie-unique-id",
-        "output-blob-names",
-        "num-detected-classes",
-        "process-mode",
-        "network-type",
-        "workspace-size",
-        "force-implicit-batch-dim",
-        "enable-dla",
-        "use-dla-core",
-        "output-tensor-meta",
-        "filter-out-class-ids",
-        "symmetric-padding",
-        "scaling-filter",
-        "scaling-compute-hw",
-        "crop-objects-to-roi-boundary",
-        "operate-on-gie-id",
-        "operate-on-class-ids",
-        "uff-input-blob-name",
-        "uff-input-order",
-        "uff-input-dims",
-        "is-classifier",
-        "classifier-async-mode",
-        "secondary-reinfer-interval",
-        "maintain-aspect-ratio",
-    ]
+    (
+        *("gpu-id", "gie-unique-id", "output-blob-names", "num-detected-classes", "process-mode", "network-type"),
+        *("workspace-size", "force-implicit-batch-dim", "enable-dla", "use-dla-core", "output-tensor-meta"),
+        *("symmetric-padding", "maintain-aspect-ratio", "scaling-filter", "scaling-compute-hw"),
+    )
 )
+"""Keys that are read elsewhere here, or that say nothing about what is detected."""
 _ATTRIBUTES = frozenset(("pre-cluster-threshold", "threshold", "nms-iou-threshold"))
 _ATTRIBUTES_GONE = {
     "eps": "belongs to DBSCAN; NMS is used",
@@ -229,7 +208,11 @@ class _Converter:
         for i in unnamed:
             self._note(self.groups[f"class-attrs-{i}"], "", f"class {i} has no label; give labelfile-path")
             del own[i]
-        values = {i: min(own.get(i, common), 1.0) for i in range(len(labels)) if own.get(i, common) is not None}  # type: ignore[type-var]
+        values: dict[int, float] = {}
+        for i in range(len(labels)):
+            value = own.get(i, common)
+            if value is not None:
+                values[i] = min(value, 1.0)
         if not own:
             if common is not None:
                 self.made["confidence"] = min(common, 1.0)

@@ -220,6 +220,8 @@ def _kafka(parts: list[str], file: _Reader, topic: str | None, env: Mapping[str,
     if not chosen:
         raise _no_topic("--conn-str")
     made: dict[str, Any] = {"bootstrap": servers, "topic": chosen}
+    if "partitioner" not in options:
+        made["partitioner"] = "consistent_random"  # what NVIDIA's adapter has: a key stays in its partition
     if options:
         made["options"] = options
     return _Made(made, partition_key)

@@ -48,20 +48,20 @@ _ROLE = re.compile(r"(?i)^(?P<place>.*?)[\s_\-.:]*(?P<role>entry|exit)$")
 
 
 def default_places(rules: Sequence[RuleInfo]) -> list[PlaceCounts]:
-    """Places by the names of the lines. ``Lobby Entry`` and ``Lobby Exit`` (any case) are the two sides of ``Lobby``, by
+    """Places by the names of the lines. ``Lobby Entry`` and ``lobby_exit`` (any case) are the two sides of ``Lobby``, by
     their totals; ``Entry`` and ``Exit`` alone are the place ''. Each other line that knows directions is a place of its
     own name: entries are its first direction (in), exits its second (out)."""
-    sides: dict[str, dict[str, list[tuple[str, str | None]]]] = {}
+    sides: dict[str, tuple[str, dict[str, list[tuple[str, str | None]]]]] = {}
     places: list[PlaceCounts] = []
     for rule in {r.name: r for r in rules if r.kind == "line"}.values():
         match = _ROLE.match(rule.name)
         if match:
-            found = sides.setdefault(match["place"], {"entry": [], "exit": []})
+            _, found = sides.setdefault(match["place"].lower(), (match["place"], {"entry": [], "exit": []}))
             found[match["role"].lower()].append((rule.name, None))
         elif len(rule.directions) == 2:
             into, out = rule.directions
             places.append(PlaceCounts(rule.name, ((rule.name, into),), ((rule.name, out),)))
-    named = [PlaceCounts(name, tuple(s["entry"]), tuple(s["exit"])) for name, s in sides.items()]
+    named = [PlaceCounts(name, tuple(s["entry"]), tuple(s["exit"])) for name, s in sides.values()]
     return named + places
 
 
