@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from native_world import CAM, MIDDLE, events, frame, rules, run, straight, walk, ways
 
-from countline.types import UNTRACKED, Crossing, CounterKey
+from countline.types import UNTRACKED, CounterKey, Crossing
 
 
 def test_walking_down_is_out_and_up_is_in():

@@ -98,7 +98,10 @@ def no_crossing(source: SourceState, rule: Rule, record: Record, column: int) ->
     phase, net = int(record["phase"][column]), int(record["net"][column])
     live = lived(record)
     if phase == BORN:
-        return f"never left the band of {band:.0f} px on either side of the line, so where it came from is unknown; {live} {gap:.0f} px from the line"
+        return (
+            f"never left the band of {band:.0f} px on either side of the line, so where it came from is unknown; "
+            f"{live} {gap:.0f} px from the line"
+        )
     if phase == ARMED and net:
         return (
             f"passed the line, but {live} {gap:.0f} px behind it, within the band of {band:.0f} px that it must leave"
@@ -138,4 +141,4 @@ def half_width(source: SourceState, rule: Rule, record: Record) -> float:
     left, top, right, bottom = record["box"]
     factor, least, most = rule.band
     size = max((right - left) * source.aspect, bottom - top)
-    return min(max(size * factor, least), most) * source.height
+    return float(min(max(size * factor, least), most)) * source.height

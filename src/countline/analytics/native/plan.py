@@ -139,10 +139,10 @@ class Tables:
         dx, dy = self.bx - self.ax, self.by - self.ay
         length = np.hypot(dx, dy)
         safe = np.where(length > 0, length, 1.0)
-        self.nx = np.where(self.real, dy / safe, 0.0).reshape(n, -1)
-        self.ny = np.where(self.real, -dx / safe, 0.0).reshape(n, -1)
+        self.nx = np.where(self.real, dy / safe, 0.0).reshape(n, self.lines * self.parts)
+        self.ny = np.where(self.real, -dx / safe, 0.0).reshape(n, self.lines * self.parts)
         c = (self.ax * dy - self.ay * dx) / safe
-        self.c = np.where(self.real, c, -np.inf).reshape(n, -1)
+        self.c = np.where(self.real, c, -np.inf).reshape(n, self.lines * self.parts)
         self.part_anchor = np.repeat(self.line_anchor, self.parts, axis=1)
 
     def _regions(self, classes: int) -> None:
