@@ -19,10 +19,10 @@ from countline.messages.deepstream.counts import (
     occupancy_payload,
 )
 from countline.messages.deepstream.full import full_event
-from countline.messages.deepstream.minimal import minimal_dsmeta, minimal_event
+from countline.messages.deepstream.minimal import minimal_event
 from countline.messages.deepstream.objects import all_named, dsmeta_frame, event_meta, static_of_sources
 from countline.messages.deepstream.proto import protobuf_dsmeta, protobuf_event
-from countline.messages.deepstream.quick import QuickFull
+from countline.messages.deepstream.quick import QuickFull, quick_minimal
 from countline.messages.definition import lookup, to_bytes
 from countline.messages.faults import merge_faults
 from countline.messages.ids import IdMaker
@@ -38,12 +38,12 @@ KINDS = ("full", "minimal", "protobuf", "analytics", "occupancy")
 Made = tuple[str, bytes, Event | None]
 """Message id, value, and the event behind it."""
 
-_MASK = 0x5A5A_5A5A_5A5A
+_OTHER = str.maketrans("0123456789abcdef", "fedcba9876543210")
 
 
 def _event_id(identity: str) -> str:
     """Id of the event inside a message: the message's, its last 48 bits turned over, so that the two differ."""
-    return f"{identity[:24]}{int(identity[24:], 16) ^ _MASK:012x}"
+    return identity[:24] + identity[24:].translate(_OTHER)
 
 
 class DeepStreamDefinition:
@@ -92,6 +92,8 @@ class DeepStreamDefinition:
         self._topic = None if config.topic is None else compiler.text(config.topic, ("topic",)).get
         self._headers = [(k, compiler.tree(v, ("headers", k)).get) for k, v in config.headers.items()]
         self._if = None if config.if_ is None else compiler.condition(config.if_, ("if",))
+        self._plain = not (config.partition_key or config.key or config.topic or config.headers) and self._if is None
+        """Nothing but the default key, which needs no template."""
         if compiler.faults:
             raise merge_faults(compiler.faults)
         if "event" in catalogue.used and not (self.kind == "full" and self.api == "event"):
@@ -111,13 +113,19 @@ class DeepStreamDefinition:
         hits = self._trigger.hits(analytics)
         if hits is None:
             return []
-        shared: list[Objects | None] = [None]
-        messages = []
-        for identity, value, event in self._make(analytics, hits):
-            scope = Scope(analytics, hits, shared, self)
-            scope.id, scope.event = identity, event
-            if self._if is None or self._if(scope):
-                messages.append(self._message(scope, value))
+        made = self._make(analytics, hits)
+        if self._plain:
+            name, kind, outputs = self.name, self.content_type, self._outputs
+            source, key, time = info.source.name, info.source.device_id.encode(), info.time
+            messages = [Message(i, v, key, (), time, None, name, source, kind, outputs) for i, v, _ in made]
+        else:
+            shared: list[Objects | None] = [None]
+            messages = []
+            for identity, value, event in made:
+                scope = Scope(analytics, hits, shared, self)
+                scope.id, scope.event = identity, event
+                if self._if is None or self._if(scope):
+                    messages.append(self._message(scope, value))
         self.made += len(messages)
         return messages
 
@@ -186,10 +194,12 @@ class DeepStreamDefinition:
                 made = minimal_event(metas, self._static)
                 body = None if made is None else orjson.dumps(made)
             return [] if body is None else [(self._identify(a), body, None)]
-        item, time = dsmeta_frame(a), rfc3339(a.frame.time)
+        time = rfc3339(a.frame.time)
         if self.kind == "protobuf":
-            return [(self._identify(a), protobuf_dsmeta(item, self._named, time), None)]
-        return [(self._identify(a), orjson.dumps(minimal_dsmeta(item, self._named, time)), None)]
+            return [(self._identify(a), protobuf_dsmeta(dsmeta_frame(a), self._named, time), None)]
+        sensor = self._named.sensors.get(a.frame.source.index)
+        value = quick_minimal(a, sensor.id if sensor is not None else a.frame.source.device_id, time)
+        return [(self._identify(a), orjson.dumps(value), None)]
 
     def _analytics(self, a: Analytics, hits: Sequence[Event]) -> list[Made]:
         identity = self._identify(a)

@@ -9,7 +9,7 @@ from countline.config.msgconv import StaticDescription
 from countline.messages.deepstream import meta as m
 from countline.messages.deepstream.numbers import box, float32, integer, unsigned
 
-__all__ = ["dsmeta_scale", "event_sections", "full_dsmeta", "full_event", "sections"]
+__all__ = ["custom_messages", "dsmeta_scale", "event_sections", "full_dsmeta", "full_event", "sections"]
 
 Json = dict[str, Any]
 NextId = Callable[[], str]
@@ -203,12 +203,17 @@ def dsmeta_scale(frame: Mapping[str, Any]) -> tuple[float, float]:
     )
 
 
+def custom_messages(frame: Mapping[str, Any]) -> list[str]:
+    """Texts of the custom message blobs of a frame; a NUL ends one, as in C."""
+    return [str(text).partition("\0")[0] for text in frame.get("custom") or ()]
+
+
 def full_dsmeta(frame: Mapping[str, Any], static: StaticDescription, next_id: NextId, now: str | None) -> list[Json]:
     """The full payloads of a frame's objects, in the order of the objects; ``now`` becomes ``@timestamp``."""
     source = frame.get("source_id", 0)
     place, sensor, module = sections(static, source, source, source, _FIELD)
     scale = dsmeta_scale(frame)
-    custom = [str(text) for text in frame.get("custom") or ()]
+    custom = custom_messages(frame)
     result: list[Json] = []
     for item in frame.get("objects") or ():
         label: Json = {"confidence": float32(item.get("confidence", 0.0))}

@@ -7,7 +7,7 @@ from typing import Any
 
 from countline.config.msgconv import StaticDescription
 from countline.messages.deepstream import meta as m
-from countline.messages.deepstream.full import dsmeta_scale
+from countline.messages.deepstream.full import custom_messages, dsmeta_scale
 from countline.messages.deepstream.numbers import box, fixed, float32, general, unsigned
 
 __all__ = ["dsmeta_sensor_id", "event_sensor_id", "hull_text", "minimal_dsmeta", "minimal_event"]
@@ -128,7 +128,7 @@ def minimal_dsmeta(frame: Mapping[str, Any], static: StaticDescription | None, n
         "sensorId": dsmeta_sensor_id(frame, static),
         "objects": lines,
     }
-    custom = [str(text) for text in frame.get("custom") or ()]
+    custom = custom_messages(frame)
     if custom:
         result["customMessage"] = custom
     return result

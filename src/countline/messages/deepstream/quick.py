@@ -1,21 +1,54 @@
-"""The full payload of a frame's objects as text, without a dict for each: the static sections are encoded once per
-source, the rest is put together by string formatting. Equal, byte for byte, to :func:`full_dsmeta` encoded by orjson."""
+"""Payloads of a frame's objects by string formatting, without a dict for each object. Equal to what ``full_dsmeta`` and
+``minimal_dsmeta`` give, the full one byte for byte; its static sections are encoded once per source."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from countline.config.msgconv import StaticDescription
 from countline.messages.deepstream.full import sections
-from countline.types import Analytics
+from countline.types import Analytics, Tracks
 
-__all__ = ["QuickFull"]
+__all__ = ["QuickFull", "quick_minimal"]
 
 _FIELD = ("place-sub-field", "id", "name", "level")
 _RESERVED = frozenset(("id", "speed", "direction", "orientation", "bbox", "location", "coordinate"))
+
+
+def _corners(tracks: Tracks) -> NDArray[np.float32]:
+    """(N, 4) left, top, right, bottom; the latter two by way of width and height in float32, as nvmsgconv has them."""
+    made = np.empty((len(tracks), 4), np.float32)
+    if tracks.ltwh is not None:
+        made[:, :2] = tracks.ltwh[:, :2]
+        size = tracks.ltwh[:, 2:]
+    else:
+        made[:, :2] = tracks.xyxy[:, :2]
+        size = tracks.xyxy[:, 2:] - tracks.xyxy[:, :2]
+    np.add(made[:, :2], size, out=made[:, 2:])
+    return made
+
+
+def quick_minimal(a: Analytics, sensor: str, time: str) -> dict[str, Any]:
+    """The minimal payload of a frame's objects, equal to :func:`minimal_dsmeta`."""
+    tracks, names = a.tracks, a.class_names
+    known = len(names)
+    return {
+        "version": "4.0",
+        "id": str(a.frame.number),
+        "@timestamp": time,
+        "sensorId": sensor,
+        "objects": [
+            f"{track}|{left:g}|{top:g}|{right:g}|{bottom:g}|{names[klass] if 0 <= klass < known else klass}"
+            for track, klass, (left, top, right, bottom) in zip(
+                tracks.track_id.tolist(), tracks.class_id.tolist(), _corners(tracks).tolist()
+            )
+        ],
+    }
 
 
 class QuickFull:
@@ -47,12 +80,7 @@ class QuickFull:
     def make(self, a: Analytics, ids: Sequence[str], event_id: Callable[[str], str], time: str) -> list[bytes]:
         """One payload per object; ``ids`` has a message id for each."""
         tracks, names = a.tracks, a.class_names
-        if tracks.ltwh is not None:
-            corners = np.concatenate([tracks.ltwh[:, :2], tracks.ltwh[:, :2] + tracks.ltwh[:, 2:]], axis=1)
-        else:
-            # Right and bottom by way of width and height in float32, as nvmsgconv has them.
-            first = tracks.xyxy[:, :2]
-            corners = np.concatenate([first, first + (tracks.xyxy[:, 2:] - first)], axis=1)
+        corners = _corners(tracks)
         section = self._section(a.frame.source.index)
         middle = f'","mdsversion":"1.0","@timestamp":"{time}",{section},"object":{{"id":"'
         known = len(names)
