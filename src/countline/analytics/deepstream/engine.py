@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from countline.analytics.deepstream import evaluate
-from countline.analytics.deepstream.explain import Past, explain, past
+from countline.analytics.deepstream.explain import Past, cause, explain, past
 from countline.analytics.deepstream.memory import Motion, TrackMemory
 from countline.analytics.deepstream.numeric import Array, float_to_uint32
 from countline.analytics.deepstream.results import DeepStreamAnalytics
@@ -86,6 +86,10 @@ class DeepStreamRules:
     def explain(self, source: str, track_id: int, rule: str) -> str:
         """Why the object was or was not counted by the line, in words."""
         return explain(self, source, track_id, rule)
+
+    def cause(self, source: str, track_id: int, rule: str) -> str:
+        """The explanation in one word; see :func:`countline.analytics.deepstream.explain.cause`."""
+        return cause(self, source, track_id, rule)
 
     def restore(
         self, counters: Mapping[CounterKey, int], resets: Mapping[tuple[str, str], tuple[int, int]]

@@ -74,7 +74,8 @@ class _ClassHistory:
                 else:
                     kept.append(entry)
             self.past = past = kept
-            self.ordered = not past or past[-1][0] <= pts
+            times_of = [entry[0] for entry in past]
+            self.ordered = all(a < b for a, b in zip(times_of, [*times_of[1:], pts + 1]))
         answer = self.histogram.most_frequent()
         self._store(pts, count)
         self.last = pts

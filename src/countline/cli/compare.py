@@ -1,0 +1,23 @@
+"""``countline compare``."""
+
+from __future__ import annotations
+
+import click
+
+__all__ = ["command"]
+
+
+@click.command("compare")
+@click.option("--rules", "rules_file", required=True, metavar="FILE", help="config_nvdsanalytics.txt or .yml.")
+@click.argument("tracks", metavar="TRACKS")
+def command(rules_file: str, tracks: str) -> None:
+    """Run both engines over recorded TRACKS and show where and why their line counts differ."""
+    from countline.config import nvdsanalytics
+    from countline.record.compare import compare
+    from countline.record.tracks import read_tracks
+
+    config = nvdsanalytics.read(rules_file)
+    for warning in config.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    for line in compare(config, read_tracks(tracks)).text():
+        click.echo(line)

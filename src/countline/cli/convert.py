@@ -1,0 +1,23 @@
+"""``countline convert``."""
+
+from __future__ import annotations
+
+import click
+
+__all__ = ["command"]
+
+
+@click.command("convert")
+@click.argument("file", metavar="FILE")
+@click.option("--source", "sources", multiple=True, metavar="N=NAME", help="Name of the source that is stream N there; several times.")
+def command(file: str, sources: tuple[str, ...]) -> None:
+    """Print the countline configuration that means what a DeepStream FILE means.
+
+    config_nvdsanalytics.txt or .yml becomes rules of the native engine; what has no equal stands there as comments.
+    """
+    from countline.record.convert import convert_file, source_names
+
+    text, warnings = convert_file(file, source_names(sources))
+    for warning in warnings:
+        click.echo(f"warning: {warning}", err=True)
+    click.echo(text, nl=False)
