@@ -93,7 +93,7 @@ class SchemaConfig(Model):
         | None
     ) = None
     """Level to set for the subject; the registry's own unless set."""
-    options: dict[str, str] = {}
+    options: dict[str, str | int | float | bool] = {}
     """Further options of the registry client, e.g. {basic.auth.user.info: 'user:${PASSWORD}', ssl.ca.location: ca.pem}."""
 
 

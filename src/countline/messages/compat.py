@@ -16,7 +16,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["MODES", "differences", "kind_of"]
+import orjson
+
+from countline.errors import ConfigError
+
+__all__ = ["MODES", "differences", "kind_of", "read"]
 
 MODES = ("backward", "forward", "full")
 
@@ -30,6 +34,20 @@ def kind_of(schema: Any) -> str:
     return "avro"
 
 
+def read(name: str, text: str) -> Any:
+    """A schema from the text of a file: .proto text as it is, all else parsed. Raises ConfigError."""
+    if name.endswith(".proto") or text.lstrip().startswith(("syntax", "//")):
+        if not _proto_fields(text):
+            raise ConfigError("has no message with fields", where=name, fix="give a .proto file as countline prints it")
+        return text
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise ConfigError(
+            f"is not JSON: {error}", where=name, fix="give a JSON Schema, an Avro schema or a .proto"
+        ) from None
+
+
 def differences(old: Any, new: Any, mode: str = "backward") -> list[str]:
     """What makes NEW incompatible with OLD, one sentence each; empty if it is compatible.
 
@@ -38,12 +56,12 @@ def differences(old: Any, new: Any, mode: str = "backward") -> list[str]:
     old, new: parsed JSON (JSON Schema or Avro), or .proto text as countline writes it.
     mode: one of :data:`MODES`.
 
-    Raises ValueError for two schemas of different languages or an unknown mode."""
+    Raises ConfigError for two schemas of different languages or an unknown mode."""
     if mode not in MODES:
-        raise ValueError(f"unknown mode '{mode}'; known are: {', '.join(MODES)}")
+        raise ConfigError(f"unknown mode '{mode}'", fix=f"known are: {', '.join(MODES)}")
     kinds = kind_of(old), kind_of(new)
     if kinds[0] != kinds[1]:
-        raise ValueError(f"one is {kinds[0]}, the other {kinds[1]}")
+        raise ConfigError(f"one schema is {kinds[0]}, the other {kinds[1]}", fix="compare two of one language")
     compare = {"json": _json, "avro": _avro, "proto": _proto}[kinds[0]]
     found: list[str] = []
     if mode in ("backward", "full"):

@@ -164,6 +164,8 @@ class BaseDefinition(ABC):
         except Exception as error:  # a user's function may raise anything; the pipeline must go on
             self.failed += 1
             text = f"{type(error).__name__}: {error}"
+            if error.__cause__ is not None:  # orjson puts what we said of the type there
+                text += f" ({error.__cause__})"
             self.failures.append(MessageFailure(self.name, self.place_of(error), text, info, scope.event, scope.id))
             return []
         self.made += len(messages)

@@ -38,6 +38,7 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
+_PLAIN = re.compile(r"[^\W\d]\w*(?:\.\w+)*")
 _BRACKET = re.compile(r"\[\s*(?:'([^']*)'|\"([^\"]*)\")\s*\]")
 _ESCAPE = re.compile(r"\\(.)")
 _WORDS: dict[str, Any] = {"true": True, "false": False, "null": None, "True": True, "False": False, "None": None}
@@ -62,9 +63,9 @@ def field_node(path: str, catalogue: Catalogue, loops: Sequence[str]) -> Node:
     fix = suggest(path, catalogue.paths(loops))
     if head in EVENT_ONLY and not catalogue.kinds:
         fix = "this trigger has no event of its own: use a trigger such as crossing, or loop {for: events}; " + fix
-    elif head in EVENT_ONLY and head in catalogue.any_event:
+    elif head in EVENT_ONLY:
         fix = f"events of kind {' and '.join(catalogue.kinds)} do not have it; " + fix
-    elif any(path in own for own in LOOPS.values()):
+    if any(path in own for own in LOOPS.values()):
         where = [name for name, own in LOOPS.items() if path in own]
         fix = f"it exists inside {' / '.join(f'{{for: {name}}}' for name in where)}; " + fix
     raise TemplateFault(f"there is no field '{path}'", fix)
@@ -78,6 +79,12 @@ def parse(text: str, catalogue: Catalogue, loops: Sequence[str] = ()) -> Node:
     if catalogue.find(stripped, loops) is not None:  # names of rules may hold blanks
         return field_node(stripped, catalogue, loops)
     parser = _Parser(text, catalogue, loops)
+    head, bar, rest = text.partition("|")
+    plain = head.strip()
+    if bar and not _PLAIN.fullmatch(plain) and catalogue.find(plain, loops) is not None:
+        parser = _Parser(bar + rest, catalogue, loops)
+        parser.tokens.insert(0, ("field", plain))
+    parser.scan()
     node = parser.either()
     parser.end()
     return node
@@ -89,16 +96,19 @@ class _Parser:
         self.catalogue = catalogue
         self.loops = loops
         self.tokens: list[tuple[str, str]] = []
-        for match in _TOKEN.finditer(text):
+        self.at = 0
+
+    def scan(self) -> None:
+        """Split the text into tokens."""
+        for match in _TOKEN.finditer(self.text):
             kind = match.lastgroup or ""
             if kind == "bad":
                 raise TemplateFault(
-                    f"'{match.group(kind)}' cannot stand in an expression (in '{text.strip()}')",
+                    f"'{match.group(kind)}' cannot stand in an expression (in '{self.text.strip()}')",
                     "there are paths, numbers, 'texts', filters, == != < <= > >= in not and or; a name with other signs "
                     "is written lines['the name'].current",
                 )
             self.tokens.append((kind, match.group(kind)))
-        self.at = 0
 
     def peek(self) -> tuple[str, str]:
         return self.tokens[self.at] if self.at < len(self.tokens) else ("end", "")
@@ -181,6 +191,8 @@ class _Parser:
             return constant(float(value) if any(c in value for c in ".eE") else int(value))
         if kind == "string":
             return constant(_ESCAPE.sub(r"\1", value[1:-1]))
+        if kind == "field":
+            return field_node(value, self.catalogue, self.loops)
         if kind == "path":
             if value in _WORDS:
                 return constant(_WORDS[value])

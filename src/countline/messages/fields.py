@@ -84,7 +84,12 @@ def _box(box: Sequence[float] | None) -> dict[str, float] | None:
     if box is None:
         return None
     left, top, right, bottom = box
-    return {"left": round(left, 2), "top": round(top, 2), "right": round(right, 2), "bottom": round(bottom, 2)}
+    return {
+        "left": round(float(left), 2),
+        "top": round(float(top), 2),
+        "right": round(float(right), 2),
+        "bottom": round(float(bottom), 2),
+    }
 
 
 def _object_count(s: Scope) -> int:
@@ -136,7 +141,7 @@ def _of_box(read: Callable[[Scope], Any], level: str, nullable: bool) -> dict[st
     def part(form: Callable[[Any], float]) -> Get:
         def get(s: Scope) -> float | None:
             box = read(s)
-            return None if box is None else round(form(box), 2)
+            return None if box is None else round(float(form(box)), 2)
 
         return get
 
@@ -167,7 +172,7 @@ OBJECT: Mapping[str, Field] = {
     "crowding": Field(lambda s: s.objects.of(s.i).crowding, _TEXTS, "objects"),
     "direction": Field(lambda s: s.objects.of(s.i).direction, STRING, "objects"),
     "text": Field(lambda s: s.objects.of(s.i).text, STRING, "objects"),
-    "trajectory": Field(lambda s: s.state.trajectory(s, s.objects.track_ids[s.i]), TRAJECTORY, "objects"),
+    "trajectory": Field(lambda s: s.state.trajectory(s, s.objects.track_ids[s.i]), TRAJECTORY.or_null(), "objects"),
 }
 
 EVENT_KINDS = ("crossing", "enter", "leave", "dwell", "crowding", "heading", "speeding", "journey")
@@ -186,10 +191,7 @@ def _event_speed(s: Scope) -> float | None:
     return None if found is None else round(float(found), 2)
 
 
-def _event_objects(nullable: bool) -> dict[str, Field]:
-    def wide(shape: Shape) -> Shape:
-        return shape.or_null() if nullable else shape
-
+def _event_objects() -> dict[str, Field]:
     return {
         "track_id": Field(lambda s: s.event.track_id, UINT64.or_null(), "event"),
         "class": Field(lambda s: s.event.class_name, STRING, "event"),
@@ -197,7 +199,7 @@ def _event_objects(nullable: bool) -> dict[str, Field]:
         "confidence": Field(lambda s: round(s.event.confidence, 4), NUMBER, "event"),
         **_of_box(lambda s: s.event.box, "event", nullable=True),
         "speed": Field(_event_speed, NUMBER.or_null(), "event"),
-        "trajectory": Field(lambda s: s.state.trajectory(s, s.event.track_id), wide(TRAJECTORY), "event"),
+        "trajectory": Field(lambda s: s.state.trajectory(s, s.event.track_id), TRAJECTORY.or_null(), "event"),
     }
 
 
@@ -222,7 +224,7 @@ def event_fields(kinds: Sequence[str]) -> dict[str, Field]:
     """Fields of events of these kinds. A field that only some of them have may be null."""
     fields = dict(_EVENT)
     if any(k != "crowding" for k in kinds):
-        fields |= _event_objects(nullable="crowding" in kinds)
+        fields |= _event_objects()
     for name in ("direction", "dwell", "phase", "occupancy", "speed", "origin", "destination"):
         having = [k for k in kinds if name in _OWN[k]]
         if not having:

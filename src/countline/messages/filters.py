@@ -12,7 +12,7 @@ from countline.messages.faults import suggest
 from countline.messages.ids import uuid5_text
 from countline.messages.node import Node, TemplateFault, finished
 from countline.messages.scope import Scope
-from countline.messages.shape import ANY, INTEGER, NUMBER, STRING, Shape, merge, shape_of_value
+from countline.messages.shape import ANY, INTEGER, NUMBER, STRING, TIME_TEXT, Shape, merge, shape_of_value
 from countline.messages.time import rfc3339, strftime
 
 __all__ = ["FILTERS", "apply", "text_of"]
@@ -76,7 +76,7 @@ def _rfc3339(node: Node, args: Sequence[Any]) -> tuple[Callable[[Any], Any], Sha
     digits = _whole(args[0], "rfc3339") if args else 3
     if not 0 <= digits <= 9:
         raise TemplateFault(f"rfc3339 takes 0 to 9 digits, not {digits}")
-    return (lambda v: rfc3339(v, digits)), STRING
+    return (lambda v: rfc3339(v, digits)), TIME_TEXT
 
 
 def _strftime(node: Node, args: Sequence[Any]) -> tuple[Callable[[Any], Any], Shape]:

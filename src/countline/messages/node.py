@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from countline.messages.scope import Scope
-from countline.messages.shape import STRING, Shape, shape_of_value
+from countline.messages.shape import TIME_TEXT, Shape, shape_of_value
 from countline.messages.time import rfc3339
 
 __all__ = ["OMIT", "Node", "TemplateFault", "constant", "finished"]
@@ -56,10 +56,10 @@ def finished(node: Node) -> Node:
         return node
     get = node.get
     if not node.shape.nullable:
-        return Node(lambda s: rfc3339(get(s)), STRING)
+        return Node(lambda s: rfc3339(get(s)), TIME_TEXT)
 
     def text(s: Scope) -> str | None:
         ns = get(s)
         return None if ns is None else rfc3339(ns)
 
-    return Node(text, STRING.or_null())
+    return Node(text, TIME_TEXT.or_null())

@@ -14,6 +14,7 @@ from countline.messages.shape import ANY, Member, Shape
 
 __all__ = ["FORMATS", "Schema", "SchemaRequest", "record_name", "safe_names"]
 
+_SAFE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 FORMATS = ("json", "avro", "proto")
 
 
@@ -62,8 +63,8 @@ class Schema:
         return f"urn:countline:{self.namespace}.{self.name}:{self.version}:{self.fingerprint}"
 
     def json(self) -> dict[str, Any]:
-        """JSON Schema, draft 2020-12."""
-        head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": self.urn, "title": self.name}
+        """JSON Schema, draft 7: the newest that every registry reads."""
+        head = {"$schema": "http://json-schema.org/draft-07/schema#", "$id": self.urn, "title": self.name}
         return {**head, **_json(self.shape)}
 
     def avro(self) -> Any:
@@ -102,18 +103,20 @@ def record_name(name: str) -> str:
 
 
 def safe_names(members: Sequence[Member]) -> list[str]:
-    """A name that Avro and Protobuf allow for each key: other signs become ``_`` (leading ones are dropped), and a name
-    that is taken gets a number."""
+    """A name that Avro and Protobuf allow for each key. Keys that are such names stay; in others every other sign becomes
+    ``_`` (those around are dropped), and a name that is taken gets a number."""
+    taken = {m.key for m in members if _SAFE.fullmatch(m.key)}
     names: list[str] = []
     for member in members:
-        name = re.sub(r"[^A-Za-z0-9_]", "_", member.key)
-        if name != member.key:
-            name = name.strip("_") or "field"
-        if name[0].isdigit():
-            name = "_" + name
-        base, n = name, 2
-        while name in names:
+        if _SAFE.fullmatch(member.key):
+            names.append(member.key)
+            continue
+        base = re.sub(r"[^A-Za-z0-9_]", "_", member.key).strip("_") or "field"
+        base = "_" + base if base[0].isdigit() else base
+        name, n = base, 2
+        while name in taken:
             name, n = f"{base}_{n}", n + 1
+        taken.add(name)
         names.append(name)
     return names
 
@@ -150,6 +153,8 @@ def _json(shape: Shape) -> dict[str, Any]:
         made = {"type": "object", "additionalProperties": _json(shape.items or ANY)}
     else:
         made = dict(_JSON_TYPES[kind])
+        if shape.doc == "date-time":
+            made["format"] = "date-time"
     if shape.nullable:
         made["type"] = [made["type"], "null"]
     return made

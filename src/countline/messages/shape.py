@@ -18,6 +18,7 @@ __all__ = [
     "NUMBER",
     "STRING",
     "TIME",
+    "TIME_TEXT",
     "UINT64",
     "Member",
     "Shape",
@@ -44,6 +45,7 @@ class Shape:
     members: tuple[Member, ...] = ()
     """Of a record, in order."""
     doc: str = ""
+    """``date-time`` for RFC 3339 text."""
 
     def or_null(self) -> Shape:
         """The same, may be null."""
@@ -74,6 +76,8 @@ NUMBER = Shape("number")
 BOOLEAN = Shape("boolean")
 BYTES = Shape("bytes")
 TIME = Shape("time")
+TIME_TEXT = Shape("string", doc="date-time")
+"""RFC 3339 text."""
 NULL = Shape("null", nullable=True)
 ANY = Shape("any", nullable=True)
 
@@ -111,7 +115,8 @@ def merge(a: Shape, b: Shape) -> Shape:
         items = a.items if b.items is None else b.items if a.items is None else merge(a.items, b.items)
         return Shape(a.kind, a.nullable or b.nullable, items=items)
     if a.kind == b.kind:
-        return a.or_null() if b.nullable else a
+        same = a if a.doc == b.doc else replace(a, doc="")
+        return same.or_null() if b.nullable else same
     if a.kind == "null":
         return b.or_null()
     if b.kind == "null":

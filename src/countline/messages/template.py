@@ -177,7 +177,7 @@ def _joined(parts: Sequence[str | Node]) -> Node:
     for part in parts:
         if isinstance(part, str):
             gets.append(constant(part).get)
-        elif part.shape == STRING:
+        elif part.shape.kind == "string" and not part.shape.nullable:
             gets.append(part.get)
         else:
             gets.append(_as_text(part.get))

@@ -1,0 +1,109 @@
+"""``countline schema``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from countline.errors import ConfigError
+
+__all__ = ["command"]
+
+
+@click.command("schema")
+@click.argument("config", type=click.Path(path_type=Path), required=False)
+@click.option("--message", "name", metavar="NAME", help="Print the schema of this message of CONFIG instead.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["json", "avro", "proto"]),
+    default=None,
+    help="Language of the message's schema; by its encoding unless set.",
+)
+@click.option(
+    "--check",
+    "pair",
+    nargs=2,
+    type=click.Path(path_type=Path),
+    metavar="OLD NEW",
+    help="Compare two schema files (JSON Schema, Avro or .proto as printed here); exit code 2 if they do not fit.",
+)
+@click.option(
+    "--mode",
+    type=click.Choice(["backward", "forward", "full"]),
+    default="backward",
+    show_default=True,
+    help="backward: readers with NEW read what OLD wrote; forward: the other way round; full: both.",
+)
+def command(
+    config: Path | None, name: str | None, format_: str | None, pair: tuple[Path, Path] | None, mode: str
+) -> int:
+    """Print the JSON Schema of configurations (for editors), or the schema of a message, or compare two schemas."""
+    if pair is not None:
+        return _check(*pair, mode)
+    if name is None:
+        click.echo(_configuration(), nl=False)
+        return 0
+    if config is None:
+        raise ConfigError("--message needs a configuration", fix="countline schema --message NAME countline.yaml")
+    click.echo(_message(config, name, format_), nl=False)
+    return 0
+
+
+def _configuration() -> str:
+    import orjson
+
+    from countline.config import Config
+
+    made = Config.model_json_schema(by_alias=True)
+    made = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "countline configuration", **made}
+    return orjson.dumps(made, option=orjson.OPT_INDENT_2).decode() + "\n"
+
+
+def _message(path: Path, name: str, format_: str | None) -> str:
+    from countline.messages.faults import suggest
+    from countline.pipeline import build
+    from countline.types import SourceInfo
+
+    config = build.as_config(path)
+    chosen = [m for m in config.messages if m.name == name]
+    if not chosen:
+        names = [m.name for m in config.messages]
+        raise ConfigError(f"there is no message '{name}'", where=str(path), fix=suggest(name, names, noun="messages"))
+    infos = [SourceInfo(s.name, i, s.device_id or s.name, s.uri) for i, s in enumerate(config.sources)]
+    detector = build.detector(config)
+    try:
+        rules = build.rules(config, infos, detector.labels)
+        plain = chosen[0].model_copy(update={"schema_": chosen[0].schema_.model_copy(update={"registry": None})})
+        one = config.model_copy(update={"messages": [plain]})
+        definition: Any = build.definitions(one, rules, infos, detector.labels)[0]
+    finally:
+        detector.close()
+    schema = getattr(definition, "schema", None)
+    if schema is None:
+        raise ConfigError(
+            f"the payload {chosen[0].type} is defined by DeepStream and has no schema of its own",
+            where=f"message '{name}'",
+        )
+    by_encoding = {"avro": "avro", "protobuf": "proto"}
+    return str(schema.text(format_ or by_encoding.get(chosen[0].encoding, "json")))
+
+
+def _check(old: Path, new: Path, mode: str) -> int:
+    from countline.messages.compat import differences, read
+
+    found = differences(read(old.name, _text(old)), read(new.name, _text(new)), mode)
+    for line in found:
+        click.echo(line)
+    if not found:
+        click.echo(f"compatible ({mode})")
+    return 2 if found else 0
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot be read: {error}", where=str(path)) from None

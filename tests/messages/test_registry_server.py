@@ -1,0 +1,112 @@
+"""A real schema registry: Apicurio Registry from Maven Central, through its Confluent-compatible API.
+
+Skipped, visibly, without Java 17 or Maven. The download (140 MB) and the unpacked server stay in ``.cache/``.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tarfile
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry.avro import AvroDeserializer
+from confluent_kafka.serialization import MessageField, SerializationContext
+from messages_build import analytics, definition
+
+from countline.errors import MessageError
+from countline.messages import Tools
+from countline.registry import SchemaIds
+
+VERSION = "2.6.13.Final"
+CACHE = Path(__file__).parents[2] / ".cache" / f"apicurio-registry-{VERSION}"
+PATIENCE = 120.0
+
+
+def unpacked() -> Path:
+    """The server's jar, fetched once."""
+    jar = CACHE / f"apicurio-registry-app-{VERSION}-runner.jar"
+    if jar.is_file():
+        return jar
+    CACHE.mkdir(parents=True, exist_ok=True)
+    artifact = f"io.apicurio:apicurio-registry-app:{VERSION}:tar.gz:all"
+    goal = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
+    command = ["mvn", "-B", "-ntp", "-q", goal, f"-Dartifact={artifact}", f"-DoutputDirectory={CACHE}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, cwd=CACHE)
+    archives = list(CACHE.glob("*.tar.gz"))
+    if done.returncode or not archives:
+        pytest.skip(f"Maven cannot fetch {artifact}: {done.stdout[-300:]}")
+    with tarfile.open(archives[0]) as archive:
+        archive.extractall(CACHE, filter="data")
+    archives[0].unlink()
+    return jar
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory):
+    java, maven = shutil.which("java"), shutil.which("mvn")
+    if not java or not maven:
+        pytest.skip("needs java and mvn for a real registry (the built-in one is tested always)")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = ["-Xmx400m", "-Dquarkus.http.host=127.0.0.1", f"-Dquarkus.http.port={port}"]
+    with open(tmp_path_factory.mktemp("registry") / "log.txt", "w+b") as log:
+        server = subprocess.Popen([java, *options, "-jar", str(unpacked())], stdout=log, stderr=log)
+        url = f"http://127.0.0.1:{port}/apis/ccompat/v7"
+        try:
+            wait_for(f"{url}/subjects", server, log)
+            yield url
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def wait_for(url, server, log):
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        if server.poll() is not None:
+            log.seek(0)
+            text = log.read().decode(errors="replace")
+            if "UnsupportedClassVersionError" in text:
+                pytest.skip("the registry needs Java 11 or newer")
+            pytest.fail(f"the registry ended with {server.returncode}: {text[-1000:]}")
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except OSError:
+            time.sleep(0.2)
+    pytest.fail("the registry did not come up")
+
+
+@pytest.mark.timeout(800)
+@pytest.mark.parametrize("encoding", ["avro", "protobuf", "json"])
+def test_schemas_are_registered_checked_and_read_back(registry, encoding):
+    tools = Tools(schema_id=SchemaIds("counts"))
+    subject = f"counts-{encoding}-{os.getpid()}"
+    schema = {"registry": registry, "subject": subject, "compatibility": "BACKWARD"}
+
+    def make(value, **more):
+        return definition(value, encoding=encoding, tools=tools, schema={**schema, **more})
+
+    one = make({"@timestamp": "{time}", "n": "{track_id}"})
+    body = one.make(analytics())[0].value
+    client = SchemaRegistryClient({"url": registry})
+    assert int.from_bytes(body[1:5], "big") == client.get_latest_version(subject).schema_id
+    if encoding == "avro":
+        read = AvroDeserializer(client)(body, SerializationContext("counts", MessageField.VALUE))
+        assert read == {"timestamp": "2023-11-14T22:13:20.123Z", "n": 5}
+    with pytest.raises(MessageError, match="not compatible"):
+        make({"@timestamp": "{time}", "n": "{class}"})
+    with pytest.raises(MessageError, match="auto_register is off"):
+        make({"@timestamp": "{time}", "n": "{track_id}", "m": 1}, auto_register=False)
+    optional = {"@timestamp": "{time}", "n": "{track_id}", "m": {"if": "frame > 3", "then": "{frame}"}}
+    make(optional).make(analytics())
+    assert client.get_versions(subject) == [1, 2]
+    assert make({"@timestamp": "{time}", "n": "{track_id}"}).make(analytics())[0].value == body
