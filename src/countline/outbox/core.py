@@ -185,9 +185,10 @@ class Core:
                 if due:
                     self._expire()
                 self._store(db, {})
-            if due and self.durable:
+            if due:
                 self._expired_at = self._now()
-                self._shrink()
+                if self.durable:
+                    self._shrink()
 
     def _store(self, db: sqlite3.Connection, fresh: dict[str, int]) -> None:
         """Output rows, dead letters, pruning. In a transaction."""
@@ -261,7 +262,8 @@ class Core:
         with contextlib.suppress(sqlite3.Error):
             free = self._db.execute("PRAGMA freelist_count").fetchone()[0]
             if free > 4096:
-                self._db.execute("PRAGMA incremental_vacuum(2048)").fetchall()
+                # execute() would step once only, and each step frees one page.
+                self._db.executescript("PRAGMA incremental_vacuum(2048)")
 
     def _make_room(self, cost: int) -> None:
         """Drop the oldest messages until ``cost`` more bytes fit. In a transaction."""

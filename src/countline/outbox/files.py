@@ -139,7 +139,8 @@ def connect(path: Path, synchronous: str) -> sqlite3.Connection:
     """A connection for writing, with the schema in place. Raises sqlite3 errors."""
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0, cached_statements=64)
     try:
-        db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # works only before the first table
+        if db.execute("PRAGMA page_count").fetchone()[0] == 0:
+            db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # works only before the first table
         db.execute("PRAGMA journal_mode = WAL")
         db.execute(f"PRAGMA synchronous = {synchronous.upper()}")
         db.execute("PRAGMA journal_size_limit = 16777216")
@@ -151,12 +152,15 @@ def connect(path: Path, synchronous: str) -> sqlite3.Connection:
                 where=f"outbox {path}",
                 fix="use the newer version, or another outbox",
             )
-        db.execute("BEGIN IMMEDIATE")
-        for statement in SCHEMA.split(";\n"):
-            if statement.strip():
-                db.execute(statement)
-        db.execute(f"PRAGMA user_version = {VERSION}")
-        db.execute("COMMIT")
+        if version < VERSION:
+            db.execute("BEGIN IMMEDIATE")
+            for statement in SCHEMA.split(";\n"):
+                if statement.strip():
+                    db.execute(statement)
+            db.execute(f"PRAGMA user_version = {VERSION}")
+            db.execute("COMMIT")
+        else:
+            db.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # reads the file: says at once if it is none
     except BaseException:
         db.close()
         raise

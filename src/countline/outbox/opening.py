@@ -102,7 +102,7 @@ def _sound(path: Path, synchronous: str) -> sqlite3.Connection:
 def _salvage(aside: Path, db: sqlite3.Connection) -> None:
     """Carry over what can still be read: the counts all together or not at all, then messages row by row."""
     try:
-        old = sqlite3.connect(aside)
+        old = sqlite3.connect(f"{aside.absolute().as_uri()}?mode=ro", uri=True)
     except sqlite3.Error:
         return
     for what, tables in _TABLES.items():
@@ -121,10 +121,33 @@ def _copy(old: sqlite3.Connection, db: sqlite3.Connection, table: str, *, whole:
     rows = 0
     try:
         for row in old.execute(f"SELECT * FROM {table}"):  # noqa: S608
-            marks = ", ".join("?" * len(row))
-            db.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", row)  # noqa: S608
+            _insert(db, table, row)
             rows += 1
     except sqlite3.DatabaseError:
         if whole:
             raise
+        if table == "batch":
+            rows = _copy_around(old, db)
     return rows
+
+
+def _copy_around(old: sqlite3.Connection, db: sqlite3.Connection) -> int:
+    """Batches on both sides of each damaged page: after a row that cannot be read, seek ahead in growing steps."""
+    after, step, rows = 0, 1, 0
+    end = db.execute("SELECT value FROM meta WHERE name = 'next'").fetchone()
+    last = int(end[0]) if end else 1 << 40
+    while after < last:
+        try:
+            for row in old.execute("SELECT * FROM batch WHERE first > ? ORDER BY first", (after,)):
+                _insert(db, "batch", row)
+                after, step, rows = row[1], 1, rows + 1
+            break
+        except sqlite3.DatabaseError:
+            after += step
+            step *= 2
+    return int(db.execute("SELECT count(*) FROM batch").fetchone()[0]) if rows else 0
+
+
+def _insert(db: sqlite3.Connection, table: str, row: tuple[object, ...]) -> None:
+    marks = ", ".join("?" * len(row))
+    db.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", row)  # noqa: S608
