@@ -116,6 +116,15 @@ def test_truncated_file_gives_what_is_there(tmp_path: Path, name: str, container
     assert [f.pts for f in got] == [f.pts for f in expected][: len(got)]
 
 
+def test_tags_in_any_encoding_do_not_matter(tmp_path: Path) -> None:
+    path = encode(tmp_path / "a.mkv", 5, metadata={"title": "QQQQ"})
+    data = path.read_bytes()
+    assert data.count(b"QQQQ") == 1
+    path.write_bytes(data.replace(b"QQQQ", b"\xe4\xf6\xfc\xff"))
+    assert len(list(open_source(config(path), 0))) == 5
+    assert probe(config(path)).ok
+
+
 def damaged(tmp_path: Path) -> Path:
     """60 frames, a key frame every 10, with the packets of frames 23 to 27 overwritten."""
     path = encode(tmp_path / "whole.mkv", 60, size=(160, 120), options={"g": "10", "bf": "0", "sc_threshold": "0"})

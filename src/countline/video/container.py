@@ -29,6 +29,8 @@ RAW = frozenset(
 """Formats that hold pictures and no time stamps; what FFmpeg gives for them is made up from a default rate."""
 PARTS = "mpjpeg"
 """Multipart JPEG over HTTP: pictures come when they come."""
+# Recorders write tags in whatever encoding they like. From PyAV 19 on that is no error and the option is gone.
+_TAGS: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 MOST_ERRORS = 1000
 """Broken packets in a row after which an input counts as not readable at all."""
 
@@ -49,7 +51,7 @@ class Opened:
     def __init__(self, container: Any, low_delay: bool) -> None:
         self.container = container
         self.stream = next(
-            s for s in container.streams.video if s.codec_context is not None and not int(s.disposition) & _STILL
+            s for s in container.streams.video if s.codec_context is not None and not s.disposition.value & _STILL
         )
         self.format: str = container.format.name
         self.codec: str = self.stream.codec_context.name
@@ -116,7 +118,7 @@ class Opened:
                 frames = packet.decode()
             except av.error.EOFError:
                 return
-            except (av.error.InvalidDataError, av.error.ArgumentError, av.error.PatchWelcomeError, av.error.OSError):
+            except (av.error.InvalidDataError, ValueError, av.error.PatchWelcomeError, OSError):
                 self.corrupt += 1
                 failures += 1
                 if failures > MOST_ERRORS:
@@ -164,7 +166,7 @@ def open_stream(
     limits = None if timeout is None else (timeout, timeout)
     began = time.monotonic()
     try:
-        container = av.open(location, format=format, options=dict(options), timeout=limits, metadata_errors="replace")
+        container = av.open(location, format=format, options=dict(options), timeout=limits, **_TAGS)
     except av.error.FFmpegError:
         # Some protocols report an interrupted wait as broken data; it was silence.
         if timeout is not None and time.monotonic() - began >= timeout:
