@@ -68,15 +68,19 @@ class ProcessServer:
         return listens(self.port)
 
     def stop(self) -> None:
-        if self.process is None:
-            return
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(30)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(30)
-        self.process = None
+        process, self.process = self.process, None
+        for _ in range(60):
+            if process is None:
+                return
+            process.send_signal(signal.SIGTERM)  # again and again: a server that is still starting may forget the first
+            try:
+                process.wait(0.5)
+                return
+            except subprocess.TimeoutExpired:
+                continue
+        assert process is not None
+        process.kill()
+        process.wait(30)
 
     def kill(self) -> None:
         """As a power cut would: no time to tidy up."""

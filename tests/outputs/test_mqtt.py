@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import pytest
 from contract import Deliverer, OutputContract, Received, entries, free_port
-from servers import Certificates, ProcessServer, need, wait_until
+from servers import Certificates, ProcessServer, need
 
 from countline.outputs.mqtt.output import MqttOutput
 from countline.protocols import Entry
@@ -25,7 +25,7 @@ class Mosquitto(ProcessServer):
         port = free_port()
         (folder / "mosquitto.conf").write_text(
             f"listener {port} 127.0.0.1\npersistence true\npersistence_location {folder}/\n"
-            f"max_queued_messages 0\nqueue_qos0_messages true\nuser root\nlog_dest stderr\n{settings}"
+            f"max_queued_messages 0\nqueue_qos0_messages true\nuser root\nset_tcp_nodelay true\nlog_dest stderr\n{settings}"
         )
         super().__init__([need("mosquitto", "mosquitto"), "-c", str(folder / "mosquitto.conf")], folder, port)
         self.login = login
@@ -58,11 +58,11 @@ class Subscriber:
         self.pump(lambda: self.subscribed)
 
     def pump(self, until: Any) -> None:
-        def turn() -> bool:
+        end = time.monotonic() + 20
+        while not until():
+            if time.monotonic() > end:
+                pytest.fail(f"the subscriber has {len(self.found)} messages after 20 s")
             self.client.loop(0.01)
-            return bool(until())
-
-        wait_until(turn, "the subscriber gets its messages", 20)
 
     def read(self, count: int) -> list[Any]:
         self.pump(lambda: len(self.found) >= count)

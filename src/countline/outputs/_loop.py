@@ -243,7 +243,9 @@ class LoopOutput(ABC):
 
     async def _check(self, send: bool, timeout: float) -> list[Check]:
         lines: list[Check] = []
-        steps: list[Coroutine[Any, Any, Check]] = [check_dns(self._host), check_tcp(self._host, self._port)]
+        steps: list[Coroutine[Any, Any, Check]] = []
+        if not self._host.startswith("/"):  # else a socket in the file system
+            steps = [check_dns(self._host), check_tcp(self._host, self._port)]
         subjects = [f"name {self._host}", f"port {self.where}"]
         try:
             for subject, step in zip(subjects, steps):

@@ -37,6 +37,7 @@ class _Link:
         self.client = output.client()
         self.client.on_connect = self._on_connect
         self.client.on_disconnect = self._on_disconnect
+        self.client.on_socket_close = lambda *_: self._let_go()  # before paho closes it on an error
         self._socket: Any = None
         self._writing = False
 
@@ -84,7 +85,10 @@ class _Link:
         if politely and self._socket is not None and not self.broken.done():
             self.client.disconnect()
             self.client.loop_write()
-        self._forget()
+        sock = self._socket
+        self._let_go()
+        if sock is not None:
+            sock.close()
 
     def _readable(self) -> None:
         # With TLS, data can be decrypted already and no longer show at the socket.
@@ -99,15 +103,12 @@ class _Link:
         self.client.loop_write()
         self.flush()
 
-    def _forget(self) -> None:
+    def _let_go(self) -> None:
         sock, self._socket = self._socket, None
-        if sock is None:
-            return
-        loop = asyncio.get_running_loop()
-        if sock.fileno() >= 0:
+        if sock is not None and sock.fileno() >= 0:
+            loop = asyncio.get_running_loop()
             loop.remove_reader(sock)
             loop.remove_writer(sock)
-            sock.close()
 
     def _on_connect(self, _client: Any, _data: Any, _flags: Any, reason: Any, properties: Any) -> None:
         if not self.welcome.done():

@@ -1,0 +1,1 @@
+"""A table in SQLite or PostgreSQL."""
