@@ -20,9 +20,9 @@ from countline.messages.deepstream.counts import (
 )
 from countline.messages.deepstream.full import full_event
 from countline.messages.deepstream.minimal import minimal_event
-from countline.messages.deepstream.objects import all_named, dsmeta_frame, event_meta, static_of_sources
-from countline.messages.deepstream.proto import protobuf_dsmeta, protobuf_event
-from countline.messages.deepstream.quick import QuickFull, quick_minimal
+from countline.messages.deepstream.objects import all_named, event_meta, static_of_sources
+from countline.messages.deepstream.proto import protobuf_event
+from countline.messages.deepstream.quick import QuickFull, quick_minimal, quick_protobuf
 from countline.messages.definition import lookup, to_bytes
 from countline.messages.faults import merge_faults
 from countline.messages.ids import IdMaker
@@ -194,12 +194,13 @@ class DeepStreamDefinition:
                 made = minimal_event(metas, self._static)
                 body = None if made is None else orjson.dumps(made)
             return [] if body is None else [(self._identify(a), body, None)]
-        time = rfc3339(a.frame.time)
-        if self.kind == "protobuf":
-            return [(self._identify(a), protobuf_dsmeta(dsmeta_frame(a), self._named, time), None)]
         sensor = self._named.sensors.get(a.frame.source.index)
-        value = quick_minimal(a, sensor.id if sensor is not None else a.frame.source.device_id, time)
-        return [(self._identify(a), orjson.dumps(value), None)]
+        name = sensor.id if sensor is not None else a.frame.source.device_id
+        if self.kind == "protobuf":
+            second, ns = divmod(a.frame.time, 1_000_000_000)
+            time = (second, ns // 1_000_000 * 1_000_000)
+            return [(self._identify(a), quick_protobuf(a, name, time), None)]
+        return [(self._identify(a), orjson.dumps(quick_minimal(a, name, rfc3339(a.frame.time))), None)]
 
     def _analytics(self, a: Analytics, hits: Sequence[Event]) -> list[Made]:
         identity = self._identify(a)

@@ -14,7 +14,7 @@ from countline.messages.deepstream.minimal import dsmeta_sensor_id, event_sensor
 from countline.messages.deepstream.numbers import box, fixed, float32, unsigned
 from countline.messages.deepstream.wire import floating, message, packed_floats, text, varint
 
-__all__ = ["SCHEMA", "protobuf_dsmeta", "protobuf_event", "timestamp"]
+__all__ = ["SCHEMA", "frame_head", "protobuf_dsmeta", "protobuf_event", "timestamp"]
 
 SCHEMA = """\
 syntax = "proto3";
@@ -88,7 +88,8 @@ def timestamp(value: str) -> tuple[int, int] | None:
     return seconds, int((fraction or "").ljust(9, "0"))
 
 
-def _head(frame_id: str, time: tuple[int, int] | None, sensor: str) -> bytes:
+def frame_head(frame_id: str, time: tuple[int, int] | None, sensor: str) -> bytes:
+    """The fields of a Frame but its objects; ``time`` in seconds and nanoseconds."""
     stamp = b"" if time is None else message(3, varint(1, time[0]) + varint(2, time[1]))
     return text(1, "4.0") + text(2, frame_id) + stamp + text(4, sensor)
 
@@ -165,14 +166,14 @@ def protobuf_event(events: Sequence[Mapping[str, Any]], static: StaticDescriptio
         time = timestamp(first["ts"])
         if time is None:
             return None
-    head = _head(str(int(first.get("frameId", 0))), time, event_sensor_id(first, static))
+    head = frame_head(str(int(first.get("frameId", 0))), time, event_sensor_id(first, static))
     return head + b"".join(_object(meta) for meta in events if meta.get("objType") != m.DUMMY)
 
 
 def protobuf_dsmeta(frame: Mapping[str, Any], static: StaticDescription | None, now: str | None) -> bytes:
     """The Protobuf payload of a frame, objects or not."""
     time = None if now is None else timestamp(now)
-    out = [_head(str(int(frame.get("frame_num", 0))), time, dsmeta_sensor_id(frame, static))]
+    out = [frame_head(str(int(frame.get("frame_num", 0))), time, dsmeta_sensor_id(frame, static))]
     scale = dsmeta_scale(frame)
     for item in frame.get("objects") or ():
         body = text(1, unsigned(item.get("object_id", 0))) + _bbox(box(item.get("bbox") or {}, *scale))
