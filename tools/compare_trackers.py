@@ -67,6 +67,9 @@ class OcSort:
     def step(self, boxes: np.ndarray, scores: np.ndarray, steps: int) -> Rows:
         return by_overlap(boxes, self._tracker.update(np.column_stack([boxes, scores])))
 
+    def keep(self, lost: int) -> None:
+        pass  # the frame rate is known here
+
 
 class IouTrack:
     """ByteTrack of ioutrack-rs."""
@@ -80,6 +83,9 @@ class IouTrack:
 
     def step(self, boxes: np.ndarray, scores: np.ndarray, steps: int) -> Rows:
         return by_overlap(boxes, self._tracker.update(np.column_stack([boxes, scores]).astype(np.float32), False))
+
+    def keep(self, lost: int) -> None:
+        pass  # the frame rate is known here
 
 
 ENGINES: dict[str, Callable[[float, int], Any]] = {

@@ -33,6 +33,10 @@ class Engine(Protocol):
         that belong to a track, the engine's id of that track), in the order of the rows."""
         ...
 
+    def keep(self, lost: int) -> None:
+        """From now on keep tracks that are not seen for ``lost`` steps."""
+        ...
+
 
 class ByteTrackEngine:
     """``pyxtrackers.BYTETracker``, with three things put right.
@@ -45,6 +49,8 @@ class ByteTrackEngine:
     """
 
     RENEW = 256
+    REMEMBERED = 60
+    """Steps that are run again."""
 
     def __init__(self, iou: float, lost: int) -> None:
         try:
@@ -54,7 +60,7 @@ class ByteTrackEngine:
         self._library = pyxtrackers
         self._iou = iou
         self._lost = max(1, lost)
-        self._past: deque[tuple[NDArray[np.float64], int]] = deque(maxlen=min(self._lost + 10, 90))
+        self._past: deque[tuple[NDArray[np.float64], int]] = deque(maxlen=self.REMEMBERED)
         self._tracker = self._new()
         self._ids: dict[int, int] = {}
         """Id of this instance -> id that was given out, for those taken over from the instance before."""
@@ -85,6 +91,10 @@ class ByteTrackEngine:
         self._seen = {row: self._given(number) for row, number in zip(rows, numbers)}
         order = sorted(self._seen)
         return np.array(order, np.intp), np.array([self._seen[row] for row in order], np.int64)
+
+    def keep(self, lost: int) -> None:
+        self._lost = max(1, lost)
+        self._renew()
 
     def _given(self, number: int) -> int:
         return self._ids.get(number, self._base + number)
@@ -165,6 +175,9 @@ class EdgeFirstEngine:
                 ids.append(number)
         self._forget()
         return np.array(rows, np.intp), np.array(ids, np.int64)
+
+    def keep(self, lost: int) -> None:
+        self._lost = max(1, lost)  # the library's own life span is fixed; the public id ends in time all the same
 
     def _forget(self) -> None:
         if len(self._ids) > 1000:

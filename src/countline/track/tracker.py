@@ -129,6 +129,7 @@ class EngineTracker:
             self._intervals.append(gap)
             if len(self._intervals) == _RATE_AFTER:
                 self._step = int(np.median(self._intervals))
+                self._engine.keep(self._steps_kept())
             return 1
         return max(1, round(gap / self._step)) if self._step else 1
 
