@@ -22,6 +22,7 @@ __all__ = [
     "overshoot",
     "polygon_contains",
     "project",
+    "square_distance",
 ]
 
 F8 = NDArray[np.float64]
@@ -40,16 +41,24 @@ ANCHORS: dict[str, tuple[float, float]] = {
 """Point of a box as fractions of its width (from the left) and height (from the top)."""
 
 
-def distance_to_segments(px: F8, py: F8, ax: F8, ay: F8, bx: F8, by: F8) -> F8:
-    """Distance of points to segments A-B, all of one broadcast shape, in the unit of the arguments.
+def square_distance(px: F8, py: F8, ax: F8, ay: F8, bx: F8, by: F8) -> F8:
+    """Square of the distance of points to segments A-B, all of one broadcast shape, in the unit of the arguments.
 
-    The nearest point of a segment of no length is its only point.
+    The nearest point of a segment of no length is its only point. Only +, -, *, / are used, so that the same sum done
+    on plain floats gives the same bits.
     """
     dx, dy = bx - ax, by - ay
     square = dx * dx + dy * dy
     along = (px - ax) * dx + (py - ay) * dy
-    t = np.clip(np.divide(along, square, out=np.zeros_like(along), where=square > 0), 0.0, 1.0)
-    distance: F8 = np.hypot(px - ax - t * dx, py - ay - t * dy)
+    t = np.minimum(np.maximum(np.divide(along, square, out=np.zeros_like(along), where=square > 0), 0.0), 1.0)
+    ex, ey = px - ax - t * dx, py - ay - t * dy
+    result: F8 = ex * ex + ey * ey
+    return result
+
+
+def distance_to_segments(px: F8, py: F8, ax: F8, ay: F8, bx: F8, by: F8) -> F8:
+    """Distance of points to segments A-B, all of one broadcast shape, in the unit of the arguments."""
+    distance: F8 = np.sqrt(square_distance(px, py, ax, ay, bx, by))
     return distance
 
 

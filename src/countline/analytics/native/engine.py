@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,6 +101,7 @@ class NativeRules:
     def _look(self, source: SourceState, width: int, height: int) -> None:
         """The source's picture has another shape than before (or it is the first one): pick its plan."""
         source.width, source.height = width, height
+        source.scale = np.array([width, height, width, height], np.float64)
         aspect = width / height
         if aspect == source.aspect and source.plan >= 0:
             return
@@ -164,7 +166,7 @@ class NativeRules:
         boxes, classes = self._boxes(arrivals)
         boxes, classes = self._slots(arrivals, boxes, classes)
         rows = self._gather(arrivals, boxes, classes)
-        findings = self._evaluate(rows)
+        findings = self._evaluate(arrivals, rows)
         self._remember(arrivals, rows)
         return Report(self._table, self.labels, self.metrics, arrivals, rows, findings).make()
 
@@ -173,43 +175,45 @@ class NativeRules:
         source = self._sources.get(info.source.name) or self._open(info.source)
         if info.width != source.width or info.height != source.height or source.plan < 0:
             self._look(source, info.width, info.height)
-        source.last = (source.clock, source.number, source.time)
         source.tick(info.pts)
         source.number, source.time = info.number, info.time
         return Arrival(source, item)
 
-    def _boxes(self, arrivals: list[Arrival]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    def _boxes(self, arrivals: list[Arrival]) -> tuple[NDArray[np.float64], NDArray[Any]]:
         """Boxes of all objects of the round, normalised, and classes; objects that cannot be evaluated are sifted out
         of the arrivals (not yet of the arrays)."""
         if len(arrivals) == 1:
-            source, tracks = arrivals[0].source, arrivals[0].item.tracks
-            w, h = source.width, source.height
-            boxes = tracks.xyxy / np.array([w, h, w, h], np.float64)
-            classes = tracks.class_id.astype(np.int64)
+            tracks = arrivals[0].item.tracks
+            boxes = tracks.xyxy / arrivals[0].source.scale
+            classes = tracks.class_id
         else:
             counts = [len(a.ids) for a in arrivals]
-            sizes = np.array([(a.source.width, a.source.height) * 2 for a in arrivals], np.float64)
-            boxes = np.concatenate([a.item.tracks.xyxy for a in arrivals]) / np.repeat(sizes, counts, axis=0)
-            classes = np.concatenate([a.item.tracks.class_id for a in arrivals]).astype(np.int64)
+            scales = np.repeat(np.array([a.source.scale for a in arrivals]), counts, axis=0)
+            boxes = np.concatenate([a.item.tracks.xyxy for a in arrivals]) / scales
+            classes = np.concatenate([a.item.tracks.class_id for a in arrivals])
         extent = boxes[:, 2:] - boxes[:, :2]
-        sound = np.asarray(((extent >= 0) & (extent < MOST_EXTENT)).all(axis=1))
-        fine = bool(sound.all())
+        # NaN makes both comparisons false.
+        fine = not len(boxes) or bool(extent.min() >= 0 and extent.max() < MOST_EXTENT)
+        sound = None if fine else np.asarray(((extent >= 0) & (extent < MOST_EXTENT)).all(axis=1))
         start = 0
         for arrival in arrivals:
             end = start + len(arrival.ids)
             # One -1 may be a new track or an object without one, so the whole frame is looked at.
-            if arrival.fresh or not fine or len(set(arrival.slots)) != len(arrival.slots):
-                part = None if fine else sound[start:end]
+            if arrival.steady and sound is None:
+                pass
+            elif arrival.fresh or sound is not None or len(set(arrival.slots)) != len(arrival.slots):
+                part = None if sound is None else sound[start:end]
                 arrival.slots, arrival.places = sift(arrival.source, arrival.ids, part, self.metrics)
                 arrival.fresh = -1 in arrival.slots
+                arrival.steady = arrival.slots == arrival.source.present_list
             start = end
         return boxes, classes
 
     def _slots(
-        self, arrivals: list[Arrival], boxes: NDArray[np.float64], classes: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        self, arrivals: list[Arrival], boxes: NDArray[np.float64], classes: NDArray[Any]
+    ) -> tuple[NDArray[np.float64], NDArray[Any]]:
         """Find out who is gone, give slots to new tracks, and drop the rows that were sifted out."""
-        if any(a.places is not None for a in arrivals):
+        if any(a.places is not None and len(a.places) != len(a.ids) for a in arrivals):
             keep: list[int] = []
             start = 0
             for a in arrivals:
@@ -217,9 +221,10 @@ class NativeRules:
                 start += len(a.ids)
             boxes, classes = boxes[keep], classes[keep]
         table = self._table
-        known = np.array([s for a in arrivals for s in a.slots], np.intp)
-        table.seen[known[known >= 0]] = self._number
-        self._part(arrivals)
+        for a in arrivals:
+            if not a.steady:
+                table.seen[[s for s in a.slots if s >= 0]] = self._number
+                self._part(a.source)
         start = 0
         for a in arrivals:
             end = start + len(a.slots)
@@ -231,35 +236,24 @@ class NativeRules:
                 found = begin(a.source, table, tracks, boxes[at], classes[at].tolist(), self.metrics)
                 for i, slot in zip(new, found):
                     a.slots[i] = slot
-                table.seen[found] = self._number
+            if not a.steady:
+                a.source.present_list = a.slots
+                a.source.present = np.array(a.slots, np.intp)
             start = end
         return boxes, classes
 
-    def _part(self, arrivals: list[Arrival]) -> None:
+    def _part(self, source: SourceState) -> None:
         """Note which objects of the frame before are not in this one."""
         table = self._table
-        present = [a.source.present for a in arrivals]
-        slots = present[0] if len(present) == 1 else np.concatenate(present)
-        seen = table.seen[slots]
-        if (seen == self._number).all():
-            return
-        for a in arrivals:
-            source = a.source
-            for slot in source.present[table.seen[source.present] != self._number].tolist():
-                table.clock[slot], table.number[slot], table.time[slot] = source.last
-                source.lose(slot, int(table.seen[slot]))
+        for at in np.flatnonzero(table.seen[source.present] != self._number).tolist():
+            source.lose(source.present_list[at], at, table)
 
-    def _gather(self, arrivals: list[Arrival], boxes: NDArray[np.float64], classes: NDArray[np.int64]) -> Rows:
-        slots = np.array([s for a in arrivals for s in a.slots], np.intp)
+    def _gather(self, arrivals: list[Arrival], boxes: NDArray[np.float64], classes: NDArray[Any]) -> Rows:
         if len(arrivals) == 1:
             source = arrivals[0].source
-            source.present = slots
-            return self._rows(slots, boxes, source.plan, source.aspect, source.clock, classes)
+            return self._rows(source.present, boxes, source.plan, source.aspect, source.clock, classes)
         counts = [len(a.slots) for a in arrivals]
-        start = 0
-        for a, n in zip(arrivals, counts):
-            a.source.present = slots[start : start + n]
-            start += n
+        slots = np.concatenate([a.source.present for a in arrivals])
         plan = np.repeat(np.array([a.source.plan for a in arrivals], np.intp), counts)
         aspect = np.repeat(np.array([a.source.aspect for a in arrivals]), counts)
         clock = np.repeat(np.array([a.source.clock for a in arrivals], np.int64), counts)
@@ -272,31 +266,30 @@ class NativeRules:
         plan: int | NDArray[np.intp],
         aspect: float | NDArray[np.float64],
         clock: int | NDArray[np.int64],
-        classes: NDArray[np.int64],
+        classes: NDArray[Any],
     ) -> Rows:
         extent = boxes[:, 2:] - boxes[:, :2]
         size = np.maximum(extent[:, 0] * aspect, extent[:, 1])
-        anchors = anchor_points(boxes, aspect, self._tables.anchors)
+        anchors = anchor_points(boxes, extent, aspect, self._tables.anchors)
         return Rows(slots, boxes, plan, aspect, clock, classes, size, anchors)
 
-    def _evaluate(self, rows: Rows) -> Findings:
+    def _evaluate(self, arrivals: list[Arrival], rows: Rows) -> Findings:
         tables, table = self._tables, self._table
         lines = evaluate_lines(tables, table, rows)
         regions = evaluate_regions(tables, table, rows)
-        take_samples(table, rows, self._spacing)
+        if tables.lines or tables.regions or tables.directions or tables.speeds:
+            take_samples(table, rows, [a.source for a in arrivals], self._spacing)
         directions = evaluate_directions(tables, table, rows) if tables.directions else []
         speeding, speeds = evaluate_speeds(tables, table, rows) if tables.speeds else ([], None)
         return Findings(lines, regions, directions, speeding, speeds)
 
     def _remember(self, arrivals: list[Arrival], rows: Rows) -> None:
         table, slots = self._table, rows.slots
+        table.seen[slots] = self._number
         table.box[slots] = rows.box
-        table.class_id[slots] = rows.class_id
         table.frames[slots] += 1
-        confidence = [
-            a.item.tracks.confidence if a.places is None else a.item.tracks.confidence[a.places] for a in arrivals
-        ]
-        table.confidence[slots] = confidence[0] if len(confidence) == 1 else np.concatenate(confidence)
+        for a in arrivals:
+            a.source.shown = a
 
     # -- counters ------------------------------------------------------------------------------------------------
 

@@ -56,10 +56,12 @@ def find(source: SourceState, table: TrackTable, track_id: int) -> Record | None
     slot = source.ids.get(track_id)
     if slot is None:
         return source.ended.get(track_id)
+    if slot in source.present_list:
+        source.settle(slot, source.present_list.index(slot), table)
     record = table.row(slot)
     record["notes"] = source.notes.get(slot, [])
     record["origins"] = {b.rule.name: b.origins.get(slot) for b in source.journeys}
-    record["live"] = slot in source.present
+    record["live"] = slot in source.present_list
     return record
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from countline.analytics.geometry import project
 from countline.analytics.native.plan import Tables
-from countline.analytics.native.rows import Hit, Rows, anchor_points
+from countline.analytics.native.rows import Hit, Rows, boxes_anchors
 from countline.analytics.native.table import TrackTable
+
+if TYPE_CHECKING:
+    from countline.analytics.native.state import SourceState
 
 __all__ = ["evaluate_directions", "evaluate_speeds", "history_shape", "take_samples"]
 
@@ -26,29 +30,33 @@ SPEEDING_ENDS = 0.9
 
 def history_shape(tables: Tables) -> tuple[int, int]:
     """(number of samples kept, ns between two of them) for the windows in use."""
-    windows = [int(w) for w in (*tables.direction_window.flat, *tables.speed_window.flat) if w > 1] + [BASE_WINDOW]
-    spacing = min(windows) // SAMPLES_PER_WINDOW
-    count = -(-max(windows) // spacing) + 1
+    windows = [int(w) for w in (*tables.direction_window.flat, *tables.speed_window.flat) if w > 1]
+    spacing = min([*(w // SAMPLES_PER_WINDOW for w in windows), BASE_WINDOW // 4])
+    longest = max([*windows, BASE_WINDOW])
+    count = -(-longest // spacing) + 1
     if count > MOST_SAMPLES:
-        spacing = -(-max(windows) // (MOST_SAMPLES - 1))
+        spacing = -(-longest // (MOST_SAMPLES - 1))
         count = MOST_SAMPLES
     return count, spacing
 
 
-def take_samples(table: TrackTable, rows: Rows, spacing: int) -> None:
-    """Keep the boxes of this round for objects whose last sample is old enough."""
-    slots = rows.slots
-    size = table.sample_clock.shape[1]
-    taken = table.samples[slots]
-    due = rows.clock - table.sample_clock[slots, (taken - 1) % size] >= spacing
-    due |= taken == 0
-    if not due.any():
+def take_samples(table: TrackTable, rows: Rows, sources: Sequence[SourceState], spacing: int) -> None:
+    """Keep the boxes of all objects of those sources whose last sampling is old enough. (The first box of a track was
+    kept when it began.)"""
+    due = [source.clock - source.sampled >= spacing for source in sources]
+    if not any(due):
         return
-    at = np.flatnonzero(due)
-    slot, place = slots[at], taken[at] % size
-    table.sample_clock[slot, place] = rows.at(rows.clock, at)
-    table.sample_box[slot, place] = rows.box[at]
-    table.samples[slot] += 1
+    for source, is_due in zip(sources, due):
+        if is_due:
+            source.sampled = source.clock
+    slots, clock, box = rows.slots, rows.clock, rows.box
+    if not all(due):
+        at = np.flatnonzero(np.repeat(due, [len(source.present_list) for source in sources]))
+        slots, clock, box = slots[at], rows.at(clock, at), box[at]
+    place = table.samples[slots] % table.sample_clock.shape[1]
+    table.sample_clock[slots, place] = clock
+    table.sample_box[slots, place] = box
+    table.samples[slots] += 1
 
 
 def earliest(table: TrackTable, slots: NDArray[np.intp], since: Any) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -72,7 +80,7 @@ def evaluate_directions(tables: Tables, table: TrackTable, rows: Rows) -> list[H
         _, box = earliest(table, rows.slots, rows.clock - window)
         anchor = np.broadcast_to(tables.direction_anchor[rows.plan, i], len(rows))
         each = np.arange(len(rows))
-        move = rows.anchors[:, each, anchor] - anchor_points(box, rows.aspect, tables.anchors)[:, each, anchor]
+        move = rows.anchors[:, each, anchor] - boxes_anchors(box, rows.aspect, tables.anchors)[:, each, anchor]
         length = np.hypot(*move)
         arrow = tables.arrow[:, rows.plan, i]
         along = move[0] * arrow[0] + move[1] * arrow[1]
@@ -101,7 +109,7 @@ def evaluate_speeds(tables: Tables, table: TrackTable, rows: Rows) -> tuple[list
         anchor = np.broadcast_to(tables.speed_anchor[rows.plan, i], len(rows))
         each = np.arange(len(rows))
         x, y = rows.anchors[:, each, anchor]
-        px, py = anchor_points(box, rows.aspect, tables.anchors)[:, each, anchor]
+        px, py = boxes_anchors(box, rows.aspect, tables.anchors)[:, each, anchor]
         ground = tables.ground[rows.plan, i]
         u, v = project(ground, x, y)
         pu, pv = project(ground, px, py)

@@ -129,6 +129,11 @@ class Tables:
                 self.line_anchor[p, i] = self._index[rule.anchor]
                 self.line_band[:, p, i] = rule.band
         self.ax, self.ay, self.bx, self.by = ends
+        self.pieces = [
+            [[tuple(ends[:, p, i, k].tolist()) for k in range(len(r.points) - 1)] for i, r in enumerate(plan.lines)]
+            for p, plan in enumerate(plans)
+        ]
+        """The same numbers for plain Python: pieces[plan][line] is a list of (ax, ay, bx, by)."""
         self._normals()
         self.same_band = _one(self.line_band)
         self.same_anchor = len(self.anchors) == 1

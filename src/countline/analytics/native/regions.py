@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from countline.analytics.geometry import distance_to_segments
+from countline.analytics.geometry import square_distance
 from countline.analytics.native.lines import half_width
 from countline.analytics.native.plan import Tables
 from countline.analytics.native.rows import Hit, Rows
@@ -65,8 +65,8 @@ def _far(tables: Tables, rows: Rows, row: NDArray[np.intp], region: NDArray[np.i
     anchor = rows.pick(tables.region_anchor, row, region)
     x, y = rows.anchors[:, row, anchor, None]
     x1, y1, x2, y2 = (rows.pick(tables.edge[i], row, region) for i in range(4))
-    distance = distance_to_segments(x, y, x1, y1, x2, y2).min(axis=1)
+    distance = square_distance(x, y, x1, y1, x2, y2).min(axis=1)
     band = half_width(tables.region_band, False, rows)
     limit = band[row, region]
-    far: NDArray[np.bool_] = distance > limit
+    far: NDArray[np.bool_] = distance > limit * limit
     return far

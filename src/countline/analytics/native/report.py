@@ -224,12 +224,12 @@ class Report:
         """Dwell and crowding events of a region."""
         source, entries = self.arrivals[i].source, self.slips[i].entries
         if book.waiting and book.config.dwell is not None:
-            now = self.table.seen[self.rows.slots[0]] if len(self.rows) else -2
+            present = set(source.present_list)
             for slot, stay in list(book.waiting.items()):
                 seconds = (source.clock - stay.since) / 1e9
                 if seconds < book.config.dwell:
                     break
-                if self.table.seen[slot] == now:
+                if slot in present:
                     del book.waiting[slot]
                     place = self._place(i, slot)
                     entries.append(Entry(place, book.rule.order, Dwell, book.rule.name, slot, {"dwell": seconds}))

@@ -13,7 +13,7 @@ from countline.types import FrameTracks
 if TYPE_CHECKING:
     from countline.analytics.native.state import SourceState
 
-__all__ = ["Arrival", "Findings", "Hit", "Rows", "anchor_points"]
+__all__ = ["Arrival", "Findings", "Hit", "Rows", "anchor_points", "boxes_anchors"]
 
 F8 = NDArray[np.float64]
 
@@ -31,7 +31,7 @@ class Rows:
     """Width / height of the picture: float or (N,)."""
     clock: Any
     """ns on the source's steady clock: int or (N,)."""
-    class_id: NDArray[np.int64]
+    class_id: NDArray[Any]
     size: F8
     """(N,) longer side of the box in picture heights."""
     anchors: F8
@@ -66,7 +66,7 @@ class Hit:
 class Arrival:
     """One frame on its way through a round."""
 
-    __slots__ = ("fresh", "ids", "item", "places", "slots", "source")
+    __slots__ = ("fresh", "ids", "item", "moment", "places", "slots", "source", "steady")
 
     def __init__(self, source: SourceState, item: FrameTracks) -> None:
         self.source = source
@@ -76,7 +76,10 @@ class Arrival:
         self.slots = [get(i, -1) for i in self.ids]
         self.places: list[int] | None = None
         """Places in the frame of the objects that are evaluated; None: all."""
-        self.fresh = -1 in self.slots
+        self.steady = self.slots == source.present_list
+        """The same objects in the same order as in the frame before."""
+        self.fresh = not self.steady and -1 in self.slots
+        self.moment = (source.clock, source.number, source.time)
 
 
 @dataclass(slots=True)
@@ -91,12 +94,15 @@ class Findings:
     """(N,) km/h, NaN where unknown; None where no rule measures speeds."""
 
 
-def anchor_points(box: F8, aspect: Any, anchors: F8) -> F8:
-    """(2, N, A) anchor points in picture heights, of (N, 4) normalised boxes."""
-    left, top = box[:, 0, None], box[:, 1, None]
-    width, height = box[:, 2, None] - left, box[:, 3, None] - top
-    result: F8 = np.empty((2, len(box), len(anchors)))
-    stretch = aspect[:, None] if isinstance(aspect, np.ndarray) else aspect
-    np.multiply(left + width * anchors[:, 0], stretch, out=result[0])
-    np.add(top, height * anchors[:, 1], out=result[1])
+def anchor_points(box: F8, extent: F8, aspect: Any, anchors: F8) -> F8:
+    """(2, N, A) anchor points in picture heights, of (N, 4) normalised boxes and their (N, 2) widths and heights."""
+    # (N, 2, A): position + size * fraction, for both axes at once.
+    points = box[:, :2, None] + extent[:, :, None] * anchors.T
+    points[:, 0] *= aspect[:, None] if isinstance(aspect, np.ndarray) else aspect
+    result: F8 = points.transpose(1, 0, 2)
     return result
+
+
+def boxes_anchors(box: F8, aspect: Any, anchors: F8) -> F8:
+    """The same of boxes alone."""
+    return anchor_points(box, box[:, 2:] - box[:, :2], aspect, anchors)

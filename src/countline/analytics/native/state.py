@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from countline.analytics.native.books import JourneyBook, LineBook, RegionBook
 from countline.analytics.native.motion import BASE_WINDOW, earliest
 from countline.analytics.native.plan import Rule
+from countline.analytics.native.rows import Arrival
 from countline.analytics.native.table import TrackTable
 from countline.types import UNTRACKED, SourceInfo
 
@@ -58,12 +59,18 @@ class SourceState:
         self.time = 0
         self.width = 0
         self.height = 0
-        self.last = (0, 0, 0)
-        """Clock, frame number and capture time of the frame before."""
+        self.scale = np.ones(4)
+        """Width, height, width, height of the picture in pixels."""
+        self.sampled = -(2**62)
+        """Clock at which samples for the history were taken last."""
+        self.shown: Arrival | None = None
+        """The last frame."""
         self.ids: dict[int, int] = {}
         """Track id -> slot, of all tracks that are remembered."""
         self.present: NDArray[np.intp] = np.empty(0, np.intp)
         """Slots seen in the last frame."""
+        self.present_list: list[int] = []
+        """The same as a list."""
         self.lost: dict[int, tuple[int, int]] = {}
         """Slots not seen in the last frame -> round in which they were seen last, frames of the source by then."""
         self.due = 0
@@ -103,10 +110,21 @@ class SourceState:
         """All that count."""
         return [*self.lines, *self.regions, *self.journeys]
 
-    def lose(self, slot: int, mark: int) -> None:
-        """An object of the frame before is not in this one."""
-        self.lost[slot] = (mark, self.frames)
+    def lose(self, slot: int, at: int, table: TrackTable) -> None:
+        """An object, number ``at`` of those in the frame before, is not in this one."""
+        self.lost[slot] = (int(table.seen[slot]), self.frames)
+        self.settle(slot, at, table)
         self.due, self.due_frames = self.clock, self.frames
+
+    def settle(self, slot: int, at: int, table: TrackTable) -> None:
+        """Write down what is kept for lost objects only."""
+        shown = self.shown
+        if shown is None:
+            return
+        place = at if shown.places is None else shown.places[at]
+        table.class_id[slot] = shown.item.tracks.class_id[place]
+        table.confidence[slot] = shown.item.tracks.confidence[place]
+        table.clock[slot], table.number[slot], table.time[slot] = shown.moment
 
     def drop(self, slot: int, table: TrackTable) -> None:
         """Forget a track."""
@@ -125,11 +143,11 @@ class SourceState:
 
     def clear(self, table: TrackTable) -> None:
         """Forget all tracks: the stream ended or begins anew."""
-        for slot in self.present.tolist():
-            table.clock[slot], table.number[slot], table.time[slot] = self.clock, self.number, self.time
+        for at, slot in enumerate(self.present_list):
+            self.settle(slot, at, table)
         for slot in list(self.ids.values()):
             self.drop(slot, table)
-        self.present = np.empty(0, np.intp)
+        self.present, self.present_list, self.shown = np.empty(0, np.intp), [], None
         self.lost.clear()
         for region in self.regions:
             region.clear()
@@ -214,6 +232,8 @@ def begin(
             metrics["stitched"] += 1
         else:
             slot = table.allocate(1)[0]
+            table.samples[slot] = 1
+            table.sample_clock[slot, 0], table.sample_box[slot, 0] = source.clock, box
             table.first[slot] = source.number
             table.first_time[slot] = source.time
         table.track_id[slot] = track
