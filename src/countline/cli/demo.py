@@ -20,6 +20,9 @@ __all__ = ["command"]
     help="Where the annotated video, the snapshot and the configuration are written.",
 )
 @click.option("--kafka", metavar="HOST:PORT", help="Use this broker instead of the embedded one.")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), metavar="N", help="Port of the embedded broker; a free one unless given."
+)
 @click.option("--topic", default="ds-kafka", show_default=True)
 @click.option("--video", "annotate", is_flag=True, default=True, flag_value=True, hidden=True)
 @click.option("--no-video", "annotate", flag_value=False, help="Do not draw; only count and send.")

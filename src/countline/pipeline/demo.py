@@ -115,7 +115,7 @@ def demo_command(given: Mapping[str, Any]) -> int:
         raise OutputError(
             f"cannot be made: {error.strerror}", where=str(out), fix="choose another folder with --out"
         ) from None
-    broker: AbstractContextManager[Any] = nullcontext() if given["kafka"] else EmbeddedBroker()
+    broker: AbstractContextManager[Any] = nullcontext() if given["kafka"] else EmbeddedBroker(given["port"])
     with broker as embedded:
         bootstrap = given["kafka"] or embedded.bootstrap
         say = (lambda _: None) if quiet else click.echo

@@ -1,0 +1,110 @@
+"""A user's mistake gives one clear message and a documented exit code, never a traceback."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+from conftest_e2e import command, made, street, write
+from countline.broker import EmbeddedBroker
+
+
+def told(done: object, code: int, *words: str) -> None:
+    text = done.stderr + done.stdout  # type: ignore[attr-defined]
+    assert done.returncode == code, text  # type: ignore[attr-defined]
+    assert "Traceback" not in text
+    for word in words:
+        assert word in text
+
+
+def test_nothing_to_run_says_what_to_type() -> None:
+    told(command("run"), 2, "countline run countline.yaml", "-i VIDEO")
+
+
+def test_an_unknown_command_is_told_with_a_near_one() -> None:
+    told(command("rnu"), 2, "Did you mean 'run'")
+
+
+def test_a_missing_configuration_is_told_by_name() -> None:
+    told(command("run", "nowhere.yaml"), 2, "nowhere.yaml: no such file")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("missing.mp4", None, ["missing.mp4"]),
+        ("empty.mp4", b"", ["empty.mp4", "empty"]),
+        ("text.mp4", b"this is not a video\n" * 50, ["text.mp4"]),
+    ],
+)
+def test_a_video_that_cannot_be_opened_ends_with_exit_code_3(name: str, content: bytes | None, words: list[str], tmp_path: Path) -> None:
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    told(command("run", "-i", path, "--line", "a=0.1,0.5,0.9,0.5", "--stdout"), 3, *words)
+
+
+def test_one_broken_source_does_not_stop_the_others(broker: EmbeddedBroker, topic: str, short: Path, tmp_path: Path) -> None:
+    data = street(short, broker.bootstrap, topic)
+    data["sources"].append({"name": "gone", "uri": str(tmp_path / "gone.mp4")})
+    done = command("run", write(tmp_path / "c.yaml", data))
+    told(done, 3, "gone.mp4", "line straight: in 4, out 3, total 7", "output kafka: 7 acknowledged")
+
+
+def test_a_model_that_is_not_onnx_is_refused_by_name(short: Path, tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"not a model")
+    told(command("run", "-i", short, "--line", "a=0.1,0.5,0.9,0.5", "--stdout", "--model", tmp_path / "model.onnx"), 3, "model.onnx")
+
+
+def test_an_unknown_class_is_told_with_near_ones(short: Path) -> None:
+    told(command("run", "-i", short, "--line", "a=0.1,0.5,0.9,0.5", "--stdout", "--classes", "persn"), 2, "persn", "person")
+
+
+@pytest.mark.parametrize("line", ["0.1,0.5,0.9,0.5", "a=0.1,0.5,0.9", "a=0.1,0.5,0.1,0.5", "a=left,0.5,0.9,0.5", "a=100,500,900,500"])
+def test_an_impossible_line_is_told_with_the_right_form(line: str, short: Path) -> None:
+    told(command("run", "-i", short, "--line", line, "--stdout"), 2, "line")
+
+
+def test_options_beside_a_configuration_are_refused_by_name(tmp_path: Path, short: Path) -> None:
+    config = write(tmp_path / "c.yaml", street(short, "127.0.0.1:1", "t"))
+    told(command("run", config, "--classes", "car"), 2, "--classes", "cannot be combined")
+
+
+def test_a_template_field_that_does_not_exist_is_told_with_the_valid_ones(tmp_path: Path, short: Path) -> None:
+    data = street(short, "127.0.0.1:1", "t")
+    data["messages"][0]["value"] = {"count": "{lines.straigth.current}"}
+    told(command("run", write(tmp_path / "c.yaml", data)), 2, "straigth", "straight")
+
+
+def test_an_output_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    told(command("demo", "--out", tmp_path / "file" / "demo"), 4, "cannot be made")
+
+
+def test_an_outbox_that_cannot_be_made_is_told(tmp_path: Path, squares: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    data = made(squares, "127.0.0.1:1", "t", outbox={"path": str(tmp_path / "file" / "box")})
+    told(command("run", write(tmp_path / "c.yaml", data)), 5, "box")
+
+
+def test_the_embedded_broker_says_when_its_port_is_in_use() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        told(command("demo", "--port", port, "--no-video"), 4, str(port), "in use")
+
+
+def test_the_doctor_names_every_trouble_with_a_remedy(tmp_path: Path, short: Path) -> None:
+    data = street(short, "127.0.0.1:1", "t")
+    data["sources"].append({"name": "gone", "uri": str(tmp_path / "gone.mp4")})
+    done = command("check", write(tmp_path / "c.yaml", data), "--timeout", "2")
+    told(done, 3, "ok    source 'street'", "FAIL  source 'gone'", "->", "127.0.0.1")
+    assert done.stdout.count("FAIL") >= 2
+
+
+def test_the_doctor_is_content_with_a_sound_configuration(broker: EmbeddedBroker, topic: str, tmp_path: Path, short: Path) -> None:
+    done = command("check", write(tmp_path / "c.yaml", street(short, broker.bootstrap, topic)), "--send")
+    told(done, 0, "ok    model", "ok    rules: line 'straight'")
+    assert "FAIL" not in done.stdout
