@@ -65,7 +65,13 @@ def crossing(frame: FrameInfo, sequence: int = 0, track: int = 5, **more: Any) -
 
 
 def all_events(frame: FrameInfo) -> list[Event]:
-    common: dict[str, Any] = {"track_id": 5, "class_id": 2, "class_name": "car", "confidence": 0.8, "box": (1.0, 2.0, 3.0, 4.0)}
+    common: dict[str, Any] = {
+        "track_id": 5,
+        "class_id": 2,
+        "class_name": "car",
+        "confidence": 0.8,
+        "box": (1.0, 2.0, 3.0, 4.0),
+    }
     return [
         Crossing(frame, "straight", 0, **common, direction="out"),
         Enter(frame, "lobby", 1, **common),
@@ -88,7 +94,12 @@ def analytics(frame: FrameInfo | None = None, events: Sequence[Event] | None = N
     given: dict[str, Any] = {
         "lines": {
             "straight": LineState(
-                2, 12, {"in": Count(2, 10), "out": Count(0, 2)}, {"person": Count(2, 11), "traffic light": Count(0, 1)}, 3, TIME
+                2,
+                12,
+                {"in": Count(2, 10), "out": Count(0, 2)},
+                {"person": Count(2, 11), "traffic light": Count(0, 1)},
+                3,
+                TIME,
             ),
             "north gate 2.0": LineState(0, 4, {"up": Count(0, 4), "down": Count()}),
         },

@@ -137,7 +137,13 @@ def test_a_functions_return_annotation_gives_the_schema(encoding):
         assert read == {"who": 5, "inner": {"x": 1.5, "tags": ["a"]}, "extra": {"n": 1}, "blob": b"\x00\xff"}
     else:
         proto = message_class(one.schema).FromString(body)
-        assert (proto.who, proto.inner.x, list(proto.inner.tags), dict(proto.extra), proto.blob) == (5, 1.5, ["a"], {"n": 1}, b"\x00\xff")
+        assert (proto.who, proto.inner.x, list(proto.inner.tags), dict(proto.extra), proto.blob) == (
+            5,
+            1.5,
+            ["a"],
+            {"n": 1},
+            b"\x00\xff",
+        )
 
 
 def test_a_function_without_a_type_cannot_be_avro_and_says_what_to_do():
@@ -184,7 +190,12 @@ def test_cloud_events_are_read_by_the_cloudevents_sdk(mode):
 
 
 def test_cloud_events_around_bytes_and_with_templates():
-    chosen = {"mode": "structured", "type": "com.example.{kind}", "source": "urn:cam:{device_id}", "subject": "{track_id}"}
+    chosen = {
+        "mode": "structured",
+        "type": "com.example.{kind}",
+        "source": "urn:cam:{device_id}",
+        "subject": "{track_id}",
+    }
     one = definition({"n": "{track_id}"}, encoding="protobuf", cloudevents=chosen)
     message = one.make(analytics())[0]
     outer = orjson.loads(message.value)

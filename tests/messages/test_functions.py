@@ -64,7 +64,10 @@ class Model(pydantic.BaseModel):
         (Data(1, datetime(2024, 1, 2)), [{"n": 1, "at": "2024-01-02T00:00:00"}]),
         (Struct("x", 2), [{"lineName": "x", "n": 2}]),
         (Model(line="x", n=2), [{"lineName": "x", "n": 2}]),
-        ({"inner": [Struct("x", 2), Model(line="y", n=3)]}, [{"inner": [{"lineName": "x", "n": 2}, {"lineName": "y", "n": 3}]}]),
+        (
+            {"inner": [Struct("x", 2), Model(line="y", n=3)]},
+            [{"inner": [{"lineName": "x", "n": 2}, {"lineName": "y", "n": 3}]}],
+        ),
         (b'{"raw":1}', [{"raw": 1}]),
         ('{"raw":2}', [{"raw": 2}]),
         ({"s": {3, 1, 2}, "b": b"\x00\xff"}, [{"s": [1, 2, 3], "b": "AP8="}]),
@@ -93,7 +96,9 @@ def test_a_generator_gives_several_messages_with_ids_of_their_own():
 
 @pytest.mark.parametrize("on", ["change", "interval 1s", "frame"])
 def test_frame_triggers_give_the_analytics(on):
-    @message(on=on, topic=lambda a: f"t-{a.frame.source.name}", headers={"n": lambda a: a.frame.number, "s": "{source}"})
+    @message(
+        on=on, topic=lambda a: f"t-{a.frame.source.name}", headers={"n": lambda a: a.frame.number, "s": "{source}"}
+    )
     def state(a: Analytics) -> dict:
         return {"total": sum(x.cumulative for x in a.lines.values())}
 

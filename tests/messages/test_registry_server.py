@@ -22,6 +22,7 @@ from messages_build import analytics, definition
 
 from countline.errors import MessageError
 from countline.messages import Tools
+from countline.messages.proto import message_class
 from countline.registry import SchemaIds
 
 VERSION = "2.6.13.Final"
@@ -102,6 +103,12 @@ def test_schemas_are_registered_checked_and_read_back(registry, encoding):
     if encoding == "avro":
         read = AvroDeserializer(client)(body, SerializationContext("counts", MessageField.VALUE))
         assert read == {"timestamp": "2023-11-14T22:13:20.123Z", "n": 5}
+    elif encoding == "protobuf":
+        # Confluent's deserializer wants the schema in serialised form, which this server does not give.
+        assert "uint64 n = 2;" in client.get_schema(int.from_bytes(body[1:5], "big")).schema_str
+        assert message_class(one.schema).FromString(body[6:]).n == 5
+    else:
+        assert body[5:] == b'{"@timestamp":"2023-11-14T22:13:20.123Z","n":5}'
     with pytest.raises(MessageError, match="not compatible"):
         make({"@timestamp": "{time}", "n": "{class}"})
     with pytest.raises(MessageError, match="auto_register is off"):

@@ -149,7 +149,9 @@ def test_change_fires_when_a_count_of_that_source_changed_and_only_then():
     assert step(2, lines={"a": LineState(0, 1)}) == 0  # only the momentary count fell back
     assert step(3, lines={"a": LineState(0, 1)}, regions={"r": RegionState(2)}) == 1
     assert step(4, lines={"a": LineState(0, 1)}, regions={"r": RegionState(2)}) == 0
-    assert step(5, lines={"a": LineState(0, 1)}, regions={"r": RegionState(2)}, directions={"d": DirectionState(1)}) == 1
+    assert (
+        step(5, lines={"a": LineState(0, 1)}, regions={"r": RegionState(2)}, directions={"d": DirectionState(1)}) == 1
+    )
     other = analytics(info(6, source=YARD), [], lines={"a": LineState(0, 1)})
     assert len(one.make(other)) == 1  # the first frame of another source that has counts already
     assert len(one.make(replace(other, frame=info(7, source=YARD)))) == 0
@@ -196,7 +198,13 @@ def test_key_headers_topic_and_outputs_are_templates_of_their_own():
         {"t": "{track_id}"},
         key="{track_id}",
         topic="counts-{source}",
-        headers={"line": "{rule}", "n": "{frame}", "ok": "{regions.lobby.crowded}", "none": "{lines.north gate 2.0.reset_at}", "fixed": 3},
+        headers={
+            "line": "{rule}",
+            "n": "{frame}",
+            "ok": "{regions.lobby.crowded}",
+            "none": "{lines.north gate 2.0.reset_at}",
+            "fixed": 3,
+        },
         outputs=["kafka"],
     )
     message = one.make(analytics())[1]
