@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from countline.errors import MissingExtra
+from countline.errors import ConfigError
 
 __all__ = ["BEGIN", "FIRST", "ByteTrackEngine", "EdgeFirstEngine", "Engine"]
 
@@ -38,6 +38,14 @@ class Engine(Protocol):
         ...
 
 
+def _absent(kind: str, package: str) -> ConfigError:
+    return ConfigError(
+        f"the tracker '{kind}' needs the package {package}, which is not installed",
+        where="tracker.kind",
+        fix=f"pip install {package}, or leave `kind` out to take what is installed",
+    )
+
+
 class ByteTrackEngine:
     """``pyxtrackers.BYTETracker``, with three things put right.
 
@@ -56,7 +64,7 @@ class ByteTrackEngine:
         try:
             import pyxtrackers
         except ImportError:
-            raise MissingExtra("pyxtrackers", "bytetrack", what_for="the tracker 'bytetrack'") from None
+            raise _absent("bytetrack", "pyxtrackers") from None
         self._library = pyxtrackers
         self._iou = iou
         self._lost = max(1, lost)
@@ -140,7 +148,7 @@ class EdgeFirstEngine:
         try:
             from edgefirst.tracker import ByteTrack
         except ImportError:
-            raise MissingExtra("edgefirst-tracker", "edgefirst", what_for="the tracker 'edgefirst'") from None
+            raise _absent("edgefirst", "edgefirst-tracker") from None
         # Time is counted in steps of one second, so that the life span is a number of steps.
         self._tracker = ByteTrack(FIRST, iou, 0.35, max(1, lost) * 1_000_000_000)
         self._now = 0

@@ -42,8 +42,8 @@ def make(
     """A tracker for one source.
 
     ``fps`` are updates per second where known; ``thresholds`` (``detector.thresholds``) the confidence by class id from
-    which a detection may begin a track, over which ``config.high`` wins. Raises ConfigError for an unknown kind or a
-    user's class that cannot be imported or made, MissingExtra when the library of the kind is not installed.
+    which a detection may begin a track, over which ``config.high`` wins. Raises ConfigError for an unknown kind, a kind
+    whose library is not installed, or a user's class that cannot be imported or made.
     """
     if ":" in config.kind:
         return _users(config, fps, labels)
