@@ -38,6 +38,11 @@ def test_missing_file(tmp_path: Path) -> None:
     fails(config(tmp_path / "none.mp4"), "none.mp4", "no such file")
 
 
+@pytest.mark.parametrize("uri", ["~no-such-user-here/a.mp4", "a\0b.mp4", "x" * 5000 + ".mp4", "-"])
+def test_odd_paths(uri: str) -> None:
+    fails(config(uri))
+
+
 def test_a_part_of_the_path_is_a_file(video: Path) -> None:
     fails(config(video / "a.mp4"), "no folder")
 

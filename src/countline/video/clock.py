@@ -126,7 +126,7 @@ class ArrivalClock:
     ``trust`` ns away from this machine's clock: then it is a camera that was never set. Else it is this machine's clock at
     the first frame plus PTS. Frames that come earlier than that pull the clock back to them, because the first frames of a
     connection are often late; where arrival and PTS are more than two seconds apart, the clock is set anew. Time goes
-    back only when the clock is set anew.
+    back only when the clock is set anew, and once when the sender's first report shows by how much arrival was late.
     """
 
     def __init__(self, trust: int = 3600 * SECOND) -> None:

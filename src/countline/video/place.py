@@ -78,7 +78,11 @@ def place_of(uri: str, where: str) -> Place:
         text = f"/dev/video{text}"  # the number of a camera, as OpenCV writes it
     if text.startswith("/dev/"):
         return Place("camera", text, text)
-    return _local(Path(text).expanduser(), where)
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError:
+        path = Path(text)  # '~' is part of a name here, not a user's home
+    return _local(path, where)
 
 
 def _local(path: Path, where: str) -> Place:
