@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,11 @@ __all__ = ["open_output"]
 def open_output(path: str) -> Iterator[BinaryIO]:
     """A binary stream for a file (compressed if its name ends in .gz), or standard output for ``-``. Raises DataError."""
     if path == "-":
-        yield cast(BinaryIO, sys.stdout.buffer)
+        try:
+            yield cast(BinaryIO, sys.stdout.buffer)
+        except BrokenPipeError:
+            # The reader has seen enough; what the interpreter flushes at exit must not complain either.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return
     try:
         plain = open(path, "wb")  # noqa: SIM115 - closed below; opening alone may fail
