@@ -27,11 +27,11 @@ HERE = Path(__file__).parent
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 2 MiB."""
+    """A file system of 24 MiB."""
     folder = tmp_path / "disk"
     folder.mkdir()
     made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], capture_output=True, text=True
+        ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)], capture_output=True, text=True
     )
     if made.returncode:
         pytest.skip(f"a small file system cannot be mounted here: {made.stderr.strip()}")
@@ -43,7 +43,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_disk_full_forgets_nothing_that_was_stored_and_goes_on_when_there_is_room(small_disk: Path) -> None:
     ballast = small_disk / "ballast"
-    ballast.write_bytes(bytes(1 << 20))
+    ballast.write_bytes(bytes(12 << 20))
     stored = 0
     with outbox.open(OutboxConfig(), small_disk / "x.outbox", ["a"]) as box:
         box.begin("gate", "s1", live=False)
@@ -51,10 +51,10 @@ def test_disk_full_forgets_nothing_that_was_stored_and_goes_on_when_there_is_roo
             for frame in range(10_000):
                 stored += box.write([commit(frame, message(frame, size=1000))])
         assert caught.value.fix
-        assert stored > 20
+        assert stored > 1000
         assert box.counters()[0].value == stored == box.pending("a")
         with pytest.raises(OutboxFull):
-            box.write([commit(stored, message(stored, size=900_000))])
+            box.write([commit(stored, message(stored, size=9_000_000))])
         ballast.unlink()
         for frame in range(stored, stored + 100):
             assert box.write([commit(frame, message(frame, size=1000))]) == 1
@@ -66,7 +66,7 @@ def test_disk_full_forgets_nothing_that_was_stored_and_goes_on_when_there_is_roo
 
 def test_a_full_disk_at_start_is_said(small_disk: Path) -> None:
     with contextlib.suppress(OSError):
-        (small_disk / "ballast").write_bytes(bytes(4 << 20))
+        (small_disk / "ballast").write_bytes(bytes(30 << 20))
     with pytest.raises(OutboxError) as caught:
         outbox.open(OutboxConfig(), small_disk / "x.outbox", ["a"])
     assert "full" in str(caught.value) or "space" in str(caught.value)
