@@ -29,7 +29,8 @@ class Table:
     def __init__(self, config: Config, dialect: str) -> None:
         self.config = config
         self.dialect = dialect
-        named: dict[str, str | None] = {**{f: f for f in FIELDS}, **config.columns}
+        named: dict[str, str | None] = {field: field for field in FIELDS}
+        named.update((str(field), column) for field, column in config.columns.items())
         self.fields = [field for field, column in named.items() if column is not None]
         self.columns = [_quoted(column) for column in named.values() if column is not None]
         self.name = ".".join(_quoted(part) for part in config.table.split("."))
