@@ -45,11 +45,25 @@ def test_a_video_that_cannot_be_opened_ends_with_exit_code_3(name: str, content:
     told(command("run", "-i", path, "--line", "a=0.1,0.5,0.9,0.5", "--stdout"), 3, *words)
 
 
-def test_one_broken_source_does_not_stop_the_others(broker: EmbeddedBroker, topic: str, short: Path, tmp_path: Path) -> None:
+def test_a_missing_file_among_several_sources_is_told_before_anything_runs(
+    broker: EmbeddedBroker, topic: str, short: Path, tmp_path: Path
+) -> None:
     data = street(short, broker.bootstrap, topic)
     data["sources"].append({"name": "gone", "uri": str(tmp_path / "gone.mp4")})
     done = command("run", write(tmp_path / "c.yaml", data))
-    told(done, 3, "gone.mp4", "line straight: in 4, out 3, total 7", "output kafka: 7 acknowledged")
+    told(done, 3, "source 'gone'", "gone.mp4", "no such file")
+    assert "frames in" not in done.stderr
+
+
+def test_a_source_that_breaks_does_not_stop_the_others(
+    broker: EmbeddedBroker, topic: str, short: Path, tmp_path: Path
+) -> None:
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(b"\0\0\0\x1cftypisom" + bytes(5000))  # begins like a video and holds none
+    data = street(short, broker.bootstrap, topic)
+    data["sources"].append({"name": "cut", "uri": str(cut)})
+    done = command("run", write(tmp_path / "c.yaml", data))
+    told(done, 3, "cut.mp4", "line straight: in 4, out 3, total 7", "output kafka: 7 acknowledged")
 
 
 def test_a_model_that_is_not_onnx_is_refused_by_name(short: Path, tmp_path: Path) -> None:

@@ -30,6 +30,23 @@ class Document:
         self.marks = marks
         self.file = file
 
+    def has(self, loc: Sequence[str | int]) -> bool:
+        """Whether the data has something at this path."""
+        value = self.data
+        for part in loc:
+            if isinstance(value, Mapping) and part in value:
+                value = value[part]
+            elif (
+                isinstance(value, Sequence)
+                and not isinstance(value, str)
+                and isinstance(part, int)
+                and part < len(value)
+            ):
+                value = value[part]
+            else:
+                return False
+        return True
+
     def place(self, loc: Sequence[str | int]) -> Place:
         """Place of a key path; of its nearest parent where the key itself is absent."""
         path = tuple(loc)
@@ -68,7 +85,9 @@ def read_yaml(path: str | Path, text: str | None = None) -> Document:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
+        # An open quote or bracket is found at the end of the file; where it was opened is what helps.
+        at_end = "end of stream" in str(error.problem)
+        mark = (error.context_mark if at_end else None) or error.problem_mark or error.context_mark
         place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
         raise ConfigError(
             f"is not valid YAML: {error.problem or error.context}",
@@ -144,23 +163,52 @@ def validate(model: type[M], data: Any, document: Document, loc: Sequence[str | 
 
 
 def _faults(error: ValidationError, model: type[BaseModel], document: Document, prefix: Loc) -> list[ConfigError]:
-    faults = []
-    for item in error.errors(include_url=False):
+    faults: dict[Loc, ConfigError] = {}
+    items = error.errors(include_url=False)
+    renamed = _renamed(items, model)
+    for item in items:
         inner = item.get("ctx", {}).get("error")
+        path = _path(item, document, prefix)
         if isinstance(inner, Nested):  # a model that a validator chose and checked by itself
-            faults += _faults(inner.error, inner.model, document, (*_path(item, document, prefix), *inner.loc))
+            for i, fault in enumerate(_faults(inner.error, inner.model, document, (*path, *inner.loc))):
+                place = (*path, f"nested {i}")
+                faults[place] = fault
+        elif item["type"] == "missing" and item["loc"] in renamed:
+            continue  # the unknown key beside it says it
         else:
-            faults.append(_fault(item, model, document, prefix))
-    return faults
+            fault = _fault(item, model, document, path)
+            known = faults.get(path)
+            # Several kinds of value were possible and each said no: one fault with all of them.
+            faults[path] = fault if known is None else _either(known, fault)
+    return list(faults.values())
+
+
+def _either(first: ConfigError, second: ConfigError) -> ConfigError:
+    whats = [first.what.removesuffix(")").rpartition(" (here: ")[0] or first.what, second.what]
+    return (
+        first
+        if first.what == second.what
+        else ConfigError(", or ".join(whats), where=first.where, fix=first.fix or second.fix)
+    )
+
+
+def _renamed(items: Sequence[Any], model: type[BaseModel]) -> set[Loc]:
+    """Paths of missing keys for which a misspelt one stands beside."""
+    found = set()
+    for item in items:
+        if item["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(str(item["loc"][-1]), _fields(item["loc"], model), 1)
+            found |= {(*item["loc"][:-1], name) for name in near}
+    return found
 
 
 def _path(item: Any, document: Document, prefix: Loc) -> Loc:
-    # pydantic puts the tag of a chosen union member into the path; drop parts that are no keys of the document.
+    # pydantic puts the tag of a chosen union member into the path; keep only what the document has, and a missing key.
     path = prefix
-    for i, part in enumerate(item["loc"]):
-        if (*path, part) in document.marks or i == len(item["loc"]) - 1:
+    for part in item["loc"]:
+        if document.has((*path, part)):
             path = (*path, part)
-    return path
+    return (*path, item["loc"][-1]) if item["type"] == "missing" else path
 
 
 def merge_faults(faults: Sequence[ConfigError]) -> ConfigError:
@@ -172,8 +220,7 @@ def merge_faults(faults: Sequence[ConfigError]) -> ConfigError:
     return ConfigError(f"{len(unique)} faults:\n" + "\n".join(str(f) for f in unique))
 
 
-def _fault(item: Any, model: type[BaseModel], document: Document, prefix: Loc) -> ConfigError:
-    path = _path(item, document, prefix)
+def _fault(item: Any, model: type[BaseModel], document: Document, path: Loc) -> ConfigError:
     place = document.place(path)
     kind = item["type"]
     if kind == "extra_forbidden":
@@ -193,15 +240,21 @@ def _fault(item: Any, model: type[BaseModel], document: Document, prefix: Loc) -
 
 
 def _known(loc: Loc, model: type[BaseModel]) -> str:
-    """The keys that may stand where an unknown one was found, the likely ones first."""
+    """The keys that may stand where an unknown one was found, the likely one first."""
+    fields = _fields(loc, model)
+    if not fields:
+        return "check the spelling; `countline schema` prints every key that may stand here"
+    near = difflib.get_close_matches(str(loc[-1]), fields, 1)
+    return (f"did you mean '{near[0]}'? " if near else "") + "known here: " + ", ".join(fields)
+
+
+def _fields(loc: Loc, model: type[BaseModel]) -> list[str]:
+    """Keys of the model in which the last part of the path stands."""
     found: type[BaseModel] | None = model
     for part in loc[:-1]:
         if isinstance(part, str) and found is not None and part in found.model_fields:
             found = next(_models(found.model_fields[part].annotation), None)
-    if found is None:
-        return "check the spelling; `countline schema` prints every key that may stand here"
-    near = difflib.get_close_matches(str(loc[-1]), found.model_fields, 1)
-    return (f"did you mean '{near[0]}'? " if near else "") + "known here: " + ", ".join(found.model_fields)
+    return list(found.model_fields) if found is not None else []
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:

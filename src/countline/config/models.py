@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, SerializeAsAny, ValidationError, model_validator
 
 from countline.config.base import Model, OutputConfig
 from countline.config.loader import CountlineFault, Document, Nested, read_yaml, validate
 from countline.config.messages import MessageConfig
 from countline.config.outputs import config_class, kinds
-from countline.config.rules import RulesConfig
+from countline.config.rules import RulesConfig, check_sources
 
 __all__ = ["Config", "DetectorConfig", "OutboxConfig", "SourceConfig", "TrackerConfig", "load"]
 
@@ -148,6 +148,8 @@ class Config(Model):
     messages: list[MessageConfig] = []
     outputs: list[SerializeAsAny[Annotated[OutputConfig, BeforeValidator(_output)]]] = []
     outbox: Annotated[OutboxConfig, BeforeValidator(_outbox)] = OutboxConfig()
+    _document: Document | None = PrivateAttr(default=None)
+    """The file it was read from, for faults that only show later (a template that names a field that is not there)."""
 
     @model_validator(mode="after")
     def _names(self) -> Config:
@@ -165,6 +167,8 @@ class Config(Model):
                         loc=(f"{what}s", i),
                     )
                 seen.add(name)
+        for fault in check_sources(self.rules, [s.name for s in self.sources]):
+            raise CountlineFault(fault.what, fix=fault.fix, loc=("rules", *fault.loc))
         return self
 
 
@@ -173,7 +177,9 @@ def load(path: str | Path, text: str | None = None) -> Config:
     document: Document = read_yaml(path, text)
     if not isinstance(document.data, dict):
         raise_not_mapping(document)
-    return validate(Config, document.data, document)
+    config = validate(Config, document.data, document)
+    config._document = document
+    return config
 
 
 def raise_not_mapping(document: Document) -> None:

@@ -26,7 +26,9 @@ class _JsonLines(logging.Formatter):
         return orjson.dumps(data).decode()
 
 
-def configure(*, as_json: bool = False, quiet: bool = False, verbose: bool = False, handler: logging.Handler | None = None) -> None:
+def configure(
+    *, as_json: bool = False, quiet: bool = False, verbose: bool = False, handler: logging.Handler | None = None
+) -> None:
     """Set up the logger ``countline``. JSON lines go to standard output, plain ones to standard error."""
     logger = logging.getLogger("countline")
     for old in list(logger.handlers):

@@ -93,7 +93,9 @@ class Overlay:
             self.cv2.rectangle(canvas, (x1, y1), (x2, y2), FLASH if hit else colour, thick + (2 if hit else 0))
             class_id = int(tracks.class_id[i])
             name = self.labels[class_id] if 0 <= class_id < len(self.labels) else str(class_id)
-            self._label(canvas, f"{name} {track}" if track != UNTRACKED else name, (x1, y1), scale * 0.8, colour, above=True)
+            self._label(
+                canvas, f"{name} {track}" if track != UNTRACKED else name, (x1, y1), scale * 0.8, colour, above=True
+            )
         while len(self._trails) > 512:
             self._trails.popitem(last=False)
 
@@ -108,7 +110,9 @@ class Overlay:
         if rule.kind == "line":
             self._sides(canvas, rule, points, scale, colour)
         first = points[0]
-        self._label(canvas, self._count_text(rule, analytics), (int(first[0]), int(first[1])), scale, colour, above=True)
+        self._label(
+            canvas, self._count_text(rule, analytics), (int(first[0]), int(first[1])), scale, colour, above=True
+        )
 
     def _sides(self, canvas: Image, rule: RuleInfo, points: NDArray[Any], scale: float, colour: Colour) -> None:
         """An arrow to either side, with the name of the direction that goes there."""
