@@ -122,6 +122,15 @@ def test_the_schema_of_a_message_in_each_language(tmp_path):
     assert isinstance(run("--message", "line-crossing").exception, ConfigError)
 
 
+def test_a_template_fault_names_file_and_line(tmp_path):
+    (tmp_path / "c.yaml").write_text(CONFIG.replace("lines.straight.current", "lines.strait.current"))
+    error = run("--message", "packed", str(tmp_path / "c.yaml")).exception
+    assert isinstance(error, ConfigError)
+    assert str(error).startswith(
+        f"{tmp_path / 'c.yaml'}:9:13 [messages[0].value.n]: there is no field 'lines.strait.current'"
+    )
+
+
 def test_the_compatibility_check_is_a_command(tmp_path):
     old, new = tmp_path / "old.json", tmp_path / "new.json"
     old.write_text(definition(BASE).schema.text("json"))

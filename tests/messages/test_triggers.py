@@ -159,11 +159,10 @@ def test_change_fires_when_a_count_of_that_source_changed_and_only_then():
 
 def test_change_looks_at_the_named_rules_only():
     one = definition({"n": "{frame}"}, on="change", rules=["straight"])
-    steps = [(0, 0), (0, 5), (1, 5), (1, 6)]
-    fired = [
-        len(one.make(analytics(info(i), [], lines={"straight": LineState(0, a), "north gate 2.0": LineState(0, b)}, regions={}, directions={}, journeys={})))
-        for i, (a, b) in enumerate(steps)
-    ]  # fmt: skip
+    fired = []
+    for i, (a, b) in enumerate([(0, 0), (0, 5), (1, 5), (1, 6)]):
+        lines = {"straight": LineState(0, a), "north gate 2.0": LineState(0, b)}
+        fired.append(len(one.make(analytics(info(i), [], lines=lines, regions={}, directions={}, journeys={}))))
     assert fired == [0, 0, 1, 0]
 
 
@@ -240,7 +239,7 @@ def test_the_partition_key_is_looked_up_in_the_value(path, key):
 
 
 def test_a_partition_key_that_the_value_does_not_have_is_a_fault():
-    with pytest.raises(MessageError, match="did you mean sensor.id"):
+    with pytest.raises(MessageError, match=r"did you mean sensor\.id"):
         definition({"sensor": {"id": "{device_id}"}}, partition_key="senso.id")
 
 

@@ -76,9 +76,13 @@ def _message(path: Path, name: str, format_: str | None) -> str:
     detector = build.detector(config)
     try:
         rules = build.rules(config, infos, detector.labels)
-        plain = chosen[0].model_copy(update={"schema_": chosen[0].schema_.model_copy(update={"registry": None})})
-        one = config.model_copy(update={"messages": [plain]})
-        definition: Any = build.definitions(one, rules, infos, detector.labels)[0]
+        # The printed schema needs no registry.
+        alone = [
+            m.model_copy(update={"schema_": m.schema_.model_copy(update={"registry": None})}) for m in config.messages
+        ]
+        given = config.model_copy(update={"messages": alone})
+        made: list[Any] = list(build.definitions(given, rules, infos, detector.labels))
+        definition = next(d for d in made if d.name == name)
     finally:
         detector.close()
     schema = getattr(definition, "schema", None)

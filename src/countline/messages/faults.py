@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from typing import Any
 
 from countline.errors import MessageError, Place
 
-__all__ = ["Fault", "Loc", "merge_faults", "suggest"]
+__all__ = ["Fault", "Loc", "located", "merge_faults", "suggest"]
 
 Loc = tuple[str | int, ...]
 
@@ -38,6 +39,16 @@ def suggest(word: str, valid: Iterable[str], *, noun: str = "valid here") -> str
     close = get_close_matches(word, words, n=1, cutoff=0.6)
     head = f"did you mean {close[0]}? " if close else ""
     return f"{head}{noun}: " + (", ".join(words) if words else "nothing")
+
+
+def located(error: MessageError, document: Any) -> MessageError:
+    """The same faults with file and line; ``document`` is the ``config.loader.Document`` they were read from."""
+    faults: list[MessageError] = []
+    for fault in getattr(error, "faults", (error,)):
+        if isinstance(fault, Fault) and fault.loc[:1] == ("messages",):
+            fault = MessageError(fault.what, where=document.place(fault.loc), fix=fault.fix)
+        faults.append(fault)
+    return merge_faults(faults)
 
 
 def merge_faults(faults: Sequence[MessageError]) -> MessageError:

@@ -11,7 +11,7 @@ from typing import Any
 from countline.config import Config, load
 from countline.config.loader import Document, validate
 from countline.config.outputs import package
-from countline.errors import ConfigError
+from countline.errors import ConfigError, MessageError
 from countline.protocols import Definition, Detector, Output, RuleSet
 from countline.types import SourceInfo
 
@@ -34,7 +34,7 @@ def detector(config: Config, own: Any = None) -> Detector:
     from countline import detect
 
     if own is not None:
-        return own if hasattr(own, "detect") else detect.wrap(own)  # type: ignore[no-any-return]
+        return own if hasattr(own, "detect") else detect.wrap(own)
     return detect.make(config.detector, low=config.tracker.low)
 
 
@@ -68,8 +68,28 @@ def definitions(
 ) -> list[Definition]:
     """Message definitions of the configuration, then the user's functions."""
     from countline import messages
+    from countline.messages.faults import located
 
-    return messages.make(config.messages, rules=rule_set.rules, sources=sources, labels=labels, functions=functions)
+    try:
+        return messages.make(
+            config.messages,
+            rules=rule_set.rules,
+            sources=sources,
+            labels=labels,
+            functions=functions,
+            tools=_message_tools(config),
+        )
+    except MessageError as error:
+        raise (located(error, config._document) if config._document is not None else error) from None
+
+
+def _message_tools(config: Config) -> Any:
+    """What messages need from the outside world: pictures, and schema ids from a registry."""
+    from countline import attach, messages, registry
+
+    topic = next((found for output in config.outputs if (found := getattr(output, "topic", None))), None)
+    cache = None if config.outbox.path == "memory" else Path(".countline") / "schemas.json"
+    return messages.Tools(attach.encode_image, attach.store, registry.SchemaIds(topic, cache=cache))
 
 
 def outputs(config: Config) -> list[Output]:
