@@ -80,7 +80,7 @@ analytics1:
 
 
 def test_csv_has_a_camera_in_each_row() -> None:
-    got = parse("a,b,c,d,e,f,g\nx,cam-0,Entrance,y,walsh,lane1,P2\r\n\nx,cam-1,Exit,y\n", "cameras.csv")
+    got = parse("a,b,c,d,e,f,g\nx, cam-0 ,Entrance,y,walsh,lane1,P2\r\n\nx,cam-1,Exit,y,,,,\n", "cameras.csv")
     assert got.sensors == {0: Sensor("cam-0", "Camera", "Entrance"), 1: Sensor("cam-1", "Camera", "Exit")}
     assert got.places[0] == PlaceInfo("Id", "building/garage", "endeavor", sub1="walsh", sub2="lane1", sub3="P2")
     assert got.analytics == {0: AnalyticsModule(version="1.0"), 1: AnalyticsModule(version="1.0")}
@@ -102,6 +102,22 @@ def test_what_nvmsgconv_refuses_is_refused_with_its_line(text: str, line: int, w
     with pytest.raises(ConfigError, match=what) as caught:
         parse(text, "msgconv.txt")
     assert f"msgconv.txt:{line}" in str(caught.value)
+
+
+def test_short_rows_and_yaml_lists_with_a_semicolon_too_many_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"cameras\.csv:2: the row has 3 cells"):
+        parse("header\nx,cam-0,Entrance\n", "cameras.csv")
+    with pytest.raises(ConfigError, match=r"x\.yml:3 .*'' is not a number"):
+        parse("sensor0:\n  enable: 1\n  location: 1;2;3;\n", "x.yml")
+    assert parse("sensor0:\n  enable: 1\n  location: 1; 2 ;3\n", "x.yml").sensors[0].location == (1.0, 2.0, 3.0)
+
+
+def test_numbers_are_checked_before_a_group_is_skipped() -> None:
+    with pytest.raises(ConfigError, match="has no number"):
+        parse("[sensorX]\nenable=0\n", "msgconv.txt")
+    with pytest.raises(ConfigError, match="described twice"):
+        parse("[sensor0]\nenable=1\n[sensor00]\nenable=0\n", "msgconv.txt")
+    assert list(parse("[sensor0]\nenable=0\n[sensor00]\nenable=1\n", "msgconv.txt").sensors) == [0]
 
 
 def test_disabled_and_unclear_groups_are_absent() -> None:

@@ -125,6 +125,9 @@ class _YamlGroup(Group):
     def string(self, key: str) -> str:
         return self.raw(key)
 
+    def doubles(self, key: str) -> list[float]:
+        return [self._double(key, part.strip(_SPACE)) for part in self.raw(key).split(";")]
+
 
 def yaml_groups(text: str, file: str) -> Iterator[Group]:
     """Groups of DeepStream's YAML form: a mapping of mappings of scalars, which are taken as they are written."""

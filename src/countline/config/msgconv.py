@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from countline.config.keygroups import Group, parse_groups, read_text, yaml_groups
-from countline.errors import ConfigError
+from countline.errors import ConfigError, Place
 
 __all__ = ["AnalyticsModule", "PlaceInfo", "Sensor", "StaticDescription", "parse", "read"]
 
@@ -119,16 +119,16 @@ def _collect(sections: Iterator[Group], file: str) -> StaticDescription:
         if kind is None:
             notes.append(f"{group.place()}: unknown group, ignored")
             continue
-        if not _enabled(group, notes):
-            continue
-        number = re.match(r"\d+", group.name[len(kind) :])
+        number = re.match(r"\s*([+-]?\d+)", group.name[len(kind) :])
         if number is None:
             raise ConfigError(f"[{group.name}] has no number", where=group.place(), fix=f"write [{kind}0]")
-        n = int(number[0])
+        n = int(number[1])
         if n in found[kind]:
             raise ConfigError(
                 f"{kind} {n} is described twice", where=group.place(), fix=f"give each {kind} a number of its own"
             )
+        if not _enabled(group, notes):
+            continue
         found[kind][n] = _entry(group, kind, notes)
     return StaticDescription(found["sensor"], found["place"], found["analytics"], file, tuple(notes))
 
@@ -166,13 +166,19 @@ def _entry(group: Group, kind: str, notes: list[str]) -> Any:
 def _csv(text: str, file: str) -> StaticDescription:
     """A header, then one camera a row: (ignored), sensor id, description, (ignored), three sub-fields of the place.
     Cells
-    are split at every comma, as nvmsgconv does."""
+    are split at every comma and stripped, as nvmsgconv does; a short row is refused."""
     sensors: dict[int, Sensor] = {}
     places: dict[int, PlaceInfo] = {}
     modules: dict[int, AnalyticsModule] = {}
-    rows = [line for line in text.splitlines()[1:] if line.strip()]
-    for n, row in enumerate(rows):
-        cells = row.split(",") + [""] * 7
+    rows = [(i, line) for i, line in enumerate(text.split("\n"), 1) if i > 1 and line.strip()]
+    for n, (line, row) in enumerate(rows):
+        cells = [cell.strip() for cell in row.split(",")]
+        if len(cells) < 7:
+            raise ConfigError(
+                f"the row has {len(cells)} cells, not 7",
+                where=Place(file, line),
+                fix="write: any,sensor id,description,any,sub-field 1,sub-field 2,sub-field 3",
+            )
         sensors[n] = Sensor(id=cells[1], type="Camera", description=cells[2])
         places[n] = PlaceInfo("Id", "building/garage", "endeavor", sub1=cells[4], sub2=cells[5], sub3=cells[6])
         modules[n] = AnalyticsModule(version="1.0")
