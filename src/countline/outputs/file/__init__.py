@@ -1,0 +1,1 @@
+"""Files: JSON Lines and Parquet."""

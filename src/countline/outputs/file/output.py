@@ -1,0 +1,162 @@
+"""Writes messages to files."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import OrderedDict
+from pathlib import Path
+
+from countline.outputs._buffered import BufferedOutput
+from countline.outputs._envelope import as_line
+from countline.outputs._loop import test_message
+from countline.outputs._words import Fault
+from countline.outputs.file.config import Config
+from countline.outputs.file.lines import LineFile
+from countline.outputs.file.parquet import need_pyarrow, write
+from countline.outputs.file.paths import PART, finish_left_over, left_over, path_of
+from countline.protocols import Check, Entry, Output
+
+__all__ = ["LinesOutput", "ParquetOutput", "make"]
+
+_MOST_OPEN = 64
+"""Files that are open at one time; the one that was used longest ago is closed first."""
+_PARQUET_BYTES = 64 * 1024**2
+_PARQUET_SECONDS = 60.0
+
+
+def make(config: Config) -> Output:
+    """An output for this configuration; no file is opened yet."""
+    return ParquetOutput(config) if config.format == "parquet" else LinesOutput(config)
+
+
+class _FileOutput(BufferedOutput):
+    def __init__(self, config: Config) -> None:
+        super().__init__(config.name, config.max_in_flight, 2 * (config.rotate_bytes or _PARQUET_BYTES))
+        self.config = config
+
+    def check(self, *, send: bool = False, timeout: float = 5.0) -> list[Check]:
+        """Can the folder be made and written? With ``send`` a file is written there and removed."""
+        folder = Path(path_of(self.config, test_message())).absolute().parent
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
+        subject = f"folder {folder}"
+        if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+            return [Check(subject, False, "cannot be written", "choose another path, or give the user the right")]
+        free = os.statvfs(folder)
+        lines = [Check(subject, True, f"can be written, {free.f_bavail * free.f_frsize // 1024**2} MiB free")]
+        if send:
+            probe = folder / f".countline-check-{os.getpid()}{PART}"
+            try:
+                probe.write_bytes(as_line(test_message(), "message") or b"")
+                lines.append(Check("test message", True, "written and removed"))
+            except OSError as error:
+                lines.append(Check("test message", False, error.strerror or str(error), "free space on the disk"))
+            finally:
+                probe.unlink(missing_ok=True)
+        return lines
+
+
+class LinesOutput(_FileOutput):
+    """Acknowledged = the line is in the file, and on disk with ``fsync: batch``."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self._files: OrderedDict[str, LineFile] = OrderedDict()
+        self._recovered = False
+
+    def _prepare(self) -> None:
+        self._recovered = False
+
+    def _attempt(self, end: float, *, closing: bool) -> None:
+        super()._attempt(end, closing=closing or any(file.due for file in self._files.values()))
+
+    def _write(self, end: float, *, closing: bool) -> None:
+        if not self._recovered:
+            self._finish_left_over()
+            self._recovered = True
+        while self._queue:
+            batch = [self._queue.popleft() for _ in range(min(1000, len(self._queue)))]
+            for path, lines in self._by_path(batch).items():
+                self._file(path).append(b"".join(line for _, line in lines))
+                self._acknowledge([position for position, _ in lines])
+                self._finish_due()
+            if time.monotonic() >= end and not closing:
+                break
+        self._finish_due()
+
+    def _by_path(self, batch: list[Entry]) -> dict[str, list[tuple[int, bytes]]]:
+        found: dict[str, list[tuple[int, bytes]]] = {}
+        for entry in batch:
+            line = as_line(entry.message, self.config.content)
+            if line is None:
+                self._refuse(entry.position, "a value with line breaks cannot be a line; set content: message")
+                continue
+            found.setdefault(path_of(self.config, entry.message), []).append((entry.position, line + b"\n"))
+        return found
+
+    def _file(self, path: str) -> LineFile:
+        file = self._files.get(path)
+        if file is None:
+            while len(self._files) >= _MOST_OPEN:
+                self._files.popitem(last=False)[1].finish()
+            file = self._files[path] = LineFile(path, self.config)
+        self._files.move_to_end(path)
+        return file
+
+    def _finish_due(self) -> None:
+        for path in [path for path, file in self._files.items() if file.due]:
+            self._files.pop(path).finish()
+
+    def _finish_left_over(self) -> None:
+        if not self.config.rotates:
+            return
+        for path in left_over(self.config):
+            finish_left_over(path)
+
+    def _release(self) -> None:
+        """After a failure files are left as they are; at the end they are finished."""
+        failed = self.status.connected is False
+        while self._files:
+            _, file = self._files.popitem()
+            try:
+                file.abandon() if failed else file.finish()
+            except OSError as error:
+                self.status.error = f"{file.path}: {error.strerror}"
+        self._recovered = False
+
+
+class ParquetOutput(_FileOutput):
+    """Acknowledged = the file with the row is finished, on disk and at its final name; until then messages wait in
+    memory, and a crash leaves them to be sent again."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self._waiting: OrderedDict[str, list[Entry]] = OrderedDict()
+        self._since = 0.0
+
+    def _prepare(self) -> None:
+        need_pyarrow(self.name)
+
+    def _write(self, end: float, *, closing: bool) -> None:
+        config = self.config
+        if not self._waiting and self._queue:
+            self._since = time.monotonic()
+        while self._queue:
+            entry = self._queue.popleft()
+            self._waiting.setdefault(path_of(config, entry.message), []).append(entry)
+        old = time.monotonic() - self._since >= (config.rotate_seconds or _PARQUET_SECONDS)
+        large = self._ledger.bytes >= (config.rotate_bytes or _PARQUET_BYTES)
+        if not self._waiting or not (old or large or closing or len(self._ledger) >= config.max_in_flight):
+            return
+        for path in list(self._waiting):
+            entries = self._waiting[path]
+            try:
+                write(path, [e.message for e in entries], sync=config.fsync != "never")
+            except ValueError as error:  # pyarrow's own errors for what cannot be a row
+                raise Fault(f"{path}: {error}") from error
+            del self._waiting[path]
+            self._acknowledge([e.position for e in entries])
+
+    def _release(self) -> None:
+        self._waiting.clear()
