@@ -114,6 +114,7 @@ class RegionBook(Book):
         super().__init__(rule)
         assert isinstance(rule.config, RegionConfig)
         self.config = rule.config
+        self.timed = bool(rule.config.dwell or rule.config.crowding or rule.config.limits)
         self.inside: dict[int, Stay] = {}
         """Slot -> stay, in the order of entering: the first has been inside longest."""
         self.waiting: dict[int, Stay] = {}

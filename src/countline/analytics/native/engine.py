@@ -205,7 +205,7 @@ class NativeRules:
                 part = None if sound is None else sound[start:end]
                 arrival.slots, arrival.places = sift(arrival.source, arrival.ids, part, self.metrics)
                 arrival.fresh = -1 in arrival.slots
-                arrival.steady = arrival.slots == arrival.source.present_list
+                arrival.steady = False
             start = end
         return boxes, classes
 
@@ -238,6 +238,8 @@ class NativeRules:
                     a.slots[i] = slot
             if not a.steady:
                 a.source.present_list = a.slots
+                # Where objects were left out, the next frame must be sifted too.
+                a.source.present_ids = a.ids if a.places is None or len(a.places) == len(a.ids) else None
                 a.source.present = np.array(a.slots, np.intp)
             start = end
         return boxes, classes
@@ -306,12 +308,14 @@ class NativeRules:
                 if place in resets:
                     book.epoch, book.reset_at = resets[place]
                     book.dirty = True
+            source.publish()
 
     def reset(self, source: str, time: int) -> None:
         """Set the cumulative counters of a source to 0 and begin a new epoch at ``time`` (ns since the Unix epoch)."""
         if source in self._sources:
             for book in self._sources[source].books():
                 book.reset(time)
+            self._sources[source].publish()
 
     def forget(self, source: str) -> None:
         """Drop the track memory of a source (its stream ended or began anew); counters stay."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from countline.analytics.native.books import Book, RegionBook, Stay
 from countline.analytics.native.plan import Rule
 from countline.analytics.native.rows import Arrival, Findings, Rows
-from countline.analytics.native.state import MEMORY, MOST_UNSEEN, SourceState
+from countline.analytics.native.state import MEMORY, MOST_UNSEEN
 from countline.analytics.native.table import TrackTable
 from countline.config.rules import DirectionConfig, LineConfig, SpeedConfig
 from countline.types import (
@@ -187,7 +186,7 @@ class Report:
         """Let objects that have not been seen for long leave regions, and forget those unseen for very long."""
         arrival = self.arrivals[i]
         source = arrival.source
-        if not source.lost or (source.clock < source.due and source.frames < source.due_frames):
+        if source.clock < source.due and source.frames < source.due_frames:
             return
         table, clock = self.table, source.clock
         due, due_frames = clock + MEMORY, source.frames + MOST_UNSEEN
@@ -268,42 +267,48 @@ class Report:
     def _frame(self, i: int, regions: NDArray[np.bool_] | None, headings: NDArray[np.bool_] | None) -> Analytics:
         arrival = self.arrivals[i]
         source, item, slip = arrival.source, arrival.item, self.slips[i]
-        self._vanished(i)
+        if source.lost:
+            self._vanished(i)
         for book in source.regions:
-            self._stays(i, book)
+            if book.timed:
+                self._stays(i, book)
         events = self._events(i) if slip.entries else ()
-        part = slice(self.starts[i], self.starts[i + 1])
+        if slip.deltas or source.stale:
+            source.publish()
+        clock = source.clock
         result = Analytics(
             item.info,
             item.tracks,
-            {b.rule.name: b.state() for b in source.lines},
-            {b.rule.name: b.state(source.clock) for b in source.regions},
+            source.line_states,
+            {name: book.state(clock) for name, book in zip(source.names["region"], source.regions)},
             {},
-            {b.rule.name: b.state() for b in source.journeys},
+            source.journey_states,
             events,
-            tuple(CounterDelta(key, n) for key, n in slip.deltas.items()),
-            dict(Counter(item.tracks.class_id.tolist())),
+            tuple([CounterDelta(key, n) for key, n in slip.deltas.items()]),
+            tally(item.tracks.class_id.tolist()),
             class_names=self.labels,
         )
+        self._motion(i, result, headings)
+        if slip.crossed or headings is not None or any(book.inside for book in source.regions):
+            part = slice(self.starts[i], self.starts[i + 1])
+            inside = None if regions is None else regions[part]
+            result.objects = Statuses(arrival, inside, None if headings is None else headings[part], slip.crossed)
+        if slip.deltas or source.stale:
+            for settled in source.books():
+                settled.settle()
+            source.stale = bool(slip.deltas)
+        return result
+
+    def _motion(self, i: int, result: Analytics, headings: NDArray[np.bool_] | None) -> None:
+        part = slice(self.starts[i], self.starts[i + 1])
         if headings is not None:
             counts = headings[part].sum(axis=0).tolist()
-            names = [r.name for r in source.rules if r.kind == "direction"]
+            names = self.arrivals[i].source.names["direction"]
             result.directions = {name: DirectionState(n) for name, n in zip(names, counts)}
         if self.findings.speeds is not None:
             speeds = self.findings.speeds[part]
             at = np.flatnonzero(~np.isnan(speeds))
             result.speeds = dict(zip(self.table.track_id[self.rows.slots[part][at]].tolist(), speeds[at].tolist()))
-        if slip.crossed or headings is not None or any(b.inside for b in source.regions):
-            result.objects = Statuses(
-                arrival,
-                source,
-                None if regions is None else regions[part],
-                None if headings is None else headings[part],
-                slip.crossed,
-            )
-        for settled in source.books():
-            settled.settle()
-        return result
 
     def _events(self, i: int) -> tuple[Event, ...]:
         source, slip = self.arrivals[i].source, self.slips[i]
@@ -355,23 +360,30 @@ class Report:
         }
 
 
+def tally(class_ids: list[int]) -> dict[int, int]:
+    """How often each occurs."""
+    found: dict[int, int] = {}
+    for c in class_ids:
+        found[c] = found.get(c, 0) + 1
+    return found
+
+
 class Statuses(Sequence["ObjectStatus | None"]):
     """What the rules say of each object of a frame, made when asked for."""
 
     def __init__(
         self,
         arrival: Arrival,
-        source: SourceState,
         regions: NDArray[np.bool_] | None,
         headings: NDArray[np.bool_] | None,
         crossed: dict[int, list[str]],
     ) -> None:
+        source = arrival.source
         self._length = len(arrival.ids)
         self._places = arrival.places
         self._regions, self._headings, self._crossed = regions, headings, crossed
-        self._names = [b.rule.name for b in source.regions]
+        self._names = source.names
         self._crowded = [b.rule.name for b in source.regions if b.active]
-        self._directions = [r.name for r in source.rules if r.kind == "direction"]
 
     def __len__(self) -> int:
         return self._length
@@ -385,11 +397,13 @@ class Statuses(Sequence["ObjectStatus | None"]):
             if place not in self._places:
                 return None
             row = self._places.index(place)
-        regions = [] if self._regions is None else [n for n, yes in zip(self._names, self._regions[row]) if yes]
+        regions = (
+            [] if self._regions is None else [n for n, yes in zip(self._names["region"], self._regions[row]) if yes]
+        )
         heading = (
             ""
             if self._headings is None
-            else " ".join(n for n, yes in zip(self._directions, self._headings[row]) if yes)
+            else " ".join(n for n, yes in zip(self._names["direction"], self._headings[row]) if yes)
         )
         lines = self._crossed.get(place, [])
         if not (regions or heading or lines):

@@ -72,12 +72,15 @@ class Arrival:
         self.source = source
         self.item = item
         self.ids: list[int] = item.tracks.track_id.tolist()
-        get = source.ids.get
-        self.slots = [get(i, -1) for i in self.ids]
         self.places: list[int] | None = None
         """Places in the frame of the objects that are evaluated; None: all."""
-        self.steady = self.slots == source.present_list
+        self.steady = self.ids == source.present_ids
         """The same objects in the same order as in the frame before."""
+        if self.steady:
+            self.slots = source.present_list
+        else:
+            get = source.ids.get
+            self.slots = [get(i, -1) for i in self.ids]
         self.fresh = not self.steady and -1 in self.slots
         self.moment = (source.clock, source.number, source.time)
 

@@ -13,7 +13,7 @@ from countline.analytics.native.motion import BASE_WINDOW, earliest
 from countline.analytics.native.plan import Rule
 from countline.analytics.native.rows import Arrival
 from countline.analytics.native.table import TrackTable
-from countline.types import UNTRACKED, SourceInfo
+from countline.types import UNTRACKED, LineState, SourceInfo
 
 __all__ = ["MEMORY", "MOST_UNSEEN", "STITCH", "SourceState", "begin", "sift"]
 
@@ -59,6 +59,14 @@ class SourceState:
         self.time = 0
         self.width = 0
         self.height = 0
+        self.present_ids: list[int] | None = None
+        """Their track ids; None if objects were left out of that frame."""
+        self.line_states: dict[str, LineState] = {}
+        self.journey_states: dict[str, dict[str, int]] = {}
+        self.stale = True
+        """Whether the states that were published still tell of a frame in which something was counted."""
+        self.names: dict[str, list[str]] = {}
+        """Names of the rules of each kind."""
         self.scale = np.ones(4)
         """Width, height, width, height of the picture in pixels."""
         self.sampled = -(2**62)
@@ -104,7 +112,14 @@ class SourceState:
                 book = books[rule.kind, rule.name] if column >= 0 else BOOKS[rule.kind](rule)
                 book.rule = rule
                 getattr(self, rule.kind + "s").append(book)
+        self.names = {kind: [r.name for r in rules if r.kind == kind] for kind in KINDS}
+        self.publish()
         return columns
+
+    def publish(self) -> None:
+        """Bring the states of lines and journeys, which change seldom, up to date. What was given out is not altered."""
+        self.line_states = {b.rule.name: b.state() for b in self.lines}
+        self.journey_states = {b.rule.name: b.state() for b in self.journeys}
 
     def books(self) -> list[LineBook | RegionBook | JourneyBook]:
         """All that count."""
@@ -148,6 +163,7 @@ class SourceState:
         for slot in list(self.ids.values()):
             self.drop(slot, table)
         self.present, self.present_list, self.shown = np.empty(0, np.intp), [], None
+        self.present_ids = None
         self.lost.clear()
         for region in self.regions:
             region.clear()

@@ -1,0 +1,144 @@
+"""Microseconds per object for rules: both engines against supervision's LineZone + PolygonZone, on the same tracks.
+
+One line and one region per stream (each stream has its own), objects wander about a 1920 x 1080 picture at 30 fps. A batch
+holds one frame of every stream. The figures are medians over the batches, the engines take turns on each batch, so
+that other load on the machine meets all of them alike.
+
+    python benchmarks/rules.py [--frames 300] [--objects 1 10 100 1000] [--streams 1 16 256]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import supervision as sv
+from machine import header
+
+from countline.analytics.deepstream import DeepStreamRules
+from countline.analytics.native import NativeRules
+from countline.config.nvdsanalytics import parse
+from countline.config.rules import RulesConfig
+from countline.types import FrameInfo, FrameTracks, SourceInfo, Tracks
+
+W, H, FRAME = 1920, 1080, 33_333_333
+Batch = list[FrameTracks]
+
+
+def wander(rng: np.random.Generator, objects: int, frames: int) -> np.ndarray:
+    """(frames, objects, 2) feet of objects that keep their way and turn back at the picture's edges."""
+    start, speed = rng.uniform((0, 0), (W, H), (objects, 2)), rng.normal(0, 4, (objects, 2))
+    path = start + speed * np.arange(frames)[:, None, None] + rng.normal(0, 1, (frames, objects, 2))
+    return np.stack([W - abs(path[..., 0] % (2 * W) - W), H - abs(path[..., 1] % (2 * H) - H)], axis=-1)
+
+
+def batches(sources: Sequence[SourceInfo], objects: int, frames: int) -> list[Batch]:
+    """Frames with ``objects`` objects in all, spread over the sources."""
+    rng = np.random.default_rng(1)
+    share = [objects // len(sources) + (i < objects % len(sources)) for i in range(len(sources))]
+    paths = [wander(rng, n, frames) for n in share]
+    result = []
+    for f in range(frames):
+        batch = []
+        for source, path in zip(sources, paths):
+            x, y = path[f].T
+            boxes = np.stack([x - 20, y - 80, x + 20, y], axis=1)
+            n = len(x)
+            tracks = Tracks(boxes, np.full(n, 0.9), np.zeros(n), np.arange(n, dtype=np.uint64))
+            batch.append(FrameTracks(FrameInfo(source, f, f * FRAME, f * FRAME, W, H), tracks))
+        result.append(batch)
+    return result
+
+
+def geometry(i: int) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+    """Line and region of stream i, in pixels."""
+    y = 400 + i % 200
+    return [(200, y), (1700, y + 100)], [(600, 300), (1300, 320), (1250, 800), (580, 760)]
+
+
+def native(sources: Sequence[SourceInfo]) -> Callable[[Batch], Any]:
+    lines, regions = [], []
+    for i, source in enumerate(sources):
+        line, region = geometry(i)
+        lines.append({"name": "line", "source": source.name, "points": line})
+        regions.append({"name": "region", "source": source.name, "points": region})
+    config = {"coordinates": "pixels", "resolution": (W, H), "lines": lines, "regions": regions}
+    return NativeRules(RulesConfig.model_validate(config), sources, ["person"]).update
+
+
+def exact(sources: Sequence[SourceInfo]) -> Callable[[Batch], Any]:
+    text = f"[property]\nenable=1\nconfig-width={W}\nconfig-height={H}\n"
+    for i in range(len(sources)):
+        line, region = geometry(i)
+        points = ";".join(f"{int(v)}" for p in line for v in p)
+        corners = ";".join(f"{int(v)}" for p in region for v in p)
+        text += f"[line-crossing-stream-{i}]\nenable=1\nline-crossing-line=900;300;900;700;{points}\nextended=0\n"
+        text += f"[roi-filtering-stream-{i}]\nenable=1\nroi-region={corners}\n"
+    return DeepStreamRules(parse(text, "benchmark.txt"), sources, ["person"]).update
+
+
+def other(sources: Sequence[SourceInfo]) -> Callable[[list[sv.Detections]], Any]:
+    pairs = []
+    for i in range(len(sources)):
+        (a, b), region = geometry(i)
+        zone = sv.PolygonZone(np.array(region, int))
+        pairs.append((sv.LineZone(sv.Point(*a), sv.Point(*b), [sv.Position.BOTTOM_CENTER]), zone))
+
+    def update(batch: list[sv.Detections]) -> None:
+        for (line, zone), detections in zip(pairs, batch):
+            line.trigger(detections)
+            zone.trigger(detections)
+
+    return update
+
+
+def as_supervision(batch: Batch) -> list[sv.Detections]:
+    """The same tracks; made outside of what is timed."""
+    return [
+        sv.Detections(xyxy=t.xyxy, confidence=t.confidence, class_id=t.class_id, tracker_id=t.track_id.astype(np.int64))
+        for _, t in batch
+    ]
+
+
+def measure(streams: int, objects: int, frames: int) -> dict[str, float]:
+    """Median seconds per batch of each contender."""
+    sources = [SourceInfo(f"s{i}", i) for i in range(streams)]
+    contenders = {"native": native(sources), "deepstream": exact(sources), "supervision": other(sources)}
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for batch in batches(sources, objects, frames):
+        theirs = as_supervision(batch)
+        for name, update in contenders.items():
+            given: Any = theirs if name == "supervision" else batch
+            begin = time.perf_counter()
+            update(given)
+            times[name].append(time.perf_counter() - begin)
+    return {name: statistics.median(values[len(values) // 10 :]) for name, values in times.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--frames", type=int, default=300)
+    parser.add_argument("--objects", type=int, nargs="+", default=[1, 10, 100, 1000])
+    parser.add_argument("--streams", type=int, nargs="+", default=[1, 16, 256])
+    options = parser.parse_args()
+    print(header("numpy", "supervision"))
+    print(f"{'streams':>8}{'objects':>8}   us per object: native deepstream supervision   supervision / native")
+    for streams in options.streams:
+        for objects in options.objects:
+            if objects < streams:
+                continue
+            found = measure(streams, objects, options.frames)
+            us = {name: seconds * 1e6 / objects for name, seconds in found.items()}
+            ratio = us["supervision"] / us["native"]
+            print(
+                f"{streams:8}{objects:8}{us['native']:22.2f}{us['deepstream']:11.2f}{us['supervision']:12.2f}{ratio:23.1f}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
