@@ -22,6 +22,7 @@ from countline.pipeline.progress import Progress
 from countline.pipeline.report import summary_text
 from countline.pipeline.run import Run
 from countline.pipeline.stats import Summary
+from countline.types import FrameTracks
 
 __all__ = ["execute", "from_options", "run_command"]
 
@@ -68,7 +69,7 @@ def _make(config: Config, given: Path | None, options: Options, state: Path | No
         from countline.record import TracksWriter
 
         writer = TracksWriter(options["record"])
-        run.add_consumer(lambda _, analytics: writer.write(analytics.frame, analytics.tracks), close=writer.close)
+        run.add_consumer(lambda _, analytics: writer.write(FrameTracks(analytics.frame, analytics.tracks)), close=writer.close)
     return run
 
 
