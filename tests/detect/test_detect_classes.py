@@ -74,12 +74,14 @@ def test_renumbering_of_ones_own() -> None:
 
 def test_scores_of_a_group_are_those_of_its_strongest_member() -> None:
     p = of(classes=["person", "car"])
-    scores = np.zeros((80, 3), np.float32)
-    scores[COCO.index("truck")] = [0.5, 0.1, 0]
-    scores[COCO.index("car")] = [0.2, 0.3, 0]
-    scores[COCO.index("person")] = [0, 0, 0.7]
+    scores = np.zeros((80, 5), np.float32)
+    scores[COCO.index("truck")] = [0.5, 0.1, 0, 0.1, 0]
+    scores[COCO.index("car")] = [0.2, 0.3, 0, 0.15, 0]
+    scores[COCO.index("person")] = [0, 0, 0.7, 0.2, 0]
     scores[COCO.index("dog")] = 0.99
-    np.testing.assert_array_equal(p.scores(scores), np.float32([[0, 0, 0.7], [0.5, 0.3, 0]]))
+    cells, strongest = p.candidates(scores)
+    assert cells.tolist() == [0, 1, 2], "below the floors, or of classes that nobody asked for: no candidates"
+    np.testing.assert_array_equal(strongest, np.float32([[0, 0, 0.7], [0.5, 0.3, 0]]))
 
 
 def test_thresholds_by_class_and_floor() -> None:

@@ -42,14 +42,18 @@ class ClassPlan:
     """Name for each class id."""
     groups: tuple[tuple[str, ...], ...]
     """Names of the network's classes in each output class."""
+    row_floors: NDArray[np.float32]
+    """(rows, 1) the floor of the output class that each of ``rows`` belongs to."""
 
-    def scores(self, all_scores: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(network classes, cells) -> (K, cells): the strongest member of each output class."""
-        chosen = all_scores[self.rows]
+    def candidates(self, scores: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+        """(network classes, cells) scores -> the C cells in which some class reaches its floor, and (K, C) the score of
+        the strongest member of each output class there."""
+        chosen = scores[self.rows]
+        cells = np.flatnonzero((chosen >= self.row_floors).any(axis=0))
+        chosen = chosen[:, cells]
         if len(self.rows) == len(self.starts):
-            return chosen
-        result: NDArray[np.float32] = np.maximum.reduceat(chosen, self.starts, axis=0)
-        return result
+            return cells, chosen
+        return cells, np.maximum.reduceat(chosen, self.starts, axis=0)
 
     def by_id(self) -> NDArray[np.float32]:
         """Threshold for each class id; 1 for ids that never occur."""
@@ -78,6 +82,7 @@ def plan(config: DetectorConfig, labels: Sequence[str], *, default: bool, low: f
         floors.astype(np.float32),
         tuple(names),
         tuple(tuple(group) for group in groups),
+        np.repeat(floors, [len(group) for group in groups]).astype(np.float32)[:, None],
     )
 
 

@@ -132,11 +132,9 @@ class OnnxDetector:
     def _read(self, outputs: list[NDArray[Any]], i: int, scale: tuple[float, float], frame: Frame) -> Detections:
         plan, size = self._classes, self._signature.size
         raw = self.layout.decode(outputs, i, size, float(plan.floors.min()))
-        scores = plan.scores(raw.scores)
-        cells = np.flatnonzero((scores >= plan.floors[:, None]).any(axis=0))
+        cells, scores = plan.candidates(raw.scores)
         if not len(cells):
             return Detections.empty()
-        scores = scores[:, cells]
         # The class that exceeds its own floor by most, so that a low threshold of one does not shut out another.
         best = np.argmax(scores / plan.floors[:, None], axis=0)
         confidence = scores[best, np.arange(len(cells))]

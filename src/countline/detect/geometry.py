@@ -32,12 +32,11 @@ def nms(
     order = np.argsort(-scores, kind="stable")[:limit]
     boxes, classes = boxes[order], classes[order]
     clash = (pairwise_iou(boxes, boxes) > iou) & (classes[:, None] == classes[None, :])
-    dropped = np.zeros(len(order), bool)
-    keep = []
-    for i in range(len(order)):
-        if not dropped[i]:
-            keep.append(i)
-            dropped |= clash[i]
+    keep = np.ones(len(order), bool)
+    # Only boxes that clash with a weaker one can drop anything, and only while they are kept themselves.
+    for i in np.flatnonzero(np.triu(clash, 1).any(axis=1)).tolist():
+        if keep[i]:
+            keep[i + 1 :] &= ~clash[i, i + 1 :]
     return order[keep]
 
 

@@ -87,7 +87,7 @@ def _nanodet(layout: Layout, arrays: list[Array], size: tuple[int, int], floor: 
         corner, stride = _grid(size, layout.strides)
         weight = sides[:, index].reshape(4, bins, -1)
         weight = np.exp(weight - weight.max(axis=1, keepdims=True))
-        expected = np.tensordot(np.arange(bins, dtype=np.float32), weight, (0, 1)) / weight.sum(axis=1)
+        expected = np.einsum("b,sbn->sn", np.arange(bins, dtype=np.float32), weight) / weight.sum(axis=1)
         step = stride[index]
         centre = (corner[index] + 0.5) * step
         distance = (expected * step.T).astype(np.float32)
