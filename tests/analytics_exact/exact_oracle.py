@@ -250,11 +250,11 @@ def heads(tail: tuple[int, int], head: tuple[int, int], step: tuple[int, int], c
         return False
     ux, uy = head[0] - tail[0], head[1] - tail[1]
     size = math.sqrt(float(ux * ux + uy * uy))
-    if not size:
-        return cosine <= 0
     length = s32(s32(step[0] ** 2) + s32(step[1] ** 2))
     if length < 0:
-        return True
+        return True  # the root is not a number, which is not below the limit
+    if not size:
+        return cosine <= 0
     along = ux / size * step[0] + uy / size * step[1]
     return length == 0 or not along / math.sqrt(length) < cosine
 

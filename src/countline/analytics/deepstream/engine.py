@@ -11,7 +11,7 @@ import numpy as np
 from countline.analytics.deepstream import evaluate
 from countline.analytics.deepstream.explain import Past, cause, explain, past
 from countline.analytics.deepstream.memory import Motion, TrackMemory
-from countline.analytics.deepstream.numeric import Array, float_to_uint32
+from countline.analytics.deepstream.numeric import Array
 from countline.analytics.deepstream.results import DeepStreamAnalytics
 from countline.analytics.deepstream.stream import FrameJob, StreamState, Totals
 from countline.analytics.deepstream.tables import DirectionTable, LineTable, RegionTable
@@ -268,7 +268,7 @@ class DeepStreamRules:
             class_id = np.concatenate([p.job.tracks.class_id[p.start : p.stop] for p in wave])
             stream = np.repeat([p.job.state.number for p in wave], lengths)
             pts = np.repeat([p.job.state.pts for p in wave], lengths)
-        motion = self._observe(wave, np.array(slots, np.int64), float_to_uint32(boxes), pts, class_id)
+        motion = self._observe(wave, np.array(slots, np.int64), boxes, pts, class_id)
         self._judge(wave, motion, stream, class_id.astype(np.int64))
 
     def _observe(self, wave: Sequence[_Piece], slots: Array, boxes: Array, pts: Array, class_id: Array) -> Motion:

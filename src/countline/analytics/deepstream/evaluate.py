@@ -107,7 +107,7 @@ class LineTests:
     def _gather(self) -> None:
         """Columns of the pairs that passed the gate."""
         motion, obj = self.motion, self.obj
-        foot = wrap32(motion.cy + half(motion.height))
+        foot = motion.bottom
         self.x = motion.cx[obj].astype(np.float64)
         self.y = foot[obj].astype(np.float64)
         self.before_x = motion.px[obj].astype(np.float64)

@@ -6,23 +6,26 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from countline.analytics.deepstream.numeric import Array, float_to_int32, half, wrap32
+from countline.analytics.deepstream.numeric import Array, float_to_int32, float_to_uint32, half, wrap32
 
 __all__ = ["Motion", "TrackMemory"]
 
 PAGE = 64
+TAME = 8192.0
 
 
 class Motion:
     """What the memory says of each object of a batch after its sample was taken; arrays of one length, int64 unless said
     otherwise."""
 
-    __slots__ = ("cx", "cy", "displacement", "foot", "height", "mean_h", "n", "px", "py", "pw", "slot", "stopped", "width")
+    __slots__ = ("bottom", "cx", "cy", "displacement", "foot", "height", "mean_h", "n", "pw", "px", "py", "slot", "stopped", "tame", "width")
 
     slot: Array
     cx: Array
     """Centre of the box, frame pixels, truncated."""
     cy: Array
+    bottom: Array
+    """cy + height / 2."""
     width: Array
     height: Array
     n: Array
@@ -39,12 +42,17 @@ class Motion:
     """Squared displacement of the bottom centre against the reference, truncated."""
     stopped: Array
     """bool: the track has stood still over a full history."""
+    tame: bool
+    """No number of these can leave 32 bits."""
 
     @classmethod
     def gathered(cls, parts: Sequence[Motion], order: Array) -> Motion:
         """Several batches as one, put into another order."""
         whole = cls()
+        whole.tame = all(part.tame for part in parts)
         for name in cls.__slots__:
+            if name == "tame":
+                continue
             setattr(whole, name, np.concatenate([getattr(part, name) for part in parts])[order])
         return whole
 
@@ -65,6 +73,8 @@ class TrackMemory:
         self.stage = np.zeros((0, max(labels, 1)), np.int8)
         self.peak = np.zeros(0, np.int64)
         self.class_id = np.zeros(0, np.int64)
+        self.tame = True
+        """No box so far was negative in size or beyond +-8192 pixels: nothing can leave 32 bits, so wrapping is left out."""
         self._free: list[int] = []
         self._free_pages: list[int] = []
 
@@ -137,25 +147,30 @@ class TrackMemory:
     def observe(self, slots: Array, boxes: Array, pts: Array) -> Motion:
         """Take one sample for each slot (no slot twice) and derive what the rules need.
 
-        ``boxes`` are (N, 4) left, top, width, height as unsigned 32-bit numbers in int64, ``pts`` signed ns.
+        ``boxes`` are (N, 4) left, top, width, height in float32, ``pts`` signed ns.
         """
+        if self.tame:
+            self.tame = bool(np.abs(boxes).max() < TAME and boxes[:, 2:].min() >= 0)
         length = self.length
         self.last[slots] = pts
         n = self.n[slots]
         index = n % length
         full = n >= length
-        sample = np.empty((len(slots), 4), np.int64)
         # unsigned arithmetic modulo 2**32, then read as signed
-        sample[:, :2] = boxes[:, :2] + (boxes[:, 2:] >> 1)
-        sample[:, 2:] = boxes[:, 2:]
-        sample = wrap32(sample)
+        whole = sample = boxes.astype(np.int64) if self.tame else float_to_uint32(boxes)
+        if not self.tame:
+            sample = whole.copy()
+        height = whole[:, 3].copy()
+        sample[:, :2] += whole[:, 2:] >> 1
+        if not self.tame:
+            sample = wrap32(sample)
         sums = self.sums[slots]
         page, place = self._pages(slots, index)
         if full.any():
             old = self.pool[page[full], place[full]].astype(np.int64)
-            sums[full] -= _moments(old, old[:, 3])
+            sums[full] -= _moments(old, old[:, 3], self.tame)
         self.pool[page, place] = sample
-        sums += _moments(sample, boxes[:, 3])
+        sums += _moments(sample, height, self.tame)
         self.sums[slots] = sums
         window = np.minimum(n + 1, length).astype(np.float32)
         n = n + 1
@@ -165,17 +180,21 @@ class TrackMemory:
 
     def _derive(self, slots: Array, sample: Array, means: Array, n: Array) -> Motion:
         motion = Motion()
+        wrap = _same if self.tame else wrap32
+        motion.tame = self.tame
         motion.slot, motion.n = slots, n
         motion.cx, motion.cy, motion.width, motion.height = sample.T
         motion.mean_h = mean_h = means[:, 4]
-        motion.foot = half(float_to_int32(mean_h))
+        motion.foot = mean_h.astype(np.int64) >> 1 if self.tame else half(float_to_int32(mean_h))
         variance = means[:, 2:4] - means[:, :2] * means[:, :2]
         motion.stopped = (n > self.length) & (variance[:, 0] <= 400) & ((variance[:, 1] / mean_h).astype(np.float64) <= 0.01)
         reference = self._reference(slots, n)
         motion.px, motion.py, motion.pw, previous_h = reference.T
-        dx = wrap32(motion.cx - motion.px).astype(np.float32)
-        dy = wrap32(motion.cy + half(motion.height) - motion.py - half(previous_h)).astype(np.float32)
-        motion.displacement = float_to_int32(dx * dx + dy * dy)
+        dx = wrap(motion.cx - motion.px).astype(np.float32)
+        motion.bottom = wrap(motion.cy + half(motion.height))
+        dy = wrap(motion.bottom - motion.py - half(previous_h)).astype(np.float32)
+        distance = dx * dx + dy * dy
+        motion.displacement = distance.astype(np.int64) if self.tame else float_to_int32(distance)
         known = n > 3
         self.peak[slots] = np.maximum(self.peak[slots], np.where(known, motion.displacement, 0))
         return motion
@@ -198,10 +217,15 @@ _FIRST_TWO = np.array([[0, 1, 0, 1]])
 _OLDEST_FOUR = np.array([[0, 1, 2, 3]])
 
 
-def _moments(sample: Array, height: Array) -> Array:
+def _same(values: Array) -> Array:
+    return values
+
+
+def _moments(sample: Array, height: Array, tame: bool) -> Array:
     """(N, 5) contributions to the sums, modulo 2**64. The height is added unsigned but taken out signed, as NVIDIA does."""
     out = np.empty((len(sample), 5), np.int64)
     out[:, :2] = sample[:, :2]
-    out[:, 2:4] = wrap32(sample[:, :2] * sample[:, :2])
+    squares = sample[:, :2] * sample[:, :2]
+    out[:, 2:4] = squares if tame else wrap32(squares)
     out[:, 4] = height
     return out.view(np.uint64)
