@@ -59,6 +59,7 @@ class Opened:
         self.stream.thread_type = ThreadType.SLICE if low_delay else ThreadType.AUTO
         self.corrupt = 0
         self._senders: dict[int, int] = {}
+        self._damaged: set[int] = set()
 
     @property
     def raw(self) -> bool:
@@ -95,8 +96,8 @@ class Opened:
     def decode(self) -> Iterator[Decoded]:
         """Frames in the order of presentation.
 
-        Packets that cannot be decoded are counted in ``corrupt`` and passed over, and so are frames that the decoder
-        itself marks as damaged: what it paints over a gap looks like moving objects, while a tracker bridges a missing
+        Packets that cannot be decoded are counted in ``corrupt`` and passed over, and so are frames that demuxer or
+        decoder mark as damaged: what it paints over a gap looks like moving objects, while a tracker bridges a missing
         frame. Raises av.FFmpegError when the input broke off.
         """
         failures = 0
@@ -113,7 +114,7 @@ class Opened:
                     raise
                 packets = self.container.demux(self.stream)
                 continue
-            self._note_sender(packet)
+            self._note(packet)
             try:
                 frames = packet.decode()
             except av.error.EOFError:
@@ -126,13 +127,21 @@ class Opened:
                 continue
             for frame in frames:
                 failures = 0
-                if frame.is_corrupt:
-                    self.corrupt += 1
+                known = frame.pts in self._damaged
+                if known or frame.is_corrupt:
+                    self.corrupt += not known
                     continue
                 yield Decoded(frame, to_ns(frame.pts, frame.time_base), self._senders.pop(frame.pts, None))
 
-    def _note_sender(self, packet: Any) -> None:
-        """RTSP: FFmpeg puts the sender's wall clock, computed from RTCP sender reports, beside each packet."""
+    def _note(self, packet: Any) -> None:
+        """What is known of a packet and not of its frame: that a part of it was lost on the way (transport streams); and
+        with RTSP the sender's wall clock, which FFmpeg computes from RTCP sender reports."""
+        if packet.is_corrupt:
+            self.corrupt += 1
+            if len(self._damaged) > 256:
+                self._damaged.clear()
+            if packet.pts is not None:
+                self._damaged.add(packet.pts)
         if packet.pts is None or not hasattr(packet, "has_sidedata"):
             return
         try:
