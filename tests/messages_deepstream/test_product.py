@@ -332,7 +332,48 @@ def test_key_partition_key_topic_headers_and_condition() -> None:
     assert definition("analytics", **{"if": "lines.straight.cumulative > 7"}).make(a) == []
     (message,) = definition("protobuf", on="frame", partition_key="sensor.id").make(a)
     assert message.key == b"device_test"
-    assert definition("analytics", sources=["other"]).make(a) == []
+    other = analytics(info(source=SourceInfo("garden", 1)), events=(crossing(),))
+    assert definition("analytics", sources=["entrance"]).make(other) == []
+    assert len(definition("analytics", rules=["straight"], classes=["person"]).make(a)) == 1
+    assert definition("analytics", rules=["door"]).make(a) == []
+
+
+def test_cloudevents_around_a_payload() -> None:
+    a = analytics(events=(crossing(),))
+    (plain,) = definition("full").make(a)
+    (structured,) = definition("full", cloudevents="structured").make(a)
+    event = orjson.loads(structured.value)
+    assert event["data"] == orjson.loads(plain.value)
+    assert (event["id"], event["type"], event["subject"]) == (plain.id, "io.countline.deepstream.full", "straight")
+    assert structured.content_type == "application/cloudevents+json"
+    (binary,) = definition("protobuf", on="frame", cloudevents="binary").make(a)
+    headers = dict(binary.headers)
+    assert (headers["content-type"], headers["ce_id"]) == (b"application/x-protobuf", binary.id.encode())
+    assert [binary.value] == [m.value for m in definition("protobuf", on="frame").make(a)]
+
+
+def test_key_that_cannot_be_made_is_reported_and_stops_nothing() -> None:
+    made = definition("analytics", key="{device_id | int}")
+    assert made.make(analytics(events=(crossing(),))) == []
+    (failure,) = made.take_failures()
+    assert (failure.definition, made.failed, made.take_failures()) == ("m", 1, [])
+    assert "device_test" in failure.error
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ({"encoding": "avro"}, "'encoding' has no meaning"),
+        ({"schema": {"name": "x"}}, "'schema' has no meaning"),
+        ({"attach": {"what": "crop"}}, "'attach' has no meaning"),
+        ({"sources": ["other"]}, "sources: there is no 'other'"),
+        ({"rules": ["strait"]}, "did you mean straight"),
+        ({"classes": ["persn"]}, "did you mean person"),
+    ],
+)
+def test_options_that_mean_nothing_and_names_that_do_not_exist(options: dict[str, Any], what: str) -> None:
+    with pytest.raises(MessageError, match=what):
+        definition("analytics", **options)
 
 
 def test_mistakes_are_named() -> None:

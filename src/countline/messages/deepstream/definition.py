@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from countline.config.messages import MessageConfig, trigger_of
 from countline.config.msgconv import StaticDescription
 from countline.errors import MessageError
 from countline.messages.catalogue import Catalogue
+from countline.messages.cloudevents import Envelope
 from countline.messages.deepstream.counts import (
     PlaceCounts,
     analytics_payload,
@@ -23,8 +25,8 @@ from countline.messages.deepstream.minimal import minimal_event
 from countline.messages.deepstream.objects import all_named, event_meta, static_of_sources
 from countline.messages.deepstream.proto import protobuf_event
 from countline.messages.deepstream.quick import QuickFull, quick_minimal, quick_protobuf
-from countline.messages.definition import lookup, to_bytes
-from countline.messages.faults import merge_faults
+from countline.messages.definition import MessageFailure, lookup, to_bytes
+from countline.messages.faults import dotted, merge_faults, suggest
 from countline.messages.ids import IdMaker
 from countline.messages.scope import Objects, Scope
 from countline.messages.template import Compiler
@@ -63,6 +65,9 @@ class DeepStreamDefinition:
         self.api = config.api or ("event" if trigger == "event" else "dsmeta")
         self.content_type = "application/x-protobuf" if self.kind == "protobuf" else "application/json"
         self.made = 0
+        self.failed = 0
+        self.skipped = 0
+        self.failures: deque[MessageFailure] = deque(maxlen=1000)
         self._trigger = make_trigger(config.on, config.rules, config.classes)
         self._every = config.every or (30 if config.on == "frame" and self.kind in KINDS[:3] else 1)
         self._static = static_of_sources(static, sources)
@@ -94,8 +99,13 @@ class DeepStreamDefinition:
         self._if = None if config.if_ is None else compiler.condition(config.if_, ("if",))
         self._plain = not (config.partition_key or config.key or config.topic or config.headers) and self._if is None
         """Nothing but the default key, which needs no template."""
+        self._envelope = _envelope(config, self.kind, compiler)
+        self._plain = self._plain and self._envelope is None
         if compiler.faults:
-            raise merge_faults(compiler.faults)
+            where = f"message '{config.name}' "
+            raise merge_faults(
+                [MessageError(f.what, where=f"{where}{dotted(f.loc)}", fix=f.fix) for f in compiler.faults]
+            )
         if "event" in catalogue.used and not (self.kind == "full" and self.api == "event"):
             raise MessageError(
                 f"a message of {config.type} belongs to a frame, not to one event",
@@ -124,10 +134,26 @@ class DeepStreamDefinition:
             for identity, value, event in made:
                 scope = Scope(analytics, hits, shared, self)
                 scope.id, scope.event = identity, event
-                if self._if is None or self._if(scope):
-                    messages.append(self._message(scope, value))
+                try:
+                    if self._if is None or self._if(scope):
+                        messages.append(self._message(scope, value))
+                    else:
+                        self.skipped += 1
+                except Exception as error:  # what a template does with odd data must not stop the pipeline
+                    self._fail(error, scope)
         self.made += len(messages)
         return messages
+
+    def take_failures(self) -> list[MessageFailure]:
+        """Messages that could not be made since the last call, because a key, topic, header or condition failed."""
+        taken = list(self.failures)
+        self.failures.clear()
+        return taken
+
+    def _fail(self, error: Exception, scope: Scope) -> None:
+        self.failed += 1
+        place, text = f"templates of the message '{self.name}'", f"{type(error).__name__}: {error}"
+        self.failures.append(MessageFailure(self.name, place, text, scope.info, scope.event, scope.id))
 
     @property
     def places(self) -> Sequence[PlaceCounts]:
@@ -145,16 +171,22 @@ class DeepStreamDefinition:
     def _message(self, scope: Scope, value: bytes) -> Message:
         info = scope.info
         topic = None if self._topic is None else self._topic(scope)
+        key = to_bytes(self._key(scope) if self._key is not None else self._looked_up(scope, value))
+        headers = tuple([(k, b) for k, get in self._headers if (b := to_bytes(get(scope))) is not None])
+        content_type = self.content_type
+        if self._envelope is not None:
+            value, more, content_type = self._envelope.wrap(scope, value, self, key)
+            headers += more
         return Message(
             scope.id,
             value,
-            to_bytes(self._key(scope) if self._key is not None else self._looked_up(scope, value)),
-            tuple([(k, b) for k, get in self._headers if (b := to_bytes(get(scope))) is not None]),
+            key,
+            headers,
             info.time,
             None if topic is None else str(topic),
             self.name,
             info.source.name,
-            self.content_type,
+            content_type,
             self._outputs,
         )
 
@@ -216,6 +248,55 @@ class DeepStreamDefinition:
         return made
 
 
+def _envelope(config: MessageConfig, kind: str, compiler: Compiler) -> Envelope | None:
+    chosen = config.cloudevents
+    if chosen is None:
+        return None
+
+    def text(value: str | None, key: str) -> Callable[[Scope], Any] | None:
+        return None if value is None else compiler.text(value, ("cloudevents", key)).get
+
+    made = text(chosen.type or f"io.countline.deepstream.{kind}", "type")
+    assert made is not None
+    return Envelope(
+        structured=chosen.mode == "structured",
+        type=made,
+        source=text(chosen.source, "source"),
+        subject=text(chosen.subject, "subject"),
+        dataschema=f"urn:countline:schema:deepstream:{kind}",
+    )
+
+
+def _check(
+    config: MessageConfig,
+    kind: str,
+    where: str,
+    rules: Sequence[RuleInfo],
+    sources: Sequence[SourceInfo],
+    labels: Sequence[str],
+) -> None:
+    """Names that must exist, and options that a fixed payload has no place for."""
+    if not str(config.type).startswith("deepstream/") or kind not in KINDS:
+        known = ", ".join(f"deepstream/{word}" for word in KINDS)
+        raise MessageError(f"there is no message type '{config.type}'", where=where, fix=f"known are: {known}")
+    for word in _NOT_HERE:
+        if word in config.model_fields_set:
+            option = MessageConfig.model_fields[word].alias or word
+            raise MessageError(f"'{option}' has no meaning with type: {config.type}", where=where, fix="leave it out")
+    valid = {
+        "sources": [s.name for s in sources],
+        "rules": [r.name for r in rules],
+        "classes": list(labels),
+    }
+    for word, names in valid.items():
+        for name in getattr(config, word):
+            if name not in names and (names or word != "classes"):
+                raise MessageError(f"{word}: there is no '{name}'", where=where, fix=suggest(name, names))
+
+
+_NOT_HERE = ("attach", "encoding", "schema_", "per", "trajectory_points", "version")
+
+
 def make_definition(
     config: MessageConfig,
     *,
@@ -225,12 +306,10 @@ def make_definition(
     name: str = "",
 ) -> DeepStreamDefinition:
     """The definition of a message of ``type: deepstream/...``. Raises MessageError for a type that does not exist, a field
-    that the trigger does not offer, a place whose lines do not exist."""
+    that the trigger does not offer, a source, rule, class or place's line that does not exist."""
     kind = str(config.type).removeprefix("deepstream/")
     where = f"message '{name or config.name}'"
-    if not str(config.type).startswith("deepstream/") or kind not in KINDS:
-        known = ", ".join(f"deepstream/{word}" for word in KINDS)
-        raise MessageError(f"there is no message type '{config.type}'", where=where, fix=f"known are: {known}")
+    _check(config, kind, where, rules, sources, labels)
     made = DeepStreamDefinition(config, config.msgconv, rules, sources, labels)
     if kind == "occupancy" and not made.places:
         raise MessageError(
