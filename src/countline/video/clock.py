@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from fractions import Fraction
@@ -31,12 +32,20 @@ def _ns(moment: datetime) -> int:
     return ((delta.days * 86400 + delta.seconds) * 1_000_000 + delta.microseconds) * 1000
 
 
+def _moment(text: str) -> datetime | None:
+    """ISO 8601 with any number of decimals, 'Z' or an offset with or without colon, also on Python 3.10."""
+    text = re.sub(r"[Zz]$", "+00:00", text.strip())
+    text = re.sub(r"([+-]\d\d)(\d\d)$", r"\1:\2", text) if "T" in text or " " in text else text
+    text = re.sub(r"\.(\d+)", lambda match: "." + match.group(1)[:6].ljust(6, "0"), text)
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
 def parse_start(text: str, where: str) -> int:
     """RFC 3339 time with its offset -> ns since the Unix epoch. Raises SourceError."""
-    try:
-        moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00").replace("z", "+00:00"))
-    except ValueError:
-        moment = None
+    moment = _moment(text)
     if moment is None or moment.tzinfo is None:
         raise SourceError(
             f"start '{text}' is not a time with its offset from UTC",
@@ -49,12 +58,8 @@ def parse_start(text: str, where: str) -> int:
 def creation_time(metadata: Mapping[str, str]) -> int | None:
     """Creation time that a container declares, ns since the Unix epoch; None if there is none or it is a zero date."""
     for key in ("com.apple.quicktime.creationdate", "creation_time"):
-        text = metadata.get(key, "").strip().replace("Z", "+00:00")
-        if len(text) > 5 and text[-5] in "+-" and text[-5:][1:].isdigit():
-            text = f"{text[:-2]}:{text[-2:]}"  # +0100, which Python 3.10 does not read
-        try:
-            moment = datetime.fromisoformat(text)
-        except ValueError:
+        moment = _moment(metadata.get(key, ""))
+        if moment is None:
             continue
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=timezone.utc)  # containers mean UTC
