@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from native_world import CAM, LABELS, events, frame, run
@@ -28,7 +30,7 @@ def far_enough(a, b):
 @st.composite
 def polylines(draw):
     found = draw(st.lists(points, min_size=2, max_size=5))
-    assume(all(far_enough(a, b) for a, b in zip(found, found[1:])))
+    assume(all(far_enough(a, b) for a, b in pairwise(found)))
     return found
 
 
@@ -117,9 +119,9 @@ def test_splitting_a_straight_walk_into_any_frames_gives_one_count(splits, top, 
 
 def passes(path, line):
     """Whether a path in pixels touches a polyline: an independent test by solving for both parameters."""
-    for (ax, ay), (bx, by) in zip(line, line[1:]):
+    for (ax, ay), (bx, by) in pairwise(line):
         a, b = np.array([ax * W, ay * H]), np.array([bx * W, by * H])
-        for p, q in zip(path, path[1:]):
+        for p, q in pairwise(path):
             m = np.array([q - p, a - b]).T
             if abs(np.linalg.det(m)) < 1e-9:
                 continue
@@ -178,7 +180,11 @@ def test_how_frames_are_batched_changes_nothing(seed, line, sizes, random):
     for i, source in enumerate(sources):
         size = (W, H) if i else (1024, 768)
         path = wander(seed + i, frames=40)
-        shown = [[(k + n // 17, x * size[0] / W, y * size[1] / H, k % 3) for k, (x, y) in enumerate(r) if rng.random() < 0.95] for n, r in enumerate(path)]
+        scale = np.array(size) / (W, H)
+        shown = [
+            [(k + n // 17, *(p * scale), k % 3) for k, p in enumerate(row) if rng.random() < 0.95]
+            for n, row in enumerate(path)
+        ]
         stream.append([frame(n, o, size=size, source=source) for n, o in enumerate(shown)])
     mixed = [f for row in zip(*stream) for f in row]
     one_by_one, batched = NativeRules(config, sources, LABELS), NativeRules(config, sources, LABELS)
@@ -194,6 +200,21 @@ def test_how_frames_are_batched_changes_nothing(seed, line, sizes, random):
         assert (a.frame, a.lines, a.regions, a.directions, a.journeys) == (b.frame, b.lines, b.regions, b.directions, b.journeys)
         assert (a.events, a.deltas, a.speeds, list(a.objects)) == (b.events, b.deltas, b.speeds, list(b.objects))
     assert one_by_one.metrics == batched.metrics
+
+
+@few
+@given(seeds, st.lists(polylines(), min_size=1, max_size=4), st.integers(1, 30))
+def test_few_and_many_objects_are_tested_alike(seed, lines, objects):
+    path = wander(seed, objects=objects)
+    results = []
+    for few_are in (0, 10**6):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("countline.analytics.native.lines.FEW", few_are)
+            made = engine(lines)
+            found = run(made, frames_of(path))
+            told = [made.explain("cam", k, f"l{i}") for k in range(objects) for i in range(len(lines))]
+        results.append(([a.events for a in found], told))
+    assert results[0] == results[1]
 
 
 @few

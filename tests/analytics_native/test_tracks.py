@@ -289,3 +289,15 @@ def test_a_jump_over_two_lines_is_a_journey_in_the_order_of_the_path():
     engine = rules(west, east, journeys=[{"name": "od", "places": ["west", "east"]}])
     results = walk(engine, [(1800, 540), (100, 540)])
     assert [(e.origin, e.destination) for e in events(results) if isinstance(e, Journey)] == [("east", "west")]
+
+
+def test_a_new_source_with_longer_lines_does_not_disturb_the_others():
+    a, b = SourceInfo("a"), SourceInfo("b")
+    bent = {"name": "bent", "source": "b", "points": [[0.1, 0.1], [0.2, 0.3], [0.4, 0.2], [0.5, 0.9]]}
+    two = {"name": "two", "source": "a", "points": [[0.5, 0.1], [0.5, 0.9]]}
+    engine = rules(MIDDLE, two, bent, sources=[a])
+    path = straight((960, 400), (960, 700), 30)
+    first = run(engine, [frame(n, [(1, x, y)], source=a) for n, (x, y) in enumerate(path[:15])])
+    run(engine, [frame(0, [(1, 500, 500)], source=b, size=(640, 640))])
+    second = run(engine, [frame(15 + n, [(1, x, y)], source=a) for n, (x, y) in enumerate(path[15:])])
+    assert ways(first + second) == ["out"]

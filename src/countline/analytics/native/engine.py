@@ -60,6 +60,7 @@ class NativeRules:
         self._sources: dict[str, SourceState] = {}
         self._aspects: list[float] = [16 / 9]
         self._table = TrackTable(0, 0, 0, 0, 0, 1)
+        self._tables = Tables([], 0)
         self._compile(config)
         for info in sources:
             self._open(info)
@@ -89,7 +90,8 @@ class NativeRules:
             self._aspects = sorted({s.aspect for s in self._sources.values()})
         sets = {s.key: s.rules for s in self._sources.values()}
         plans = {(key, a): Plan(rules, a) for a in self._aspects for key, rules in sets.items()}
-        self._tables = tables = Tables(list(plans.values()), self._classes)
+        old, self._tables = self._tables, Tables(list(plans.values()), self._classes)
+        tables = self._tables
         self._plan_index = {key: i for i, key in enumerate(plans)}
         for source in self._sources.values():
             source.plan = self._plan_index.get((source.key, source.aspect), -1)
@@ -97,6 +99,9 @@ class NativeRules:
         self._table = self._table.relayout(
             tables.lines, tables.lines * tables.parts, tables.regions, tables.directions, tables.speeds, samples
         )
+        if (old.lines, old.parts) != (tables.lines, tables.parts):
+            for source in self._sources.values():
+                self._refresh(source)
 
     def _look(self, source: SourceState, width: int, height: int) -> None:
         """The source's picture has another shape than before (or it is the first one): pick its plan."""
