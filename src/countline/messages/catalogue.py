@@ -210,10 +210,10 @@ def _state(group: str, rule: RuleInfo, read: Callable[[Any], Any], empty: Any) -
     if group == "lines":
 
         def line(s: Scope) -> Any:
-            state = s.analytics.lines.get(name)
-            if state is not None:
-                return read(state)
-            return zero if only is None or only == s.source.name else None
+            try:
+                return read(s.analytics.lines[name])
+            except KeyError:
+                return zero if only is None or only == s.source.name else None
 
         return line
 

@@ -160,18 +160,24 @@ def _of_box(read: Callable[[Scope], Any], level: str, nullable: bool) -> dict[st
     return fields | {f"box.{name}": Field(part(form), number, level) for name, form in forms.items()}
 
 
+def _object_box(s: Scope) -> dict[str, float]:
+    left, top, right, bottom = s.objects.boxes[s.i]  # rounded already, all at once
+    return {"left": left, "top": top, "right": right, "bottom": bottom}
+
+
 OBJECT: Mapping[str, Field] = {
     "track_id": Field(lambda s: s.objects.track_ids[s.i], UINT64.or_null(), "objects"),
     "class": Field(lambda s: s.objects.classes[s.i], STRING, "objects"),
     "class_id": Field(lambda s: s.objects.class_ids[s.i], INTEGER, "objects"),
     "confidence": Field(lambda s: s.objects.confidence[s.i], NUMBER, "objects"),
     **_of_box(lambda s: s.objects.boxes[s.i], "objects", nullable=False),
-    "speed": Field(lambda s: s.objects.speeds.get(s.objects.track_ids[s.i]), NUMBER.or_null(), "objects"),  # type: ignore[arg-type]
-    "lines": Field(lambda s: s.objects.of(s.i).lines, _TEXTS, "objects"),
-    "regions": Field(lambda s: s.objects.of(s.i).regions, _TEXTS, "objects"),
-    "crowding": Field(lambda s: s.objects.of(s.i).crowding, _TEXTS, "objects"),
-    "direction": Field(lambda s: s.objects.of(s.i).direction, STRING, "objects"),
-    "text": Field(lambda s: s.objects.of(s.i).text, STRING, "objects"),
+    "box": Field(_object_box, BOX, "objects"),
+    "speed": Field(lambda s: s.objects.speeds.get(s.objects.track_ids[s.i]), NUMBER.or_null(), "objects"),
+    "lines": Field(lambda s: s.objects.status[s.i].lines, _TEXTS, "objects"),
+    "regions": Field(lambda s: s.objects.status[s.i].regions, _TEXTS, "objects"),
+    "crowding": Field(lambda s: s.objects.status[s.i].crowding, _TEXTS, "objects"),
+    "direction": Field(lambda s: s.objects.status[s.i].direction, STRING, "objects"),
+    "text": Field(lambda s: s.objects.status[s.i].text, STRING, "objects"),
     "trajectory": Field(lambda s: s.state.trajectory(s, s.objects.track_ids[s.i]), TRAJECTORY.or_null(), "objects"),
 }
 

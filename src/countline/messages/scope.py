@@ -31,12 +31,10 @@ class Objects:
         names = analytics.class_names
         known = len(names)
         self.classes = [names[c] if 0 <= c < known else str(c) for c in self.class_ids]
-        self.status = analytics.objects
+        said = analytics.objects
+        self.status = [x or _NO_STATUS for x in said] if said else [_NO_STATUS] * self.length
+        """What the rules say of each object; an empty status where they say nothing."""
         self.speeds = analytics.speeds
-
-    def of(self, i: int) -> ObjectStatus:
-        """What the rules say of object ``i``; an empty status where they say nothing."""
-        return (self.status[i] if i < len(self.status) else None) or _NO_STATUS
 
 
 class Scope:
@@ -54,8 +52,9 @@ class Scope:
         "journey",
         "klass",
         "line",
-        "objects_",
+        "objects",
         "region",
+        "shared",
         "source",
         "state",
     )
@@ -75,14 +74,15 @@ class Scope:
         self.klass: Any = None
         self.line: Any = None
         self.region: Any = None
-        self.objects_ = objects
+        self.objects: Any = None
+        self.shared = objects
         self.state = state
         self.attachment: Any = None
 
-    @property
-    def objects(self) -> Objects:
-        """The frame's objects; the list in ``objects_`` is shared by all messages of the frame."""
-        found = self.objects_[0]
+    def load_objects(self) -> Objects:
+        """Put the frame's objects into ``objects``; the list in ``shared`` is that of all messages of the frame."""
+        found = self.shared[0]
         if found is None:
-            found = self.objects_[0] = Objects(self.analytics)
+            found = self.shared[0] = Objects(self.analytics)
+        self.objects = found
         return found

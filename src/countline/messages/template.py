@@ -147,21 +147,38 @@ class Compiler:
         body = self.tree(value["do"], (*loc, "do"), inner)
         test = self.condition(value["if"], (*loc, "if"), inner) if "if" in value else None
         shape = list_of(_present(body.shape))
-        steps = _steps(what)
-        get = body.get
-        if test is None and not _optional(body):
-            return Node(lambda s: [get(s) for _ in steps(s)], shape)
+        return Node(_loop_over_objects(body, test) if what == "objects" else _loop_over(what, body, test), shape)
 
-        def build(s: Scope) -> list[Any]:
-            made = []
-            for _ in steps(s):
-                if test is None or test(s):
-                    got = get(s)
-                    if got is not OMIT:
-                        made.append(got)
-            return made
 
-        return Node(build, shape)
+def _loop_over_objects(body: Node, test: Callable[[Scope], Any] | None) -> Callable[[Scope], list[Any]]:
+    get, optional = body.get, _optional(body)
+
+    def build(s: Scope) -> list[Any]:
+        before, made = s.i, []
+        for i in range(s.load_objects().length):
+            s.i = i
+            if test is None or test(s):
+                made.append(get(s))
+        s.i = before
+        return [x for x in made if x is not OMIT] if optional else made
+
+    return build
+
+
+def _loop_over(what: str, body: Node, test: Callable[[Scope], Any] | None) -> Callable[[Scope], list[Any]]:
+    get, optional = body.get, _optional(body)
+    slot, items = _SOURCES[what]
+
+    def build(s: Scope) -> list[Any]:
+        before, made = getattr(s, slot), []
+        for item in items(s):
+            setattr(s, slot, item)
+            if test is None or test(s):
+                made.append(get(s))
+        setattr(s, slot, before)
+        return [x for x in made if x is not OMIT] if optional else made
+
+    return build
 
 
 def _optional(node: Node) -> bool:
@@ -230,30 +247,6 @@ def _closing(text: str, start: int) -> int:
     raise TemplateFault(
         f"'{text[start:]}' is not closed", "write {field}; a brace that belongs to the text is doubled: {{"
     )
-
-
-def _steps(what: str) -> Callable[[Scope], Iterable[None]]:
-    """A generator function that puts each item into the scope in turn, and restores what was there."""
-    if what == "objects":
-
-        def objects(s: Scope) -> Iterable[None]:
-            before = s.i
-            for i in range(s.objects.length):
-                s.i = i
-                yield
-            s.i = before
-
-        return objects
-    slot, items = _SOURCES[what]
-
-    def steps(s: Scope) -> Iterable[None]:
-        before = getattr(s, slot)
-        for item in items(s):
-            setattr(s, slot, item)
-            yield
-        setattr(s, slot, before)
-
-    return steps
 
 
 def _journeys(s: Scope) -> Iterable[tuple[str, str, str, int]]:
