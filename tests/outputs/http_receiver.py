@@ -54,7 +54,12 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         status, headers = scripted(body) if self.allowed() else (401, {})
-        record = {"path": self.path, "headers": dict(self.headers), "body": base64.b64encode(body).decode(), "status": status}
+        record = {
+            "path": self.path,
+            "headers": dict(self.headers),
+            "body": base64.b64encode(body).decode(),
+            "status": status,
+        }
         name = "received.jsonl" if status == 200 else "refused.jsonl"
         with (FOLDER / name).open("a") as file:
             file.write(json.dumps(record) + "\n")

@@ -129,6 +129,9 @@ class LoopOutput(ABC):
         self._prepare()
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
+            # Events belong to the loop in which they were first waited for.
+            self._work, self._news = asyncio.Event(), asyncio.Event()
+            self._not_before = 0.0
 
     def send(self, entries: Sequence[Entry]) -> int:
         """Accepts as many as the bounds allow; none while away or while a failed one has to come first."""
@@ -189,6 +192,12 @@ class LoopOutput(ABC):
             await asyncio.sleep(0)
             return
         self._news.clear()
+        if timeout < 0.002:  # a glance: a few turns of the loop, so that connecting and writing get on
+            for _ in range(10):
+                await asyncio.sleep(0)
+                if self._news.is_set():
+                    return
+            return
         try:
             await asyncio.wait_for(self._news.wait(), timeout)
         except (asyncio.TimeoutError, TimeoutError):

@@ -135,7 +135,7 @@ class MqttOutput(LoopOutput):
         self._tls: ssl.SSLContext | None = None
         self._positions: dict[int, int] = {}
         self._early: dict[int, Any] = {}
-        self._room = asyncio.Event()
+        self._room: asyncio.Event
 
     def _prepare(self) -> None:
         try:
@@ -165,6 +165,7 @@ class MqttOutput(LoopOutput):
     async def _session(self) -> None:
         self._positions.clear()
         self._early.clear()
+        self._room = asyncio.Event()
         link = _Link(self, self.where)
         link.client.on_publish = self._on_publish
         try:
