@@ -34,7 +34,10 @@ def config_text(rng: random.Random) -> str:
         items = [f"line-crossing-{rng.choice(LABELS)}={line(rng, width, height)}" for _ in range(rng.randint(1, 3))]
         mode = rng.choice(["", "mode=loose", "mode=balanced", "mode=strict", "mode=odd"])
         parts.append(group("line-crossing", items, rng.choice(["", "extended=0", "extended=1"]), mode))
-    for kind, extra in (("roi-filtering", ["", "inverse-roi=1"]), ("overcrowding", ["", "object-threshold=2", "object-threshold=0"])):
+    for kind, extra in (
+        ("roi-filtering", ["", "inverse-roi=1"]),
+        ("overcrowding", ["", "object-threshold=2", "object-threshold=0"]),
+    ):
         if rng.random() < 0.6:
             items = [
                 f"roi-{rng.choice(LABELS)}=" + ";".join(point() for _ in range(rng.randint(1, 7)))
@@ -119,15 +122,26 @@ class World:
                 box = [float(int(v)) for v in box]
             if self.hostile and rng.random() < 0.003:
                 box[rng.randrange(4)] = rng.choice([-1.5, -40.0, 1e5, 3e9, 1e12, 1e30, 0.0])
-            out.append(dict(zip(("id", "class_id", "left", "top", "width", "height"), (item["id"], item["class_id"], *box))))
+            out.append(
+                dict(zip(("id", "class_id", "left", "top", "width", "height"), (item["id"], item["class_id"], *box)))
+            )
         if self.hostile and rng.random() < 0.03 and out:
             out.append(dict(rng.choice(out)))
         if self.hostile and rng.random() < 0.1:
             rng.shuffle(out)
         self.pts += self.step
         if self.hostile:
-            self.pts += rng.choice([0] * 30 + [-self.step, -10 * self.step, 8_000_000_000, 8_001_000_000, 7_900_000_000, -9_000_000_000])
-        return {"stream": stream, "frame": number, "pts": self.pts, "width": self.width, "height": self.height, "objects": out}
+            self.pts += rng.choice(
+                [0] * 30 + [-self.step, -10 * self.step, 8_000_000_000, 8_001_000_000, 7_900_000_000, -9_000_000_000]
+            )
+        return {
+            "stream": stream,
+            "frame": number,
+            "pts": self.pts,
+            "width": self.width,
+            "height": self.height,
+            "objects": out,
+        }
 
 
 def to_tracks(frame: dict[str, Any]) -> FrameTracks:
@@ -137,7 +151,9 @@ def to_tracks(frame: dict[str, Any]) -> FrameTracks:
     xyxy[:, 2:] += xyxy[:, :2]
     ids = np.array([UNTRACKED if o["id"] is None else o["id"] for o in objects], np.uint64)
     stream = frame["stream"]
-    info = FrameInfo(SourceInfo(f"stream-{stream}", stream), frame["frame"], frame["pts"], 0, frame["width"], frame["height"])
+    info = FrameInfo(
+        SourceInfo(f"stream-{stream}", stream), frame["frame"], frame["pts"], 0, frame["width"], frame["height"]
+    )
     return FrameTracks(info, Tracks(xyxy, np.ones(len(objects)), [o["class_id"] for o in objects], ids, ltwh))
 
 

@@ -107,7 +107,14 @@ class OracleStream:
             vx, vy = qx - mx * mx, qy - my * my
             still = track.n > self.length and vx <= 400 and float(vy / mean_h) <= 0.01
         hh = cdiv(s32_of_float(float(mean_h)), 2)
-        info: dict[str, Any] = {"roiStatus": [], "ocStatus": [], "lcStatus": [], "dirStatus": "", "objStatus": "", "unique_id": 17}
+        info: dict[str, Any] = {
+            "roiStatus": [],
+            "ocStatus": [],
+            "lcStatus": [],
+            "dirStatus": "",
+            "objStatus": "",
+            "unique_id": 17,
+        }
         cls = obj["class_id"]
         for item, points in self.rois:
             if item.enabled and item.accepts(cls) and self.inside(points, cx, s32(cy + hh)) != item.inverse:
@@ -154,7 +161,17 @@ class OracleStream:
                 info["dirStatus"] += f" DIR:{item.label} "
 
     def line_of(
-        self, entry: Any, info: dict[str, Any], ident: int, cls: int, track: Track, moved: int, old: Any, now: Any, mean_h: float, hh: int
+        self,
+        entry: Any,
+        info: dict[str, Any],
+        ident: int,
+        cls: int,
+        track: Track,
+        moved: int,
+        old: Any,
+        now: Any,
+        mean_h: float,
+        hh: int,
     ) -> None:
         item, (tail, head, start, end), enabled = entry
         if not enabled or item.label in track.crossed or not item.accepts(cls):
@@ -206,7 +223,9 @@ class OracleStream:
     def smooth(self, raw: dict[int, int], pts: int) -> dict[str, int]:
         answer = {}
         for cls in [*raw, *(c for c in self.histories if c not in raw)]:
-            history = self.histories.setdefault(cls, {"times": {}, "order": [], "past": {}, "last": None, "buckets": 13})
+            history = self.histories.setdefault(
+                cls, {"times": {}, "order": [], "past": {}, "last": None, "buckets": 13}
+            )
             if cls not in raw and history["last"] == pts:
                 continue
             answer[str(cls)] = self.vote(history, raw.get(cls, 0), pts)
@@ -274,7 +293,7 @@ def hits(p: tuple[float, float], q: tuple[float, float], start: tuple[int, int],
     x = (-walk[2] * line[1] + walk[1] * line[2]) / det - start[0]
     y = (-walk[0] * line[2] + walk[2] * line[0]) / det - start[1]
     bx, by = end[0] - start[0], end[1] - start[1]
-    return 0 < x * bx + y * by and x * x + y * y < bx * bx + by * by
+    return x * bx + y * by > 0 and x * x + y * y < bx * bx + by * by
 
 
 class Oracle:

@@ -17,9 +17,13 @@ def vector_folders() -> list[Path]:
     extra = os.environ.get("COUNTLINE_VECTORS")
     if extra:
         root = Path(extra) / "analytics" if (Path(extra) / "analytics").is_dir() else Path(extra)
-        found = sorted(path for path in root.iterdir() if list(path.glob("frames.jsonl*")) and list(path.glob("config.*")))
+        found = sorted(
+            path for path in root.iterdir() if list(path.glob("frames.jsonl*")) and list(path.glob("config.*"))
+        )
         if not found:
-            raise FileNotFoundError(f"COUNTLINE_VECTORS={extra} holds no cases (<case>/config.*, frames.jsonl.gz, expected.jsonl.gz)")
+            raise FileNotFoundError(
+                f"COUNTLINE_VECTORS={extra} holds no cases (<case>/config.*, frames.jsonl.gz, expected.jsonl.gz)"
+            )
         folders += found
     return folders
 

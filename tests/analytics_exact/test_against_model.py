@@ -25,9 +25,9 @@ def check(seed: int) -> tuple[int, int]:
             assert isinstance(analytics, DeepStreamAnalytics)
             expected = oracle.frame(frame)
             assert analytics.record() == expected, f"seed {seed}, stream {frame['stream']}, frame {frame['frame']}"
-            assert sum(delta.amount for delta in analytics.deltas) == sum(expected["frame_meta"]["objLCCurrCnt"].values()) or any(
-                not line.enabled for rules in config.streams.values() for line in rules.lines
-            )
+            assert sum(delta.amount for delta in analytics.deltas) == sum(
+                expected["frame_meta"]["objLCCurrCnt"].values()
+            ) or any(not line.enabled for rules in config.streams.values() for line in rules.lines)
             crossings += sum(expected["frame_meta"]["objLCCurrCnt"].values())
     return len(frames), crossings
 

@@ -78,7 +78,11 @@ def test_defaults_are_nvidias() -> None:
 
 
 def test_keys_hold_for_the_whole_group_wherever_they_stand_and_groups_of_one_name_merge() -> None:
-    config = ini("[line-crossing-stream-2]\n" + LINE + "mode=strict\n[foo]\n[line-crossing-stream-2]\nline-crossing-B=1;2;3;4;5;6;7;9\nenable=true \n")
+    config = ini(
+        "[line-crossing-stream-2]\n"
+        + LINE
+        + "mode=strict\n[foo]\n[line-crossing-stream-2]\nline-crossing-B=1;2;3;4;5;6;7;9\nenable=true \n"
+    )
     lines = config.streams[2].lines
     assert [(line.label, line.mode, line.enabled) for line in lines] == [("A", "strict", True), ("B", "strict", True)]
     assert [warning for warning in config.warnings if "unknown group" in warning]
@@ -93,19 +97,28 @@ def test_stream_numbers_are_read_as_c_does() -> None:
 def test_a_key_that_stands_twice_is_visited_twice_with_its_last_value() -> None:
     config = ini("[roi-filtering-stream-0]\nenable=1\nroi-A=0;0;1;0;1;1\nroi-A=5;5;6;5;6;6\n")
     assert [roi.points for roi in config.streams[0].rois] == [((5, 5), (6, 5), (6, 6))] * 2
-    config = ini("[line-crossing-stream-0]\nenable=1\nline-crossing-A=8;7;6;5;4;3;2;1\nline-crossing-B=0;0;1;1;2;2;3;3\n" + LINE)
+    config = ini(
+        "[line-crossing-stream-0]\nenable=1\nline-crossing-A=8;7;6;5;4;3;2;1\nline-crossing-B=0;0;1;1;2;2;3;3\n" + LINE
+    )
     assert [(line.label, line.points[0]) for line in config.streams[0].lines] == [("A", (1, 2)), ("B", (0, 0))]
 
 
 def test_blanks_behind_numbers_and_a_final_separator_are_as_in_glib() -> None:
-    config = ini("[line-crossing-stream-0]\r\nenable = 1 \r\nline-crossing-A = 1 ; 2;3;4;5;6;7;8; \r\n", HEAD.replace("1920", "1920 px"))
+    config = ini(
+        "[line-crossing-stream-0]\r\nenable = 1 \r\nline-crossing-A = 1 ; 2;3;4;5;6;7;8; \r\n",
+        HEAD.replace("1920", "1920 px"),
+    )
     assert config.width == 1920
     assert config.streams[0].lines[0].points[3] == (7, 8)
     assert any("blanks behind" in warning for warning in config.warnings)
 
 
 def test_an_unknown_mode_falls_back_with_a_warning() -> None:
-    config = ini("[line-crossing-stream-0]\nenable=1\nmode=strict \n" + LINE + "[direction-detection-stream-0]\nenable=1\nmode=x\ndirection-E=0;0;1;0\n")
+    config = ini(
+        "[line-crossing-stream-0]\nenable=1\nmode=strict \n"
+        + LINE
+        + "[direction-detection-stream-0]\nenable=1\nmode=x\ndirection-E=0;0;1;0\n"
+    )
     assert config.streams[0].lines[0].mode == "loose"
     assert config.streams[0].directions[0].mode == "balanced"
     assert sum("unknown mode" in warning for warning in config.warnings) == 2
@@ -157,14 +170,26 @@ def test_yaml_on_which_deepstream_aborts_is_rejected_with_its_line(text: str) ->
     assert caught.value.where.line >= 5
 
 
-@pytest.mark.parametrize("text", ["", "[]", "property:\n", "property: {}\n", "line-crossing-stream-0:\n  enable: 1\n  line-crossing-A: 1;2;3;4;5;6;7;8\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "property:\n",
+        "property: {}\n",
+        "line-crossing-stream-0:\n  enable: 1\n  line-crossing-A: 1;2;3;4;5;6;7;8\n",
+    ],
+)
 def test_yaml_without_a_property_group_is_rejected(text: str) -> None:
     with pytest.raises(RuleError):
         nv.parse(text, "r.yml", yaml=True)
 
 
 def test_yaml_numbers_are_read_as_the_libraries_do() -> None:
-    config = yml("line-crossing-stream-0:\n  enable: 2\n  extended: 0\n  class-id: -1\n  line-crossing-A: 1.9; 2x;3;4;5;6;7;8\n", YAML_HEAD.replace("1280", "0x500").replace("enable: 1", "enable: 1\n  osd-mode: 9\n  obj-cnt-win-in-ms: 0"))
+    config = yml(
+        "line-crossing-stream-0:\n  enable: 2\n  extended: 0\n  class-id: -1\n  line-crossing-A: 1.9; 2x;3;4;5;6;7;8\n",
+        YAML_HEAD.replace("1280", "0x500").replace("enable: 1", "enable: 1\n  osd-mode: 9\n  obj-cnt-win-in-ms: 0"),
+    )
     line = config.streams[0].lines[0]
     assert (config.width, config.osd_mode, config.window) == (1280, 2, 50)
     assert (line.enabled, line.extended, line.class_ids, line.points[0]) == (True, False, (-1,), (1, 2))

@@ -27,7 +27,9 @@ def engine(text: str = LINE, labels: tuple[str, ...] = ("person", "car")) -> Dee
     return DeepStreamRules(nvdsanalytics.parse(HEAD + text, "rules.txt"), [SOURCE], labels)
 
 
-def frame(number: int, *objects: tuple[int, float, float, int], pts: int | None = None, source: SourceInfo = SOURCE) -> FrameTracks:
+def frame(
+    number: int, *objects: tuple[int, float, float, int], pts: int | None = None, source: SourceInfo = SOURCE
+) -> FrameTracks:
     """Objects as (id, x of the centre, y of the foot, class), 20 x 40 pixels."""
     ltwh = np.array([(x - 10, y - 40, 20, 40) for _, x, y, _ in objects], np.float32).reshape(-1, 4)
     xyxy = ltwh.copy()
@@ -38,7 +40,9 @@ def frame(number: int, *objects: tuple[int, float, float, int], pts: int | None 
     return FrameTracks(FrameInfo(source, number, time, time, 1000, 1000), tracks)
 
 
-def walk(rules: DeepStreamRules, start: float, step: float, count: int, track_id: int = 1, class_id: int = 0, first: int = 0) -> list[DeepStreamAnalytics]:
+def walk(
+    rules: DeepStreamRules, start: float, step: float, count: int, track_id: int = 1, class_id: int = 0, first: int = 0
+) -> list[DeepStreamAnalytics]:
     out = []
     for n in range(count):
         out += rules.update([frame(first + n, (track_id, 500, start + step * n, class_id))])
@@ -65,7 +69,10 @@ def test_a_crossing_is_an_event_a_state_and_a_delta() -> None:
 
 def test_restored_counters_go_on_and_a_reset_begins_a_new_epoch() -> None:
     rules = engine()
-    rules.restore({CounterKey("door", "gate", "total", "car"): 40, CounterKey("door", "other", "total", "car"): 1}, {("door", "gate"): (3, 77)})
+    rules.restore(
+        {CounterKey("door", "gate", "total", "car"): 40, CounterKey("door", "other", "total", "car"): 1},
+        {("door", "gate"): (3, 77)},
+    )
     state = walk(rules, 400, 10, 20)[-1].lines["gate"]
     assert (state.cumulative, state.epoch, state.reset_at) == (41, 3, 77)
     assert {name: count.cumulative for name, count in state.classes.items()} == {"car": 40, "person": 1}
@@ -113,7 +120,9 @@ def test_boxes_without_ltwh_are_taken_from_xyxy() -> None:
     rules, plain = engine(), engine()
     for n in range(20):
         item = frame(n, (1, 500, 400 + 10 * n, 0))
-        bare = FrameTracks(item.info, Tracks(item.tracks.xyxy, item.tracks.confidence, item.tracks.class_id, item.tracks.track_id))
+        bare = FrameTracks(
+            item.info, Tracks(item.tracks.xyxy, item.tracks.confidence, item.tracks.class_id, item.tracks.track_id)
+        )
         assert rules.update([item])[0].lines == plain.update([bare])[0].lines
 
 
@@ -129,7 +138,10 @@ def test_crowding_begins_and_ends_with_an_event() -> None:
 
 
 def test_rules_are_told_before_the_first_frame() -> None:
-    rules = engine(LINE + "[overcrowding-stream-0]\nenable=1\nroi-c=0;0;500;0;500;1000\n[roi-filtering-stream-0]\nroi-off=0;0;1;0;1;1\n")
+    rules = engine(
+        LINE
+        + "[overcrowding-stream-0]\nenable=1\nroi-c=0;0;500;0;500;1000\n[roi-filtering-stream-0]\nroi-off=0;0;1;0;1;1\n"
+    )
     told = {(r.name, r.kind, r.source, r.crowding): r.points for r in rules.rules}
     assert told == {
         ("c", "region", "door", True): ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0)),
@@ -139,13 +151,13 @@ def test_rules_are_told_before_the_first_frame() -> None:
 
 STRICT = LINE + "mode=strict\n"
 CASES = {
-    "counted": (LINE, dict(start=400, step=10, count=20), "counted in frame"),
-    "slow": (LINE, dict(start=490, step=0.4, count=60), "loose needs more than 31.6 px"),
-    "short": (STRICT, dict(start=400, step=20, count=12), "only 12 frames seen, strict needs more than 20"),
-    "class": (LINE + "class-id=1\n", dict(start=400, step=10, count=20), "class 0 is filtered (class-id 1)"),
-    "side": (LINE, dict(start=100, step=10, count=20), "never changed from one side to the other"),
-    "arrow": (LINE.replace("500;400;500;600", "400;400;600;401") + "mode=balanced\n", dict(start=400, step=10, count=30), "not along the arrow"),
-    "segment": (LINE.replace("100;500;900;500", "600;500;900;500") + "extended=0\n", dict(start=400, step=10, count=20), "outside the segment"),
+    "counted": (LINE, (400, 10, 20), "counted in frame"),
+    "slow": (LINE, (490, 0.4, 60), "loose needs more than 31.6 px"),
+    "short": (STRICT, (400, 20, 12), "only 12 frames seen, strict needs more than 20"),
+    "class": (LINE + "class-id=1\n", (400, 10, 20), "class 0 is filtered (class-id 1)"),
+    "side": (LINE, (100, 10, 20), "never changed from one side to the other"),
+    "arrow": (LINE.replace("500;400;500;600", "400;400;600;401") + "mode=balanced\n", (400, 10, 30), "not along the arrow"),
+    "segment": (LINE.replace("100;500;900;500", "600;500;900;500") + "extended=0\n", (400, 10, 20), "outside the segment"),
 }  # fmt: skip
 
 
@@ -154,7 +166,7 @@ CASES = {
 def test_it_explains_why_a_track_was_counted_or_not(cause: str, gone: bool) -> None:
     text, motion, words = CASES[cause]
     rules = engine(text)
-    walk(rules, motion["start"], motion["step"], int(motion["count"]))
+    walk(rules, *motion)
     if gone:
         rules.update([frame(1000, pts=60_000_000_000)])
         assert 1 not in rules.streams[0].slots

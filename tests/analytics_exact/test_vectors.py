@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from exact_vectors import config_of, load_lines, vector_folders
 
 from countline.analytics.deepstream import DeepStreamAnalytics, DeepStreamRules
 from countline.config import nvdsanalytics
 from countline.errors import RuleError
 from countline.record import read_tracks
 from countline.types import FrameTracks
-from exact_vectors import config_of, load_lines, vector_folders
 
 FOLDERS = vector_folders()
 

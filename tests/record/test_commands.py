@@ -45,8 +45,12 @@ def test_analyze_reads_standard_input_and_parquet_alike(tmp_path: Path) -> None:
     with TracksWriter(tmp_path / "t.parquet") as writer:
         for frame in read_tracks(SEED / "frames.jsonl.gz"):
             writer.write(frame)
-    piped = countline("analyze", "--rules", SEED / "config.txt", "-", data=gzip.decompress((SEED / "frames.jsonl.gz").read_bytes()))
-    stored = countline("analyze", "--rules", SEED / "config.txt", "--out", tmp_path / "r.jsonl.gz", tmp_path / "t.parquet")
+    piped = countline(
+        "analyze", "--rules", SEED / "config.txt", "-", data=gzip.decompress((SEED / "frames.jsonl.gz").read_bytes())
+    )
+    stored = countline(
+        "analyze", "--rules", SEED / "config.txt", "--out", tmp_path / "r.jsonl.gz", tmp_path / "t.parquet"
+    )
     assert (piped.returncode, stored.returncode, stored.stdout) == (0, 0, b"")
     assert lines(piped.stdout) == lines(gzip.decompress((tmp_path / "r.jsonl.gz").read_bytes())) == expected(SEED)
 
@@ -78,11 +82,25 @@ def test_warnings_are_shown_beside_the_results() -> None:
 
 def test_explain_answers_for_one_track_or_all_lines() -> None:
     folder = VECTORS / "lc_loose_ext0_mixed"
-    done = countline("analyze", "--rules", folder / "config.txt", "--explain", "4:B", "--explain", "stream-0/5", folder / "frames.jsonl.gz")
+    done = countline(
+        "analyze",
+        "--rules",
+        folder / "config.txt",
+        "--explain",
+        "4:B",
+        "--explain",
+        "stream-0/5",
+        folder / "frames.jsonl.gz",
+    )
     text = done.stdout.decode()
     assert "stream-0 track 4, B: counted in frame 39" in text
     assert {"A", "B", "Diag", "Up"} == {line.split(", ")[1].split(":")[0] for line in text.splitlines()[1:]}
-    assert countline("analyze", "--rules", folder / "config.txt", "--explain", "x:B", folder / "frames.jsonl.gz").returncode == 2
+    assert (
+        countline(
+            "analyze", "--rules", folder / "config.txt", "--explain", "x:B", folder / "frames.jsonl.gz"
+        ).returncode
+        == 2
+    )
 
 
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:
@@ -98,7 +116,18 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     assert (process.wait(60), errors) == (0, b"")
 
 
-@pytest.mark.parametrize("case", ["yaml_basic", "oc_threshold_3", "roi_inverse_classes", "lc_geometry_loose", "cfg_labels_unicode_spaces", "streams_3_same_size", "dir_classes_strict"])
+@pytest.mark.parametrize(
+    "case",
+    [
+        "yaml_basic",
+        "oc_threshold_3",
+        "roi_inverse_classes",
+        "lc_geometry_loose",
+        "cfg_labels_unicode_spaces",
+        "streams_3_same_size",
+        "dir_classes_strict",
+    ],
+)
 def test_a_converted_file_is_a_configuration_that_runs(tmp_path: Path, case: str) -> None:
     folder = VECTORS / case
     done = countline("convert", next(iter(folder.glob("config.*"))))
@@ -114,7 +143,9 @@ def test_convert_makes_in_the_way_the_arrow_points_and_names_sources(tmp_path: P
     with open(walk, "w") as stream:
         for n in range(40):
             box = {"id": 1, "class_id": 0, "left": 900, "top": 300 + 10 * n, "width": 40, "height": 80}
-            stream.write(json.dumps({"frame": n, "source": "door", "width": 1920, "height": 1080, "objects": [box]}) + "\n")
+            stream.write(
+                json.dumps({"frame": n, "source": "door", "width": 1920, "height": 1080, "objects": [box]}) + "\n"
+            )
     for arrow, counted in (("960;300;960;780", 1), ("960;780;960;300", 0)):
         rules = tmp_path / "rules.txt"
         rules.write_text(
@@ -142,7 +173,12 @@ def test_compare_shows_where_and_why_the_engines_differ(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "slow: below the exact engine's floor" in text
     assert "loose needs more than 31.6 px" in text
-    back = countline("compare", "--rules", VECTORS / "lc_back_and_forth" / "config.txt", VECTORS / "lc_back_and_forth" / "frames.jsonl.gz")
+    back = countline(
+        "compare",
+        "--rules",
+        VECTORS / "lc_back_and_forth" / "config.txt",
+        VECTORS / "lc_back_and_forth" / "frames.jsonl.gz",
+    )
     assert "once-only" in back.stdout.decode()
 
 

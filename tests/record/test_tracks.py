@@ -21,14 +21,25 @@ from countline.types import UNTRACKED, FrameInfo, FrameTracks, SourceInfo, TimeQ
 GOOD = b'{"stream":0,"frame":3,"width":640,"height":360,"objects":[{"id":1,"class_id":0,"left":1,"top":2,"width":3,"height":4.5}]}'
 
 
-def make(number: int, ids: list[int], stream: int = 0, name: str = "", quality: TimeQuality = TimeQuality.NONE) -> FrameTracks:
+def make(
+    number: int, ids: list[int], stream: int = 0, name: str = "", quality: TimeQuality = TimeQuality.NONE
+) -> FrameTracks:
     rng = np.random.default_rng(number * 10 + stream)
     ltwh = rng.uniform(-50, 2000, (len(ids), 4)).astype(np.float32)
     xyxy = ltwh.copy()
     xyxy[:, 2:] += xyxy[:, :2]
-    info = FrameInfo(SourceInfo(name or f"stream-{stream}", stream), number, number * 40_000_000, number * 40_000_000, 1920, 1080, quality)
+    info = FrameInfo(
+        SourceInfo(name or f"stream-{stream}", stream),
+        number,
+        number * 40_000_000,
+        number * 40_000_000,
+        1920,
+        1080,
+        quality,
+    )
     return FrameTracks(
-        info, Tracks(xyxy, rng.random(len(ids), np.float32), rng.integers(-3, 80, len(ids)), np.array(ids, np.uint64), ltwh)
+        info,
+        Tracks(xyxy, rng.random(len(ids), np.float32), rng.integers(-3, 80, len(ids)), np.array(ids, np.uint64), ltwh),
     )
 
 
@@ -177,7 +188,11 @@ def test_a_truncated_gzip_file_is_reported(tmp_path: Path) -> None:
 
 def test_damaged_parquet_missing_files_and_folders_are_reported(tmp_path: Path) -> None:
     (tmp_path / "t.parquet").write_bytes(b"PAR1 but not really")
-    for path, words in ((tmp_path / "t.parquet", "no readable Parquet"), (tmp_path / "none", "no such file"), (tmp_path, "cannot be read")):
+    for path, words in (
+        (tmp_path / "t.parquet", "no readable Parquet"),
+        (tmp_path / "none", "no such file"),
+        (tmp_path, "cannot be read"),
+    ):
         with pytest.raises(DataError, match=words):
             list(read_tracks(path))
     with pytest.raises(DataError, match="cannot be written"):
@@ -185,7 +200,9 @@ def test_damaged_parquet_missing_files_and_folders_are_reported(tmp_path: Path) 
 
 
 def test_standard_input_is_read_line_by_line_as_it_comes() -> None:
-    script = "from countline.record import read_tracks\nfor frame in read_tracks('-'): print(frame.info.number, flush=True)"
+    script = (
+        "from countline.record import read_tracks\nfor frame in read_tracks('-'): print(frame.info.number, flush=True)"
+    )
     process = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
         assert process.stdin is not None
@@ -211,7 +228,9 @@ def test_compressed_tracks_and_parquet_come_through_standard_input_too(tmp_path:
     script = "from countline.record import read_tracks\nprint([len(f.tracks) for f in read_tracks('-')])"
     with open(tmp_path / name, "rb") as stream:
         cat = subprocess.Popen(["cat"], stdin=stream, stdout=subprocess.PIPE)
-        done = subprocess.run([sys.executable, "-c", script], stdin=cat.stdout, capture_output=True, timeout=60, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", script], stdin=cat.stdout, capture_output=True, timeout=60, check=True
+        )
         cat.wait()
         assert cat.stdout is not None
         cat.stdout.close()

@@ -9,7 +9,13 @@ __all__ = ["command"]
 
 @click.command("convert")
 @click.argument("file", metavar="FILE")
-@click.option("--source", "sources", multiple=True, metavar="N=NAME", help="Name of the source that is stream N there; several times.")
+@click.option(
+    "--source",
+    "sources",
+    multiple=True,
+    metavar="N=NAME",
+    help="Name of the source that is stream N there; several times.",
+)
 def command(file: str, sources: tuple[str, ...]) -> None:
     """Print the countline configuration that means what a DeepStream FILE means.
 

@@ -61,13 +61,17 @@ class KeyFile:
             if stripped[0] == "[" and _is_group(stripped):
                 name = stripped[1 : stripped.index("]")]
                 if not name or "[" in name or any(ord(c) < 32 or ord(c) == 127 for c in name):
-                    raise RuleError(f"'{name}' is no valid group name", where=where, fix="write [name] without brackets inside")
+                    raise RuleError(
+                        f"'{name}' is no valid group name", where=where, fix="write [name] without brackets inside"
+                    )
                 current = result.groups.setdefault(name, [])
                 result.lines.setdefault(name, number)
                 continue
             entry = _entry(line, number, where)
             if current is None:
-                raise RuleError("the file does not start with a group", where=where, fix="put [property] before the first key")
+                raise RuleError(
+                    "the file does not start with a group", where=where, fix="put [property] before the first key"
+                )
             if entry is not None:
                 current.append(entry)
         return result
@@ -114,7 +118,9 @@ def integer(text: str, place: Place) -> int:
     RuleError."""
     value, rest = strtol(text)
     if (value is None and not rest) or (rest and rest[0] not in _SPACE):
-        raise RuleError(f"'{text}' is not a whole number", where=place, fix="write digits only; a comment needs its own line")
+        raise RuleError(
+            f"'{text}' is not a whole number", where=place, fix="write digits only; a comment needs its own line"
+        )
     if value is not None and not -(2**31) <= value < 2**31:
         raise RuleError(f"{value} does not fit into 32 bits", where=place, fix="write a smaller number")
     return value or 0

@@ -38,6 +38,9 @@ MODES = ("strict", "balanced", "loose")
 DEFAULT_WINDOW = 50
 
 
+_NOWHERE = Place()
+
+
 @dataclass(frozen=True, slots=True)
 class _Item:
     label: str
@@ -46,7 +49,7 @@ class _Item:
     enabled: bool = False
     class_ids: tuple[int, ...] = ()
     """Empty, or with -1 in it: all classes."""
-    place: Place = Place()
+    place: Place = _NOWHERE
 
     def accepts(self, class_id: int) -> bool:
         """Whether objects of this class are looked at."""
@@ -262,7 +265,9 @@ def _property(config: NvdsAnalyticsConfig, keys: KeyFile) -> None:
         place = keys.place("property", entry)
         value = integer(entry.value, place)
         if low is not None and not low <= value <= high:
-            raise RuleError(f"{value} is outside {low}..{high}", where=place, fix=f"write a number from {low} to {high}")
+            raise RuleError(
+                f"{value} is outside {low}..{high}", where=place, fix=f"write a number from {low} to {high}"
+            )
         if key == "osd-mode":
             config.osd_mode = value
         elif key == "obj-cnt-win-in-ms":
@@ -277,9 +282,7 @@ def _property(config: NvdsAnalyticsConfig, keys: KeyFile) -> None:
             config.warn(keys.place("property", entry), "unknown key, ignored")
 
 
-def _group(
-    config: NvdsAnalyticsConfig, keys: KeyFile, name: str, entries: list[Entry], kind: str, stream: int
-) -> None:
+def _group(config: NvdsAnalyticsConfig, keys: KeyFile, name: str, entries: list[Entry], kind: str, stream: int) -> None:
     group = Group(kind)
     for visited in entries:
         entry = keys.last(name, visited.key) or visited  # a key that stands twice is visited twice, and read last
@@ -291,19 +294,25 @@ def _group(
                 config.warn(place, "unknown key, ignored")
                 continue
             numbers = integer_list(entry.value, place)
-            if numbers[-1:] == (0,) and entry.value.endswith((" ", "\t")) and len(numbers) == {"line": 9, "direction": 5}.get(kind):
+            if (
+                numbers[-1:] == (0,)
+                and entry.value.endswith((" ", "\t"))
+                and len(numbers) == {"line": 9, "direction": 5}.get(kind)
+            ):
                 numbers = numbers[:-1]  # GLib reads the blanks behind a final ; as a 0, which NVIDIA passes over
                 config.warn(place, "blanks behind the last ; are passed over")
             check_numbers(kind, numbers, place)
             group.add(entry.key[len(group.prefix) :], numbers, place)
     if not group.items:
-        raise RuleError(f"no {group.prefix}<label> in this group", where=keys.place(name), fix=f"add {group.prefix}<label>=… or remove the group")
+        raise RuleError(
+            f"no {group.prefix}<label> in this group",
+            where=keys.place(name),
+            fix=f"add {group.prefix}<label>=… or remove the group",
+        )
     group.finish(config.stream(stream))
 
 
-def _group_key(
-    group: Group, keys: KeyFile, name: str, entry: Entry, place: Place, config: NvdsAnalyticsConfig
-) -> bool:
+def _group_key(group: Group, keys: KeyFile, name: str, entry: Entry, place: Place, config: NvdsAnalyticsConfig) -> bool:
     """Read a key that holds for the whole group; False if it is none."""
     key = entry.key
     if key == "enable":
@@ -367,4 +376,3 @@ def note_oddities(config: NvdsAnalyticsConfig) -> None:
         for roi in [*rules.rois, *rules.crowding]:
             if len(roi.points) < 3:
                 config.warn(roi.place, f"a polygon of {len(roi.points)} points contains nothing")
-

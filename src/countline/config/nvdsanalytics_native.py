@@ -63,7 +63,9 @@ class Converted:
                 out.append(f"  {kind}:")
             for rule in chosen:
                 out += [f"    # {note}" for note in rule.notes]
-                dumped = yaml.safe_dump(rule.values, sort_keys=False, allow_unicode=True, default_flow_style=None, width=1000)
+                dumped = yaml.safe_dump(
+                    rule.values, sort_keys=False, allow_unicode=True, default_flow_style=None, width=1000
+                )
                 lines = dumped.rstrip("\n").split("\n")
                 out.append(f"    - {lines[0]}")
                 out += [f"      {line}" for line in lines[1:]]
@@ -113,7 +115,9 @@ def _general(config: NvdsAnalyticsConfig) -> list[str]:
         notes.append(
             f"no equal: the history of {config.window} frames and the least way in pixels (slow and short tracks are counted here)"
         )
-    notes.append(f"no equal: object counts smoothed over {config.window} ms (objCnt); counts are of the frame itself here")
+    notes.append(
+        f"no equal: object counts smoothed over {config.window} ms (objCnt); counts are of the frame itself here"
+    )
     if any(rules.directions for rules in config.streams.values()):
         notes.append("no equal: the status STOPPED of objects that stand still")
     if config.osd_mode != 2 or config.display_obj_cnt:
@@ -132,7 +136,9 @@ def _rule(item: AnyItem, rules: StreamRules, source: str, count: str) -> Convert
     elif isinstance(item, DirectionItem):
         if points[0] == points[1]:
             return "its arrow has no length and never matches"
-        rule = ConvertedRule("directions", item.label, rules.index, {"source": source, "points": points, "tolerance": 60.0})
+        rule = ConvertedRule(
+            "directions", item.label, rules.index, {"source": source, "points": points, "tolerance": 60.0}
+        )
     else:
         if len(set(points)) < 3:
             return "a polygon of fewer than three points contains nothing"
@@ -142,7 +148,9 @@ def _rule(item: AnyItem, rules: StreamRules, source: str, count: str) -> Convert
             values["inverse"] = True
         if isinstance(item, CrowdingItem):
             values["crowding"] = {"objects": max(item.object_threshold, 1), "seconds": item.time_threshold_ms / 1000}
-            rule.notes.append("time-threshold is applied here; nvdsanalytics reads it but never uses it (seconds: 0 does the same)")
+            rule.notes.append(
+                "time-threshold is applied here; nvdsanalytics reads it but never uses it (seconds: 0 does the same)"
+            )
     if isinstance(rule, str):
         return rule
     rule.stream = rules.index
@@ -169,14 +177,19 @@ def _line(item: LineItem, points: list[Point], source: str, count: str) -> Conve
     size = math.hypot(ax - bx, ay - by) * math.hypot(hx - tx, hy - ty)
     if abs(across) < 1e-5 * size:
         direction = "both"
-        notes.append(f"the arrow is parallel to the line, so it tells no side: movement along it is counted there ({item.mode})")
+        notes.append(
+            f"the arrow is parallel to the line, so it tells no side: movement along it is counted there ({item.mode})"
+        )
     else:
         direction = "in"
         if across > 0:
             line.reverse()
-        notes.append(f"mode={item.mode}: `in` is the way the arrow points" + ("" if item.mode == "loose" else "; its angle is not tested here"))
+        notes.append(
+            f"mode={item.mode}: `in` is the way the arrow points"
+            + ("" if item.mode == "loose" else "; its angle is not tested here")
+        )
     if item.extended:
-        line = _extended(*line)
+        line = _extended(line[0], line[1])
         notes.append("extended=1: the line was lengthened to beyond the picture's edges")
     values: dict[str, Any] = {"source": source, "points": line, "direction": direction, "count": count}
     if count == "once":

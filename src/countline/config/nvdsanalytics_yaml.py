@@ -51,7 +51,11 @@ def parse_yaml(text: str, file: str = "") -> NvdsAnalyticsConfig:
         else:
             config.warn(place, "unknown group, ignored")
     if not present:
-        raise RuleError("the group 'property' is missing or empty", where=file, fix="add property: with enable, config-width and config-height")
+        raise RuleError(
+            "the group 'property' is missing or empty",
+            where=file,
+            fix="add property: with enable, config-width and config-height",
+        )
     note_oddities(config)
     return config
 
@@ -63,11 +67,19 @@ def _compose(text: str, file: str) -> yaml.MappingNode:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
-        raise RuleError(f"is not valid YAML: {error.problem or error.context}", where=where, fix="check indentation and quotes near this line") from None
+        raise RuleError(
+            f"is not valid YAML: {error.problem or error.context}",
+            where=where,
+            fix="check indentation and quotes near this line",
+        ) from None
     except yaml.YAMLError as error:
-        raise RuleError(f"is not valid YAML: {error}", where=file, fix="remove characters that YAML does not allow") from None
+        raise RuleError(
+            f"is not valid YAML: {error}", where=file, fix="remove characters that YAML does not allow"
+        ) from None
     if not isinstance(root, yaml.MappingNode) or not root.value:
-        raise RuleError("is empty or no mapping of groups", where=file, fix="write property: and the groups at the left margin")
+        raise RuleError(
+            "is empty or no mapping of groups", where=file, fix="write property: and the groups at the left margin"
+        )
     return root
 
 
@@ -89,12 +101,18 @@ def _number(node: yaml.Node, file: str, key: str, *, signed: bool) -> int:
     match = re.fullmatch(r"([+-]?)(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)\s*", text)
     if match is None or (match[1] == "-" and not signed):
         hint = "write 1 or 0" if text.lower() in ("true", "false", "yes", "no", "on", "off") else "write a whole number"
-        raise RuleError(f"'{text}' is not a {'' if signed else 'positive '}whole number: DeepStream aborts on it", where=place, fix=hint)
+        raise RuleError(
+            f"'{text}' is not a {'' if signed else 'positive '}whole number: DeepStream aborts on it",
+            where=place,
+            fix=hint,
+        )
     digits = match[2]
     base = 16 if digits[:2] in ("0x", "0X") else 8 if digits.startswith("0") and digits != "0" else 10
     value = int(digits, base) * (-1 if match[1] == "-" else 1)
     if not (-(2**31) <= value < 2**31 if signed else value < 2**32):
-        raise RuleError(f"{value} does not fit into 32 bits: DeepStream aborts on it", where=place, fix="write a smaller number")
+        raise RuleError(
+            f"{value} does not fit into 32 bits: DeepStream aborts on it", where=place, fix="write a smaller number"
+        )
     return value
 
 
@@ -103,7 +121,11 @@ def _stoi(piece: str, place: Place, bits: int = 32) -> int:
     match = re.match(r"[ \t\n\v\f\r]*([+-]?[0-9]+)", piece)
     limit = 2**31 if bits == 32 else 2**64
     if match is None or not -limit <= int(match[1]) < limit:
-        raise RuleError(f"'{piece}' is not a number: DeepStream aborts on it", where=place, fix="write numbers joined by ; without a ; at the end")
+        raise RuleError(
+            f"'{piece}' is not a number: DeepStream aborts on it",
+            where=place,
+            fix="write numbers joined by ; without a ; at the end",
+        )
     return int(match[1])
 
 
@@ -182,7 +204,11 @@ def _item(group: Group, key: str, value: yaml.Node, place: Place) -> None:
     if group.kind == "roi" and len(pieces) % 2:
         raise _Stop(f"{key} has an odd number of coordinates (no ; may stand at the end)")
     if group.kind == "crowding" and len(pieces) % 2:
-        raise RuleError(f"{key} has an odd number of coordinates: DeepStream reads beyond them", where=place, fix="write x;y;x;y without a ; at the end")
+        raise RuleError(
+            f"{key} has an odd number of coordinates: DeepStream reads beyond them",
+            where=place,
+            fix="write x;y;x;y without a ; at the end",
+        )
     numbers = []
     for piece in pieces:
         numbers.append(_stoi(piece, place))

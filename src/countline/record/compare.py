@@ -75,7 +75,16 @@ class Comparison:
         yield ""
         yield from _table(
             ["source", "line", "exact", "native", "difference"],
-            [[c.source, c.line, str(c.exact), str(c.native), f"{c.native - c.exact:+d}" if c.native != c.exact else "0"] for c in self.lines.values()],
+            [
+                [
+                    c.source,
+                    c.line,
+                    str(c.exact),
+                    str(c.native),
+                    f"{c.native - c.exact:+d}" if c.native != c.exact else "0",
+                ]
+                for c in self.lines.values()
+            ],
         )
         yield ""
         if not self.differences:
@@ -83,7 +92,10 @@ class Comparison:
         else:
             yield from _table(
                 ["source", "line", "track", "frame", "exact", "native", "cause"],
-                [[d.source, d.line, _name(d.track_id), str(d.frame), str(d.exact), str(d.native), d.cause] for d in self.differences],
+                [
+                    [d.source, d.line, _name(d.track_id), str(d.frame), str(d.exact), str(d.native), d.cause]
+                    for d in self.differences
+                ],
             )
             yield ""
             for d in self.differences:
@@ -121,7 +133,9 @@ class _Sighting:
 class _Judge:
     """Follows tracks and judges them when they have left."""
 
-    def __init__(self, exact: DeepStreamRules, native: NativeRules, rules: list[ConvertedRule], result: Comparison) -> None:
+    def __init__(
+        self, exact: DeepStreamRules, native: NativeRules, rules: list[ConvertedRule], result: Comparison
+    ) -> None:
         self.exact, self.native, self.result = exact, native, result
         self.names = {(str(r.values["source"]), r.label): str(r.values["name"]) for r in rules if r.kind == "lines"}
         self.labels = {(source, name): label for (source, label), name in self.names.items()}

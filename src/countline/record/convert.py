@@ -13,7 +13,10 @@ from countline.errors import ConfigError
 
 __all__ = ["convert_file", "source_names"]
 
-_ANALYTICS = re.compile(r"^\s*[\[\"']?(?:roi-filtering|overcrowding|line-crossing|direction-detection)-stream-|^\s*config-width\s*[=:]", re.MULTILINE)
+_ANALYTICS = re.compile(
+    r"^\s*[\[\"']?(?:roi-filtering|overcrowding|line-crossing|direction-detection)-stream-|^\s*config-width\s*[=:]",
+    re.MULTILINE,
+)
 _NVINFER = re.compile(
     r"^\s*(?:onnx-file|model-engine-file|model-file|proto-file|net-scale-factor|labelfile-path|num-detected-classes|"
     r"tlt-encoded-model|uff-file|gie-unique-id|cluster-mode)\s*[=:]",
@@ -37,7 +40,9 @@ def convert_file(path: str, names: Mapping[int, str]) -> tuple[str, Sequence[str
 
         detector, notes = nvinfer.convert(path)
         comments = "".join(f"# {line}\n" for note in notes for line in note.splitlines())
-        body = yaml.safe_dump({"detector": detector}, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
+        body = yaml.safe_dump(
+            {"detector": detector}, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110
+        )
         return comments + body, ()
     config = nvdsanalytics.read(path)
     return nvdsanalytics_native.convert(config, names).text(), config.warnings
@@ -49,6 +54,10 @@ def source_names(pairs: Sequence[str]) -> dict[int, str]:
     for pair in pairs:
         number, equals, name = pair.partition("=")
         if not number.isdigit() or not equals or not name:
-            raise ConfigError(f"'{pair}' names no source", where="--source", fix="write the number of the stream and the name: 0=entrance")
+            raise ConfigError(
+                f"'{pair}' names no source",
+                where="--source",
+                fix="write the number of the stream and the name: 0=entrance",
+            )
         names[int(number)] = name
     return names

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from countline.errors import DataError, Place
 from countline.types import UNTRACKED, FrameInfo, FrameTracks, SourceInfo, TimeQuality, Tracks
 
-__all__ = ["FRAME_NS", "frame_from_json", "frame_to_json", "read_lines"]
+__all__ = ["FRAME_NS", "frame_from_json", "frame_to_json", "ltwh", "read_lines"]
 
 FRAME_NS = 33_333_333
 """Duration of a frame where a record has no pts."""
@@ -111,14 +112,16 @@ def _tracks(objects: list[Any]) -> Tracks:
         boxes.append(box)
         confidences.append(confidence)
     try:
-        ltwh = np.array(boxes, np.float64).reshape(-1, 4)
+        exact = np.array(boxes, np.float64).reshape(-1, 4)
     except OverflowError:
         raise _Fault("a box has a number beyond all reason") from None
     with np.errstate(over="ignore"):
-        ltwh = ltwh.astype(np.float32)
-        xyxy = ltwh.copy()
+        boxes32 = exact.astype(np.float32)
+        xyxy = boxes32.copy()
         xyxy[:, 2:] += xyxy[:, :2]
-    return Tracks(xyxy, np.array(confidences, np.float32), np.array(classes, np.int32), np.array(ids, np.uint64), ltwh)
+    return Tracks(
+        xyxy, np.array(confidences, np.float32), np.array(classes, np.int32), np.array(ids, np.uint64), boxes32
+    )
 
 
 def _object_fault(position: int, item: Any) -> str:
@@ -131,19 +134,20 @@ def _object_fault(position: int, item: Any) -> str:
 def _kind(value: Any) -> str:
     if value is None:
         return "null"
-    return {bool: "a truth value", int: "a whole number", float: "a fraction", str: "text", list: "a list", dict: "an object"}.get(
-        type(value), type(value).__name__
-    )
+    return {
+        bool: "a truth value",
+        int: "a whole number",
+        float: "a fraction",
+        str: "text",
+        list: "a list",
+        dict: "an object",
+    }.get(type(value), type(value).__name__)
 
 
 def frame_to_json(frame: FrameTracks) -> bytes:
     """One line, with its end, that :func:`frame_from_json` reads back: boxes in float32, ids exact."""
     info, tracks = frame
-    if tracks.ltwh is not None:
-        boxes = tracks.ltwh
-    else:
-        boxes = tracks.xyxy.copy()
-        boxes[:, 2:] -= boxes[:, :2]
+    boxes = ltwh(tracks)
     record: dict[str, Any] = {"stream": info.source.index, "frame": info.number, "pts": info.pts}
     if info.source.name != f"stream-{info.source.index}":
         record["source"] = info.source.name
@@ -160,6 +164,15 @@ def frame_to_json(frame: FrameTracks) -> bytes:
         return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
     except orjson.JSONEncodeError:  # numbers beyond 64 bits cannot come from Tracks; NaN and infinity would be null
         return json.dumps(record).encode() + b"\n"
+
+
+def ltwh(tracks: Tracks) -> NDArray[np.float32]:
+    """(N, 4) left, top, width, height in pixels, as they were given where they were."""
+    if tracks.ltwh is not None:
+        return np.asarray(tracks.ltwh, np.float32).reshape(-1, 4)
+    boxes: NDArray[np.float32] = tracks.xyxy.copy()
+    boxes[:, 2:] -= boxes[:, :2]
+    return boxes
 
 
 def _floats(values: Any) -> list[float]:

@@ -27,7 +27,9 @@ def open_output(path: str) -> Iterator[BinaryIO]:
     try:
         plain = open(path, "wb")  # noqa: SIM115 - closed below; opening alone may fail
     except OSError as error:
-        raise DataError(f"cannot be written: {error.strerror}", where=path, fix="give a file in a folder that you may write to") from None
+        raise DataError(
+            f"cannot be written: {error.strerror}", where=path, fix="give a file in a folder that you may write to"
+        ) from None
     with plain:
         if path.endswith(".gz"):
             with gzip.GzipFile("", "wb", fileobj=plain, mtime=0) as packed:

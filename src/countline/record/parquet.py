@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from countline.errors import DataError, MissingExtra
+from countline.record.jsonl import FRAME_NS, ltwh
 from countline.types import UNTRACKED, FrameInfo, FrameTracks, SourceInfo, TimeQuality, Tracks
 
 __all__ = ["ParquetSink", "read_parquet"]
@@ -82,10 +83,16 @@ class ParquetSink:
         sizes = np.array([len(frame.tracks) for frame in self._frames])
         rows = np.maximum(sizes, 1)
         empty = np.repeat(sizes == 0, rows)
-        filler = Tracks(np.zeros((1, 4)), np.zeros(1), np.zeros(1), np.zeros(1, np.uint64), np.zeros((1, 4), np.float32))
+        filler = Tracks(
+            np.zeros((1, 4), np.float32),
+            np.zeros(1, np.float32),
+            np.zeros(1, np.int32),
+            np.zeros(1, np.uint64),
+            np.zeros((1, 4), np.float32),
+        )
         tracks = [frame.tracks if len(frame.tracks) else filler for frame in self._frames]
         ids = np.concatenate([t.track_id for t in tracks])
-        boxes = np.concatenate([_ltwh(t) for t in tracks])
+        boxes = np.concatenate([ltwh(t) for t in tracks])
         columns: dict[str, Any] = {
             "source": arrow.array([i.source.name for i in infos]).dictionary_encode(),
             "time_quality": arrow.array([i.time_quality.value for i in infos]).dictionary_encode(),
@@ -115,14 +122,6 @@ class ParquetSink:
         os.replace(self._part, self._path)
 
 
-def _ltwh(tracks: Tracks) -> Any:
-    if tracks.ltwh is not None:
-        return np.asarray(tracks.ltwh, np.float32).reshape(-1, 4)
-    boxes = tracks.xyxy.copy()
-    boxes[:, 2:] -= boxes[:, :2]
-    return boxes
-
-
 def _signed(value: int) -> int:
     value &= 2**64 - 1
     return value - 2**64 if value >= 2**63 else value
@@ -140,7 +139,9 @@ def read_parquet(stream: BinaryIO, name: str) -> Iterator[FrameTracks]:
     needed = {"frame", "frame_width", "frame_height", "track_id", "class_id", "left", "top", "width", "height"}
     missing = sorted(needed - present)
     if missing:
-        raise DataError(f"lacks the column '{missing[0]}'", where=name, fix="columns: " + ", ".join(_schema(arrow).names))
+        raise DataError(
+            f"lacks the column '{missing[0]}'", where=name, fix="columns: " + ", ".join(_schema(arrow).names)
+        )
     sources: dict[tuple[int, str], SourceInfo] = {}
     rest: dict[str, Any] | None = None
     row = 0
@@ -205,8 +206,6 @@ def _starts(columns: dict[str, Any], numbered: bool) -> Any:
 
 def _frames(columns: dict[str, Any], starts: Any, sources: dict[tuple[int, str], SourceInfo]) -> Iterator[FrameTracks]:
     """Frames between the starts; the one behind the last start is left to the caller."""
-    from countline.record.jsonl import FRAME_NS
-
     for low, high in zip(starts[:-1].tolist(), starts[1:].tolist()):
         stream, number = int(columns["stream"][low]), int(columns["frame"][low])
         name = columns["source"][low] or f"stream-{stream}"
@@ -222,9 +221,9 @@ def _frames(columns: dict[str, Any], starts: Any, sources: dict[tuple[int, str],
             continue
         ids = columns["track_id"][low:high].copy()
         ids[columns["untracked"][low:high]] = UNTRACKED
-        ltwh = np.stack([columns[key][low:high] for key in ("left", "top", "width", "height")], axis=1)
-        xyxy = ltwh.copy()
+        boxes = np.stack([columns[key][low:high] for key in ("left", "top", "width", "height")], axis=1)
+        xyxy = boxes.copy()
         xyxy[:, 2:] += xyxy[:, :2]
         yield FrameTracks(
-            info, Tracks(xyxy, columns["confidence"][low:high], columns["class_id"][low:high], ids, ltwh)
+            info, Tracks(xyxy, columns["confidence"][low:high], columns["class_id"][low:high], ids, boxes)
         )

@@ -58,7 +58,9 @@ def load_rules(path: str | Path) -> LoadedRules:
 def _own_rules(document: Document) -> tuple[RulesConfig, dict[int, SourceInfo]]:
     data = document.data
     if not isinstance(data, dict) or not data:
-        raise ConfigError("holds no rules", where=document.place(()), fix="write `rules:` with lines, regions or directions")
+        raise ConfigError(
+            "holds no rules", where=document.place(()), fix="write `rules:` with lines, regions or directions"
+        )
     if "rules" not in data and not set(data) <= {"sources", "detector", "tracker", "messages", "outputs", "outbox"}:
         return validate(RulesConfig, data, document), {}
     rules = validate(RulesConfig, data.get("rules") or {}, document, ("rules",))

@@ -113,7 +113,9 @@ class TracksWriter:
             self._sink = self._open()
         except OSError as error:
             raise DataError(
-                f"cannot be written: {error.strerror}", where=str(path), fix="give a file in a folder that you may write to"
+                f"cannot be written: {error.strerror}",
+                where=str(path),
+                fix="give a file in a folder that you may write to",
             ) from None
 
     def _open(self) -> _Sink:

@@ -91,9 +91,7 @@ class DeepStreamRules:
         """The explanation in one word; see :func:`countline.analytics.deepstream.explain.cause`."""
         return cause(self, source, track_id, rule)
 
-    def restore(
-        self, counters: Mapping[CounterKey, int], resets: Mapping[tuple[str, str], tuple[int, int]]
-    ) -> None:
+    def restore(self, counters: Mapping[CounterKey, int], resets: Mapping[tuple[str, str], tuple[int, int]]) -> None:
         """Set cumulative counters, and (epoch, reset_at ns) by (source, rule)."""
         touched: set[tuple[str, str]] = set()
         for key, value in counters.items():
@@ -149,7 +147,9 @@ class DeepStreamRules:
         states = list(self.streams.values())
         old_lines, old_directions = self.line_table, self._direction_table
         regions = RegionTable([s.regions for s in states], [p for s in states for p in s.region_points])
-        directions = DirectionTable([s.rules.directions for s in states], [p for s in states for p in s.direction_points])
+        directions = DirectionTable(
+            [s.rules.directions for s in states], [p for s in states for p in s.direction_points]
+        )
         lines = LineTable(
             [s.rules.lines for s in states],
             [p for s in states for p in s.line_points],
@@ -276,9 +276,7 @@ class DeepStreamRules:
         memory.class_id[slots] = class_id
         if all(piece.rounds is None for piece in wave):
             return memory.observe(slots, boxes, pts)
-        rounds = np.concatenate(
-            [np.zeros(p.stop - p.start, np.int64) if p.rounds is None else p.rounds for p in wave]
-        )
+        rounds = np.concatenate([np.zeros(p.stop - p.start, np.int64) if p.rounds is None else p.rounds for p in wave])
         parts = [np.flatnonzero(rounds == k) for k in range(int(rounds.max()) + 1)]
         motions = [memory.observe(slots[part], boxes[part], pts[part]) for part in parts]
         return Motion.gathered(motions, np.argsort(np.concatenate(parts)))
@@ -297,7 +295,9 @@ class DeepStreamRules:
                 job.add_regions(_part(hit, region, low, high, at, int(self._region_table.offset[place])))
             if len(stopped) or len(heading):
                 still = [k + at for k in stopped.tolist() if low <= k < high]
-                job.add_directions(still, _part(heading, direction, low, high, at, int(self._direction_table.offset[place])))
+                job.add_directions(
+                    still, _part(heading, direction, low, high, at, int(self._direction_table.offset[place]))
+                )
             offset = int(self.line_table.offset[place])
             crossed = [(obj + at, line - offset) for obj, line in found if low <= obj < high]
             if high == low + 1 and job.ids[piece.start] == UNTRACKED and job.state.ordered:
@@ -305,9 +305,7 @@ class DeepStreamRules:
             if crossed:
                 job.add_crossings(crossed)
 
-    def _switch_off(
-        self, job: FrameJob, at: int, stopped: bool, slot: int, crossed: Sequence[tuple[int, int]]
-    ) -> None:
+    def _switch_off(self, job: FrameJob, at: int, stopped: bool, slot: int, crossed: Sequence[tuple[int, int]]) -> None:
         """An untracked object disables every direction and line that has looked at it, for good."""
         state, class_id = job.state, job.classes[at]
         base = int(self._direction_table.offset[state.number])
@@ -318,9 +316,7 @@ class DeepStreamRules:
                     break
         base = int(self.line_table.offset[state.number])
         now = {state.rules.lines[number].label for _, number in crossed}
-        known = {
-            label for n, label in enumerate(state.labels) if self.memory.crossed[slot, n] and label not in now
-        }
+        known = {label for n, label in enumerate(state.labels) if self.memory.crossed[slot, n] and label not in now}
         counted = {number for _, number in crossed}
         for number, line in enumerate(state.rules.lines):
             if self.line_table.enabled[base + number] and line.accepts(class_id) and line.label not in known:
@@ -342,7 +338,8 @@ def _part(obj: Array, item: Array, low: int, high: int, shift: int, offset: int)
 
 
 def _expired(age: Array) -> Array:
-    return (age / 1e6).astype(np.int64) > EXPIRY_MS
+    result: Array = (age / 1e6).astype(np.int64) > EXPIRY_MS
+    return result
 
 
 def _signed(pts: int) -> int:
@@ -354,7 +351,7 @@ def _boxes(tracks: Tracks) -> Array:
     """(N, 4) float32 left, top, width, height."""
     if tracks.ltwh is not None:
         return np.asarray(tracks.ltwh, np.float32).reshape(-1, 4)
-    boxes = tracks.xyxy.copy()
+    boxes: Array = tracks.xyxy.copy()
     boxes[:, 2:] -= boxes[:, :2]
     return boxes
 

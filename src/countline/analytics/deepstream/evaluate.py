@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from countline.analytics.deepstream.memory import Motion, TrackMemory
-from countline.analytics.deepstream.numeric import Array, float_to_int32, half, ragged, wrap32
+from countline.analytics.deepstream.numeric import Array, float_to_int32, ragged, wrap32
 from countline.analytics.deepstream.tables import (
     PLUS_TO_MINUS,
     DirectionTable,
@@ -64,7 +64,8 @@ def _heads(ux: Array, uy: Array, x: Array, y: Array, cosine: Array | float) -> A
     """Whether a movement (x, y) in whole pixels goes along a unit vector, at least with this cosine."""
     with np.errstate(all="ignore"):
         along = (ux * x + uy * y) / np.sqrt(wrap32(wrap32(x * x) + wrap32(y * y)).astype(np.float64))
-    return ((x != 0) | (y != 0)) & ~(along < cosine)
+    result: Array = ((x != 0) | (y != 0)) & ~(along < cosine)
+    return result
 
 
 def directions(table: DirectionTable, motion: Motion, stream: Array, class_id: Array) -> tuple[Array, Array, Array]:
@@ -155,12 +156,12 @@ class LineTests:
             ahead = np.flatnonzero(candidate[at:])
             if not len(ahead):
                 return found
-            for at in (ahead + at).tolist():
-                if self._count(at, found):
+            for pair in (ahead + at).tolist():
+                if self._count(pair, found):
+                    at = pair + 1
                     break  # the line moved by a bit: look again at what is ahead
             else:
                 return found
-            at += 1
             rest = np.arange(at, len(self.obj))
             candidate[rest] = self._crosses(rest) & self.along[rest]
 

@@ -18,7 +18,23 @@ class Motion:
     """What the memory says of each object of a batch after its sample was taken; arrays of one length, int64 unless said
     otherwise."""
 
-    __slots__ = ("bottom", "cx", "cy", "displacement", "foot", "height", "mean_h", "n", "pw", "px", "py", "slot", "stopped", "tame", "width")
+    __slots__ = (
+        "bottom",
+        "cx",
+        "cy",
+        "displacement",
+        "foot",
+        "height",
+        "mean_h",
+        "n",
+        "pw",
+        "px",
+        "py",
+        "slot",
+        "stopped",
+        "tame",
+        "width",
+    )
 
     slot: Array
     cx: Array
@@ -187,7 +203,9 @@ class TrackMemory:
         motion.mean_h = mean_h = means[:, 4]
         motion.foot = mean_h.astype(np.int64) >> 1 if self.tame else half(float_to_int32(mean_h))
         variance = means[:, 2:4] - means[:, :2] * means[:, :2]
-        motion.stopped = (n > self.length) & (variance[:, 0] <= 400) & ((variance[:, 1] / mean_h).astype(np.float64) <= 0.01)
+        motion.stopped = (
+            (n > self.length) & (variance[:, 0] <= 400) & ((variance[:, 1] / mean_h).astype(np.float64) <= 0.01)
+        )
         reference = self._reference(slots, n)
         motion.px, motion.py, motion.pw, previous_h = reference.T
         dx = wrap(motion.cx - motion.px).astype(np.float32)
@@ -208,7 +226,7 @@ class TrackMemory:
         else:
             samples = self.pool[self.table[slots[:, None], at // self.page], at % self.page]
         total = samples.astype(np.int64).sum(axis=1)
-        mean = (total + ((total >> 63) & 3)) >> 2
+        mean: Array = (total + ((total >> 63) & 3)) >> 2
         mean[n <= 3] = 0
         return mean
 

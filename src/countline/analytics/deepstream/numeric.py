@@ -32,7 +32,8 @@ def float_to_uint32(values: Array) -> Array:
 
 def half(values: Array) -> Array:
     """Division by 2 towards zero."""
-    return (values - (values >> 63)) >> 1
+    result: Array = (values - (values >> 63)) >> 1
+    return result
 
 
 def ragged(counts: Array, offsets: Array) -> tuple[Array, Array]:

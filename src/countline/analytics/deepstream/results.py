@@ -49,7 +49,9 @@ class DeepStreamAnalytics(Analytics):
         statuses = self.objects or [None] * len(self.tracks)
         record["objects"] = [
             {"id": None if track_id == UNTRACKED else track_id, "class_id": class_id, "info": object_info(status)}
-            for track_id, class_id, status in zip(self.tracks.track_id.tolist(), self.tracks.class_id.tolist(), statuses)
+            for track_id, class_id, status in zip(
+                self.tracks.track_id.tolist(), self.tracks.class_id.tolist(), statuses
+            )
         ]
         return record
 

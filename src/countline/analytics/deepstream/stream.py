@@ -225,4 +225,3 @@ class FrameJob:
                 count = self.crowding.get(label, 0)
                 self.events.append(Crowding(self.info, label, len(self.events), phase=phase, occupancy=count))
         self.state.crowded = self.crowded
-

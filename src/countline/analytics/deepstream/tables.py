@@ -131,9 +131,7 @@ def renormalised(abc: tuple[float, float, float]) -> tuple[float, float, float]:
     return (abc[0] / size, abc[1] / size, abc[2] / size) if size else (math.nan, math.nan, math.nan)
 
 
-def meeting_point(
-    one: tuple[float, float, float], other: tuple[float, float, float]
-) -> tuple[float, float] | None:
+def meeting_point(one: tuple[float, float, float], other: tuple[float, float, float]) -> tuple[float, float] | None:
     """Where two lines in normal form meet; None if they are as good as parallel."""
     det = one[0] * other[1] - one[1] * other[0]
     if abs(det) < 1e-5:
