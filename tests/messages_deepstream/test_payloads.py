@@ -202,6 +202,63 @@ def test_mask_outlines_in_both_json_forms() -> None:
     assert orjson.loads(minimal)["masks"] == ["7|2|1.5|2|3|4.25|#|10|20|1e+06|0.1"]
 
 
+def test_outlines_of_products_stand_in_the_minimal_payload_alone() -> None:
+    item = {"events": [{"objType": 12, "trackingId": 7, "ts": NOW, "ext": {"mask": [[1, 2]]}}]}
+    (full,) = deepstream.full(item, STATIC, ids=counted_ids())
+    assert "maskoutline" not in orjson.loads(full)["object"]
+    (minimal,) = deepstream.minimal(item, STATIC)
+    assert orjson.loads(minimal)["masks"] == ["7|1|1|2"]
+
+
+@pytest.mark.parametrize(
+    ("event", "kind", "section"),
+    [
+        (0, 0, {"aisle": ["id", "name", "level"]}),
+        (1, 6, {"entrance": ["name", "lane", "level"]}),
+        (0, 1, {"entrance": ["name", "lane", "level"]}),
+        (2, 6, {"aisle": ["id", "name", "level"]}),
+        (4, 1, {"parkingSpot": ["id", "type", "level"]}),
+        (6, 0, {}),
+    ],
+)
+def test_part_of_the_place_by_event_and_object(event: int, kind: int, section: dict[str, list[str]]) -> None:
+    (full,) = deepstream.full({"events": [{"type": event, "objType": kind}]}, STATIC, ids=counted_ids())
+    place = orjson.loads(full)["place"]
+    assert {k: list(v) for k, v in place.items() if k not in ("id", "name", "type", "location")} == {
+        k: [*v, "coordinate"] for k, v in section.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("sizes", "sides"),
+    [
+        ({}, [0, 0, 0, 0]),
+        ({"pipeline_width": 1280}, [10, 0, 110, 0]),
+        ({"source_frame_height": 1080}, [0, 20, 0, 70]),
+        ({"source_frame_width": 1920, "pipeline_height": 720}, [10, 20, 110, 70]),
+    ],
+)
+def test_boxes_vanish_where_neither_source_nor_pipeline_has_a_size(
+    frame_class: Any, sizes: dict[str, int], sides: list[int]
+) -> None:
+    item = {"obj_label": "car", "bbox": {"left": 10, "top": 20, "width": 100, "height": 50}}
+    frame = {"frame": {**sizes, "objects": [item]}}
+    (full,) = deepstream.full(frame, STATIC, ids=counted_ids(), now=NOW)
+    assert list(orjson.loads(full)["object"]["bbox"].values()) == sides
+    (minimal,) = deepstream.minimal(frame, STATIC, now=NOW)
+    assert orjson.loads(minimal)["objects"] == ["|".join(["0", *map(str, sides), "car"])]
+    bbox = frame_class.FromString(deepstream.protobuf(frame, STATIC, now=NOW)[0]).objects[0].bbox
+    assert [bbox.leftX, bbox.topY, bbox.rightX, bbox.bottomY] == sides
+
+
+def test_confidence_of_objects_is_a_32_bit_float() -> None:
+    item = {"object_id": 1, "obj_label": "car", "confidence": 0.2330845, "classifiers": [{"labels": ["bmw"]}]}
+    (minimal,) = deepstream.minimal({"frame": {"objects": [item]}}, STATIC, now=NOW)
+    (line,) = orjson.loads(minimal)["objects"]
+    assert line.endswith(f"|car|#|bmw|{np.float32(0.2330845):g}")
+    assert not line.endswith(f"|{0.2330845:g}")
+
+
 def test_class_label_named_like_a_key_takes_its_place_as_in_json_glib() -> None:
     frame = {"pipeline_width": 1, "pipeline_height": 1, "objects": [{"object_id": 1, "obj_label": "speed"}]}
     (value,) = deepstream.full({"frame": frame}, STATIC, ids=counted_ids(), now=NOW)
