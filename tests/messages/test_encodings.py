@@ -226,7 +226,17 @@ def test_the_version_of_a_schema_changes_with_its_shape_and_not_with_its_constan
 
 KEYS = st.text(st.characters(min_codepoint=32, max_codepoint=300, exclude_characters="{}"), min_size=1, max_size=6)
 LEAVES = st.sampled_from(
-    ["{frame}", "{class}", "{speed}", "{box}", "{lines}", "{regions.lobby.crowded}", "{lines.north gate 2.0.reset_at}"]
+    [
+        "{frame}",
+        "{class}",
+        "{speed}",
+        "{box}",
+        "{lines}",
+        "{objects}",
+        "{events}",
+        "{regions.lobby.crowded}",
+        "{lines.north gate 2.0.reset_at}",
+    ]
 )
 NESTED = st.recursive(
     LEAVES,

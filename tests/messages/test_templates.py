@@ -177,6 +177,27 @@ def test_loops_over_objects_lines_regions_events_and_more():
     }
 
 
+def test_all_objects_and_events_as_they_are():
+    (found,) = made(
+        {"o": "{objects}", "n": "{objects|length}", "e": "{events}"}, analytics(events=all_events(info())), on="frame"
+    )
+    assert found["n"] == 3
+    assert found["o"][0] == {
+        "track_id": 5,
+        "class": "person",
+        "class_id": 0,
+        "confidence": 0.9,
+        "box": {"left": 10.0, "top": 20.0, "right": 50.5, "bottom": 120.0},
+        "speed": 4.2,
+        "lines": ["straight"],
+        "regions": ["lobby"],
+    }
+    assert found["o"][2]["track_id"] is None
+    assert found["e"][3] == {"kind": "crowding", "rule": "lobby", "sequence": 3, "phase": "begin", "occupancy": 9}
+    assert found["e"][5]["speed"] == 61.24
+    assert (found["e"][0]["class"], found["e"][0]["direction"]) == ("car", "out")
+
+
 def test_an_inner_loop_leaves_the_outer_one_where_it_was():
     value = {
         "for": "lines",
@@ -227,7 +248,6 @@ def test_a_rule_of_another_source_is_null_there_and_default_replaces_it():
         ("{lines.strait.current}", ["did you mean lines.straight.current?"]),
         ("{tme}", ["there is no field 'tme'", "did you mean time?"]),
         ("{dwell}", ["there is no field 'dwell'", "events of kind crossing do not have it"]),
-        ("{objects}", ["list to loop over", "for: objects"]),
         ("{class|uper}", ["there is no filter 'uper'", "did you mean upper?"]),
         ("{class|round(2)}", ["filter round cannot take a value of type string"]),
         ("{class|round(}", ["missing"]),

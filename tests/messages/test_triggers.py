@@ -50,7 +50,7 @@ def test_each_kind_of_event_has_its_trigger(on, expected):
         ("leave", "{dwell}", 12.346),
         ("crowding", "{phase} {occupancy}", "begin 9"),
         ("heading", "{direction}", "left turn"),
-        ("speeding", "{speed}", 61.239),
+        ("speeding", "{speed}", 61.24),
         ("journey", "{origin}>{destination}", "a>b"),
     ],
 )

@@ -51,11 +51,12 @@ def plain(value: Any) -> Any:
 
 class JsonEncoder:
     """Compact JSON in UTF-8, keys in their order. ``lines``: each value ends with a newline. A value that is bytes
-    already goes as it is."""
+    already goes as it is. ``foreign``: values come from a user's function and may hold arrays or other keys."""
 
-    def __init__(self, *, lines: bool = False) -> None:
+    def __init__(self, *, lines: bool = False, foreign: bool = True) -> None:
         self.content_type = "application/x-ndjson" if lines else "application/json"
-        self._options = _OPTIONS | (orjson.OPT_APPEND_NEWLINE if lines else 0)
+        # Templates make plain values with text keys: orjson is a third faster without looking for others.
+        self._options = (_OPTIONS if foreign else 0) | (orjson.OPT_APPEND_NEWLINE if lines else 0)
 
     def encode(self, value: Any) -> bytes:
         if type(value) is bytes:
@@ -187,7 +188,7 @@ def make_encoder(
         elif encoding == "msgpack":
             inner = MsgpackEncoder()
         else:
-            inner = JsonEncoder(lines=encoding == "jsonl")
+            inner = JsonEncoder(lines=encoding == "jsonl", foreign=foreign)
     except (ValueError, TypeError) as error:
         raise Fault(f"no {encoding} schema can be made: {error}", (*loc, "schema")) from None
     return _framed(config, schema, loc, schema_id, inner)

@@ -56,9 +56,6 @@ def field_node(path: str, catalogue: Catalogue, loops: Sequence[str]) -> Node:
     found = catalogue.find(path, loops)
     if found is not None:
         return Node(found.get, found.shape)
-    if path in ("objects", "events"):
-        fix = f"to write a list of them: {{for: {path}, do: …}}"
-        raise TemplateFault(f"'{path}' is a list to loop over, not a field", fix)
     head = path.partition(".")[0]
     fix = suggest(path, catalogue.paths(loops))
     if head in EVENT_ONLY and not catalogue.kinds:

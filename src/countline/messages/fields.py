@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
+from countline.messages.lists import BOX, DIGITS, EVENTS, OBJECTS, box_value, events_value, objects_value, speed_of
 from countline.messages.scope import Scope
 from countline.messages.shape import BOOLEAN, INTEGER, NUMBER, STRING, TIME, UINT64, Shape, list_of, map_of, record
 from countline.types import Count, LineState, RegionState
 
-__all__ = ["BOX", "EVENT_KINDS", "EVENT_ONLY", "FRAME", "LOOPS", "OBJECT", "Field", "event_fields"]
+__all__ = ["EVENT_KINDS", "EVENT_ONLY", "FRAME", "LOOPS", "OBJECT", "Field", "event_fields"]
 
 Get = Callable[[Scope], Any]
 
@@ -31,7 +32,6 @@ class Field:
 
 
 COUNT = record(current=INTEGER, cumulative=INTEGER)
-BOX = record(left=NUMBER, top=NUMBER, right=NUMBER, bottom=NUMBER)
 LINE = Shape(
     "record",
     members=record(
@@ -80,18 +80,6 @@ def region_value(state: RegionState) -> dict[str, Any]:
     }
 
 
-def _box(box: Sequence[float] | None) -> dict[str, float] | None:
-    if box is None:
-        return None
-    left, top, right, bottom = box
-    return {
-        "left": round(float(left), 2),
-        "top": round(float(top), 2),
-        "right": round(float(right), 2),
-        "bottom": round(float(bottom), 2),
-    }
-
-
 def _object_count(s: Scope) -> int:
     found = s.analytics.object_count
     return sum(found.values()) if found else len(s.analytics.tracks)
@@ -121,6 +109,8 @@ FRAME: Mapping[str, Field] = {
     "pts": Field(lambda s: s.info.pts, INTEGER),
     "width": Field(lambda s: s.info.width, INTEGER),
     "height": Field(lambda s: s.info.height, INTEGER),
+    "objects": Field(objects_value, OBJECTS),
+    "events": Field(events_value, EVENTS),
     "object_count": Field(_object_count, INTEGER),
     "class_counts": Field(_class_counts, map_of(INTEGER)),
     "lines": Field(lambda s: {k: line_value(v) for k, v in s.analytics.lines.items()}, map_of(LINE)),
@@ -156,13 +146,18 @@ def _of_box(read: Callable[[Scope], Any], level: str, nullable: bool) -> dict[st
         "center_x": lambda b: (b[0] + b[2]) / 2,
         "center_y": lambda b: (b[1] + b[3]) / 2,
     }
-    fields = {"box": Field(lambda s: _box(read(s)), BOX.or_null() if nullable else BOX, level)}
+    fields = {"box": Field(lambda s: box_value(read(s)), BOX.or_null() if nullable else BOX, level)}
     return fields | {f"box.{name}": Field(part(form), number, level) for name, form in forms.items()}
 
 
 def _object_box(s: Scope) -> dict[str, float]:
     left, top, right, bottom = s.objects.boxes[s.i]  # rounded already, all at once
     return {"left": left, "top": top, "right": right, "bottom": bottom}
+
+
+def _object_speed(s: Scope) -> float | None:
+    track_id = s.objects.track_ids[s.i]
+    return None if track_id is None else speed_of(s.objects, track_id)
 
 
 OBJECT: Mapping[str, Field] = {
@@ -172,7 +167,7 @@ OBJECT: Mapping[str, Field] = {
     "confidence": Field(lambda s: s.objects.confidence[s.i], NUMBER, "objects"),
     **_of_box(lambda s: s.objects.boxes[s.i], "objects", nullable=False),
     "box": Field(_object_box, BOX, "objects"),
-    "speed": Field(lambda s: s.objects.speeds.get(s.objects.track_ids[s.i]), NUMBER.or_null(), "objects"),
+    "speed": Field(_object_speed, NUMBER.or_null(), "objects"),
     "lines": Field(lambda s: s.objects.status[s.i].lines, _TEXTS, "objects"),
     "regions": Field(lambda s: s.objects.status[s.i].regions, _TEXTS, "objects"),
     "crowding": Field(lambda s: s.objects.status[s.i].crowding, _TEXTS, "objects"),
@@ -194,7 +189,7 @@ _EVENT: Mapping[str, Field] = {
 def _event_speed(s: Scope) -> float | None:
     own = getattr(s.event, "speed", None)
     found = s.analytics.speeds.get(s.event.track_id) if own is None else own
-    return None if found is None else round(float(found), 2)
+    return None if found is None else round(float(found), DIGITS["speed"])
 
 
 def _event_objects() -> dict[str, Field]:
@@ -245,10 +240,11 @@ def event_fields(kinds: Sequence[str]) -> dict[str, Field]:
 
 def _attribute(name: str, shape: Shape) -> Get:
     if shape.kind == "number":
+        digits = DIGITS[name]
 
         def number(s: Scope) -> float | None:
             value = getattr(s.event, name, None)
-            return None if value is None else round(float(value), 3)
+            return None if value is None else round(float(value), digits)
 
         return number
     return lambda s: getattr(s.event, name, None)
