@@ -129,7 +129,9 @@ class SourceState:
         """An object, number ``at`` of those in the frame before, is not in this one."""
         self.lost[slot] = (int(table.seen[slot]), self.frames)
         self.settle(slot, at, table)
-        self.due, self.due_frames = self.clock, self.frames
+        grace = [book.config.grace for book in self.regions if slot in book.inside]
+        self.due = min(self.due, int(table.clock[slot]) + (int(min(grace) * 1e9) if grace else MEMORY) + 1)
+        self.due_frames = min(self.due_frames, self.frames + MOST_UNSEEN + 1)
 
     def settle(self, slot: int, at: int, table: TrackTable) -> None:
         """Write down what is kept for lost objects only."""
@@ -231,16 +233,11 @@ def begin(
     metrics: dict[str, int],
 ) -> list[int]:
     """Slots for new tracks: of an ended track that one continues, else fresh."""
-    ended = [
-        slot
-        for slot, (mark, _) in source.lost.items()
-        if table.seen[slot] == mark and source.clock - int(table.clock[slot]) <= STITCH
-    ]
-    slots = []
+    slots: list[int] = []
+    ended = Ended(source, table)
     for track, box, class_id in zip(tracks, boxes, classes):
-        slot = find_stitch(source, table, ended, box, class_id) if ended else -1
+        slot = ended.take(box, class_id)
         if slot >= 0:
-            ended.remove(slot)
             old = int(table.track_id[slot])
             del source.ids[old]
             source.renamed.pop(old, None)
@@ -258,36 +255,50 @@ def begin(
     return slots
 
 
-def find_stitch(
-    source: SourceState, table: TrackTable, ended: list[int], box: NDArray[np.float64], class_id: int
-) -> int:
-    """The ended track that a new box of this class continues, or -1.
+class Ended:
+    """Tracks of a source that ended within the last second, and where they would be by now."""
 
-    The best is the one whose extrapolated place is nearest, in sizes of its box; the gates are: near in place, of like size,
-    of the same class, and not behind where it was going.
-    """
-    slots = np.array(ended)
-    last = table.clock[slots]
-    scale = np.array([source.aspect, 1.0])
-    then = table.box[slots]
-    sample_clock, sample = earliest(table, slots, last - BASE_WINDOW)
-    gap = (source.clock - last) / 1e9
-    span = (last - sample_clock) / 1e9
-    moved = (foot(then) - foot(sample)) * scale
-    pace = np.divide(gap, span, out=np.zeros_like(gap), where=span > 0)
-    ahead = moved * pace[:, None]
-    step = (foot(box[None]) - foot(then)) * scale
-    extent = np.maximum((then[:, 2] - then[:, 0]) * source.aspect, then[:, 3] - then[:, 1])
-    size = max((box[2] - box[0]) * source.aspect, box[3] - box[1])
-    error = np.hypot(*(step - ahead).T)
-    good = error <= STITCH_DISTANCE * extent
-    good &= (np.maximum(extent, size) <= STITCH_SIZE * np.minimum(extent, size)) & (table.class_id[slots] == class_id)
-    good &= (np.hypot(*ahead.T) < STITCH_MOVED * extent) | ((step * ahead).sum(axis=1) > 0)
-    if not good.any():
-        return -1
-    return int(slots[np.where(good, error / np.maximum(extent, 1e-12), np.inf).argmin()])
+    def __init__(self, source: SourceState, table: TrackTable) -> None:
+        lost = source.lost
+        self.slots = np.array(
+            [s for s, (mark, _) in lost.items() if table.seen[s] == mark and source.clock - table.clock[s] <= STITCH],
+            np.intp,
+        )
+        self.aspect = source.aspect
+        if not len(self.slots):
+            return
+        last = table.clock[self.slots]
+        box = table.box[self.slots]
+        sample_clock, sample = earliest(table, self.slots, last - BASE_WINDOW)
+        gap, span = (source.clock - last) / 1e9, (last - sample_clock) / 1e9
+        pace = np.divide(gap, span, out=np.zeros_like(gap), where=span > 0)
+        self.foot = self._foot(box)
+        self.ahead = (self.foot - self._foot(sample)) * pace[:, None]
+        self.extent = np.maximum((box[:, 2] - box[:, 0]) * self.aspect, box[:, 3] - box[:, 1])
+        self.moving = np.hypot(*self.ahead.T) >= STITCH_MOVED * self.extent
+        self.class_id = table.class_id[self.slots]
+        self.free = np.ones(len(self.slots), bool)
 
+    def _foot(self, box: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(N, 2) bottom centre of (N, 4) normalised boxes, in picture heights."""
+        return np.stack([(box[:, 0] + box[:, 2]) * (self.aspect / 2), box[:, 3]], axis=1)
 
-def foot(box: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N, 2) bottom centre of (N, 4) boxes."""
-    return np.stack([(box[:, 0] + box[:, 2]) / 2, box[:, 3]], axis=1)
+    def take(self, box: NDArray[np.float64], class_id: int) -> int:
+        """The slot of the track that a new box of this class continues, taken away from the others; -1 if none.
+
+        It is the one whose extrapolated place is nearest, in sizes of its box; the gates are: near in place, of like
+        size, of the same class, and not behind where it was going.
+        """
+        if not len(self.slots):
+            return -1
+        step = self._foot(box[None]) - self.foot
+        size = max((box[2] - box[0]) * self.aspect, box[3] - box[1])
+        error = np.hypot(*(step - self.ahead).T)
+        good = self.free & (error <= STITCH_DISTANCE * self.extent) & (self.class_id == class_id)
+        good &= np.maximum(self.extent, size) <= STITCH_SIZE * np.minimum(self.extent, size)
+        good &= ~self.moving | ((step * self.ahead).sum(axis=1) > 0)
+        if not good.any():
+            return -1
+        best = int(np.where(good, error / np.maximum(self.extent, 1e-12), np.inf).argmin())
+        self.free[best] = False
+        return int(self.slots[best])
