@@ -151,6 +151,9 @@ class TestAmqp(AmqpContract):
 
 class TestAmqpTls(AmqpContract):
     restart_count = 100
+    # As without TLS, and the server takes seconds to start.
+    test_server_down_at_start_is_a_state_and_not_an_exception = None
+    test_close_while_the_server_is_away_accounts_for_everything = None
 
     @pytest.fixture
     def server(self, server: RabbitServer, certificates: Certificates) -> RabbitServer:

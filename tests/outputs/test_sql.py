@@ -8,6 +8,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -32,8 +33,6 @@ class Database(ProcessServer):
         self.user = "postgres" if os.geteuid() == 0 else None
         (folder / "pw").write_text(PASSWORD)
         if self.user:
-            for path in (folder, *folder.parents[:2]):
-                path.chmod(0o755)
             shutil.chown(folder, self.user)
         command = [f"{programs}/initdb", "-D", str(self.data), "-U", "counter", "-A", "scram-sha-256", "-N"]
         subprocess.run(
@@ -82,12 +81,15 @@ class Database(ProcessServer):
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates) -> Iterator[Database]:
-    """One for all tests: initdb takes seconds."""
-    server = Database(tmp_path_factory.mktemp("postgres"), certificates)
-    server.start()
-    yield server
-    server.stop()
+def database(certificates: Certificates) -> Iterator[Database]:
+    """One for all tests: initdb takes seconds. Not below pytest's folder, which is closed to other users."""
+    with tempfile.TemporaryDirectory(prefix="countline-postgres-") as folder:
+        server = Database(Path(folder), certificates)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
 
 
 @pytest.fixture
