@@ -14,8 +14,9 @@ import argparse
 import sys
 from pathlib import Path
 
-import countline as cl
 from machine import header
+
+import countline as cl
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZE = (768, 576)
