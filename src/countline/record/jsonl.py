@@ -7,7 +7,6 @@ Optional: ``source`` (name), ``time`` (ns since the Unix epoch), an object's ``c
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -160,10 +159,7 @@ def frame_to_json(frame: FrameTracks) -> bytes:
             tracks.track_id.tolist(), tracks.class_id.tolist(), _floats(tracks.confidence), map(_floats, boxes)
         )
     ]
-    try:
-        return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
-    except orjson.JSONEncodeError:  # numbers beyond 64 bits cannot come from Tracks; NaN and infinity would be null
-        return json.dumps(record).encode() + b"\n"
+    return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def ltwh(tracks: Tracks) -> NDArray[np.float32]:

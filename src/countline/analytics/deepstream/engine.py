@@ -260,7 +260,7 @@ class DeepStreamRules:
             boxes, class_id = _boxes(piece.job.tracks), piece.job.tracks.class_id
             if piece.stop - piece.start < len(class_id):
                 boxes, class_id = boxes[piece.start : piece.stop], class_id[piece.start : piece.stop]
-            stream = np.full(len(slots), piece.job.state.number)
+            stream: int | Array = piece.job.state.number
             pts = np.full(len(slots), piece.job.state.pts)
         else:
             lengths = [piece.stop - piece.start for piece in wave]
@@ -281,7 +281,7 @@ class DeepStreamRules:
         motions = [memory.observe(slots[part], boxes[part], pts[part]) for part in parts]
         return Motion.gathered(motions, np.argsort(np.concatenate(parts)))
 
-    def _judge(self, wave: Sequence[_Piece], motion: Motion, stream: Array, class_id: Array) -> None:
+    def _judge(self, wave: Sequence[_Piece], motion: Motion, stream: int | Array, class_id: Array) -> None:
         starts = np.cumsum([0, *(piece.stop - piece.start for piece in wave)])
         hit, region = evaluate.regions(self._region_table, motion, stream, class_id)
         stopped, heading, direction = evaluate.directions(self._direction_table, motion, stream, class_id)
@@ -311,7 +311,7 @@ class DeepStreamRules:
         base = int(self._direction_table.offset[state.number])
         for number, direction in enumerate(state.rules.directions):
             if self._direction_table.enabled[base + number] and direction.accepts(class_id):
-                self._direction_table.enabled[base + number] = False
+                self._direction_table.disable(base + number)
                 if stopped:
                     break
         base = int(self.line_table.offset[state.number])
@@ -320,7 +320,7 @@ class DeepStreamRules:
         counted = {number for _, number in crossed}
         for number, line in enumerate(state.rules.lines):
             if self.line_table.enabled[base + number] and line.accepts(class_id) and line.label not in known:
-                self.line_table.enabled[base + number] = False
+                self.line_table.disable(base + number)
                 state.disabled.setdefault(line.label, job.info.number)
                 if number in counted:
                     known.add(line.label)

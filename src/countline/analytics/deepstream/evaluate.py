@@ -25,37 +25,75 @@ __all__ = ["COUNTED", "LineTests", "directions", "regions"]
 SHORT, NEAR, SAME_SIDE, WRONG_WAY, BESIDE, COUNTED = 1, 2, 3, 4, 5, 6
 
 
-def _pairs(table: Table, stream: Array, class_id: Array, which: Array | None = None) -> tuple[Array, Array]:
-    """(object, item) for every item of the object's stream that is enabled and looks at its class, object by object."""
-    if which is None:
-        which = np.arange(len(stream))
+NONE = np.zeros(0, np.int64)
+
+
+def _pairs(table: Table, stream: int | Array, class_id: Array, which: Array) -> tuple[Array, Array]:
+    """(object, item) for every item of the object's stream that is enabled and looks at its class, object by object.
+    ``stream``: of each object, or one for all."""
     if not len(table) or not len(which):
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    owner, item = ragged(table.count[stream[which]], table.offset[stream[which]])
-    obj = which[owner]
-    keep = table.enabled[item]
-    if len(table.classes.named):
-        keep &= table.classes.allowed[item, table.classes.column(class_id)[obj]]
+        return NONE, NONE
+    if isinstance(stream, int):
+        items = table.active(stream)
+        obj, item = np.repeat(which, len(items)), np.tile(items, len(which))
+        if not len(table.classes.named):
+            return obj, item
+        keep = table.classes.allowed[item, table.classes.column(class_id)[obj]]
+    else:
+        owner, item = ragged(table.count[stream[which]], table.offset[stream[which]])
+        obj = which[owner]
+        keep = table.enabled[item]
+        if len(table.classes.named):
+            keep &= table.classes.allowed[item, table.classes.column(class_id)[obj]]
     return obj[keep], item[keep]
 
 
-def regions(table: RegionTable, motion: Motion, stream: Array, class_id: Array) -> tuple[Array, Array]:
+def _meets_left(table: RegionTable, edge: Array, x: Array, y: Array) -> Array:
+    """Whether the ray from (x, y) to the left meets the edge, in whole numbers; the edge spans y."""
+    a = table.a[edge]
+    above = wrap32(-wrap32(wrap32(table.b[edge] * y) + table.c[edge]))
+    meets = np.sign(above) * np.sign(a) * (np.abs(above) // np.abs(a))
+    result: Array = (meets >= 0) & (meets <= x)
+    return result
+
+
+def _regions_of_one(table: RegionTable, motion: Motion, stream: int, class_id: Array) -> tuple[Array, Array]:
+    """As :func:`regions`, for objects of one stream."""
+    items = table.active(stream)
+    if not len(items):
+        return NONE, NONE
+    edge, place = table.edges_of(stream)
+    y = motion.cy + motion.foot
+    if not motion.tame:
+        y = wrap32(y)
+    column = y[:, None]
+    y0, y1 = table.y0[edge], table.y1[edge]
+    obj, at = np.nonzero((column >= y0) != (column >= y1))
+    hit = _meets_left(table, edge[at], motion.cx[obj], y[obj])
+    counts = np.bincount((obj * len(items) + place[at])[hit], minlength=len(y) * len(items))
+    inside = (counts & 1).astype(bool).reshape(len(y), len(items)) ^ table.inverse[items]
+    if len(table.classes.named):
+        inside &= table.classes.allowed[items][:, table.classes.column(class_id)].T
+    obj, at = np.nonzero(inside)
+    return obj, items[at]
+
+
+def regions(table: RegionTable, motion: Motion, stream: int | Array, class_id: Array) -> tuple[Array, Array]:
     """(object, region) of every hit, by the even-odd rule on whole numbers with the ray to the left."""
-    obj, region = _pairs(table, stream, class_id)
+    if not len(table):
+        return NONE, NONE
+    if isinstance(stream, int):
+        return _regions_of_one(table, motion, stream, class_id)
+    obj, region = _pairs(table, stream, class_id, np.arange(len(stream)))
     if not len(obj):
         return obj, region
     counts = table.edges[region]
     owner, edge = ragged(counts, table.first_edge[region])
     x = motion.cx[obj][owner]
     y = wrap32(motion.cy + motion.foot)[obj][owner]
-    x0, y0, x1, y1 = table.x0[edge], table.y0[edge], table.x1[edge], table.y1[edge]
-    spans = np.flatnonzero(((y >= y0) & (y < y1)) | ((y < y0) & (y >= y1)))
-    x, y, x0, y0, x1, y1 = x[spans], y[spans], x0[spans], y0[spans], x1[spans], y1[spans]
-    a, b = y0 - y1, x1 - x0
-    c = wrap32(wrap32(y1 * x0) - wrap32(x1 * y0))
-    above = wrap32(-wrap32(wrap32(b * y) + c))
-    meets = np.sign(above) * np.sign(a) * (np.abs(above) // np.abs(a))
-    hits = np.bincount(owner[spans][(meets >= 0) & (meets <= x)], minlength=len(obj))
+    spans = np.flatnonzero((y >= table.y0[edge]) != (y >= table.y1[edge]))
+    hit = _meets_left(table, edge[spans], x[spans], y[spans])
+    hits = np.bincount(owner[spans][hit], minlength=len(obj))
     inside = (hits & 1).astype(bool) ^ table.inverse[region]
     return obj[inside], region[inside]
 
@@ -68,8 +106,10 @@ def _heads(ux: Array, uy: Array, x: Array, y: Array, cosine: Array | float) -> A
     return result
 
 
-def directions(table: DirectionTable, motion: Motion, stream: Array, class_id: Array) -> tuple[Array, Array, Array]:
+def directions(table: DirectionTable, motion: Motion, stream: int | Array, class_id: Array) -> tuple[Array, Array, Array]:
     """(objects that have stopped, (object, direction) of every match)."""
+    if not len(table):
+        return NONE, NONE, NONE
     moving = (motion.displacement > 3000) & (motion.n > 10)
     obj, item = _pairs(table, stream, class_id, np.flatnonzero(motion.stopped | moving))
     if not len(obj):
@@ -86,10 +126,13 @@ def directions(table: DirectionTable, motion: Motion, stream: Array, class_id: A
 class LineTests:
     """Line crossing of one batch. The lines' own numbers can change a last bit at each segment test, as NVIDIA's do."""
 
-    def __init__(self, table: LineTable, memory: TrackMemory, motion: Motion, stream: Array, class_id: Array) -> None:
+    def __init__(self, table: LineTable, memory: TrackMemory, motion: Motion, stream: int | Array, class_id: Array) -> None:
         self.table, self.memory, self.motion = table, memory, motion
-        gate = np.flatnonzero((motion.n > 3) & (motion.displacement > 1000)) if len(table) else np.zeros(0, np.int64)
+        gate = np.flatnonzero((motion.n > 3) & (motion.displacement > 1000)) if len(table) else NONE
         obj, line = _pairs(table, stream, class_id, gate)
+        self.obj = obj
+        if not len(obj):
+            return
         slot = motion.slot[obj]
         label = table.label[line]
         fresh = ~memory.crossed[slot, label]
@@ -100,7 +143,8 @@ class LineTests:
         passed = long & (motion.displacement[obj] > table.far[line])
         self._note(slot, label, np.maximum(stage, np.where(passed, SAME_SIDE, 0)))
         self.obj, self.line, self.slot, self.label = obj[passed], line[passed], slot[passed], label[passed]
-        self._gather()
+        if len(self.obj):
+            self._gather()
 
     def _note(self, slot: Array, label: Array, stage: Array) -> None:
         np.maximum.at(self.memory.stage, (slot, label), stage.astype(np.int8))

@@ -93,6 +93,8 @@ class StreamState:
         self.pts = 0
         self.swept = 0
         self.crowded: set[str] = set()
+        self.empty_region = RegionState()
+        self.no_heading = DirectionState()
         self.counted: dict[tuple[int, str], int] = {}
         """(track id, label) -> frame number, of tracks in memory."""
         self.disabled: dict[str, int] = {}
@@ -199,7 +201,10 @@ class FrameJob:
             tracks=self.tracks,
             lines=lines,
             regions={label: self._region(label) for label in state.region_labels},
-            directions={label: DirectionState(heading.get(label, 0)) for label in state.direction_labels},
+            directions={
+                label: DirectionState(heading[label]) if label in heading else state.no_heading
+                for label in state.direction_labels
+            },
             events=self.events,
             deltas=deltas,
             object_count=state.counts.update(raw, self.info.pts),
@@ -214,7 +219,7 @@ class FrameJob:
         else:
             classes = self.inside.get(label)
         if classes is None:
-            return RegionState()
+            return self.state.empty_region
         return RegionState(sum(classes.values()), classes, crowded=label in self.crowded)
 
     def _crowding_events(self) -> None:

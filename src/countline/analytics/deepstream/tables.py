@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from countline.analytics.deepstream.numeric import Array, float_to_int32
+from countline.analytics.deepstream.numeric import Array, float_to_int32, ragged, wrap32
 from countline.config.nvdsanalytics import CrowdingItem, DirectionItem, LineItem, RoiItem, StreamRules
 
 __all__ = ["GATES", "DirectionTable", "LineTable", "RegionTable", "scale"]
@@ -65,6 +65,20 @@ class Table:
         self.offset = np.cumsum(self.count) - self.count
         self.enabled = np.array([item.enabled for item in items], bool)
         self.classes = ClassFilter(items)
+        self._active: dict[int, Array] = {}
+
+    def active(self, stream: int) -> Array:
+        """The enabled items of a stream."""
+        found = self._active.get(stream)
+        if found is None:
+            first = int(self.offset[stream])
+            found = self._active[stream] = first + np.flatnonzero(self.enabled[first : first + int(self.count[stream])])
+        return found
+
+    def disable(self, item: int) -> None:
+        """Switch an item off."""
+        self.enabled[item] = False
+        self._active.clear()
 
     def __len__(self) -> int:
         return len(self.items)
@@ -80,7 +94,20 @@ class RegionTable(Table):
         self.edges = np.array([len(p) for p in points], np.int64)
         self.first_edge = np.cumsum(self.edges) - self.edges
         flat = [(*p, *q) for polygon in points for p, q in zip(polygon, (*polygon[1:], polygon[0]))]
-        self.x0, self.y0, self.x1, self.y1 = np.array(flat, np.int64).reshape(-1, 4).T
+        x0, self.y0, x1, self.y1 = np.array(flat, np.int64).reshape(-1, 4).T
+        # a·x + b·y + c = 0 along each edge, in 32 bits
+        self.a, self.b = self.y0 - self.y1, x1 - x0
+        self.c = wrap32(wrap32(self.y1 * x0) - wrap32(x1 * self.y0))
+        self._edges_of: dict[int, tuple[Array, Array]] = {}
+
+    def edges_of(self, stream: int) -> tuple[Array, Array]:
+        """Edges of the enabled regions of a stream, and the place of each edge's region among them."""
+        found = self._edges_of.get(stream)
+        if found is None:
+            regions = self.active(stream)
+            owner, edge = ragged(self.edges[regions], self.first_edge[regions])
+            found = self._edges_of[stream] = edge, owner
+        return found
 
 
 class DirectionTable(Table):
