@@ -27,6 +27,10 @@ _OVERHEAD = 650
 _RECORD = 128
 """Most bytes that the record format adds to key, value and headers."""
 
+EPOCHS = 5
+"""A broker that has forgotten our producer id makes librdkafka try one epoch after the other, for ever, and say nothing:
+after so many without an acknowledgement the producer is renewed."""
+
 
 def make(config: Config) -> KafkaOutput:
     """The output of a configuration, not yet opened."""
@@ -62,6 +66,8 @@ class KafkaOutput:
         """Topics with something refused, until all that is on its way to them has come back."""
         self._fatal = ""
         self._detail = ""
+        self._progress = (0, 0)
+        """Acknowledged messages and producer epochs when there was progress last."""
         self._headers = [(name, value.encode()) for name, value in config.headers.items()]
         self._window = GuardWindow(int(config.event_time_past * 1e9), int(config.event_time_future * 1e9))
         self._largest = int(str(config.options.get("message.max.bytes", 1_000_000)))
@@ -82,6 +88,7 @@ class KafkaOutput:
             self._producer = build_producer(self._config, callbacks, self.scrub)
             self._flight = _Flight()
             self._fatal = ""
+            self._progress = (self.status.acknowledged, -1)
 
     # -- sending --------------------------------------------------------------------------------------------------
 
@@ -155,7 +162,7 @@ class KafkaOutput:
     def _not_produced(self, error: KafkaError, position: int, topic: str) -> bool:
         """produce() itself refused: a dead producer, a topic without rights, a message too large."""
         if error.fatal() or error.code() == KafkaError._FATAL:
-            self._died(error)
+            self._died(words.tidy(error.str()))
             return False
         text = self.scrub(words.say(error, topic))
         if error.code() in words.TOO_LARGE or error.code() in words.PERMANENT:
@@ -179,7 +186,7 @@ class KafkaOutput:
             try:
                 self._producer.poll(0.0 if self._receipts else timeout)
             except KafkaException as error:
-                self._died(error.args[0])
+                self._died(words.tidy(error.args[0].str()))
             if self._failing:
                 self._drain_failing()
             if self._fatal:
@@ -232,10 +239,10 @@ class KafkaOutput:
         if self._failing:
             self._producer.purge(in_queue=True, in_flight=False, blocking=False)
 
-    def _died(self, error: KafkaError) -> None:
+    def _died(self, reason: str) -> None:
         if not self._fatal:
             self._fatal = self.scrub(
-                f"the producer had to be renewed, because the broker lost what it had acknowledged or forgot us: {words.tidy(error.str())}"
+                f"the producer had to be renewed, because the broker lost what it had acknowledged, or forgot us ({reason})"
             )
             self.status.error = self._fatal
             log.error("output '%s': %s; sending again what is not acknowledged", self.name, self._fatal)
@@ -274,7 +281,7 @@ class KafkaOutput:
                 producer.purge(in_queue=True, in_flight=True, blocking=False)
                 producer.poll(0)
             except KafkaException as error:
-                self._died(error.args[0])
+                self._died(words.tidy(error.args[0].str()))
             self._abandon(self._flight, "not acknowledged before the end")
         self._failing.clear()
         return self._take()
@@ -284,7 +291,7 @@ class KafkaOutput:
     def _on_error(self, error: KafkaError) -> None:
         code = error.code()
         if error.fatal() or code == KafkaError._FATAL:
-            self._died(error)
+            self._died(words.tidy(error.str()))
         elif code in words.AUTHENTICATION:
             self.status.connected, self.status.error = False, self.scrub(words.security(error))
         elif code == KafkaError._ALL_BROKERS_DOWN:
@@ -301,7 +308,13 @@ class KafkaOutput:
 
     def _on_stats(self, text: str) -> None:
         """Every 2 s: is a broker there (also when nothing is sent), and how far away."""
-        brokers = [b for b in orjson.loads(text).get("brokers", {}).values() if b.get("state") == "UP"]
+        stats = orjson.loads(text)
+        brokers = [b for b in stats.get("brokers", {}).values() if b.get("state") == "UP"]
+        epochs = stats.get("eos", {}).get("producer_epoch", 0)
+        if self.status.acknowledged != self._progress[0] or not self._flight.sizes:
+            self._progress = (self.status.acknowledged, epochs)
+        elif epochs - self._progress[1] >= EPOCHS:
+            self._died(f"{epochs - self._progress[1]} new epochs and no acknowledgement")
         self.status.extra["brokers_up"] = float(len(brokers))
         if brokers:
             self.status.extra["rtt_ms"] = max(b.get("rtt", {}).get("avg", 0) for b in brokers) / 1000

@@ -1,0 +1,218 @@
+"""Apache Kafka 4 (KRaft) on loopback: assembled with Maven, started as a process of its own, ended by its own id."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import datetime
+import ipaddress
+import os
+import shutil
+import subprocess
+import time
+import uuid
+from pathlib import Path
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from countline.broker.embedded import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+JARS = ROOT / ".cache" / "kafka"
+PASSWORD = "s3cret-of-alice"  # of a broker that lives for a minute on loopback
+
+LOG4J = """
+status = error
+rootLogger.level = warn
+rootLogger.appenderRef.file.ref = file
+appender.file.type = File
+appender.file.name = file
+appender.file.fileName = {log}
+appender.file.layout.type = PatternLayout
+appender.file.layout.pattern = %d %p %m%n
+"""
+
+
+def missing() -> str:
+    """Why there can be no Apache Kafka here; '' if there can."""
+    if os.environ.get("COUNTLINE_SKIP_KAFKA4"):
+        return "COUNTLINE_SKIP_KAFKA4 is set"
+    if shutil.which("java") is None:
+        return "Apache Kafka 4 needs Java 17, which is not installed"
+    if not any(JARS.glob("kafka_2.13-*.jar")):
+        if shutil.which("mvn") is None:
+            return "Apache Kafka 4 is assembled with Maven, which is not installed"
+        command = ["mvn", "-B", "-q", "-f", str(ROOT / "kafka" / "pom.xml"), "package"]
+        made = subprocess.run(command, capture_output=True, text=True, timeout=600)
+        if made.returncode:
+            return f"Maven could not fetch Apache Kafka: {(made.stdout + made.stderr)[-300:]}"
+    return ""
+
+
+def certificates(folder: Path) -> None:
+    """An authority, a broker's certificate for 127.0.0.1 and localhost, a client's, and a second authority that nobody trusts."""
+
+    def key(name: str) -> ec.EllipticCurvePrivateKey:
+        made = ec.generate_private_key(ec.SECP256R1())
+        plain = serialization.NoEncryption()
+        pem = made.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+        (folder / f"{name}.key").write_bytes(pem)
+        locked = serialization.BestAvailableEncryption(b"key-pa55word")
+        pem = made.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, locked)
+        (folder / f"{name}.locked.key").write_bytes(pem)
+        return made
+
+    def sign(name: str, issuer: str, own: ec.EllipticCurvePrivateKey, by: ec.EllipticCurvePrivateKey, ca: bool) -> None:
+        now = datetime.datetime.now(datetime.timezone.utc)
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+            .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
+            .public_key(own.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(days=1))
+            .not_valid_after(now + datetime.timedelta(days=2))
+            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        )
+        if not ca:
+            names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        pem = builder.sign(by, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+        (folder / f"{name}.crt").write_bytes(pem)
+
+    for authority in ("ca", "other-ca"):
+        ca_key = key(authority)
+        sign(authority, authority, ca_key, ca_key, True)
+        if authority == "ca":
+            for name in ("broker", "client"):
+                own = key(name)
+                sign(name, "ca", own, ca_key, False)
+    chain = (folder / "broker.key").read_bytes() + (folder / "broker.crt").read_bytes()
+    (folder / "broker.pem").write_bytes(chain)
+
+
+class Kafka4:
+    """One broker with the listeners PLAIN, TLS, MTLS and SASL (over TLS; alice, by SCRAM and PLAIN). Who comes by PLAIN may do all;
+    alice, what no rule forbids her."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ports = {name: free_port() for name in ("PLAIN", "TLS", "MTLS", "SASL", "CONTROLLER")}
+        self._process: subprocess.Popen[bytes] | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+        certificates(folder)
+        self._configure()
+
+    def bootstrap(self, listener: str = "PLAIN") -> str:
+        return f"127.0.0.1:{self.ports[listener]}"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def _configure(self) -> None:
+        data = self.folder / "data"
+        listeners = ",".join(f"{name}://127.0.0.1:{port}" for name, port in self.ports.items())
+        advertised = ",".join(f"{n}://127.0.0.1:{p}" for n, p in self.ports.items() if n != "CONTROLLER")
+        scram = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+        plain = (
+            "org.apache.kafka.common.security.plain.PlainLoginModule required "
+            f'username="admin" password="admin" user_admin="admin" user_alice="{PASSWORD}";'
+        )
+        settings = {
+            "process.roles": "broker,controller",
+            "node.id": "1",
+            "controller.quorum.voters": f"1@127.0.0.1:{self.ports['CONTROLLER']}",
+            "listeners": listeners,
+            "advertised.listeners": advertised,
+            "listener.security.protocol.map": "PLAIN:PLAINTEXT,TLS:SSL,MTLS:SSL,SASL:SASL_SSL,CONTROLLER:PLAINTEXT",
+            "inter.broker.listener.name": "PLAIN",
+            "controller.listener.names": "CONTROLLER",
+            "log.dirs": str(data),
+            "num.partitions": "3",
+            "offsets.topic.replication.factor": "1",
+            "offsets.topic.num.partitions": "1",
+            "transaction.state.log.replication.factor": "1",
+            "transaction.state.log.num.partitions": "1",
+            "share.coordinator.state.topic.replication.factor": "1",
+            "share.coordinator.state.topic.min.isr": "1",
+            "transaction.state.log.min.isr": "1",
+            "group.initial.rebalance.delay.ms": "0",
+            "initial.broker.registration.timeout.ms": "30000",
+            "broker.session.timeout.ms": "3000",
+            "broker.heartbeat.interval.ms": "500",
+            "ssl.keystore.type": "PEM",
+            "ssl.keystore.location": str(self.folder / "broker.pem"),
+            "ssl.truststore.type": "PEM",
+            "ssl.truststore.location": str(self.folder / "ca.crt"),
+            "listener.name.mtls.ssl.client.auth": "required",
+            "sasl.enabled.mechanisms": "SCRAM-SHA-256,SCRAM-SHA-512,PLAIN",
+            "listener.name.sasl.scram-sha-256.sasl.jaas.config": scram,
+            "listener.name.sasl.scram-sha-512.sasl.jaas.config": scram,
+            "listener.name.sasl.plain.sasl.jaas.config": plain,
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "allow.everyone.if.no.acl.found": "true",
+            "super.users": "User:ANONYMOUS",
+        }
+        text = "\n".join(f"{name}={value}" for name, value in settings.items())
+        (self.folder / "server.properties").write_text(text + "\n")
+        (self.folder / "log4j2.properties").write_text(LOG4J.format(log=self.folder / "broker.log"))
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
+        users = [f"{m}=[name=alice,password={PASSWORD}]" for m in ("SCRAM-SHA-256", "SCRAM-SHA-512")]
+        arguments = ["format", "-t", cluster, "-c", str(self.folder / "server.properties")]
+        for user in users:
+            arguments += ["--add-scram", user]
+        made = subprocess.run(self._java("kafka.tools.StorageTool", *arguments), capture_output=True, text=True)
+        assert made.returncode == 0, made.stdout + made.stderr
+
+    def _java(self, *words: str) -> list[str]:
+        # A small heap and the quick compiler: this broker lives for a minute beside everything else.
+        flags = ["-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true"]
+        log = f"-Dlog4j2.configurationFile={self.folder / 'log4j2.properties'}"
+        return ["java", *flags, log, "-cp", f"{JARS}/*", *words]
+
+    def start(self) -> None:
+        """Returns when it answers; with all that it had when it was stopped or killed."""
+        if self._process is not None and self._process.poll() is None:
+            return
+        with open(self.folder / "stdout.log", "ab") as out:
+            self._process = subprocess.Popen(
+                self._java("kafka.Kafka", str(self.folder / "server.properties")),
+                stdout=out,
+                stderr=out,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + 60
+        while True:
+            assert self._process.poll() is None, (self.folder / "stdout.log").read_text()[-2000:]
+            with contextlib.suppress(KafkaException):
+                admin = AdminClient({"bootstrap.servers": self.bootstrap(), "log_level": 0})
+                if admin.list_topics(timeout=2).brokers:
+                    return
+            assert time.monotonic() < deadline, "Apache Kafka does not answer"
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """An orderly end."""
+        self._end("terminate")
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self._end("kill")
+
+    def _end(self, how: str) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            getattr(process, how)()
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
