@@ -5,4 +5,4 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from conftest_e2e import broker, read_back, short, squares, topic  # noqa: E402, F401
+from conftest_e2e import broker, read_back, short, squares, topic  # noqa: F401

@@ -16,6 +16,7 @@ import numpy as np
 import orjson
 import pytest
 import yaml
+
 from countline.broker import EmbeddedBroker
 from countline.outputs.kafka.tail import Record, tail
 from countline.types import Detections

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest_e2e import command, made, street, write
+
 from countline.broker import EmbeddedBroker
 
 

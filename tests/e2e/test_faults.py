@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import countline as cl
 import orjson
 from conftest_e2e import WALKERS, bright, command, made, street, values, write
+
+import countline as cl
 from countline.broker import EmbeddedBroker
 from countline.broker.embedded import free_port
 from countline.outputs.kafka.tail import Record, tail

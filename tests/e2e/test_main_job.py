@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import countline as cl
 import orjson
 import pytest
 from conftest_e2e import WALKERS, bright, command, made, street, values, walkers, write
+
+import countline as cl
 from countline.broker import EmbeddedBroker
 from countline.outputs.kafka.tail import Record
 

@@ -9,6 +9,7 @@ import av
 import orjson
 import pytest
 from conftest_e2e import command, values
+
 from countline.broker import EmbeddedBroker
 from countline.outputs.kafka.tail import Record
 

@@ -34,9 +34,7 @@ class Document:
         """Whether the data has something at this path."""
         value = self.data
         for part in loc:
-            if isinstance(value, Mapping) and part in value:
-                value = value[part]
-            elif (
+            if (isinstance(value, Mapping) and part in value) or (
                 isinstance(value, Sequence)
                 and not isinstance(value, str)
                 and isinstance(part, int)

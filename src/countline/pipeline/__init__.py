@@ -1,0 +1,1 @@
+"""Threads, queues, life cycle, back-pressure: the only room that knows them."""
