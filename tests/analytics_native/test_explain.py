@@ -118,3 +118,12 @@ def test_regions_directions_speeds_and_journeys():
     assert "was never measured above 100 km/h" in told(engine, rule="v")
     assert told(engine, rule="j").startswith("counted square>middle at frame")
     assert told(engine, rule="k") == "has been at middle only"
+
+
+def test_ids_that_go_round_in_a_circle_end():
+    engine = rules(MIDDLE)
+    ids = [1, 2, 1, 2, 1, 3, 4]
+    run(engine, [frame(n, [(ids[n // 6], 960, 350 + 5 * n)]) for n in range(42)])
+    assert told(engine, 4) == "counted out at frame 41 (1.37 s)"
+    for old in (1, 2, 3):
+        assert told(engine, old).endswith("counted out at frame 41 (1.37 s)")

@@ -105,6 +105,7 @@ class NativeRules:
 
     def _look(self, source: SourceState, width: int, height: int) -> None:
         """The source's picture has another shape than before (or it is the first one): pick its plan."""
+        width, height = max(width, 1), max(height, 1)  # recorded tracks may come without a size
         source.width, source.height = width, height
         source.scale = np.array([width, height, width, height], np.float64)
         aspect = width / height

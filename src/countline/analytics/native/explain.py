@@ -35,20 +35,34 @@ def explain(
             return f"rule '{rule_name}' does not apply to source '{name}'"
         return f"no rule is named '{rule_name}'; known are: " + ", ".join(r.name for r in source.rules)
     record = find(source, table, track_id)
+    after = continued(source, track_id)
     if record is None:
-        after = source.renamed.get(track_id)
-        if after is not None:
-            rest = explain(source, table, rules, labels, (name, after, rule_name))
-            return f"track {track_id} was continued as track {after}: {rest}"
-        return f"no such track in the last {(ENDED_AGE + MEMORY) / 1e9:.0f} s"
+        if after == track_id:
+            return f"no such track in the last {(ENDED_AGE + MEMORY) / 1e9:.0f} s"
+        rest = explain(source, table, rules, labels, (name, after, rule_name))
+        return f"track {track_id} was continued as track {after}: {rest}"
     notes = [text for about, text in record["notes"] if about == rule_name]
     if notes:
         return "; ".join(notes)
+    if after != track_id and (before := find(source, table, after)) is not None:
+        # The tracker used the id again after another one had taken over its object.
+        notes = [text for about, text in before["notes"] if about == rule_name]
+        if notes:
+            return f"track {track_id} was at first continued as track {after}: " + "; ".join(notes)
     class_id = int(record["class_id"])
     if not rule.accepts(class_id):
         label = labels[class_id] if 0 <= class_id < len(labels) else str(class_id)
         return f"class filtered: the object is a {label}, the rule looks at {listed(rule)}"
     return uneventful(source, rule, record)
+
+
+def continued(source: SourceState, track_id: int) -> int:
+    """The last of the ids under which a track was continued; its own if it was not."""
+    seen = set()
+    while track_id in source.renamed and track_id not in seen:
+        seen.add(track_id)
+        track_id = source.renamed[track_id]
+    return track_id
 
 
 def find(source: SourceState, table: TrackTable, track_id: int) -> Record | None:
