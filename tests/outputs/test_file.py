@@ -204,11 +204,13 @@ def test_a_missing_package_names_the_extra(folder: Folder) -> None:
         "import sys; sys.modules['pyarrow'] = None\n"
         "from countline.outputs.file.config import Config\nfrom countline.outputs.file.output import make\n"
         "from countline.errors import MissingExtra\n"
-        "try: make(Config(name='out', path='x.parquet', format='parquet')).open()\n"
+        "output = make(Config(name='out', path='x.parquet', format='parquet'))\n"
+        "try: output.check()\nexcept MissingExtra as error: print(error)\n"
+        "try: output.open()\n"
         "except MissingExtra as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=folder.path)
-    assert "countline[parquet]" in done.stdout
+    assert done.stdout.count("countline[parquet]") == 2
 
 
 WRITER = """

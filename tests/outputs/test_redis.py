@@ -62,6 +62,7 @@ class RedisContract(OutputContract):
         ({"port": 0}, "port"),
         ({"host": "redis://localhost"}, "host"),
         ({"maxlen": 0}, "maxlen"),
+        ({"value_field": "id"}, "value_field"),
         ({"password": 12345}, "password"),
         ({"tls": {"certificate": "x.pem"}}, "certificate"),
     )
@@ -116,6 +117,11 @@ class TestRedisTlsWithPassword(RedisContract):
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[RedisServer]:
     yield from started(RedisServer(tmp_path))
+
+
+def test_check_names_a_certificate_that_is_not_there(server: RedisServer) -> None:
+    (line,) = TestRedis().make_output(server, tls={"ca": "/no/such.pem"}).check()
+    assert (line.ok, line.detail, bool(line.fix)) == (False, "tls.ca: no such file: /no/such.pem", True)
 
 
 def test_maxlen_trims_the_stream(server: RedisServer) -> None:

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
+from countline.errors import OutputError
 from countline.outputs._common import NetworkConfig
 from countline.outputs._ledger import Backoff, Ledger
 from countline.outputs._words import Fault, check_dns, check_tcp, explain, scrub
@@ -175,7 +176,10 @@ class LoopOutput(ABC):
 
     def check(self, *, send: bool = False, timeout: float = 5.0) -> list[Check]:
         """Name resolution, port, then what the protocol says; each within ``timeout`` s, up to the first fault."""
-        self._prepare()
+        try:
+            self._prepare()
+        except OutputError as error:
+            return [Check(f"output {self.name}", False, error.what, error.fix or "correct the options of this output")]
         loop = asyncio.new_event_loop()
         try:
             return loop.run_until_complete(self._check(send, timeout))

@@ -160,3 +160,8 @@ class ParquetOutput(_FileOutput):
 
     def _release(self) -> None:
         self._waiting.clear()
+
+    def check(self, *, send: bool = False, timeout: float = 5.0) -> list[Check]:
+        """As for lines. Raises MissingExtra."""
+        self._prepare()
+        return super().check(send=send, timeout=timeout)

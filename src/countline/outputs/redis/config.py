@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated
 
+from pydantic import AfterValidator, Field
+
+from countline.config.loader import CountlineFault
 from countline.outputs._common import Host, NetworkConfig, Port, Secret, Tls
 
 __all__ = ["Config"]
+
+
+def _free(name: str) -> str:
+    if name in ("id", "key", "headers"):
+        raise CountlineFault(
+            f"the field '{name}' has another meaning", fix="choose another name, e.g. value or metadata"
+        )
+    return name
 
 
 class Config(NetworkConfig):
@@ -23,7 +34,7 @@ class Config(NetworkConfig):
     """Name of the stream, for messages that have no topic of their own."""
     maxlen: int | None = Field(default=None, ge=1)
     """Length to which the stream is trimmed, approximately (MAXLEN ~); never unless set."""
-    value_field: str = Field(default="value", min_length=1)
+    value_field: Annotated[str, AfterValidator(_free)] = Field(default="value", min_length=1)
     """Name of the field with the value (DeepStream's adapter calls it payloadkey, and its default is 'metadata')."""
     tls: Tls | None = None
     batch: int = Field(default=200, ge=1)

@@ -67,7 +67,8 @@ class StdoutOutput(BufferedOutput):
         """True if all was written in time."""
         self._flush_python()
         try:
-            step = len(self._data) if stat.S_ISREG(os.fstat(self._descriptor).st_mode) else select.PIPE_BUF  # what a ready pipe takes without blocking
+            regular = stat.S_ISREG(os.fstat(self._descriptor).st_mode)
+            step = len(self._data) if regular else select.PIPE_BUF  # what a ready pipe takes without blocking
             while self._written < len(self._data):
                 # At least one look, also with a timeout of 0.
                 _, ready, _ = select.select([], [self._descriptor], [], max(0.0, end - time.monotonic()))
