@@ -52,8 +52,11 @@ class KeyFile:
         """Raises RuleError with the line that is no group, comment or ``key=value``."""
         result = cls(file)
         current: list[Entry] | None = None
-        for number, raw in enumerate(text.split("\n"), 1):
-            line = raw[:-1] if raw.endswith("\r") else raw
+        raws = text.split("\n")
+        for number, raw in enumerate(raws, 1):
+            line = (
+                raw[:-1] if raw.endswith("\r") and number < len(raws) else raw
+            )  # a last line keeps its CR, as in GLib
             stripped = line.lstrip(_SPACE)
             if not stripped or stripped[0] == "#":
                 continue
@@ -72,8 +75,11 @@ class KeyFile:
                 raise RuleError(
                     "the file does not start with a group", where=where, fix="put [property] before the first key"
                 )
-            if entry is not None:
-                current.append(entry)
+            if entry is None:
+                continue
+            if entry.key == "Encoding" and len(result.groups) == 1 and entry.value.upper() != "UTF-8":
+                raise RuleError(f"the encoding '{entry.value}' is not read", where=where, fix="write the file in UTF-8")
+            current.append(entry)
         return result
 
 
