@@ -9,13 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from countline.track.engines import BEGIN, Engine
+from countline.track.engines import BEGIN, FIRST, Engine
 from countline.types import Detections, Tracks
 
 __all__ = ["EngineTracker"]
 
 _HISTORY = 6
 """Frames from which the velocity for :meth:`EngineTracker.predict` is taken."""
+_SURE = 0.6
+"""Part of the threshold from which a detection is matched together with the believed ones, so that it may also find a
+track that was out of sight; weaker ones only continue tracks seen in the frame before. By tools/compare_trackers.py."""
 _SAME = 0.45
 """Overlap (IoU) from which a new track is taken for a second box on an object that has one."""
 _RATE_AFTER = 8
@@ -147,13 +150,15 @@ class EngineTracker:
         return np.flatnonzero(sound & (detections.confidence > 0))
 
     def _scaled(self, confidence: NDArray[np.float32], classes: NDArray[np.int32]) -> NDArray[np.float64]:
-        """Confidence on the engine's scale: the threshold of each row's class becomes :data:`BEGIN`."""
+        """Confidence on the engine's scale: the threshold of each row's class becomes :data:`BEGIN`, the part
+        :data:`_SURE` of it :data:`FIRST`."""
         limits = self._thresholds
         limit = limits[np.clip(classes, 0, len(limits) - 1)].astype(np.float64)
         value = confidence.astype(np.float64)
         above = BEGIN + (value - limit) / np.maximum(1 - limit, 1e-9) * (1 - BEGIN)
-        below = value / np.maximum(limit, 1e-9) * BEGIN
-        return np.where(value >= limit, np.clip(above, BEGIN, 1), np.minimum(below, BEGIN - 1e-6))
+        part = value / np.maximum(limit, 1e-9)
+        below = np.interp(part, [0, _SURE - 1e-6, _SURE, 1], [0, FIRST - 1e-6, FIRST + 1e-6, BEGIN - 1e-6])
+        return np.where(value >= limit, np.clip(above, BEGIN, 1), below)
 
     def _single(self, boxes: NDArray[np.float32], numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
         """False for tracks without a public id yet that lie on one that has: a second box on the same object. They get
