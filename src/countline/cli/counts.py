@@ -1,0 +1,34 @@
+"""``countline counts``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+__all__ = ["command"]
+
+
+@click.command("counts")
+@click.argument("action", type=click.Choice(["show", "reset"]), default="show", required=False)
+@click.argument("place", metavar="[CONFIG|OUTBOX]", required=False, type=click.Path(path_type=Path))
+@click.option("--outbox", "path", metavar="PATH", type=click.Path(path_type=Path), help="Outbox file.")
+@click.option("--source", metavar="NAME", help="Only this source.")
+@click.option("--rule", metavar="NAME", help="Only this line, region or journey.")
+@click.option("--json", "as_json", is_flag=True, help="As a JSON array.")
+def command(
+    action: str, place: Path | None, path: Path | None, source: str | None, rule: str | None, as_json: bool
+) -> None:
+    """Show the durable counts, or set them to 0 and begin a new epoch.
+
+    \b
+    countline counts show countline.yaml
+    countline counts reset countline.yaml --source entrance
+    """
+    from countline.outbox import commands
+
+    where = commands.locate(place, path)
+    if action == "reset":
+        click.echo(f"{commands.reset(where, source, rule)} counters set to 0")
+    else:
+        click.echo(commands.show_counts(where, source, rule, as_json=as_json))

@@ -1,0 +1,89 @@
+"""``countline outbox``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+__all__ = ["command"]
+
+_PLACE = click.argument("place", metavar="[CONFIG|OUTBOX]", required=False, type=click.Path(path_type=Path))
+_OUTBOX = click.option("--outbox", "path", metavar="PATH", type=click.Path(path_type=Path), help="Outbox file.")
+
+
+class _Group(click.Group):
+    """`countline outbox CONFIG` shows; `countline outbox retry CONFIG` and the others act."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if not args or args[0] not in self.commands:
+            args = ["show", *args]
+        return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not any(arg in self.commands for arg in args) and not {"-h", "--help"} & set(args):
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group("outbox", cls=_Group, no_args_is_help=False)
+def command() -> None:
+    """Show what waits for delivery: size, age of the oldest, each output's lag, dead letters.
+
+    \b
+    countline outbox countline.yaml           # by configuration, or by the file itself:
+    countline outbox --outbox .countline/countline.outbox
+    countline outbox retry countline.yaml     # send dead letters again
+    countline outbox export countline.yaml > waiting.jsonl
+    """
+
+
+@command.command("show", hidden=True)
+@_PLACE
+@_OUTBOX
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+def show(place: Path | None, path: Path | None, as_json: bool) -> None:
+    """Show what waits for delivery."""
+    from countline.outbox import commands
+
+    click.echo(commands.show(commands.locate(place, path), as_json=as_json))
+
+
+@command.command("retry")
+@_PLACE
+@_OUTBOX
+@click.option("--output", metavar="NAME", help="Only of this output.")
+@click.option("--number", type=int, metavar="N", help="Only this dead letter (numbers: `export --dead`).")
+def retry(place: Path | None, path: Path | None, output: str | None, number: int | None) -> None:
+    """Put dead letters back into the queue; the next run sends them."""
+    from countline.outbox import commands
+
+    count = commands.retry(commands.locate(place, path), output, number)
+    click.echo(f"{count} dead letters wait for delivery again")
+
+
+@command.command("export")
+@_PLACE
+@_OUTBOX
+@click.option("--output", metavar="NAME", help="Only what waits for this output.")
+@click.option("--dead", is_flag=True, help="Dead letters instead of waiting messages.")
+def export(place: Path | None, path: Path | None, output: str | None, dead: bool) -> None:
+    """Write waiting messages or dead letters as JSON Lines to standard output; takes nothing away."""
+    from countline.outbox import commands
+
+    for line in commands.export_lines(commands.locate(place, path), output, dead=dead):
+        click.echo(line)
+
+
+@command.command("forget")
+@_PLACE
+@_OUTBOX
+@click.option("--output", metavar="NAME", required=True, help="An output that is no longer configured.")
+def forget(place: Path | None, path: Path | None, output: str) -> None:
+    """Give up what waits for an output that is no longer configured."""
+    from countline.outbox import commands
+
+    count = commands.forget(commands.locate(place, path), output)
+    click.echo(f"{count} messages for '{output}' given up")

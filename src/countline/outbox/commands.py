@@ -1,0 +1,133 @@
+"""What ``countline outbox`` and ``countline counts`` print and do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import orjson
+
+from countline.errors import OutboxError
+from countline.outbox.files import default_path
+from countline.outbox.report import export, inspect, inspect_counters
+from countline.outbox.types import Counter, Lag, OutboxStatus
+from countline.outbox.upkeep import forget, reset_counts, retry
+from countline.types import utc
+
+__all__ = ["export_lines", "forget", "locate", "reset", "retry", "show", "show_counts"]
+
+
+def locate(place: Path | None, path: Path | None) -> Path:
+    """The outbox that is meant: ``path``; or ``place``, which is an outbox or the configuration of one; or the only one in
+    ``.countline``. Raises OutboxError, ConfigError."""
+    if path is not None:
+        return path
+    if place is None:
+        return _only()
+    if place.suffix not in (".yaml", ".yml"):
+        return place
+    from countline.config import load
+
+    configured = load(place).outbox.path
+    if configured == "memory":
+        raise OutboxError("is in memory only", where=f"outbox of {place}", fix="there is nothing to see after the run")
+    return Path(configured) if configured is not None else default_path(place)
+
+
+def _only() -> Path:
+    found = sorted(Path(".countline").glob("*.outbox"))
+    if len(found) == 1:
+        return found[0]
+    what = (
+        "there are several in .countline: " + ", ".join(p.name for p in found)
+        if found
+        else "there is none in .countline"
+    )
+    raise OutboxError(what, where="outbox", fix="name the configuration, or the file with --outbox PATH")
+
+
+def show(path: Path, *, as_json: bool = False) -> str:
+    """The status of an outbox in words."""
+    status = inspect(path)
+    if as_json:
+        return orjson.dumps(asdict(status), option=orjson.OPT_INDENT_2).decode()
+    used = f"in use by process {status.in_use_by}" if status.in_use_by else "not in use"
+    lines = [
+        f"{status.path}: {_bytes(status.file_bytes)} on disk, {used}",
+        f"{status.messages} messages stored ({_bytes(status.bytes)})"
+        + (f", the oldest {_age(status.oldest_age)} old" if status.messages else "")
+        + f"; {status.dead_letters} dead letters",
+        "",
+        *_table(
+            [("output", "waiting", "oldest", "acknowledged", "dead", "dropped")] + [_row(o) for o in status.outputs]
+        ),
+    ]
+    return "\n".join([*lines, *_advice(status)])
+
+
+def _row(lag: Lag) -> tuple[str, ...]:
+    dropped = ", ".join(f"{n} {reason}" for reason, n in lag.dropped.items()) or "0"
+    name = lag.output if lag.configured else f"{lag.output} (not configured)"
+    oldest = _age(lag.oldest_age) if lag.pending else "-"
+    return name, str(lag.pending), oldest, str(lag.acknowledged), str(lag.dead), dropped
+
+
+def _advice(status: OutboxStatus) -> list[str]:
+    advice = []
+    if status.dead_letters:
+        advice.append(
+            "dead letters: `countline outbox export --dead` shows them, `countline outbox retry` sends them again"
+        )
+    if any(not lag.configured and lag.pending for lag in status.outputs):
+        advice.append("not configured: kept for 7 days; `countline outbox forget --output NAME` gives them up")
+    return ["", *advice] if advice else []
+
+
+def _table(rows: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+
+
+def _bytes(n: float) -> str:
+    for unit in ("B", "KiB", "MiB"):
+        if n < 1024:
+            return f"{n:.0f} {unit}" if unit == "B" else f"{n:.1f} {unit}"
+        n /= 1024
+    return f"{n:.2f} GiB"
+
+
+def _age(seconds: float) -> str:
+    for limit, unit, name in ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / unit:.0f} {name}"
+    return f"{seconds / 86400:.0f} d"
+
+
+def export_lines(path: Path, output: str | None, *, dead: bool) -> Iterator[str]:
+    """Messages as JSON, one a line."""
+    for item in export(path, output, dead=dead):
+        yield orjson.dumps(item).decode()
+
+
+def show_counts(path: Path, source: str | None, rule: str | None, *, as_json: bool = False) -> str:
+    """The durable counters in words."""
+    counters = [c for c in inspect_counters(path) if source in (None, c.key.source) and rule in (None, c.key.rule)]
+    if as_json:
+        plain = [{**c.key._asdict(), "value": c.value, "epoch": c.epoch, "reset_at": _moment(c)} for c in counters]
+        return orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode()
+    if not counters:
+        return "nothing has been counted yet"
+    head = ("source", "rule", "counter", "class", "value", "epoch", "since")
+    rows = [(*c.key, str(c.value), str(c.epoch), _moment(c) or "the first run") for c in counters]
+    return "\n".join(_table([head, *rows]))
+
+
+def _moment(counter: Counter) -> str | None:
+    return utc(counter.reset_at).strftime("%Y-%m-%dT%H:%M:%SZ") if counter.reset_at else None
+
+
+def reset(path: Path, source: str | None, rule: str | None) -> int:
+    """Set counters to 0 now; returns how many."""
+    return reset_counts(path, source, rule, at=time.time_ns())
