@@ -242,6 +242,28 @@ def test_a_rule_of_another_source_is_null_there_and_default_replaces_it():
     assert made(value, data) == [[None, -1, 0]]
 
 
+def test_one_rule_name_at_several_sources_is_each_sources_own():
+    from messages_build import LABELS, SOURCES, YARD, config, crossing
+
+    from countline import messages
+    from countline.types import LineState, RuleInfo
+
+    rules = [
+        RuleInfo("door", "line", "entrance", directions=("in",)),
+        RuleInfo("door", "line", "yard", directions=("out",)),
+    ]
+    one = messages.make(
+        [config(["{lines.door.cumulative}", "{lines.door.out.cumulative}"], on="frame")],
+        rules=rules,
+        sources=SOURCES,
+        labels=LABELS,
+    )[0]
+    assert not one.schema.shape.items.nullable
+    frame = info(source=YARD)
+    assert one.make(analytics(frame, [crossing(frame)], lines={"door": LineState(0, 9)}))[0].value == b"[9,0]"
+    assert one.make(analytics(frame, [crossing(frame)], lines={}))[0].value == b"[0,0]"
+
+
 @pytest.mark.parametrize(
     ("value", "words"),
     [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from countline.messages.fields import (
@@ -26,6 +26,7 @@ from countline.types import Count, DirectionState, LineState, RegionState, RuleI
 __all__ = ["Catalogue"]
 
 _SINGULAR = {"object": "objects", "line": "lines", "region": "regions", "event": "events"}
+_GROUPS = {"line": "lines", "region": "regions", "direction": "directions"}
 _EMPTY = Count()
 
 
@@ -47,8 +48,17 @@ class Catalogue:
         self.event = event_fields(self.kinds) if self.kinds else {}
         self.any_event = event_fields(self.kinds or EVENT_KINDS)
         self.by_kind: dict[str, dict[str, RuleInfo]] = {}
+        self.applies: dict[tuple[str, str], frozenset[str] | None] = {}
+        """(kind, name) -> names of the sources that have such a rule; None: all."""
         for rule in self.rules:
-            self.by_kind.setdefault(rule.kind, {}).setdefault(rule.name, rule)
+            own = self.by_kind.setdefault(rule.kind, {})
+            first = own.setdefault(rule.name, rule)
+            if first is not rule:  # one name at several sources: the directions of all of them
+                both = tuple(dict.fromkeys(first.directions + rule.directions))
+                own[rule.name] = replace(first, directions=both)
+            place = (rule.kind, rule.name)
+            before = self.applies.get(place, frozenset())
+            self.applies[place] = None if before is None or rule.source is None else before | {rule.source}
 
     def find(self, path: str, loops: Sequence[str] = ()) -> Field | None:
         """The field of this path where these loops are open (outermost first); None if there is none."""
@@ -126,7 +136,11 @@ class Catalogue:
     def _always(self, rule: RuleInfo) -> bool:
         """Whether the rule applies to every frame that this definition sees."""
         seen = set(self.only_sources) or {s.name for s in self.sources}
-        return rule.source is None or seen == {rule.source}
+        having = self.applies[rule.kind, rule.name]
+        return having is None or seen <= having
+
+    def _state(self, rule: RuleInfo, read: Callable[[Any], Any], empty: Any) -> Callable[[Scope], Any]:
+        return _state(_GROUPS[rule.kind], rule.name, self.applies[rule.kind, rule.name], read, empty)
 
     def _shape(self, rule: RuleInfo, shape: Shape) -> Shape:
         return shape if self._always(rule) else shape.or_null()
@@ -134,16 +148,16 @@ class Catalogue:
     def _line(self, rule: RuleInfo, leaf: str) -> Field | None:
         read = _LINE.get(leaf)
         if read:
-            return Field(_state("lines", rule, read[1], LineState()), self._shape(rule, read[0]))
+            return Field(self._state(rule, read[1], LineState()), self._shape(rule, read[0]))
         which, _, last = leaf.rpartition(".")
         if leaf in rule.directions:
             which, last = leaf, ""
         if which in rule.directions and (last in _COUNT or not last):
-            return self._counted("lines", rule, "directions", which, last)
+            return self._counted(rule, "directions", which, last)
         if leaf.startswith("classes."):
             name, last = self._class(leaf[8:])
             if name is not None and (last in _COUNT or not last):
-                return self._counted("lines", rule, "classes", name, last)
+                return self._counted(rule, "classes", name, last)
         return None
 
     def _class(self, text: str) -> tuple[str | None, str]:
@@ -156,29 +170,29 @@ class Catalogue:
                 return label, text[len(label) + 1 :]
         return None, ""
 
-    def _counted(self, group: str, rule: RuleInfo, which: str, name: str, last: str) -> Field:
+    def _counted(self, rule: RuleInfo, which: str, name: str, last: str) -> Field:
         def read(state: Any) -> Any:
             found = getattr(state, which).get(name, _EMPTY)
             return getattr(found, last) if last else counts(found)
 
-        return Field(_state(group, rule, read, LineState()), self._shape(rule, INTEGER if last else COUNT))
+        return Field(self._state(rule, read, LineState()), self._shape(rule, INTEGER if last else COUNT))
 
     def _region(self, rule: RuleInfo, leaf: str) -> Field | None:
         read = _REGION.get(leaf)
         if read:
-            return Field(_state("regions", rule, read[1], RegionState()), self._shape(rule, read[0]))
+            return Field(self._state(rule, read[1], RegionState()), self._shape(rule, read[0]))
         if leaf.startswith("classes."):
             name, last = self._class(leaf[8:])
             if name is not None and not last:
                 return Field(
-                    _state("regions", rule, lambda x: x.classes.get(name, 0), RegionState()), self._shape(rule, INTEGER)
+                    self._state(rule, lambda x: x.classes.get(name, 0), RegionState()), self._shape(rule, INTEGER)
                 )
         return None
 
     def _direction(self, rule: RuleInfo, leaf: str) -> Field | None:
         if leaf != "current":
             return None
-        return Field(_state("directions", rule, lambda x: x.current, DirectionState()), self._shape(rule, INTEGER))
+        return Field(self._state(rule, lambda x: x.current, DirectionState()), self._shape(rule, INTEGER))
 
     def _journey(self, rule: RuleInfo, leaf: str) -> Field | None:
         name = rule.name
@@ -202,10 +216,12 @@ def _count_by_name(s: Scope, name: str) -> int:
     return sum(n for c, n in s.analytics.object_count.items() if c < len(names) and names[c] == name)
 
 
-def _state(group: str, rule: RuleInfo, read: Callable[[Any], Any], empty: Any) -> Callable[[Scope], Any]:
+def _state(
+    group: str, name: str, only: frozenset[str] | None, read: Callable[[Any], Any], empty: Any
+) -> Callable[[Scope], Any]:
     """Reads a rule's state; null on frames of sources that the rule does not apply to, and the state of a rule at rest
     where an engine reports only rules at which something happened."""
-    name, only, zero = rule.name, rule.source, read(empty)
+    zero = read(empty)
 
     if group == "lines":
 
@@ -213,7 +229,7 @@ def _state(group: str, rule: RuleInfo, read: Callable[[Any], Any], empty: Any) -
             try:
                 return read(s.analytics.lines[name])
             except KeyError:
-                return zero if only is None or only == s.source.name else None
+                return zero if only is None or s.source.name in only else None
 
         return line
 
@@ -221,7 +237,7 @@ def _state(group: str, rule: RuleInfo, read: Callable[[Any], Any], empty: Any) -
         state = getattr(s.analytics, group).get(name)
         if state is not None:
             return read(state)
-        return zero if only is None or only == s.source.name else None
+        return zero if only is None or s.source.name in only else None
 
     return get
 

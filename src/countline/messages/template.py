@@ -196,9 +196,15 @@ def _joined(parts: Sequence[str | Node]) -> Node:
             gets.append(constant(part).get)
         elif part.shape.kind == "string" and not part.shape.nullable:
             gets.append(part.get)
+        elif part.shape.kind in ("integer", "uint64") and not part.shape.nullable:
+            gets.append(_as_number(part.get))
         else:
             gets.append(_as_text(part.get))
     return Node(lambda s: "".join([get(s) for get in gets]), STRING)
+
+
+def _as_number(get: Callable[[Scope], Any]) -> Callable[[Scope], str]:
+    return lambda s: str(get(s))
 
 
 def _as_text(get: Callable[[Scope], Any]) -> Callable[[Scope], str]:
