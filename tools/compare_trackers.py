@@ -188,6 +188,17 @@ def detections_of(video: Path, step: int) -> tuple[Sequence_, float, tuple[int, 
     return frames, fps, size, limits
 
 
+def save(path: Path, frames: Sequence_) -> None:
+    """Detections of a clip as numbers, for tests: tenths of pixels, ten-thousandths of confidence."""
+    np.savez_compressed(
+        path,
+        count=np.array([len(f) for f in frames], np.uint8),
+        xyxy=np.round(np.concatenate([f.xyxy for f in frames]) * 10).astype(np.int16),
+        confidence=np.round(np.concatenate([f.confidence for f in frames]) * 1e4).astype(np.uint16),
+        class_id=np.concatenate([f.class_id for f in frames]).astype(np.uint8),
+    )
+
+
 def crossings(tracks: list[Tracks], line: Sequence[float]) -> tuple[int, int]:
     """A plain rule: a track's bottom centre changes sides, and the way between cuts the line."""
     a, b = np.array(line[:2]), np.array(line[2:])
@@ -209,7 +220,7 @@ def crossings(tracks: list[Tracks], line: Sequence[float]) -> tuple[int, int]:
     return plus, minus
 
 
-def on_video(video: Path, lines: list[list[float]], iou: float, lost: float, step: int) -> None:
+def on_video(video: Path, lines: list[list[float]], iou: float, lost: float, step: int) -> Sequence_:
     frames, fps, (width, height), limits = detections_of(video, step)
     boxes = np.mean([len(f) for f in frames])
     print(f"\n{video.name}: {len(frames)} frames at {fps:g}/s, {boxes:.1f} boxes a frame from the floor on")
@@ -247,12 +258,15 @@ def main() -> None:
     parser.add_argument("--line", action="append", default=[], help="x1,y1,x2,y2 in pixels; may be repeated")
     parser.add_argument("--iou", type=float, default=0.2)
     parser.add_argument("--lost", type=float, default=1.5)
+    parser.add_argument("--save", type=Path, help="write the detections of the last video to this .npz file")
     parser.add_argument("--step", type=int, default=1, help="use every n-th frame of the videos")
     args = parser.parse_args()
     print(f"{platform.machine()}, Python {platform.python_version()}; iou {args.iou}, lost {args.lost} s")
     with_truth(args.iou, args.lost)
     for video in args.videos:
-        on_video(video, [[float(v) for v in line.split(",")] for line in args.line], args.iou, args.lost, args.step)
+        frames = on_video(video, [[float(v) for v in n.split(",")] for n in args.line], args.iou, args.lost, args.step)
+        if args.save:
+            save(args.save, frames)
 
 
 if __name__ == "__main__":
