@@ -7,7 +7,7 @@ Nothing here knows a broker; nothing here imitates one.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any, ClassVar
 
@@ -43,6 +43,8 @@ class OutputContract:
     ordered: ClassVar[bool] = True
     can_lose: ClassVar[bool] = False
     """True: an acknowledgement does not promise that the server kept it (MQTT QoS 0)."""
+    survives_kill: ClassVar[bool] = False
+    """True: what the server has acknowledged outlives its kill -9, and the server has a method ``kill``."""
     secret: ClassVar[str] = ""
     """A password that ``options`` uses; '' where there is none."""
     wrong_secret: ClassVar[Mapping[str, Any]] = {}
@@ -199,10 +201,17 @@ class OutputContract:
 
     def test_server_restart_in_the_middle_loses_nothing(self, server: Any, output: Output) -> None:
         self.needs_server()
+        self._outage(server, output, server.stop)
+
+    def test_server_killed_in_the_middle_loses_nothing(self, server: Any, output: Output) -> None:
+        if not self.survives_kill:
+            pytest.skip("this server promises nothing for a kill -9, or is slow to come back")
+        self._outage(server, output, server.kill)
+
+    def _outage(self, server: Any, output: Output, end: Callable[[], None]) -> None:
         todo = entries(self.restart_count, pad=100)
         run = Deliverer(output, todo).run(acknowledged=self.restart_count // 4)
-        output.send(run.queue[:0])
-        server.stop()
+        end()
         for _ in range(10):
             run.step()
         server.start()

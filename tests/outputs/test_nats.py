@@ -50,6 +50,7 @@ async def _pending(subscription: Any) -> bool:
 
 class NatsContract(OutputContract):
     kind = "nats"
+    survives_kill = True
     bad_options = (
         ({"topic": "counts.*"}, "topic"),
         ({"port": 70000}, "port"),

@@ -58,6 +58,7 @@ def started(server: RedisServer) -> Iterator[RedisServer]:
 
 class RedisContract(OutputContract):
     kind = "redis"
+    survives_kill = True
     bad_options = (
         ({"port": 0}, "port"),
         ({"host": "redis://localhost"}, "host"),

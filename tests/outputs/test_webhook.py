@@ -50,6 +50,7 @@ def started(server: WebServer) -> Iterator[WebServer]:
 
 class WebhookContract(OutputContract):
     kind = "webhook"
+    survives_kill = True
     restart_count = 200
     bad_options = (
         ({"url": "ftp://host/x"}, "url"),
