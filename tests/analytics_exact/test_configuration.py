@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from countline.config import nvdsanalytics as nv
+from countline.config.keyfile import KeyFile, boolean, integer, integer_list
 from countline.errors import Place, RuleError
 
 HEAD = "[property]\nenable=1\nconfig-width=1920\nconfig-height=1080\n"
@@ -211,3 +212,46 @@ def test_a_missing_file_and_one_that_is_no_text_are_reported(tmp_path: Path) -> 
     (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(RuleError, match="cannot be read"):
         nv.read(tmp_path / "binary.txt")
+
+
+GLIB = {
+    "12 # c": (12, None, (12,)),
+    "12#c": (None, None, None),
+    "+5": (5, None, (5,)),
+    "- 5": (None, None, None),
+    "": (None, None, ()),
+    "12\v": (None, None, None),
+    "5\f": (5, None, (5,)),
+    "1;2 3;4;": (None, None, (1, 2, 4)),
+    "1;;2": (None, None, None),
+    ";": (None, None, None),
+    r"1\s;2": (None, None, (1, 2)),
+    r"1\x;2": (None, None, None),
+    "1;2; ": (None, None, (1, 2, 0)),
+    "true ": (None, True, None),
+    "TRUE": (None, None, None),
+    "01": (1, None, (1,)),
+    "1\t": (1, True, (1,)),
+    "2147483648": (None, None, None),
+    "-2147483648": (-(2**31), None, (-(2**31),)),
+}
+"""Value -> what GLib 2.74 makes of it as a number, a truth value and a list of numbers; None: an error."""
+
+
+@pytest.mark.parametrize("value", GLIB)
+def test_values_are_read_as_glib_reads_them(value: str) -> None:
+    entry = KeyFile.parse(f"[a]\nx={value}\n").last("a", "x")
+    assert entry is not None
+    got: list[object] = []
+    for reader in (integer, boolean, integer_list):
+        try:
+            got.append(reader(entry.value, Place()))
+        except RuleError:
+            got.append(None)
+    assert tuple(got) == GLIB[value]
+
+
+@pytest.mark.parametrize("text", ["[a]\nEncoding=latin1\n", "[a]\nx=1\n[c]\r", "[a\tb]\n", "[a]\nx[d e]=1\n"])
+def test_what_glib_refuses_is_refused(text: str) -> None:
+    with pytest.raises(RuleError):
+        KeyFile.parse(text)

@@ -106,7 +106,9 @@ def _heads(ux: Array, uy: Array, x: Array, y: Array, cosine: Array | float) -> A
     return result
 
 
-def directions(table: DirectionTable, motion: Motion, stream: int | Array, class_id: Array) -> tuple[Array, Array, Array]:
+def directions(
+    table: DirectionTable, motion: Motion, stream: int | Array, class_id: Array
+) -> tuple[Array, Array, Array]:
     """(objects that have stopped, (object, direction) of every match)."""
     if not len(table):
         return NONE, NONE, NONE
@@ -126,7 +128,9 @@ def directions(table: DirectionTable, motion: Motion, stream: int | Array, class
 class LineTests:
     """Line crossing of one batch. The lines' own numbers can change a last bit at each segment test, as NVIDIA's do."""
 
-    def __init__(self, table: LineTable, memory: TrackMemory, motion: Motion, stream: int | Array, class_id: Array) -> None:
+    def __init__(
+        self, table: LineTable, memory: TrackMemory, motion: Motion, stream: int | Array, class_id: Array
+    ) -> None:
         self.table, self.memory, self.motion = table, memory, motion
         gate = np.flatnonzero((motion.n > 3) & (motion.displacement > 1000)) if len(table) else NONE
         obj, line = _pairs(table, stream, class_id, gate)
@@ -165,8 +169,9 @@ class LineTests:
         plus_first = self.table.sense[self.line] == PLUS_TO_MINUS
         self.turn = np.where(plus_first, 1.0, -1.0)
         self.along = np.ones(len(obj), bool)
-        other = np.flatnonzero(~self.by_side)
-        if len(other):
+        self.all_by_side = bool(self.by_side.all())
+        if not self.all_by_side:
+            other = np.flatnonzero(~self.by_side)
             at, line = obj[other], self.line[other]
             dx = wrap32(motion.cx[at] - motion.px[at])
             dy = wrap32(foot[at] - self.whole_y[other])
@@ -178,10 +183,13 @@ class LineTests:
         with np.errstate(all="ignore"):
             now = a * self.x[at] + b * self.y[at] + c
             then = a * self.before_x[at] + b * self.before_y[at] + c
+        turn = self.turn[at]
+        loose: Array = (then * turn > 0) & (now * turn <= 0)
+        if self.all_by_side:
+            return loose
+        with np.errstate(all="ignore"):
             whole = float_to_int32(a * self.before_x[at] + b * self.whole_y[at].astype(np.float64) + c)
             whole_now = float_to_int32(now)
-        turn = self.turn[at]
-        loose = (then * turn > 0) & (now * turn <= 0)
         strict = ((whole < 0) & (whole_now > 0)) | ((whole > 0) & (whole_now < 0))
         return np.where(self.by_side[at], loose, strict)
 
