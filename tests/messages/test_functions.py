@@ -47,6 +47,16 @@ class Data:
     at: datetime
 
 
+@dataclass
+class Inner:
+    id: str
+
+
+@dataclass
+class Whole:
+    sensor: Inner
+
+
 class Struct(msgspec.Struct, rename="camel"):
     line_name: str
     n: int
@@ -254,6 +264,46 @@ def test_functions_named_in_yaml(tmp_path, monkeypatch):
     ):
         with pytest.raises(MessageError, match=words):
             load(text)
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {"sensor": {"id": "cam"}},
+        {"sensor": Inner("cam")},
+        Whole(Inner("cam")),
+        b'{"sensor":{"id":"cam"}}',
+    ],
+)
+def test_the_partition_key_is_found_in_whatever_a_function_returns(result):
+    one = from_function(message(on="frame", partition_key="sensor.id")(lambda a: result))
+    assert one.make(analytics())[0].key == b"cam"
+
+
+def test_the_partition_key_is_found_in_a_typed_class():
+    @message(on="crossing", partition_key="rule")
+    @dataclass
+    class Crossed:
+        rule: str
+
+    assert from_function(Crossed).make(analytics())[0].key == b"straight"
+
+
+def test_bytes_that_are_no_json_have_no_partition_key():
+    one = from_function(message(on="frame", partition_key="sensor.id")(lambda a: b"\x00\x01"))
+    assert [(m.key, m.value) for m in one.make(analytics())] == [(None, b"\x00\x01")]
+
+
+def test_what_yaml_says_of_a_function_wins_over_its_decorator(tmp_path, monkeypatch):
+    (tmp_path / "keyed.py").write_text(
+        "import countline\n"
+        "@countline.message(on='crossing', key=lambda e: 'own', topic=lambda e: 'own')\n"
+        "def payload(event):\n    return {'t': event.track_id}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    one = config(function="keyed.py:payload", key="{device_id}", on="crossing")
+    (first, _) = messages.make([one], rules=RULES, sources=SOURCES, labels=LABELS)[0].make(analytics())
+    assert (first.key, first.topic) == (b"device_test", "own")
 
 
 def test_options_that_cannot_be_are_told_when_decorated():

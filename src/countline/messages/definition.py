@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from countline.messages.cloudevents import Envelope
-from countline.messages.encode import Encoder
+from countline.messages.convert import plain_values
+from countline.messages.encode import Encoder, plain
 from countline.messages.filters import text_of
 from countline.messages.ids import IdMaker
 from countline.messages.memory import Trajectories
@@ -139,6 +140,10 @@ class BaseDefinition(ABC):
     def values(self, scope: Scope, frame: Frame | None) -> Sequence[Any]:
         """The values to send for this scope."""
 
+    def document(self, value: Any) -> Any:
+        """A value as plain mappings and lists, for the partition key."""
+        return value if isinstance(value, (dict, list)) else plain_values(value, plain)
+
     def place_of(self, error: BaseException) -> str:
         """Where in the user's files an exception comes from."""
         return self.name
@@ -176,7 +181,7 @@ class BaseDefinition(ABC):
         body = encoder.encode(value)
         key = parts.key(scope) if parts.key is not None else None
         if parts.partition_key is not None:
-            key = lookup(value, parts.partition_key)
+            key = lookup(self.document(value), parts.partition_key)
         headers = tuple([(k, b) for k, get in parts.headers if (b := to_bytes(get(scope))) is not None])
         content_type = encoder.content_type
         topic = parts.topic(scope) if parts.topic is not None else None

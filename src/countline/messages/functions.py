@@ -9,10 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
+import orjson
+
 from countline.config.loader import Document, validate
 from countline.config.messages import MessageConfig
 from countline.errors import MessageError
+from countline.messages.convert import plain_values
 from countline.messages.definition import BaseDefinition
+from countline.messages.encode import plain
 from countline.messages.scope import Scope
 from countline.types import Frame
 
@@ -188,6 +192,14 @@ class FunctionDefinition(BaseDefinition):
         if isinstance(made, list) or inspect.isgenerator(made):
             return [_raw(value) for value in made if value is not None]
         return (_raw(made),)
+
+    def document(self, value: Any) -> Any:
+        if not isinstance(value, bytes):
+            return plain_values(value, plain)
+        try:
+            return orjson.loads(value)
+        except orjson.JSONDecodeError:  # bytes of the user's own making: nothing to look up
+            return None
 
     def place_of(self, error: BaseException) -> str:
         return place_in_user_code(error, self._target)

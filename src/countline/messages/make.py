@@ -110,7 +110,8 @@ def _from_config(config: MessageConfig, loc: Loc, world: _World) -> Definition:
         own = marked.config.model_dump(include=marked.config.model_fields_set, by_alias=True)
         said = config.model_dump(include=config.model_fields_set, by_alias=True)
         merged = MessageConfig.model_validate({**own, **said})
-        return _from_function(replace(marked, config=merged), loc, world)
+        calls = {word: call for word, call in marked.calls.items() if word not in said}  # what YAML says wins
+        return _from_function(replace(marked, config=merged, calls=calls), loc, world)
     plan = _Plan(config, loc, world)
     node = plan.compiler.tree(config.value, (*loc, "value"))
     return plan.finish(node, None)
