@@ -86,7 +86,9 @@ def test_unknown_sources_are_told_with_the_known_ones():
     assert check_sources(config, ["cam"]) == []
     (fault,) = check_sources(config, ["door", "yard"])
     assert fault.loc == ("lines", 0, "source")
-    text = "sources: [{name: yard, uri: a.mp4}]\nrules:\n  lines:\n    - {name: l, source: cam, points: [[0, 0], [1, 1]]}"
+    text = (
+        "sources: [{name: yard, uri: a.mp4}]\nrules:\n  lines:\n    - {name: l, source: cam, points: [[0, 0], [1, 1]]}"
+    )
     with pytest.raises(ConfigError, match="names the source 'cam', which does not exist") as caught:
         read(text, Config)
     assert caught.value.where.line == 4

@@ -35,7 +35,9 @@ def polylines(draw):
 
 
 def engine(lines, **more):
-    config = RulesConfig.model_validate({"lines": [{"name": f"l{i}", "points": p} for i, p in enumerate(lines)], **more})
+    config = RulesConfig.model_validate(
+        {"lines": [{"name": f"l{i}", "points": p} for i, p in enumerate(lines)], **more}
+    )
     return NativeRules(config, [CAM], LABELS)
 
 
@@ -113,7 +115,9 @@ def test_translation_changes_nothing(seed, line, dx, dy):
 def test_splitting_a_straight_walk_into_any_frames_gives_one_count(splits, top, bottom, x1, x2, up):
     at = [0.0, *sorted(splits), 1.0]
     path = [(x1 + (x2 - x1) * t, top + (bottom - top) * t) for t in at]
-    results = run(engine([[(0.1, 0.5), (0.9, 0.5)]]), [frame(n, [(1, *p)]) for n, p in enumerate(path[::-1] if up else path)])
+    results = run(
+        engine([[(0.1, 0.5), (0.9, 0.5)]]), [frame(n, [(1, *p)]) for n, p in enumerate(path[::-1] if up else path)]
+    )
     assert [e.direction for e in events(results)] == ["in" if up else "out"]
 
 
@@ -160,11 +164,30 @@ def test_the_sum_over_classes_and_directions_is_the_count(seed, lines):
 
 EVERYTHING = {
     "regions": [
-        {"name": "r", "points": [(0.3, 0.2), (0.7, 0.3), (0.6, 0.8), (0.2, 0.7)], "dwell": 0.5, "crowding": {"objects": 2, "seconds": 0.3}},
-        {"name": "i", "points": [(0.3, 0.2), (0.7, 0.3), (0.6, 0.8)], "inverse": True, "source": "b", "classes": ["car"]},
+        {
+            "name": "r",
+            "points": [(0.3, 0.2), (0.7, 0.3), (0.6, 0.8), (0.2, 0.7)],
+            "dwell": 0.5,
+            "crowding": {"objects": 2, "seconds": 0.3},
+        },
+        {
+            "name": "i",
+            "points": [(0.3, 0.2), (0.7, 0.3), (0.6, 0.8)],
+            "inverse": True,
+            "source": "b",
+            "classes": ["car"],
+        },
     ],
     "directions": [{"name": "d", "points": [(0, 0), (1, 0)], "window": 0.5}],
-    "speeds": [{"name": "s", "points": [(0.1, 0.1), (0.9, 0.1), (0.9, 0.9), (0.1, 0.9)], "width": 30, "length": 20, "limit": 30}],
+    "speeds": [
+        {
+            "name": "s",
+            "points": [(0.1, 0.1), (0.9, 0.1), (0.9, 0.9), (0.1, 0.9)],
+            "width": 30,
+            "length": 20,
+            "limit": 30,
+        }
+    ],
     "journeys": [{"name": "j", "places": ["l0", "r"]}],
 }
 
@@ -197,7 +220,13 @@ def test_how_frames_are_batched_changes_nothing(seed, line, sizes, random):
     assert any(a.events for a in expected)
     assert len(found) == len(expected)
     for a, b in zip(expected, found):
-        assert (a.frame, a.lines, a.regions, a.directions, a.journeys) == (b.frame, b.lines, b.regions, b.directions, b.journeys)
+        assert (a.frame, a.lines, a.regions, a.directions, a.journeys) == (
+            b.frame,
+            b.lines,
+            b.regions,
+            b.directions,
+            b.journeys,
+        )
         assert (a.events, a.deltas, a.speeds, list(a.objects)) == (b.events, b.deltas, b.speeds, list(b.objects))
     assert one_by_one.metrics == batched.metrics
 
@@ -210,7 +239,9 @@ def test_few_and_many_objects_are_tested_alike(seed, lines, objects):
     for few_are in (0, 10**6):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("countline.analytics.native.lines.FEW", few_are)
-            made = engine(lines)
+            patch.setattr("countline.analytics.native.regions.FEW", few_are)
+            areas = [{"name": f"r{i}", "points": [*line, (0.31, 0.37)]} for i, line in enumerate(lines)]
+            made = engine(lines, regions=areas)
             found = run(made, frames_of(path))
             told = [made.explain("cam", k, f"l{i}") for k in range(objects) for i in range(len(lines))]
         results.append(([a.events for a in found], told))

@@ -301,3 +301,12 @@ def test_a_new_source_with_longer_lines_does_not_disturb_the_others():
     run(engine, [frame(0, [(1, 500, 500)], source=b, size=(640, 640))])
     second = run(engine, [frame(15 + n, [(1, x, y)], source=a) for n, (x, y) in enumerate(path[15:])])
     assert ways(first + second) == ["out"]
+
+
+@pytest.mark.parametrize("objects", [5, 500])
+@pytest.mark.parametrize("classes", [[0, 2, 1], [-3, 7], [0, 2**30]])
+def test_objects_are_counted_by_class(objects, classes):
+    shown = [(i, 10.0 + i, 500, classes[i % len(classes)]) for i in range(objects)]
+    (a,) = run(rules(MIDDLE), [frame(0, shown)])
+    assert list(a.object_count) == sorted(classes)
+    assert a.object_count == {c: len([o for o in shown if o[3] == c]) for c in classes}

@@ -23,6 +23,7 @@ __all__ = [
     "polygon_contains",
     "project",
     "square_distance",
+    "square_distance_one",
 ]
 
 F8 = NDArray[np.float64]
@@ -54,6 +55,17 @@ def square_distance(px: F8, py: F8, ax: F8, ay: F8, bx: F8, by: F8) -> F8:
     ex, ey = px - ax - t * dx, py - ay - t * dy
     result: F8 = ex * ex + ey * ey
     return result
+
+
+def square_distance_one(px: float, py: float, segment: tuple[float, float, float, float]) -> float:
+    """``square_distance`` of one point to one segment (ax, ay, bx, by): the same operations on plain floats."""
+    ax, ay, bx, by = segment
+    dx, dy = bx - ax, by - ay
+    square = dx * dx + dy * dy
+    along = (px - ax) * dx + (py - ay) * dy
+    t = min(max(along / square if square > 0 else 0.0, 0.0), 1.0)
+    ex, ey = px - ax - t * dx, py - ay - t * dy
+    return ex * ex + ey * ey
 
 
 def distance_to_segments(px: F8, py: F8, ax: F8, ay: F8, bx: F8, by: F8) -> F8:

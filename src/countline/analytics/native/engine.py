@@ -242,6 +242,7 @@ class NativeRules:
                 found = begin(a.source, table, tracks, boxes[at], classes[at].tolist(), self.metrics)
                 for i, slot in zip(new, found):
                     a.slots[i] = slot
+                table.seen[found] = self._number
             if not a.steady:
                 a.source.present_list = a.slots
                 # Where objects were left out, the next frame must be sifted too.
@@ -293,7 +294,6 @@ class NativeRules:
 
     def _remember(self, arrivals: list[Arrival], rows: Rows) -> None:
         table, slots = self._table, rows.slots
-        table.seen[slots] = self._number
         table.box[slots] = rows.box
         table.frames[slots] += 1
         for a in arrivals:

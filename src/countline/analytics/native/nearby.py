@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from countline.analytics.geometry import overshoot
+from countline.analytics.geometry import overshoot, square_distance_one
 from countline.analytics.native.plan import Tables
 from countline.analytics.native.rows import Hit, Rows
 from countline.analytics.native.table import ARMED, BORN, NEW, OUTSIDE, TrackTable
@@ -35,7 +35,7 @@ def advance_one(
     qx, qy = rows.anchors[:, row, anchor].tolist()
     pieces: list[Piece] = tables.pieces[plan][line]
     was = int(table.phase[slot, line])
-    outside = min(_square(qx, qy, piece) for piece in pieces) > width * width
+    outside = min(square_distance_one(qx, qy, piece) for piece in pieces) > width * width
     signs: list[int] = []
     turned = False
     path = (0.0, 0.0, qx, qy)
@@ -63,17 +63,6 @@ def advance_one(
 def _anchor(box: list[float], aspect: float, fraction: list[float]) -> tuple[float, float]:
     left, top, right, bottom = box
     return (left + (right - left) * fraction[0]) * aspect, top + (bottom - top) * fraction[1]
-
-
-def _square(px: float, py: float, piece: Piece) -> float:
-    """As ``geometry.square_distance``."""
-    ax, ay, bx, by = piece
-    dx, dy = bx - ax, by - ay
-    square = dx * dx + dy * dy
-    along = (px - ax) * dx + (py - ay) * dy
-    t = min(max(along / square if square > 0 else 0.0, 0.0), 1.0)
-    ex, ey = px - ax - t * dx, py - ay - t * dy
-    return ex * ex + ey * ey
 
 
 def _sign(path: Piece, piece: Piece, before: bool, after: bool) -> int:

@@ -174,6 +174,11 @@ class Tables:
                 self.region_band[:, p, i] = rule.band
                 self.inverse[p, i] = rule.config.inverse
                 self.admits[p, i] = admitted(rule, classes)
+        self.corners = [
+            [[tuple(self.edge[:, p, i, k].tolist()) for k in range(len(r.points))] for i, r in enumerate(plan.regions)]
+            for p, plan in enumerate(plans)
+        ]
+        """The same numbers for plain Python: corners[plan][region] is a list of (x1, y1, x2, y2)."""
         x1, y1, x2, y2 = self.edge
         self.edge_dx, self.edge_dy = x2 - x1, y2 - y1
         self.edge_c = self.edge_dx * y1 - self.edge_dy * x1

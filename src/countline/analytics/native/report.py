@@ -34,6 +34,11 @@ from countline.types import (
 
 __all__ = ["Report"]
 
+MANY = 64
+"""Objects from which counting with arrays is quicker than with plain Python."""
+MOST_CLASSES = 10_000
+"""Range of class ids up to which an array of counts is made."""
+
 
 @dataclass(slots=True)
 class Entry:
@@ -285,7 +290,7 @@ class Report:
             source.journey_states,
             events,
             tuple([CounterDelta(key, n) for key, n in slip.deltas.items()]),
-            tally(item.tracks.class_id.tolist()),
+            tally(item.tracks.class_id),
             class_names=self.labels,
         )
         self._motion(i, result, headings)
@@ -360,9 +365,15 @@ class Report:
         }
 
 
-def tally(class_ids: list[int]) -> dict[int, int]:
-    """How often each occurs."""
+def tally(class_id: NDArray[np.int32]) -> dict[int, int]:
+    """How often each class occurs, by class id in ascending order."""
     found: dict[int, int] = {}
-    for c in class_ids:
+    if len(class_id) > MANY:
+        low, high = int(class_id.min()), int(class_id.max())
+        if high - low < MOST_CLASSES:
+            counts = np.bincount(class_id - low)
+            ids = np.flatnonzero(counts)
+            return dict(zip((ids + low).tolist(), counts[ids].tolist()))
+    for c in class_id.tolist():
         found[c] = found.get(c, 0) + 1
-    return found
+    return dict(sorted(found.items())) if len(found) > 1 else found

@@ -31,7 +31,8 @@ class TrackTable:
         self.frames = np.zeros(n, np.int64)
         """Frames in which the object was seen."""
         self.seen = np.full(n, -1, np.int64)
-        """Number of the last round of evaluation in which it was seen."""
+        """Number of the last round in which it was looked up: kept up only in frames whose objects are not those of the
+        frame before, which is enough to tell who is missing and who came back."""
         self.clock = np.zeros(n, np.int64)
         """When it was last seen on the source's steady clock, ns."""
         self.number = np.zeros(n, np.int64)
