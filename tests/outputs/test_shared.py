@@ -8,6 +8,8 @@ import errno
 import json
 import socket
 import ssl
+import subprocess
+import sys
 from urllib.parse import unquote_to_bytes
 
 import pytest
@@ -17,6 +19,7 @@ from hypothesis import strategies as st
 from servers import Certificates
 
 from countline.config import load
+from countline.config.outputs import config_class
 from countline.errors import ConfigError, OutputError
 from countline.outputs._common import TlsConfig, header_safe, headers_json, make_ssl_context, readable
 from countline.outputs._envelope import envelope
@@ -200,3 +203,46 @@ def test_errors_are_said_in_words(error: BaseException, words: str) -> None:
 
 def test_scrubbing_takes_the_longest_secret_first() -> None:
     assert scrub("a secret-long b secret", ["secret", "secret-long", None, ""]) == "a *** b ***"
+
+
+@pytest.mark.parametrize("kind", ["mqtt", "amqp", "redis", "nats", "webhook", "file", "stdout", "sql"])
+def test_every_output_has_a_json_schema_without_defaults_that_are_secret(kind: str) -> None:
+    schema = json.dumps(config_class(kind).model_json_schema())
+    assert '"additionalProperties": false' in schema
+    assert "guest" not in schema.replace('"default": "guest", "title": "Username"', "")
+
+
+def test_loading_a_configuration_needs_no_client_library() -> None:
+    code = (
+        "import sys, countline.config.outputs as o\n"
+        "for kind in o.BUILT_IN: o.config_class(kind)\n"
+        "print([m for m in ('paho', 'pika', 'redis', 'nats', 'httpx', 'pyarrow', 'psycopg') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "package", "extra"),
+    [
+        ("mqtt", {}, "paho", "mqtt"),
+        ("amqp", {}, "pika", "amqp"),
+        ("redis", {}, "redis", "redis"),
+        ("nats", {}, "nats", "nats"),
+        ("webhook", {"url": "http://localhost/"}, "httpx", "webhook"),
+        ("sql", {"dsn": "postgresql://localhost/x"}, "psycopg", "postgres"),
+    ],
+)
+def test_a_package_that_is_not_installed_is_named_with_its_extra(
+    kind: str, options: dict[str, str], package: str, extra: str
+) -> None:
+    code = (
+        f"import sys; sys.modules[{package!r}] = None\n"
+        "from importlib import import_module\nfrom countline.errors import MissingExtra\n"
+        f"config = import_module('countline.outputs.{kind}.config').Config(name='out', **{options!r})\n"
+        f"output = import_module('countline.outputs.{kind}.output').make(config)\n"
+        "try: output.open()\nexcept MissingExtra as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert f"pip install 'countline[{extra}]'" in done.stdout
+    assert "output 'out'" in done.stdout
