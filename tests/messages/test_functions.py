@@ -165,6 +165,12 @@ def test_what_cannot_be_encoded_is_a_failure_too():
     assert "nothing" in key.failures[0].error
 
 
+def test_one_value_that_cannot_be_encoded_does_not_hold_up_the_others():
+    one = from_function(message(on="frame")(lambda a: [{"n": 1}, {"n": object()}, {"n": 3}]))
+    assert values(one) == [{"n": 1}, {"n": 3}]
+    assert (one.made, one.failed) == (2, 1)
+
+
 def test_failures_are_bounded_and_counted_in_full():
     one = from_function(message(on="frame")(lambda a: 1 / 0))
     for _ in range(1500):

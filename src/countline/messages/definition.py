@@ -158,23 +158,29 @@ class BaseDefinition(ABC):
             if parts.attach is not None:
                 scope.attachment = parts.attach(scope, frame)
             values = self.values(scope, frame)
-            if len(values) == 1:
-                messages = [self._message(scope, values[0])]
-            else:
-                messages = []
-                for i, value in enumerate(values):
-                    scope.id = self._ids(scope.source.name, info.stream, info.number, f"{part}\0#{i}")
-                    messages.append(self._message(scope, value))
-                self.skipped += not values
         except Exception as error:  # a user's function may raise anything; the pipeline must go on
-            self.failed += 1
-            text = f"{type(error).__name__}: {error}"
-            if error.__cause__ is not None:  # orjson puts what we said of the type there
-                text += f" ({error.__cause__})"
-            self.failures.append(MessageFailure(self.name, self.place_of(error), text, info, scope.event, scope.id))
+            self._fail(scope, error)
             return []
+        if not values:
+            self.skipped += 1
+        messages = []
+        for i, value in enumerate(values):
+            if len(values) > 1:
+                scope.id = self._ids(scope.source.name, info.stream, info.number, f"{part}\0#{i}")
+            try:
+                messages.append(self._message(scope, value))
+            except Exception as error:  # neither may what it returned, nor its key, hold up the others
+                self._fail(scope, error)
         self.made += len(messages)
         return messages
+
+    def _fail(self, scope: Scope, error: Exception) -> None:
+        self.failed += 1
+        text = f"{type(error).__name__}: {error}"
+        if error.__cause__ is not None:  # orjson puts what we said of the type there
+            text += f" ({error.__cause__})"
+        place = self.place_of(error)
+        self.failures.append(MessageFailure(self.name, place, text, scope.info, scope.event, scope.id))
 
     def _message(self, scope: Scope, value: Any) -> Message:
         parts, encoder = self.parts, self.encoder
