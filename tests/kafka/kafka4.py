@@ -102,7 +102,8 @@ class Kafka4:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.ports = {name: free_port() for name in ("PLAIN", "TLS", "MTLS", "SASL", "CONTROLLER")}
+        self.ports = {name: free_port() for name in ("PLAIN", "TLS", "MTLS", "SASL", "PROXIED", "CONTROLLER")}
+        self.proxy_port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
         certificates(folder)
@@ -119,7 +120,8 @@ class Kafka4:
     def _configure(self) -> None:
         data = self.folder / "data"
         listeners = ",".join(f"{name}://127.0.0.1:{port}" for name, port in self.ports.items())
-        advertised = ",".join(f"{n}://127.0.0.1:{p}" for n, p in self.ports.items() if n != "CONTROLLER")
+        told = {**self.ports, "PROXIED": self.proxy_port}
+        advertised = ",".join(f"{n}://127.0.0.1:{p}" for n, p in told.items() if n != "CONTROLLER")
         scram = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
         plain = (
             "org.apache.kafka.common.security.plain.PlainLoginModule required "
@@ -131,7 +133,7 @@ class Kafka4:
             "controller.quorum.voters": f"1@127.0.0.1:{self.ports['CONTROLLER']}",
             "listeners": listeners,
             "advertised.listeners": advertised,
-            "listener.security.protocol.map": "PLAIN:PLAINTEXT,TLS:SSL,MTLS:SSL,SASL:SASL_SSL,CONTROLLER:PLAINTEXT",
+            "listener.security.protocol.map": "PLAIN:PLAINTEXT,TLS:SSL,MTLS:SSL,SASL:SASL_SSL,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "inter.broker.listener.name": "PLAIN",
             "controller.listener.names": "CONTROLLER",
             "log.dirs": str(data),
