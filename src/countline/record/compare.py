@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -16,6 +17,9 @@ __all__ = ["Comparison", "Difference", "LineCounts", "compare"]
 
 QUIET_NS = 1_000_000_000
 """A track that was not seen for so long is judged."""
+
+NEAR_FRAMES = 5
+"""Passages that both engines noticed within so many frames are the same one."""
 
 CAUSES = {
     "slow": "slow: below the exact engine's floor of movement within its window",
@@ -174,14 +178,14 @@ class _Judge:
                 continue
             exact_says = self.exact.explain(source, track_id, label)
             native_says = self.native.explain(source, track_id, self.names[source, label])
-            cause = _cause(exact, native, self.exact.cause(source, track_id, label), native_says)
             frame = sighting.first.get(label, sighting.frame)
+            cause = _cause(exact, native, self.exact.cause(source, track_id, label), native_says, frame)
             self.result.differences.append(
                 Difference(source, label, track_id, frame, exact, native, cause, exact_says, native_says)
             )
 
 
-def _cause(exact: int, native: int, code: str, native_says: str) -> str:
+def _cause(exact: int, native: int, code: str, native_says: str, frame: int) -> str:
     if exact and native > exact:
         return "once"
     if native > exact:
@@ -195,7 +199,8 @@ def _cause(exact: int, native: int, code: str, native_says: str) -> str:
     if "class filtered" in native_says:
         return "class"
     if "does not count" in native_says:
-        return "arrow"
+        passages = [int(number) for number in re.findall(r"at frame (\d+)", native_says)]
+        return "arrow" if any(abs(number - frame) <= NEAR_FRAMES for number in passages) else "window"
     return "window" if "px before the line" in native_says else "other"
 
 
