@@ -118,3 +118,11 @@ def test_the_configuration_survives_a_round_trip():
     config = read(GOOD)
     assert RulesConfig.model_validate(config.model_dump()) == config
     assert RulesConfig.model_validate_json(config.model_dump_json()) == config
+
+
+def test_limits_are_by_class_name():
+    config = RulesConfig.model_validate(
+        {"regions": [{"name": "r", "points": [[0, 0], [1, 0], [1, 1]], "limits": {"2": 3}}]}
+    )
+    with pytest.raises(RuleError, match="write 'car'"):
+        NativeRules(config, [CAM], LABELS)

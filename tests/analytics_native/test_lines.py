@@ -254,3 +254,11 @@ def test_two_sources_count_apart():
         a, b = engine.update([frame(n, [(1, x, y)], source=north), frame(n, [(1, x, 1100 - y)], source=south)])
     assert {k: v.directions["out"].cumulative for k, v in a.lines.items()} == {"middle": 1}
     assert {k: v.directions["in"].cumulative for k, v in b.lines.items()} == {"middle": 1, "only": 1}
+
+
+@pytest.mark.parametrize("box", [(10, 20), (20, 40), (60, 120), (300, 500)])
+def test_jitter_of_small_and_large_objects_never_counts(box):
+    rng = np.random.default_rng(9)
+    noise = rng.uniform(-6, 6, (1000, 2))
+    assert ways(walk(rules(MIDDLE), [(960 + dx, 540 + dy) for dx, dy in noise], box=box)) == []
+    assert ways(walk(rules(MIDDLE), straight((960, 400), (960, 700), 200), box=box)) == ["out"]

@@ -18,6 +18,7 @@ from countline.analytics.native.rows import Arrival, Findings, Rows, anchor_poin
 from countline.analytics.native.state import SourceState, begin, sift
 from countline.analytics.native.table import TrackTable
 from countline.config.rules import LineConfig, RegionConfig, RulesConfig
+from countline.errors import RuleError
 from countline.types import Analytics, CounterKey, FrameTracks, RuleInfo, SourceInfo
 
 __all__ = ["NativeRules"]
@@ -72,7 +73,10 @@ class NativeRules:
         rules = compile_rules(config, self.labels)
         for region in config.regions:
             for name in region.limits:
-                class_id(name, self.labels, region.name)
+                number = class_id(name, self.labels, region.name)
+                if name not in self.labels and number < len(self.labels):
+                    fix = f"write '{self.labels[number]}'"
+                    raise RuleError(f"limits are by class name, not '{name}'", where=f"rule '{region.name}'", fix=fix)
         self.config = config
         self._rules = rules
         self._classes = max([len(self.labels), *(c + 1 for rule in rules for c in rule.classes or ())])

@@ -33,9 +33,9 @@ BAND_SIZE = 0.15
 """Half-width of the hysteresis band, as a fraction of the longer side of the object's box. The edges of a box move from
 frame to frame by an amount that grows with the box: detectors place them within a few per cent of its size, and up to
 about a tenth when feet are hidden or a pose changes. 15 % leaves a margin."""
-BAND_FLOOR = 0.006
-"""Least half-width, as a fraction of the picture's height: detectors see the picture scaled to some 400-640 pixels, and
-place no edge better than about one of those."""
+BAND_FLOOR = 0.01
+"""Least half-width, as a fraction of the picture's height: detectors see the picture scaled to some 400-640 pixels,
+and place the edges of small objects within one or two of those."""
 BAND_LIMIT = 0.025
 """Greatest half-width, as a fraction of the picture's height: the jitter of boxes that fill the picture does not grow any
 more, and a line near the picture's edge must leave them room beyond it."""
