@@ -237,8 +237,7 @@ def test_memory_stays_bounded_over_a_long_run() -> None:
         most = max(most, len(library.removed_stracks) + len(library.lost_stracks) + len(library.tracked_stracks))
     assert t._last_id > 4000, "the run made many tracks"  # type: ignore[attr-defined]
     assert most < 1000
-    assert len(t._public) < 1500  # type: ignore[attr-defined]
-    assert len(t._votes) < 4000  # type: ignore[attr-defined]
+    assert len(t._known) < 1500  # type: ignore[attr-defined]
 
 
 def test_ids_do_not_depend_on_the_process(tmp_path: Path) -> None:

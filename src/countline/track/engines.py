@@ -96,9 +96,9 @@ class ByteTrackEngine:
         again = table.copy()
         again[rows, 4] = 0.95 + unique[rows]
         self._past.append((again, steps))
-        self._seen = {row: self._given(number) for row, number in zip(rows, numbers)}
-        order = sorted(self._seen)
-        return np.array(order, np.intp), np.array([self._seen[row] for row in order], np.int64)
+        taken, base = self._ids, self._base
+        self._seen = seen = {row: taken.get(n, base + n) for row, n in sorted(zip(rows, numbers))}
+        return np.fromiter(seen, np.intp, len(seen)), np.fromiter(seen.values(), np.int64, len(seen))
 
     def keep(self, lost: int) -> None:
         self._lost = max(1, lost)
@@ -115,13 +115,8 @@ class ByteTrackEngine:
                     view.predict()
         tracker.update(table)
         row_of = {score: i for i, score in enumerate(table[:, 4].tolist())}
-        rows: list[int] = []
-        numbers: list[int] = []
-        for view in tracker.tracked_stracks:
-            if view.is_activated:
-                rows.append(row_of[view.score])
-                numbers.append(view.track_id)
-        return rows, numbers
+        views = [view for view in tracker.tracked_stracks if view.is_activated]
+        return [row_of[view.score] for view in views], [view.track_id for view in views]
 
     def _renew(self) -> None:
         """Run the remembered steps through a new instance and find the old tracks among the new ones: those that are

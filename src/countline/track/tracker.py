@@ -19,10 +19,29 @@ _HISTORY = 6
 _SURE = 0.6
 """Part of the threshold from which a detection is matched together with the believed ones, so that it may also find a
 track that was out of sight; weaker ones only continue tracks seen in the frame before. By tools/compare_trackers.py."""
+_PLACES = (0.0, _SURE - 1e-6, _SURE, 1 - 1e-6, 1.0, 2.0)
+_SCALE = (0.0, FIRST - 1e-6, FIRST + 1e-6, BEGIN - 1e-6, BEGIN + 1e-6, 1.0)
 _SAME = 0.45
 """Overlap (IoU) from which a new track is taken for a second box on an object that has one."""
 _RATE_AFTER = 8
 """Intervals that are measured where the frame rate is not known."""
+
+
+class _Known:
+    """What is remembered of one track."""
+
+    __slots__ = ("best", "public", "seen", "votes")
+
+    def __init__(self, public: int, class_id: int) -> None:
+        self.public = public
+        self.seen = 0
+        """pts of the last frame it was seen in."""
+        self.best = class_id
+        """Class with the most votes."""
+        self.votes: dict[int, float] = {class_id: 0.0}
+
+    def __repr__(self) -> str:
+        return f"{self.public}: {self.votes}"
 
 
 class EngineTracker:
@@ -58,10 +77,11 @@ class EngineTracker:
         self._intervals: list[int] = []
         self._engine = engine(self._steps_kept())
         self._pts: int | None = None
-        self._public: dict[int, tuple[int, int]] = {}
-        """Engine's id -> (public id, pts when last seen)."""
+        self._known: dict[int, _Known] = {}
+        """By the engine's id."""
+        self._full = 256
+        """Number of known tracks at which those that are gone are forgotten."""
         self._last_id = 0
-        self._votes: dict[int, dict[int, float]] = {}
         self._past: deque[tuple[int, Tracks]] = deque(maxlen=_HISTORY)
 
     def _steps_kept(self) -> int:
@@ -84,9 +104,8 @@ class EngineTracker:
         chosen = rows[chosen]
         single = self._single(detections.xyxy[chosen], numbers)
         chosen, numbers = chosen[single], numbers[single]
-        ids = np.array([self._name(number, pts) for number in numbers.tolist()], np.uint64)
         confidence = detections.confidence[chosen]
-        classes = self._vote(ids.tolist(), detections.class_id[chosen].tolist(), confidence.tolist())
+        ids, classes = self._remember(numbers.tolist(), detections.class_id[chosen].tolist(), confidence.tolist(), pts)
         tracks = Tracks(detections.xyxy[chosen], confidence, classes, ids)
         self._past.append((pts, tracks))
         self._forget(pts)
@@ -139,61 +158,66 @@ class EngineTracker:
     def _begin_anew(self) -> None:
         """After a gap longer than ``lost`` nothing of before is to be found again."""
         self._engine = self._make(self._steps_kept())
-        self._public.clear()
-        self._votes.clear()
+        self._known.clear()
 
     def _usable(self, detections: Detections) -> NDArray[np.intp]:
         box = detections.xyxy
-        sound = (box[:, 2] > box[:, 0]) & (box[:, 3] > box[:, 1]) & np.isfinite(box).all(axis=1)
+        # False for what is not a number; and no picture is as wide as infinity.
+        sound = (
+            (box[:, 2:] > box[:, :2]).all(axis=1)
+            & (detections.confidence > 0)
+            & (np.abs(box).max(axis=1, initial=0) < 1e7)
+        )
         if self._low is not None:
             sound &= detections.confidence >= self._low
-        return np.flatnonzero(sound & (detections.confidence > 0))
+        return np.flatnonzero(sound)
 
     def _scaled(self, confidence: NDArray[np.float32], classes: NDArray[np.int32]) -> NDArray[np.float64]:
         """Confidence on the engine's scale: the threshold of each row's class becomes :data:`BEGIN`, the part
         :data:`_SURE` of it :data:`FIRST`."""
         limits = self._thresholds
-        limit = limits[np.clip(classes, 0, len(limits) - 1)].astype(np.float64)
+        limit = limits[np.minimum(classes, len(limits) - 1)].astype(np.float64)
         value = confidence.astype(np.float64)
-        above = BEGIN + (value - limit) / np.maximum(1 - limit, 1e-9) * (1 - BEGIN)
-        part = value / np.maximum(limit, 1e-9)
-        below = np.interp(part, [0, _SURE - 1e-6, _SURE, 1], [0, FIRST - 1e-6, FIRST + 1e-6, BEGIN - 1e-6])
-        return np.where(value >= limit, np.clip(above, BEGIN, 1), below)
+        # 0..1 below the threshold, 1..2 above it
+        place = np.where(
+            value < limit, value / np.maximum(limit, 1e-9), 1 + (value - limit) / np.maximum(1 - limit, 1e-9)
+        )
+        return np.interp(place, _PLACES, _SCALE)
 
     def _single(self, boxes: NDArray[np.float32], numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
         """False for tracks without a public id yet that lie on one that has: a second box on the same object. They get
         their id when they part, so that nobody is counted twice."""
-        fresh = np.array([number not in self._public for number in numbers.tolist()], bool)
+        fresh = np.array([number not in self._known for number in numbers.tolist()], bool)
         if not fresh.any() or fresh.all():
             return np.ones(len(numbers), bool)
         result = ~fresh
         result[fresh] = _overlap(boxes[fresh], boxes[~fresh]).max(axis=1) <= _SAME
         return result
 
-    def _name(self, number: int, pts: int) -> int:
-        """Public id of an engine's track; a new one when it was out of sight for too long."""
-        public, seen = self._public.get(number, (0, 0))
-        if not public or pts - seen > self._lost:
-            self._last_id += 1
-            public = self._last_id
-        self._public[number] = (public, pts)
-        return public
-
-    def _vote(self, ids: list[int], classes: list[int], confidence: list[float]) -> NDArray[np.int32]:
-        result = np.empty(len(ids), np.int32)
-        for i, number in enumerate(ids):
-            votes = self._votes.setdefault(number, {})
-            votes[classes[i]] = votes.get(classes[i], 0.0) + confidence[i]
-            result[i] = classes[i] if len(votes) == 1 else max(votes, key=votes.__getitem__)
-        return result
+    def _remember(
+        self, numbers: list[int], classes: list[int], confidence: list[float], pts: int
+    ) -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
+        """Public ids and voted classes of the engine's tracks; a new id for one that was out of sight for too long."""
+        ids, best = [], []
+        for number, class_id, weight in zip(numbers, classes, confidence):
+            known = self._known.get(number)
+            if known is None or pts - known.seen > self._lost:
+                self._last_id += 1
+                known = self._known[number] = _Known(self._last_id, class_id)
+            known.seen = pts
+            votes = known.votes
+            votes[class_id] = total = votes.get(class_id, 0.0) + weight
+            if class_id != known.best and total > votes[known.best]:
+                known.best = class_id
+            ids.append(known.public)
+            best.append(known.best)
+        return np.array(ids, np.uint64), np.array(best, np.int32)
 
     def _forget(self, pts: int) -> None:
-        """Keep the memory to tracks that can still come back."""
-        if len(self._public) > 256 and self._last_id % 64 == 0:
-            self._public = {n: v for n, v in self._public.items() if pts - v[1] <= self._lost}
-        if len(self._votes) > 2 * len(self._public) + 256:
-            alive = {public for public, _ in self._public.values()}
-            self._votes = {k: v for k, v in self._votes.items() if k in alive}
+        """Keep the memory to tracks that can still come back; now and then is enough."""
+        if len(self._known) > self._full:
+            self._known = {n: k for n, k in self._known.items() if pts - k.seen <= self._lost}
+            self._full = 2 * len(self._known) + 256
 
     def describe(self) -> dict[str, Any]:
         """What is used, for ``countline check``."""
