@@ -82,3 +82,12 @@ def test_an_untracked_object_that_stands_still_switches_off_only_the_first_direc
     walk = [still(21 + n, (21 + n) * 33_000_000, (1, 0, 500, 100 + 12 * n)) for n in range(30)]
     assert run_both(HEAD + ways, [*waiting, *walk])[-1]["objects"][0]["info"]["dirStatus"] == " DIR:one  DIR:two "
     assert run_both(HEAD + ways, [*waiting, *seen, *walk])[-1]["objects"][0]["info"]["dirStatus"] == " DIR:two "
+
+
+@pytest.mark.parametrize(("arrow", "step"), [("500;400;500;600", 10), ("500;600;500;400", -10)])
+@pytest.mark.parametrize(("first", "counted"), [(0, 0), (1, 1)])
+def test_a_track_that_begins_on_a_loose_line_does_not_cross_it(arrow: str, step: int, first: int, counted: int) -> None:
+    gate = HEAD + f"[line-crossing-stream-0]\nenable=1\nline-crossing-A={arrow};100;500;900;500\n"
+    start = 460 - first * (1 if step > 0 else -1)
+    frames = [still(n, n * 33_000_000, (1, 0, 500, start if n < 2 else start + step * n)) for n in range(20)]
+    assert run_both(gate, frames)[-1]["frame_meta"]["objLCCumCnt"] == {"A": counted}
