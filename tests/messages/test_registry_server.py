@@ -117,3 +117,19 @@ def test_schemas_are_registered_checked_and_read_back(registry, encoding):
     make(optional).make(analytics())
     assert client.get_versions(subject) == [1, 2]
     assert make({"@timestamp": "{time}", "n": "{track_id}"}).make(analytics())[0].value == body
+
+
+@pytest.mark.timeout(800)
+def test_an_id_learned_from_the_server_is_known_at_the_next_start(registry, tmp_path):
+    schema = {"registry": registry, "subject": f"kept-{os.getpid()}"}
+
+    def start():
+        ids = SchemaIds("counts", cache=tmp_path / "ids.json")
+        one = definition({"n": "{track_id}"}, encoding="avro", tools=Tools(schema_id=ids), schema=schema)
+        return one.make(analytics())[0].value, ids
+
+    first, asked = start()
+    again, silent = start()
+    assert first == again
+    assert asked._clients
+    assert not silent._clients  # no client was even made
