@@ -1,0 +1,168 @@
+"""Writer and deliverers with the real outbox and a real broker."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from feed import SOURCE, Feed, in_order_per_key, kafka, message, numbers
+from kafka_tools import consume, new_topic
+
+from countline.broker import EmbeddedBroker
+from countline.broker.embedded import free_port
+from countline.config import OutboxConfig
+from countline.errors import ConfigError, OutboxError
+from countline.outbox import Commit
+from countline.pipeline.deliver import Delivery
+from countline.pipeline.writer import Writer
+from countline.types import CounterDelta, CounterKey, FrameInfo
+
+CAR = CounterKey("gate", "line", "in", "car")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "run.outbox"
+
+
+@pytest.mark.parametrize("memory", [False, True])
+def test_every_message_arrives_once_in_order_and_is_gone_from_the_outbox(
+    path: Path, tmp_path: Path, memory: bool
+) -> None:
+    with EmbeddedBroker() as broker:
+        topic = new_topic(broker.bootstrap, partitions=3)
+        with Feed(None if memory else path, kafka(broker.bootstrap, topic)) as feed:
+            feed.put(5000)
+            feed.delivered()
+            stats = feed.delivery.stats()["kafka"]
+            assert (stats.acknowledged, stats.dead, stats.dropped, stats.error) == (5000, 0, 0, "")
+            feed.until(lambda: feed.delivery.status().messages == 0)
+        ids = [r.id for r in consume(broker.bootstrap, topic, 5000, partitions=3)]
+    assert len(ids) == 5000
+    assert set(ids) == numbers(5000)
+    assert in_order_per_key(ids)
+    assert (tmp_path / "run.outbox").exists() is not memory
+
+
+def test_messages_go_to_the_outputs_they_name(path: Path) -> None:
+    with EmbeddedBroker() as broker:
+        topics = {name: new_topic(broker.bootstrap) for name in ("one", "two")}
+        outputs = [kafka(broker.bootstrap, topic) for topic in topics.values()]
+        for output, name in zip(outputs, topics):
+            output.name = name
+        with Feed(path, *outputs) as feed:
+            feed.put(10)
+            feed.put(10, outputs=("one",))
+            feed.put(10, outputs=("two",))
+            feed.delivered()
+        assert {r.id for r in consume(broker.bootstrap, topics["one"], 20)} == numbers(20)
+        assert {r.id for r in consume(broker.bootstrap, topics["two"], 20)} == numbers(10) | (numbers(30) - numbers(20))
+
+
+def _info(frame: int, stream: str = "s") -> FrameInfo:
+    return FrameInfo(SOURCE, frame, 0, 0, 1, 1, stream=stream)
+
+
+def test_a_camera_that_reconnects_goes_on_with_its_counts(path: Path) -> None:
+    delivery = Delivery(OutboxConfig(), path, [], live=True)
+    delivery.start()
+    assert delivery.begin("gate", "s1", live=True, policy=None, time=0).counters == {}
+    delivery.put(_info(0, "s1"), [], [CounterDelta(CAR, 3)])
+    assert delivery.begin("gate", "s2", live=True, policy=None, time=0).counters == {CAR: 3}, "written or not yet"
+    delivery.put(_info(0, "s2"), [], [CounterDelta(CAR, 2)])
+    delivery.reset("gate", 77)
+    again = delivery.begin("gate", "s3", live=True, policy=None, time=0)
+    assert (again.counters, again.resets) == ({CAR: 0}, {("gate", "line"): (1, 77)})
+    delivery.put(_info(0, "s3"), [], [CounterDelta(CAR, 1)])
+    delivery.stop(5.0)
+    delivery = Delivery(OutboxConfig(), path, [], live=True)
+    resume = delivery.begin("gate", "s4", live=True, policy=None, time=0)
+    assert (resume.counters, resume.resets) == ({CAR: 1}, {("gate", "line"): (1, 77)})
+    delivery.start()
+    delivery.stop(1.0)
+
+
+def _writer(path: Path, *, block: bool, dropped: list[Commit], **config: object) -> tuple[Writer, Delivery]:
+    delivery = Delivery(OutboxConfig.model_validate(config), path, [], live=not block)
+    writer = Writer(
+        delivery.outbox,
+        commit_ms=0,
+        block=block,
+        on_written=lambda: None,
+        on_dropped=dropped.append,
+        queue_bytes=20_000,
+    )
+    return writer, delivery
+
+
+def test_what_cannot_be_written_gives_up_messages_but_never_counts(path: Path) -> None:
+    dropped: list[Commit] = []
+    writer, delivery = _writer(path, block=False, dropped=dropped)
+    for frame in range(500):  # the writer does not run yet: as if the disk stood still
+        writer.put(Commit("gate", "s", frame, [message(frame, size=1000)], [CounterDelta(CAR, 1)]))
+    kept = writer.waiting
+    assert 0 < kept < 30
+    assert kept + sum(len(c.messages) for c in dropped) == 500
+    writer.start()
+    assert writer.stop(10.0) == []
+    assert [c.value for c in delivery.outbox.counters()] == [500]
+    assert delivery.outbox.last == kept
+    delivery.outbox.close()
+
+
+def test_files_wait_and_lose_nothing_while_nothing_can_be_written(path: Path) -> None:
+    dropped: list[Commit] = []
+    writer, delivery = _writer(path, block=True, dropped=dropped)
+
+    def work() -> None:
+        for frame in range(200):
+            writer.put(Commit("gate", "s", frame, [message(frame, size=1000)], [CounterDelta(CAR, 1)]))
+
+    analyst = threading.Thread(target=work)
+    analyst.start()
+    analyst.join(0.3)
+    assert analyst.is_alive(), "it waits: nobody writes"
+    writer.start()
+    analyst.join()
+    assert writer.stop(10.0) == []
+    assert dropped == []
+    assert [c.value for c in delivery.outbox.counters()] == [200]
+    assert delivery.outbox.last == 200
+    delivery.outbox.close()
+
+
+def test_an_outbox_that_fails_for_good_ends_the_run_with_its_error(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    delivery = Delivery(OutboxConfig(), path, [], live=False)
+    delivery.start()
+    delivery.begin("gate", "s", live=False, policy=None, time=0)
+    delivery.outbox.close()
+    with pytest.raises(OutboxError, match="closed"):
+        for frame in range(1000):
+            delivery.put(_info(frame), [message(frame)], [])
+            time.sleep(0.01)
+    delivery.stop(1.0)
+    assert "closed" in caplog.text
+
+
+def test_a_bad_option_is_found_before_anything_starts_and_leaves_nothing_open(path: Path) -> None:
+    good, bad = kafka("127.0.0.1:9", "t"), kafka("127.0.0.1:9", "t", options={"lingerms": 3})
+    bad.name = "bad"
+    with pytest.raises(ConfigError, match="lingerms") as caught:
+        Delivery(OutboxConfig(), path, [good, bad], live=False)
+    assert "linger.ms" in caught.value.fix
+    Delivery(OutboxConfig(), path, [], live=False).outbox.close()  # the lock was given back
+
+
+def test_publishing_never_waits_for_a_broker(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "countline")
+    with Feed(path, kafka(f"127.0.0.1:{free_port()}", "t")) as feed:
+        feed.put(20_000)
+        assert feed.delivery.outbox.when_full == "drop-oldest"
+        feed.delivery.writer.flush()
+        assert feed.delivery.outbox.last == 20_000
+        assert feed.delivery.stats()["kafka"].acknowledged == 0
