@@ -91,3 +91,10 @@ def test_a_track_that_begins_on_a_loose_line_does_not_cross_it(arrow: str, step:
     start = 460 - first * (1 if step > 0 else -1)
     frames = [still(n, n * 33_000_000, (1, 0, 500, start if n < 2 else start + step * n)) for n in range(20)]
     assert run_both(gate, frames)[-1]["frame_meta"]["objLCCumCnt"] == {"A": counted}
+
+
+def test_two_lines_of_one_label_count_a_passage_once() -> None:
+    line = "enable=1\nline-crossing-A=500;400;500;600;100;500;900;500\n"
+    twice = HEAD + f"[line-crossing-stream-0]\n{line}[line-crossing-stream-00]\n{line}"
+    frames = [still(n, n * 33_000_000, (1, 0, 500, 400 + 10 * n)) for n in range(20)]
+    assert run_both(twice, frames)[-1]["frame_meta"]["objLCCumCnt"] == {"A": 1}
