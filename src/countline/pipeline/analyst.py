@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from countline.pipeline.stats import SourceSummary, StageClock, Summary
 from countline.protocols import Definition, RuleSet, Tracker
-from countline.types import Analytics, Detections, Frame, FrameTracks, Tracks
+from countline.types import Analytics, Detections, Frame, FrameInfo, FrameTracks, Tracks
 
 if TYPE_CHECKING:
     from countline.pipeline.deliver import Delivery
@@ -18,8 +18,9 @@ __all__ = ["Analyst", "Consumer"]
 
 log = logging.getLogger("countline.pipeline")
 
-Consumer = Callable[[Frame, Analytics], None]
-"""Sees every frame with its analytics, in order, on the analyst's thread (overlay, tests, a user's own code)."""
+Consumer = Callable[[Any, Analytics], None]
+"""Sees every frame with its analytics, in order, on the analyst's thread (overlay, tests, a user's own code). The frame is
+None where there are no pixels (a DeepStream probe)."""
 
 
 class Analyst:
@@ -72,9 +73,17 @@ class Analyst:
         with self.clock.measure("track"):
             for frame, found in zip(frames, detections):
                 name = frame.info.source.name
-                if self._streams.get(name) != frame.info.stream:
-                    self._begin(frame)
+                self._follow(frame.info)
                 batch.append(FrameTracks(frame.info, self._track(self.trackers[name], found, frame.info.pts)))
+        self._evaluate(batch, frames)
+
+    def tracked(self, batch: Sequence[FrameTracks]) -> None:
+        """One round of frames that come with their tracks and without pixels: at most one frame per source."""
+        for info, _ in batch:
+            self._follow(info)
+        self._evaluate(batch, [None] * len(batch))
+
+    def _evaluate(self, batch: Sequence[FrameTracks], frames: Sequence[Frame | None]) -> None:
         for item in batch:
             self._scheduled_reset(item)
         with self.clock.measure("rules"):
@@ -89,9 +98,12 @@ class Analyst:
         predict = getattr(tracker, "predict", None)
         return predict(pts) if predict is not None else Tracks.empty()
 
-    def _begin(self, frame: Frame) -> None:
+    def _follow(self, info: FrameInfo) -> None:
+        if self._streams.get(info.source.name) != info.stream:
+            self._begin(info)
+
+    def _begin(self, info: FrameInfo) -> None:
         """First frame of a stream: fetch the counters, and how far an unfinished run had come."""
-        info = frame.info
         name = info.source.name
         if name in self._streams:  # the source began anew (reconnected camera, next file)
             self.rules.forget(name)
@@ -123,8 +135,8 @@ class Analyst:
         self._reset_due[name] = self.next_reset(item.info.time)
         log.info("source '%s': counts begin anew by schedule", name)
 
-    def _publish(self, frame: Frame, analytics: Analytics) -> None:
-        info = frame.info
+    def _publish(self, frame: Frame | None, analytics: Analytics) -> None:
+        info = analytics.frame
         name = info.source.name
         self._last[name] = analytics
         suppressed = info.number <= self._resume.get(name, -1)

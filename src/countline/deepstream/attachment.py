@@ -1,0 +1,350 @@
+"""countline at work inside somebody's pipeline."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+from countline.config import Config
+from countline.deepstream import settings
+from countline.deepstream.bindings import choose
+from countline.deepstream.errors import DeepStreamError
+from countline.deepstream.handover import Handover
+from countline.deepstream.inline import InlineDelivery, Worker
+from countline.deepstream.payload import Payloads
+from countline.deepstream.probe import Probe, find_pad
+from countline.deepstream.reader import FrameCopy, MemoryReader, Reader
+from countline.deepstream.streams import Streams
+from countline.errors import ConfigError, CountlineError
+from countline.pipeline import build
+from countline.pipeline.analyst import Analyst
+from countline.pipeline.deliver import Delivery
+from countline.pipeline.failures import FailureFile
+from countline.pipeline.stats import OutputSummary, SourceSummary, StageClock, Summary
+from countline.types import Analytics
+
+__all__ = ["Attachment", "ProbeCounts", "Publish", "attach"]
+
+log = logging.getLogger("countline.deepstream")
+
+Publish = Literal["countline", "nvmsgbroker"]
+
+
+@dataclass
+class ProbeCounts:
+    """What the probe has seen. Written by the streaming thread only."""
+
+    buffers: int = 0
+    frames: int = 0
+    objects: int = 0
+    without_meta: int = 0
+    """Buffers without batch metadata."""
+    dropped: int = 0
+    """Frames that were not evaluated, because countline's thread was behind and the queue was full, or had ended."""
+    errors: int = 0
+    """Buffers that could not be read or evaluated; the first is in the log."""
+
+
+Batch = tuple[list[FrameCopy], int]
+
+
+class Attachment:
+    """One pipeline's probe with rules, messages and delivery behind it. Made by :func:`attach`; a context manager.
+
+    ``counts`` says what passed. ``close()`` takes the probe off, evaluates what waits and delivers it.
+    """
+
+    def __init__(
+        self,
+        config: Config | Mapping[str, Any] | str | Path,
+        reader: Reader,
+        *,
+        publish: Publish,
+        messages: Sequence[Any],
+        labels: Sequence[str] | None,
+        lossless: bool,
+        depth: int,
+        size: tuple[int, int] | None,
+        component: int,
+        state: Path | None,
+        consumers: Sequence[Callable[[Any, Analytics], None]],
+    ) -> None:
+        self.reader = reader
+        self.counts = ProbeCounts()
+        self.labels: list[str] = []
+        self._started = time.monotonic()
+        self._closed = False
+        self._busy = threading.Lock()
+        self._failure: CountlineError | None = None
+        self._summary = Summary()
+        self._clock = StageClock()
+        self._probe: Probe | None = None
+        parsed = settings.as_config(config)
+        self.sources = settings.sources_of(parsed, live=not lossless)
+        self.labels = settings.labels_of(parsed, labels)
+        self._told: set[int] = set()
+        self._streams = Streams(self.sources, exact=parsed.rules.file is not None, size=size)
+        path = build.state_path(parsed, config, state)
+        self._failures = FailureFile(path)
+        self._payloads = self._payloads_for(publish, reader, component)
+        self._inline: InlineDelivery | None = None
+        self._analyst = self._make(parsed, messages, path, consumers, inline=self._payloads is not None)
+        self._handover: Handover[Batch] = Handover(depth, lossless=lossless)
+        self._delivery.start()
+        self._worker = Worker(self._work, self._handover, self._failed) if self._payloads is None else None
+
+    @staticmethod
+    def _payloads_for(publish: str, reader: Reader, component: int) -> Payloads | None:
+        if publish == "countline":
+            return None
+        if publish != "nvmsgbroker":
+            raise ConfigError(
+                f"cannot publish to '{publish}'", where="publish", fix="give 'countline' or 'nvmsgbroker'"
+            )
+        if not isinstance(reader, MemoryReader):
+            raise DeepStreamError(
+                f"payloads for nvmsgbroker cannot be attached through {reader.kind}",
+                where="publish='nvmsgbroker'",
+                fix="use publish='countline', or a DeepStream version whose layout is known",
+            )
+        return Payloads(reader, component)
+
+    def _make(
+        self, config: Config, messages: Sequence[Any], path: Path | None, consumers: Sequence[Any], *, inline: bool
+    ) -> Analyst:
+        rules = build.rules(config, self.sources, self.labels)
+        definitions = build.definitions(config, rules, self.sources, self.labels, messages)
+        if inline and config.outputs:
+            log.warning("the configuration's outputs are not used: nvmsgbroker sends the messages")
+        outputs = [] if inline else build.outputs(config)
+        self._delivery = Delivery(config.outbox, path, outputs, live=any(s.live for s in self.sources))
+        delivery: Any = self._delivery
+        if inline:
+            delivery = self._inline = InlineDelivery(self._delivery)
+        for source in self.sources:
+            self._summary.sources[source.name] = SourceSummary()
+        return Analyst(
+            {},
+            rules,
+            definitions,
+            delivery,
+            policies={
+                s.name: c.counts or ("continue" if s.live else "restart") for s, c in zip(self.sources, config.sources)
+            },
+            summary=self._summary,
+            clock=self._clock,
+            consumers=consumers,
+            next_reset=build.reset_schedule(config),
+            on_failure=self._failures.write,
+            started=self._started,
+        )
+
+    # -- on the streaming thread ----------------------------------------------------------------------------------
+
+    def feed_safely(self, handle: Any) -> None:
+        """As :meth:`feed`, but whatever happens is counted and logged once instead of raised."""
+        try:
+            self.feed(handle)
+        except BaseException:
+            self.counts.errors += 1
+            if self.counts.errors == 1:
+                log.exception("a buffer passed without being evaluated")
+
+    def feed(self, handle: Any) -> None:
+        """Evaluate a buffer (its address), or what the reader's bindings give for a batch. The probe calls this."""
+        counts = self.counts
+        counts.buffers += 1
+        if self._payloads is not None:
+            self._publish_inline(handle)
+            return
+        frames = self._read(handle)
+        if frames is None:
+            self._without_meta()
+            return
+        dropped = self._handover.put((frames, time.time_ns()))
+        if dropped is not None:
+            counts.dropped += len(dropped[0])
+
+    def _read(self, handle: Any) -> list[FrameCopy] | None:
+        frames = self.reader.read(handle)
+        if not frames:
+            return frames
+        self.counts.frames += len(frames)
+        self.counts.objects += sum([len(frame.objects) for frame in frames])
+        if not frames[0].size[0] and self._probe is not None:
+            # Elements that copy metadata forget the muxer's size (NVIDIA's own copy function does); the pad knows it.
+            size = self._probe.size()
+            frames = [frame if frame.size[0] else frame._replace(size=size) for frame in frames]
+        return frames
+
+    def _without_meta(self) -> None:
+        self.counts.without_meta += 1
+        if self.counts.without_meta == 1:
+            log.warning("a buffer has no batch metadata: put the probe behind nvstreammux (best behind nvtracker)")
+
+    def _publish_inline(self, buffer: int) -> None:
+        """Rules and messages here and now; the messages go onto the buffer."""
+        reader, payloads, inline = self.reader, self._payloads, self._inline
+        assert isinstance(reader, MemoryReader)
+        assert payloads is not None
+        assert inline is not None
+        batch = reader.batch_of(buffer)
+        if not batch:
+            self._without_meta()
+            return
+        with self._busy:
+            frames = self._read(buffer) or []
+            if self._closed or self._failure is not None:
+                self.counts.dropped += len(frames)
+                return
+            for one in self._streams.rounds(frames, time.time_ns()):
+                inline.begin_round()
+                self._analyst.tracked([tracks for _, tracks in one])
+                reader.lock(batch)
+                try:
+                    for copy, (info, _) in one:
+                        payloads.attach(batch, copy.address, inline.values(info.source.name))
+                finally:
+                    reader.unlock(batch)
+
+    # -- on countline's thread ------------------------------------------------------------------------------------
+
+    def _work(self, batch: Batch) -> None:
+        frames, arrived = batch
+        if self._failure is not None:
+            self.counts.dropped += len(frames)
+            return
+        if len(self.reader.labels) != len(self._told):
+            self._compare_labels()
+        for one in self._streams.rounds(frames, arrived):
+            self._analyst.tracked([tracks for _, tracks in one])
+
+    def _compare_labels(self) -> None:
+        """Say where the pipeline's own labels differ from those that rules and messages were made with."""
+        for class_id, label in list(self.reader.labels.items()):
+            if class_id in self._told:
+                continue
+            self._told.add(class_id)
+            known = self.labels[class_id] if class_id < len(self.labels) else ""
+            if label and label.lower() != known.lower():
+                log.warning(
+                    "class %d is '%s' in the pipeline but %s here; set `detector: {labels: FILE}` to nvinfer's label file",
+                    class_id,
+                    label,
+                    f"'{known}'" if known else "has no name",
+                )
+
+    def _failed(self, error: CountlineError) -> None:
+        self._failure = error
+        log.error("frames are no longer evaluated: %s", error)
+
+    # -- life -----------------------------------------------------------------------------------------------------
+
+    def install(self, pad: Any) -> None:
+        """Put the probe on a pad."""
+        self._probe = Probe(pad, self.feed_safely)
+        atexit.register(self.close, 5.0)
+
+    def close(self, timeout: float = 30.0) -> Summary:
+        """Take the probe off, evaluate what waits, deliver for at most ``timeout`` s, and give the summary. What is still
+        undelivered stays in the outbox. May be called again."""
+        if self._closed:
+            return self.summary()
+        atexit.unregister(self.close)
+        if self._probe is not None:
+            self._probe.remove()
+        with self._busy:
+            self._closed = True
+        self._handover.close()
+        if self._worker is not None:
+            self._worker.join()
+        self._analyst.finish({s.name: True for s in self.sources})
+        self._summary.seconds = time.monotonic() - self._started
+        self._delivery.stop(timeout if self._failure is None else min(timeout, 5.0))
+        self._failures.close()
+        return self.summary()
+
+    def summary(self) -> Summary:
+        """Frames, counts, messages and outputs up to now, or at the end. From any thread."""
+        summary = self._summary
+        if not self._closed:
+            self._analyst.snapshot()
+            summary.seconds = time.monotonic() - self._started
+        summary.stages = {k: round(v, 4) for k, v in dict(self._clock.seconds).items()}
+        summary.outputs = {
+            name: OutputSummary(s.acknowledged, s.pending, s.dead, s.dropped, s.error)
+            for name, s in self._delivery.stats().items()
+        }
+        if self._failure is not None:
+            summary.error, summary.exit_code = str(self._failure), self._failure.exit_code
+        elif self._closed and (summary.pending or any(o.dead for o in summary.outputs.values())):
+            summary.exit_code = 4
+        return summary
+
+    def __enter__(self) -> Attachment:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def attach(
+    pad_or_element: Any,
+    config: Config | Mapping[str, Any] | str | Path,
+    *,
+    publish: Publish = "countline",
+    messages: Sequence[Any] = (),
+    labels: Sequence[str] | None = None,
+    lossless: bool = False,
+    depth: int = 64,
+    size: tuple[int, int] | None = None,
+    reader: Literal["auto", "memory", "pyds"] = "auto",
+    component: int = 0,
+    state: Path | None = None,
+    consumers: Sequence[Callable[[Any, Analytics], None]] = (),
+) -> Attachment:
+    """Evaluate rules on everything that passes a pad of a DeepStream pipeline, and publish messages.
+
+    The probe copies the metadata it needs and lets the buffer go on; rules, messages and delivery run on countline's own
+    threads. Put it behind nvtracker: objects without a tracker's id cannot be counted.
+
+    Parameters
+    ----------
+    pad_or_element: a Gst.Pad; or a Gst.Element, of which the src pad is taken (the sink pad of a sink).
+    config: path of a YAML file, mapping or Config. ``sources`` belong to the stream muxer's pads in their order.
+    publish: 'countline': countline's outputs deliver. 'nvmsgbroker': rules and messages are evaluated in the probe, and the
+        finished messages are attached to the frame for a following nvmsgbroker.
+    messages: message functions made with ``@countline.message``.
+    labels: class names by class id; else ``detector.labels`` of the configuration, else those of the sample detector.
+    lossless: for pipelines that read files: the probe waits when ``depth`` batches are waiting. Otherwise the oldest batch
+        is dropped and counted, and the pipeline never waits.
+    size: width and height in pixels that the boxes refer to, where the metadata does not say (DeepStream before 6.0).
+    reader: how metadata is read; 'auto' takes what works.
+    component: componentId of attached payloads (nvmsgbroker's ``comp-id``).
+    state: outbox file where the configuration names none.
+    consumers: called with (None, analytics) for every frame, in order.
+
+    Raises
+    ------
+    DeepStreamError: the libraries are absent or not known, or this is no pad. ConfigError and others as ``countline.run``.
+    """
+    pad = find_pad(pad_or_element)
+    attachment = Attachment(
+        config, choose(reader), publish=publish, messages=messages, labels=labels, lossless=lossless, depth=depth,
+        size=size, component=component, state=state, consumers=consumers,
+    )  # fmt: skip
+    try:
+        attachment.install(pad)
+    except BaseException:
+        attachment.close(0.0)
+        raise
+    return attachment

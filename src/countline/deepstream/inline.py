@@ -1,0 +1,80 @@
+"""The two ways to evaluate: on a thread of one's own, or within the probe."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from countline.deepstream.handover import Handover
+from countline.errors import CountlineError
+from countline.outbox import Resume
+from countline.pipeline.deliver import Delivery
+from countline.types import CounterDelta, FrameInfo, Message
+
+__all__ = ["InlineDelivery", "Worker"]
+
+log = logging.getLogger("countline.deepstream")
+
+
+class Worker:
+    """A thread that works off a hand-over until that is closed and empty. After an error the rest is still taken, so that a
+    giver never waits for a thread that has ended; ``work`` decides what becomes of it."""
+
+    def __init__(
+        self, work: Callable[[Any], None], handover: Handover[Any], failed: Callable[[CountlineError], None]
+    ) -> None:
+        self._work = work
+        self._handover = handover
+        self._failed = failed
+        self._thread = threading.Thread(target=self._run, name="countline-deepstream", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while (item := self._handover.take()) is not None:
+            try:
+                self._work(item)
+            except CountlineError as error:
+                self._failed(error)
+            except Exception as error:
+                log.exception("unforeseen error")
+                self._failed(CountlineError(f"unforeseen error: {error!r}", where="rules and messages"))
+
+    def join(self) -> None:
+        """Wait until all is worked off."""
+        self._thread.join()
+
+
+class InlineDelivery:
+    """Stands between the analyst and the delivery: messages stay here for the buffer, counters go on to the outbox."""
+
+    def __init__(self, delivery: Delivery) -> None:
+        self._delivery = delivery
+        self._made: dict[str, list[bytes]] = {}
+
+    def begin_round(self) -> None:
+        """Forget the messages of the round before."""
+        self._made = {}
+
+    def values(self, source: str) -> list[bytes]:
+        """Values of a source's messages in this round, in their order."""
+        return self._made.get(source, [])
+
+    def begin(self, source: str, stream: str, *, live: bool, policy: str | None, time: int) -> Resume:
+        """As :meth:`Delivery.begin`."""
+        return self._delivery.begin(source, stream, live=live, policy=policy, time=time)
+
+    def put(self, frame: FrameInfo, messages: Sequence[Message], deltas: Sequence[CounterDelta]) -> None:
+        """Keep the values; commit the counters."""
+        if messages:
+            self._made.setdefault(frame.source.name, []).extend(m.value for m in messages)
+        self._delivery.put(frame, (), deltas)
+
+    def reset(self, source: str, time: int) -> None:
+        """As :meth:`Delivery.reset`."""
+        self._delivery.reset(source, time)
+
+    def finished(self, source: str, stream: str) -> None:
+        """As :meth:`Delivery.finished`."""
+        self._delivery.finished(source, stream)

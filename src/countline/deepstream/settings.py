@@ -1,0 +1,83 @@
+"""The configuration of a run, as it is read for a DeepStream pipeline: sources need no uri, and there is no detector."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from countline.config import Config
+from countline.config.deepstream_classes import DEEPSTREAM_LABELS
+from countline.config.loader import Document, read_yaml, validate
+from countline.config.models import raise_not_mapping
+from countline.errors import ConfigError
+from countline.types import SourceInfo
+
+__all__ = ["as_config", "labels_of", "sources_of"]
+
+
+def as_config(given: Config | Mapping[str, Any] | str | Path) -> Config:
+    """A Config. ``sources`` belong to the stream muxer's pads in their order and need no ``uri``; without ``sources`` there
+    is one for each stream of the rules file, else one, named stream-0, stream-1 … Raises ConfigError."""
+    if isinstance(given, Config):
+        return given
+    if isinstance(given, (str, Path)):
+        document = read_yaml(given)
+        if not isinstance(document.data, dict):
+            raise_not_mapping(document)
+    else:
+        document = Document(dict(given), {}, "")
+    data = dict(document.data)
+    data["sources"] = _sources(data)
+    document.data = data
+    config = validate(Config, data, document)
+    if document.file:
+        config._document = document
+    return config
+
+
+def _sources(data: Mapping[str, Any]) -> Any:
+    sources = data.get("sources")
+    if sources is None:
+        sources = [{"name": f"stream-{i}"} for i in range(_streams(data.get("rules")))]
+    if not isinstance(sources, list):
+        return sources
+    return [
+        {"uri": f"deepstream:{i}", **source} if isinstance(source, dict) else source for i, source in enumerate(sources)
+    ]
+
+
+def _streams(rules: Any) -> int:
+    file = rules.get("file") if isinstance(rules, dict) else None
+    if not isinstance(file, (str, Path)):
+        return 1
+    from countline.config import nvdsanalytics
+
+    return max(nvdsanalytics.read(file).streams, default=0) + 1
+
+
+def sources_of(config: Config, *, live: bool) -> list[SourceInfo]:
+    """Sources by pad_index. ``live``: what they are unless the configuration says."""
+    return [
+        SourceInfo(s.name, i, s.device_id or s.name, s.uri, s.live if s.live is not None else live)
+        for i, s in enumerate(config.sources)
+    ]
+
+
+def labels_of(config: Config, given: Sequence[str] | None) -> list[str]:
+    """Class names by class id: those given, those of ``detector.labels`` (a list or nvinfer's label file), else those of
+    DeepStream's sample detector. Raises ConfigError for a file that cannot be read."""
+    if given is not None:
+        return list(given)
+    labels = config.detector.labels
+    if labels is None:
+        return list(DEEPSTREAM_LABELS)
+    if not isinstance(labels, str):
+        return list(labels)
+    try:
+        text = Path(labels).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"the label file {labels} cannot be read: {error}", where="detector.labels", fix="check the path"
+        ) from None
+    return [line.strip() for line in text.splitlines() if line.strip()]
