@@ -86,13 +86,15 @@ class EmbeddedBroker:
     Parameters
     ----------
     port: a fixed port; a free one unless given.
+    advertised_port: the port that it tells its clients, where something stands between (a proxy in a test).
     timeout: seconds to wait until it answers.
 
     Raises MissingExtra (not installed) and OutputError (does not start).
     """
 
-    def __init__(self, port: int | None = None, *, timeout: float = 20.0) -> None:
+    def __init__(self, port: int | None = None, *, advertised_port: int | None = None, timeout: float = 20.0) -> None:
         self._wanted = port
+        self._advertised = advertised_port
         self._timeout = timeout
         self.port = port or 0
         self._process: subprocess.Popen[bytes] | None = None
@@ -146,10 +148,11 @@ class EmbeddedBroker:
 
     def _launch(self, executable: Path, stderr: int) -> None:
         url = f"tcp://{self.bootstrap}"
+        advertised = f"tcp://127.0.0.1:{self._advertised or self.port}"
         # Both URLs: without them it listens on, and tells clients, every interface. A session of its own, so that
         # Ctrl-C reaches countline first, which still has messages to deliver to it.
         self._process = subprocess.Popen(
-            [str(executable), "broker", "--listener-url", url, "--advertised-listener-url", url,
+            [str(executable), "broker", "--listener-url", url, "--advertised-listener-url", advertised,
              "--storage-engine", "memory://tansu/"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr,
             env={**os.environ, "RUST_LOG": "error"}, start_new_session=True,
