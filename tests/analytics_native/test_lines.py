@@ -262,3 +262,16 @@ def test_jitter_of_small_and_large_objects_never_counts(box):
     noise = rng.uniform(-6, 6, (1000, 2))
     assert ways(walk(rules(MIDDLE), [(960 + dx, 540 + dy) for dx, dy in noise], box=box)) == []
     assert ways(walk(rules(MIDDLE), straight((960, 400), (960, 700), 200), box=box)) == ["out"]
+
+
+def test_round_the_very_end_within_the_band_the_straight_way_between_the_sides_decides():
+    # The line ends at x = 1728. The point comes down at 1722, sways out to 1734 within the band, and leaves at 1722.
+    swaying = [(1722, 500), (1722, 515), (1727, 533), (1734, 538), (1734, 543), (1727, 548), (1722, 565), (1722, 580)]
+    assert ways(walk(rules(MIDDLE), swaying)) == ["out"]
+    assert ways(walk(rules(MIDDLE), swaying[::-1])) == ["in"]
+    # The same sway of somebody who walks past the line beyond its end.
+    beyond = [(x + 18, y) for x, y in swaying]
+    assert ways(walk(rules(MIDDLE), beyond)) == []
+    # And of somebody who comes back to where he came from.
+    back = [*swaying[:5], (1734, 538), (1727, 533), (1722, 515), (1722, 500)]
+    assert ways(walk(rules(MIDDLE), back)) == []

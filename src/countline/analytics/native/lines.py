@@ -6,6 +6,10 @@ up with their sign. When it is outside again and the sum is not 0, it has crosse
 So jitter on the line cancels itself, no speed or number of frames is asked for, an object that walks round the end of
 the line has passed nothing, and one that jumps over it between two frames has passed it. An object first seen inside
 the band has no known origin and is not counted until it has been outside once.
+
+One case is left: the sum is 0, but the object is on the other side. It went round the very end of the line without ever
+leaving the band, so its point was never farther from the line than the point is uncertain. Then the straight way between
+the two moments outside, which are certain, decides.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countline.analytics.geometry import crossing_sign, overshoot, square_distance
-from countline.analytics.native.nearby import advance_one
+from countline.analytics.native.nearby import advance_one, straight_way
 from countline.analytics.native.plan import Tables
 from countline.analytics.native.rows import Hit, Rows, boxes_anchors
 from countline.analytics.native.table import ARMED, BORN, NEW, OUTSIDE, TrackTable
@@ -108,6 +112,13 @@ def _advance(
     step = np.where(was == NEW, 0, sign.sum(axis=1))
     total = np.where(was >= BORN, 0, table.net[slot, line] + step)
     outside = square_distance(qx, qy, ax, ay, bx, by).min(axis=1) > width * width
+    entered = (was == OUTSIDE) & ~outside
+    if entered.any():
+        table.entry[slot[entered], line[entered]] = px[entered, 0] + 1j * py[entered, 0]
+    round_end = np.flatnonzero(outside & (was == ARMED) & (total == 0))
+    for i in round_end.tolist():
+        pieces = tables.pieces[_plan(rows, int(row[i]))][int(line[i])]
+        total[i] = straight_way(table.entry[slot[i], line[i]], (float(qx[i, 0]), float(qy[i, 0])), pieces, after[row[i], part[i]])
     crossed = outside & (total != 0)
     table.phase[slot, line] = np.where(outside, OUTSIDE, np.where(was >= BORN, BORN, ARMED))
     table.begun[slot, line] |= (was == NEW) & ~outside
@@ -118,6 +129,10 @@ def _advance(
         Hit(int(row[i]), int(line[i]), float(np.sign(total[i])), _along((px, py, qx, qy, ax, ay, bx, by), sign, i))
         for i in np.flatnonzero(crossed)
     ]
+
+
+def _plan(rows: Rows, row: int) -> int:
+    return rows.plan if isinstance(rows.plan, int) else int(rows.plan[row])
 
 
 def _along(path: tuple[NDArray[np.float64], ...], sign: NDArray[np.int8], i: np.intp) -> float:

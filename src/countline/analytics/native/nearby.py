@@ -13,7 +13,7 @@ from countline.analytics.native.plan import Tables
 from countline.analytics.native.rows import Hit, Rows
 from countline.analytics.native.table import ARMED, BORN, NEW, OUTSIDE, TrackTable
 
-__all__ = ["advance_one"]
+__all__ = ["advance_one", "straight_way"]
 
 Piece = tuple[float, float, float, float]
 
@@ -48,6 +48,10 @@ def advance_one(
             signs = [_sign(path, piece, a, b) for piece, (a, b) in zip(pieces, turns)]
     step = sum(signs)
     total = 0 if was >= BORN else int(table.net[slot, line]) + step
+    if was == OUTSIDE and not outside:
+        table.entry[slot, line] = complex(*_anchor(table.box[slot].tolist(), aspect, tables.anchors[anchor].tolist()))
+    if was == ARMED and outside and total == 0:
+        total = straight_way(table.entry[slot, line], (qx, qy), pieces, after[row, line * tables.parts :])
     table.phase[slot, line] = OUTSIDE if outside else BORN if was >= BORN else ARMED
     table.net[slot, line] = 0 if outside else min(max(total, -100), 100)
     if was == NEW and not outside:
@@ -58,6 +62,17 @@ def advance_one(
     if not outside or total == 0:
         return None
     return Hit(row, line, 1.0 if total > 0 else -1.0, _along(path, pieces, signs))
+
+
+def straight_way(entry: complex, now: tuple[float, float], pieces: list[Piece], after: NDArray[np.bool_]) -> int:
+    """Passages of the straight way from where the object last was outside the band to where it is outside again."""
+    total = 0
+    path = (entry.real, entry.imag, *now)
+    for piece, left in zip(pieces, after):
+        ax, ay, bx, by = piece
+        was_left = (bx - ax) * (entry.imag - ay) - (by - ay) * (entry.real - ax) <= 0
+        total += _sign(path, piece, was_left, bool(left))
+    return total
 
 
 def _anchor(box: list[float], aspect: float, fraction: list[float]) -> tuple[float, float]:

@@ -55,6 +55,8 @@ class TrackTable:
         """Whether it was first seen within the band."""
         self.passed = np.full((n, lines), np.nan, np.float32)
         """Distance from the line's end, in picture heights, at which it last passed beyond it; NaN: it did not."""
+        self.entry = np.full((n, lines), np.nan, np.complex128)
+        """Where it last was before it came into the band: x + iy, in picture heights."""
         self.inside = np.zeros((n, regions), bool)
         self.heading = np.zeros((n, headings), bool)
         self.speeding = np.zeros((n, speeds), bool)
@@ -78,6 +80,7 @@ class TrackTable:
         self.counted[slots] = False
         self.begun[slots] = False
         self.passed[slots] = np.nan
+        self.entry[slots] = np.nan
         self.inside[slots] = False
         self.heading[slots] = False
         self.speeding[slots] = False
@@ -146,7 +149,7 @@ class TrackTable:
 
 
 FIELDS: dict[str, dict[str, Any]] = {
-    "line": {"phase": NEW, "net": 0, "counted": False, "begun": False, "passed": np.nan},
+    "line": {"phase": NEW, "net": 0, "counted": False, "begun": False, "passed": np.nan, "entry": np.nan},
     "region": {"inside": False},
     "direction": {"heading": False},
     "speed": {"speeding": False},
