@@ -13,7 +13,7 @@ from countline.config.models import raise_not_mapping
 from countline.errors import ConfigError
 from countline.types import SourceInfo
 
-__all__ = ["as_config", "labels_of", "sources_of"]
+__all__ = ["as_config", "labels_of", "read_labels", "sources_of", "state_beside"]
 
 
 def as_config(given: Config | Mapping[str, Any] | str | Path) -> Config:
@@ -74,10 +74,22 @@ def labels_of(config: Config, given: Sequence[str] | None) -> list[str]:
         return list(DEEPSTREAM_LABELS)
     if not isinstance(labels, str):
         return list(labels)
+    return read_labels(Path(labels))
+
+
+def read_labels(path: Path) -> list[str]:
+    """Class names of a label file, one a line. Raises ConfigError."""
     try:
-        text = Path(labels).read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"the label file {labels} cannot be read: {error}", where="detector.labels", fix="check the path"
-        ) from None
+        raise ConfigError(f"cannot be read: {error}", where=str(path), fix="check the label file's path") from None
     return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def state_beside(config: Config, given: Path | None) -> Path | None:
+    """Outbox file beside a configuration file; None where the configuration names one, or there is no file."""
+    if config.outbox.path is not None or given is None:
+        return None
+    from countline import outbox
+
+    return outbox.default_path(given)
