@@ -7,7 +7,16 @@ import uuid
 from dataclasses import dataclass
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    NewTopic,
+    ResourcePatternType,
+    ResourceType,
+)
 
 
 @dataclass(frozen=True)
@@ -84,3 +93,15 @@ def consume(
             assert now < deadline, f"{len(records)} of {count} records came"
     finally:
         consumer.close()
+
+
+def deny_writing(bootstrap: str, topic: str, *, deny: bool) -> None:
+    """Forbid alice to write to a topic, or take that back."""
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    what = (ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, "User:alice", "*", AclOperation.WRITE)
+    if deny:
+        binding = AclBinding(*what, AclPermissionType.DENY)
+        admin.create_acls([binding])[binding].result(20)
+    else:
+        filtered = AclBindingFilter(*what, AclPermissionType.DENY)
+        admin.delete_acls([filtered])[filtered].result(20)

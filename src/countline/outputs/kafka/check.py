@@ -118,7 +118,7 @@ def _login(
             )
     detail = words.tidy(errors[-1].str() if errors else last.str() if last else "no answer")
     fix = "does this port speak Kafka, with the security that is configured here (TLS or not, SASL or not)?"
-    return None, Check(subject, False, scrub(f"the broker does not answer: {detail}"), fix)
+    return None, Check(subject, False, scrub(f"the broker does not answer: {words.connection(detail)}"), fix)
 
 
 def _how(config: Config) -> str:

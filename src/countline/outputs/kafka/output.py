@@ -296,7 +296,7 @@ class KafkaOutput:
             self.status.connected, self.status.error = False, self.scrub(words.security(error))
         elif code == KafkaError._ALL_BROKERS_DOWN:
             if not self._secure_trouble:
-                detail = f": {self._detail}" if self._detail else ""
+                detail = f": {words.connection(self._detail)}" if self._detail else ""
                 self.status.connected = False
                 self.status.error = self.scrub(f"no broker of {','.join(self._config.bootstrap)} answers{detail}")
         else:

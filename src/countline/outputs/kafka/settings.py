@@ -181,9 +181,25 @@ def _known(config: Config, name: str) -> None:
         )
 
 
+def _token_readable(config: Config) -> None:
+    # librdkafka asks for the first token while the producer is made, and would wait 10 s for one.
+    sasl = config.security.sasl
+    if sasl is not None and sasl.token is not None and sasl.token.file is not None:
+        try:
+            _from_file(sasl.token.file)
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not ASCII text"
+            raise OutputError(
+                f"the token file {sasl.token.file} cannot be read: {reason}",
+                where=f"output '{config.name or 'kafka'}'",
+                fix="correct security.sasl.token.file",
+            ) from None
+
+
 def build_producer(config: Config, callbacks: Mapping[str, Any], scrub: Callable[[str], str]) -> Producer:
     """A producer; does not need the broker. Raises ConfigError (impossible value) and OutputError (unreadable certificate)."""
     settings = build(config, callbacks)
+    _token_readable(config)
     try:
         return Producer(settings, logger=_Log(scrub))
     except KafkaException as error:

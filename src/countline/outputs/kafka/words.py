@@ -6,7 +6,7 @@ import re
 
 from confluent_kafka import KafkaError
 
-__all__ = ["AUTHENTICATION", "PERMANENT", "TOO_LARGE", "say", "tidy"]
+__all__ = ["AUTHENTICATION", "PERMANENT", "TOO_LARGE", "connection", "say", "security", "tidy"]
 
 TOO_LARGE = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
 PERMANENT = frozenset(
@@ -47,9 +47,19 @@ def say(error: KafkaError, topic: str = "") -> str:
     return tidy(error.str())
 
 
+def connection(detail: str) -> str:
+    """Why no broker answers. A broker that wants a client certificate only hangs up on who has none."""
+    low = detail.lower()
+    if "certificate required" in low or "alert bad certificate" in low:
+        return f"TLS failed: the broker wants a client's certificate; give security.tls.cert and key ({detail})"
+    if "ssl routines" in low or "ssl handshake" in low:
+        return f"TLS failed: {detail}"
+    return detail
+
+
 def security(error: KafkaError) -> str:
     """TLS and SASL failures; librdkafka says them only through its error callback, and tries for ever."""
-    text = error.str()
+    text = tidy(error.str())
     low = text.lower()
     if error.code() == KafkaError._SSL or "ssl" in low or "certificate" in low:
         if (
@@ -58,11 +68,9 @@ def security(error: KafkaError) -> str:
             or "self-signed" in low
             or "self signed" in low
         ):
-            return (
-                f"the broker's certificate is not trusted; name the authority's file as security.tls.ca ({tidy(text)})"
-            )
+            return f"the broker's certificate is not trusted; name the authority's file as security.tls.ca ({text})"
         if "unsupported sasl mechanism" not in low:
-            return f"TLS failed: {tidy(text)}"
+            return f"TLS failed: {text}"
     if "mechanism" in low and ("unsupported" in low or "not supported" in low or "handshake" in low):
-        return f"the broker does not offer this SASL mechanism: {tidy(text)}"
-    return f"authentication failed: wrong user name, password or token ({tidy(text)})"
+        return f"the broker does not offer this SASL mechanism: {text}"
+    return f"authentication failed: wrong user name, password or token ({text})"

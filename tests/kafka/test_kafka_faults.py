@@ -11,19 +11,13 @@ from pathlib import Path
 import kafka4
 import pytest
 from confluent_kafka.admin import (
-    AclBinding,
-    AclBindingFilter,
-    AclOperation,
-    AclPermissionType,
     AdminClient,
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
-    ResourcePatternType,
-    ResourceType,
 )
 from feed import Feed, Proxy, in_order_per_key, kafka, numbers, running
-from kafka_tools import Record, consume, new_topic
+from kafka_tools import Record, consume, deny_writing, new_topic
 
 from countline.broker import EmbeddedBroker
 from countline.broker.embedded import free_port
@@ -170,18 +164,7 @@ def denied(apache: kafka4.Kafka4) -> Iterator[list[str]]:
     topics: list[str] = []
     yield topics
     for topic in topics:
-        _acl(apache, topic, deny=False)
-
-
-def _acl(apache: kafka4.Kafka4, topic: str, *, deny: bool) -> None:
-    admin = AdminClient({"bootstrap.servers": apache.bootstrap(), "log_level": 0})
-    what = (ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, "User:alice", "*", AclOperation.WRITE)
-    if deny:
-        binding = AclBinding(*what, AclPermissionType.DENY)
-        admin.create_acls([binding])[binding].result(20)
-    else:
-        filtered = AclBindingFilter(*what, AclPermissionType.DENY)
-        admin.delete_acls([filtered])[filtered].result(20)
+        deny_writing(apache.bootstrap(), topic, deny=False)
 
 
 @needs_kafka4
@@ -200,14 +183,14 @@ def test_rights_that_are_withdrawn_and_given_back_lose_nothing_and_keep_the_orde
             worker.start()
             time.sleep(0.1)
             denied.append(topic)
-            _acl(apache, topic, deny=True)
+            deny_writing(apache.bootstrap(), topic, deny=True)
             worker.join()
             feed.put(100)
             feed.until(lambda: "no right to write" in feed.delivery.stats()["kafka"].error)
             flowed += 20
             feed.put(20, topic=other)  # another topic flows meanwhile
             consume(apache.bootstrap(), other, flowed)
-            _acl(apache, topic, deny=False)
+            deny_writing(apache.bootstrap(), topic, deny=False)
             denied.clear()
             feed.put(100, rate=2000)
             feed.delivered()
