@@ -47,6 +47,9 @@ class _Apache:
     def stop(self) -> None:
         self.broker.stop()
 
+    def kill(self) -> None:
+        self.broker.kill()
+
 
 class _Contract(OutputContract):
     kind = "kafka"
@@ -89,6 +92,8 @@ class TestEmbeddedBroker(_Contract):
 
 @pytest.mark.kafka4
 class TestApacheKafka(_Contract):
+    survives_kill = True
+
     @pytest.fixture
     def server(self, apache: kafka4.Kafka4) -> _Apache:
         return _Apache(apache)
@@ -98,6 +103,12 @@ class TestApacheKafka(_Contract):
 class TestApacheKafkaScramOverTls(TestApacheKafka):
     secret = kafka4.PASSWORD
     mechanism = "SCRAM-SHA-512"
+
+    # Starting and ending the broker is the class above's; what is different here is how one signs in.
+    test_server_down_at_start_is_a_state_and_not_an_exception = None  # type: ignore[assignment]
+    test_server_restart_in_the_middle_loses_nothing = None  # type: ignore[assignment]
+    test_server_killed_in_the_middle_loses_nothing = None  # type: ignore[assignment]
+    test_close_while_the_server_is_away_accounts_for_everything = None  # type: ignore[assignment]
 
     def options(self, server: Any) -> dict[str, Any]:
         sasl = {"mechanism": self.mechanism, "username": "alice", "password": kafka4.PASSWORD}
