@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 import os
 import platform
 from collections.abc import Mapping
@@ -209,6 +210,9 @@ class _OpenVino:
         self.outputs = _ports(signature.get_outputs(), path)
         self.metadata: Mapping[str, str] = dict(signature.get_modelmeta().custom_metadata_map)
         del signature
+        # The package would report its use to its maker's servers, unasked and from a forked process. Not from here: with
+        # the module barred it uses its own silent stand-in.
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
         import openvino
 
         self._openvino = openvino
