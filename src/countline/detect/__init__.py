@@ -8,7 +8,7 @@
 >>> detector.close()
 """
 
-from countline.detect.catalogue import DEEPSTREAM_CLASSES, DEEPSTREAM_LABELS
+from countline.config.deepstream_classes import DEEPSTREAM_CLASSES, DEEPSTREAM_LABELS
 from countline.detect.detector import OnnxDetector, make
 from countline.detect.wrap import CallableDetector, wrap
 

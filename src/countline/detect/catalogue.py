@@ -10,8 +10,6 @@ from countline.errors import DetectorError
 
 __all__ = [
     "COUNTED",
-    "DEEPSTREAM_CLASSES",
-    "DEEPSTREAM_LABELS",
     "DEFAULT_CONFIDENCE",
     "FLOOR_RATIO",
     "THRESHOLDS",
@@ -19,20 +17,6 @@ __all__ = [
     "Weights",
     "default_model",
 ]
-
-DEEPSTREAM_LABELS = ("Vehicle", "TwoWheeler", "Person", "Roadsign")
-"""Classes of the detector that DeepStream's sample configurations are written for."""
-
-DEEPSTREAM_CLASSES: Mapping[str, int] = {
-    "car": 0,
-    "truck": 0,
-    "bus": 0,
-    "bicycle": 1,
-    "motorcycle": 1,
-    "person": 2,
-    "stop sign": 3,
-}
-"""COCO name -> DeepStream class id. Give it as ``classes`` where rules come from a DeepStream file."""
 
 COUNTED = ("person", "bicycle", "car", "motorcycle")
 """What the default model looks for when no classes are named; 'car' stands for all of :data:`VEHICLES`."""
