@@ -146,6 +146,11 @@ class Attachment:
             started=self._started,
         )
 
+    @property
+    def left_out(self) -> dict[int, int]:
+        """Frames of pads that no source of the configuration belongs to, by pad_index."""
+        return dict(self._streams.unknown)
+
     # -- on the streaming thread ----------------------------------------------------------------------------------
 
     def feed_safely(self, handle: Any) -> None:
@@ -206,7 +211,11 @@ class Attachment:
                 return
             for one in self._streams.rounds(frames, time.time_ns()):
                 inline.begin_round()
-                self._analyst.tracked([tracks for _, tracks in one])
+                try:
+                    self._analyst.tracked([tracks for _, tracks in one])
+                except CountlineError as error:
+                    self._failed(error)
+                    return
                 reader.lock(batch)
                 try:
                     for copy, (info, _) in one:
