@@ -10,15 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countline.config import DetectorConfig
-from countline.detect.catalogue import (
-    COUNTED,
-    DEEPSTREAM_CLASSES,
-    DEEPSTREAM_LABELS,
-    DEFAULT_CONFIDENCE,
-    FLOOR_RATIO,
-    THRESHOLDS,
-    VEHICLES,
-)
+from countline.config.deepstream_classes import DEEPSTREAM_CLASSES, DEEPSTREAM_LABELS
+from countline.detect.catalogue import COUNTED, DEFAULT_CONFIDENCE, FLOOR_RATIO, THRESHOLDS, VEHICLES
 from countline.errors import ConfigError
 
 __all__ = ["ClassPlan", "plan"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from countline.detect.classes import ClassPlan, plan
 from countline.detect.geometry import nms, to_picture
 from countline.detect.layouts import Layout
 from countline.detect.preprocess import Feeder
-from countline.detect.runtime import Session, choose_runtime, choose_threads, open_session
+from countline.detect.runtime import Run, Session, choose_runtime, choose_threads, open_session
 from countline.detect.signature import Signature, read_signature
 from countline.errors import ConfigError, DetectorError
 from countline.types import Detections, Frame
@@ -71,7 +72,10 @@ def _has_int8() -> bool:
 
 
 class OnnxDetector:
-    """Implements :class:`countline.protocols.Detector`. Use from one thread at a time; make it with :func:`make`."""
+    """Implements :class:`countline.protocols.Detector`; make it with :func:`make`.
+
+    :attr:`parallel` threads may call :meth:`detect` at the same time. What a frame gives does not depend on others.
+    """
 
     def __init__(
         self,
@@ -92,10 +96,18 @@ class OnnxDetector:
         self.labels: Sequence[str] = classes.labels
         self.thresholds: NDArray[np.float32] = classes.by_id()
         """Confidence by class id from which a detection may begin a track."""
-        self._feeder = Feeder(signature.port, signature.preprocess, signature.size, signature.planes)
         fixed = signature.port.shape[0]
         self._batch = 1 if session.single and fixed in (None, 1) else fixed
         self._exact = fixed or (1 if session.single else None)
+        self.parallel = session.lanes if self._batch == 1 else 1
+        """Calls that may run at once; more than 1: frames are best given one by one."""
+        # A lane is taken by one call at a time: memory for the input, and a function that runs the network on it.
+        runs = [session.run, *(session.lane() for _ in range(self.parallel - 1))]
+        self._lanes = deque((self._feeder(), run) for run in runs)
+
+    def _feeder(self) -> Feeder:
+        s = self._signature
+        return Feeder(s.port, s.preprocess, s.size, s.planes)
 
     @property
     def layout(self) -> Layout:
@@ -117,9 +129,22 @@ class OnnxDetector:
     def _chunk(self, frames: Sequence[Frame]) -> list[Detections]:
         if self._session is None:
             raise DetectorError("the detector is closed", where=str(self._path))
-        batch, scales = self._feeder.fill(frames, self._exact or len(frames))
         try:
-            outputs = self._session.run(batch)
+            lane = self._lanes.popleft()
+        except IndexError:
+            fix = f"call detect from at most {self.parallel} threads at once"
+            raise DetectorError("too many calls at once", where=str(self._path), fix=fix) from None
+        try:
+            feeder, run = lane
+            batch, scales = feeder.fill(frames, self._exact or len(frames))
+            outputs = self._infer(run, batch)
+            return [self._read(outputs, i, scales[i], frame) for i, frame in enumerate(frames)]
+        finally:
+            self._lanes.append(lane)
+
+    def _infer(self, run: Run, batch: NDArray[Any]) -> list[NDArray[Any]]:
+        try:
+            return run(batch)
         except DetectorError:
             raise
         except Exception as error:  # the runtimes raise classes of their own without a common base
@@ -127,7 +152,6 @@ class OnnxDetector:
             raise DetectorError(
                 f"inference failed: {text[:300]}", where=str(self._path), fix="try another `runtime` or `device`"
             ) from None
-        return [self._read(outputs, i, scales[i], frame) for i, frame in enumerate(frames)]
 
     def _read(self, outputs: list[NDArray[Any]], i: int, scale: tuple[float, float], frame: Frame) -> Detections:
         plan, size = self._classes, self._signature.size
@@ -174,3 +198,4 @@ class OnnxDetector:
         if self._session is not None:
             self._session.close()
             self._session = None
+            self._lanes.clear()
