@@ -88,10 +88,8 @@ def test_one_damaged_byte_is_never_read_as_a_message(some: list[Message], data: 
     block = bytearray(codec.encode(some))
     at = data.draw(st.integers(0, len(block) - 1))
     block[at] ^= data.draw(st.integers(1, 255))
-    try:
-        assert codec.decode(bytes(block)) == some, "a damaged length that still points to the same index is harmless"
-    except codec.Damaged:
-        pass
+    with pytest.raises(codec.Damaged):
+        codec.decode(bytes(block))
     with pytest.raises(codec.Damaged):
         codec.decode(bytes(block[: len(block) // 2]))
 

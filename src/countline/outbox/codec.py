@@ -1,6 +1,6 @@
 """Messages of one group commit as one block of bytes, and back. Pure.
 
-Layout: ``CLB1`` | length of the index (u32 LE) | CRC-32 of all that follows (u32 LE) | index (JSON) | payload. The index
+Layout: ``CLB1`` | length of the index (u32 LE) | CRC-32 of that length and all that follows (u32 LE) | index (JSON) | payload. The index
 is ``[shapes, rows]``: a shape is what neighbours have in common ``[topic, definition, source, content type, outputs,
 header names]``, a row is ``[shape, id, time, length of value, length of key or -1, lengths of header values…]``. The
 payload is value, key and header values of every row, one after the other.
@@ -27,6 +27,10 @@ class Damaged(ValueError):
     """The bytes are not what was written."""
 
 
+def _crc(size: int, rest: bytes | memoryview) -> int:
+    return zlib.crc32(rest, size)  # the length is the start value, so that damage to it is seen too
+
+
 def encode(messages: Sequence[Message]) -> bytes:
     """Messages as one block. About 1 µs a message."""
     shapes: dict[tuple[Any, ...], int] = {}
@@ -48,7 +52,7 @@ def encode(messages: Sequence[Message]) -> bytes:
         rows.append(row)
     index = _dumps([list(shapes), rows])
     rest = b"".join((index, *payload))
-    return _HEAD.pack(_MAGIC, len(index), zlib.crc32(rest)) + rest
+    return _HEAD.pack(_MAGIC, len(index), _crc(len(index), rest)) + rest
 
 
 def _dumps(value: Any) -> bytes:
@@ -75,7 +79,7 @@ def decode(data: bytes) -> list[Message]:
         raise Damaged("shorter than its head") from None
     if magic != _MAGIC:
         raise Damaged("not a block of messages")
-    if zlib.crc32(memoryview(data)[_HEAD.size :]) != crc:
+    if _crc(size, memoryview(data)[_HEAD.size :]) != crc:
         raise Damaged("checksum differs")
     at = _HEAD.size + size
     shapes, rows = orjson.loads(data[_HEAD.size : at])
