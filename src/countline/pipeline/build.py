@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from countline.config import Config, load
+from countline.config.deepstream_classes import DEEPSTREAM_CLASSES
 from countline.config.loader import Document, validate
 from countline.config.outputs import package
 from countline.errors import ConfigError, MessageError
@@ -35,7 +36,16 @@ def detector(config: Config, own: Any = None) -> Detector:
 
     if own is not None:
         return own if hasattr(own, "detect") else detect.wrap(own)
-    return detect.make(config.detector, low=config.tracker.low)
+    settings = config.detector
+    if config.rules.file is not None:
+        if settings.classes is None and settings.model == "default":
+            # Class ids in a DeepStream file mean the classes of DeepStream's detector, not the model's own.
+            settings = settings.model_copy(update={"classes": dict(DEEPSTREAM_CLASSES)})
+            shown = ", ".join(f"{name} -> {number}" for name, number in DEEPSTREAM_CLASSES.items())
+            log.info("class ids in %s mean: %s (`detector: {classes: ...}` changes it)", config.rules.file, shown)
+        elif not isinstance(settings.classes, Mapping):
+            log.info("class ids in %s are the model's own (`detector: {classes: {name: id}}` maps them)", config.rules.file)
+    return detect.make(settings, low=config.tracker.low)
 
 
 def rules(config: Config, sources: Sequence[SourceInfo], labels: Sequence[str]) -> RuleSet:

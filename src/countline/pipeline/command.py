@@ -179,12 +179,7 @@ def quick(options: Options) -> tuple[dict[str, Any], list[str]]:
             raise ConfigError(
                 "--rules cannot be combined with --line or --region", where="--rules", fix="give one of them"
             )
-        from countline.detect import DEEPSTREAM_CLASSES
-
         data["rules"] = {"file": str(options["rules_file"])}
-        data["detector"] = {"classes": DEEPSTREAM_CLASSES}
-        shown = ", ".join(f"{name} -> {number}" for name, number in DEEPSTREAM_CLASSES.items())
-        notes.append(f"classes as in DeepStream's four-class detector: {shown}")
         message: dict[str, Any] = {"type": "deepstream/analytics"}
     else:
         data["rules"] = {
