@@ -212,7 +212,10 @@ def test_the_pads_picture_size_stands_in_where_metadata_was_copied() -> None:
     source = "appsrc name=in caps=video/x-raw,format=RGBA,width=1280,height=720,framerate=25/1"
     with Pipeline(f"{source} ! identity name=here ! fakesink name=out") as pipeline:
         with attach(
-            pipeline.element("here"), config(outbox="memory"), lossless=True, consumers=[lambda _, a: seen.append(a.frame)]
+            pipeline.element("here"),
+            config(outbox="memory"),
+            lossless=True,
+            consumers=[lambda _, a: seen.append(a.frame)],
         ):
             original = library.buffer([Frm(0, 1, 0, 0, (1280, 720), [Obj(1, (1, 2, 3, 4))])])
             copy = library.gstreamer.gst_buffer_copy_deep(original)

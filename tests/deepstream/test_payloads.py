@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from nvds_metas import PAYLOAD_META, Frm, FrameMeta, Library, Obj, P, U, UserMeta, listed, payloads_of
+from nvds_metas import PAYLOAD_META, FrameMeta, Frm, Library, Obj, P, U, UserMeta, listed, payloads_of
 from nvds_pipeline import Pipeline
 
 from countline.deepstream import attach
@@ -24,7 +24,11 @@ def config(**more: Any) -> dict[str, Any]:
         "messages": [
             {"name": "first", "on": "frame", "value": {"n": 1, "camera": "{source}", "frame": "{frame}"}},
             {"name": "second", "on": "frame", "value": {"n": 2, "camera": "{source}"}},
-            {"name": "third", "on": "crossing", "value": {"n": 3, "who": "{track_id}", "total": "{lines.gate.cumulative}"}},
+            {
+                "name": "third",
+                "on": "crossing",
+                "value": {"n": 3, "who": "{track_id}", "total": "{lines.gate.cumulative}"},
+            },
         ],
         "outbox": "memory",
         **more,
@@ -93,7 +97,9 @@ def test_a_payload_is_what_nvmsgbroker_expects_in_memory() -> None:
             for address in listed(frame.users):
                 user = UserMeta.from_address(address)
                 size, component = U.from_address(user.data + 8).value, U.from_address(user.data + 12).value
-                found.append((user.base.meta_type, size, component, ctypes.string_at(P.from_address(user.data).value, size)))
+                found.append(
+                    (user.base.meta_type, size, component, ctypes.string_at(P.from_address(user.data).value, size))
+                )
                 assert user.base.batch_meta == library.gst.gst_buffer_get_nvds_batch_meta(buffer)
                 assert user.base.copy
                 assert user.base.release
