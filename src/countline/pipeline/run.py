@@ -18,15 +18,13 @@ from countline.pipeline.analyst import Analyst, Consumer
 from countline.pipeline.deliver import Delivery
 from countline.pipeline.failures import FailureFile
 from countline.pipeline.inbox import Inbox
+from countline.pipeline.inference import Inference, Round
 from countline.pipeline.stats import OutputSummary, SourceSummary, StageClock, Summary
 from countline.protocols import Source
-from countline.types import Detections, Frame
 
 __all__ = ["Run", "run"]
 
 log = logging.getLogger("countline.pipeline")
-
-Round = tuple[list[Frame], list[Detections | None]]
 
 
 class Run:
@@ -98,6 +96,12 @@ class Run:
             on_failure=self._failures.write,
             started=self.started,
         )
+        self._inference = Inference(
+            self.detector,
+            batch=self.config.detector.batch,
+            every=self.config.detector.interval + 1,
+            ahead=0 if any(s.info.live for s in self.sources) else 1,
+        )
         self._rounds: queue.Queue[Round | None] = queue.Queue(maxsize=4)
         self._ended: dict[str, bool] = {}
         self._fatal: BaseException | None = None
@@ -144,6 +148,7 @@ class Run:
         self.summary.seconds = time.monotonic() - self.started
         self.delivery.stop(drain_timeout if self._fatal is None else min(drain_timeout, 5.0))
         self._failures.close()
+        self._inference.close()
         self.detector.close()
         for close in self._closers:
             close()
@@ -194,26 +199,12 @@ class Run:
             self.inbox.end(index)
 
     def _detect(self) -> None:
-        size = self.config.detector.batch
-        every = self.config.detector.interval + 1
-        seen: dict[str, int] = {}
-        while frames := self.inbox.take():
-            found: list[Detections | None] = [None] * len(frames)
-            due = []
-            for i, frame in enumerate(frames):
-                n = seen.get(frame.info.source.name, 0)
-                seen[frame.info.source.name] = n + 1
-                if n % every == 0:
-                    due.append(i)
-            for start in range(0, len(due), size):
-                part = due[start : start + size]
-                with self.clock.measure("detect"):
-                    results = self.detector.detect([frames[i] for i in part])
-                for i, result in zip(part, results):
-                    found[i] = result
-            if self._fatal is not None:
-                return
-            self._rounds.put((frames, found))
+        while True:
+            self._inference.ready()
+            frames = self.inbox.take()
+            if not frames or self._fatal is not None:
+                break
+            self._rounds.put(self._inference.begin(frames))
         self._rounds.put(None)
 
     def _analyse(self) -> None:
@@ -221,8 +212,10 @@ class Run:
             item = self._rounds.get()
             if item is None:
                 return
-            self.analyst.work(*item)
-            self._latency = time.monotonic() - min(f.arrived for f in item[0])
+            found, seconds = item.wait()
+            self.clock.seconds["detect"] += seconds
+            self.analyst.work(item.frames, found)
+            self._latency = time.monotonic() - min(f.arrived for f in item.frames)
 
     def snapshot(self) -> dict[str, Any]:
         """The present state, for progress displays. From any thread."""

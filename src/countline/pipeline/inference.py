@@ -1,0 +1,91 @@
+"""The detector at work: several frames at once where it allows that, results in the order of the frames."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from countline.protocols import Detector
+from countline.types import Detections, Frame
+
+__all__ = ["Inference", "Round"]
+
+_Work = tuple[list[Detections], float]
+
+
+class Round:
+    """At most one frame per source, on its way from the detector to the analyst."""
+
+    def __init__(self, frames: Sequence[Frame]) -> None:
+        self.frames = frames
+        self._found: list[Detections | None] = [None] * len(frames)
+        self._parts: list[tuple[Sequence[int], Future[_Work]]] = []
+
+    def add(self, places: Sequence[int], work: Future[_Work]) -> None:
+        """``work`` will give the detections of the frames at these places."""
+        self._parts.append((places, work))
+
+    def wait(self) -> tuple[list[Detections | None], float]:
+        """Detections by frame (None: skipped), and the detector's busy seconds. Raises what the detector raised."""
+        seconds = 0.0
+        for places, work in self._parts:
+            results, took = work.result()
+            seconds += took
+            for i, result in zip(places, results):
+                self._found[i] = result
+        return self._found, seconds
+
+
+class Inference:
+    """Threads for a detector: one, or as many as it says it can be called from at once (its attribute ``parallel``); then
+    each gets one frame at a time.
+
+    Parameters
+    ----------
+    batch: most frames of a call, for a detector that is called from one thread.
+    every: look at each source's every so manieth frame.
+    ahead: calls that may wait for a free thread. They keep it busy, but their frames grow old.
+    """
+
+    def __init__(self, detector: Detector, *, batch: int, every: int, ahead: int) -> None:
+        threads = max(1, int(getattr(detector, "parallel", 1)))
+        self._detector = detector
+        self._size = batch if threads == 1 else 1
+        self._every = every
+        self._seen: dict[str, int] = {}
+        self._free = threading.Semaphore(threads + ahead)
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="countline-detect")
+
+    def ready(self) -> None:
+        """Wait until a call would be taken up. Called before frames are chosen, so that they are the newest there are."""
+        self._free.acquire()
+        self._free.release()
+
+    def begin(self, frames: Sequence[Frame]) -> Round:
+        """Hand over a round; waits while too many calls are under way."""
+        made = Round(frames)
+        due = [i for i, frame in enumerate(frames) if self._due(frame.info.source.name)]
+        for start in range(0, len(due), self._size):
+            places = due[start : start + self._size]
+            self._free.acquire()
+            work = self._pool.submit(self._detect, [frames[i] for i in places])
+            made.add(places, work)
+        return made
+
+    def _due(self, name: str) -> bool:
+        n = self._seen.get(name, 0)
+        self._seen[name] = n + 1
+        return n % self._every == 0
+
+    def _detect(self, frames: list[Frame]) -> _Work:
+        begin = time.perf_counter()
+        try:
+            return self._detector.detect(frames), time.perf_counter() - begin
+        finally:
+            self._free.release()
+
+    def close(self) -> None:
+        """End the threads; frames that still wait for one are given up."""
+        self._pool.shutdown(cancel_futures=True)
