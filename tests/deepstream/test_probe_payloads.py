@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -36,9 +35,9 @@ def config(**more: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def seen() -> Iterator[list[list[tuple[int, list[bytes]]]]]:
+def seen() -> list[list[tuple[int, list[bytes]]]]:
     """What a consumer behind the probe reads: by buffer, (pad_index, payloads) of each frame."""
-    yield []
+    return []
 
 
 def consumer(pipeline: Pipeline, library: Library, seen: list[Any]) -> None:
