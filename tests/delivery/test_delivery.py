@@ -85,6 +85,22 @@ def test_a_camera_that_reconnects_goes_on_with_its_counts(path: Path) -> None:
     delivery.stop(1.0)
 
 
+def test_a_rule_that_never_counted_has_its_epoch_too(path: Path) -> None:
+    delivery = Delivery(OutboxConfig(), path, [], live=True)
+    delivery.start()
+    delivery.begin("gate", "s1", live=True, policy=None, time=0, rules=["line", "quiet"])
+    delivery.put(_info(0, "s1"), [], [CounterDelta(CAR, 3)])
+    delivery.reset("gate", 77)
+    both = {("gate", "line"): (1, 77), ("gate", "quiet"): (1, 77)}
+    assert delivery.begin("gate", "s2", live=True, policy=None, time=0, rules=["line", "quiet"]).resets == both
+    delivery.stop(5.0)
+    delivery = Delivery(OutboxConfig(), path, [], live=True)
+    resume = delivery.begin("gate", "s3", live=True, policy=None, time=0, rules=["line", "quiet", "new"])
+    assert resume.resets == {**both, ("gate", "new"): (1, 77)}, "the epoch is the source's"
+    delivery.start()
+    delivery.stop(1.0)
+
+
 def _writer(path: Path, *, block: bool, dropped: list[Commit], **config: object) -> tuple[Writer, Delivery]:
     delivery = Delivery(OutboxConfig.model_validate(config), path, [], live=not block)
     writer = Writer(

@@ -108,8 +108,9 @@ class Analyst:
         if name in self._streams:  # the source began anew (reconnected camera, next file)
             self.rules.forget(name)
         self._streams[name] = info.stream
+        rules = [rule.name for rule in self.rules.rules if rule.source in (None, name)]  # also those that never counted
         resume = self.delivery.begin(
-            name, info.stream, live=info.source.live, policy=self.policies[name], time=info.time
+            name, info.stream, live=info.source.live, policy=self.policies[name], time=info.time, rules=rules
         )
         self.rules.restore(resume.counters, resume.resets)
         source = self.summary.sources[name]

@@ -73,6 +73,7 @@ class Delivery:
         self.outbox = outbox.open(config, path, [o.name for o in outputs], live=live, clock=wall)
         self._fresh = fresh
         self._live: dict[str, Resume] = {}
+        self._rules: dict[str, tuple[str, ...]] = {}
         self._last_frame: dict[str, int] = {}
         self._lost: dict[str, int] = {o.name: 0 for o in outputs}
         self._dropped_before = {o.name: self.outbox.dropped(o.name) for o in outputs}
@@ -116,6 +117,7 @@ class Delivery:
             return Resume(None, dict(known.counters), dict(known.resets))
         if source in self._last_frame:
             self.writer.flush()
+        self._rules[source] = tuple(rules)
         resume = self.outbox.begin(source, stream, live=live, policy=policy, time=time, fresh=self._fresh, rules=rules)
         self._last_frame[source] = -1
         if live:
@@ -142,7 +144,7 @@ class Delivery:
         known = self._live.get(source)
         if known is not None:
             keys: list[CounterKey] = list(known.counters)
-            rules = {key.rule for key in keys} | {rule for _, rule in known.resets}
+            rules = {key.rule for key in keys} | {rule for _, rule in known.resets} | set(self._rules[source])
             resets = {(source, rule): (known.resets.get((source, rule), (0, 0))[0] + 1, time) for rule in rules}
             self._live[source] = Resume(None, dict.fromkeys(keys, 0), resets)
         self.writer.put(Commit(source, "", self._last_frame.get(source, -1), reset=time))
