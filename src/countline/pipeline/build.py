@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,16 @@ def as_config(config: Config | Mapping[str, Any] | str | Path) -> Config:
     if isinstance(config, (str, Path)):
         return load(config)
     return validate(Config, dict(config), Document(dict(config), {}, ""))
+
+
+def enter(config: Config) -> None:
+    """Import what the configuration's rules, messages and outputs need. Says nothing of what is missing: that is for those
+    who make them."""
+    rooms = ["countline.analytics.native" if config.rules.file is None else "countline.analytics.deepstream"]
+    rooms += ["countline.messages", "countline.registry", "countline.attach", *(f"{_kind(o)}.output" for o in config.outputs)]
+    for room in rooms:
+        with suppress(Exception):
+            importlib.import_module(room)
 
 
 def detector(config: Config, own: Any = None) -> Detector:
@@ -106,12 +117,17 @@ def outputs(config: Config) -> list[Output]:
     """The configured outputs, not yet opened."""
     made: list[Output] = []
     for item in config.outputs:
-        kind = type(item).__module__.removesuffix(".config")
-        if not kind.startswith("countline.outputs."):
-            kind = next((p for p in _packages() if type(item).__module__.startswith(p)), kind)
-        make: Callable[[Any], Output] = importlib.import_module(f"{kind}.output").make
+        make: Callable[[Any], Output] = importlib.import_module(f"{_kind(item)}.output").make
         made.append(make(item))
     return made
+
+
+def _kind(item: object) -> str:
+    """Package of an output's configuration."""
+    kind = type(item).__module__.removesuffix(".config")
+    if not kind.startswith("countline.outputs."):
+        kind = next((p for p in _packages() if type(item).__module__.startswith(p)), kind)
+    return kind
 
 
 def _packages() -> list[str]:

@@ -7,6 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,10 @@ class Run:
         self.config = build.as_config(config)
         self.clock = StageClock()
         self.summary = Summary()
-        self.detector = build.detector(self.config, detector)
+        with ThreadPoolExecutor(1) as pool:  # the model is compiled while the other rooms are entered
+            loading = pool.submit(build.detector, self.config, detector)
+            build.enter(self.config)
+            self.detector = loading.result()
         self.sources: list[Source] = [video.open_source(s, i) for i, s in enumerate(self.config.sources)]
         infos = [s.info for s in self.sources]
         self.rules = build.rules(self.config, infos, self.detector.labels)
@@ -220,7 +224,8 @@ class Run:
     def snapshot(self) -> dict[str, Any]:
         """The present state, for progress displays. From any thread."""
         self.analyst.snapshot()
-        seconds = time.monotonic() - self.started
+        # After the last frame the run only waits for its outputs: its rate is what it was.
+        seconds = self.summary.seconds or time.monotonic() - self.started
         return {
             "seconds": round(seconds, 3),
             "frames": self.summary.frames,
