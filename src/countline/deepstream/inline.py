@@ -61,9 +61,9 @@ class InlineDelivery:
         """Values of a source's messages in this round, in their order."""
         return self._made.get(source, [])
 
-    def begin(self, source: str, stream: str, *, live: bool, policy: str | None, time: int) -> Resume:
+    def begin(self, source: str, stream: str, **more: Any) -> Resume:
         """As :meth:`Delivery.begin`."""
-        return self._delivery.begin(source, stream, live=live, policy=policy, time=time)
+        return self._delivery.begin(source, stream, **more)
 
     def put(self, frame: FrameInfo, messages: Sequence[Message], deltas: Sequence[CounterDelta]) -> None:
         """Keep the values; commit the counters."""
