@@ -9,7 +9,16 @@ import click
 __all__ = ["command"]
 
 
-@click.command("counts")
+class _Counts(click.Command):
+    """`countline counts CONFIG` shows, as `countline outbox CONFIG` does."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not {"show", "reset"} & set(args):
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.command("counts", cls=_Counts)
 @click.argument("action", type=click.Choice(["show", "reset"]), default="show", required=False)
 @click.argument("place", metavar="[CONFIG|OUTBOX]", required=False, type=click.Path(path_type=Path))
 @click.option("--outbox", "path", metavar="PATH", type=click.Path(path_type=Path), help="Outbox file.")
@@ -22,7 +31,7 @@ def command(
     """Show the durable counts, or set them to 0 and begin a new epoch.
 
     \b
-    countline counts show countline.yaml
+    countline counts countline.yaml
     countline counts reset countline.yaml --source entrance
     """
     from countline.outbox import commands

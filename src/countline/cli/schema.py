@@ -44,6 +44,12 @@ def command(
     if pair is not None:
         return _check(*pair, mode)
     if name is None:
+        if config is not None or format_ is not None:
+            raise ConfigError(
+                "which message? Without --message the schema of all configurations is printed",
+                where=str(config or "--format"),
+                fix="countline schema --message NAME countline.yaml",
+            )
         click.echo(_configuration(), nl=False)
         return 0
     if config is None:
@@ -58,7 +64,7 @@ def _configuration() -> str:
     from countline.config import Config
 
     made = Config.model_json_schema(by_alias=True)
-    made = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "countline configuration", **made}
+    made = {"$schema": "https://json-schema.org/draft/2020-12/schema", **made, "title": "countline configuration"}
     return orjson.dumps(made, option=orjson.OPT_INDENT_2).decode() + "\n"
 
 

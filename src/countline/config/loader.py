@@ -218,6 +218,15 @@ def merge_faults(faults: Sequence[ConfigError]) -> ConfigError:
     return ConfigError(f"{len(unique)} faults:\n" + "\n".join(str(f) for f in unique))
 
 
+_WORDS = {
+    "too_short": "needs at least {min_length} of these, here are {actual_length}",
+    "string_too_short": "must have at least {min_length} character(s)",
+    "string_pattern_mismatch": "has characters that cannot stand here; allowed is {pattern}",
+    "finite_number": "must be a finite number",
+}
+"""In place of pydantic's words, where those speak of its own workings."""
+
+
 def _fault(item: Any, model: type[BaseModel], document: Document, path: Loc) -> ConfigError:
     place = document.place(path)
     kind = item["type"]
@@ -225,7 +234,7 @@ def _fault(item: Any, model: type[BaseModel], document: Document, path: Loc) -> 
         return ConfigError(f"unknown key '{item['loc'][-1]}'", where=place, fix=_known(item["loc"], model))
     if kind == "missing":
         return ConfigError(f"the key '{item['loc'][-1]}' is missing", where=place, fix="add it")
-    what = item["msg"]
+    what = _WORDS.get(kind, "{}").format(item["msg"], **item.get("ctx", {}))
     if kind == "value_error":
         inner = item.get("ctx", {}).get("error")
         if isinstance(inner, CountlineFault):

@@ -118,6 +118,7 @@ def show_counts(path: Path, source: str | None, rule: str | None, *, as_json: bo
         plain = [{**c.key._asdict(), "value": c.value, "epoch": c.epoch, "reset_at": _moment(c)} for c in counters]
         return orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode()
     if not counters:
+        _known(path, source, rule)
         return "nothing has been counted yet"
     head = ("source", "rule", "counter", "class", "value", "epoch", "since")
     rows = [(*c.key, str(c.value), str(c.epoch), _moment(c) or "the first run") for c in counters]
@@ -129,5 +130,21 @@ def _moment(counter: Counter) -> str | None:
 
 
 def reset(path: Path, source: str | None, rule: str | None) -> int:
-    """Set counters to 0 now; returns how many."""
+    """Set counters to 0 now; returns how many. Raises OutboxError: no counter is of that source or rule."""
+    _known(path, source, rule)
     return reset_counts(path, source, rule, at=time.time_ns())
+
+
+def _known(path: Path, source: str | None, rule: str | None) -> None:
+    """Refuse a source or rule that has no counter: it is a slip, and silence would hide it."""
+    counters = inspect_counters(path)
+    for what, name, names in (
+        ("source", source, sorted({c.key.source for c in counters})),
+        ("rule", rule, sorted({c.key.rule for c in counters if source in (None, c.key.source)})),
+    ):
+        if name is not None and name not in names:
+            raise OutboxError(
+                f"has no counts of a {what} '{name}'",
+                where=f"outbox {path}",
+                fix=f"it has: {', '.join(names)}" if names else "nothing has been counted yet",
+            )

@@ -9,7 +9,8 @@ from typing import Any
 
 import confluent_kafka as ck
 
-from countline.errors import OutputError
+from countline.errors import ConfigError, OutputError
+from countline.outputs.kafka import words
 
 __all__ = ["Record", "tail"]
 
@@ -49,17 +50,22 @@ def tail(
     idle: end after so many seconds without a record.
     wait_for_topic: seconds to wait for the topic to appear.
     stop: asked about twice a second; True ends.
-    on_error: told of broker trouble while librdkafka goes on trying.
+    on_error: told of each broker trouble once, while librdkafka goes on trying.
 
-    Raises OutputError: no broker answers, no such topic, no rights.
+    Raises OutputError: no broker answers, no such topic, no rights. ConfigError: an option that librdkafka refuses.
     """
     trouble: list[str] = []
 
     def note(error: Any) -> None:
-        trouble.append(error.str())
-        on_error(error.str())
+        if error.code() == ck.KafkaError._ALL_BROKERS_DOWN:  # says less than the error before it
+            return
+        security = error.code() in words.AUTHENTICATION
+        text = words.security(error) if security else words.connection(words.tidy(error.str()))
+        if text not in trouble:  # librdkafka repeats it with every attempt
+            trouble.append(text)
+            on_error(text)
 
-    consumer = ck.Consumer(
+    consumer = _consumer(
         {
             **options,
             "group.id": "countline-consume",
@@ -78,9 +84,18 @@ def tail(
         consumer.close()
 
 
+def _consumer(settings: Mapping[str, Any]) -> Any:
+    try:
+        return ck.Consumer(dict(settings))
+    except ck.KafkaException as error:
+        raise ConfigError(
+            words.tidy(error.args[0].str()), where="kafka", fix="see librdkafka's CONFIGURATION.md for names and values"
+        ) from None
+
+
 def _partitions(consumer: Any, topic: str, patience: float, trouble: list[str], stop: Callable[[], bool]) -> list[int]:
     deadline = time.monotonic() + patience
-    reason = ""
+    reason = silence = ""
     while True:
         try:
             found = consumer.list_topics(topic, timeout=2.0).topics[topic]
@@ -90,12 +105,13 @@ def _partitions(consumer: Any, topic: str, patience: float, trouble: list[str], 
             if found.error and found.error.code() == ck.KafkaError.TOPIC_AUTHORIZATION_FAILED:
                 break
         except ck.KafkaException as error:
-            reason = trouble[-1] if trouble else error.args[0].str()
+            reason, silence = "", error.args[0].str()
+            consumer.poll(0)  # only this calls error_cb, which knows more
         if time.monotonic() > deadline or stop():
             break
         time.sleep(0.2)
     raise OutputError(
-        f"topic '{topic}' cannot be read: {reason}",
+        f"topic '{topic}' cannot be read: {reason or (trouble or [silence])[-1]}",
         where="kafka",
         fix="check the address, the topic's name and your rights; `countline check` looks at each step",
     )
