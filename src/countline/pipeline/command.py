@@ -76,11 +76,13 @@ def _make(config: Config, given: Path | None, options: Options, state: Path | No
 def execute(run: Run, options: Options) -> Summary:
     """Run with progress shown; the first Ctrl-C or SIGTERM finishes cleanly, a second one ends at once."""
     asked = 0
+    progress = Progress(run.snapshot, as_json=options["as_json"], quiet=options["quiet"])
 
     def ask(signum: int, _: FrameType | None) -> None:
         nonlocal asked
         asked += 1
         if asked > 1:
+            progress.show_cursor()
             sys.stderr.write("countline: ended at once; what was not acknowledged stays in the outbox\n")
             signal.signal(signum, signal.SIG_DFL)
             signal.raise_signal(signum)
@@ -90,8 +92,7 @@ def execute(run: Run, options: Options) -> Summary:
     with ExitStack() as stack:
         for number in (signal.SIGINT, signal.SIGTERM):
             stack.callback(signal.signal, number, signal.signal(number, ask))
-        progress = Progress(run.snapshot, as_json=options["as_json"], quiet=options["quiet"]).start()
-        stack.callback(progress.close)
+        stack.callback(progress.start().close)
         return run.execute(drain_timeout=options["drain_timeout"])
 
 
@@ -221,7 +222,7 @@ def _region_messages() -> list[dict[str, Any]]:
 
 def _outputs(options: Options) -> list[Any]:
     outputs: list[Any] = []
-    if options["kafka"]:
+    if options["kafka"] is not None:  # an empty one is a mistake that the configuration's check tells
         outputs.append({"kafka": {"bootstrap": options["kafka"], "topic": options["topic"] or "countline"}})
     elif options["topic"]:
         raise ConfigError("--topic needs --kafka", where="--topic", fix="add --kafka HOST:PORT")

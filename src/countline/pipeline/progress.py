@@ -61,6 +61,12 @@ class Progress:
         if self._thread.is_alive():
             self._thread.join(5)
 
+    def show_cursor(self) -> None:
+        """Give a terminal its cursor back, which the live line hides. For an end without :meth:`close`."""
+        if self._console.is_terminal and not self._json and not self._quiet:
+            self._console.file.write("\x1b[?25h\n")
+            self._console.file.flush()
+
     def _work(self) -> None:
         if self._json:
             while not self._done.wait(self._every):
@@ -77,7 +83,10 @@ class Progress:
     def _live(self) -> None:
         logger = logging.getLogger("countline")
         old = list(logger.handlers)
-        logger.handlers[:] = [RichHandler(console=self._console, show_path=False, omit_repeated_times=False)]
+        handler = RichHandler(
+            console=self._console, show_path=False, omit_repeated_times=False, log_time_format="%H:%M:%S"
+        )
+        logger.handlers[:] = [handler]
         try:
             with Live(console=self._console, refresh_per_second=4, transient=True) as live:
                 while not self._done.wait(0.25):

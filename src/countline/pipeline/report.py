@@ -51,6 +51,6 @@ def summary_text(summary: Summary) -> str:
         rows.append("busy: " + ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in busy))
     if summary.interrupted:
         rows.append("stopped on request; files that were cut short are resumed by the next run")
-    if summary.error:
+    if summary.error and summary.error not in "; ".join(s.error for s in summary.sources.values() if s.error):
         rows.append(f"error: {summary.error}")
     return "\n".join(rows)
