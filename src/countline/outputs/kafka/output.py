@@ -184,7 +184,11 @@ class KafkaOutput:
         """See the protocol."""
         if self._producer is not None:
             try:
-                self._producer.poll(0.0 if self._receipts else timeout)
+                wait = 0.0 if self._receipts else timeout
+                if self._alone and self._flight.sizes:
+                    self._producer.flush(wait)  # what is sent alone has no company to linger for
+                else:
+                    self._producer.poll(wait)
             except KafkaException as error:
                 self._died(words.tidy(error.args[0].str()))
             if self._failing:
