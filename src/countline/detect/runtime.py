@@ -286,5 +286,5 @@ class _OpenVinoLane:
     def __call__(self, batch: NDArray[Any]) -> list[NDArray[Any]]:
         if batch.shape != self._shape:
             self._request, self._shape = self._session.request(batch.shape), batch.shape
-        self._request.infer([batch], share_inputs=True)
+        self._request.infer([batch], share_inputs=True, share_outputs=True)  # no copies
         return [self._request.get_output_tensor(i).data for i in range(len(self._session.outputs))]
