@@ -24,7 +24,6 @@ from typing import Any
 
 import numpy as np
 from machine import header
-from messages import RECIPE
 from rules import FRAME, H, W, exact, native, wander
 
 from countline import messages, outbox, track
@@ -34,6 +33,7 @@ from countline.config.messages import MessageConfig
 from countline.config.rules import RulesConfig
 from countline.outbox import Commit
 from countline.types import Analytics, Crossing, Detections, FrameInfo, FrameTracks, SourceInfo
+from messages import RECIPE
 
 SOURCE = SourceInfo("s0", 0, "device_test", "street.mp4")
 LABELS = ("person",)
@@ -130,7 +130,7 @@ def measure(objects: int, frames: int, rounds: int) -> dict[str, float]:
     for _ in range(rounds):
         found: dict[str, float] = {}
         tracker = track.make(TrackerConfig(), fps=30, labels=LABELS, thresholds=np.array([0.5], np.float32))
-        found["track"], tracks = each(lambda pair: tracker.update(pair[1], pair[0].pts), list(zip(infos, detections)))
+        found["track"], tracks = each(lambda pair, tracker=tracker: tracker.update(pair[1], pair[0].pts), list(zip(infos, detections)))
         tracked = [FrameTracks(i, t) for i, t in zip(infos, tracks)]
         for name, engine in (("native", native), ("deepstream", exact)):
             update = engine([SOURCE])

@@ -68,7 +68,7 @@ class ByteTrackEngine:
         self._library = pyxtrackers
         self._iou = iou
         self._lost = max(1, lost)
-        self._past: deque[tuple[NDArray[np.float64], int]] = deque(maxlen=self.REMEMBERED)
+        self._past: deque[tuple[NDArray[np.float64], list[int], int]] = deque(maxlen=self.REMEMBERED)
         self._tracker = self._new()
         self._ids: dict[int, int] = {}
         """Id of this instance -> id that was given out, for those taken over from the instance before."""
@@ -89,13 +89,11 @@ class ByteTrackEngine:
     def step(self, boxes: NDArray[np.float64], scores: NDArray[np.float64], steps: int) -> Rows:
         if self._tracker.track_id_counter - self._first > self.RENEW:
             self._renew()
-        unique = np.arange(len(boxes)) * 1e-12
-        table = np.column_stack([boxes, np.minimum(scores, 0.999) + unique])
+        table = np.empty((len(boxes), 5))
+        table[:, :4] = boxes
+        table[:, 4] = np.minimum(scores, 0.999) + np.arange(len(boxes)) * 1e-12
         rows, numbers = self._advance(self._tracker, table, steps)
-        # What follows a track must be able to begin one when the step is run again.
-        again = table.copy()
-        again[rows, 4] = 0.95 + unique[rows]
-        self._past.append((again, steps))
+        self._past.append((table, rows, steps))
         taken, base = self._ids, self._base
         self._seen = seen = {row: taken.get(n, base + n) for row, n in sorted(zip(rows, numbers))}
         return np.fromiter(seen, np.intp, len(seen)), np.fromiter(seen.values(), np.int64, len(seen))
@@ -124,8 +122,11 @@ class ByteTrackEngine:
         fresh = self._new()
         rows: list[int] = []
         numbers: list[int] = []
-        for table, steps in self._past:
-            rows, numbers = self._advance(fresh, table, steps)
+        for table, followed, steps in self._past:
+            # What follows a track must be able to begin one when the step is run again.
+            again = table.copy()
+            again[followed, 4] = 0.95 + np.arange(len(table))[followed] * 1e-12
+            rows, numbers = self._advance(fresh, again, steps)
         names = {number: self._seen[row] for row, number in zip(rows, numbers) if row in self._seen}
         left = [(v.tlbr, self._given(v.track_id)) for v in self._tracker.lost_stracks]
         for view in fresh.lost_stracks:

@@ -18,11 +18,15 @@ _HISTORY = 6
 """Frames from which the velocity for :meth:`EngineTracker.predict` is taken."""
 _SURE = 0.6
 """Part of the threshold from which a detection is matched together with the believed ones, so that it may also find a
-track that was out of sight; weaker ones only continue tracks seen in the frame before. By tools/compare_trackers.py."""
+track that was out of sight; weaker ones only continue tracks seen in the frame before, with what the believed ones leave.
+Lower, the weak second box that detectors leave where somebody comes out from behind a post takes the track, as it lies
+nearer to where the half-hidden person was going, and the strong box on the whole person begins another."""
 _PLACES = (0.0, _SURE - 1e-6, _SURE, 1 - 1e-6, 1.0, 2.0)
 _SCALE = (0.0, FIRST - 1e-6, FIRST + 1e-6, BEGIN - 1e-6, BEGIN + 1e-6, 1.0)
 _SAME = 0.45
 """Overlap (IoU) from which a new track is taken for a second box on an object that has one."""
+_WIDEST = 1e7
+"""No picture has so many pixels in a row."""
 _RATE_AFTER = 8
 """Intervals that are measured where the frame rate is not known."""
 
@@ -67,9 +71,9 @@ class EngineTracker:
         labels: Sequence[str] = (),
     ) -> None:
         self._make = engine
-        self._thresholds = (
-            np.zeros(1, np.float32) if thresholds is None else np.atleast_1d(np.asarray(thresholds, np.float32))
-        )
+        limits = np.atleast_1d(np.asarray(0 if thresholds is None else thresholds, np.float32)).astype(np.float64)
+        self._limits = np.stack([limits, np.maximum(limits, 1e-9), np.maximum(1 - limits, 1e-9)])
+        """(3, classes) threshold, and the lengths of the scale below and above it."""
         self._low = low
         self._lost = round(lost * 1e9)
         self._step = round(1e9 / fps) if fps else 0
@@ -97,16 +101,15 @@ class EngineTracker:
         if detections is None:
             return self.predict(pts)
         steps = self._clock(pts)
-        rows = self._usable(detections)
-        boxes = detections.xyxy[rows]
-        scores = self._scaled(detections.confidence[rows], detections.class_id[rows])
+        boxes, confidence, classes = self._usable(detections)
+        scores = self._scaled(confidence, classes)
         chosen, numbers = self._engine.step(boxes.astype(np.float64), scores, steps)
-        chosen = rows[chosen]
-        single = self._single(detections.xyxy[chosen], numbers)
-        chosen, numbers = chosen[single], numbers[single]
-        confidence = detections.confidence[chosen]
-        ids, classes = self._remember(numbers.tolist(), detections.class_id[chosen].tolist(), confidence.tolist(), pts)
-        tracks = Tracks(detections.xyxy[chosen], confidence, classes, ids)
+        if not self._known.keys() >= set(numbers.tolist()):
+            single = self._single(boxes[chosen], numbers)
+            chosen, numbers = chosen[single], numbers[single]
+        confidence = confidence[chosen]
+        ids, best = self._remember(numbers.tolist(), classes[chosen].tolist(), confidence.tolist(), pts)
+        tracks = Tracks(boxes[chosen], confidence, best, ids)
         self._past.append((pts, tracks))
         self._forget(pts)
         return tracks
@@ -160,29 +163,38 @@ class EngineTracker:
         self._engine = self._make(self._steps_kept())
         self._known.clear()
 
-    def _usable(self, detections: Detections) -> NDArray[np.intp]:
-        box = detections.xyxy
-        # False for what is not a number; and no picture is as wide as infinity.
+    def _usable(self, detections: Detections) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]:
+        """Boxes, confidences and classes of the detections that can be followed."""
+        box, confidence, classes = detections.xyxy, detections.confidence, detections.class_id
+        low = self._low or 0.0
+        # Comparisons are false for what is not a number; and no picture is as wide as infinity.
+        if (
+            len(box)
+            and (box[:, 2:] - box[:, :2]).min() > 0
+            and -_WIDEST < box.min() <= box.max() < _WIDEST
+            and confidence.min() >= low
+            and confidence.min() > 0
+        ):
+            return box, confidence, classes  # mostly all of them
         sound = (
             (box[:, 2:] > box[:, :2]).all(axis=1)
-            & (detections.confidence > 0)
-            & (np.abs(box).max(axis=1, initial=0) < 1e7)
+            & (confidence > 0)
+            & (confidence >= low)
+            & (np.abs(box).max(axis=1, initial=0) < _WIDEST)
         )
-        if self._low is not None:
-            sound &= detections.confidence >= self._low
-        return np.flatnonzero(sound)
+        return box[sound], confidence[sound], classes[sound]
 
     def _scaled(self, confidence: NDArray[np.float32], classes: NDArray[np.int32]) -> NDArray[np.float64]:
         """Confidence on the engine's scale: the threshold of each row's class becomes :data:`BEGIN`, the part
         :data:`_SURE` of it :data:`FIRST`."""
-        limits = self._thresholds
-        limit = limits[np.minimum(classes, len(limits) - 1)].astype(np.float64)
+        limit = self._limits
+        if limit.shape[1] > 1:
+            limit = limit[:, np.minimum(classes, limit.shape[1] - 1)]
         value = confidence.astype(np.float64)
         # 0..1 below the threshold, 1..2 above it
-        place = np.where(
-            value < limit, value / np.maximum(limit, 1e-9), 1 + (value - limit) / np.maximum(1 - limit, 1e-9)
-        )
-        return np.interp(place, _PLACES, _SCALE)
+        place = np.where(value < limit[0], value / limit[1], 1 + (value - limit[0]) / limit[2])
+        scaled: NDArray[np.float64] = np.interp(place, _PLACES, _SCALE)
+        return scaled
 
     def _single(self, boxes: NDArray[np.float32], numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
         """False for tracks without a public id yet that lie on one that has: a second box on the same object. They get
