@@ -144,6 +144,21 @@ def test_a_second_box_on_the_same_object_gets_no_id_until_they_part(kind: str) -
     assert ids(parted[-1]) == [1, 2]
 
 
+def test_a_weak_second_box_does_not_take_the_track_from_the_strong_one(kind: str) -> None:
+    """Somebody comes out from behind a post: the whole person is ahead of where the visible half was going, and the
+    detector leaves a weak box there as well."""
+    t = tracker(kind)
+    half = line(100, 100, 3)
+    run(t, [half], range(15))
+    for i in range(15, 25):
+        left, top = half(i)  # type: ignore[misc]
+        ahead = min(13 + (i - 15), 18)
+        boxes = np.array([[left + ahead, top, left + ahead + 30, top + 80], [left, top, left + 30, top + 80]])
+        found = t.update(Detections(boxes, np.array([0.8, 0.34]), np.zeros(2, int)), i * STEP)
+        whole = found.track_id[np.isclose(found.xyxy[:, 0], left + ahead)].tolist()
+        assert whole == [1], f"frame {i}: {found}"
+
+
 def test_same_frames_give_the_same_ids(kind: str) -> None:
     walkers = [line(50 + 40 * k, 100 + 7 * k, 3 - k) for k in range(8)]
     first = run(tracker(kind), walkers, range(60))

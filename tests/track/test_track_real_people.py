@@ -1,5 +1,6 @@
 """Identity on real detections: the default detector's (float) on the 795 frames of OpenCV's sample clip vtest.avi, as
-numbers (tools/compare_trackers.py --save). Two lines were counted by eye over the whole clip."""
+numbers (tools/compare_trackers.py --save). The lines were counted by eye over the whole clip: A and D were looked at while
+the trackers were chosen and set, the others not (benchmarks/accuracy.py tells where they lie)."""
 
 from __future__ import annotations
 
@@ -12,7 +13,15 @@ from track_world import STEP, tracker
 
 from countline.types import Detections, Tracks
 
-LINES = {"A": ((300, 150), (300, 420), (15, 12)), "D": ((430, 560), (700, 180), (14, 19))}
+LINES = {
+    "A": ((300, 150), (300, 420), (15, 12)),
+    "D": ((430, 560), (700, 180), (14, 19)),
+    "path": ((120, 150), (120, 260), (4, 1)),
+    "middle": ((520, 180), (520, 385), (19, 15)),
+    "lawn": ((316, 608), (414, 338), (3, 3)),
+    "road": ((520, 360), (735, 360), (5, 9)),
+    "far": ((545, 190), (725, 190), (4, 3)),
+}
 THRESHOLDS = np.full(80, 0.35, np.float32)
 THRESHOLDS[0] = 0.5
 

@@ -16,7 +16,7 @@ __all__ = ["EngineTracker"]
 
 _HISTORY = 6
 """Frames from which the velocity for :meth:`EngineTracker.predict` is taken."""
-_SURE = 0.6
+_SURE = 0.75
 """Part of the threshold from which a detection is matched together with the believed ones, so that it may also find a
 track that was out of sight; weaker ones only continue tracks seen in the frame before, with what the believed ones leave.
 Lower, the weak second box that detectors leave where somebody comes out from behind a post takes the track, as it lies
