@@ -170,7 +170,7 @@ class EngineTracker:
         # Comparisons are false for what is not a number; and no picture is as wide as infinity.
         if (
             len(box)
-            and (box[:, 2:] - box[:, :2]).min() > 0
+            and (box[:, 2:] > box[:, :2]).all()
             and -_WIDEST < box.min() <= box.max() < _WIDEST
             and confidence.min() >= low
             and confidence.min() > 0
