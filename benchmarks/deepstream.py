@@ -1,8 +1,8 @@
 """What a probe costs the pipeline that it sits in: µs added on the streaming thread for a frame with 20 tracked objects.
 
-Real NvDsBatchMeta (NVIDIA's own library) flows through a real GStreamer pipeline at a steady rate. For each buffer the time from
-one cheap probe before to another behind the place of the probe in question is taken; what the same takes without it is
-subtracted. Compared are
+Real NvDsBatchMeta (NVIDIA's own library) flows through a real GStreamer pipeline at a steady rate. Two probes in C, one before
+and one behind the probe in question, write down the time of each buffer, so that waiting for Python's lock is in the figure; what
+the same takes without a probe between them is subtracted. Compared are
 
 * countline.deepstream.attach(): metadata copied, rules, messages and delivery on other threads
 * the same with publish="nvmsgbroker": rules and messages within the probe, finished messages on the buffer
@@ -18,14 +18,19 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
+import functools
 import json
 import logging
+import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 import uuid
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -40,7 +45,7 @@ from nvds_pipeline import Pipeline
 
 from countline.broker import EmbeddedBroker
 from countline.deepstream import attach
-from countline.deepstream.probe import Probe
+from countline.deepstream.libraries import GSTREAMER
 
 OBJECTS = 20
 TOPIC = "bench"
@@ -57,28 +62,56 @@ def frames(library: Library, count: int) -> Iterator[int]:
         yield library.buffer([Frm(0, n, n * 33_333_333, time.time_ns(), (1920, 1080), objects)])
 
 
+STAMP = """
+#include <time.h>
+int stamp(void *pad, void *info, long *times) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  times[++times[0]] = now.tv_sec * 1000000000L + now.tv_nsec;
+  return 1;
+}
+"""
+
+
+@functools.cache
+def stamp() -> Any:
+    """The probe in C: writes the time into an array whose first element counts."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        sys.exit("cannot run here: there is no C compiler")
+    with tempfile.TemporaryDirectory() as folder:
+        source, library = Path(folder) / "stamp.c", Path(folder) / "stamp.so"
+        source.write_text(STAMP)
+        subprocess.run([compiler, "-O2", "-shared", "-fPIC", "-o", library, source], check=True)
+        return ctypes.CDLL(str(library)).stamp
+
+
+def add_stamp(pad: Any, count: int) -> Any:
+    """Times (ns) of the buffers that pass a pad; element 0 is their number."""
+    times = (ctypes.c_long * (count + 1))()
+    add = ctypes.CDLL(GSTREAMER).gst_pad_add_probe
+    add.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p]
+    add(hash(pad), 16, ctypes.cast(stamp(), ctypes.c_void_p), ctypes.addressof(times), None)
+    return times
+
+
 def transit(library: Library, install: Install | None, count: int, rate: float) -> list[float]:
     """µs from before to behind, for each buffer."""
-    begin: list[int] = []
-    end: list[int] = []
-    clock = time.perf_counter_ns
     with Pipeline(DESCRIPTION) as pipeline:
         remove = install(pipeline) if install else lambda: None
-        probes = [
-            Probe(pipeline.element("before").get_static_pad("src"), lambda _: begin.append(clock())),
-            Probe(pipeline.element("out").get_static_pad("sink"), lambda _: end.append(clock())),
-        ]
+        begin = add_stamp(pipeline.element("before").get_static_pad("src"), count)
+        end = add_stamp(pipeline.element("out").get_static_pad("sink"), count)
         due = time.perf_counter()
         for buffer in frames(library, count):
             due += 1 / rate
             time.sleep(max(0.0, due - time.perf_counter()))
             pipeline.push([buffer])
+            time.sleep(0.4 / rate)  # making the next one must not compete with the probe
         pipeline.finish()
-        for probe in probes:
-            probe.remove()
+        pipeline.stop()
         remove()
-    warm = count // 5
-    return [(b - a) / 1000 for a, b in zip(begin, end)][warm:]
+    assert begin[0] == end[0] == count
+    return [(b - a) / 1000 for a, b in zip(begin[1:], end[1:])][count // 5 :]
 
 
 def with_countline(bootstrap: str, publish: Any, told: list[str]) -> Install:
@@ -168,6 +201,7 @@ def with_original(library: Library, bootstrap: str, told: list[str]) -> Install:
                 producer.flush(timeout=2)
             with contextlib.suppress(Exception):
                 producer.close(timeout=0)
+            producer.__class__.__del__ = lambda self: None  # would wait, and complain, once more
             told.append(
                 f"{done['sent']} sent, {done['acknowledged']} acknowledged, {done['failed']} refused by send(); "
                 f"{done['sent'] - done['acknowledged']} lost with the process"
@@ -193,6 +227,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=200.0, help="buffers a second")
     options = parser.parse_args()
     logging.disable(logging.CRITICAL)
+    warnings.simplefilter("ignore", DeprecationWarning)
     print(header("kafka-python", "nvidia-deepstream-videodecode-cu13"))
     reason = missing()
     if reason:

@@ -3,6 +3,7 @@ this one package is taken from there."""
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import importlib.util
 import sys
@@ -36,6 +37,9 @@ def _import_gi() -> Any:
 @functools.cache
 def gst() -> Any:
     """The module Gst, ready for use."""
+    # GStreamer brings libunwind into the whole process. Where its unwinder is found before GCC's, C++ exceptions of other
+    # libraries (OpenVINO throws and catches some while it loads) end in abort(): GCC's comes first.
+    ctypes.CDLL("libgcc_s.so.1", mode=ctypes.RTLD_GLOBAL)
     gi = _import_gi()
     gi.require_version("Gst", "1.0")
     gi.require_version("GstApp", "1.0")

@@ -86,7 +86,7 @@ class Library:
     def __init__(self) -> None:
         folder = find()
         assert folder is not None
-        self.meta = ctypes.CDLL(str(folder / "libnvds_meta.so"), mode=ctypes.RTLD_GLOBAL)
+        self.meta = ctypes.CDLL(str(folder / "libnvds_meta.so"))
         self.gst = ctypes.CDLL(str(folder / "libnvdsgst_meta.so"))
         for name in ("nvds_create_batch_meta", "nvds_acquire_frame_meta_from_pool", "nvds_acquire_obj_meta_from_pool",
                      "nvds_acquire_user_meta_from_pool"):  # fmt: skip

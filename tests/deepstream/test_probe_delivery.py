@@ -228,14 +228,15 @@ def test_the_pads_picture_size_stands_in_where_metadata_was_copied() -> None:
 
 def test_labels_that_differ_from_the_pipelines_are_said(caplog: pytest.LogCaptureFixture) -> None:
     library = Library()
-    buffers = [[Frm(0, 0, objects=[Obj(1, (0, 0, 1, 1), 1, "forklift")])], [Frm(0, 1, objects=[])]]
-    with Pipeline() as pipeline, attach(pipeline.element("here"), config(outbox="memory"), lossless=True):
+    buffers = [[Frm(0, n, objects=[Obj(1, (0, 0, 1, 1), 1, "forklift")])] for n in range(20)]
+    with Pipeline() as pipeline, attach(pipeline.element("here"), config(outbox="memory"), lossless=True, depth=2):
         pipeline.push(library.buffer(b) for b in buffers)
         pipeline.finish()
     assert "class 1 is 'forklift' in the pipeline but 'TwoWheeler' here" in caplog.text
+    assert caplog.text.count("forklift") == 1
     caplog.clear()
     given = config(outbox="memory", detector={"labels": ["pallet", "forklift"]})
-    with Pipeline() as pipeline, attach(pipeline.element("here"), given, lossless=True):
+    with Pipeline() as pipeline, attach(pipeline.element("here"), given, lossless=True, depth=2):
         pipeline.push(library.buffer(b) for b in buffers)
         pipeline.finish()
     assert caplog.text == ""

@@ -28,7 +28,7 @@ from countline.pipeline.analyst import Analyst
 from countline.pipeline.deliver import Delivery
 from countline.pipeline.failures import FailureFile
 from countline.pipeline.stats import OutputSummary, SourceSummary, StageClock, Summary
-from countline.types import Analytics
+from countline.types import Analytics, FrameTracks
 
 __all__ = ["Attachment", "ProbeCounts", "Publish", "attach"]
 
@@ -89,6 +89,7 @@ class Attachment:
         parsed = settings.as_config(config)
         self.sources = settings.sources_of(parsed, live=not lossless)
         self.labels = settings.labels_of(parsed, labels)
+        self._classes: set[int] = set()
         self._told: set[int] = set()
         self._streams = Streams(self.sources, exact=parsed.rules.file is not None, size=size)
         path = build.state_path(parsed, config, state)
@@ -211,6 +212,8 @@ class Attachment:
                 return
             for one in self._streams.rounds(frames, time.time_ns()):
                 inline.begin_round()
+                for _, tracks in one:
+                    self._watch_labels(tracks)
                 try:
                     self._analyst.tracked([tracks for _, tracks in one])
                 except CountlineError as error:
@@ -230,18 +233,24 @@ class Attachment:
         if self._failure is not None:
             self.counts.dropped += len(frames)
             return
-        if len(self.reader.labels) != len(self._told):
-            self._compare_labels()
         for one in self._streams.rounds(frames, arrived):
+            for _, tracks in one:
+                self._watch_labels(tracks)
             self._analyst.tracked([tracks for _, tracks in one])
 
-    def _compare_labels(self) -> None:
-        """Say where the pipeline's own labels differ from those that rules and messages were made with."""
+    def _watch_labels(self, tracks: FrameTracks) -> None:
+        """Ask the reader for the label of classes not seen before; say where it differs from what rules and messages were
+        made with."""
+        for class_id in set(tracks.tracks.class_id.tolist()) - self._classes:
+            self._classes.add(class_id)
+            self.reader.wanted.add(class_id)
+        if len(self.reader.labels) == len(self._told):
+            return
         for class_id, label in list(self.reader.labels.items()):
             if class_id in self._told:
                 continue
             self._told.add(class_id)
-            known = self.labels[class_id] if class_id < len(self.labels) else ""
+            known = self.labels[class_id] if 0 <= class_id < len(self.labels) else ""
             if label and label.lower() != known.lower():
                 log.warning(
                     "class %d is '%s' in the pipeline but %s here; set `detector: {labels: FILE}` to nvinfer's label file",

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable, Iterable, Iterator
+import struct
+from collections.abc import Callable, Iterator
 from typing import Any
-
-import numpy as np
 
 from countline.deepstream.errors import DeepStreamError
 from countline.deepstream.reader import OBJECT, FrameCopy, MemoryReader, Reader
@@ -54,8 +53,7 @@ def _bindings(name: str, fix: str) -> Any:
         raise DeepStreamError(f"{name} cannot be imported: {error}", where="reader", fix=fix) from None
 
 
-def _rows(objects: Iterable[tuple[int, float, int, float, float, float, float]]) -> Any:
-    return np.array([(c, p, i, (x, y, w, h)) for c, p, i, x, y, w, h in objects], OBJECT)
+_pack = struct.Struct("<ifQ4f").pack  # OBJECT
 
 
 def _listed(node: Any, cast: Callable[[Any], Any]) -> Iterator[Any]:
@@ -75,6 +73,7 @@ class PydsReader:
 
     def __init__(self) -> None:
         self.labels: dict[int, str] = {}
+        self.wanted: set[int] = set()
         self._pyds = _bindings("pyds", "install the pyds wheel of your DeepStream version (6.x to 8.x)")
 
     def read(self, handle: int) -> list[FrameCopy] | None:
@@ -89,17 +88,19 @@ class PydsReader:
             self._pyds.nvds_release_meta_lock(batch)
 
     def _frame(self, frame: Any) -> FrameCopy:
-        rows = _rows(self._object(o) for o in _listed(frame.obj_meta_list, self._pyds.NvDsObjectMeta.cast))
+        rows = [self._object(o) for o in _listed(frame.obj_meta_list, self._pyds.NvDsObjectMeta.cast)]
         size = (int(getattr(frame, "pipeline_width", 0)), int(getattr(frame, "pipeline_height", 0)))
         return FrameCopy(
             0, frame.pad_index, frame.frame_num, frame.buf_pts, frame.ntp_timestamp, frame.source_id,
-            (frame.source_frame_width, frame.source_frame_height), size, rows,
+            (frame.source_frame_width, frame.source_frame_height), size, rows, OBJECT,
         )  # fmt: skip
 
-    def _object(self, found: Any) -> tuple[int, float, int, float, float, float, float]:
-        self.labels.setdefault(found.class_id, found.obj_label)
+    def _object(self, found: Any) -> bytes:
+        if found.class_id in self.wanted:
+            self.labels[found.class_id] = found.obj_label
+            self.wanted.discard(found.class_id)
         box = found.rect_params
-        return (
+        return _pack(
             found.class_id, found.confidence, found.object_id & (2**64 - 1), box.left, box.top, box.width, box.height
         )  # fmt: skip
 
@@ -111,6 +112,7 @@ class ServiceMakerReader:
 
     def __init__(self) -> None:
         self.labels: dict[int, str] = {}
+        self.wanted: set[int] = set()
 
     def read(self, handle: Any) -> list[FrameCopy] | None:
         """See :class:`countline.deepstream.reader.Reader`."""
@@ -120,12 +122,14 @@ class ServiceMakerReader:
         return FrameCopy(
             0, frame.pad_index, frame.frame_number, frame.buffer_pts, frame.ntp_timestamp, frame.source_id,
             (frame.source_width, frame.source_height), (frame.pipeline_width, frame.pipeline_height),
-            _rows(self._object(o) for o in frame.object_items),
+            [self._object(o) for o in frame.object_items], OBJECT,
         )  # fmt: skip
 
-    def _object(self, found: Any) -> tuple[int, float, int, float, float, float, float]:
-        self.labels.setdefault(found.class_id, found.label)
+    def _object(self, found: Any) -> bytes:
+        if found.class_id in self.wanted:
+            self.labels[found.class_id] = found.label
+            self.wanted.discard(found.class_id)
         box = found.rect_params
-        return (
+        return _pack(
             found.class_id, found.confidence, found.object_id & (2**64 - 1), box.left, box.top, box.width, box.height
         )  # fmt: skip

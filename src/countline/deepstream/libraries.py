@@ -110,7 +110,9 @@ def load() -> Libraries:
     _open(ctypes.CDLL, GLIB)
     _open(ctypes.CDLL, GSTREAMER)
     # The second library names the first by its plain name: it is found because it is loaded already.
-    waiting = _open(ctypes.CDLL, str(folder / META), mode=ctypes.RTLD_GLOBAL)
+    # Not RTLD_GLOBAL: that would put GStreamer's libunwind into the whole process, and C++ exceptions of others (OpenVINO)
+    # would end in abort().
+    waiting = _open(ctypes.CDLL, str(folder / META))
     return Libraries(
         folder,
         _declare(_open(ctypes.PyDLL, str(folder / META)), META),

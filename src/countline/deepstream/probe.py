@@ -6,6 +6,7 @@ The pad may come from PyGObject (its ``hash`` is the address of the GstPad) or b
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,8 @@ _DATA = 16  # GstPadProbeInfo: type, id, data
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
 _alive: list[Any] = []
 """Callbacks, for the life of the process: a buffer may be on its way into one while its probe is removed."""
+
+_thread = threading.local()
 
 
 def find_pad(given: Any) -> Any:
@@ -65,6 +68,11 @@ class Probe:
         return self._pad if isinstance(self._pad, int) else hash(self._pad)
 
     def _called(self, pad: int, info: int, data: int) -> int:
+        if not hasattr(_thread, "kept"):
+            # Python would forget GStreamer's thread after each call and make its state anew for the next, which takes
+            # longer than reading the metadata. Taken once more and never given back, the state lives as long as the process.
+            ctypes.pythonapi.PyGILState_Ensure()
+            _thread.kept = True
         try:
             self._work(pointer(info + _DATA))
         finally:

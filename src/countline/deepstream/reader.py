@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -19,18 +20,20 @@ pixels of the stream muxer's picture. rect_params is what nvdsanalytics evaluate
 
 _FRAME = struct.Struct("=40xI4xi4xQQI4xII16xQ48xII").unpack_from
 _NODE = struct.Struct("=QQ").unpack_from
-_BASE = 4096
-# 32-bit words of NvDsObjectMeta: class_id 52, confidence 96, object_id 56, rect_params 104; equal in every version.
-_WORDS = (np.array([52, 96, 56, 60, 104, 108, 112, 116]) - _BASE) >> 2
+_INT = struct.Struct("=i").unpack_from
 
-
-class _AddressSpace:
-    """All memory below 2^47 as one array of 32-bit words. Starts at ``_BASE``, because NumPy takes address 0 for none."""
-
-    __array_interface__ = {"data": (_BASE, True), "shape": (2**45 - _BASE // 4,), "typestr": "<u4", "version": 3}
-
-
-_SPACE: NDArray[np.uint32] = np.asarray(_AddressSpace())
+# The part of NvDsObjectMeta from class_id (52) to the end of the box (120), equal in every version.
+_FIRST, _LAST = 52, 120
+_OFFSETS = {"class_id": 52, "object_id": 56, "confidence": 96, "ltwh": 104}
+_PART = struct.Struct(f"{_LAST - _FIRST}s").unpack_from
+_IN_MEMORY = np.dtype(
+    {
+        "names": list(_OFFSETS),
+        "formats": [OBJECT[name] for name in _OFFSETS],
+        "offsets": [offset - _FIRST for offset in _OFFSETS.values()],
+        "itemsize": _LAST - _FIRST,
+    }
+)
 
 
 class FrameCopy(NamedTuple):
@@ -49,8 +52,15 @@ class FrameCopy(NamedTuple):
     """Width and height in pixels as decoded."""
     size: tuple[int, int]
     """Width and height in pixels of the stream muxer's picture, which boxes refer to; (0, 0): not said."""
-    objects: NDArray[Any]
-    """(N,) of dtype :data:`OBJECT`, in the order of the list."""
+    objects: Sequence[bytes]
+    """One for each object, in the order of the list."""
+    dtype: np.dtype[Any]
+    """Of each; has the fields of :data:`OBJECT`."""
+
+    def array(self) -> NDArray[Any]:
+        """The objects as (N,) with the fields of :data:`OBJECT`. Not for the streaming thread: there, copying bytes is
+        quicker than anything that NumPy can do for some tens of objects."""
+        return np.frombuffer(b"".join(self.objects), self.dtype)
 
 
 class Reader(Protocol):
@@ -58,7 +68,9 @@ class Reader(Protocol):
 
     kind: str
     labels: dict[int, str]
-    """obj_label of the first object of each class, by class id; grows while reading."""
+    """obj_label by class id, of classes that were in ``wanted`` when they were read."""
+    wanted: set[int]
+    """Classes whose label is to be read; whoever evaluates frames puts them in."""
 
     def read(self, handle: Any) -> list[FrameCopy] | None:
         """Frames of a batch, in their order; None where there is no batch metadata. ``handle``: address of the GstBuffer,
@@ -75,6 +87,7 @@ class MemoryReader:
         self.libraries = libraries or load()
         self.layout: Layout = measure(self.libraries)
         self.labels: dict[int, str] = {}
+        self.wanted: set[int] = set()
         self._batch_of = self.libraries.gst.gst_buffer_get_nvds_batch_meta
         self._try_lock = self.libraries.glib.g_rec_mutex_trylock
         self._lock = self.libraries.waiting.nvds_acquire_meta_lock
@@ -111,28 +124,30 @@ class MemoryReader:
         while node:
             frame, node = _NODE(MEMORY, node)
             pad, number, pts, ntp, source, width, height, objects, wide, high = _FRAME(MEMORY, frame)
+            if self.wanted:
+                self._learn(objects)
             found.append(
-                FrameCopy(frame, pad, number, pts, ntp, source, (width, height), (wide, high), self._objects(objects))
+                FrameCopy(
+                    frame, pad, number, pts, ntp, source, (width, height), (wide, high), _parts(objects), _IN_MEMORY
+                )
             )
         return found
 
-    def _objects(self, node: int) -> NDArray[Any]:
-        addresses = []
+    def _learn(self, node: int) -> None:
         while node:
             address, node = _NODE(MEMORY, node)
-            addresses.append(address)
-        if not addresses:
-            return np.empty(0, OBJECT)
-        words = (np.array(addresses, np.int64) >> 2)[:, None] + _WORDS
-        objects: NDArray[Any] = _SPACE[words].view(OBJECT)[:, 0]
-        classes = objects["class_id"].tolist()
-        if not self.labels.keys() >= set(classes):
-            self._learn(addresses, classes)
-        return objects
-
-    def _learn(self, addresses: list[int], classes: list[int]) -> None:
-        for address, class_id in zip(addresses, classes):
-            if class_id not in self.labels:
+            class_id = _INT(MEMORY, address + _OFFSETS["class_id"])[0]
+            if class_id in self.wanted:
                 at = address + self.layout.label
                 text = bytes(MEMORY[at : at + 128]).partition(b"\0")[0]
                 self.labels[class_id] = text.decode("utf-8", "replace")
+                self.wanted.discard(class_id)
+
+
+def _parts(node: int) -> list[bytes]:
+    """The part of interest of each object of a list."""
+    memory, parts = MEMORY, []
+    while node:
+        address, node = _NODE(memory, node)
+        parts.append(_PART(memory, address + _FIRST)[0])
+    return parts

@@ -101,8 +101,8 @@ class Streams:
 
 
 def _tracks(frame: FrameCopy) -> Tracks:
-    objects = frame.objects
-    ltwh = objects["ltwh"]
+    objects = frame.array()
+    ltwh = np.ascontiguousarray(objects["ltwh"])
     xyxy = ltwh.copy()
     xyxy[:, 2:] += xyxy[:, :2]
     return Tracks(
