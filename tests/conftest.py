@@ -12,13 +12,6 @@ settings.register_profile("steady", derandomize=True, deadline=None)
 settings.load_profile("steady")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """NVIDIA's metadata library must share its C++ symbols with the whole process, and OpenVINO does not survive that: the
-    DeepStream tests come last."""
-    last = Path(__file__).parent / "deepstream"
-    items.sort(key=lambda item: last in item.path.parents)
-
-
 @pytest.fixture(autouse=True)
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test works in a folder of its own, so that no outbox or output lands in the source tree."""
