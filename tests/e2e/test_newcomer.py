@@ -13,7 +13,7 @@ from countline import outbox
 from countline.cli import main
 from countline.config import OutboxConfig
 from countline.outbox import Commit
-from countline.types import CounterDelta, CounterKey
+from countline.types import CounterDelta, CounterKey, Message
 
 Ask = Callable[..., tuple[int, str, str]]
 
@@ -92,3 +92,36 @@ def test_an_empty_kafka_option_is_an_error_and_not_standard_output(ask: Ask, cli
     code, out, err = ask("run", "-i", clip, "--line", "a=0,0.5,1,0.5", "--kafka", "")
     assert (code, out) == (2, "")
     assert "kafka" in err
+
+
+def test_messages_lost_with_an_outbox_in_memory_are_not_said_to_be_kept(
+    ask: Ask, squares: Path, tmp_path: Path
+) -> None:
+    """The message of the first frame goes to a port where nobody listens."""
+    path = tmp_path / "c.yaml"
+    path.write_text(
+        f"sources: [{{name: s, uri: {squares}}}]\n"
+        "messages: [{name: m, on: interval 1h, value: {n: 1}}]\n"
+        "outputs: [{kafka: {bootstrap: '127.0.0.1:9', topic: t}}]\n"
+    )
+    code, _, err = ask("run", path, "--outbox", "memory", "--drain-timeout", "0")
+    assert code == 4
+    assert "1 lost" in err
+    assert "the next run" not in err
+
+
+def test_check_tells_a_damaged_outbox_and_what_waits_in_a_sound_one(ask: Ask, clip: Path, tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    box = tmp_path / "c.outbox"
+    path.write_text(f"sources: [{{name: s, uri: {clip}}}]\noutputs: [stdout]\noutbox: {box}\n")
+    box.write_bytes(b"garbage" * 1000)
+    code, out, _ = ask("check", path)
+    assert code == 5
+    assert "is damaged" in out
+    box.unlink()
+    with outbox.open(OutboxConfig(), box, ["stdout"]) as open_box:
+        open_box.begin("s", "x", live=True)
+        open_box.write([Commit("s", "x", 0, [Message("i", b"v")], ())])
+    code, out, _ = ask("check", path)
+    assert code == 0
+    assert "1 messages wait for output 'stdout'" in out

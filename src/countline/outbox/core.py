@@ -71,6 +71,7 @@ class Core:
         self._expired_at = 0
         self._steady = steady
         self._closed = False
+        self._file = _identity(path) if self.durable else None
         self._bytes = 0
         self._next = 1
         self._outputs: dict[str, OutputState] = {}
@@ -141,6 +142,16 @@ class Core:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _watch(self) -> None:
+        """Say it once when the file was taken away beneath us: SQLite goes on in a file that has no name any more."""
+        if self._file is not None and _identity(self.path) != self._file:
+            self._file = None
+            log.error(
+                "the outbox %s was removed or replaced while in use: counts, and messages that are not acknowledged before "
+                "this run ends, go with it",
+                self.path,
+            )
 
     def _now(self) -> int:
         return self._origin + self._steady()
@@ -310,3 +321,11 @@ class Core:
         removed_so_far[state.name] = removed_so_far.get(state.name, 0) + removed.pending
         self._db.execute("INSERT OR REPLACE INTO meta VALUES ('removed', ?)", (orjson.dumps(removed_so_far).decode(),))
         self._db.execute("DELETE FROM output WHERE name = ?", (state.name,))
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -72,6 +72,7 @@ class Outbox(Core):
                 blocks, cost = self._refuse(blocks), 0
         fresh = self._insert(admitted, blocks, cost)
         self._written(blocks, fresh)
+        self._watch()
         return len(commits)
 
     def _written(self, blocks: list[Block], fresh: dict[str, int]) -> None:

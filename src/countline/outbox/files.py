@@ -22,6 +22,7 @@ __all__ = [
     "holder",
     "is_corruption",
     "is_full",
+    "refuse_foreign",
     "set_aside",
     "translate",
 ]
@@ -66,6 +67,23 @@ CREATE TABLE IF NOT EXISTS run (
 ) WITHOUT ROWID;
 """
 VERSION = 1
+_MAGIC = b"SQLite format 3\0"
+
+
+def refuse_foreign(path: Path) -> None:
+    """Raise OutboxError for a file that never was an outbox: a slip in a path must not move somebody's video away. A file
+    named ``.outbox`` is taken for a damaged one."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(len(_MAGIC))
+    except OSError:
+        return  # absent, or told better by what opens it
+    if head and head != _MAGIC and path.suffix != ".outbox":
+        raise OutboxError(
+            "is no outbox but some other file",
+            where=f"outbox {path}",
+            fix="give another path; if it was an outbox and is damaged, move it away",
+        )
 
 
 def default_path(config: Path | None, name: str | None = None) -> Path:
@@ -141,6 +159,12 @@ def connect(path: Path, synchronous: str) -> sqlite3.Connection:
     try:
         if db.execute("PRAGMA page_count").fetchone()[0] == 0:
             db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # works only before the first table
+        elif not db.execute("PRAGMA user_version").fetchone()[0] and _tables(db):
+            raise OutboxError(
+                "is a database of another program",
+                where=f"outbox {path}",
+                fix="give the outbox a file of its own (outbox.path, or --outbox PATH)",
+            )
         db.execute("PRAGMA journal_mode = WAL")
         db.execute(f"PRAGMA synchronous = {synchronous.upper()}")
         db.execute("PRAGMA journal_size_limit = 16777216")
@@ -165,6 +189,11 @@ def connect(path: Path, synchronous: str) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def _tables(db: sqlite3.Connection) -> int:
+    count: int = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    return count
 
 
 def set_aside(path: Path, reason: str) -> Path:
@@ -208,6 +237,8 @@ def translate(error: BaseException, path: Path) -> OutboxError:
             where=where,
             fix="start again: the damaged file is then set aside and a new one begun",
         )
+    if "no such table" in text:
+        return OutboxError("is no outbox", where=where, fix="name the configuration, or the file with --outbox PATH")
     if "readonly" in text or "read-only" in text:
         return OutboxError("cannot be written: the file or its disk is read-only", where=where, fix=_write_fix())
     if "unable to open" in text:

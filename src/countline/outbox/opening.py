@@ -62,6 +62,7 @@ def open_outbox(
             where=f"outbox {path}",
             fix="give a path on a writable disk with outbox.path (or --outbox PATH); `outbox: memory` needs none",
         ) from None
+    files.refuse_foreign(path)
     lock = files.Lock(path)
     try:
         db = _sound(path, config.synchronous)
@@ -110,7 +111,8 @@ def _salvage(aside: Path, db: sqlite3.Connection) -> None:
         try:
             rows = sum(_copy(old, db, table, whole=what == "counts") for table in tables)
             db.execute("COMMIT")
-            log.warning("outbox: %d rows of %s were carried over from %s", rows, what, aside)
+            if rows:
+                log.warning("outbox: %d rows of %s were carried over from %s", rows, what, aside)
         except sqlite3.Error as error:
             db.execute("ROLLBACK")
             log.error("outbox: the %s in %s cannot be read any more: %s", what, aside, error)

@@ -83,7 +83,8 @@ def execute(run: Run, options: Options) -> Summary:
         asked += 1
         if asked > 1:
             progress.show_cursor()
-            sys.stderr.write("countline: ended at once; what was not acknowledged stays in the outbox\n")
+            rest = "stays in the outbox" if run.delivery.outbox.durable else "is lost, the outbox was in memory"
+            sys.stderr.write(f"countline: ended at once; what was not acknowledged {rest}\n")
             signal.signal(signum, signal.SIG_DFL)
             signal.raise_signal(signum)
         sys.stderr.write("countline: finishing (once more to end at once)\n")

@@ -75,6 +75,7 @@ class Delivery:
         self._live: dict[str, Resume] = {}
         self._rules: dict[str, tuple[str, ...]] = {}
         self._last_frame: dict[str, int] = {}
+        self._given_up = 0
         self._lost: dict[str, int] = {o.name: 0 for o in outputs}
         self._dropped_before = {o.name: self.outbox.dropped(o.name) for o in outputs}
         self.deliverers = {o.name: Deliverer(self.outbox, o) for o in outputs}
@@ -175,6 +176,7 @@ class Delivery:
         unwritten = self.writer.stop(timeout)
         for commit in unwritten:
             self._not_written(commit)
+        self._given_up = sum(len(c.messages) for c in unwritten)
         for deliverer in self.deliverers.values():
             deliverer.stop(deadline)
         for deliverer in self.deliverers.values():
@@ -183,7 +185,7 @@ class Delivery:
 
     def stats(self) -> dict[str, OutputStats]:
         """By output. From any thread, also after :meth:`stop`."""
-        unwritten = self.writer.waiting
+        unwritten = max(0, self.writer.waiting - self._given_up)
         found = {}
         for name, d in self.deliverers.items():
             status = d.output.status

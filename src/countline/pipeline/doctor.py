@@ -13,9 +13,10 @@ import orjson
 from rich.console import Console
 from rich.text import Text
 
-from countline import video
+from countline import outbox, video
 from countline.config import Config, load
-from countline.errors import CountlineError
+from countline.errors import CountlineError, OutboxError
+from countline.outbox import files
 from countline.pipeline import build
 from countline.protocols import Check
 from countline.types import SourceInfo
@@ -87,12 +88,33 @@ def _describe(detector: Any) -> str:
     if describe is None:
         return f"{len(detector.labels)} classes"
     found = describe()
-    return ", ".join(f"{k} {v}" for k, v in found.items()) if isinstance(found, Mapping) else str(found)
+    return (
+        ", ".join(f"{k} {v}" if k != "model" else str(v) for k, v in found.items())
+        if isinstance(found, Mapping)
+        else str(found)
+    )
 
 
 def _failed(subject: str, error: CountlineError) -> Check:
     where = f"{error.where}: " if str(error.where) else ""
     return Check(subject, False, where + error.what, error.fix)
+
+
+def _content(path: Path) -> Check:
+    if not path.exists() or not path.stat().st_size:
+        return Check("outbox", True, f"{path} (made by the first run)")
+    try:
+        files.refuse_foreign(path)
+        status = outbox.inspect(path)
+    except OutboxError as error:
+        return _failed("outbox", error)
+    said = [str(path)]
+    said += [f"{lag.pending} messages wait for output '{lag.output}'" for lag in status.outputs if lag.pending]
+    if status.dead_letters:
+        said.append(f"{status.dead_letters} dead letters")
+    if status.in_use_by:
+        said.append(f"in use by process {status.in_use_by}")
+    return Check("outbox", True, ", ".join(said))
 
 
 def _state(path: Path | None) -> Check:
@@ -111,4 +133,4 @@ def _state(path: Path | None) -> Check:
             f"{path}: the folder {folder} is not writable: {error.strerror}",
             "set `outbox: {path: ...}` to a place you may write to",
         )
-    return Check("outbox", True, str(path))
+    return _content(path)

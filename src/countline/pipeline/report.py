@@ -34,12 +34,19 @@ def summary_text(summary: Summary) -> str:
     rows.append(f"messages: {summary.messages}{first}")
     if summary.failures:
         rows.append(f"  {summary.failures} could not be made: see the dead-letter file")
+    waiting = (
+        "still in the outbox (the next run delivers them; `countline outbox` shows them)"
+        if summary.durable
+        else "lost: not acknowledged when the run ended, and its outbox was in memory"
+    )
     for name, output in summary.outputs.items():
+        unwritten = output.dropped_by.get("not-written", 0)
         row = f"output {name}: {output.acknowledged} acknowledged"
         for n, what in (
-            (output.pending, "still in the outbox (the next run delivers them; `countline outbox` shows them)"),
+            (output.pending, waiting),
             (output.dead, "refused for good (`countline outbox` shows why)"),
-            (output.dropped, "given up by the outbox's bounds"),
+            (unwritten, "not written to the outbox, which could take no more: lost, or made again where a file is resumed"),
+            (output.dropped - unwritten, "given up by the outbox's bounds"),
         ):
             if n:
                 row += f", {n} {what}"

@@ -242,7 +242,7 @@ class Run:
     def _outputs(self) -> dict[str, OutputSummary]:
         return {
             name: OutputSummary(
-                acknowledged=s.acknowledged, pending=s.pending, dead=s.dead, dropped=s.dropped, error=s.error
+                acknowledged=s.acknowledged, pending=s.pending, dead=s.dead, dropped=s.dropped, error=s.error, dropped_by=s.dropped_by
             )
             for name, s in self.delivery.stats().items()
         }
@@ -251,6 +251,7 @@ class Run:
         summary = self.summary
         summary.stages = {k: round(v, 4) for k, v in self.clock.seconds.items()}
         summary.outputs = self._outputs()
+        summary.durable = self.delivery.outbox.durable
         summary.interrupted = self._stopping.is_set() and self._fatal is None
         for source in self.sources:
             s = summary.sources[source.info.name]

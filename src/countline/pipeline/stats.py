@@ -60,6 +60,8 @@ class OutputSummary:
     """Given up by the outbox's bounds."""
     error: str = ""
     """Last trouble, empty when all is well."""
+    dropped_by: dict[str, int] = field(default_factory=dict)
+    """``dropped`` by reason."""
 
 
 @dataclass
@@ -79,6 +81,8 @@ class Summary:
     stages: dict[str, float] = field(default_factory=dict)
     """Busy seconds by stage; stages run side by side, so they may add up to more than ``seconds``."""
     interrupted: bool = False
+    durable: bool = True
+    """Whether the outbox is on disk; in memory, what is pending at the end is lost."""
     error: str = ""
     exit_code: int = 0
 
