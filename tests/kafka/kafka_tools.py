@@ -67,6 +67,9 @@ def consume(
         }
     )
     try:
+        consumer.list_topics(
+            topic, timeout=10
+        )  # knowing the leaders before, it need not find them on a timer of half a second
         consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(partitions)])
         records: list[Record] = []
         deadline = time.monotonic() + timeout

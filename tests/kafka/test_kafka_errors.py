@@ -13,7 +13,12 @@ from rdmock import MockCluster
 # A refused batch makes a real broker refuse those behind it (out of sequence); the mock cluster would take them. One request at a time
 # gives the same order there.
 ONE_AT_A_TIME = {"max.in.flight.requests.per.connection": 1}
-QUICK = {"retry.backoff.ms": 20, "retry.backoff.max.ms": 100, "reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 100}
+QUICK = {
+    "retry.backoff.ms": 20,
+    "retry.backoff.max.ms": 100,
+    "reconnect.backoff.ms": 20,
+    "reconnect.backoff.max.ms": 100,
+}
 METADATA = {"topic.metadata.refresh.interval.ms": 200, "topic.metadata.refresh.fast.interval.ms": 50}
 
 
@@ -84,6 +89,35 @@ def test_all_brokers_down_and_up_again_lose_nothing_and_keep_the_order(path: Pat
             feed.delivered()
             assert feed.delivery.stats()["kafka"].error == ""
         whole_and_in_order(consume(cluster.bootstrap, cluster.topic, 1800, partitions=3), 1800)
+
+
+def test_an_outage_longer_than_every_patience_of_the_client_loses_nothing(path: Path) -> None:
+    """Ten minutes at a hundredth: the broker is away for 6 s, and all of librdkafka's own times are a hundredth of their defaults, so
+    that each expires as often as it would."""
+    hundredth = {
+        "socket.timeout.ms": 600,
+        "request.timeout.ms": 300,
+        "socket.connection.setup.timeout.ms": 1000,  # the least it takes
+        "reconnect.backoff.ms": 1,
+        "reconnect.backoff.max.ms": 100,
+        "retry.backoff.ms": 1,
+        "retry.backoff.max.ms": 10,
+        "metadata.max.age.ms": 9000,
+        "topic.metadata.refresh.interval.ms": 3000,
+        "topic.metadata.propagation.max.ms": 300,
+        "transaction.timeout.ms": 1000,
+    }
+    with MockCluster() as cluster:
+        with Feed(path, kafka(cluster.bootstrap, cluster.topic, options=hundredth)) as feed:
+            feed.put(300, rate=5000)
+            cluster.down()
+            feed.put(1200, rate=200)  # 6 s
+            stats = feed.delivery.stats()["kafka"]
+            assert stats.pending >= 1200
+            assert (stats.dead, stats.dropped) == (0, 0)
+            cluster.up()
+            feed.delivered()
+        whole_and_in_order(consume(cluster.bootstrap, cluster.topic, 1500, partitions=3), 1500)
 
 
 def test_one_broker_down_and_its_partition_with_another_leader_loses_nothing(path: Path) -> None:

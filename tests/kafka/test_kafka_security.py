@@ -40,6 +40,15 @@ def some(count: int = 3) -> list[Entry]:
     return [Entry(n + 1, message(n)) for n in range(count)]
 
 
+def token(subject: str = "alice", *, issued: float = 0.0, lasts: float = 3600.0) -> str:
+    """An unsigned token (RFC 7515, alg none)."""
+    parts = (
+        {"alg": "none"},
+        {"sub": subject, "iat": int(time.time() + issued), "exp": int(time.time() + issued + lasts)},
+    )
+    return ".".join(base64.urlsafe_b64encode(json.dumps(p).encode()).decode().rstrip("=") for p in parts) + "."
+
+
 def _securities(folder: Path) -> dict[str, tuple[str, dict[str, Any]]]:
     tls = {"ca": str(folder / "ca.crt")}
     client = {"cert": str(folder / "client.crt"), "key": str(folder / "client.key")}
@@ -53,6 +62,7 @@ def _securities(folder: Path) -> dict[str, tuple[str, dict[str, Any]]]:
         "SCRAM-SHA-256": ("SASL", {"tls": tls, "sasl": {"mechanism": "SCRAM-SHA-256", **alice}}),
         "SCRAM-SHA-512": ("SASL", {"tls": tls, "sasl": {"mechanism": "SCRAM-SHA-512", **alice}}),
         "PLAIN": ("SASL", {"tls": tls, "sasl": {"mechanism": "PLAIN", **alice}}),
+        "OAUTHBEARER": ("OAUTH", {"tls": tls, "sasl": {"mechanism": "OAUTHBEARER", "token": {"file": "token"}}}),
     }
 
 
@@ -60,6 +70,7 @@ def _securities(folder: Path) -> dict[str, tuple[str, dict[str, Any]]]:
 @pytest.mark.parametrize("name", list(_securities(Path())))
 def test_every_kind_of_security_delivers_and_checks(apache: kafka4.Kafka4, name: str) -> None:
     listener, security = _securities(apache.folder)[name]
+    Path("token").write_text(token())  # each test works in a folder of its own
     topic = new_topic(apache.bootstrap())
     output = kafka(apache.bootstrap(listener), topic, security=security)
     assert [r.error for r in deliver(output, some())] == ["", "", ""]
@@ -109,6 +120,52 @@ def test_check_says_when_the_right_to_write_is_missing(apache: kafka4.Kafka4) ->
         deny_writing(apache.bootstrap(), topic, deny=False)
     assert any("no right to write" in line.detail for line in bad)
     assert all(line.fix for line in bad)
+
+
+@needs_kafka4
+def test_a_token_that_the_broker_does_not_take_is_said_and_a_new_one_in_the_file_is_taken(
+    apache: kafka4.Kafka4,
+) -> None:
+    """The first token is not valid yet for the broker; its own short life makes the output read the file again."""
+    topic = new_topic(apache.bootstrap())
+    file = Path("token").resolve()
+    sasl = {"mechanism": "OAUTHBEARER", "token": {"file": str(file)}}
+    file.write_text(token(issued=600.0, lasts=-595.0))
+    output = kafka(
+        apache.bootstrap("OAUTH"), topic, security={"tls": {"ca": str(apache.folder / "ca.crt")}, "sasl": sasl}
+    )
+    output.open()
+    receipts: list[Receipt] = []
+    sent = output.send(some())
+    deadline = time.monotonic() + 40
+    while not output.status.error:
+        receipts += output.poll(0.1)
+        assert time.monotonic() < deadline
+    assert "authentication failed" in output.status.error
+    file.write_text(token())
+    while len(receipts) < 3:
+        sent += output.send(some()[sent:])
+        receipts += output.poll(0.1)
+        assert time.monotonic() < deadline, output.status
+    assert [r.error for r in receipts] == ["", "", ""]
+    assert output.status.error == ""
+    output.close(1.0)
+    assert len(consume(apache.bootstrap(), topic, 3)) == 3
+
+
+@needs_kafka4
+def test_rights_of_who_comes_by_token_are_those_of_its_subject(apache: kafka4.Kafka4) -> None:
+    topic = new_topic(apache.bootstrap())
+    listener, security = _securities(apache.folder)["OAUTHBEARER"]
+    deny_writing(apache.bootstrap(), topic, deny=True)
+    try:
+        for subject, error in (("alice", "no right to write"), ("operator", "")):
+            Path("token").write_text(token(subject))
+            receipts = deliver(kafka(apache.bootstrap(listener), topic, security=security), some(1))
+            assert all(error in r.error for r in receipts)
+            assert bool(receipts[0].error) is bool(error)
+    finally:
+        deny_writing(apache.bootstrap(), topic, deny=False)
 
 
 def test_a_token_file_is_read_and_its_own_expiry_believed(tmp_path: Path) -> None:
