@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import sha1
+from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 __all__ = ["NAMESPACE", "IdMaker", "uuid5_text"]
@@ -34,15 +36,31 @@ class IdMaker:
 
     def __init__(self, definition: str) -> None:
         self._definition = definition
-        self._heads: dict[tuple[str, str], object] = {}
+        self._heads: dict[tuple[str, str], Any] = {}
 
-    def __call__(self, source: str, stream: str, number: int, part: str = "") -> str:
+    def _head(self, source: str, stream: str) -> Any:
         head = self._heads.get((source, stream))
         if head is None:
             if len(self._heads) > 4096:  # live sources that reconnect for years begin new streams
                 self._heads.clear()
             head = sha1(NAMESPACE.bytes + f"{self._definition}\0{source}\0{stream}\0".encode(), usedforsecurity=False)
             self._heads[(source, stream)] = head
-        digest = head.copy()  # type: ignore[attr-defined]
+        return head
+
+    def __call__(self, source: str, stream: str, number: int, part: str = "") -> str:
+        digest = self._head(source, stream).copy()
         digest.update(f"{number}\0{part}".encode())
         return _text(digest.hexdigest())
+
+    def many(self, source: str, stream: str, number: int, parts: Iterable[str]) -> list[str]:
+        """Ids of several parts of one frame."""
+        frame = self._head(source, stream).copy()
+        frame.update(b"%d\0" % number)
+        copy = frame.copy
+        made = []
+        for part in parts:
+            digest = copy()
+            digest.update(part.encode())
+            h = digest.hexdigest()
+            made.append(f"{h[:8]}-{h[8:12]}-5{h[13:16]}-{_VARIANT[h[16]]}{h[17:20]}-{h[20:32]}")
+        return made

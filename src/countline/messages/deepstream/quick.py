@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -106,26 +106,30 @@ class QuickFull:
         """Whether no class is named like a key of the object section (such a name would replace that key)."""
         return not any(label in _RESERVED for label in labels)
 
-    def make(self, a: Analytics, ids: Sequence[str], event_id: Callable[[str], str], time: str) -> list[bytes]:
-        """One payload per object; ``ids`` has a message id for each."""
+    def make(self, a: Analytics, ids: Sequence[str], event_ids: Sequence[str], time: str) -> list[bytes]:
+        """One payload per object; ``ids`` has a message id for each, ``event_ids`` the id of the event inside."""
         tracks, names = a.tracks, a.class_names
         corners = _corners(tracks)
         section = self._section(a.frame.source.index)
         middle = f'","mdsversion":"1.0","@timestamp":"{time}",{section},"object":{{"id":"'
+        labels: dict[int, str] = {}
         known = len(names)
         made = []
-        for identity, track, klass, confidence, (left, top, right, bottom) in zip(
+        for identity, event_id, track, klass, confidence, (left, top, right, bottom) in zip(
             ids,
+            event_ids,
             tracks.track_id.tolist(),
             tracks.class_id.tolist(),
             tracks.confidence.tolist(),
             corners.astype(np.int64).tolist(),
         ):
-            label = self._label(names[klass] if 0 <= klass < known else str(klass))
+            label = labels.get(klass)
+            if label is None:
+                label = labels[klass] = self._label(names[klass] if 0 <= klass < known else str(klass))
             made.append(
                 f'{{"messageid":"{identity}{middle}{track}","speed":0.0,"direction":0.0,"orientation":0.0,'
                 f'{label}:{{"confidence":{confidence!r}}},"bbox":{{"topleftx":{left},"toplefty":{top},'
                 f'"bottomrightx":{right},"bottomrighty":{bottom}}},"location":{{}},"coordinate":{{}}}},'
-                f'"event":{{"id":"{event_id(identity)}","type":""}},"videoPath":""}}'.encode()
+                f'"event":{{"id":"{event_id}","type":""}},"videoPath":""}}'.encode()
             )
         return made
