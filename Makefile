@@ -37,9 +37,11 @@ $(VENV)/.bench: $(VENV)/.dev
 demo: $(VENV)/.demo
 	@$(BIN)/countline demo
 
-# Real servers for the tests of the outputs, from Debian's packages. Tests of a server that is absent are skipped, by name.
+# Real servers for the tests of the outputs, and GStreamer for those of the DeepStream probe, from Debian's packages. Tests of
+# what is absent are skipped, by name.
 system:
 	@tools/install_test_servers.sh
+	@tools/install_gstreamer.sh
 
 test: $(VENV)/.dev system
 	@$(BIN)/python -m pytest
