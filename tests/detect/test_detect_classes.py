@@ -67,7 +67,7 @@ def test_renumbering_of_ones_own() -> None:
     p = of(classes={"person": 4, "dog": 1, "cat": 1})
     assert p.ids.tolist() == [1, 4]
     assert p.labels == ("class 0", "dog", "class 2", "class 3", "person")
-    assert p.by_id().tolist() == [1, np.float32(0.4), 1, 1, np.float32(0.5)]
+    assert p.by_id().tolist() == [1, np.float32(0.4), 1, 1, np.float32(0.45)]
     with pytest.raises(ConfigError, match="-1"):
         of(classes={"person": -1})
 
@@ -86,8 +86,8 @@ def test_scores_of_a_group_are_those_of_its_strongest_member() -> None:
 
 def test_thresholds_by_class_and_floor() -> None:
     p = of(classes=["person", "car", "dog"], confidence={"car": 0.8})
-    assert p.thresholds.tolist() == np.float32([0.5, 0.8, 0.4]).tolist()
-    assert p.floors.tolist() == np.float32([0.25, 0.4, 0.2]).tolist()
+    assert p.thresholds.tolist() == np.float32([0.45, 0.8, 0.4]).tolist()
+    assert p.floors.tolist() == np.float32([0.225, 0.4, 0.2]).tolist()
     assert of(classes=["dog"], confidence=0.7, low=0.1).floors.tolist() == [np.float32(0.1)]
     assert of(classes=["dog"], confidence=0.3, low=0.6).floors.tolist() == [np.float32(0.3)]
 

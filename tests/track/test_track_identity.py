@@ -159,6 +159,25 @@ def test_a_weak_second_box_does_not_take_the_track_from_the_strong_one(kind: str
         assert whole == [1], f"frame {i}: {found}"
 
 
+def test_beside_somebody_a_track_needs_more_confidence_to_begin_than_in_the_open(kind: str) -> None:
+    def seen(confidence: float, beside: bool) -> set[int]:
+        t = tracker(kind)
+        walk = line(100, 100, 3)
+        run(t, [walk], range(10))
+        found: set[int] = set()
+        for i in range(10, 20):
+            left, top = walk(i)  # type: ignore[misc]
+            shift = 15 if beside else 300
+            boxes = np.array([[x, top, x + 30, top + 80] for x in (left, left + shift)])
+            found.update(t.update(Detections(boxes, np.array([0.9, confidence]), np.zeros(2, int)), i * STEP).track_id)
+        return found
+
+    assert seen(0.55, beside=False) == {1, 2}, "0.5 is the threshold"
+    assert seen(0.55, beside=True) == {1}
+    assert seen(0.65, beside=True) == {1, 2}
+    assert seen(0.45, beside=False) == {1}
+
+
 def test_same_frames_give_the_same_ids(kind: str) -> None:
     walkers = [line(50 + 40 * k, 100 + 7 * k, 3 - k) for k in range(8)]
     first = run(tracker(kind), walkers, range(60))

@@ -23,7 +23,7 @@ LINES = {
     "far": ((545, 190), (725, 190), (4, 3)),
 }
 THRESHOLDS = np.full(80, 0.35, np.float32)
-THRESHOLDS[0] = 0.5
+THRESHOLDS[0] = 0.45
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ VEHICLES = ("car", "truck", "bus", "boat")
 """One class before NMS: the default model changes its mind among them from frame to frame."""
 
 THRESHOLDS: Mapping[str, float] = {
-    "person": 0.5,  # traffic cones reach 0.4 as person; the tracker goes on with people down to half of this
+    "person": 0.45,  # traffic cones reach 0.4 as person; the tracker goes on with people down to half of this
     "bicycle": 0.35,
     "motorcycle": 0.35,
     "car": 0.35,  # vehicles seen from above stay below 0.5

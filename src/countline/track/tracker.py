@@ -23,6 +23,11 @@ Lower, the weak second box that detectors leave where somebody comes out from be
 nearer to where the half-hidden person was going, and the strong box on the whole person begins another."""
 _PLACES = (0.0, _SURE - 1e-6, _SURE, 1 - 1e-6, 1.0, 2.0)
 _SCALE = (0.0, FIRST - 1e-6, FIRST + 1e-6, BEGIN - 1e-6, BEGIN + 1e-6, 1.0)
+_DOUBT = 1.2
+"""What a detection needs, as a multiple of the threshold, to begin a track where it overlaps somebody: there detectors
+leave weak second boxes, which nothing beside them explains in the open."""
+_BESIDE = 0.1
+"""Overlap (IoU) from which a detection is beside another."""
 _SAME = 0.45
 """Overlap (IoU) from which a new track is taken for a second box on an object that has one."""
 _WIDEST = 1e7
@@ -72,8 +77,9 @@ class EngineTracker:
     ) -> None:
         self._make = engine
         limits = np.atleast_1d(np.asarray(0 if thresholds is None else thresholds, np.float32)).astype(np.float64)
-        self._limits = np.stack([limits, np.maximum(limits, 1e-9), np.maximum(1 - limits, 1e-9)])
-        """(3, classes) threshold, and the lengths of the scale below and above it."""
+        doubt = np.minimum(limits * _DOUBT, (1 + limits) / 2)
+        self._limits = np.stack([limits, np.maximum(limits, 1e-9), np.maximum(1 - limits, 1e-9), doubt])
+        """(4, classes) threshold, the lengths of the scale below and above it, and the threshold beside somebody."""
         self._low = low
         self._lost = round(lost * 1e9)
         self._step = round(1e9 / fps) if fps else 0
@@ -102,7 +108,7 @@ class EngineTracker:
             return self.predict(pts)
         steps = self._clock(pts)
         boxes, confidence, classes = self._usable(detections)
-        scores = self._scaled(confidence, classes)
+        scores = self._scaled(boxes, confidence, classes)
         chosen, numbers = self._engine.step(boxes.astype(np.float64), scores, steps)
         if not self._known.keys() >= set(numbers.tolist()):
             single = self._single(boxes[chosen], numbers)
@@ -184,9 +190,11 @@ class EngineTracker:
         )
         return box[sound], confidence[sound], classes[sound]
 
-    def _scaled(self, confidence: NDArray[np.float32], classes: NDArray[np.int32]) -> NDArray[np.float64]:
+    def _scaled(
+        self, boxes: NDArray[np.float32], confidence: NDArray[np.float32], classes: NDArray[np.int32]
+    ) -> NDArray[np.float64]:
         """Confidence on the engine's scale: the threshold of each row's class becomes :data:`BEGIN`, the part
-        :data:`_SURE` of it :data:`FIRST`."""
+        :data:`_SURE` of it :data:`FIRST`. Doubtful ones beside somebody stay below :data:`BEGIN`."""
         limit = self._limits
         if limit.shape[1] > 1:
             limit = limit[:, np.minimum(classes, limit.shape[1] - 1)]
@@ -194,7 +202,21 @@ class EngineTracker:
         # 0..1 below the threshold, 1..2 above it
         place = np.where(value < limit[0], value / limit[1], 1 + (value - limit[0]) / limit[2])
         scaled: NDArray[np.float64] = np.interp(place, _PLACES, _SCALE)
+        doubtful = np.flatnonzero((place >= 1) & (value < limit[3]))
+        if len(doubtful):
+            scaled[doubtful[self._beside(boxes, confidence, doubtful)]] = BEGIN - 1e-6
         return scaled
+
+    def _beside(
+        self, boxes: NDArray[np.float32], confidence: NDArray[np.float32], rows: NDArray[np.intp]
+    ) -> NDArray[np.bool_]:
+        """Which of the rows overlap a stronger detection, or a track of the frame before."""
+        stronger = confidence[None] > confidence[rows][:, None]
+        result: NDArray[np.bool_] = ((_overlap(boxes[rows], boxes) > _BESIDE) & stronger).any(axis=1)
+        if self._past:
+            near: NDArray[np.bool_] = (_overlap(boxes[rows], self._past[-1][1].xyxy) > _BESIDE).any(axis=1)
+            np.logical_or(result, near, out=result)
+        return result
 
     def _single(self, boxes: NDArray[np.float32], numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
         """False for tracks without a public id yet that lie on one that has: a second box on the same object. They get
