@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from feed import SOURCE, Feed, in_order_per_key, kafka, message, numbers
 from kafka_tools import consume, new_topic
 
+from countline import outbox
 from countline.broker import EmbeddedBroker
 from countline.broker.embedded import free_port
 from countline.config import OutboxConfig
@@ -127,6 +131,62 @@ def test_what_cannot_be_written_gives_up_messages_but_never_counts(path: Path) -
     assert [c.value for c in delivery.outbox.counters()] == [500]
     assert delivery.outbox.last == kept
     delivery.outbox.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 8 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
+    made = subprocess.run(mount, capture_output=True, text=True)
+    if made.returncode:
+        pytest.skip(f"a small file system cannot be mounted here: {made.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def _fill(folder: Path) -> None:
+    with contextlib.suppress(OSError), open(folder / "ballast", "wb", buffering=0) as file:
+        while file.write(bytes(4096)):
+            pass
+
+
+def test_a_live_run_that_ends_with_its_disk_full_keeps_its_counts_and_says_what_is_lost(
+    small_disk: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = small_disk / "run.outbox"
+    with Feed(path, kafka(f"127.0.0.1:{free_port()}", "t")) as feed:
+        feed.put(100)
+        feed.delivery.writer.flush()
+        _fill(small_disk)
+        feed.put(3000, size=1000)
+        feed.until(lambda: "disk is full" in feed.delivery.writer.trouble)
+        feed.put(3000, size=1000)
+        feed.stop(0.3)
+        failure = feed.delivery.failure
+        stats = feed.delivery.stats()["kafka"]
+    assert failure is not None
+    assert failure.exit_code == 5
+    assert "their counts were kept" in str(failure)
+    lost = stats.dropped_by["not-written"]
+    assert f"{lost} messages of live sources" in str(failure)
+    assert stats.pending == 6100 - lost
+    assert "their counts were kept" in caplog.text
+    with outbox.open(OutboxConfig(), path, ["kafka"]) as box:  # the disk is still full
+        assert [c.value for c in box.counters()] == [6100]
+        assert box.pending("kafka") == 6100 - lost
+
+
+def test_a_live_run_that_ends_with_its_outbox_full_keeps_its_counts(path: Path) -> None:
+    with Feed(path, kafka(f"127.0.0.1:{free_port()}", "t"), max_bytes=1 << 20, when_full="block") as feed:
+        feed.put(3000, size=1000)
+        feed.until(lambda: "it is full" in feed.delivery.writer.trouble)
+        feed.stop(0.3)
+        assert feed.delivery.failure is not None
+    assert [c.value for c in outbox.inspect_counters(path)] == [3000]
 
 
 def test_files_wait_and_lose_nothing_while_nothing_can_be_written(path: Path) -> None:

@@ -62,7 +62,7 @@ class Outbox(Core):
         admitted = self._ledger.admit(commits)
         blocks = pack(self._next, [m for commit in admitted for m in commit.messages])
         cost = sum(size for _, _, size in blocks)
-        if self._bytes + cost > self.max_bytes and self._used() + cost > self.max_bytes:
+        if cost and self._bytes + cost > self.max_bytes and self._used() + cost > self.max_bytes:
             if self.when_full == "block":
                 if len(commits) > 1:
                     return self.write(commits[: len(commits) // 2])
@@ -74,6 +74,13 @@ class Outbox(Core):
         self._written(blocks, fresh)
         self._watch()
         return len(commits)
+
+    def write_counts(self, commits: Sequence[Commit]) -> None:
+        """Store the counts of commits without their messages, in the room that is held in reserve for it: the last resort at the
+        end of a run whose commits could not be written. Raises OutboxError."""
+        if self._lock is not None:
+            self._lock.make_room()
+        self.write([replace(commit, messages=()) for commit in commits])
 
     def _written(self, blocks: list[Block], fresh: dict[str, int]) -> None:
         with self._state:

@@ -69,6 +69,11 @@ CREATE TABLE IF NOT EXISTS run (
 VERSION = 1
 _MAGIC = b"SQLite format 3\0"
 
+RESERVE = 1 << 20
+"""Bytes of disk that the lock file holds while an outbox is open, so that counts find room when the disk is full."""
+_HEAD = 64
+"""Bytes at the beginning of the lock file for the process id."""
+
 
 def refuse_foreign(path: Path) -> None:
     """Raise OutboxError for a file that never was an outbox: a slip in a path must not move somebody's video away. A file
@@ -117,9 +122,17 @@ class Lock:
                 where=f"outbox {path}",
                 fix="stop that one first, or give this run an outbox of its own (outbox.path, or --outbox PATH)",
             ) from None
-        with contextlib.suppress(OSError):  # only a hint for the other process; a full disk must not prevent opening
+        with contextlib.suppress(OSError):  # a hint for the other process, and room; a full disk must not prevent opening
             os.ftruncate(self._fd, 0)
-            os.pwrite(self._fd, str(os.getpid()).encode(), 0)
+            os.pwrite(self._fd, b"%d\n" % os.getpid(), 0)
+            # Noise, which no file system stores as less than it is.
+            os.pwrite(self._fd, os.urandom(RESERVE), _HEAD)
+
+    def make_room(self) -> None:
+        """Give the disk back what is held in reserve."""
+        if self._fd >= 0:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._fd, _HEAD)
 
     def release(self) -> None:
         """Give it back."""
@@ -132,7 +145,8 @@ class Lock:
 
 def _read_pid(path: Path) -> int:
     try:
-        return int(path.read_text() or 0)
+        with open(path, "rb") as file:
+            return int(file.read(_HEAD).split(b"\n")[0] or 0)
     except (OSError, ValueError):
         return 0
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from countline import outbox
+from countline.errors import OutboxError
 from countline.outbox import Commit, OutboxStatus, Resume
 from countline.pipeline.deliverer import Deliverer
 from countline.pipeline.writer import Writer
@@ -76,6 +77,8 @@ class Delivery:
         self._rules: dict[str, tuple[str, ...]] = {}
         self._last_frame: dict[str, int] = {}
         self._given_up = 0
+        self.failure: OutboxError | None = None
+        """What of live sources could not be stored before the end; set by :meth:`stop`."""
         self._lost: dict[str, int] = {o.name: 0 for o in outputs}
         self._dropped_before = {o.name: self.outbox.dropped(o.name) for o in outputs}
         self.deliverers = {o.name: Deliverer(self.outbox, o) for o in outputs}
@@ -169,14 +172,36 @@ class Delivery:
         if first and commit.messages:
             log.error("messages are dropped because they cannot be written to the outbox: %s", self.writer.trouble)
 
+    def _give_up(self, unwritten: Sequence[Commit]) -> None:
+        """The end has come and the outbox takes no messages (full disk, bound): keep the counts of live sources at least. A
+        file's run goes on where its last commit was."""
+        for commit in unwritten:
+            self._not_written(commit)
+        self._given_up = sum(len(c.messages) for c in unwritten)
+        live = [c for c in unwritten if c.source in self._live]
+        counts = sum(amount for c in live for _, amount in c.deltas)
+        messages = sum(len(c.messages) for c in live)
+        if not counts and not messages:
+            return
+        reason = f"{messages} messages of live sources could not be written before the end"
+        if self.writer.trouble:
+            reason += f": {self.writer.trouble}"
+        fate = "their counts were kept"
+        try:
+            self.outbox.write_counts(live)
+        except OutboxError as error:
+            fate = f"{counts} counts are lost with them ({error.what})"
+        fix = "make room on its disk, or raise outbox.max_bytes where that is the limit, before the next run"
+        self.failure = OutboxError(f"{reason}; {fate}", where=f"outbox {self.outbox.path}", fix=fix)
+        log.error("%s", self.failure)
+
     def stop(self, timeout: float) -> None:
         """Deliver what waits for at most ``timeout`` s, then end all threads and close everything. What is still undelivered
         stays in the outbox for the next run (unless that is in memory)."""
         deadline = clock.monotonic() + timeout
         unwritten = self.writer.stop(timeout)
-        for commit in unwritten:
-            self._not_written(commit)
-        self._given_up = sum(len(c.messages) for c in unwritten)
+        if unwritten:
+            self._give_up(unwritten)
         for deliverer in self.deliverers.values():
             deliverer.stop(deadline)
         for deliverer in self.deliverers.values():

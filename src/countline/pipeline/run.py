@@ -261,6 +261,9 @@ class Run:
         if self._fatal is not None:
             summary.error = str(self._fatal)
             summary.exit_code = getattr(self._fatal, "exit_code", 1)
+        elif self.delivery.failure is not None:
+            summary.error = "; ".join([str(self.delivery.failure), *errors])
+            summary.exit_code = self.delivery.failure.exit_code
         elif errors:
             summary.error = "; ".join(errors)
             summary.exit_code = 3
