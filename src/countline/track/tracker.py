@@ -212,9 +212,9 @@ class EngineTracker:
     ) -> NDArray[np.bool_]:
         """Which of the rows overlap a stronger detection, or a track of the frame before."""
         stronger = confidence[None] > confidence[rows][:, None]
-        result: NDArray[np.bool_] = ((_overlap(boxes[rows], boxes) > _BESIDE) & stronger).any(axis=1)
+        result: NDArray[np.bool_] = np.asarray(((_overlap(boxes[rows], boxes) > _BESIDE) & stronger).any(axis=1))
         if self._past:
-            near: NDArray[np.bool_] = (_overlap(boxes[rows], self._past[-1][1].xyxy) > _BESIDE).any(axis=1)
+            near = (_overlap(boxes[rows], self._past[-1][1].xyxy) > _BESIDE).any(axis=1)
             np.logical_or(result, near, out=result)
         return result
 
