@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import subprocess
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from delivery_disk import fill
 from feed import SOURCE, Feed, in_order_per_key, kafka, message, numbers
 from kafka_tools import consume, new_topic
 
@@ -133,27 +131,6 @@ def test_what_cannot_be_written_gives_up_messages_but_never_counts(path: Path) -
     delivery.outbox.close()
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 8 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
-    made = subprocess.run(mount, capture_output=True, text=True)
-    if made.returncode:
-        pytest.skip(f"a small file system cannot be mounted here: {made.stderr.strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def _fill(folder: Path) -> None:
-    with contextlib.suppress(OSError), open(folder / "ballast", "wb", buffering=0) as file:
-        while file.write(bytes(4096)):
-            pass
-
-
 def test_a_live_run_that_ends_with_its_disk_full_keeps_its_counts_and_says_what_is_lost(
     small_disk: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -161,7 +138,7 @@ def test_a_live_run_that_ends_with_its_disk_full_keeps_its_counts_and_says_what_
     with Feed(path, kafka(f"127.0.0.1:{free_port()}", "t")) as feed:
         feed.put(100)
         feed.delivery.writer.flush()
-        _fill(small_disk)
+        fill(small_disk)
         feed.put(3000, size=1000)
         feed.until(lambda: "disk is full" in feed.delivery.writer.trouble)
         feed.put(3000, size=1000)

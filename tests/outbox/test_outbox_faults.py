@@ -288,6 +288,16 @@ def test_inspecting_an_outbox_that_is_not_there_is_an_error_and_makes_nothing(tm
     assert not (tmp_path / "folder").exists()
 
 
+def test_a_file_whose_maker_was_killed_before_it_had_tables_is_an_empty_outbox(path: Path, opener: Opener) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+    assert outbox.inspect_counters(path) == []
+    assert outbox.inspect(path).messages == 0
+    box = opener()
+    box.write([commit(0, message(0))])
+    assert drain(box) == ids([0])
+
+
 @pytest.mark.parametrize("synchronous", ["off", "normal", "full"])
 def test_every_commit_survives_the_death_of_the_process(path: Path, opener: Opener, synchronous: str) -> None:
     script = f"""

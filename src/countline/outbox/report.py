@@ -70,6 +70,9 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
     try:
         db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)
         try:
+            if not db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+                db.close()  # the first run was killed as it made the file: that holds nothing yet
+                db = files.connect(files.MEMORY, "off")
             yield db
         finally:
             db.close()
