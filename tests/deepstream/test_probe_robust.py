@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -168,6 +170,16 @@ def test_torn_down_in_the_middle_of_a_buffer(publish: Any, order: str) -> None:
         assert attachment.counts.errors == 0
     gc.collect()
     assert COUNTS.attached + COUNTS.copied == COUNTS.released
+
+
+@pytest.mark.parametrize("publish", ["countline", "nvmsgbroker"])
+def test_a_script_may_end_while_its_pipeline_plays(publish: str) -> None:
+    script = Path(__file__).parent / "exit_while_playing.py"
+    for _ in range(3):
+        done = subprocess.run(
+            [sys.executable, script, publish], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert (done.returncode, done.stdout) == (0, "pushed 0\n"), done.stderr
 
 
 def test_a_probe_can_be_taken_off_while_the_pipeline_plays_on() -> None:

@@ -176,7 +176,7 @@ class Attachment:
             return
         dropped = self._handover.put((frames, time.time_ns()))
         if dropped is not None:
-            counts.dropped += len(dropped[0])
+            self._drop(dropped[0])
 
     def _read(self, handle: Any) -> list[FrameCopy] | None:
         frames = self.reader.read(handle)
@@ -189,6 +189,12 @@ class Attachment:
             size = self._probe.size()
             frames = [frame if frame.size[0] else frame._replace(size=size) for frame in frames]
         return frames
+
+    def _drop(self, frames: Sequence[FrameCopy]) -> None:
+        self.counts.dropped += len(frames)
+        for frame in frames:
+            if frame.pad_index < len(self.sources):
+                self._summary.sources[self.sources[frame.pad_index].name].dropped += 1
 
     def _without_meta(self) -> None:
         self.counts.without_meta += 1
@@ -208,7 +214,7 @@ class Attachment:
         with self._busy:
             frames = self._read(buffer) or []
             if self._closed or self._failure is not None:
-                self.counts.dropped += len(frames)
+                self._drop(frames)
                 return
             for one in self._streams.rounds(frames, time.time_ns()):
                 inline.begin_round()
@@ -231,7 +237,7 @@ class Attachment:
     def _work(self, batch: Batch) -> None:
         frames, arrived = batch
         if self._failure is not None:
-            self.counts.dropped += len(frames)
+            self._drop(frames)
             return
         for one in self._streams.rounds(frames, arrived):
             for _, tracks in one:
