@@ -24,6 +24,14 @@ _OVERHEAD = 400
 """Rough cost in bytes of a message object beside its value."""
 
 
+PLACE_WAIT = 0.1
+"""Seconds for which a frame that brought nothing may stay unwritten: all that is at stake is to look at it again."""
+
+
+def _only_a_place(commit: Commit) -> bool:
+    return not (commit.messages or commit.deltas or commit.finished or commit.reset is not None)
+
+
 def _size(commit: Commit) -> int:
     return 200 + sum(len(m.value) + _OVERHEAD for m in commit.messages)
 
@@ -66,6 +74,8 @@ class Writer:
         self._writing: list[Commit] = []
         self._change = threading.Condition()
         self._stopping = False
+        self._pressing = False
+        """Whether something waits that is more than a place in a stream."""
         self._give_up_at: float | None = None
         self._thread = threading.Thread(target=self._work, name="countline-outbox", daemon=True)
 
@@ -83,10 +93,13 @@ class Writer:
                 raise self.error
             if self._bytes + size > self._most and commit.messages and not self._block:
                 commit, size = self._give_up(commit, size)
+            news = not self._queue
             if not self._merge(commit):
                 self._queue.append(commit)
                 self._bytes += size
-            if len(self._queue) == 1:
+            if not self._pressing and not _only_a_place(commit):
+                news = self._pressing = True
+            if news:
                 self._change.notify_all()
 
     def _give_up(self, commit: Commit, size: int) -> tuple[Commit, int]:
@@ -135,6 +148,7 @@ class Writer:
     def flush(self) -> None:
         """Wait until all that was put is written. Raises OutboxError."""
         with self._change:
+            self._pressing = True
             self._change.notify_all()
             while (self._queue or self._writing) and self.error is None:
                 self._change.wait(0.5)
@@ -180,6 +194,7 @@ class Writer:
                     return False
             else:
                 idle = False
+                self._change.wait_for(lambda: self._pressing or self._stopping, PLACE_WAIT)
         if idle:
             self._settle()
             return True
@@ -208,6 +223,7 @@ class Writer:
             messages += len(commit.messages)
             size += _size(commit)
         self._bytes -= size
+        self._pressing = bool(self._queue)
         self._change.notify_all()
 
     def _write(self) -> bool:
