@@ -6,6 +6,7 @@ import itertools
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -39,8 +40,18 @@ def topic() -> str:
 @pytest.fixture
 def read_back(broker: EmbeddedBroker) -> Callable[..., list[Record]]:
     def read(topic: str, count: int, idle: float = 3.0) -> list[Record]:
-        """``count`` records, and any that come within ``idle`` s after them."""
-        return list(tail({"bootstrap.servers": broker.bootstrap}, topic, idle=idle, count=count + 100))
+        """``count`` different records, and all that come until nothing has come for ``idle`` s. On a busy machine a record
+        may be long in coming: half a minute's silence is taken for the end."""
+        found: list[Record] = []
+        last = time.monotonic()
+
+        def enough() -> bool:
+            return len({r.value for r in found}) >= count and time.monotonic() - last > idle
+
+        for record in tail({"bootstrap.servers": broker.bootstrap}, topic, idle=30.0, stop=enough):
+            found.append(record)
+            last = time.monotonic()
+        return found
 
     return read
 
