@@ -124,3 +124,29 @@ def test_a_variable_that_is_not_set_is_an_error_with_its_line() -> None:
 def test_unicode_names_are_kept() -> None:
     config = load("c.yaml", GOOD.replace("entrance", "Eingang-Süd-東"))
     assert config.sources[0].name == "Eingang-Süd-東"
+
+
+def test_yaml_that_contains_itself_or_is_bottomless_is_told_in_words() -> None:
+    assert "contains itself" in fault("sources: &x [*x]\n")
+    assert "nested too deeply" in fault("sources: " + "[" * 3000)
+
+
+def test_a_message_for_an_output_that_is_not_there_is_refused() -> None:
+    text = fault(GOOD.replace("on: crossing", "on: crossing\n    outputs: [kafak]", 1))
+    assert "names the output 'kafak', which does not exist" in text
+    assert "kafka" in text
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("name: entrance", "name: 5", ["must be text (here: 5)", 'put it in quotes: "5"']),
+        ("[0.90, 0.55]", "[0.90]", ["number 2 of these is missing"]),
+        ("sources:", "sources: []\nsources_:", ["must not be empty"]),
+        ("topic: ds-kafka", "topic: ds kafka", ["has characters that cannot stand here"]),
+    ],
+)
+def test_faults_speak_of_the_file_and_not_of_a_library(old: str, new: str, words: list[str]) -> None:
+    text = fault(GOOD.replace(old, new, 1))
+    for word in words:
+        assert word in text

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest_e2e import command
 
 from countline import outbox
 from countline.cli import main
@@ -125,3 +127,12 @@ def test_check_tells_a_damaged_outbox_and_what_waits_in_a_sound_one(ask: Ask, cl
     code, out, _ = ask("check", path)
     assert code == 0
     assert "1 messages wait for output 'stdout'" in out
+
+
+def test_a_terminal_without_unicode_shows_escapes_and_no_traceback(tmp_path: Path, clip: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(f"sources: [{{name: 入口, uri: {clip}}}]\noutputs: [stdout]\n", encoding="utf-8")
+    env = {**os.environ, "PYTHONIOENCODING": "ascii:strict"}
+    done = command("check", path, env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "source '\\u5165\\u53e3'" in done.stdout

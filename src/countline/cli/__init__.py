@@ -68,6 +68,8 @@ def group() -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Entry point. A user's mistake ends with one clear message and a documented exit code."""
+    if hasattr(sys.stdout, "reconfigure"):  # a terminal that cannot show a name shows its escape instead of a traceback
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = group.main(args=list(args) if args is not None else None, standalone_mode=False)
     except CountlineError as error:

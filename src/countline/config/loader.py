@@ -81,6 +81,15 @@ def read_yaml(path: str | Path, text: str | None = None) -> Document:
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"cannot be read: {error}", where=file, fix="give a UTF-8 YAML file") from None
     try:
+        return _document(text, file)
+    except RecursionError:
+        raise ConfigError(
+            "is nested too deeply, or contains itself", where=file, fix="look for an alias (*name) inside its own anchor"
+        ) from None
+
+
+def _document(text: str, file: str) -> Document:
+    try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         # An open quote or bracket is found at the end of the file; where it was opened is what helps.
@@ -219,6 +228,11 @@ def merge_faults(faults: Sequence[ConfigError]) -> ConfigError:
 
 
 _WORDS = {
+    "empty": "must not be empty",
+    "string_type": "must be text",
+    "list_type": "must be a list",
+    "dict_type": "must be a mapping",
+    "model_type": "must be a mapping",
     "too_short": "needs at least {min_length} of these, here are {actual_length}",
     "string_too_short": "must have at least {min_length} character(s)",
     "string_pattern_mismatch": "has characters that cannot stand here; allowed is {pattern}",
@@ -233,7 +247,11 @@ def _fault(item: Any, model: type[BaseModel], document: Document, path: Loc) -> 
     if kind == "extra_forbidden":
         return ConfigError(f"unknown key '{item['loc'][-1]}'", where=place, fix=_known(item["loc"], model))
     if kind == "missing":
-        return ConfigError(f"the key '{item['loc'][-1]}' is missing", where=place, fix="add it")
+        last = item["loc"][-1]
+        missing = f"number {last + 1} of these is missing" if isinstance(last, int) else f"the key '{last}' is missing"
+        return ConfigError(missing, where=place, fix="add it")
+    if kind == "too_short" and not item["ctx"]["actual_length"]:
+        kind = "empty"
     what = _WORDS.get(kind, "{}").format(item["msg"], **item.get("ctx", {}))
     if kind == "value_error":
         inner = item.get("ctx", {}).get("error")
@@ -243,7 +261,8 @@ def _fault(item: Any, model: type[BaseModel], document: Document, path: Loc) -> 
         return ConfigError(what, where=place)
     shown = item.get("input")
     value = f" (here: {shown!r})" if isinstance(shown, (str, int, float, bool)) else ""
-    return ConfigError(what[:1].lower() + what[1:] + value, where=place)
+    quotes = f'put it in quotes: "{shown!s}"' if kind == "string_type" and value else ""
+    return ConfigError(what[:1].lower() + what[1:] + value, where=place, fix=quotes)
 
 
 def _known(loc: Loc, model: type[BaseModel]) -> str:

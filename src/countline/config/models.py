@@ -169,7 +169,20 @@ class Config(Model):
                 seen.add(name)
         for fault in check_sources(self.rules, [s.name for s in self.sources]):
             raise CountlineFault(fault.what, fix=fault.fix, loc=("rules", *fault.loc))
+        self._destinations()
         return self
+
+    def _destinations(self) -> None:
+        """A message for an output that is not there would go nowhere, without a word."""
+        known = [o.name for o in self.outputs]
+        for i, message in enumerate(self.messages):
+            for name in message.outputs:
+                if name not in known:
+                    raise CountlineFault(
+                        f"message '{message.name}' names the output '{name}', which does not exist",
+                        fix="known are: " + ", ".join(str(k) for k in known) if known else "there are no outputs",
+                        loc=("messages", i, "outputs"),
+                    )
 
 
 def load(path: str | Path, text: str | None = None) -> Config:
