@@ -92,26 +92,26 @@ def test_all_brokers_down_and_up_again_lose_nothing_and_keep_the_order(path: Pat
 
 
 def test_an_outage_longer_than_every_patience_of_the_client_loses_nothing(path: Path) -> None:
-    """Ten minutes at a hundredth: the broker is away for 6 s, and all of librdkafka's own times are a hundredth of their defaults, so
-    that each expires as often as it would."""
-    hundredth = {
-        "socket.timeout.ms": 600,
-        "request.timeout.ms": 300,
+    """Ten minutes at a two-hundredth: the broker is away for 3 s, and librdkafka's own times are at most a two-hundredth of their
+    defaults where it lets them be, so that each expires as often as it would."""
+    shortened = {
+        "socket.timeout.ms": 300,
+        "request.timeout.ms": 150,
         "socket.connection.setup.timeout.ms": 1000,  # the least it takes
         "reconnect.backoff.ms": 1,
-        "reconnect.backoff.max.ms": 100,
+        "reconnect.backoff.max.ms": 50,
         "retry.backoff.ms": 1,
         "retry.backoff.max.ms": 10,
-        "metadata.max.age.ms": 9000,
-        "topic.metadata.refresh.interval.ms": 3000,
-        "topic.metadata.propagation.max.ms": 300,
+        "metadata.max.age.ms": 4500,
+        "topic.metadata.refresh.interval.ms": 1500,
+        "topic.metadata.propagation.max.ms": 150,
         "transaction.timeout.ms": 1000,
     }
     with MockCluster() as cluster:
-        with Feed(path, kafka(cluster.bootstrap, cluster.topic, options=hundredth)) as feed:
+        with Feed(path, kafka(cluster.bootstrap, cluster.topic, options=shortened)) as feed:
             feed.put(300, rate=5000)
             cluster.down()
-            feed.put(1200, rate=200)  # 6 s
+            feed.put(1200, rate=400)  # 3 s
             stats = feed.delivery.stats()["kafka"]
             assert stats.pending >= 1200
             assert (stats.dead, stats.dropped) == (0, 0)

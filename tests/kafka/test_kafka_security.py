@@ -102,7 +102,7 @@ def test_wrong_security_is_said_by_the_run_and_by_check(
     receipts = deliver(output, some(), 40.0)
     assert [r for r in receipts if not r.retry] == [], "nothing is given up for that"
     assert word in output.status.error
-    bad = [line for line in output.check(timeout=6.0) if not line.ok]
+    bad = [line for line in output.check(timeout=3.0) if not line.ok]
     assert bad
     assert word in bad[-1].detail
     assert bad[-1].fix
