@@ -92,7 +92,7 @@ def test_all_brokers_down_and_up_again_lose_nothing_and_keep_the_order(path: Pat
 
 
 def test_an_outage_longer_than_every_patience_of_the_client_loses_nothing(path: Path) -> None:
-    """Ten minutes at a two-hundredth: the broker is away for 3 s, and librdkafka's own times are at most a two-hundredth of their
+    """Ten minutes at a two-hundredth: the broker is away for 3 s, and librdkafka's own times are about a two-hundredth of their
     defaults where it lets them be, so that each expires as often as it would."""
     shortened = {
         "socket.timeout.ms": 300,
