@@ -55,7 +55,8 @@ def summary_text(summary: Summary) -> str:
         rows.append(row)
     if summary.stages:
         busy = sorted(summary.stages.items(), key=lambda item: -item[1])
-        rows.append("busy: " + ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in busy))
+        shown = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in busy[:10])
+        rows.append("busy: " + shown + (f", and {len(busy) - 10} more" if len(busy) > 10 else ""))
     if summary.interrupted:
         rows.append("stopped on request; files that were cut short are resumed by the next run")
     if summary.error and summary.error not in "; ".join(s.error for s in summary.sources.values() if s.error):
