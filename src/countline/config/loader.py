@@ -34,15 +34,12 @@ class Document:
         """Whether the data has something at this path."""
         value = self.data
         for part in loc:
-            if (isinstance(value, Mapping) and part in value) or (
-                isinstance(value, Sequence)
-                and not isinstance(value, str)
-                and isinstance(part, int)
-                and part < len(value)
-            ):
-                value = value[part]
-            else:
+            if isinstance(value, Mapping):
+                if part not in value:
+                    return False
+            elif isinstance(value, str) or not isinstance(value, Sequence) or not isinstance(part, int) or part >= len(value):
                 return False
+            value = value[part]
         return True
 
     def place(self, loc: Sequence[str | int]) -> Place:
