@@ -359,9 +359,9 @@ class RuleInfo:
     crowding: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Message:
-    """Ready for a broker."""
+    """Ready for a broker. Treat it as fixed: it is not frozen only because that costs four times as much to make."""
 
     id: str
     """Deterministic: equal for the same event on every run over the same stream."""

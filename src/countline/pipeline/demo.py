@@ -132,7 +132,7 @@ def _run(out: Path, bootstrap: str, given: Mapping[str, Any], say: Any) -> int:
     data = configuration(clip_path(), bootstrap, given["topic"], outbox)
     path = out / "countline.yaml"
     path.write_text(yaml.safe_dump(data, sort_keys=False), encoding="utf-8")
-    say(f"configuration: {path}  (run it yourself: countline run {path})")
+    say(f"configuration: {path}  (yours to go on from, with your broker's address in it)")
     skip = _existing(bootstrap, given["topic"]) if given["kafka"] else 0
     watcher = _Watcher(bootstrap, given["topic"], skip, given["as_json"])
     watcher.start()

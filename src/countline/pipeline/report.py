@@ -33,7 +33,7 @@ def summary_text(summary: Summary) -> str:
     first = f", first after {summary.first_message:.2f} s" if summary.first_message is not None else ""
     rows.append(f"messages: {summary.messages}{first}")
     if summary.failures:
-        rows.append(f"  {summary.failures} could not be made: see the dead-letter file")
+        rows.append(f"  {summary.failures} could not be made: see {summary.failure_file}")
     waiting = (
         "still in the outbox (the next run delivers them; `countline outbox` shows them)"
         if summary.durable

@@ -152,6 +152,7 @@ class Run:
         self.summary.seconds = time.monotonic() - self.started
         self.delivery.stop(drain_timeout if self._fatal is None else min(drain_timeout, 5.0))
         self._failures.close()
+        self.summary.failure_file = str(self._failures.path) if self.summary.failures else ""
         self._inference.close()
         self.detector.close()
         for close in self._closers:

@@ -75,6 +75,8 @@ class Summary:
     """Messages made (and committed to the outbox)."""
     failures: int = 0
     """Messages whose making failed in a user's function; in the dead-letter file."""
+    failure_file: str = ""
+    """Where those are kept."""
     seconds: float = 0.0
     first_message: float | None = None
     """Seconds from the start of the run to its first message."""
