@@ -44,7 +44,7 @@ system:
 	@tools/install_gstreamer.sh
 
 test: $(VENV)/.dev system
-	@$(BIN)/python -m pytest
+	@tools/run_tests.sh
 
 test-kafka: $(VENV)/.dev
 	@$(BIN)/python -m pytest -m kafka4 -ra
