@@ -6,7 +6,7 @@ crossed (``deepstream/analytics``); 1 is DeepStream's minimal schema with the ob
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,13 @@ class RecipeOptions:
     rules: str | Path | None = None
     msgconv: str | Path | None = None
     no_display: bool = False
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> RecipeOptions:
+        """From the command line's options by their names there."""
+        same = ("proto_lib", "conn_str", "cfg_file", "topic", "schema_type", "msgconv", "no_display")
+        first = given["inputs"][0] if given["inputs"] else None
+        return cls(input_file=first, rules=given["rules_file"], **{name: given[name] for name in same})
 
 
 def from_recipe(options: RecipeOptions, folder: Path) -> tuple[dict[str, Any], list[str]]:

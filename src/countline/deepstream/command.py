@@ -118,20 +118,7 @@ def _config(options: Options) -> tuple[Config, Path | None, list[str]]:
                 fix="write it into the file",
             )
         return settings.as_config(given), given, []
-    data, notes = recipe.from_recipe(
-        recipe.RecipeOptions(
-            input_file=options["inputs"][0] if options["inputs"] else None,
-            proto_lib=options["proto_lib"],
-            conn_str=options["conn_str"],
-            cfg_file=options["cfg_file"],
-            topic=options["topic"],
-            schema_type=options["schema_type"],
-            rules=options["rules_file"],
-            msgconv=options["msgconv"],
-            no_display=options["no_display"],
-        ),
-        Path.cwd(),
-    )
+    data, notes = recipe.from_recipe(recipe.RecipeOptions.of(options), Path.cwd())
     first = data["sources"][0]
     data["sources"] = [first] + [
         {**first, "name": f"{first['name']}-{i}", "uri": uri} for i, uri in enumerate(options["inputs"][1:], 1)

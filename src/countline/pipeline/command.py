@@ -146,20 +146,7 @@ def _from_file(path: Path, options: Options) -> Config:
 def _from_recipe(options: Options) -> tuple[Config, None, list[str]]:
     from countline.config import recipe
 
-    data, notes = recipe.from_recipe(
-        recipe.RecipeOptions(
-            input_file=options["inputs"][0] if options["inputs"] else None,
-            proto_lib=options["proto_lib"],
-            conn_str=options["conn_str"],
-            cfg_file=options["cfg_file"],
-            topic=options["topic"],
-            schema_type=options["schema_type"],
-            rules=options["rules_file"],
-            msgconv=options["msgconv"],
-            no_display=options["no_display"],
-        ),
-        Path.cwd(),
-    )
+    data, notes = recipe.from_recipe(recipe.RecipeOptions.of(options), Path.cwd())
     if options["outbox"]:
         data["outbox"] = options["outbox"]
     return validate(Config, data, Document(data, {}, "command line")), None, notes
