@@ -386,12 +386,8 @@ def test_mistakes_are_named() -> None:
     with pytest.raises(ValidationError):
         MessageConfig(name="m", type="deepstream/full", every=0)
     with pytest.raises(MessageError, match="named like a part of the payload"):
-        make_definition(
-            MessageConfig(name="m", type="deepstream/full", on="frame"),
-            rules=RULES,
-            sources=[SOURCE],
-            labels=["bbox"],
-        )
+        config = MessageConfig(name="m", type="deepstream/full", on="frame")
+        make_definition(config, rules=RULES, sources=[SOURCE], labels=["bbox"])
 
 
 def test_description_that_lacks_a_source_names_it_by_its_device_id_in_the_minimal_payload() -> None:

@@ -66,6 +66,17 @@ def _listed(node: Any, cast: Callable[[Any], Any]) -> Iterator[Any]:
             return
 
 
+def _object(found: Any, label_name: str, labels: dict[int, str], wanted: set[int]) -> bytes:
+    """One object as bytes; its label, an attribute that costs a string, is read only for a class that is still wanted."""
+    if found.class_id in wanted:
+        labels[found.class_id] = getattr(found, label_name)
+        wanted.discard(found.class_id)
+    box = found.rect_params
+    return _pack(
+        found.class_id, found.confidence, found.object_id & (2**64 - 1), box.left, box.top, box.width, box.height
+    )  # fmt: skip
+
+
 class PydsReader:
     """Reads through pyds; ``handle`` is the address of a GstBuffer (``hash(buffer)``)."""
 
@@ -96,13 +107,7 @@ class PydsReader:
         )  # fmt: skip
 
     def _object(self, found: Any) -> bytes:
-        if found.class_id in self.wanted:
-            self.labels[found.class_id] = found.obj_label
-            self.wanted.discard(found.class_id)
-        box = found.rect_params
-        return _pack(
-            found.class_id, found.confidence, found.object_id & (2**64 - 1), box.left, box.top, box.width, box.height
-        )  # fmt: skip
+        return _object(found, "obj_label", self.labels, self.wanted)
 
 
 class ServiceMakerReader:
@@ -126,10 +131,4 @@ class ServiceMakerReader:
         )  # fmt: skip
 
     def _object(self, found: Any) -> bytes:
-        if found.class_id in self.wanted:
-            self.labels[found.class_id] = found.label
-            self.wanted.discard(found.class_id)
-        box = found.rect_params
-        return _pack(
-            found.class_id, found.confidence, found.object_id & (2**64 - 1), box.left, box.top, box.width, box.height
-        )  # fmt: skip
+        return _object(found, "label", self.labels, self.wanted)
