@@ -238,8 +238,7 @@ def test_few_and_many_objects_are_tested_alike(seed, lines, objects):
     results = []
     for few_are in (0, 10**6):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("countline.analytics.native.lines.FEW", few_are)
-            patch.setattr("countline.analytics.native.regions.FEW", few_are)
+            patch.setattr("countline.analytics.native.places.FEW", few_are)
             areas = [{"name": f"r{i}", "points": [*line, (0.31, 0.37)]} for i, line in enumerate(lines)]
             made = engine(lines, regions=areas)
             found = run(made, frames_of(path))

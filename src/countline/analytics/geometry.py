@@ -16,14 +16,11 @@ from numpy.typing import NDArray
 
 __all__ = [
     "ANCHORS",
-    "crossing_sign",
     "distance_to_segments",
     "homography",
     "overshoot",
     "polygon_contains",
     "project",
-    "square_distance",
-    "square_distance_one",
 ]
 
 F8 = NDArray[np.float64]
@@ -42,54 +39,17 @@ ANCHORS: dict[str, tuple[float, float]] = {
 """Point of a box as fractions of its width (from the left) and height (from the top)."""
 
 
-def square_distance(px: F8, py: F8, ax: F8, ay: F8, bx: F8, by: F8) -> F8:
-    """Square of the distance of points to segments A-B, all of one broadcast shape, in the unit of the arguments.
+def distance_to_segments(px: F8, py: F8, ax: F8, ay: F8, bx: F8, by: F8) -> F8:
+    """Distance of points to segments A-B, all of one broadcast shape, in the unit of the arguments.
 
-    The nearest point of a segment of no length is its only point. Only +, -, *, / are used, so that the same sum done
-    on plain floats gives the same bits.
+    The nearest point of a segment of no length is its only point.
     """
     dx, dy = bx - ax, by - ay
     square = dx * dx + dy * dy
     along = (px - ax) * dx + (py - ay) * dy
     t = np.minimum(np.maximum(np.divide(along, square, out=np.zeros_like(along), where=square > 0), 0.0), 1.0)
-    ex, ey = px - ax - t * dx, py - ay - t * dy
-    result: F8 = ex * ex + ey * ey
-    return result
-
-
-def square_distance_one(px: float, py: float, segment: tuple[float, float, float, float]) -> float:
-    """``square_distance`` of one point to one segment (ax, ay, bx, by): the same operations on plain floats."""
-    ax, ay, bx, by = segment
-    dx, dy = bx - ax, by - ay
-    square = dx * dx + dy * dy
-    along = (px - ax) * dx + (py - ay) * dy
-    t = min(max(along / square if square > 0 else 0.0, 0.0), 1.0)
-    ex, ey = px - ax - t * dx, py - ay - t * dy
-    return ex * ex + ey * ey
-
-
-def distance_to_segments(px: F8, py: F8, ax: F8, ay: F8, bx: F8, by: F8) -> F8:
-    """Distance of points to segments A-B, all of one broadcast shape, in the unit of the arguments."""
-    distance: F8 = np.sqrt(square_distance(px, py, ax, ay, bx, by))
+    distance: F8 = np.hypot(px - ax - t * dx, py - ay - t * dy)
     return distance
-
-
-def crossing_sign(
-    px: F8, py: F8, qx: F8, qy: F8, ax: F8, ay: F8, bx: F8, by: F8, before: NDArray[np.bool_], after: NDArray[np.bool_]
-) -> NDArray[np.int8]:
-    """+1 where the movement P->Q passes through segment A-B from its right-hand to its left-hand side (on screen,
-    walking A->B), -1 the other way, 0 where it does not pass.
-
-    ``before`` and ``after`` tell whether P and Q are on the left-hand side; a point on the line counts as left. All
-    tests are half-open in the same sense, so that a movement through the common end of two segments of a polyline
-    passes exactly one of them, and a path that is split at any point passes as often as the whole.
-    """
-    mx, my = qx - px, qy - py
-    a_left = mx * (ay - py) - my * (ax - px) >= 0
-    b_left = mx * (by - py) - my * (bx - px) >= 0
-    hit = (before != after) & (a_left != b_left)
-    sign: NDArray[np.int8] = np.where(hit, np.where(after, 1, -1), 0).astype(np.int8)
-    return sign
 
 
 def overshoot(px: F8, py: F8, qx: F8, qy: F8, ax: F8, ay: F8, bx: F8, by: F8) -> F8:

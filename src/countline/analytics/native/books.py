@@ -125,6 +125,8 @@ class RegionBook(Book):
         self.active: set[str] = set()
         self._entered = Count()
         self._left = Count()
+        self._empty: RegionState | None = None
+        """The state while nobody is inside, which stays the same."""
 
     def enter(self, slot: int, stay: Stay) -> None:
         """An object is inside from now on."""
@@ -170,7 +172,15 @@ class RegionBook(Book):
         if self.dirty:
             self._entered, self._left = self.total("enter"), self.total("leave")
             self.dirty = False
-        longest = (clock - next(iter(self.inside.values())).since) / 1e9 if self.inside else 0.0
+            self._empty = None
+        if self.inside or self.active:
+            longest = (clock - next(iter(self.inside.values())).since) / 1e9 if self.inside else 0.0
+            return self._make(longest)
+        if self._empty is None:
+            self._empty = self._make(0.0)
+        return self._empty
+
+    def _make(self, longest: float) -> RegionState:
         return RegionState(
             len(self.inside),
             dict(self.classes),

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from countline.analytics.native.calm import stirred
 from countline.analytics.native.explain import explain
-from countline.analytics.native.lines import evaluate_lines, sides
+from countline.analytics.native.intake import admit
 from countline.analytics.native.motion import evaluate_directions, evaluate_speeds, history_shape, take_samples
+from countline.analytics.native.nearby import Object
+from countline.analytics.native.places import evaluate_places, few, sides
 from countline.analytics.native.plan import Plan, Rule, Tables, class_id, compile_rules
-from countline.analytics.native.regions import evaluate_regions
 from countline.analytics.native.report import Report
-from countline.analytics.native.rows import Arrival, Findings, Rows, anchor_points
-from countline.analytics.native.state import SourceState, begin, sift
+from countline.analytics.native.rows import (
+    MOST_EXTENT,
+    Arrival,
+    Findings,
+    Group,
+    Rows,
+    anchor_points,
+    group,
+    stack,
+)
+from countline.analytics.native.state import SourceState
 from countline.analytics.native.table import TrackTable
 from countline.config.rules import LineConfig, RegionConfig, RulesConfig
 from countline.errors import RuleError
@@ -24,10 +34,11 @@ from countline.types import Analytics, CounterKey, FrameTracks, RuleInfo, Source
 __all__ = ["NativeRules"]
 
 
-MOST_EXTENT = 1e3
-"""Boxes larger than so many pictures are no boxes."""
 MOST_ASPECTS = 16
 """Aspect ratios for which tables are kept ready."""
+NOBODY = Group([], np.empty(0, np.intp), [0], -1, 1.0, np.ones(4))
+F8 = NDArray[np.float64]
+Present = tuple[F8, NDArray[np.int32], NDArray[np.intp], "Rows | list[Object]"]
 
 
 class NativeRules:
@@ -60,6 +71,8 @@ class NativeRules:
         """Rounds so far."""
         self._sources: dict[str, SourceState] = {}
         self._aspects: list[float] = [16 / 9]
+        self._group = NOBODY
+        """Of the last round, whose slots and plans are still right."""
         self._table = TrackTable(0, 0, 0, 0, 0, 1)
         self._tables = Tables([], 0)
         self._compile(config)
@@ -94,11 +107,13 @@ class NativeRules:
             self._aspects = sorted({s.aspect for s in self._sources.values()})
         sets = {s.key: s.rules for s in self._sources.values()}
         plans = {(key, a): Plan(rules, a) for a in self._aspects for key, rules in sets.items()}
+        self._group = NOBODY
         old, self._tables = self._tables, Tables(list(plans.values()), self._classes)
         tables = self._tables
         self._plan_index = {key: i for i, key in enumerate(plans)}
         for source in self._sources.values():
             source.plan = self._plan_index.get((source.key, source.aspect), -1)
+            source.within = None
         samples, self._spacing = history_shape(tables)
         self._table = self._table.relayout(
             tables.lines, tables.lines * tables.parts, tables.regions, tables.directions, tables.speeds, samples
@@ -110,6 +125,7 @@ class NativeRules:
     def _look(self, source: SourceState, width: int, height: int) -> None:
         """The source's picture has another shape than before (or it is the first one): pick its plan."""
         width, height = max(width, 1), max(height, 1)  # recorded tracks may come without a size
+        self._group = NOBODY
         source.width, source.height = width, height
         source.scale = np.array([width, height, width, height], np.float64)
         aspect = width / height
@@ -124,10 +140,12 @@ class NativeRules:
         self._refresh(source)
 
     def _refresh(self, source: SourceState) -> None:
-        """Tell anew on which side of each line the objects of a source were last."""
-        if source.ids and source.plan >= 0 and self._tables.lines:
-            slots = np.array(list(source.ids.values()), np.intp)
-            rows = self._rows(slots, self._table.box[slots], source.plan, source.aspect, 0, self._table.class_id[slots])
+        """Tell anew on which side of each line the objects of a source were last; none of them is calm any more."""
+        slots = np.array(list(source.ids.values()), np.intp)
+        self._table.low[slots] = np.inf
+        if len(slots) and source.plan >= 0 and self._tables.lines:
+            whole = Group([source], slots, [0, len(slots)], source.plan, source.aspect, source.scale)
+            rows = self._rows(whole, self._table.box[slots], self._table.class_id[slots].astype(np.int32))
             self._table.left[slots] = sides(self._tables, rows) >= 0
 
     def replace(self, config: RulesConfig) -> None:
@@ -173,12 +191,22 @@ class NativeRules:
         """At most one frame of each source."""
         self._number += 1
         arrivals = [self._arrive(item) for item in items]
-        boxes, classes = self._boxes(arrivals)
-        boxes, classes = self._slots(arrivals, boxes, classes)
-        rows = self._gather(arrivals, boxes, classes)
-        findings = self._evaluate(arrivals, rows)
-        self._remember(arrivals, rows)
-        return Report(self._table, self.labels, self.metrics, arrivals, rows, findings).make()
+        boxes, classes, stirring, chosen = self._steady(arrivals) or self._unsteady(arrivals)
+        tables, table = self._tables, self._table
+        lines, regions = evaluate_places(tables, table, chosen)
+        for hit in (*lines, *regions):
+            hit.row = int(stirring[hit.row])
+        take_samples(table, self._group, boxes, self._spacing)
+        findings = Findings(lines, regions, [], [], None)
+        if tables.directions or tables.speeds:
+            rows = self._rows(self._group, boxes, classes)
+            findings.directions = evaluate_directions(tables, table, rows)
+            findings.speeding, findings.speeds = evaluate_speeds(tables, table, rows) if tables.speeds else ([], None)
+        table.box[self._group.slots] = boxes
+        for a in arrivals:
+            a.source.shown = a
+            a.source.unbooked += 1
+        return Report(table, self.labels, self.metrics, arrivals, self._group, findings).make()
 
     def _arrive(self, item: FrameTracks) -> Arrival:
         info = item.info
@@ -189,119 +217,57 @@ class NativeRules:
         source.number, source.time = info.number, info.time
         return Arrival(source, item)
 
-    def _boxes(self, arrivals: list[Arrival]) -> tuple[NDArray[np.float64], NDArray[Any]]:
-        """Boxes of all objects of the round, normalised, and classes; objects that cannot be evaluated are sifted out
-        of the arrivals (not yet of the arrays)."""
-        if len(arrivals) == 1:
-            tracks = arrivals[0].item.tracks
-            boxes = tracks.xyxy / arrivals[0].source.scale
-            classes = tracks.class_id
-        else:
-            counts = [len(a.ids) for a in arrivals]
-            scales = np.repeat(np.array([a.source.scale for a in arrivals]), counts, axis=0)
-            boxes = np.concatenate([a.item.tracks.xyxy for a in arrivals]) / scales
-            classes = np.concatenate([a.item.tracks.class_id for a in arrivals])
-        extent = boxes[:, 2:] - boxes[:, :2]
-        # NaN makes both comparisons false.
-        fine = not len(boxes) or bool(extent.min() >= 0 and extent.max() < MOST_EXTENT)
-        sound = None if fine else np.asarray(((extent >= 0) & (extent < MOST_EXTENT)).all(axis=1))
-        start = 0
-        for arrival in arrivals:
-            end = start + len(arrival.ids)
-            # One -1 may be a new track or an object without one, so the whole frame is looked at.
-            if arrival.steady and sound is None:
-                pass
-            elif arrival.fresh or sound is not None or len(set(arrival.slots)) != len(arrival.slots):
-                part = None if sound is None else sound[start:end]
-                arrival.slots, arrival.places = sift(arrival.source, arrival.ids, part, self.metrics)
-                arrival.fresh = -1 in arrival.slots
-                arrival.steady = False
-            start = end
-        return boxes, classes
-
-    def _slots(
-        self, arrivals: list[Arrival], boxes: NDArray[np.float64], classes: NDArray[Any]
-    ) -> tuple[NDArray[np.float64], NDArray[Any]]:
-        """Find out who is gone, give slots to new tracks, and drop the rows that were sifted out."""
-        if any(a.places is not None and len(a.places) != len(a.ids) for a in arrivals):
-            keep: list[int] = []
-            start = 0
-            for a in arrivals:
-                keep += [start + p for p in (range(len(a.ids)) if a.places is None else a.places)]
-                start += len(a.ids)
-            boxes, classes = boxes[keep], classes[keep]
-        table = self._table
+    def _steady(self, arrivals: list[Arrival]) -> Present | None:
+        """Normalised boxes, classes, the rows that must be looked at and their objects, if each frame has the same objects in
+        the same order as the one before, and all can be evaluated; else None."""
         for a in arrivals:
             if not a.steady:
-                table.seen[[s for s in a.slots if s >= 0]] = self._number
-                self._part(a.source)
-        start = 0
-        for a in arrivals:
-            end = start + len(a.slots)
-            if a.fresh:
-                new = [i for i, slot in enumerate(a.slots) if slot < 0]
-                at = [start + i for i in new]
-                places = new if a.places is None else [a.places[i] for i in new]
-                tracks = [a.ids[p] for p in places]
-                found = begin(a.source, table, tracks, boxes[at], classes[at].tolist(), self.metrics)
-                for i, slot in zip(new, found):
-                    a.slots[i] = slot
-                table.seen[found] = self._number
-            if not a.steady:
-                a.source.present_list = a.slots
-                # Where objects were left out, the next frame must be sifted too.
-                a.source.present_ids = a.ids if a.places is None or len(a.places) == len(a.ids) else None
-                a.source.present = np.array(a.slots, np.intp)
-            start = end
-        return boxes, classes
+                return None
+        if [a.source for a in arrivals] != self._group.sources:
+            self._group = group(arrivals)
+        boxes, classes = stack(arrivals, self._group.scale)
+        stirring = stirred(self._tables, self._table, self._group.slots, boxes, classes)
+        chosen = self._choose(boxes, classes, stirring)
+        # Who is in a calm zone has a box of sensible size, if its edges are in their order.
+        if (boxes[:, 2:] < boxes[:, :2]).any() or not _fine(chosen):
+            return None
+        return boxes, classes, stirring, chosen
 
-    def _part(self, source: SourceState) -> None:
-        """Note which objects of the frame before are not in this one."""
-        table = self._table
-        for at in np.flatnonzero(table.seen[source.present] != self._number).tolist():
-            source.lose(source.present_list[at], at, table)
+    def _unsteady(self, arrivals: list[Arrival]) -> Present:
+        """The same for any frames, once it is known who is there."""
+        scale = arrivals[0].source.scale
+        if len(arrivals) > 1:
+            scale = np.repeat(np.array([a.source.scale for a in arrivals]), [len(a) for a in arrivals], axis=0)
+        boxes, classes = admit(arrivals, self._table, self._number, self.metrics, *stack(arrivals, scale))
+        self._group = group(arrivals)
+        stirring = stirred(self._tables, self._table, self._group.slots, boxes, classes)
+        return boxes, classes, stirring, self._choose(boxes, classes, stirring)
 
-    def _gather(self, arrivals: list[Arrival], boxes: NDArray[np.float64], classes: NDArray[Any]) -> Rows:
-        if len(arrivals) == 1:
-            source = arrivals[0].source
-            return self._rows(source.present, boxes, source.plan, source.aspect, source.clock, classes)
-        counts = [len(a.slots) for a in arrivals]
-        slots = np.concatenate([a.source.present for a in arrivals])
-        plan = np.repeat(np.array([a.source.plan for a in arrivals], np.intp), counts)
-        aspect = np.repeat(np.array([a.source.aspect for a in arrivals]), counts)
-        clock = np.repeat(np.array([a.source.clock for a in arrivals], np.int64), counts)
-        return self._rows(slots, boxes, plan, aspect, clock, classes)
+    def _choose(self, boxes: F8, classes: NDArray[np.int32], which: NDArray[np.intp]) -> Rows | list[Object]:
+        """The objects of chosen rows, as it is quickest to look at them."""
+        if not few(self._tables, len(which)):
+            return self._rows(self._group, boxes, classes, which)
+        if not len(which):
+            return []
+        slots, plan, aspect = self._group.slots[which].tolist(), self._group.plan, self._group.aspect
+        columns = boxes[which].tolist(), classes[which].tolist()
+        if isinstance(plan, np.ndarray):
+            return [
+                Object(*o) for o in zip(slots, columns[0], plan[which].tolist(), aspect[which].tolist(), columns[1])
+            ]
+        return [Object(slot, box, plan, aspect, class_id) for slot, box, class_id in zip(slots, *columns)]
 
-    def _rows(
-        self,
-        slots: NDArray[np.intp],
-        boxes: NDArray[np.float64],
-        plan: int | NDArray[np.intp],
-        aspect: float | NDArray[np.float64],
-        clock: int | NDArray[np.int64],
-        classes: NDArray[Any],
-    ) -> Rows:
-        extent = boxes[:, 2:] - boxes[:, :2]
+    def _rows(self, group: Group, box: F8, class_id: NDArray[np.int32], which: NDArray[np.intp] | None = None) -> Rows:
+        """All objects, or those of chosen rows."""
+        slots, plan, aspect = group.slots, group.plan, group.aspect
+        if which is not None and len(which) < len(slots):
+            slots, box, class_id = slots[which], box[which], class_id[which]
+            if isinstance(plan, np.ndarray):
+                plan, aspect = plan[which], aspect[which]
+        extent = box[:, 2:] - box[:, :2]
         size = np.maximum(extent[:, 0] * aspect, extent[:, 1])
-        anchors = anchor_points(boxes, extent, aspect, self._tables.anchors)
-        return Rows(slots, boxes, plan, aspect, clock, classes, size, anchors)
-
-    def _evaluate(self, arrivals: list[Arrival], rows: Rows) -> Findings:
-        tables, table = self._tables, self._table
-        lines = evaluate_lines(tables, table, rows)
-        regions = evaluate_regions(tables, table, rows)
-        if tables.lines or tables.regions or tables.directions or tables.speeds:
-            take_samples(table, rows, [a.source for a in arrivals], self._spacing)
-        directions = evaluate_directions(tables, table, rows) if tables.directions else []
-        speeding, speeds = evaluate_speeds(tables, table, rows) if tables.speeds else ([], None)
-        return Findings(lines, regions, directions, speeding, speeds)
-
-    def _remember(self, arrivals: list[Arrival], rows: Rows) -> None:
-        table, slots = self._table, rows.slots
-        table.box[slots] = rows.box
-        table.frames[slots] += 1
-        for a in arrivals:
-            a.source.shown = a
+        anchors = anchor_points(box, extent, aspect, self._tables.anchors)
+        return Rows(slots, box, plan, aspect, group.clock, class_id, extent, size, anchors)
 
     # -- counters ------------------------------------------------------------------------------------------------
 
@@ -330,6 +296,7 @@ class NativeRules:
     def forget(self, source: str) -> None:
         """Drop the track memory of a source (its stream ended or began anew); counters stay."""
         if source in self._sources:
+            self._group = NOBODY
             self._sources[source].clear(self._table)
 
     def explain(self, source: str, track_id: int, rule: str) -> str:
@@ -341,6 +308,14 @@ class NativeRules:
     def live(self) -> int:
         """Tracks that are remembered now."""
         return len(self._table)
+
+
+def _fine(chosen: Rows | list[Object]) -> bool:
+    """Whether all their boxes are boxes. NaN makes every comparison false."""
+    if isinstance(chosen, list):
+        extents = [(right - left, bottom - top) for left, top, right, bottom in [one.box for one in chosen]]
+        return all(0 <= width < MOST_EXTENT and 0 <= height < MOST_EXTENT for width, height in extents)
+    return bool(chosen.extent.min() >= 0 and chosen.extent.max() < MOST_EXTENT)
 
 
 def _info(rule: Rule) -> RuleInfo:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from countline.analytics.geometry import project
 from countline.analytics.native.plan import Tables
-from countline.analytics.native.rows import Hit, Rows, boxes_anchors
+from countline.analytics.native.rows import Group, Hit, Rows, boxes_anchors
 from countline.analytics.native.table import TrackTable
-
-if TYPE_CHECKING:
-    from countline.analytics.native.state import SourceState
 
 __all__ = ["evaluate_directions", "evaluate_speeds", "history_shape", "take_samples"]
 
@@ -40,19 +36,19 @@ def history_shape(tables: Tables) -> tuple[int, int]:
     return count, spacing
 
 
-def take_samples(table: TrackTable, rows: Rows, sources: Sequence[SourceState], spacing: int) -> None:
+def take_samples(table: TrackTable, group: Group, box: NDArray[np.float64], spacing: int) -> None:
     """Keep the boxes of all objects of those sources whose last sampling is old enough. (The first box of a track was
     kept when it began.)"""
-    due = [source.clock - source.sampled >= spacing for source in sources]
+    due = [source.clock - source.sampled >= spacing for source in group.sources]
     if not any(due):
         return
-    for source, is_due in zip(sources, due):
+    for source, is_due in zip(group.sources, due):
         if is_due:
             source.sampled = source.clock
-    slots, clock, box = rows.slots, rows.clock, rows.box
+    slots, clock = group.slots, group.clock()
     if not all(due):
-        at = np.flatnonzero(np.repeat(due, [len(source.present_list) for source in sources]))
-        slots, clock, box = slots[at], rows.at(clock, at), box[at]
+        at = np.flatnonzero(np.repeat(due, np.diff(group.starts)))
+        slots, clock, box = slots[at], clock[at], box[at]
     place = table.samples[slots] % table.sample_clock.shape[1]
     table.sample_clock[slots, place] = clock
     table.sample_box[slots, place] = box
@@ -77,7 +73,7 @@ def evaluate_directions(tables: Tables, table: TrackTable, rows: Rows) -> list[H
     hits: list[Hit] = []
     for i in range(tables.directions if len(rows) else 0):
         window = tables.direction_window[rows.plan, i]
-        _, box = earliest(table, rows.slots, rows.clock - window)
+        _, box = earliest(table, rows.slots, rows.clock() - window)
         anchor = np.broadcast_to(tables.direction_anchor[rows.plan, i], len(rows))
         each = np.arange(len(rows))
         move = rows.anchors[:, each, anchor] - boxes_anchors(box, rows.aspect, tables.anchors)[:, each, anchor]
@@ -105,7 +101,7 @@ def evaluate_speeds(tables: Tables, table: TrackTable, rows: Rows) -> tuple[list
     hits: list[Hit] = []
     for i in range(tables.speeds if len(rows) else 0):
         window = tables.speed_window[rows.plan, i]
-        clock, box = earliest(table, rows.slots, rows.clock - window)
+        clock, box = earliest(table, rows.slots, rows.clock() - window)
         anchor = np.broadcast_to(tables.speed_anchor[rows.plan, i], len(rows))
         each = np.arange(len(rows))
         x, y = rows.anchors[:, each, anchor]
@@ -113,7 +109,7 @@ def evaluate_speeds(tables: Tables, table: TrackTable, rows: Rows) -> tuple[list
         ground = tables.ground[rows.plan, i]
         u, v = project(ground, x, y)
         pu, pv = project(ground, px, py)
-        seconds = (rows.clock - clock) / 1e9
+        seconds = (rows.clock() - clock) / 1e9
         enough = (seconds > 0) & (seconds * 2e9 >= window) & within(tables.quad[:, rows.plan, i], x, y)
         enough &= admits(tables.speed_admits, rows, i)
         speed = np.divide(np.hypot(u - pu, v - pv) * 3.6, seconds, out=np.full(len(rows), np.nan), where=enough)

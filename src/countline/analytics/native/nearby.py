@@ -1,87 +1,204 @@
-"""The line test for one object at a time, with plain floats: what ``lines._advance`` does with arrays, operation by
-operation, so that the result does not depend on how many objects happen to be near lines."""
+"""Lines and regions for one object, with plain floats.
+
+**Lines.** An object is *outside* a line's band when its anchor point is farther from the line (from the nearest of its
+segments) than the band's half-width. Between two moments outside, the passages of its path through the line's segments
+are summed up with their sign. When it is outside again and the sum is not 0, it has crossed, in the direction of the
+sum's sign. So jitter on the line cancels itself, no speed or number of frames is asked for, an object that walks round
+the end of the line has passed nothing, and one that jumps over it between two frames has passed it. An object first seen
+inside the band has no known origin and is not counted until it has been outside once.
+
+One case is left: the sum is 0, but the object is on the other side. It went round the very end of the line without ever
+leaving the band, so its point was never farther from the line than the point is uncertain. Then the straight way between
+the two moments outside, which are certain, decides.
+
+**Regions.** An object is inside as soon as its anchor point is in the polygon, and has left when the point is farther
+outside than the band's half-width. (Entering asks for no depth, so regions that are smaller than the band work too.)
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from math import inf, sqrt
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from countline.analytics.geometry import overshoot, square_distance_one
-from countline.analytics.native.plan import Tables
-from countline.analytics.native.rows import Hit, Rows
+from countline.analytics.geometry import overshoot
+from countline.analytics.native.calm import zone
+from countline.analytics.native.plan import PlainLine, PlainRegion, Tables
+from countline.analytics.native.rows import Hit
 from countline.analytics.native.table import ARMED, BORN, NEW, OUTSIDE, TrackTable
 
-__all__ = ["advance_one", "straight_way"]
+__all__ = ["Object", "cross", "look", "pass_edge"]
 
+Point = tuple[float, float]
 Piece = tuple[float, float, float, float]
 
 
-def advance_one(
+class Object(NamedTuple):
+    """One object of a round."""
+
+    slot: int
+    box: list[float]
+    """Left, top, right, bottom, normalised."""
+    plan: int
+    aspect: float
+    class_id: int
+
+
+def look(tables: Tables, table: TrackTable, row: int, one: Object, lines: list[Hit], regions: list[Hit]) -> None:
+    """Move an object on by one frame: what ``places.evaluate_places`` does, operation by operation, so that the result does
+    not depend on how many objects happen to be looked at. What is found is added to the two lists."""
+    left, top, right, bottom = one.box
+    size = max((right - left) * one.aspect, bottom - top)
+    points = [place(one.box, one.aspect, fraction) for fraction in tables.fractions]
+    plain_lines, plain_regions = tables.plain[one.plan]
+    room = inf
+    for index, line in enumerate(plain_lines):
+        room = min(room, _line(tables, table, (row, one, size, index), line, points[line.anchor], lines))
+    for index, region in enumerate(plain_regions):
+        room = min(room, _region(tables, table, (row, one, index), region, points[region.anchor], regions))
+    table.low[one.slot], table.high[one.slot] = zone(tables, one.box, one.aspect, room)
+    if not tables.all_admit:
+        table.looked[one.slot] = one.class_id
+
+
+def place(box: list[float], aspect: float, fraction: Point) -> Point:
+    """Anchor point of a normalised box in picture heights, as ``rows.anchor_points``."""
+    left, top, right, bottom = box
+    return (left + (right - left) * fraction[0]) * aspect, top + (bottom - top) * fraction[1]
+
+
+def _line(
     tables: Tables,
     table: TrackTable,
-    rows: Rows,
-    pair: tuple[int, int, float],
-    before: NDArray[np.bool_],
-    after: NDArray[np.bool_],
-) -> Hit | None:
-    """Move the object in a row on with respect to a line; ``pair`` is (row, line, half-width of the band)."""
-    row, line, width = pair
-    slot = int(rows.slots[row])
-    plan = rows.plan if isinstance(rows.plan, int) else int(rows.plan[row])
-    aspect = rows.aspect if isinstance(rows.aspect, float) else float(rows.aspect[row])
-    anchor = int(tables.line_anchor[plan, line])
-    qx, qy = rows.anchors[:, row, anchor].tolist()
-    pieces: list[Piece] = tables.pieces[plan][line]
+    who: tuple[int, Object, float, int],
+    line: PlainLine,
+    point: Point,
+    found: list[Hit],
+) -> float:
+    """Look at one line; the room that the object has there."""
+    row, one, size, index = who
+    x, y = point
+    near = room = inf
+    after = []
+    for a, b, c, d, e, f, length in line.segments:
+        side = x * a + y * b - c
+        along = x * d + y * e - f
+        beyond = along - min(max(along, 0.0), length)
+        near = min(near, side * side + beyond * beyond)
+        room = min(room, abs(side))
+        after.append(side >= 0)
+    factor, least, most = line.band
+    width = min(max(size * factor, least), most)
+    outside = near > width * width
+    first = index * tables.parts
+    sides = table.left[one.slot, first : first + len(after)]
+    before = sides.tolist()
+    sides[:] = after
+    phase = int(table.phase[one.slot, index])
+    if phase == NEW:
+        table.phase[one.slot, index] = OUTSIDE if outside else BORN
+        table.begun[one.slot, index] = table.begun[one.slot, index] or not outside
+    elif before != after or outside != (phase == OUTSIDE):
+        value, way = cross(tables, table, one, index, outside, before, after)
+        if value:
+            found.append(Hit(row, index, value, way))
+    return min(room, abs(sqrt(near) - width))
+
+
+def _region(
+    tables: Tables, table: TrackTable, who: tuple[int, Object, int], region: PlainRegion, point: Point, found: list[Hit]
+) -> float:
+    """Look at one region; the room that the object has there."""
+    row, one, index = who
+    x, y = point
+    near = inf
+    inside = region.inverse
+    for (a, b, c, d, e, f, length), (y1, y2) in region.edges:
+        side = x * a + y * b - c
+        along = x * d + y * e - f
+        beyond = along - min(max(along, 0.0), length)
+        near = min(near, side * side + beyond * beyond)
+        inside ^= (y1 <= y) != (y2 <= y) and (side < 0) == (y2 > y1)
+    if inside != bool(table.inside[one.slot, index]):
+        value = pass_edge(tables, table, one, index, inside, near)
+        if value:
+            found.append(Hit(row, index, value))
+        elif not inside:
+            return 0.0
+    return sqrt(near)
+
+
+def pass_edge(tables: Tables, table: TrackTable, one: Object, region: int, goes_in: bool, near: float) -> float:
+    """An object's point is on the other side of a region's edge than what is known of the object; ``near`` is the square of
+    its distance to the edge. Returns +1 if it enters now, -1 if it leaves, 0 if neither."""
+    if goes_in:
+        last = tables.admits.shape[2] - 1
+        if not tables.admits[one.plan, region, one.class_id if 0 <= one.class_id < last else last]:
+            return 0.0
+    else:  # who is inside may leave as whatever it is taken for by now
+        left, top, right, bottom = one.box
+        factor, least, most = tables.region_band[:, one.plan, region].tolist()
+        limit = min(max(max((right - left) * one.aspect, bottom - top) * factor, least), most)
+        if near <= limit * limit:
+            return 0.0
+    table.inside[one.slot, region] = goes_in
+    return 1.0 if goes_in else -1.0
+
+
+def cross(
+    tables: Tables, table: TrackTable, one: Object, line: int, outside: bool, before: list[bool], after: list[bool]
+) -> tuple[float, float]:
+    """An object that is not new to a line has changed the side of one of its segments, or entered or left its band.
+
+    Returns (+1 if it has crossed to the left-hand side, -1 to the right, 0 if it has not crossed; how far along its
+    movement in this frame, 0..1).
+    """
+    slot = one.slot
+    pieces: list[Piece] = tables.pieces[one.plan][line]
     was = int(table.phase[slot, line])
-    outside = min(square_distance_one(qx, qy, piece) for piece in pieces) > width * width
-    signs: list[int] = []
-    turned = False
-    path = (0.0, 0.0, qx, qy)
-    if was != NEW:
-        first = line * tables.parts
-        turns = [(bool(before[row, first + k]), bool(after[row, first + k])) for k in range(len(pieces))]
-        turned = any(a != b for a, b in turns)
-        if turned:
-            path = (*_anchor(table.box[slot].tolist(), aspect, tables.anchors[anchor].tolist()), qx, qy)
-            signs = [_sign(path, piece, a, b) for piece, (a, b) in zip(pieces, turns)]
+    fraction = tables.fractions[int(tables.line_anchor[one.plan, line])]
+    now = place(one.box, one.aspect, fraction)
+    origin = place(table.box[slot].tolist(), one.aspect, fraction)
+    path = (*origin, *now)
+    signs = [_sign(path, piece, a, b) for piece, a, b in zip(pieces, before, after)]
     step = sum(signs)
-    total = 0 if was >= BORN else int(table.net[slot, line]) + step
+    total = 0 if was == BORN else int(table.net[slot, line]) + step
     if was == OUTSIDE and not outside:
-        table.entry[slot, line] = complex(*_anchor(table.box[slot].tolist(), aspect, tables.anchors[anchor].tolist()))
+        table.entry[slot, line] = complex(*origin)
     if was == ARMED and outside and total == 0:
-        total = straight_way(table.entry[slot, line], (qx, qy), pieces, after[row, line * tables.parts :])
-    table.phase[slot, line] = OUTSIDE if outside else BORN if was >= BORN else ARMED
+        total = _straight_way(table.entry[slot, line], now, pieces, after)
+    table.phase[slot, line] = OUTSIDE if outside else BORN if was == BORN else ARMED
+    # Loops round the end of a line inside its band could add up without end.
     table.net[slot, line] = 0 if outside else min(max(total, -100), 100)
-    if was == NEW and not outside:
-        table.begun[slot, line] = True
-    if turned and step == 0:
+    if step == 0 and before != after:
+        # For ``explain``: it passed beyond the line's ends, and so far beyond.
         ends: Any = np.array(pieces).T
         table.passed[slot, line] = overshoot(*(np.full(len(pieces), v) for v in path), *ends).min()
     if not outside or total == 0:
-        return None
-    return Hit(row, line, 1.0 if total > 0 else -1.0, _along(path, pieces, signs))
+        return 0.0, 1.0
+    return (1.0 if total > 0 else -1.0), _along(path, pieces, signs)
 
 
-def straight_way(entry: complex, now: tuple[float, float], pieces: list[Piece], after: NDArray[np.bool_]) -> int:
+def _straight_way(entry: complex, now: Point, pieces: list[Piece], after: list[bool]) -> int:
     """Passages of the straight way from where the object last was outside the band to where it is outside again."""
     total = 0
     path = (entry.real, entry.imag, *now)
     for piece, left in zip(pieces, after):
         ax, ay, bx, by = piece
         was_left = (bx - ax) * (entry.imag - ay) - (by - ay) * (entry.real - ax) <= 0
-        total += _sign(path, piece, was_left, bool(left))
+        total += _sign(path, piece, was_left, left)
     return total
 
 
-def _anchor(box: list[float], aspect: float, fraction: list[float]) -> tuple[float, float]:
-    left, top, right, bottom = box
-    return (left + (right - left) * fraction[0]) * aspect, top + (bottom - top) * fraction[1]
-
-
 def _sign(path: Piece, piece: Piece, before: bool, after: bool) -> int:
-    """As ``geometry.crossing_sign``."""
+    """+1 where the movement P->Q passes through segment A-B from its right-hand to its left-hand side (on screen,
+    walking A->B), -1 the other way, 0 where it does not pass.
+
+    ``before`` and ``after`` tell whether P and Q are on the left-hand side; a point on the line counts as left. All
+    tests are half-open in the same sense, so that a movement through the common end of two segments of a polyline
+    passes exactly one of them, and a path that is split at any point passes as often as the whole.
+    """
     if before == after:
         return 0
     px, py, qx, qy = path
@@ -95,10 +212,10 @@ def _sign(path: Piece, piece: Piece, before: bool, after: bool) -> int:
 
 
 def _along(path: Piece, pieces: list[Piece], signs: list[int]) -> float:
-    """As ``lines._along``."""
+    """How far along its movement in this frame an object passed the line; 0 if it was past it before."""
+    px, py, qx, qy = path
     for sign, (ax, ay, bx, by) in zip(signs, pieces):
         if sign:
-            px, py, qx, qy = path
             start = abs((bx - ax) * (py - ay) - (by - ay) * (px - ax))
             end = abs((bx - ax) * (qy - ay) - (by - ay) * (qx - ax))
             return start / (start + end) if start + end else 0.0

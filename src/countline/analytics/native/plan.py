@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from countline.config.rules import (
     SpeedConfig,
 )
 
-__all__ = ["BAND_FLOOR", "BAND_LIMIT", "BAND_SIZE", "Plan", "Rule", "Tables"]
+__all__ = ["BAND_FLOOR", "BAND_LIMIT", "BAND_SIZE", "PlainLine", "PlainRegion", "Plan", "Rule", "Segment", "Tables"]
 
 BAND_SIZE = 0.15
 """Half-width of the hysteresis band, as a fraction of the longer side of the object's box. The edges of a box move from
@@ -76,6 +76,27 @@ class Rule:
         return self.classes is None or class_id in self.classes
 
 
+Segment = tuple[float, ...]
+"""The seven numbers of a segment, see ``Tables.segments``."""
+
+
+class PlainLine(NamedTuple):
+    """A line for plain Python."""
+
+    anchor: int
+    band: tuple[float, float, float]
+    segments: list[Segment]
+
+
+class PlainRegion(NamedTuple):
+    """A region for plain Python."""
+
+    anchor: int
+    inverse: bool
+    edges: list[tuple[Segment, tuple[float, float]]]
+    """With the heights of each edge's ends."""
+
+
 class Plan:
     """The rules that apply to one source whose picture has one aspect ratio."""
 
@@ -102,10 +123,15 @@ class Tables:
         anchors = sorted({r.anchor for p in plans for r in p.rules}) or [ANCHORS["bottom-center"]]
         self.anchors = np.array(anchors)
         """(A, 2) the anchor points that occur."""
+        self.fractions: list[tuple[float, float]] = anchors
         self._index = {a: i for i, a in enumerate(anchors)}
         self._lines()
         self._regions(classes)
+        self._segments()
         self._motion(classes)
+        widest = max([0.0, *self.line_band[0].flat, *self.region_band[0].flat])
+        self.slack = 2**0.5 + 2 * widest
+        """Room that an object needs for each unit by which the edges of its box move (see ``calm``)."""
 
     def _lines(self) -> None:
         plans = self.plans
@@ -134,21 +160,10 @@ class Tables:
             for p, plan in enumerate(plans)
         ]
         """The same numbers for plain Python: pieces[plan][line] is a list of (ax, ay, bx, by)."""
-        self._normals()
         self.same_band = _one(self.line_band)
+        self.one_band: list[float] = self.line_band.reshape(3, -1)[:, 0].tolist() if lines else []
+        """Band of all lines, if it is the same."""
         self.same_anchor = len(self.anchors) == 1
-
-    def _normals(self) -> None:
-        """Left-hand unit normals, one column per segment (M = L x S), so that x nx + y ny - c is the distance to the left."""
-        n = len(self.plans)
-        dx, dy = self.bx - self.ax, self.by - self.ay
-        length = np.hypot(dx, dy)
-        safe = np.where(length > 0, length, 1.0)
-        self.nx = np.where(self.real, dy / safe, 0.0).reshape(n, self.lines * self.parts)
-        self.ny = np.where(self.real, -dx / safe, 0.0).reshape(n, self.lines * self.parts)
-        c = (self.ax * dy - self.ay * dx) / safe
-        self.c = np.where(self.real, c, -np.inf).reshape(n, self.lines * self.parts)
-        self.part_anchor = np.repeat(self.line_anchor, self.parts, axis=1)
 
     def _regions(self, classes: int) -> None:
         plans = self.plans
@@ -174,17 +189,45 @@ class Tables:
                 self.region_band[:, p, i] = rule.band
                 self.inverse[p, i] = rule.config.inverse
                 self.admits[p, i] = admitted(rule, classes)
-        self.corners = [
-            [[tuple(self.edge[:, p, i, k].tolist()) for k in range(len(r.points))] for i, r in enumerate(plan.regions)]
-            for p, plan in enumerate(plans)
-        ]
-        """The same numbers for plain Python: corners[plan][region] is a list of (x1, y1, x2, y2)."""
-        x1, y1, x2, y2 = self.edge
-        self.edge_dx, self.edge_dy = x2 - x1, y2 - y1
-        self.edge_c = self.edge_dx * y1 - self.edge_dy * x1
-        self.edge_down = self.edge_dy > 0
+        self.edge_down = self.edge[3] > self.edge[1]
         self.any_inverse = bool(self.inverse.any())
         self.all_admit = bool(self.admits.all())
+
+    def _segments(self) -> None:
+        """All segments of lines, then all edges of regions, as one axis: Z = L x S + R x E."""
+        n = len(self.plans)
+        m, k = self.lines * self.parts, self.regions * self.edges
+        ends = zip((self.ax, self.ay, self.bx, self.by), self.edge)
+        x1, y1, x2, y2 = (np.concatenate([a.reshape(n, m), b.reshape(n, k)], axis=1) for a, b in ends)
+        length = np.hypot(x2 - x1, y2 - y1)
+        real = (length > 0) & np.concatenate([self.real.reshape(n, m), np.full((n, k), True)], axis=1)
+        unit = np.where(real, length, 1.0)
+        ux, uy = np.where(real, (x2 - x1) / unit, 0.0), np.where(real, (y2 - y1) / unit, 0.0)
+        # Of an axis-parallel segment ux, uy are 0 and 1, so that its offset is exact.
+        offset = np.where(real, x1 * uy - y1 * ux, -np.inf)
+        self.segments = np.stack([uy, -ux, offset, ux, uy, x1 * ux + y1 * uy, np.where(real, length, 0.0)])
+        """(7, P, Z) a, b, c, d, e, f, l: a x + b y - c is the distance to the left of the segment's line, d x + e y - f the way
+        along it from the segment's begin, l its length. Padding, and a segment without length (whose ends its neighbours
+        have too), has every point infinitely far on its left-hand side."""
+        self.line_segments = m
+        anchors = [np.repeat(self.line_anchor, self.parts, axis=1), np.repeat(self.region_anchor, self.edges, axis=1)]
+        self.segment_anchor = np.concatenate(anchors, axis=1)
+        self.plain = [self._plain(p, plan) for p, plan in enumerate(self.plans)]
+        """The same for plain Python: lists of each plan's lines and regions."""
+
+    def _plain(self, p: int, plan: Plan) -> tuple[list[PlainLine], list[PlainRegion]]:
+        columns = [tuple(column) for column in self.segments[:, p].T.tolist()]
+        lines = []
+        for i, rule in enumerate(plan.lines):
+            at = i * self.parts
+            lines.append(PlainLine(int(self.line_anchor[p, i]), rule.band, columns[at : at + len(rule.points) - 1]))
+        regions = []
+        for i, rule in enumerate(plan.regions):
+            at, k = self.line_segments + i * self.edges, len(rule.points)
+            heights = [tuple(pair) for pair in self.edge[1::2, p, i, :k].T.tolist()]
+            edges = list(zip(columns[at : at + k], heights))
+            regions.append(PlainRegion(int(self.region_anchor[p, i]), bool(self.inverse[p, i]), edges))
+        return lines, regions
 
     def _motion(self, classes: int) -> None:
         plans = self.plans

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from countline.analytics.native.books import Book, RegionBook, Stay
 from countline.analytics.native.plan import Rule
-from countline.analytics.native.rows import Arrival, Findings, Rows
+from countline.analytics.native.rows import Arrival, Findings, Group
 from countline.analytics.native.state import MEMORY, MOST_UNSEEN
 from countline.analytics.native.statuses import Statuses
 from countline.analytics.native.table import TrackTable
@@ -33,11 +33,6 @@ from countline.types import (
 )
 
 __all__ = ["Report"]
-
-MANY = 64
-"""Objects from which counting with arrays is quicker than with plain Python."""
-MOST_CLASSES = 10_000
-"""Range of class ids up to which an array of counts is made."""
 
 
 @dataclass(slots=True)
@@ -74,31 +69,33 @@ class Report:
         labels: Sequence[str],
         metrics: dict[str, int],
         arrivals: Sequence[Arrival],
-        rows: Rows,
+        group: Group,
         findings: Findings,
     ) -> None:
         self.table = table
         self.labels = labels
         self.metrics = metrics
         self.arrivals = arrivals
-        self.rows = rows
+        self.slots, self.starts = group.slots, group.starts
         self.findings = findings
-        self.slips = [Slip() for _ in arrivals]
-        starts = [0]
-        for arrival in arrivals:
-            starts.append(starts[-1] + len(arrival.slots))
-        self.starts = starts
+        self.slips: dict[int, Slip] = {}
+        """Index of the frame in the round -> what happened in it; most frames have none."""
 
     def make(self) -> list[Analytics]:
         """Count what was found and tell of it."""
         self._hits()
-        regions = self.table.inside[self.rows.slots] if self.table.inside.shape[1] else None
-        headings = self.table.heading[self.rows.slots] if self.table.heading.shape[1] else None
-        return [self._frame(i, regions, headings) for i in range(len(self.arrivals))]
+        headings = self.table.heading[self.slots] if self.table.heading.shape[1] else None
+        return [self._frame(i, headings) for i in range(len(self.arrivals))]
 
     def class_name(self, class_id: int) -> str:
         """Label of a class, its number where it has none."""
         return self.labels[class_id] if 0 <= class_id < len(self.labels) else str(class_id)
+
+    def _slip(self, i: int) -> Slip:
+        slip = self.slips.get(i)
+        if slip is None:
+            slip = self.slips[i] = Slip()
+        return slip
 
     # -- findings ------------------------------------------------------------------------------------------------
 
@@ -111,12 +108,12 @@ class Report:
         for hit in found.directions:
             i, place, slot = self._where(hit.row)
             rule = self._rule(i, DirectionConfig, hit.rule)
-            self.slips[i].entries.append(Entry(place, rule.order, Heading, rule.name, slot, {"direction": rule.name}))
+            self._slip(i).entries.append(Entry(place, rule.order, Heading, rule.name, slot, {"direction": rule.name}))
             self._note(i, slot, rule.name, "began to head this way")
         for hit in found.speeding:
             i, place, slot = self._where(hit.row)
             rule = self._rule(i, SpeedConfig, hit.rule)
-            self.slips[i].entries.append(Entry(place, rule.order, Speeding, rule.name, slot, {"speed": hit.value}))
+            self._slip(i).entries.append(Entry(place, rule.order, Speeding, rule.name, slot, {"speed": hit.value}))
             self._note(i, slot, rule.name, f"went over the limit at {hit.value:.1f} km/h")
 
     def _where(self, row: int) -> tuple[int, int, int]:
@@ -124,7 +121,7 @@ class Report:
         i = int(np.searchsorted(self.starts, row, side="right")) - 1
         at = row - self.starts[i]
         places = self.arrivals[i].places
-        return i, at if places is None else places[at], int(self.rows.slots[row])
+        return i, at if places is None else places[at], int(self.slots[row])
 
     def _rule(self, i: int, kind: type, index: int) -> Rule:
         return [r for r in self.arrivals[i].source.rules if isinstance(r.config, kind)][index]
@@ -136,7 +133,7 @@ class Report:
     def _count(self, i: int, book: Book, counter: str, class_name: str) -> None:
         book.add(counter, class_name)
         key = CounterKey(self.arrivals[i].source.info.name, book.rule.name, counter, class_name)
-        deltas = self.slips[i].deltas
+        deltas = self._slip(i).deltas
         deltas[key] = deltas.get(key, 0) + 1
 
     def _crossing(self, i: int, place: int, slot: int, line: int, sense: float, along: float) -> None:
@@ -158,12 +155,13 @@ class Report:
         self.table.counted[slot, line] = True
         self._count(i, book, name, self.class_name(class_id))
         self._note(i, slot, book.rule.name, f"counted {name}")
-        slip = self.slips[i]
+        slip = self._slip(i)
         slip.entries.append(Entry(place, book.rule.order, Crossing, book.rule.name, slot, {"direction": name}, along))
         slip.crossed.setdefault(place, []).append(book.rule.name)
 
     def _region(self, i: int, place: int, slot: int, region: int, enters: bool) -> None:
         source = self.arrivals[i].source
+        source.within = None
         book = source.regions[region]
         if not enters:
             self._leave(i, place, slot, book, source.clock, "left")
@@ -173,7 +171,7 @@ class Report:
         book.enter(slot, stay)
         self._count(i, book, "enter", stay.class_name)
         self._note(i, slot, book.rule.name, "entered")
-        self.slips[i].entries.append(Entry(place, book.rule.order, Enter, book.rule.name, slot, {}))
+        self._slip(i).entries.append(Entry(place, book.rule.order, Enter, book.rule.name, slot, {}))
 
     def _leave(self, i: int, place: int, slot: int, book: RegionBook, clock: int, how: str) -> None:
         stay = book.leave(slot)
@@ -183,7 +181,7 @@ class Report:
         self._count(i, book, "leave", stay.class_name)
         self._note(i, slot, book.rule.name, f"{how} after {seconds:.1f} s")
         entry = Entry(place, book.rule.order, Leave, book.rule.name, slot, {"dwell": seconds}, stay=stay)
-        self.slips[i].entries.append(entry)
+        self._slip(i).entries.append(entry)
 
     # -- what time brings ----------------------------------------------------------------------------------------
 
@@ -205,7 +203,8 @@ class Report:
                 grace = int(book.config.grace * 1e9)
                 if slot in book.inside and (old or clock - last > grace):
                     table.inside[slot, r] = False
-                    self._leave(i, len(arrival.ids), slot, book, last, "was seen no more and left")
+                    table.low[slot] = np.inf  # if it comes back, it enters anew
+                    self._leave(i, len(arrival), slot, book, last, "was seen no more and left")
                 elif slot in book.inside:
                     due = min(due, last + grace + 1)
             if old:
@@ -220,13 +219,13 @@ class Report:
 
     def _entries_now(self, i: int, slot: int) -> None:
         """Take down what events tell of a slot that is about to be given back."""
-        for entry in self.slips[i].entries:
+        for entry in self._slip(i).entries:
             if entry.slot == slot:
                 entry.extra.update(self._object(i, entry))
 
     def _stays(self, i: int, book: RegionBook) -> None:
         """Dwell and crowding events of a region."""
-        source, entries = self.arrivals[i].source, self.slips[i].entries
+        source = self.arrivals[i].source
         if book.waiting and book.config.dwell is not None:
             present = set(source.present_list)
             for slot, stay in list(book.waiting.items()):
@@ -236,7 +235,8 @@ class Report:
                 if slot in present:
                     del book.waiting[slot]
                     place = self._place(i, slot)
-                    entries.append(Entry(place, book.rule.order, Dwell, book.rule.name, slot, {"dwell": seconds}))
+                    entry = Entry(place, book.rule.order, Dwell, book.rule.name, slot, {"dwell": seconds})
+                    self._slip(i).entries.append(entry)
                     self._note(i, slot, book.rule.name, f"has stayed {seconds:.1f} s")
         if book.config.crowding or book.config.limits:
             self._crowding(i, book)
@@ -259,8 +259,8 @@ class Report:
         extra = {"phase": phase, "occupancy": count, "class_name": name}
         if name in self.labels:
             extra["class_id"] = list(self.labels).index(name)
-        place = len(self.arrivals[i].ids) + 1
-        self.slips[i].entries.append(Entry(place, book.rule.order, Crowding, book.rule.name, -1, extra))
+        place = len(self.arrivals[i]) + 1
+        self._slip(i).entries.append(Entry(place, book.rule.order, Crowding, book.rule.name, -1, extra))
 
     def _place(self, i: int, slot: int) -> int:
         arrival = self.arrivals[i]
@@ -269,39 +269,44 @@ class Report:
 
     # -- the result ----------------------------------------------------------------------------------------------
 
-    def _frame(self, i: int, regions: NDArray[np.bool_] | None, headings: NDArray[np.bool_] | None) -> Analytics:
+    def _frame(self, i: int, headings: NDArray[np.bool_] | None) -> Analytics:
         arrival = self.arrivals[i]
-        source, item, slip = arrival.source, arrival.item, self.slips[i]
+        source, item = arrival.source, arrival.item
         if source.lost:
             self._vanished(i)
         for book in source.regions:
             if book.timed:
                 self._stays(i, book)
-        events = self._events(i) if slip.entries else ()
-        if slip.deltas or source.stale:
+        slip = self.slips.get(i)
+        events = self._events(i) if slip and slip.entries else ()
+        deltas = slip.deltas if slip else {}
+        if deltas or source.stale:
             source.publish()
         clock = source.clock
         result = Analytics(
             item.info,
             item.tracks,
             source.line_states,
-            {name: book.state(clock) for name, book in zip(source.names["region"], source.regions)},
+            {book.rule.name: book.state(clock) for book in source.regions},
             {},
             source.journey_states,
             events,
-            tuple([CounterDelta(key, n) for key, n in slip.deltas.items()]),
-            tally(item.tracks.class_id),
+            tuple([CounterDelta(key, n) for key, n in deltas.items()]) if deltas else (),
+            source.tally(item.tracks.class_id),
             class_names=self.labels,
         )
-        self._motion(i, result, headings)
-        if slip.crossed or headings is not None or any(book.inside for book in source.regions):
-            part = slice(self.starts[i], self.starts[i + 1])
-            inside = None if regions is None else regions[part]
-            result.objects = Statuses(arrival, inside, None if headings is None else headings[part], slip.crossed)
-        if slip.deltas or source.stale:
+        if headings is not None or self.findings.speeds is not None:
+            self._motion(i, result, headings)
+        crossed = slip.crossed if slip else {}
+        if crossed or headings is not None or any(book.inside for book in source.regions):
+            if source.within is None and source.regions:
+                source.within = self.table.inside[source.present]
+            part = None if headings is None else headings[self.starts[i] : self.starts[i + 1]]
+            result.objects = Statuses(arrival, source.within, part, crossed)
+        if deltas or source.stale:
             for settled in source.books():
                 settled.settle()
-            source.stale = bool(slip.deltas)
+            source.stale = bool(deltas)
         return result
 
     def _motion(self, i: int, result: Analytics, headings: NDArray[np.bool_] | None) -> None:
@@ -313,10 +318,10 @@ class Report:
         if self.findings.speeds is not None:
             speeds = self.findings.speeds[part]
             at = np.flatnonzero(~np.isnan(speeds))
-            result.speeds = dict(zip(self.table.track_id[self.rows.slots[part][at]].tolist(), speeds[at].tolist()))
+            result.speeds = dict(zip(self.table.track_id[self.slots[part][at]].tolist(), speeds[at].tolist()))
 
     def _events(self, i: int) -> tuple[Event, ...]:
-        source, slip = self.arrivals[i].source, self.slips[i]
+        source, slip = self.arrivals[i].source, self._slip(i)
         entries = slip.entries
         entries.sort(key=lambda e: (e.place, e.order))
         if source.journeys:
@@ -326,7 +331,7 @@ class Report:
         return tuple(e.make(info, e.rule, n, **{**self._object(i, e), **e.extra}) for n, e in enumerate(entries))
 
     def _journeys(self, i: int) -> None:
-        source, slip = self.arrivals[i].source, self.slips[i]
+        source, slip = self.arrivals[i].source, self._slip(i)
         visits = [e for e in slip.entries if e.make is Crossing or e.make is Enter]
         visits.sort(key=lambda e: (e.place, e.along))
         for visit in visits:
@@ -345,7 +350,7 @@ class Report:
         if slot < 0 or "track_id" in entry.extra:
             return {}
         tracks, source = arrival.item.tracks, arrival.source
-        if entry.place < len(arrival.ids):
+        if entry.place < len(arrival):
             class_id = int(tracks.class_id[entry.place])
             confidence = float(tracks.confidence[entry.place])
             box = tracks.xyxy[entry.place].tolist()
@@ -363,17 +368,3 @@ class Report:
             "confidence": confidence,
             "box": tuple(box),
         }
-
-
-def tally(class_id: NDArray[np.int32]) -> dict[int, int]:
-    """How often each class occurs, by class id in ascending order."""
-    found: dict[int, int] = {}
-    if len(class_id) > MANY:
-        low, high = int(class_id.min()), int(class_id.max())
-        if high - low < MOST_CLASSES:
-            counts = np.bincount(class_id - low)
-            ids = np.flatnonzero(counts)
-            return dict(zip((ids + low).tolist(), counts[ids].tolist()))
-    for c in class_id.tolist():
-        found[c] = found.get(c, 0) + 1
-    return dict(sorted(found.items())) if len(found) > 1 else found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,28 @@ from countline.types import FrameTracks
 if TYPE_CHECKING:
     from countline.analytics.native.state import SourceState
 
-__all__ = ["Arrival", "Findings", "Hit", "Rows", "anchor_points", "boxes_anchors"]
+__all__ = [
+    "Arrival",
+    "Findings",
+    "Group",
+    "Hit",
+    "Room",
+    "Rows",
+    "anchor_points",
+    "boxes_anchors",
+    "group",
+    "sound",
+    "stack",
+]
 
 F8 = NDArray[np.float64]
+MOST_EXTENT = 1e3
+"""Boxes larger than so many pictures are no boxes."""
+MOST_EXTENT = 1e3
+"""Boxes larger than so many pictures are no boxes."""
+Room = NDArray[np.float64] | float
+"""(N,) by how much each object's anchor point may come nearer to anything before a rule has news of it, in picture heights;
+a number where it is the same for all."""
 
 
 @dataclass(slots=True)
@@ -29,9 +49,11 @@ class Rows:
     """Index of the plan: int or (N,)."""
     aspect: Any
     """Width / height of the picture: float or (N,)."""
-    clock: Any
-    """ns on the source's steady clock: int or (N,)."""
+    clock: Callable[[], Any]
+    """Gives ns on the source's steady clock: int or (N,)."""
     class_id: NDArray[Any]
+    extent: F8
+    """(N, 2) width and height, normalised."""
     size: F8
     """(N,) longer side of the box in picture heights."""
     anchors: F8
@@ -52,6 +74,60 @@ class Rows:
 
 
 @dataclass(slots=True)
+class Group:
+    """What the frames of a round have in common with those of the next while the same sources show the same objects."""
+
+    sources: list[SourceState]
+    slots: NDArray[np.intp]
+    starts: list[int]
+    """Where each source's objects begin among all; last, how many there are."""
+    plan: Any
+    aspect: Any
+    """As in Rows."""
+    scale: F8
+    """(4,) or (N, 4) width, height, width, height of the picture in pixels."""
+
+    def clock(self) -> Any:
+        """As in Rows."""
+        if len(self.sources) == 1:
+            return self.sources[0].clock
+        return np.repeat(np.array([s.clock for s in self.sources], np.int64), np.diff(self.starts))
+
+
+def group(arrivals: Sequence[Arrival]) -> Group:
+    """The group of frames whose objects all have slots."""
+    sources = [a.source for a in arrivals]
+    if len(sources) == 1:
+        s = sources[0]
+        return Group(sources, s.present, [0, len(s.present)], s.plan, s.aspect, s.scale)
+    counts = [len(s.present) for s in sources]
+    return Group(
+        sources,
+        np.concatenate([s.present for s in sources]),
+        np.cumsum([0, *counts]).tolist(),
+        np.repeat(np.array([s.plan for s in sources], np.intp), counts),
+        np.repeat(np.array([s.aspect for s in sources]), counts),
+        np.repeat(np.array([s.scale for s in sources]), counts, axis=0),
+    )
+
+
+def stack(arrivals: Sequence[Arrival], scale: F8) -> tuple[F8, NDArray[np.int32]]:
+    """(N, 4) normalised boxes and (N,) classes of all objects of all frames; ``scale`` as in Group."""
+    if len(arrivals) == 1:
+        tracks = arrivals[0].item.tracks
+        return tracks.xyxy / scale, tracks.class_id
+    boxes = np.concatenate([a.item.tracks.xyxy for a in arrivals])
+    return boxes / scale, np.concatenate([a.item.tracks.class_id for a in arrivals])
+
+
+def sound(box: F8) -> NDArray[np.bool_]:
+    """(N,) whether normalised boxes are boxes: finite, not inside out, not absurdly large."""
+    extent = box[:, 2:] - box[:, :2]
+    fine = (extent >= 0) & (extent < MOST_EXTENT)  # NaN makes both comparisons false
+    return np.asarray(fine.all(axis=1))
+
+
+@dataclass(slots=True)
 class Hit:
     """Something that a rule found for one object in this round."""
 
@@ -66,23 +142,32 @@ class Hit:
 class Arrival:
     """One frame on its way through a round."""
 
-    __slots__ = ("fresh", "ids", "item", "moment", "places", "slots", "source", "steady")
+    __slots__ = ("fresh", "item", "moment", "places", "slots", "source", "steady")
 
     def __init__(self, source: SourceState, item: FrameTracks) -> None:
         self.source = source
         self.item = item
-        self.ids: list[int] = item.tracks.track_id.tolist()
         self.places: list[int] | None = None
         """Places in the frame of the objects that are evaluated; None: all."""
-        self.steady = self.ids == source.present_ids
+        self.steady = item.tracks.track_id.tobytes() == source.present_ids
         """The same objects in the same order as in the frame before."""
         if self.steady:
             self.slots = source.present_list
+            self.fresh = False
         else:
             get = source.ids.get
             self.slots = [get(i, -1) for i in self.ids]
-        self.fresh = not self.steady and -1 in self.slots
+            self.fresh = -1 in self.slots
         self.moment = (source.clock, source.number, source.time)
+
+    def __len__(self) -> int:
+        return len(self.item.tracks.track_id)
+
+    @property
+    def ids(self) -> list[int]:
+        """Track ids of the frame's objects."""
+        ids: list[int] = self.item.tracks.track_id.tolist()
+        return ids
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""What the engine keeps of each source between frames, and how objects come and go."""
+"""What the engine keeps of each source between frames."""
 
 from __future__ import annotations
 
@@ -9,31 +9,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countline.analytics.native.books import JourneyBook, LineBook, RegionBook
-from countline.analytics.native.motion import BASE_WINDOW, earliest
 from countline.analytics.native.plan import Rule
 from countline.analytics.native.rows import Arrival
 from countline.analytics.native.table import TrackTable
-from countline.types import UNTRACKED, LineState, SourceInfo
+from countline.types import LineState, SourceInfo
 
-__all__ = ["MEMORY", "MOST_UNSEEN", "STITCH", "SourceState", "begin", "sift"]
+__all__ = ["MEMORY", "MOST_UNSEEN", "SourceState"]
 
 MEMORY = int(8e9)
 """ns after which an object that is not seen any more is forgotten: longer than trackers keep lost objects."""
 MOST_UNSEEN = 2000
 """Frames after which it is forgotten even if the source's clock stands still."""
-STITCH = int(1e9)
-"""ns within which a track that begins may continue one that ended. Detectors lose an object behind another for well
-under a second; later, a person walking has gone farther than can be told apart from somebody else."""
-STITCH_DISTANCE = 0.5
-"""Farthest from the place where the ended track would be by now, in longer sides of its box."""
-STITCH_SIZE = 1.6
-"""Greatest ratio of the two boxes' longer sides."""
-STITCH_MOVED = 0.2
-"""Movement during the gap, in longer sides of the box, from which the new track must lie ahead, not behind."""
 ENDED = 256
 """Ended tracks of a source that ``explain`` remembers."""
 ENDED_AGE = int(120e9)
 """And for how long, ns."""
+MANY = 64
+"""Objects from which counting with arrays is quicker than with plain Python."""
+MOST_CLASSES = 10_000
+"""Range of class ids up to which an array of counts is made."""
 
 
 KINDS = ("line", "region", "direction", "speed", "journey")
@@ -42,6 +36,20 @@ BOOKS: dict[str, type[LineBook] | type[RegionBook] | type[JourneyBook]] = {
     "region": RegionBook,
     "journey": JourneyBook,
 }
+
+
+def tally(class_id: NDArray[np.int32]) -> dict[int, int]:
+    """How often each class occurs, by class id in ascending order."""
+    found: dict[int, int] = {}
+    if len(class_id) > MANY:
+        low, high = int(class_id.min()), int(class_id.max())
+        if high - low < MOST_CLASSES:
+            counts = np.bincount(class_id - low)
+            ids = np.flatnonzero(counts)
+            return dict(zip((ids + low).tolist(), counts[ids].tolist()))
+    for c in class_id.tolist():
+        found[c] = found.get(c, 0) + 1
+    return dict(sorted(found.items())) if len(found) > 1 else found
 
 
 class SourceState:
@@ -59,8 +67,14 @@ class SourceState:
         self.time = 0
         self.width = 0
         self.height = 0
-        self.present_ids: list[int] | None = None
-        """Their track ids; None if objects were left out of that frame."""
+        self.present_ids: bytes | None = None
+        """Track ids of the last frame; None if objects were left out of it."""
+        self.unbooked = 0
+        """Frames with the same objects as now that are not in their ``frames`` yet."""
+        self.within: NDArray[np.bool_] | None = None
+        """(N, R) which of them are in which region; None: to be looked up. Never altered, since it is given out."""
+        self.classes: tuple[bytes, dict[int, int]] = (b"", {})
+        """Classes of the last frame, and how many there were of each."""
         self.line_states: dict[str, LineState] = {}
         self.journey_states: dict[str, dict[str, int]] = {}
         self.stale = True
@@ -133,6 +147,11 @@ class SourceState:
         self.due = min(self.due, int(table.clock[slot]) + (int(min(grace) * 1e9) if grace else MEMORY) + 1)
         self.due_frames = min(self.due_frames, self.frames + MOST_UNSEEN + 1)
 
+    def book_frames(self, table: TrackTable) -> None:
+        """Bring ``frames`` of the present objects up to date."""
+        table.frames[self.present] += self.unbooked
+        self.unbooked = 0
+
     def settle(self, slot: int, at: int, table: TrackTable) -> None:
         """Write down what is kept for lost objects only."""
         shown = self.shown
@@ -160,12 +179,14 @@ class SourceState:
 
     def clear(self, table: TrackTable) -> None:
         """Forget all tracks: the stream ended or begins anew."""
+        self.book_frames(table)
         for at, slot in enumerate(self.present_list):
             self.settle(slot, at, table)
         for slot in list(self.ids.values()):
             self.drop(slot, table)
         self.present, self.present_list, self.shown = np.empty(0, np.intp), [], None
         self.present_ids = None
+        self.within = None
         self.lost.clear()
         for region in self.regions:
             region.clear()
@@ -177,6 +198,13 @@ class SourceState:
             self.clock += pts - self.pts
         self.pts = pts
         self.frames += 1
+
+    def tally(self, class_id: NDArray[np.int32]) -> dict[int, int]:
+        """How often each class occurs, by class id in ascending order. Classes seldom change, so it is kept."""
+        now = class_id.tobytes()
+        if now != self.classes[0]:
+            self.classes = now, tally(class_id)
+        return self.classes[1].copy()
 
     def note(self, slot: int, rule: str, text: str) -> None:
         """Remember for ``explain``; the last 16 of each object."""
@@ -198,107 +226,3 @@ class SourceState:
             self.ended.popitem(last=False)
         while len(self.renamed) > ENDED:
             self.renamed.popitem(last=False)
-
-
-def sift(
-    source: SourceState, ids: list[int], sound: NDArray[np.bool_] | None, metrics: dict[str, int]
-) -> tuple[list[int], list[int]]:
-    """Slots (-1: a new track) of the objects that can be evaluated, and their places in the frame.
-
-    Left out and counted: objects without a track, boxes that are no boxes, and all but the first object of an id.
-    """
-    slots: list[int] = []
-    places: list[int] = []
-    used: set[int] = set()
-    for place, track in enumerate(ids):
-        if track == UNTRACKED:
-            metrics["untracked"] += 1
-        elif sound is not None and not sound[place]:
-            metrics["bad_boxes"] += 1
-        elif track in used:
-            metrics["duplicate_ids"] += 1
-        else:
-            used.add(track)
-            slots.append(source.ids.get(track, -1))
-            places.append(place)
-    return slots, places
-
-
-def begin(
-    source: SourceState,
-    table: TrackTable,
-    tracks: list[int],
-    boxes: NDArray[np.float64],
-    classes: list[int],
-    metrics: dict[str, int],
-) -> list[int]:
-    """Slots for new tracks: of an ended track that one continues, else fresh."""
-    slots: list[int] = []
-    ended = Ended(source, table)
-    for track, box, class_id in zip(tracks, boxes, classes):
-        slot = ended.take(box, class_id)
-        if slot >= 0:
-            old = int(table.track_id[slot])
-            del source.ids[old]
-            source.renamed.pop(old, None)
-            source.renamed[old] = track
-            metrics["stitched"] += 1
-        else:
-            slot = table.allocate(1)[0]
-            table.samples[slot] = 1
-            table.sample_clock[slot, 0], table.sample_box[slot, 0] = source.clock, box
-            table.first[slot] = source.number
-            table.first_time[slot] = source.time
-        table.track_id[slot] = track
-        source.ids[track] = slot
-        slots.append(slot)
-    return slots
-
-
-class Ended:
-    """Tracks of a source that ended within the last second, and where they would be by now."""
-
-    def __init__(self, source: SourceState, table: TrackTable) -> None:
-        lost = source.lost
-        self.slots = np.array(
-            [s for s, (mark, _) in lost.items() if table.seen[s] == mark and source.clock - table.clock[s] <= STITCH],
-            np.intp,
-        )
-        self.aspect = source.aspect
-        if not len(self.slots):
-            return
-        last = table.clock[self.slots]
-        box = table.box[self.slots]
-        sample_clock, sample = earliest(table, self.slots, last - BASE_WINDOW)
-        gap, span = (source.clock - last) / 1e9, (last - sample_clock) / 1e9
-        pace = np.divide(gap, span, out=np.zeros_like(gap), where=span > 0)
-        self.foot = self._foot(box)
-        self.ahead = (self.foot - self._foot(sample)) * pace[:, None]
-        self.extent = np.maximum((box[:, 2] - box[:, 0]) * self.aspect, box[:, 3] - box[:, 1])
-        self.moving = np.hypot(*self.ahead.T) >= STITCH_MOVED * self.extent
-        self.class_id = table.class_id[self.slots]
-        self.free = np.ones(len(self.slots), bool)
-
-    def _foot(self, box: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(N, 2) bottom centre of (N, 4) normalised boxes, in picture heights."""
-        return np.stack([(box[:, 0] + box[:, 2]) * (self.aspect / 2), box[:, 3]], axis=1)
-
-    def take(self, box: NDArray[np.float64], class_id: int) -> int:
-        """The slot of the track that a new box of this class continues, taken away from the others; -1 if none.
-
-        It is the one whose extrapolated place is nearest, in sizes of its box; the gates are: near in place, of like
-        size, of the same class, and not behind where it was going.
-        """
-        if not len(self.slots):
-            return -1
-        step = self._foot(box[None]) - self.foot
-        size = max((box[2] - box[0]) * self.aspect, box[3] - box[1])
-        error = np.hypot(*(step - self.ahead).T)
-        good = self.free & (error <= STITCH_DISTANCE * self.extent) & (self.class_id == class_id)
-        good &= np.maximum(self.extent, size) <= STITCH_SIZE * np.minimum(self.extent, size)
-        good &= ~self.moving | ((step * self.ahead).sum(axis=1) > 0)
-        if not good.any():
-            return -1
-        best = int(np.where(good, error / np.maximum(self.extent, 1e-12), np.inf).argmin())
-        self.free[best] = False
-        return int(self.slots[best])

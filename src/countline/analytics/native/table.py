@@ -29,7 +29,7 @@ class TrackTable:
         self.track_id = np.zeros(n, np.uint64)
         self.class_id = np.zeros(n, np.int64)
         self.frames = np.zeros(n, np.int64)
-        """Frames in which the object was seen."""
+        """Frames in which the object was seen, but for the last few of its source that are not booked yet."""
         self.seen = np.full(n, -1, np.int64)
         """Number of the last round in which it was looked up: kept up only in frames whose objects are not those of the
         frame before, which is enough to tell who is missing and who came back."""
@@ -44,6 +44,11 @@ class TrackTable:
         self.first_time = np.zeros(n, np.int64)
         self.box = np.zeros((n, 4))
         """Last box, normalised."""
+        self.low = np.full((n, 4), np.inf)
+        self.high = np.full((n, 4), -np.inf)
+        """Its calm zone (see ``calm``): bounds of its box, normalised, within which no line or region has news of it."""
+        self.looked = np.zeros(n, np.int64)
+        """Class as which it was looked at last: what a region thinks of an object may change with its class."""
         self.confidence = np.zeros(n, np.float32)
         self.left = np.zeros((n, segments), bool)
         """Whether it was on the left-hand side of each segment's line."""
@@ -75,6 +80,8 @@ class TrackTable:
             self._grow()
         slots = [self._free.pop() for _ in range(count)]
         self.frames[slots] = 0
+        self.low[slots] = np.inf
+        self.left[slots] = True  # as padding is for everybody; the rest is told when it is looked at
         self.phase[slots] = NEW
         self.net[slots] = 0
         self.counted[slots] = False
@@ -114,8 +121,8 @@ class TrackTable:
         wide._free = self._free
         for name, array in self.arrays().items():
             target = getattr(wide, name)
-            if name.startswith("sample"):
-                continue
+            if name.startswith("sample") or name in ("low", "high"):
+                continue  # under other rules nobody is calm
             if array.ndim == 1 or name == "box":
                 target[...] = array
             else:

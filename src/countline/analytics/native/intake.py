@@ -1,0 +1,193 @@
+"""How objects come and go: who of a frame can be evaluated, who continues whom, who is new and who is gone."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from countline.analytics.native.motion import BASE_WINDOW, earliest
+from countline.analytics.native.rows import Arrival, sound
+from countline.analytics.native.state import SourceState
+from countline.analytics.native.table import TrackTable
+from countline.types import UNTRACKED
+
+__all__ = ["STITCH", "admit"]
+
+STITCH = int(1e9)
+"""ns within which a track that begins may continue one that ended. Detectors lose an object behind another for well
+under a second; later, a person walking has gone farther than can be told apart from somebody else."""
+STITCH_DISTANCE = 0.5
+"""Farthest from the place where the ended track would be by now, in longer sides of its box."""
+STITCH_SIZE = 1.6
+"""Greatest ratio of the two boxes' longer sides."""
+STITCH_MOVED = 0.2
+"""Movement during the gap, in longer sides of the box, from which the new track must lie ahead, not behind."""
+
+
+def sift(
+    source: SourceState, ids: list[int], sound: NDArray[np.bool_] | None, metrics: dict[str, int]
+) -> tuple[list[int], list[int]]:
+    """Slots (-1: a new track) of the objects that can be evaluated, and their places in the frame.
+
+    Left out and counted: objects without a track, boxes that are no boxes, and all but the first object of an id.
+    """
+    slots: list[int] = []
+    places: list[int] = []
+    used: set[int] = set()
+    for place, track in enumerate(ids):
+        if track == UNTRACKED:
+            metrics["untracked"] += 1
+        elif sound is not None and not sound[place]:
+            metrics["bad_boxes"] += 1
+        elif track in used:
+            metrics["duplicate_ids"] += 1
+        else:
+            used.add(track)
+            slots.append(source.ids.get(track, -1))
+            places.append(place)
+    return slots, places
+
+
+def admit(
+    arrivals: list[Arrival],
+    table: TrackTable,
+    number: int,
+    metrics: dict[str, int],
+    boxes: NDArray[np.float64],
+    classes: NDArray[np.int32],
+) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    """Find out who is there in this round, who is gone, and give slots to new tracks. Returns boxes and classes of those
+    who can be evaluated."""
+    fine = sound(boxes)
+    start = 0
+    keep: list[int] = []
+    for a in arrivals:
+        end = start + len(a)
+        part = fine[start:end]
+        good = bool(part.all())
+        # One -1 may be a new track or an object without one, so the whole frame is looked at.
+        if not (a.steady and good) and (a.fresh or not good or len(set(a.slots)) != len(a.slots)):
+            a.slots, a.places = sift(a.source, a.ids, None if good else part, metrics)
+            a.fresh = -1 in a.slots
+            a.steady = False
+        keep += range(start, end) if a.places is None else [start + p for p in a.places]
+        start = end
+    if len(keep) != len(boxes):
+        boxes, classes = boxes[keep], classes[keep]
+    start = 0
+    for a in arrivals:
+        end = start + len(a.slots)
+        if not a.steady:
+            _turn_over(a, table, number, metrics, boxes[start:end], classes[start:end])
+        start = end
+    return boxes, classes
+
+
+def _turn_over(
+    arrival: Arrival,
+    table: TrackTable,
+    number: int,
+    metrics: dict[str, int],
+    boxes: NDArray[np.float64],
+    classes: NDArray[np.int32],
+) -> None:
+    """A frame whose objects are not those of the frame before it: who is gone, who is new."""
+    source, slots = arrival.source, arrival.slots
+    source.book_frames(table)
+    table.seen[[s for s in slots if s >= 0]] = number
+    for at in np.flatnonzero(table.seen[source.present] != number).tolist():
+        source.lose(source.present_list[at], at, table)
+    whole = arrival.places is None or len(arrival.places) == len(arrival)
+    if arrival.fresh:
+        ids = arrival.ids
+        new = [i for i, slot in enumerate(slots) if slot < 0]
+        tracks = [ids[i if arrival.places is None else arrival.places[i]] for i in new]
+        found = begin(source, table, tracks, boxes[new], classes[new].tolist(), metrics)
+        for i, slot in zip(new, found):
+            slots[i] = slot
+        table.seen[found] = number
+    # Where objects were left out, the next frame must be sifted too.
+    source.present_ids = arrival.item.tracks.track_id.tobytes() if whole else None
+    source.present_list = slots
+    source.present = np.array(slots, np.intp)
+    source.within = None
+
+
+def begin(
+    source: SourceState,
+    table: TrackTable,
+    tracks: list[int],
+    boxes: NDArray[np.float64],
+    classes: list[int],
+    metrics: dict[str, int],
+) -> list[int]:
+    """Slots for new tracks: of an ended track that one continues, else fresh."""
+    slots: list[int] = []
+    ended = Ended(source, table)
+    for track, box, class_id in zip(tracks, boxes, classes):
+        slot = ended.take(box, class_id)
+        if slot >= 0:
+            old = int(table.track_id[slot])
+            del source.ids[old]
+            source.renamed.pop(old, None)
+            source.renamed[old] = track
+            metrics["stitched"] += 1
+        else:
+            slot = table.allocate(1)[0]
+            table.samples[slot] = 1
+            table.sample_clock[slot, 0], table.sample_box[slot, 0] = source.clock, box
+            table.first[slot] = source.number
+            table.first_time[slot] = source.time
+        table.track_id[slot] = track
+        source.ids[track] = slot
+        slots.append(slot)
+    return slots
+
+
+class Ended:
+    """Tracks of a source that ended within the last second, and where they would be by now."""
+
+    def __init__(self, source: SourceState, table: TrackTable) -> None:
+        lost = source.lost
+        self.slots = np.array(
+            [s for s, (mark, _) in lost.items() if table.seen[s] == mark and source.clock - table.clock[s] <= STITCH],
+            np.intp,
+        )
+        self.aspect = source.aspect
+        if not len(self.slots):
+            return
+        last = table.clock[self.slots]
+        box = table.box[self.slots]
+        sample_clock, sample = earliest(table, self.slots, last - BASE_WINDOW)
+        gap, span = (source.clock - last) / 1e9, (last - sample_clock) / 1e9
+        pace = np.divide(gap, span, out=np.zeros_like(gap), where=span > 0)
+        self.foot = self._foot(box)
+        self.ahead = (self.foot - self._foot(sample)) * pace[:, None]
+        self.extent = np.maximum((box[:, 2] - box[:, 0]) * self.aspect, box[:, 3] - box[:, 1])
+        self.moving = np.hypot(*self.ahead.T) >= STITCH_MOVED * self.extent
+        self.class_id = table.class_id[self.slots]
+        self.free = np.ones(len(self.slots), bool)
+
+    def _foot(self, box: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(N, 2) bottom centre of (N, 4) normalised boxes, in picture heights."""
+        return np.stack([(box[:, 0] + box[:, 2]) * (self.aspect / 2), box[:, 3]], axis=1)
+
+    def take(self, box: NDArray[np.float64], class_id: int) -> int:
+        """The slot of the track that a new box of this class continues, taken away from the others; -1 if none.
+
+        It is the one whose extrapolated place is nearest, in sizes of its box; the gates are: near in place, of like
+        size, of the same class, and not behind where it was going.
+        """
+        if not len(self.slots):
+            return -1
+        step = self._foot(box[None]) - self.foot
+        size = max((box[2] - box[0]) * self.aspect, box[3] - box[1])
+        error = np.hypot(*(step - self.ahead).T)
+        good = self.free & (error <= STITCH_DISTANCE * self.extent) & (self.class_id == class_id)
+        good &= np.maximum(self.extent, size) <= STITCH_SIZE * np.minimum(self.extent, size)
+        good &= ~self.moving | ((step * self.ahead).sum(axis=1) > 0)
+        if not good.any():
+            return -1
+        best = int(np.where(good, error / np.maximum(self.extent, 1e-12), np.inf).argmin())
+        self.free[best] = False
+        return int(self.slots[best])

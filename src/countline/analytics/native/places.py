@@ -1,0 +1,155 @@
+"""Lines and regions: where the objects are with respect to each, for many objects at once.
+
+One pass gives the distance of every anchor point to every segment of a line and every edge of a region. From it follow
+all conditions; only pairs of object and rule for which something changes are then moved on, one by one (``nearby``).
+
+Up to ``FEW`` objects, plain floats are quicker than arrays. Both ways do the same operations and give the same bits.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from countline.analytics.native.calm import calm_down
+from countline.analytics.native.nearby import Object, cross, look, pass_edge
+from countline.analytics.native.plan import Tables
+from countline.analytics.native.rows import Hit, Rows
+from countline.analytics.native.table import BORN, NEW, OUTSIDE, TrackTable
+
+__all__ = ["FEW", "evaluate_places", "few", "sides"]
+
+FEW = 100
+"""Up to so many sums, as reckoned by ``few``, are done with plain floats."""
+
+F8 = NDArray[np.float64]
+
+
+def few(tables: Tables, objects: int) -> bool:
+    """Whether plain floats are quicker for so many objects: each costs about as much as eight segments."""
+    return bool(objects * (8 + tables.segments.shape[2]) <= FEW)
+
+
+def sides(tables: Tables, rows: Rows) -> F8:
+    """(N, M) signed distance to the line of each segment of each line, positive on its left-hand side."""
+    m = tables.line_segments
+    x, y = _points(tables, rows)
+    a, b, c = tables.segments[:3, rows.plan]
+    result: F8 = x * a + y * b - c
+    return result[:, :m]
+
+
+def evaluate_places(tables: Tables, table: TrackTable, chosen: Rows | list[Object]) -> tuple[list[Hit], list[Hit]]:
+    """Move every object on by one frame. Returns the crossings found (``value`` +1 to the left-hand side, -1 to the right),
+    and who entered (+1) or left (-1) which region; each by object, then by rule. Each object gets its calm zone.
+
+    ``table.box`` must still hold the boxes of the previous frame.
+    """
+    lines: list[Hit] = []
+    regions: list[Hit] = []
+    if isinstance(chosen, list):
+        for row, one in enumerate(chosen):
+            look(tables, table, row, one, lines, regions)
+        return lines, regions
+    rows = chosen
+    x, y = _points(tables, rows)
+    a, b, c, d, e, f, length = tables.segments[:, rows.plan]
+    side = x * a + y * b - c
+    along = x * d + y * e - f
+    beyond = along - np.minimum(np.maximum(along, 0.0), length)
+    square = side * side + beyond * beyond
+    room = np.full(len(rows), np.inf)
+    m = tables.line_segments
+    if tables.lines:
+        lines = _lines(tables, table, rows, side[:, :m], square[:, :m], room)
+    if tables.regions:
+        heights = y[:, m:].reshape(len(rows), tables.regions, -1) if y.shape[1] > 1 else y[:, :, None]
+        regions = _regions(tables, table, rows, heights, side[:, m:], square[:, m:], room)
+    calm_down(tables, table, rows, room)
+    return lines, regions
+
+
+def _points(tables: Tables, rows: Rows) -> tuple[F8, F8]:
+    """x and y, each (N, 1) or (N, Z), of the anchor point that each segment is for."""
+    x, y = rows.anchors
+    if tables.same_anchor:
+        return x, y
+    index = tables.segment_anchor[rows.plan]
+    if index.ndim == 1:
+        return x[:, index], y[:, index]
+    return np.take_along_axis(x, index, 1), np.take_along_axis(y, index, 1)
+
+
+def _lines(tables: Tables, table: TrackTable, rows: Rows, side: F8, square: F8, room: F8) -> list[Hit]:
+    slots = rows.slots
+    left = side >= 0
+    before = table.left.take(slots, 0)
+    table.left[slots] = left
+    turned = left != before
+    if tables.parts > 1:
+        turned = turned.reshape(len(rows), tables.lines, tables.parts).any(axis=2)
+        square = np.minimum.reduce(square.reshape(len(rows), tables.lines, tables.parts), axis=2)
+    width = _half_width(tables, rows)
+    outside = square > width * width
+    phase = table.phase.take(slots, 0)
+    fresh = phase == NEW
+    if fresh.any():
+        phase = np.where(fresh, np.where(outside, OUTSIDE, BORN), phase).astype(np.int8)
+        table.phase[slots] = phase
+        table.begun[slots] |= fresh & ~outside
+        turned &= ~fresh
+    # Neither a side nor the band is left before this is used up.
+    np.minimum(room, np.minimum.reduce(np.abs(side), axis=1), out=room)
+    np.minimum(room, np.minimum.reduce(np.abs(np.sqrt(square) - width), axis=1), out=room)
+    news = turned | (outside != (phase == OUTSIDE))
+    hits = []
+    for row, line in zip(*(at.tolist() for at in news.nonzero())):
+        part = slice(line * tables.parts, (line + 1) * tables.parts)
+        sides = (before[row, part].tolist(), left[row, part].tolist())
+        value, way = cross(tables, table, _object(rows, row), line, bool(outside[row, line]), *sides)
+        if value:
+            hits.append(Hit(row, line, value, way))
+    return hits
+
+
+def _half_width(tables: Tables, rows: Rows) -> F8:
+    """(N, 1) or (N, L) half-width of the lines' bands for each object."""
+    if tables.same_band:
+        factor, least, most = tables.one_band
+    else:
+        factor, least, most = tables.line_band[:, rows.plan]
+    width: F8 = np.minimum(np.maximum(rows.size[:, None] * factor, least), most)
+    return width
+
+
+def _regions(tables: Tables, table: TrackTable, rows: Rows, y: F8, side: F8, square: F8, room: F8) -> list[Hit]:
+    shape = (len(rows), tables.regions, tables.edges)
+    p = rows.plan
+    # Even-odd rule: an edge that spans the point's height is counted if the point is on its right-hand side on screen.
+    spans = (tables.edge[1, p] <= y) != (tables.edge[3, p] <= y)
+    spans &= (side.reshape(shape) < 0) == tables.edge_down[p]
+    now = np.logical_xor.reduce(spans, axis=2)
+    if tables.any_inverse:
+        now ^= tables.inverse[p]
+    near = np.minimum.reduce(square.reshape(shape), axis=2)
+    changed = now != table.inside.take(rows.slots, 0)
+    hits = []
+    gap = np.sqrt(near)
+    if changed.any():
+        for row, region in zip(*(at.tolist() for at in changed.nonzero())):
+            goes_in = bool(now[row, region])
+            value = pass_edge(tables, table, _object(rows, row), region, goes_in, float(near[row, region]))
+            if value:
+                hits.append(Hit(row, region, value))
+            elif not goes_in:
+                gap[row, region] = 0.0  # within the band: to be looked at until it is through
+    np.minimum(room, np.minimum.reduce(gap, axis=1), out=room)
+    return hits
+
+
+def _object(rows: Rows, row: int) -> Object:
+    if isinstance(rows.plan, np.ndarray):
+        plan, aspect = int(rows.plan[row]), float(rows.aspect[row])
+    else:
+        plan, aspect = rows.plan, rows.aspect
+    return Object(int(rows.slots[row]), rows.box[row].tolist(), plan, aspect, int(rows.class_id[row]))
