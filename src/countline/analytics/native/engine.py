@@ -261,9 +261,9 @@ class NativeRules:
         """All objects, or those of chosen rows."""
         slots, plan, aspect = group.slots, group.plan, group.aspect
         if which is not None and len(which) < len(slots):
-            slots, box, class_id = slots[which], box[which], class_id[which]
+            slots, box, class_id = slots.take(which), box.take(which, 0), class_id.take(which)
             if isinstance(plan, np.ndarray):
-                plan, aspect = plan[which], aspect[which]
+                plan, aspect = plan.take(which), aspect.take(which)
         extent = box[:, 2:] - box[:, :2]
         size = np.maximum(extent[:, 0] * aspect, extent[:, 1])
         anchors = anchor_points(box, extent, aspect, self._tables.anchors)

@@ -41,12 +41,12 @@ def explain(
             return f"no such track in the last {(ENDED_AGE + MEMORY) / 1e9:.0f} s"
         rest = explain(source, table, rules, labels, (name, after, rule_name))
         return f"track {track_id} was continued as track {after}: {rest}"
-    notes = [text for about, text in record["notes"] if about == rule_name]
+    notes = noted(record, rule_name)
     if notes:
         return "; ".join(notes)
     if after != track_id and (before := find(source, table, after)) is not None:
         # The tracker used the id again after another one had taken over its object.
-        notes = [text for about, text in before["notes"] if about == rule_name]
+        notes = noted(before, rule_name)
         if notes:
             return f"track {track_id} was at first continued as track {after}: " + "; ".join(notes)
     class_id = int(record["class_id"])
@@ -54,6 +54,12 @@ def explain(
         label = labels[class_id] if 0 <= class_id < len(labels) else str(class_id)
         return f"class filtered: the object is a {label}, the rule looks at {listed(rule)}"
     return uneventful(source, rule, record)
+
+
+def noted(record: Record, rule: str) -> list[str]:
+    """What happened to the object at a rule."""
+    notes = record["notes"]
+    return [f"{text} at frame {number} ({clock / 1e9:.2f} s)" for about, text, number, clock in notes if about == rule]
 
 
 def continued(source: SourceState, track_id: int) -> int:

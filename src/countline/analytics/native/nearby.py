@@ -56,7 +56,7 @@ def look(tables: Tables, table: TrackTable, row: int, one: Object, lines: list[H
     for index, line in enumerate(plain_lines):
         room = min(room, _line(tables, table, (row, one, size, index), line, points[line.anchor], lines))
     for index, region in enumerate(plain_regions):
-        room = min(room, _region(tables, table, (row, one, index), region, points[region.anchor], regions))
+        room = min(room, _region(tables, table, (row, one, size, index), region, points[region.anchor], regions))
     table.low[one.slot], table.high[one.slot] = zone(tables, one.box, one.aspect, room)
     if not tables.all_admit:
         table.looked[one.slot] = one.class_id
@@ -107,10 +107,15 @@ def _line(
 
 
 def _region(
-    tables: Tables, table: TrackTable, who: tuple[int, Object, int], region: PlainRegion, point: Point, found: list[Hit]
+    tables: Tables,
+    table: TrackTable,
+    who: tuple[int, Object, float, int],
+    region: PlainRegion,
+    point: Point,
+    found: list[Hit],
 ) -> float:
     """Look at one region; the room that the object has there."""
-    row, one, index = who
+    row, one, size, index = who
     x, y = point
     near = inf
     inside = region.inverse
@@ -120,27 +125,25 @@ def _region(
         beyond = along - min(max(along, 0.0), length)
         near = min(near, side * side + beyond * beyond)
         inside ^= (y1 <= y) != (y2 <= y) and (side < 0) == (y2 > y1)
-    if inside != bool(table.inside[one.slot, index]):
-        value = pass_edge(tables, table, one, index, inside, near)
-        if value:
-            found.append(Hit(row, index, value))
-        elif not inside:
-            return 0.0
+    if inside == bool(table.inside[one.slot, index]):
+        return sqrt(near)
+    if not inside:  # it has left when out of the band as well
+        factor, least, most = region.band
+        width = min(max(size * factor, least), most)
+        if near <= width * width:
+            return min(sqrt(near), width - sqrt(near))
+    value = pass_edge(tables, table, one, index, inside)
+    if value:
+        found.append(Hit(row, index, value))
     return sqrt(near)
 
 
-def pass_edge(tables: Tables, table: TrackTable, one: Object, region: int, goes_in: bool, near: float) -> float:
-    """An object's point is on the other side of a region's edge than what is known of the object; ``near`` is the square of
-    its distance to the edge. Returns +1 if it enters now, -1 if it leaves, 0 if neither."""
+def pass_edge(tables: Tables, table: TrackTable, one: Object, region: int, goes_in: bool) -> float:
+    """An object's point is in a region of which the object was outside, or beyond the band of one that it was in. Returns +1
+    if it enters, -1 if it leaves, 0 if the region does not look at its class. (Who is inside may leave as anything.)"""
     if goes_in:
         last = tables.admits.shape[2] - 1
         if not tables.admits[one.plan, region, one.class_id if 0 <= one.class_id < last else last]:
-            return 0.0
-    else:  # who is inside may leave as whatever it is taken for by now
-        left, top, right, bottom = one.box
-        factor, least, most = tables.region_band[:, one.plan, region].tolist()
-        limit = min(max(max((right - left) * one.aspect, bottom - top) * factor, least), most)
-        if near <= limit * limit:
             return 0.0
     table.inside[one.slot, region] = goes_in
     return 1.0 if goes_in else -1.0

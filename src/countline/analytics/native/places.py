@@ -8,6 +8,8 @@ Up to ``FEW`` objects, plain floats are quicker than arrays. Both ways do the sa
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -89,7 +91,7 @@ def _lines(tables: Tables, table: TrackTable, rows: Rows, side: F8, square: F8, 
     if tables.parts > 1:
         turned = turned.reshape(len(rows), tables.lines, tables.parts).any(axis=2)
         square = np.minimum.reduce(square.reshape(len(rows), tables.lines, tables.parts), axis=2)
-    width = _half_width(tables, rows)
+    width = _half_width(tables.one_band if tables.same_band else tables.line_band[:, rows.plan], rows)
     outside = square > width * width
     phase = table.phase.take(slots, 0)
     fresh = phase == NEW
@@ -112,12 +114,10 @@ def _lines(tables: Tables, table: TrackTable, rows: Rows, side: F8, square: F8, 
     return hits
 
 
-def _half_width(tables: Tables, rows: Rows) -> F8:
-    """(N, 1) or (N, L) half-width of the lines' bands for each object."""
-    if tables.same_band:
-        factor, least, most = tables.one_band
-    else:
-        factor, least, most = tables.line_band[:, rows.plan]
+def _half_width(bands: Any, rows: Rows) -> F8:
+    """(N, 1) or (N, rules) half-width of the band for each object; ``bands``: what a band is as a part of the object's size,
+    at least, and at most."""
+    factor, least, most = bands
     width: F8 = np.minimum(np.maximum(rows.size[:, None] * factor, least), most)
     return width
 
@@ -132,17 +132,18 @@ def _regions(tables: Tables, table: TrackTable, rows: Rows, y: F8, side: F8, squ
     if tables.any_inverse:
         now ^= tables.inverse[p]
     near = np.minimum.reduce(square.reshape(shape), axis=2)
+    gap = np.sqrt(near)
     changed = now != table.inside.take(rows.slots, 0)
     hits = []
-    gap = np.sqrt(near)
     if changed.any():
-        for row, region in zip(*(at.tolist() for at in changed.nonzero())):
-            goes_in = bool(now[row, region])
-            value = pass_edge(tables, table, _object(rows, row), region, goes_in, float(near[row, region]))
+        # Who is out of the polygon has left when out of the band as well.
+        width = _half_width(tables.region_band[:, p], rows)
+        within = changed & ~now & (near <= width * width)
+        np.minimum(gap, width - gap, out=gap, where=within)
+        for row, region in zip(*(at.tolist() for at in (changed ^ within).nonzero())):
+            value = pass_edge(tables, table, _object(rows, row), region, bool(now[row, region]))
             if value:
                 hits.append(Hit(row, region, value))
-            elif not goes_in:
-                gap[row, region] = 0.0  # within the band: to be looked at until it is through
     np.minimum(room, np.minimum.reduce(gap, axis=1), out=room)
     return hits
 

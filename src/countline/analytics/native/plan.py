@@ -92,6 +92,7 @@ class PlainRegion(NamedTuple):
     """A region for plain Python."""
 
     anchor: int
+    band: tuple[float, float, float]
     inverse: bool
     edges: list[tuple[Segment, tuple[float, float]]]
     """With the heights of each edge's ends."""
@@ -226,7 +227,7 @@ class Tables:
             at, k = self.line_segments + i * self.edges, len(rule.points)
             heights = [tuple(pair) for pair in self.edge[1::2, p, i, :k].T.tolist()]
             edges = list(zip(columns[at : at + k], heights))
-            regions.append(PlainRegion(int(self.region_anchor[p, i]), bool(self.inverse[p, i]), edges))
+            regions.append(PlainRegion(int(self.region_anchor[p, i]), rule.band, bool(self.inverse[p, i]), edges))
         return lines, regions
 
     def _motion(self, classes: int) -> None:

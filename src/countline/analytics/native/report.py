@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -118,7 +119,7 @@ class Report:
 
     def _where(self, row: int) -> tuple[int, int, int]:
         """(index of the frame in the round, place in the frame, slot) of a row."""
-        i = int(np.searchsorted(self.starts, row, side="right")) - 1
+        i = bisect_right(self.starts, row) - 1
         at = row - self.starts[i]
         places = self.arrivals[i].places
         return i, at if places is None else places[at], int(self.slots[row])
@@ -127,8 +128,7 @@ class Report:
         return [r for r in self.arrivals[i].source.rules if isinstance(r.config, kind)][index]
 
     def _note(self, i: int, slot: int, rule: str, text: str) -> None:
-        source = self.arrivals[i].source
-        source.note(slot, rule, f"{text} at frame {source.number} ({source.clock / 1e9:.2f} s)")
+        self.arrivals[i].source.note(slot, rule, text)
 
     def _count(self, i: int, book: Book, counter: str, class_name: str) -> None:
         book.add(counter, class_name)
@@ -323,17 +323,17 @@ class Report:
     def _events(self, i: int) -> tuple[Event, ...]:
         source, slip = self.arrivals[i].source, self._slip(i)
         entries = slip.entries
-        entries.sort(key=lambda e: (e.place, e.order))
         if source.journeys:
             self._journeys(i)
+        if len(entries) > 1:
             entries.sort(key=lambda e: (e.place, e.order))
         info = self.arrivals[i].item.info
-        return tuple(e.make(info, e.rule, n, **{**self._object(i, e), **e.extra}) for n, e in enumerate(entries))
+        return tuple([e.make(info, e.rule, n, **(self._object(i, e) | e.extra)) for n, e in enumerate(entries)])
 
     def _journeys(self, i: int) -> None:
         source, slip = self.arrivals[i].source, self._slip(i)
         visits = [e for e in slip.entries if e.make is Crossing or e.make is Enter]
-        visits.sort(key=lambda e: (e.place, e.along))
+        visits.sort(key=lambda e: (e.place, e.along, e.order))
         for visit in visits:
             for book in source.journeys:
                 class_id = int(self.arrivals[i].item.tracks.class_id[visit.place])
@@ -354,7 +354,7 @@ class Report:
             class_id = int(tracks.class_id[entry.place])
             confidence = float(tracks.confidence[entry.place])
             box = tracks.xyxy[entry.place].tolist()
-            track_id = arrival.ids[entry.place]
+            track_id = int(tracks.track_id[entry.place])
         else:
             scale = np.array([source.width, source.height] * 2)
             class_id, confidence = int(self.table.class_id[slot]), float(self.table.confidence[slot])

@@ -107,8 +107,8 @@ class SourceState:
         self.ended: OrderedDict[int, dict[str, Any]] = OrderedDict()
         self.renamed: OrderedDict[int, int] = OrderedDict()
         """Track id -> id of the track that continued it."""
-        self.notes: dict[int, list[tuple[str, str]]] = {}
-        """Slot -> (rule, what happened), the last few, for ``explain``."""
+        self.notes: dict[int, list[tuple[str, str, int, int]]] = {}
+        """Slot -> (rule, what happened, frame number, clock), the last few, for ``explain``."""
 
     def open(self, rules: list[Rule]) -> dict[str, list[int]]:
         """Make books for these rules; those of rules that are unchanged are kept. Returns, by kind, the index that each
@@ -209,7 +209,7 @@ class SourceState:
     def note(self, slot: int, rule: str, text: str) -> None:
         """Remember for ``explain``; the last 16 of each object."""
         notes = self.notes.setdefault(slot, [])
-        notes.append((rule, text))
+        notes.append((rule, text, self.number, self.clock))
         if len(notes) > 16:
             del notes[0]
 
