@@ -14,20 +14,21 @@ band as a part of the box. An object within a band has no room and is looked at 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from countline.analytics.native.plan import Tables
-from countline.analytics.native.rows import Rows
 from countline.analytics.native.table import TrackTable
 
-__all__ = ["calm_down", "stirred", "zone"]
+__all__ = ["ROUNDING", "calm_down", "stirred", "zone"]
 
 ROUNDING = 1e-9
 """Zones are smaller by so many picture heights, which is far more than sums of coordinates are rounded by."""
 MOST_ROOM = 100.0
 """Zones extend by at most so many picture heights: boxes in them are never absurdly large."""
-NOWHERE = [np.inf] * 4, [-np.inf] * 4
+NOWHERE = (np.inf,) * 4 + (-np.inf,) * 4
 ALL = np.uint32(0x01010101)
 """Four booleans that are all true, as one number."""
 
@@ -45,25 +46,31 @@ def stirred(
     return rows
 
 
-def calm_down(tables: Tables, table: TrackTable, rows: Rows, room: NDArray[np.float64]) -> None:
-    """Draw the calm zones of objects that were looked at just now, given the (N,) room that each has."""
+def calm_down(
+    tables: Tables,
+    table: TrackTable,
+    slots: NDArray[np.intp],
+    box: NDArray[np.float64],
+    aspect: Any,
+    room: NDArray[np.float64],
+) -> None:
+    """Draw the calm zones of objects that were looked at just now, given their slots, (N, 4) normalised boxes, the aspect ratio
+    of their pictures (float or (N,)) and the (N,) room that each has."""
     step = np.minimum(room / tables.slack, MOST_ROOM) - ROUNDING
     step[step <= 0] = -np.inf  # without room the zone is turned inside out: nothing is in it
-    reach = np.empty((len(rows), 4))
-    reach[:, 0] = reach[:, 2] = step / rows.aspect
+    reach = np.empty((len(slots), 4))
+    reach[:, 0] = reach[:, 2] = step / aspect
     reach[:, 1] = reach[:, 3] = step
-    table.low[rows.slots] = rows.box - reach
-    table.high[rows.slots] = rows.box + reach
-    if not tables.all_admit:
-        table.looked[rows.slots] = rows.class_id
+    table.low[slots] = box - reach
+    table.high[slots] = box + reach
 
 
-def zone(tables: Tables, box: list[float], aspect: float, room: float) -> tuple[list[float], list[float]]:
-    """The calm zone of one object: its low and its high bounds."""
+def zone(tables: Tables, box: list[float], aspect: float, room: float) -> tuple[float, ...]:
+    """The calm zone of one object: four lower, then four upper bounds."""
     step = min(room / tables.slack, MOST_ROOM) - ROUNDING
     if step <= 0:
         return NOWHERE
     across = step / aspect
     left, top, right, bottom = box
-    low = [left - across, top - step, right - across, bottom - step]
-    return low, [left + across, top + step, right + across, bottom + step]
+    low = left - across, top - step, right - across, bottom - step
+    return (*low, left + across, top + step, right + across, bottom + step)

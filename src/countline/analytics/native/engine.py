@@ -249,8 +249,8 @@ class NativeRules:
             return self._rows(self._group, boxes, classes, which)
         if not len(which):
             return []
-        slots, plan, aspect = self._group.slots[which].tolist(), self._group.plan, self._group.aspect
-        columns = boxes[which].tolist(), classes[which].tolist()
+        slots, plan, aspect = self._group.slots.take(which).tolist(), self._group.plan, self._group.aspect
+        columns = boxes.take(which, 0).tolist(), classes.take(which).tolist()
         if isinstance(plan, np.ndarray):
             return [
                 Object(*o) for o in zip(slots, columns[0], plan[which].tolist(), aspect[which].tolist(), columns[1])

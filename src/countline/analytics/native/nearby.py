@@ -23,8 +23,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from countline.analytics.geometry import overshoot
-from countline.analytics.native.calm import zone
-from countline.analytics.native.plan import PlainLine, PlainRegion, Tables
+from countline.analytics.native.calm import ROUNDING
+from countline.analytics.native.plan import PlainRegion, Segment, Tables
 from countline.analytics.native.rows import Hit
 from countline.analytics.native.table import ARMED, BORN, NEW, OUTSIDE, TrackTable
 
@@ -45,21 +45,47 @@ class Object(NamedTuple):
     class_id: int
 
 
-def look(tables: Tables, table: TrackTable, row: int, one: Object, lines: list[Hit], regions: list[Hit]) -> None:
-    """Move an object on by one frame: what ``places.evaluate_places`` does, operation by operation, so that the result does
-    not depend on how many objects happen to be looked at. What is found is added to the two lists."""
+def look(tables: Tables, table: TrackTable, row: int, one: Object, lines: list[Hit], regions: list[Hit]) -> float:
+    """Move an object on by one frame: what ``places.evaluate_places`` does, with the same operations wherever they decide
+    something, so that the result does not depend on how many objects are looked at. What is found is added to the two
+    lists. Returns the room that the object has (see ``calm``) or, where that is less work, what it has at least."""
     left, top, right, bottom = one.box
     size = max((right - left) * one.aspect, bottom - top)
     points = [place(one.box, one.aspect, fraction) for fraction in tables.fractions]
     plain_lines, plain_regions = tables.plain[one.plan]
     room = inf
-    for index, line in enumerate(plain_lines):
-        room = min(room, _line(tables, table, (row, one, size, index), line, points[line.anchor], lines))
+    for index, (anchor, band, segments) in enumerate(plain_lines):
+        width = min(max(size * band[0], band[1]), band[2])
+        near, after = _sides(points[anchor], segments)
+        outside = near * near > width * width
+        # Farther from the segments' lines than the band is wide, it is farther from the segments too.
+        gap = near - width
+        if not outside:
+            square = min([_square(points[anchor], segment) for segment in segments])
+            outside = square > width * width
+            gap = abs(sqrt(square) - width)
+        room = min(room, near, gap)
+        first = index * tables.parts
+        sides = table.left[one.slot, first : first + len(after)]
+        before = sides.tolist()
+        phase = table.phase.item(one.slot, index)
+        if before != after:
+            sides[:] = after
+        elif outside == (phase == OUTSIDE) and phase != NEW:
+            continue
+        if phase == NEW:
+            table.phase[one.slot, index] = OUTSIDE if outside else BORN
+            table.begun[one.slot, index] |= not outside
+        else:
+            value, way = cross(tables, table, one, index, outside, before, after)
+            if value:
+                lines.append(Hit(row, index, value, way))
     for index, region in enumerate(plain_regions):
-        room = min(room, _region(tables, table, (row, one, size, index), region, points[region.anchor], regions))
-    table.low[one.slot], table.high[one.slot] = zone(tables, one.box, one.aspect, room)
-    if not tables.all_admit:
-        table.looked[one.slot] = one.class_id
+        gap, value = _region(tables, table, (one, size, index), region, points[region.anchor])
+        room = min(room, gap)
+        if value:
+            regions.append(Hit(row, index, value))
+    return room
 
 
 def place(box: list[float], aspect: float, fraction: Point) -> Point:
@@ -68,74 +94,49 @@ def place(box: list[float], aspect: float, fraction: Point) -> Point:
     return (left + (right - left) * fraction[0]) * aspect, top + (bottom - top) * fraction[1]
 
 
-def _line(
-    tables: Tables,
-    table: TrackTable,
-    who: tuple[int, Object, float, int],
-    line: PlainLine,
-    point: Point,
-    found: list[Hit],
-) -> float:
-    """Look at one line; the room that the object has there."""
-    row, one, size, index = who
+def _sides(point: Point, segments: list[Segment]) -> tuple[float, list[bool]]:
+    """(distance to the nearest of the segments' lines, whether the point is on the left-hand side of each)."""
     x, y = point
-    near = room = inf
-    after = []
-    for a, b, c, d, e, f, length in line.segments:
-        side = x * a + y * b - c
-        along = x * d + y * e - f
-        beyond = along - min(max(along, 0.0), length)
-        near = min(near, side * side + beyond * beyond)
-        room = min(room, abs(side))
-        after.append(side >= 0)
-    factor, least, most = line.band
-    width = min(max(size * factor, least), most)
-    outside = near > width * width
-    first = index * tables.parts
-    sides = table.left[one.slot, first : first + len(after)]
-    before = sides.tolist()
-    sides[:] = after
-    phase = int(table.phase[one.slot, index])
-    if phase == NEW:
-        table.phase[one.slot, index] = OUTSIDE if outside else BORN
-        table.begun[one.slot, index] = table.begun[one.slot, index] or not outside
-    elif before != after or outside != (phase == OUTSIDE):
-        value, way = cross(tables, table, one, index, outside, before, after)
-        if value:
-            found.append(Hit(row, index, value, way))
-    return min(room, abs(sqrt(near) - width))
+    sides = [x * a + y * b - c for a, b, c, *_ in segments]
+    return min([abs(side) for side in sides]), [side >= 0 for side in sides]
+
+
+def _square(point: Point, segment: Segment) -> float:
+    """Square of the distance to a segment."""
+    x, y = point
+    a, b, c, d, e, f, length = segment
+    side = x * a + y * b - c
+    along = x * d + y * e - f
+    beyond = along - min(max(along, 0.0), length)
+    return side * side + beyond * beyond
 
 
 def _region(
-    tables: Tables,
-    table: TrackTable,
-    who: tuple[int, Object, float, int],
-    region: PlainRegion,
-    point: Point,
-    found: list[Hit],
-) -> float:
-    """Look at one region; the room that the object has there."""
-    row, one, size, index = who
+    tables: Tables, table: TrackTable, who: tuple[Object, float, int], region: PlainRegion, point: Point
+) -> tuple[float, float]:
+    """(room that the object has at a region, at least; +1 if it enters, -1 if it leaves, 0 if neither)."""
+    one, size, index = who
     x, y = point
+    west, north, east, south = region.bounds
+    was = table.inside.item(one.slot, index)
+    clear = max(west - x, x - east, north - y, y - south)
+    if clear > ROUNDING and was == region.inverse:
+        return clear, 0.0  # far from its edges, on the same side as before
     near = inf
     inside = region.inverse
-    for (a, b, c, d, e, f, length), (y1, y2) in region.edges:
-        side = x * a + y * b - c
-        along = x * d + y * e - f
-        beyond = along - min(max(along, 0.0), length)
-        near = min(near, side * side + beyond * beyond)
-        inside ^= (y1 <= y) != (y2 <= y) and (side < 0) == (y2 > y1)
-    if inside == bool(table.inside[one.slot, index]):
-        return sqrt(near)
+    for segment, (y1, y2) in region.edges:
+        near = min(near, _square(point, segment))
+        if (y1 <= y) != (y2 <= y):
+            inside ^= (x * segment[0] + y * segment[1] - segment[2] < 0) == (y2 > y1)
+    gap = sqrt(near)
+    if inside == was:
+        return gap, 0.0
     if not inside:  # it has left when out of the band as well
         factor, least, most = region.band
         width = min(max(size * factor, least), most)
         if near <= width * width:
-            return min(sqrt(near), width - sqrt(near))
-    value = pass_edge(tables, table, one, index, inside)
-    if value:
-        found.append(Hit(row, index, value))
-    return sqrt(near)
+            return min(gap, width - gap), 0.0
+    return gap, pass_edge(tables, table, one, index, inside)
 
 
 def pass_edge(tables: Tables, table: TrackTable, one: Object, region: int, goes_in: bool) -> float:
@@ -159,7 +160,7 @@ def cross(
     """
     slot = one.slot
     pieces: list[Piece] = tables.pieces[one.plan][line]
-    was = int(table.phase[slot, line])
+    was = table.phase.item(slot, line)
     fraction = tables.fractions[int(tables.line_anchor[one.plan, line])]
     now = place(one.box, one.aspect, fraction)
     origin = place(table.box[slot].tolist(), one.aspect, fraction)

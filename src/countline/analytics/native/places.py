@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from countline.analytics.native.calm import calm_down
+from countline.analytics.native.calm import calm_down, zone
 from countline.analytics.native.nearby import Object, cross, look, pass_edge
 from countline.analytics.native.plan import Tables
 from countline.analytics.native.rows import Hit, Rows
@@ -21,7 +21,7 @@ from countline.analytics.native.table import BORN, NEW, OUTSIDE, TrackTable
 
 __all__ = ["FEW", "evaluate_places", "few", "sides"]
 
-FEW = 100
+FEW = 130
 """Up to so many sums, as reckoned by ``few``, are done with plain floats."""
 
 F8 = NDArray[np.float64]
@@ -50,8 +50,8 @@ def evaluate_places(tables: Tables, table: TrackTable, chosen: Rows | list[Objec
     lines: list[Hit] = []
     regions: list[Hit] = []
     if isinstance(chosen, list):
-        for row, one in enumerate(chosen):
-            look(tables, table, row, one, lines, regions)
+        if chosen:
+            _look_at_each(tables, table, chosen, lines, regions)
         return lines, regions
     rows = chosen
     x, y = _points(tables, rows)
@@ -67,8 +67,25 @@ def evaluate_places(tables: Tables, table: TrackTable, chosen: Rows | list[Objec
     if tables.regions:
         heights = y[:, m:].reshape(len(rows), tables.regions, -1) if y.shape[1] > 1 else y[:, :, None]
         regions = _regions(tables, table, rows, heights, side[:, m:], square[:, m:], room)
-    calm_down(tables, table, rows, room)
+    calm_down(tables, table, rows.slots, rows.box, rows.aspect, room)
+    if not tables.all_admit:
+        table.looked[rows.slots] = rows.class_id
     return lines, regions
+
+
+def _look_at_each(
+    tables: Tables, table: TrackTable, chosen: list[Object], lines: list[Hit], regions: list[Hit]
+) -> None:
+    zones = []
+    for row, one in enumerate(chosen):
+        room = look(tables, table, row, one, lines, regions)
+        zones.append(zone(tables, one.box, one.aspect, room))
+    slots = [one.slot for one in chosen]
+    bounds = np.array(zones)
+    table.low[slots] = bounds[:, :4]
+    table.high[slots] = bounds[:, 4:]
+    if not tables.all_admit:
+        table.looked[slots] = [one.class_id for one in chosen]
 
 
 def _points(tables: Tables, rows: Rows) -> tuple[F8, F8]:
