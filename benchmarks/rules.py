@@ -1,10 +1,10 @@
 """Microseconds per object for rules: both engines against supervision's LineZone + PolygonZone, on the same tracks.
 
-One line and one region per stream (each stream has its own), objects wander about a 1920 x 1080 picture at 30 fps. A batch
-holds one frame of every stream. The figures are medians over the batches, the engines take turns on each batch, so
-that other load on the machine meets all of them alike.
+Each stream has as many lines as regions, all its own; objects wander about a 1920 x 1080 picture at 30 fps. A batch holds
+one frame of every stream. The figures are medians over the batches, the engines take turns on each batch, so that other
+load on the machine meets all of them alike.
 
-    python benchmarks/rules.py [--frames 300] [--objects 1 10 100 1000] [--streams 1 16 256]
+    python benchmarks/rules.py [--frames 300] [--objects 1 10 100 1000] [--streams 1 16 256] [--rules 1 8]
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from itertools import product
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -54,44 +56,61 @@ def batches(sources: Sequence[SourceInfo], objects: int, frames: int) -> list[Ba
     return result
 
 
-def geometry(i: int) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
-    """Line and region of stream i, in pixels."""
+Points = list[tuple[float, float]]
+
+
+def geometry(i: int, rules: int) -> list[tuple[Points, Points]]:
+    """Lines and regions of stream i, in pixels: the picture is divided into a grid, and each cell has one of both."""
+    columns = ceil(rules**0.5)
+    rows = ceil(rules / columns)
     y = 400 + i % 200
-    return [(200, y), (1700, y + 100)], [(600, 300), (1300, 320), (1250, 800), (580, 760)]
+    line, region = [(200, y), (1700, y + 100)], [(600, 300), (1300, 320), (1250, 800), (580, 760)]
+    found = []
+    for k in range(rules):
+        left, top = k % columns * W, k // columns * H
+        found.append(tuple([((left + x) / columns, (top + y) / rows) for x, y in part] for part in (line, region)))
+    return found
 
 
-def native(sources: Sequence[SourceInfo]) -> Callable[[Batch], Any]:
+def native(sources: Sequence[SourceInfo], rules: int) -> Callable[[Batch], Any]:
     lines, regions = [], []
     for i, source in enumerate(sources):
-        line, region = geometry(i)
-        lines.append({"name": "line", "source": source.name, "points": line})
-        regions.append({"name": "region", "source": source.name, "points": region})
+        for k, (line, region) in enumerate(geometry(i, rules)):
+            lines.append({"name": f"line {k}", "source": source.name, "points": line})
+            regions.append({"name": f"region {k}", "source": source.name, "points": region})
     config = {"coordinates": "pixels", "resolution": (W, H), "lines": lines, "regions": regions}
     return NativeRules(RulesConfig.model_validate(config), sources, ["person"]).update
 
 
-def exact(sources: Sequence[SourceInfo]) -> Callable[[Batch], Any]:
+def exact(sources: Sequence[SourceInfo], rules: int) -> Callable[[Batch], Any]:
     text = f"[property]\nenable=1\nconfig-width={W}\nconfig-height={H}\n"
     for i in range(len(sources)):
-        line, region = geometry(i)
-        points = ";".join(f"{int(v)}" for p in line for v in p)
-        corners = ";".join(f"{int(v)}" for p in region for v in p)
-        text += f"[line-crossing-stream-{i}]\nenable=1\nline-crossing-line=900;300;900;700;{points}\nextended=0\n"
-        text += f"[roi-filtering-stream-{i}]\nenable=1\nroi-region={corners}\n"
+        pairs = list(enumerate(geometry(i, rules)))
+        text += f"[line-crossing-stream-{i}]\nenable=1\nextended=0\n"
+        for k, (line, _) in pairs:
+            text += f"line-crossing-line{k}=900;300;900;700;{numbers(line)}\n"
+        text += f"[roi-filtering-stream-{i}]\nenable=1\n"
+        for k, (_, region) in pairs:
+            text += f"roi-region{k}={numbers(region)}\n"
     return DeepStreamRules(parse(text, "benchmark.txt"), sources, ["person"]).update
 
 
-def other(sources: Sequence[SourceInfo]) -> Callable[[list[sv.Detections]], Any]:
-    pairs = []
+def numbers(points: Points) -> str:
+    return ";".join(f"{int(v)}" for p in points for v in p)
+
+
+def other(sources: Sequence[SourceInfo], rules: int) -> Callable[[list[sv.Detections]], Any]:
+    zones: list[list[Any]] = []
     for i in range(len(sources)):
-        (a, b), region = geometry(i)
-        zone = sv.PolygonZone(np.array(region, int))
-        pairs.append((sv.LineZone(sv.Point(*a), sv.Point(*b), [sv.Position.BOTTOM_CENTER]), zone))
+        zones.append([])
+        for (a, b), region in geometry(i, rules):
+            zones[i].append(sv.LineZone(sv.Point(*a), sv.Point(*b), [sv.Position.BOTTOM_CENTER]))
+            zones[i].append(sv.PolygonZone(np.array(region, int)))
 
     def update(batch: list[sv.Detections]) -> None:
-        for (line, zone), detections in zip(pairs, batch):
-            line.trigger(detections)
-            zone.trigger(detections)
+        for mine, detections in zip(zones, batch):
+            for zone in mine:
+                zone.trigger(detections)
 
     return update
 
@@ -104,10 +123,11 @@ def as_supervision(batch: Batch) -> list[sv.Detections]:
     ]
 
 
-def measure(streams: int, objects: int, frames: int) -> dict[str, float]:
+def measure(streams: int, objects: int, frames: int, rules: int) -> dict[str, float]:
     """Median seconds per batch of each contender."""
     sources = [SourceInfo(f"s{i}", i) for i in range(streams)]
-    contenders = {"native": native(sources), "deepstream": exact(sources), "supervision": other(sources)}
+    makers: dict[str, Any] = {"native": native, "deepstream": exact, "supervision": other}
+    contenders = {name: make(sources, rules) for name, make in makers.items()}
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for batch in batches(sources, objects, frames):
         theirs = as_supervision(batch)
@@ -124,20 +144,23 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=300)
     parser.add_argument("--objects", type=int, nargs="+", default=[1, 10, 100, 1000])
     parser.add_argument("--streams", type=int, nargs="+", default=[1, 16, 256])
+    parser.add_argument("--rules", type=int, nargs="+", default=[1, 8], help="lines, and as many regions, of a stream")
     options = parser.parse_args()
     print(header("numpy", "supervision"))
-    print(f"{'streams':>8}{'objects':>8}   us per object: native deepstream supervision   supervision / native")
-    for streams in options.streams:
-        for objects in options.objects:
-            if objects < streams:
-                continue
-            found = measure(streams, objects, options.frames)
-            us = {name: seconds * 1e6 / objects for name, seconds in found.items()}
-            ratio = us["supervision"] / us["native"]
-            print(
-                f"{streams:8}{objects:8}{us['native']:22.2f}{us['deepstream']:11.2f}{us['supervision']:12.2f}{ratio:23.1f}",
-                flush=True,
-            )
+    print("   lines +                     us per object")
+    print(" regions streams objects      native deepstream supervision   supervision / native   native a frame, us")
+    for rules, streams, objects in product(options.rules, options.streams, options.objects):
+        if objects < streams:
+            continue
+        found = measure(streams, objects, options.frames, rules)
+        us = {name: seconds * 1e6 / objects for name, seconds in found.items()}
+        ratio = us["supervision"] / us["native"]
+        frame = us["native"] * objects / streams
+        print(
+            f"{rules:4} + {rules}{streams:8}{objects:8}{us['native']:12.2f}{us['deepstream']:11.2f}{us['supervision']:12.2f}"
+            f"{ratio:23.1f}{frame:21.1f}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ __all__ = [
     "ANCHORS",
     "distance_to_segments",
     "homography",
-    "overshoot",
     "polygon_contains",
     "project",
 ]
@@ -50,19 +49,6 @@ def distance_to_segments(px: F8, py: F8, ax: F8, ay: F8, bx: F8, by: F8) -> F8:
     t = np.minimum(np.maximum(np.divide(along, square, out=np.zeros_like(along), where=square > 0), 0.0), 1.0)
     distance: F8 = np.hypot(px - ax - t * dx, py - ay - t * dy)
     return distance
-
-
-def overshoot(px: F8, py: F8, qx: F8, qy: F8, ax: F8, ay: F8, bx: F8, by: F8) -> F8:
-    """How far beyond the ends of segment A-B the movement P->Q meets the segment's line; 0 between the ends, infinite
-    where both are parallel."""
-    dx, dy = bx - ax, by - ay
-    mx, my = qx - px, qy - py
-    det = dx * my - dy * mx
-    length = np.hypot(dx, dy)
-    along = (px - ax) * my - (py - ay) * mx
-    t = np.divide(along, det, out=np.full_like(along, np.inf), where=det != 0)
-    beyond: F8 = np.maximum(np.maximum(-t, t - 1.0), 0.0) * length
-    return beyond
 
 
 def polygon_contains(points: Sequence[tuple[float, float]], x: float, y: float) -> bool:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from countline.analytics.native.plan import Tables
 from countline.analytics.native.table import TrackTable
 
-__all__ = ["ROUNDING", "calm_down", "stirred", "zone"]
+__all__ = ["calm_down", "stirred", "zone"]
 
 ROUNDING = 1e-9
 """Zones are smaller by so many picture heights, which is far more than sums of coordinates are rounded by."""

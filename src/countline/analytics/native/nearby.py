@@ -18,20 +18,18 @@ outside than the band's half-width. (Entering asks for no depth, so regions that
 from __future__ import annotations
 
 from math import inf, sqrt
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
-
-from countline.analytics.geometry import overshoot
-from countline.analytics.native.calm import ROUNDING
-from countline.analytics.native.plan import PlainRegion, Segment, Tables
+from countline.analytics.native.plan import PlainLine, PlainRegion, Tables
 from countline.analytics.native.rows import Hit
 from countline.analytics.native.table import ARMED, BORN, NEW, OUTSIDE, TrackTable
 
-__all__ = ["Object", "cross", "look", "pass_edge"]
+__all__ = ["Object", "cross", "look", "pass_edge", "stray"]
 
 Point = tuple[float, float]
 Piece = tuple[float, float, float, float]
+LONGER = 1 + 1e-9
+"""By so much more than it may be rounded by."""
 
 
 class Object(NamedTuple):
@@ -46,40 +44,23 @@ class Object(NamedTuple):
 
 
 def look(tables: Tables, table: TrackTable, row: int, one: Object, lines: list[Hit], regions: list[Hit]) -> float:
-    """Move an object on by one frame: what ``places.evaluate_places`` does, with the same operations wherever they decide
-    something, so that the result does not depend on how many objects are looked at. What is found is added to the two
-    lists. Returns the room that the object has (see ``calm``) or, where that is less work, what it has at least."""
+    """Move an object on by one frame: what ``places.evaluate_places`` does, operation by operation, so that the result does
+    not depend on how many objects are looked at. What is found is added to the two lists. Returns the room that the
+    object has (see ``calm``)."""
     left, top, right, bottom = one.box
     size = max((right - left) * one.aspect, bottom - top)
     points = [place(one.box, one.aspect, fraction) for fraction in tables.fractions]
     plain_lines, plain_regions = tables.plain[one.plan]
     room = inf
-    for index, (anchor, band, segments) in enumerate(plain_lines):
-        width = min(max(size * band[0], band[1]), band[2])
-        near, after = _sides(points[anchor], segments)
-        outside = near * near > width * width
-        # Farther from the segments' lines than the band is wide, it is farther from the segments too.
-        gap = near - width
-        if not outside:
-            square = min([_square(points[anchor], segment) for segment in segments])
-            outside = square > width * width
-            gap = abs(sqrt(square) - width)
-        room = min(room, near, gap)
-        first = index * tables.parts
-        sides = table.left[one.slot, first : first + len(after)]
-        before = sides.tolist()
-        phase = table.phase.item(one.slot, index)
-        if before != after:
-            sides[:] = after
-        elif outside == (phase == OUTSIDE) and phase != NEW:
-            continue
-        if phase == NEW:
-            table.phase[one.slot, index] = OUTSIDE if outside else BORN
-            table.begun[one.slot, index] |= not outside
-        else:
-            value, way = cross(tables, table, one, index, outside, before, after)
+    if plain_lines:
+        was = table.box[one.slot].tolist()
+        origins = [place(was, one.aspect, fraction) for fraction in tables.fractions]
+        for index, line in enumerate(plain_lines):
+            way = origins[line.anchor], points[line.anchor]
+            gap, value, along = _line(tables, table, (one, size, index), line, way)
+            room = min(room, gap)
             if value:
-                lines.append(Hit(row, index, value, way))
+                lines.append(Hit(row, index, value, along))
     for index, region in enumerate(plain_regions):
         gap, value = _region(tables, table, (one, size, index), region, points[region.anchor])
         room = min(room, gap)
@@ -94,40 +75,62 @@ def place(box: list[float], aspect: float, fraction: Point) -> Point:
     return (left + (right - left) * fraction[0]) * aspect, top + (bottom - top) * fraction[1]
 
 
-def _sides(point: Point, segments: list[Segment]) -> tuple[float, list[bool]]:
-    """(distance to the nearest of the segments' lines, whether the point is on the left-hand side of each)."""
-    x, y = point
-    sides = [x * a + y * b - c for a, b, c, *_ in segments]
-    return min([abs(side) for side in sides]), [side >= 0 for side in sides]
-
-
-def _square(point: Point, segment: Segment) -> float:
-    """Square of the distance to a segment."""
-    x, y = point
-    a, b, c, d, e, f, length = segment
-    side = x * a + y * b - c
-    along = x * d + y * e - f
-    beyond = along - min(max(along, 0.0), length)
-    return side * side + beyond * beyond
+def _line(
+    tables: Tables, table: TrackTable, who: tuple[Object, float, int], line: PlainLine, way: tuple[Point, Point]
+) -> tuple[float, float, float]:
+    """(room that the object has at a line; then what ``cross`` tells)."""
+    one, size, index = who
+    (u, v), (x, y) = way
+    near = inf
+    after = []
+    for a, b, c, d, e, f, length in line.segments:
+        side = x * a + y * b - c
+        along = x * d + y * e - f
+        beyond = along - min(max(along, 0.0), length)
+        near = min(near, side * side + beyond * beyond)
+        after.append(side >= 0)
+    factor, least, most = line.band
+    width = min(max(size * factor, least), most)
+    gap = sqrt(near)
+    outside = near > width * width
+    room = gap - width if outside else min(gap, width - gap)
+    phase = table.phase.item(one.slot, index)
+    first = index * tables.parts
+    seen = table.left[one.slot, first : first + len(after)]
+    if phase == NEW:
+        table.phase[one.slot, index] = OUTSIDE if outside else BORN
+        table.begun[one.slot, index] |= not outside
+        seen[:] = after
+        return room, 0.0, 1.0
+    before = after
+    if near <= ((x - u) * (x - u) + (y - v) * (y - v)) * LONGER:  # else its way was too short to pass anything
+        before = [u * a + v * b - c >= 0 for a, b, c, *_ in line.segments]
+    value, share = 0.0, 1.0
+    if before != after or outside != (phase == OUTSIDE):
+        value, share = cross(tables, table, one, index, outside, before, after)
+    if seen.tolist() != after:
+        stray(tables, table, one, index)
+        seen[:] = after
+    return room, value, share
 
 
 def _region(
     tables: Tables, table: TrackTable, who: tuple[Object, float, int], region: PlainRegion, point: Point
 ) -> tuple[float, float]:
-    """(room that the object has at a region, at least; +1 if it enters, -1 if it leaves, 0 if neither)."""
+    """(room that the object has at a region; +1 if it enters, -1 if it leaves, 0 if neither)."""
     one, size, index = who
     x, y = point
-    west, north, east, south = region.bounds
-    was = table.inside.item(one.slot, index)
-    clear = max(west - x, x - east, north - y, y - south)
-    if clear > ROUNDING and was == region.inverse:
-        return clear, 0.0  # far from its edges, on the same side as before
     near = inf
     inside = region.inverse
-    for segment, (y1, y2) in region.edges:
-        near = min(near, _square(point, segment))
+    for (a, b, c, d, e, f, length), y1, y2 in region.edges:
+        side = x * a + y * b - c
+        if side * side < near:  # else it is farther from this edge's line than from an edge before
+            along = x * d + y * e - f
+            beyond = along - min(max(along, 0.0), length)
+            near = min(near, side * side + beyond * beyond)
         if (y1 <= y) != (y2 <= y):
-            inside ^= (x * segment[0] + y * segment[1] - segment[2] < 0) == (y2 > y1)
+            inside ^= (side < 0) == (y2 > y1)
+    was = table.inside.item(one.slot, index)
     gap = sqrt(near)
     if inside == was:
         return gap, 0.0
@@ -175,13 +178,36 @@ def cross(
     table.phase[slot, line] = OUTSIDE if outside else BORN if was == BORN else ARMED
     # Loops round the end of a line inside its band could add up without end.
     table.net[slot, line] = 0 if outside else min(max(total, -100), 100)
-    if step == 0 and before != after:
-        # For ``explain``: it passed beyond the line's ends, and so far beyond.
-        ends: Any = np.array(pieces).T
-        table.passed[slot, line] = overshoot(*(np.full(len(pieces), v) for v in path), *ends).min()
     if not outside or total == 0:
         return 0.0, 1.0
     return (1.0 if total > 0 else -1.0), _along(path, pieces, signs)
+
+
+def stray(tables: Tables, table: TrackTable, one: Object, line: int) -> None:
+    """An object has been on the other side of a line when it was looked at last. If it came here beyond the line's ends, note
+    for ``explain`` how far beyond."""
+    fraction = tables.fractions[int(tables.line_anchor[one.plan, line])]
+    low, high = table.low[one.slot].tolist(), table.high[one.slot].tolist()
+    # It was looked at in the middle of its calm zone; without a zone, in the frame before.
+    was = [(a + b) / 2 for a, b in zip(low, high)] if low[0] < high[0] < inf else table.box[one.slot].tolist()
+    path = (*place(was, one.aspect, fraction), *place(one.box, one.aspect, fraction))
+    beyond = min([_overshoot(path, piece) for piece in tables.pieces[one.plan][line]])
+    if beyond > 0:
+        table.passed[one.slot, line] = beyond
+
+
+def _overshoot(path: Piece, piece: Piece) -> float:
+    """How far beyond the ends of segment A-B the movement P->Q meets the segment's line; 0 between the ends, infinite where
+    both are parallel."""
+    px, py, qx, qy = path
+    ax, ay, bx, by = piece
+    dx, dy = bx - ax, by - ay
+    mx, my = qx - px, qy - py
+    det = dx * my - dy * mx
+    if det == 0:
+        return inf
+    t = ((px - ax) * my - (py - ay) * mx) / det
+    return max(-t, t - 1.0, 0.0) * sqrt(dx * dx + dy * dy)
 
 
 def _straight_way(entry: complex, now: Point, pieces: list[Piece], after: list[bool]) -> int:

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countline.analytics.native.calm import calm_down, zone
-from countline.analytics.native.nearby import Object, cross, look, pass_edge
+from countline.analytics.native.nearby import Object, cross, look, pass_edge, stray
 from countline.analytics.native.plan import Tables
-from countline.analytics.native.rows import Hit, Rows
+from countline.analytics.native.rows import Hit, Rows, boxes_anchors
 from countline.analytics.native.table import BORN, NEW, OUTSIDE, TrackTable
 
 __all__ = ["FEW", "evaluate_places", "few", "sides"]
@@ -35,7 +35,7 @@ def few(tables: Tables, objects: int) -> bool:
 def sides(tables: Tables, rows: Rows) -> F8:
     """(N, M) signed distance to the line of each segment of each line, positive on its left-hand side."""
     m = tables.line_segments
-    x, y = _points(tables, rows)
+    x, y = _points(tables, rows.anchors, rows.plan)
     a, b, c = tables.segments[:3, rows.plan]
     result: F8 = x * a + y * b - c
     return result[:, :m]
@@ -54,7 +54,7 @@ def evaluate_places(tables: Tables, table: TrackTable, chosen: Rows | list[Objec
             _look_at_each(tables, table, chosen, lines, regions)
         return lines, regions
     rows = chosen
-    x, y = _points(tables, rows)
+    x, y = _points(tables, rows.anchors, rows.plan)
     a, b, c, d, e, f, length = tables.segments[:, rows.plan]
     side = x * a + y * b - c
     along = x * d + y * e - f
@@ -63,7 +63,10 @@ def evaluate_places(tables: Tables, table: TrackTable, chosen: Rows | list[Objec
     room = np.full(len(rows), np.inf)
     m = tables.line_segments
     if tables.lines:
-        lines = _lines(tables, table, rows, side[:, :m], square[:, :m], room)
+        was = boxes_anchors(table.box.take(rows.slots, 0), rows.aspect, tables.anchors)
+        u, v = _points(tables, was, rows.plan)
+        before = (u * a + v * b - c)[:, :m] >= 0
+        lines = _lines(tables, table, rows, (before, side[:, :m] >= 0), square[:, :m], room)
     if tables.regions:
         heights = y[:, m:].reshape(len(rows), tables.regions, -1) if y.shape[1] > 1 else y[:, :, None]
         regions = _regions(tables, table, rows, heights, side[:, m:], square[:, m:], room)
@@ -88,27 +91,37 @@ def _look_at_each(
         table.looked[slots] = [one.class_id for one in chosen]
 
 
-def _points(tables: Tables, rows: Rows) -> tuple[F8, F8]:
+def _points(tables: Tables, anchors: F8, plan: Any) -> tuple[F8, F8]:
     """x and y, each (N, 1) or (N, Z), of the anchor point that each segment is for."""
-    x, y = rows.anchors
+    x, y = anchors
     if tables.same_anchor:
         return x, y
-    index = tables.segment_anchor[rows.plan]
+    index = tables.segment_anchor[plan]
     if index.ndim == 1:
         return x[:, index], y[:, index]
     return np.take_along_axis(x, index, 1), np.take_along_axis(y, index, 1)
 
 
-def _lines(tables: Tables, table: TrackTable, rows: Rows, side: F8, square: F8, room: F8) -> list[Hit]:
+def _lines(
+    tables: Tables,
+    table: TrackTable,
+    rows: Rows,
+    sides: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    square: F8,
+    room: F8,
+) -> list[Hit]:
+    """``sides``: (N, M) whether each object is on the left-hand side of each segment, in the frame before and now."""
     slots = rows.slots
-    left = side >= 0
-    before = table.left.take(slots, 0)
-    table.left[slots] = left
-    turned = left != before
+    before, after = sides
+    seen = table.left.take(slots, 0)
+    table.left[slots] = after
+    turned, strayed = after != before, after != seen
     if tables.parts > 1:
-        turned = turned.reshape(len(rows), tables.lines, tables.parts).any(axis=2)
-        square = np.minimum.reduce(square.reshape(len(rows), tables.lines, tables.parts), axis=2)
+        shape = (len(rows), tables.lines, tables.parts)
+        turned, strayed = turned.reshape(shape).any(axis=2), strayed.reshape(shape).any(axis=2)
+        square = np.minimum.reduce(square.reshape(shape), axis=2)
     width = _half_width(tables.one_band if tables.same_band else tables.line_band[:, rows.plan], rows)
+    gap = np.sqrt(square)
     outside = square > width * width
     phase = table.phase.take(slots, 0)
     fresh = phase == NEW
@@ -117,17 +130,21 @@ def _lines(tables: Tables, table: TrackTable, rows: Rows, side: F8, square: F8, 
         table.phase[slots] = phase
         table.begun[slots] |= fresh & ~outside
         turned &= ~fresh
-    # Neither a side nor the band is left before this is used up.
-    np.minimum(room, np.minimum.reduce(np.abs(side), axis=1), out=room)
-    np.minimum(room, np.minimum.reduce(np.abs(np.sqrt(square) - width), axis=1), out=room)
-    news = turned | (outside != (phase == OUTSIDE))
+        strayed &= ~fresh
+    # Outside, the band is the next thing to come; within, the line or the band's end.
+    np.minimum(
+        room, np.minimum.reduce(np.minimum(np.abs(gap - width), np.where(outside, np.inf, gap)), axis=1), out=room
+    )
     hits = []
-    for row, line in zip(*(at.tolist() for at in news.nonzero())):
+    for row, line in zip(*(at.tolist() for at in (turned | (outside != (phase == OUTSIDE))).nonzero())):
         part = slice(line * tables.parts, (line + 1) * tables.parts)
-        sides = (before[row, part].tolist(), left[row, part].tolist())
-        value, way = cross(tables, table, _object(rows, row), line, bool(outside[row, line]), *sides)
+        both = (before[row, part].tolist(), after[row, part].tolist())
+        value, along = cross(tables, table, _object(rows, row), line, bool(outside[row, line]), *both)
         if value:
-            hits.append(Hit(row, line, value, way))
+            hits.append(Hit(row, line, value, along))
+    if strayed.any():
+        for row, line in zip(*(at.tolist() for at in strayed.nonzero())):
+            stray(tables, table, _object(rows, row), line)
     return hits
 
 

@@ -94,9 +94,7 @@ class PlainRegion(NamedTuple):
     anchor: int
     band: tuple[float, float, float]
     inverse: bool
-    bounds: tuple[float, float, float, float]
-    """Left, top, right, bottom of the polygon."""
-    edges: list[tuple[Segment, tuple[float, float]]]
+    edges: list[tuple[Segment, float, float]]
     """With the heights of each edge's ends."""
 
 
@@ -227,12 +225,10 @@ class Tables:
         regions = []
         for i, rule in enumerate(plan.regions):
             at, k = self.line_segments + i * self.edges, len(rule.points)
-            heights = [tuple(pair) for pair in self.edge[1::2, p, i, :k].T.tolist()]
-            edges = list(zip(columns[at : at + k], heights))
-            west, north = self.edge[:2, p, i, :k].min(axis=1).tolist()
-            east, south = self.edge[:2, p, i, :k].max(axis=1).tolist()
+            heights = self.edge[1::2, p, i, :k].T.tolist()
+            edges = [(segment, y1, y2) for segment, (y1, y2) in zip(columns[at : at + k], heights)]
             anchor, inverse = int(self.region_anchor[p, i]), bool(self.inverse[p, i])
-            regions.append(PlainRegion(anchor, rule.band, inverse, (west, north, east, south), edges))
+            regions.append(PlainRegion(anchor, rule.band, inverse, edges))
         return lines, regions
 
     def _motion(self, classes: int) -> None:

@@ -298,7 +298,7 @@ class Report:
         if headings is not None or self.findings.speeds is not None:
             self._motion(i, result, headings)
         crossed = slip.crossed if slip else {}
-        if crossed or headings is not None or any(book.inside for book in source.regions):
+        if crossed or headings is not None or source.occupied():
             if source.within is None and source.regions:
                 source.within = self.table.inside[source.present]
             part = None if headings is None else headings[self.starts[i] : self.starts[i + 1]]

@@ -135,6 +135,13 @@ class SourceState:
         self.line_states = {b.rule.name: b.state() for b in self.lines}
         self.journey_states = {b.rule.name: b.state() for b in self.journeys}
 
+    def occupied(self) -> bool:
+        """Whether anybody is in a region."""
+        for book in self.regions:  # noqa: SIM110 - asked in each frame, and a generator costs four times as much
+            if book.inside:
+                return True
+        return False
+
     def books(self) -> list[LineBook | RegionBook | JourneyBook]:
         """All that count."""
         return [*self.lines, *self.regions, *self.journeys]
