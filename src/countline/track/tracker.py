@@ -69,7 +69,8 @@ class _Known:
             self.others[class_id] = total
 
     def __repr__(self) -> str:
-        return f"{self.public}: {({self.best: self.weight, **self.others})}"
+        votes = {self.best: self.weight, **self.others}
+        return f"{self.public}: {votes}"
 
 
 class EngineTracker:
@@ -96,12 +97,12 @@ class EngineTracker:
     ) -> None:
         self._make = engine
         limits = np.atleast_1d(np.asarray(0 if thresholds is None else thresholds, np.float32)).astype(np.float64)
-        if (limits == limits[0]).all():
-            limits = limits[:1]
         doubt = np.minimum(limits * _DOUBT, (1 + limits) / 2)
         parts = np.array([_WORTH, _SURE - _ROUNDING, 1 - _ROUNDING, 1.0])
         self._limits = np.vstack([parts[:, None] * limits, doubt])
-        """(5, classes, or 1 for all) ascending: the confidences that make one more of :data:`_GRADES`."""
+        """(5, classes) ascending: the confidences that make one more of :data:`_GRADES`."""
+        self._limit = np.ascontiguousarray(self._limits[:, 0]) if (limits == limits[0]).all() else None
+        """(5,) where they are those of all classes."""
         self._low = low
         self._lost = round(lost * 1e9)
         self._step = round(1e9 / fps) if fps else 0
@@ -217,13 +218,12 @@ class EngineTracker:
         self, boxes: NDArray[np.float32], confidence: NDArray[np.float32], classes: NDArray[np.int32]
     ) -> NDArray[np.intp]:
         """(N,) the engine's grades, by the threshold of each row's class. Doubtful ones beside somebody begin nothing."""
-        limits = self._limits
         passed: NDArray[np.intp]
-        if limits.shape[1] == 1:
-            passed = limits[:, 0].searchsorted(confidence, "right")
+        if self._limit is not None:
+            passed = self._limit.searchsorted(confidence, "right")
         else:
-            of_class = limits.take(np.minimum(classes, limits.shape[1] - 1), axis=1)
-            passed = np.add.reduce(of_class <= confidence, axis=0)
+            limits = self._limits.take(np.minimum(classes, self._limits.shape[1] - 1), axis=1)
+            passed = np.add.reduce(limits <= confidence, axis=0)
         grades = _GRADES.take(passed)
         doubtful = (passed == _DOUBTFUL).nonzero()[0]
         if len(doubtful):
@@ -235,9 +235,9 @@ class EngineTracker:
     ) -> NDArray[np.bool_]:
         """Which of the rows overlap a track of the frame before, or a stronger detection."""
         doubtful = boxes.take(rows, axis=0)
-        result = np.zeros(len(rows), bool)
+        result: NDArray[np.bool_] = np.zeros(len(rows), bool)
         if self._past:
-            result = (_overlap(doubtful, self._past[-1][1].xyxy) > _BESIDE).any(axis=1)
+            result[:] = (_overlap(doubtful, self._past[-1][1].xyxy) > _BESIDE).any(axis=1)
         if not result.all():  # most are the next sighting of somebody
             left = (~result).nonzero()[0]
             stronger = confidence > confidence.take(rows[left])[:, None]
