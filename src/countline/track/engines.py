@@ -153,6 +153,20 @@ class ByteTrackEngine:
         self._tracker, self._ids, self._first = fresh, names, fresh.track_id_counter
 
 
+class _Sighted:
+    """What is remembered of one of edgefirst's tracks."""
+
+    __slots__ = ("begun", "number", "seen")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        """Our id for it."""
+        self.seen = 0
+        """Step in which it was seen last."""
+        self.begun = False
+        """Whether a detection that may begin a track was among its sightings."""
+
+
 class EdgeFirstEngine:
     """``edgefirst.tracker.ByteTrack``: exact rows and no growing memory, but it changes ids more often."""
 
@@ -164,11 +178,10 @@ class EdgeFirstEngine:
         # Time is counted in steps of one second, so that the life span is a number of steps.
         self._tracker = ByteTrack(0.5, iou, 0.35, max(1, lost) * 1_000_000_000)
         self._now = 0
-        self._ids: dict[str, tuple[int, int]] = {}
-        """The library's id -> (ours, step when it was last seen)."""
+        self._tracks: dict[str, _Sighted] = {}
+        """By the library's id."""
         self._count = 0
         self._lost = max(1, lost)
-        self._begun: dict[int, bool] = {}
 
     def step(self, boxes: NDArray[np.float32], grades: NDArray[np.intp], steps: int) -> Rows:
         self._now += steps
@@ -177,20 +190,21 @@ class EdgeFirstEngine:
         found = self._tracker.update(boxes, level, np.zeros(len(boxes), np.uintp), self._now * 1_000_000_000)
         rows: list[int] = []
         ids: list[int] = []
-        for row, info in enumerate(found):
+        for row, (info, grade) in enumerate(zip(found, grades.tolist())):
             if info is None:
                 continue
-            number, _ = self._ids.get(info.uuid, (0, 0))
-            seen_before = bool(number)
-            if not number:
+            track = self._tracks.get(info.uuid)
+            known = track is not None
+            if track is None:
                 self._count += 1
-                number = self._count
-            self._ids[info.uuid] = (number, self._now)
+                track = self._tracks[info.uuid] = _Sighted(self._count)
+            track.seen = self._now
             # As in ByteTrack: a track counts from its second sighting, and only if one of them could begin it.
-            self._begun[number] = self._begun.get(number, False) or bool(grades[row] == BEGINS)
-            if (seen_before or self._now == steps) and self._begun[number]:
+            if grade == BEGINS:
+                track.begun = True
+            if track.begun and (known or self._now == steps):
                 rows.append(row)
-                ids.append(number)
+                ids.append(track.number)
         self._forget()
         return np.array(rows, np.intp), np.array(ids, np.int64)
 
@@ -198,7 +212,5 @@ class EdgeFirstEngine:
         self._lost = max(1, lost)  # the library's own life span is fixed; the public id ends in time all the same
 
     def _forget(self) -> None:
-        if len(self._ids) > 1000:
-            self._ids = {k: v for k, v in self._ids.items() if self._now - v[1] <= self._lost}
-            alive = {number for number, _ in self._ids.values()}
-            self._begun = {k: v for k, v in self._begun.items() if k in alive}
+        if len(self._tracks) > 1000:
+            self._tracks = {key: t for key, t in self._tracks.items() if self._now - t.seen <= self._lost}
