@@ -35,11 +35,16 @@ from countline.config import DetectorConfig
 from countline.detect import make
 from countline.detect.geometry import pairwise_iou
 from countline.track import EngineTracker
-from countline.track.engines import BEGIN, FIRST, ByteTrackEngine, EdgeFirstEngine, Rows
+from countline.track.engines import ByteTrackEngine, EdgeFirstEngine, Rows
 from countline.types import Detections, Frame, FrameInfo, SourceInfo, Tracks
 from countline.video.picture import AvPicture
 
 Sequence_ = list[Detections]
+
+FIRST, BEGIN = 0.5, 0.6
+"""Scores from which a detection takes part in the first association, and from which it may begin a track."""
+SCORES = np.array([0.05, 0.3, 0.55, 0.9])
+"""By grade, for libraries that are told so by a score."""
 
 
 def by_overlap(boxes: np.ndarray, found: np.ndarray) -> Rows:
@@ -64,8 +69,8 @@ class OcSort:
 
         self._tracker = OCSort(det_thresh=BEGIN, max_age=lost, min_hits=2, iou_threshold=iou, use_byte=True)
 
-    def step(self, boxes: np.ndarray, scores: np.ndarray, steps: int) -> Rows:
-        return by_overlap(boxes, self._tracker.update(np.column_stack([boxes, scores])))
+    def step(self, boxes: np.ndarray, grades: np.ndarray, steps: int) -> Rows:
+        return by_overlap(boxes, self._tracker.update(np.column_stack([boxes, SCORES[grades]])))
 
     def keep(self, lost: int) -> None:
         pass  # the frame rate is known here
@@ -81,8 +86,10 @@ class IouTrack:
             max_age=lost, min_hits=2, iou_threshold=iou, init_tracker_min_score=BEGIN, high_score_threshold=FIRST
         )
 
-    def step(self, boxes: np.ndarray, scores: np.ndarray, steps: int) -> Rows:
-        return by_overlap(boxes, self._tracker.update(np.column_stack([boxes, scores]).astype(np.float32), False))
+    def step(self, boxes: np.ndarray, grades: np.ndarray, steps: int) -> Rows:
+        return by_overlap(
+            boxes, self._tracker.update(np.column_stack([boxes, SCORES[grades]]).astype(np.float32), False)
+        )
 
     def keep(self, lost: int) -> None:
         pass  # the frame rate is known here

@@ -139,17 +139,17 @@ class Definition(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Entry:
-    """A message at its place in the outbox. ``position`` grows from 1 without reuse."""
+    """A message at its place in the outbox. ``position`` grows from 1 without reuse. Treat it as fixed, as the message."""
 
     position: int
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Receipt:
-    """What became of an entry at an output."""
+    """What became of an entry at an output. Treat it as fixed, as the message."""
 
     position: int
     error: str = ""

@@ -105,6 +105,23 @@ def test_class_is_the_one_seen_most_not_the_one_seen_last(kind: str) -> None:
     assert found.track_id.tolist() == [1]
 
 
+def test_votes_for_a_class_are_never_forgotten(kind: str) -> None:
+    """Classes that overtake each other again and again: the one with the most votes so far, whichever was ahead before."""
+    rng = np.random.default_rng(2)
+    t = tracker(kind)
+    walk = line(50, 100, 3)
+    votes, best, changes = {4: 0.0}, 4, 0
+    for i in range(300):
+        confidence, class_id = np.float32(rng.uniform(0.5, 0.95)), int(rng.integers(0, 5)) if i else 4
+        found = t.update(scene([walk], i, confidence=confidence, class_id=class_id), i * STEP)
+        votes[class_id] = votes.get(class_id, 0.0) + float(confidence)
+        if votes[class_id] > votes[best]:
+            changes += best != class_id
+            best = class_id
+        assert (found.class_id.tolist(), found.track_id.tolist()) == ([best], [1])
+    assert changes > 5
+
+
 def test_boxes_confidences_and_classes_stay_together(kind: str) -> None:
     """Objects of many classes in changing order, some close together: each reported row is an input row."""
     rng = np.random.default_rng(5)

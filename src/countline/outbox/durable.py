@@ -162,6 +162,9 @@ class Outbox(Core):
             high = done.high
             foreign: list[int] = []
             for entries in groups:
+                if entries[0].position > high and not any(entry.message.outputs for entry in entries):
+                    found += entries  # mostly
+                    continue
                 for entry in entries:
                     outputs = entry.message.outputs
                     if outputs and name not in outputs:

@@ -53,8 +53,9 @@ class Intervals:
         """Add single positions in any order; returns how many were new."""
         new = 0
         lo = hi = -2
+        high = self.high
         for position in sorted(positions):
-            if position == hi or position in self:
+            if position == hi or (position <= high and position in self):
                 continue
             new += 1
             if position == hi + 1:

@@ -102,6 +102,22 @@ class Lanes:
             lane.wait = FIRST_WAIT
         return entry
 
+    def settled(self, positions: Iterable[int]) -> list[int]:
+        """Good receipts for these: as :meth:`landed` for each; returns those that were on their way."""
+        flying, lanes = self.flying, self._lanes
+        known = []
+        for position in positions:
+            entry = flying.pop(position, None)
+            if entry is None:
+                continue
+            lane = lanes[entry.message.topic]
+            lane.in_flight -= 1
+            if lane.probing:
+                lane.probing = lane.stopped = False
+                lane.wait = FIRST_WAIT
+            known.append(position)
+        return known
+
     def due(self, now: float, limit: int) -> list[Entry]:
         """Entries to send now out of lanes that were stopped: a probe, or what was held behind one that went well. They must
         be given to the output in this order; what it does not accept goes to :meth:`put_back`."""

@@ -1,8 +1,8 @@
 """Compiled multi-object trackers from libraries behind one interface: ByteTrack (Zhang et al., ECCV 2022,
 arXiv 2110.06864) in Cython (pyxtrackers) and in Rust (edgefirst-tracker).
 
-An engine works on steps of equal length and on scores of a fixed scale (:data:`BEGIN`, :data:`FIRST`); what belongs to
-countline (times, class votes, public ids) is in :mod:`countline.track.tracker`.
+An engine works on steps of equal length and on grades (:data:`BEGINS` and below) in place of confidences; what belongs to
+countline (times, thresholds, class votes, public ids) is in :mod:`countline.track.tracker`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 
 from countline.errors import ConfigError
 
-__all__ = ["BEGIN", "FIRST", "ByteTrackEngine", "EdgeFirstEngine", "Engine"]
+__all__ = ["BEGINS", "CONTINUES", "FINDS", "NOISE", "ByteTrackEngine", "EdgeFirstEngine", "Engine"]
 
-BEGIN = 0.6
-"""Score from which a detection may begin a track."""
-FIRST = 0.5
-"""Score from which a detection takes part in the first association."""
+NOISE, CONTINUES, FINDS, BEGINS = range(4)
+"""Grades of a detection: not worth a look; only continues a track that was seen in the step before, with what the others
+leave; may also find one that was out of sight; may begin one, too."""
 
 Rows = tuple[NDArray[np.intp], NDArray[np.int64]]
 
@@ -28,9 +27,9 @@ Rows = tuple[NDArray[np.intp], NDArray[np.int64]]
 class Engine(Protocol):
     """Associates the boxes of each step with tracks."""
 
-    def step(self, boxes: NDArray[np.float64], scores: NDArray[np.float64], steps: int) -> Rows:
-        """(n, 4) xyxy and (n,) scores, ``steps`` (at least 1) step lengths after the last call -> (rows of ``boxes``
-        that belong to a track, the engine's id of that track), in the order of the rows."""
+    def step(self, boxes: NDArray[np.float32], grades: NDArray[np.intp], steps: int) -> Rows:
+        """(n, 4) xyxy in pixels and (n,) grades, ``steps`` (at least 1) step lengths after the last call -> (rows of
+        ``boxes`` that belong to a track, the engine's id of that track), in the order of the rows."""
         ...
 
     def keep(self, lost: int) -> None:
@@ -49,8 +48,8 @@ def _absent(kind: str, package: str) -> ConfigError:
 class ByteTrackEngine:
     """``pyxtrackers.BYTETracker``, with three things put right.
 
-    * It gives filtered boxes without saying which detection they came from. Each row's score is made unique by a
-      trillionth and read back from the track, so class and confidence stay with their box.
+    * It gives filtered boxes without saying which detection they came from. The number of the row is written into the
+      low bits of its score and read back from the track, so class and confidence stay with their box.
     * It keeps every track it ever removed, and looks through all of them in each step. After :attr:`RENEW` of them a new
       instance takes over: the last steps are run through it again, and its tracks get the ids they had.
     * A step always is one frame long for it. Where frames were left out, its filters are advanced by as many steps.
@@ -59,6 +58,13 @@ class ByteTrackEngine:
     RENEW = 256
     REMEMBERED = 60
     """Steps that are run again."""
+    THRESHOLD = 0.5
+    """Scores above it take part in the first association; from 0.1 more on they begin tracks; up to 0.1 they are ignored.
+    The library asks nothing else of a score (overlap alone decides, see :meth:`_new`), so one for each grade will do."""
+    SCORES = np.array([1 / 32, 1 / 4, 9 / 16, 7 / 8]).view(np.int64)
+    """By grade, as the bits of a float64; the lower 40 are zeros, and take the number of the row."""
+    ROW = 2**40 - 1
+    """The bits of the row."""
 
     def __init__(self, iou: float, lost: int) -> None:
         try:
@@ -68,7 +74,8 @@ class ByteTrackEngine:
         self._library = pyxtrackers
         self._iou = iou
         self._lost = max(1, lost)
-        self._past: deque[tuple[NDArray[np.float64], list[int], int]] = deque(maxlen=self.REMEMBERED)
+        self._past: deque[tuple[NDArray[np.float64], NDArray[np.int64], int]] = deque(maxlen=self.REMEMBERED)
+        """Table, rows that followed a track and length of the last steps."""
         self._tracker = self._new()
         self._ids: dict[int, int] = {}
         """Id of this instance -> id that was given out, for those taken over from the instance before."""
@@ -76,27 +83,33 @@ class ByteTrackEngine:
         """What is added to the ids of this instance that are not taken over."""
         self._first = 0
         """Ids that this instance had used up when it took over."""
-        self._seen: dict[int, int] = {}
-        """Row -> id that was given out, in the last step."""
+        self._last: Rows = np.empty(0, np.int64), np.empty(0, np.int64)
+        """What the last step returned."""
 
     def _new(self) -> Any:
         # mot20 leaves the confidence out of the association: overlap alone decides, whatever the detector's scale.
         # At 30 frames/s the library's buffer counts in frames.
         return self._library.BYTETracker(
-            frame_rate=30, track_thresh=FIRST, match_thresh=1 - self._iou, track_buffer=self._lost, mot20=True
+            frame_rate=30,
+            track_thresh=self.THRESHOLD,
+            match_thresh=1 - self._iou,
+            track_buffer=self._lost,
+            mot20=True,
         )
 
-    def step(self, boxes: NDArray[np.float64], scores: NDArray[np.float64], steps: int) -> Rows:
+    def step(self, boxes: NDArray[np.float32], grades: NDArray[np.intp], steps: int) -> Rows:
         if self._tracker.track_id_counter - self._first > self.RENEW:
             self._renew()
         table = np.empty((len(boxes), 5))
         table[:, :4] = boxes
-        table[:, 4] = np.minimum(scores, 0.999) + np.arange(len(boxes)) * 1e-12
+        np.add(self.SCORES.take(grades), np.arange(len(boxes)), out=table.view(np.int64)[:, 4])
         rows, numbers = self._advance(self._tracker, table, steps)
         self._past.append((table, rows, steps))
-        taken, base = self._ids, self._base
-        self._seen = seen = {row: taken.get(n, base + n) for row, n in sorted(zip(rows, numbers))}
-        return np.fromiter(seen, np.intp, len(seen)), np.fromiter(seen.values(), np.int64, len(seen))
+        if self._base:
+            numbers = np.array([self._given(number) for number in numbers.tolist()], np.int64)
+        order = rows.argsort()
+        self._last = rows, numbers = rows.take(order), numbers.take(order)
+        return rows, numbers
 
     def keep(self, lost: int) -> None:
         self._lost = max(1, lost)
@@ -105,29 +118,32 @@ class ByteTrackEngine:
     def _given(self, number: int) -> int:
         return self._ids.get(number, self._base + number)
 
-    @staticmethod
-    def _advance(tracker: Any, table: NDArray[np.float64], steps: int) -> tuple[list[int], list[int]]:
+    @classmethod
+    def _advance(cls, tracker: Any, table: NDArray[np.float64], steps: int) -> Rows:
+        """Rows of the table that tracks took, and the library's numbers of these tracks, in its order of tracks."""
         if steps > 1:
             for view in (*(v for v in tracker.tracked_stracks if v.is_activated), *tracker.lost_stracks):
                 for _ in range(steps - 1):
                     view.predict()
-        tracker.update(table)
-        row_of = {score: i for i, score in enumerate(table[:, 4].tolist())}
-        views = [view for view in tracker.tracked_stracks if view.is_activated]
-        return [row_of[view.score] for view in views], [view.track_id for view in views]
+        numbers = tracker.update(table)[:, 4].astype(np.int64)
+        views = tracker.tracked_stracks
+        if len(views) > len(numbers):  # it returns those that are confirmed
+            views = [view for view in views if view.is_activated]
+        scores = np.array([view.score for view in views], np.float64)
+        return scores.view(np.int64) & cls.ROW, numbers
 
     def _renew(self) -> None:
         """Run the remembered steps through a new instance and find the old tracks among the new ones: those that are
         seen by the row they took last, those that are lost by their place."""
         fresh = self._new()
-        rows: list[int] = []
-        numbers: list[int] = []
+        rows = numbers = np.empty(0, np.int64)
         for table, followed, steps in self._past:
             # What follows a track must be able to begin one when the step is run again.
             again = table.copy()
-            again[followed, 4] = 0.95 + np.arange(len(table))[followed] * 1e-12
+            again.view(np.int64)[followed, 4] = self.SCORES[BEGINS] + followed
             rows, numbers = self._advance(fresh, again, steps)
-        names = {number: self._seen[row] for row, number in zip(rows, numbers) if row in self._seen}
+        seen = dict(zip(*(part.tolist() for part in self._last)))
+        names = {n: seen[row] for row, n in zip(rows.tolist(), numbers.tolist()) if row in seen}
         left = [(v.tlbr, self._given(v.track_id)) for v in self._tracker.lost_stracks]
         for view in fresh.lost_stracks:
             apart = [float(np.abs(box - view.tlbr).max()) for box, _ in left]
@@ -135,6 +151,20 @@ class ByteTrackEngine:
                 names[view.track_id] = left.pop(apart.index(min(apart)))[1]
         self._base += self._tracker.track_id_counter
         self._tracker, self._ids, self._first = fresh, names, fresh.track_id_counter
+
+
+class _Sighted:
+    """What is remembered of one of edgefirst's tracks."""
+
+    __slots__ = ("begun", "number", "seen")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        """Our id for it."""
+        self.seen = 0
+        """Step in which it was seen last."""
+        self.begun = False
+        """Whether a detection that may begin a track was among its sightings."""
 
 
 class EdgeFirstEngine:
@@ -146,37 +176,35 @@ class EdgeFirstEngine:
         except ImportError:
             raise _absent("edgefirst", "edgefirst-tracker") from None
         # Time is counted in steps of one second, so that the life span is a number of steps.
-        self._tracker = ByteTrack(FIRST, iou, 0.35, max(1, lost) * 1_000_000_000)
+        self._tracker = ByteTrack(0.5, iou, 0.35, max(1, lost) * 1_000_000_000)
         self._now = 0
-        self._ids: dict[str, tuple[int, int]] = {}
-        """The library's id -> (ours, step when it was last seen)."""
+        self._tracks: dict[str, _Sighted] = {}
+        """By the library's id."""
         self._count = 0
         self._lost = max(1, lost)
-        self._begun: dict[int, bool] = {}
 
-    def step(self, boxes: NDArray[np.float64], scores: NDArray[np.float64], steps: int) -> Rows:
+    def step(self, boxes: NDArray[np.float32], grades: NDArray[np.intp], steps: int) -> Rows:
         self._now += steps
         # Its cost adds the score to the overlap; equal scores leave the overlap alone to decide.
-        level = np.where(scores >= FIRST, 0.9, 0.3).astype(np.float32)
-        found = self._tracker.update(
-            boxes.astype(np.float32), level, np.zeros(len(boxes), np.uintp), self._now * 1_000_000_000
-        )
+        level = np.where(grades >= FINDS, np.float32(0.9), np.float32(0.3))
+        found = self._tracker.update(boxes, level, np.zeros(len(boxes), np.uintp), self._now * 1_000_000_000)
         rows: list[int] = []
         ids: list[int] = []
-        for row, info in enumerate(found):
+        for row, (info, grade) in enumerate(zip(found, grades.tolist())):
             if info is None:
                 continue
-            number, _ = self._ids.get(info.uuid, (0, 0))
-            seen_before = bool(number)
-            if not number:
+            track = self._tracks.get(info.uuid)
+            known = track is not None
+            if track is None:
                 self._count += 1
-                number = self._count
-            self._ids[info.uuid] = (number, self._now)
+                track = self._tracks[info.uuid] = _Sighted(self._count)
+            track.seen = self._now
             # As in ByteTrack: a track counts from its second sighting, and only if one of them could begin it.
-            self._begun[number] = self._begun.get(number, False) or bool(scores[row] >= BEGIN)
-            if (seen_before or self._now == steps) and self._begun[number]:
+            if grade == BEGINS:
+                track.begun = True
+            if track.begun and (known or self._now == steps):
                 rows.append(row)
-                ids.append(number)
+                ids.append(track.number)
         self._forget()
         return np.array(rows, np.intp), np.array(ids, np.int64)
 
@@ -184,7 +212,5 @@ class EdgeFirstEngine:
         self._lost = max(1, lost)  # the library's own life span is fixed; the public id ends in time all the same
 
     def _forget(self) -> None:
-        if len(self._ids) > 1000:
-            self._ids = {k: v for k, v in self._ids.items() if self._now - v[1] <= self._lost}
-            alive = {number for number, _ in self._ids.values()}
-            self._begun = {k: v for k, v in self._begun.items() if k in alive}
+        if len(self._tracks) > 1000:
+            self._tracks = {key: t for key, t in self._tracks.items() if self._now - t.seen <= self._lost}

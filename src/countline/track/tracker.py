@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from countline.track.engines import BEGIN, FIRST, Engine
+from countline.track.engines import BEGINS, CONTINUES, FINDS, NOISE, Engine
 from countline.types import Detections, Tracks
 
 __all__ = ["EngineTracker"]
@@ -21,13 +21,21 @@ _SURE = 0.75
 track that was out of sight; weaker ones only continue tracks seen in the frame before, with what the believed ones leave.
 Lower, the weak second box that detectors leave where somebody comes out from behind a post takes the track, as it lies
 nearer to where the half-hidden person was going, and the strong box on the whole person begins another."""
-_PLACES = (0.0, _SURE - 1e-6, _SURE, 1 - 1e-6, 1.0, 2.0)
-_SCALE = (0.0, FIRST - 1e-6, FIRST + 1e-6, BEGIN - 1e-6, BEGIN + 1e-6, 1.0)
+_WORTH = 0.1500001
+"""Part of the threshold from which a detection is worth a look."""
+_ROUNDING = 0.5e-6
+"""Part by which a confidence may be below a threshold and count as at it: they are of single precision."""
 _DOUBT = 1.2
 """What a detection needs, as a multiple of the threshold, to begin a track where it overlaps somebody: there detectors
 leave weak second boxes, which nothing beside them explains in the open."""
+_GRADES = np.array([NOISE, CONTINUES, FINDS, BEGINS, BEGINS, BEGINS])
+"""By the number of limits that a confidence passed."""
+_DOUBTFUL = 4
+"""Limits passed by a detection that is at its threshold, but not at what it needs beside somebody."""
 _BESIDE = 0.1
 """Overlap (IoU) from which a detection is beside another."""
+_FEW = 300
+"""Pairs of boxes up to which a plain loop is faster than NumPy."""
 _SAME = 0.45
 """Overlap (IoU) from which a new track is taken for a second box on an object that has one."""
 _WIDEST = 1e7
@@ -39,7 +47,7 @@ _RATE_AFTER = 8
 class _Known:
     """What is remembered of one track."""
 
-    __slots__ = ("best", "public", "seen", "votes")
+    __slots__ = ("best", "others", "public", "seen", "weight")
 
     def __init__(self, public: int, class_id: int) -> None:
         self.public = public
@@ -47,10 +55,24 @@ class _Known:
         """pts of the last frame it was seen in."""
         self.best = class_id
         """Class with the most votes."""
-        self.votes: dict[int, float] = {class_id: 0.0}
+        self.weight = 0.0
+        """Votes for it."""
+        self.others: dict[int, float] = {}
+        """Votes for other classes."""
+
+    def vote(self, class_id: int, weight: float) -> None:
+        """For a class that is not the best so far."""
+        total = self.others.get(class_id, 0.0) + weight
+        if total > self.weight:
+            self.others.pop(class_id, None)
+            self.others[self.best] = self.weight
+            self.best, self.weight = class_id, total
+        else:
+            self.others[class_id] = total
 
     def __repr__(self) -> str:
-        return f"{self.public}: {self.votes}"
+        votes = {self.best: self.weight, **self.others}
+        return f"{self.public}: {votes}"
 
 
 class EngineTracker:
@@ -78,8 +100,11 @@ class EngineTracker:
         self._make = engine
         limits = np.atleast_1d(np.asarray(0 if thresholds is None else thresholds, np.float32)).astype(np.float64)
         doubt = np.minimum(limits * _DOUBT, (1 + limits) / 2)
-        self._limits = np.stack([limits, np.maximum(limits, 1e-9), np.maximum(1 - limits, 1e-9), doubt])
-        """(4, classes) threshold, the lengths of the scale below and above it, and the threshold beside somebody."""
+        parts = np.array([_WORTH, _SURE - _ROUNDING, 1 - _ROUNDING, 1.0])
+        self._limits = np.vstack([parts[:, None] * limits, doubt])
+        """(5, classes) ascending: the confidences that make one more of :data:`_GRADES`."""
+        self._limit = np.ascontiguousarray(self._limits[:, 0]) if (limits == limits[0]).all() else None
+        """(5,) where they are those of all classes."""
         self._low = low
         self._lost = round(lost * 1e9)
         self._step = round(1e9 / fps) if fps else 0
@@ -108,14 +133,15 @@ class EngineTracker:
             return self.predict(pts)
         steps = self._clock(pts)
         boxes, confidence, classes = self._usable(detections)
-        scores = self._scaled(boxes, confidence, classes)
-        chosen, numbers = self._engine.step(boxes.astype(np.float64), scores, steps)
-        if not self._known.keys() >= set(numbers.tolist()):
-            single = self._single(boxes[chosen], numbers)
-            chosen, numbers = chosen[single], numbers[single]
-        confidence = confidence[chosen]
-        ids, best = self._remember(numbers.tolist(), classes[chosen].tolist(), confidence.tolist(), pts)
-        tracks = Tracks(boxes[chosen], confidence, best, ids)
+        rows, numbers = self._engine.step(boxes, self._graded(boxes, confidence, classes), steps)
+        known = list(map(self._known.get, numbers.tolist()))
+        if not all(known):  # a track without a public id
+            single = self._single(boxes[rows], known)
+            rows, numbers = rows[single], numbers[single]
+            known = list(map(self._known.get, numbers.tolist()))
+        confidence = confidence.take(rows)
+        ids, best = self._remember(numbers, known, classes.take(rows), confidence, pts)
+        tracks = Tracks(boxes.take(rows, axis=0), confidence, best, ids)
         self._past.append((pts, tracks))
         self._forget(pts)
         return tracks
@@ -177,9 +203,9 @@ class EngineTracker:
         if (
             len(box)
             and (box[:, 2:] > box[:, :2]).all()
-            and -_WIDEST < box.min() <= box.max() < _WIDEST
-            and confidence.min() >= low
-            and confidence.min() > 0
+            and np.vdot(box, box) < _WIDEST**2 / 2  # then each is within
+            and (least := confidence.min()) >= low
+            and least > 0
         ):
             return box, confidence, classes  # mostly all of them
         sound = (
@@ -190,59 +216,69 @@ class EngineTracker:
         )
         return box[sound], confidence[sound], classes[sound]
 
-    def _scaled(
+    def _graded(
         self, boxes: NDArray[np.float32], confidence: NDArray[np.float32], classes: NDArray[np.int32]
-    ) -> NDArray[np.float64]:
-        """Confidence on the engine's scale: the threshold of each row's class becomes :data:`BEGIN`, the part
-        :data:`_SURE` of it :data:`FIRST`. Doubtful ones beside somebody stay below :data:`BEGIN`."""
-        limit = self._limits
-        if limit.shape[1] > 1:
-            limit = limit[:, np.minimum(classes, limit.shape[1] - 1)]
-        value = confidence.astype(np.float64)
-        # 0..1 below the threshold, 1..2 above it
-        place = np.where(value < limit[0], value / limit[1], 1 + (value - limit[0]) / limit[2])
-        scaled: NDArray[np.float64] = np.interp(place, _PLACES, _SCALE)
-        doubtful = np.flatnonzero((place >= 1) & (value < limit[3]))
+    ) -> NDArray[np.intp]:
+        """(N,) the engine's grades, by the threshold of each row's class. Doubtful ones beside somebody begin nothing."""
+        passed: NDArray[np.intp]
+        if self._limit is not None:
+            passed = self._limit.searchsorted(confidence, "right")
+        else:
+            limits = self._limits.take(np.minimum(classes, self._limits.shape[1] - 1), axis=1)
+            passed = np.add.reduce(limits <= confidence, axis=0)
+        grades = _GRADES.take(passed)
+        doubtful = (passed == _DOUBTFUL).nonzero()[0]
         if len(doubtful):
-            scaled[doubtful[self._beside(boxes, confidence, doubtful)]] = BEGIN - 1e-6
-        return scaled
+            grades[doubtful[self._beside(boxes, confidence, doubtful)]] = FINDS
+        return grades
 
     def _beside(
         self, boxes: NDArray[np.float32], confidence: NDArray[np.float32], rows: NDArray[np.intp]
     ) -> NDArray[np.bool_]:
-        """Which of the rows overlap a stronger detection, or a track of the frame before."""
-        stronger = confidence[None] > confidence[rows][:, None]
-        result: NDArray[np.bool_] = np.asarray(((_overlap(boxes[rows], boxes) > _BESIDE) & stronger).any(axis=1))
+        """Which of the rows overlap a track of the frame before, or a stronger detection."""
+        doubtful = boxes.take(rows, axis=0)
+        result: NDArray[np.bool_] = np.zeros(len(rows), bool)
         if self._past:
-            near = (_overlap(boxes[rows], self._past[-1][1].xyxy) > _BESIDE).any(axis=1)
-            np.logical_or(result, near, out=result)
+            before = self._past[-1][1].xyxy
+            if len(rows) * len(before) <= _FEW and _clearly_beside(doubtful, before):
+                return ~result
+            result[:] = (_overlap(doubtful, before) > _BESIDE).any(axis=1)
+        if not result.all():
+            left = (~result).nonzero()[0]
+            stronger = confidence > confidence.take(rows[left])[:, None]
+            result[left] = ((_overlap(doubtful[left], boxes) > _BESIDE) & stronger).any(axis=1)
         return result
 
-    def _single(self, boxes: NDArray[np.float32], numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def _single(self, boxes: NDArray[np.float32], known: Sequence[_Known | None]) -> NDArray[np.bool_]:
         """False for tracks without a public id yet that lie on one that has: a second box on the same object. They get
         their id when they part, so that nobody is counted twice."""
-        fresh = np.array([number not in self._known for number in numbers.tolist()], bool)
-        if not fresh.any() or fresh.all():
-            return np.ones(len(numbers), bool)
-        result = ~fresh
-        result[fresh] = _overlap(boxes[fresh], boxes[~fresh]).max(axis=1) <= _SAME
+        result = np.array([one is not None for one in known], bool)
+        if not result.any():
+            return ~result
+        fresh = ~result
+        result[fresh] = _overlap(boxes[fresh], boxes[result]).max(axis=1) <= _SAME
         return result
 
     def _remember(
-        self, numbers: list[int], classes: list[int], confidence: list[float], pts: int
+        self,
+        numbers: NDArray[np.int64],
+        tracks: Sequence[_Known | None],
+        classes: NDArray[np.int32],
+        confidence: NDArray[np.float32],
+        pts: int,
     ) -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
         """Public ids and voted classes of the engine's tracks; a new id for one that was out of sight for too long."""
         ids, best = [], []
-        for number, class_id, weight in zip(numbers, classes, confidence):
-            known = self._known.get(number)
-            if known is None or pts - known.seen > self._lost:
+        oldest = pts - self._lost
+        for number, known, class_id, weight in zip(numbers.tolist(), tracks, classes.tolist(), confidence.tolist()):
+            if known is None or known.seen < oldest:
                 self._last_id += 1
                 known = self._known[number] = _Known(self._last_id, class_id)
             known.seen = pts
-            votes = known.votes
-            votes[class_id] = total = votes.get(class_id, 0.0) + weight
-            if class_id != known.best and total > votes[known.best]:
-                known.best = class_id
+            if class_id == known.best:
+                known.weight += weight
+            else:
+                known.vote(class_id, weight)
             ids.append(known.public)
             best.append(known.best)
         return np.array(ids, np.uint64), np.array(best, np.int32)
@@ -258,11 +294,30 @@ class EngineTracker:
         return {"engine": type(self._engine).__name__, "lost_seconds": self._lost / 1e9}
 
 
+def _clearly_beside(boxes: NDArray[np.float32], others: NDArray[np.float32]) -> bool:
+    """Whether each box overlaps one of the others by more than :data:`_BESIDE`, and by so much that the precision of the
+    sum does not matter. Mostly so: a doubtful box is the next sighting of somebody. False: look closely."""
+    neighbours = others.tolist()
+    for left, top, right, bottom in boxes.tolist():
+        area = (right - left) * (bottom - top)
+        for x0, y0, x1, y1 in neighbours:
+            if x0 < right and left < x1 and y0 < bottom and top < y1:
+                common = (min(right, x1) - max(left, x0)) * (min(bottom, y1) - max(top, y0))
+                if common > 1.01 * _BESIDE * (area + (x1 - x0) * (y1 - y0) - common):
+                    break
+        else:
+            return False
+    return True
+
+
 def _overlap(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
     """(len(a), len(b)) intersection over union of xyxy boxes that are not empty."""
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    common = np.maximum(high - low, 0).prod(axis=2)
-    area_a, area_b = (a[:, 2:] - a[:, :2]).prod(axis=1), (b[:, 2:] - b[:, :2]).prod(axis=1)
-    result: NDArray[np.float32] = common / (area_a[:, None] + area_b[None, :] - common)
+    # Coordinate by coordinate, each a row of its own in memory: that is what NumPy is quick with.
+    a, b = np.ascontiguousarray(a.T)[:, :, None], np.ascontiguousarray(b.T)[:, None]
+    size_a, size_b = a[2:] - a[:2], b[2:] - b[:2]
+    shared = np.minimum(a[2:], b[2:])
+    shared -= np.maximum(a[:2], b[:2])
+    np.maximum(shared, 0, out=shared)
+    common = shared[0] * shared[1]
+    result: NDArray[np.float32] = common / (size_a[0] * size_a[1] + size_b[0] * size_b[1] - common)
     return result

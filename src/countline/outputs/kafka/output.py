@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
@@ -37,6 +38,10 @@ def make(config: Config) -> KafkaOutput:
     return KafkaOutput(config)
 
 
+def _size_of(headers: Iterable[tuple[str, bytes]]) -> int:
+    return sum(len(name) + len(content) + 4 for name, content in headers)
+
+
 class _Flight:
     """What one producer has in hand. A producer that died leaves its late callbacks here, where nobody looks."""
 
@@ -46,7 +51,8 @@ class _Flight:
         self.alive = True
         self.bytes = 0
         self.sizes: dict[int, int] = {}
-        self.topics: dict[str, int] = {}
+        """Position -> memory."""
+        self.topics: defaultdict[str, int] = defaultdict(int)
 
 
 class KafkaOutput:
@@ -68,7 +74,9 @@ class KafkaOutput:
         self._detail = ""
         self._progress = (0, 0)
         """Acknowledged messages and producer epochs when there was progress last."""
+        self._topic, self._id_header = config.topic, config.id_header
         self._headers = [(name, value.encode()) for name, value in config.headers.items()]
+        self._headers_size = _size_of(self._headers)
         self._window = GuardWindow(int(config.event_time_past * 1e9), int(config.event_time_future * 1e9))
         self._largest = int(str(config.options.get("message.max.bytes", 1_000_000)))
 
@@ -103,7 +111,7 @@ class KafkaOutput:
         for entry in entries:
             if flight.bytes > most:
                 break
-            solitary = bool(alone) and entry.position in alone
+            solitary = alone and entry.position in alone
             if solitary and flight.sizes:
                 break
             try:
@@ -123,41 +131,42 @@ class KafkaOutput:
         """Give one entry to librdkafka; False if that must wait. Raises BufferError: queue full."""
         assert self._producer is not None
         message, position = entry.message, entry.position
-        topic = message.topic or self._config.topic
-        headers = self._record_headers(message)
+        topic = message.topic or self._topic
+        headers, size = self._record_headers(message)
         key, value = message.key, message.value
-        size = len(value) + (len(key) if key else 0)
-        for name, content in headers:
-            size += len(name) + len(content) + 4
+        size += len(value) + (len(key) if key else 0)
         if size + _RECORD > self._largest:
             self._refuse(position, f"{size} bytes, larger than message.max.bytes ({self._largest})")
             return True
-        options: dict[str, Any] = {}
         stamp = record_timestamp(message.time, now, self._window)
-        if stamp is not None:
-            options["timestamp"] = stamp
+        size += _OVERHEAD
         try:
             self._producer.produce(
                 topic,
                 value,
                 key,
-                on_delivery=partial(self._delivered, flight, position, topic, size + _OVERHEAD),
+                on_delivery=partial(self._delivered, flight, position, topic),
+                timestamp=stamp or 0,  # 0: that of sending
                 headers=headers,
-                **options,
             )
         except KafkaException as error:
             return self._not_produced(error.args[0], position, topic)
         flight.sizes[position] = size
-        flight.bytes += size + _OVERHEAD
-        flight.topics[topic] = flight.topics.get(topic, 0) + 1
+        flight.bytes += size
+        flight.topics[topic] += 1
         return True
 
-    def _record_headers(self, message: Message) -> list[tuple[str, bytes]]:
-        headers = [*message.headers, *self._headers]
-        name = self._config.id_header
-        if name and not any(n == name for n, _ in message.headers):
-            headers.append((name, message.id.encode("utf-8", "replace")))
-        return headers
+    def _record_headers(self, message: Message) -> tuple[list[tuple[str, bytes]], int]:
+        """The message's own headers, those of the configuration and its id; and what they take of a record."""
+        headers, size, name = self._headers.copy(), self._headers_size, self._id_header
+        if message.headers:
+            headers[:0] = message.headers
+            size += _size_of(message.headers)
+        if name and not (message.headers and any(n == name for n, _ in message.headers)):
+            ident = message.id.encode("utf-8", "replace")
+            headers.append((name, ident))
+            size += len(name) + len(ident) + 4
+        return headers, size
 
     def _not_produced(self, error: KafkaError, position: int, topic: str) -> bool:
         """produce() itself refused: a dead producer, a topic without rights, a message too large."""
@@ -204,10 +213,9 @@ class KafkaOutput:
         self.status.in_flight = len(self._flight.sizes)
         return receipts
 
-    def _delivered(
-        self, flight: _Flight, position: int, topic: str, size: int, error: KafkaError | None, _: Any
-    ) -> None:
-        if not flight.alive or flight.sizes.pop(position, None) is None:
+    def _delivered(self, flight: _Flight, position: int, topic: str, error: KafkaError | None, _: Any) -> None:
+        size = flight.sizes.pop(position, None)
+        if size is None or not flight.alive:
             return
         flight.bytes -= size
         flight.topics[topic] -= 1
