@@ -247,6 +247,42 @@ def test_few_and_many_objects_are_tested_alike(seed, lines, objects):
     assert results[0] == results[1]
 
 
+def crowd(seed, objects, frames=80):
+    """Frames in which people come and go, change their class and their speed, and jump."""
+    rng = np.random.default_rng(seed)
+    path = wander(seed, objects, frames, scale=rng.choice([1.0, 8.0, 80.0]))
+    path[rng.integers(0, frames), rng.integers(0, objects)] = rng.uniform((0, 0), (W, H))
+    ids, classes = np.arange(objects), rng.integers(0, 3, objects)
+    found = []
+    for n, row in enumerate(path):
+        changed = rng.random(objects) < 0.02
+        classes = np.where(changed, rng.integers(0, 4, objects), classes)
+        ids = np.where(rng.random(objects) < 0.01, ids + objects * (n + 1), ids)
+        here = np.flatnonzero(rng.random(objects) < rng.choice([0.95, 1.0]))
+        found.append(frame(n, [(int(ids[k]), *row[k], int(classes[k])) for k in here]))
+    return found
+
+
+@examples
+@given(seeds, st.lists(polylines(), min_size=1, max_size=3), st.integers(1, 40), st.sampled_from([None, 0.0, 0.5]))
+def test_looking_closely_at_everybody_in_each_frame_finds_nothing_more(seed, lines, objects, band):
+    width = {} if band is None else {"band": band}
+    named = [{"name": f"l{i}", "points": line, **width} for i, line in enumerate(lines)]
+    areas = [
+        {"name": "r0", "points": [*lines[0], (0.31, 0.37)], "classes": ["person", "car"], "grace": 0.1},
+        {"name": "r1", "points": [(0.2, 0.2), (0.7, 0.3), (0.4, 0.9)], "inverse": True, "anchor": "center"},
+    ]
+    config = RulesConfig.model_validate({"lines": named, "regions": areas})
+    results = []
+    for most_room in (0.0, 100.0):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("countline.analytics.native.calm.MOST_ROOM", most_room)
+            made = NativeRules(config, [CAM], LABELS)
+            found = run(made, crowd(seed, objects))
+        results.append([(a.lines, a.regions, a.events, a.deltas, list(a.objects)) for a in found])
+    assert results[0] == results[1]
+
+
 @few
 @given(seeds, st.integers(1, 12))
 def test_state_never_grows_beyond_live_tracks_and_the_window(seed, objects):
