@@ -92,6 +92,8 @@ class StreamState:
         self.counts = ClassCounts(window)
         self.pts = 0
         self.swept = 0
+        self.oldest = 0
+        """No track in memory was last seen before this."""
         self.crowded: set[str] = set()
         self.empty_region = RegionState()
         self.no_heading = DirectionState()

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from countline.analytics.deepstream.numeric import Array, float_to_int32, ragged, wrap32
 from countline.config.nvdsanalytics import CrowdingItem, DirectionItem, LineItem, RoiItem, StreamRules
 
-__all__ = ["GATES", "DirectionTable", "LineTable", "RegionTable", "scale"]
+__all__ = ["GATES", "DirectionTable", "LineTable", "Polygons", "RegionTable", "scale"]
 
 GATES = {
     "loose": (1000, 3, float(np.float32(0.1))),
@@ -84,13 +86,35 @@ class Table:
         return len(self.items)
 
 
+@dataclass(frozen=True, slots=True)
+class Polygons:
+    """The enabled regions of one stream: their edges, each as the rays to the left that meet it need it."""
+
+    regions: Array
+    """Numbers of the regions among those of their stream."""
+    first: Array
+    """First edge of each region."""
+    inverse: Array | None
+    """Which regions are hit from outside; None where there are none such."""
+    allowed: Array | None
+    """(column of a class, region): whether it looks at the class; None where no class is named."""
+    y0: Array
+    y1: Array
+    a: Array
+    """The edge a·x + b·y + c = 0 with the sign turned so that a >= 0, and its numbers."""
+    b: Array
+    c: Array
+    sign: Array
+    calm: bool
+    """With points of tame tracks, no number can leave 32 bits; all of these are 32 bits wide."""
+
+
 class RegionTable(Table):
     """ROIs and overcrowding regions; of each stream first the ROIs."""
 
     def __init__(self, streams: Sequence[Sequence[AnyItem]], points: Sequence[Scaled]) -> None:
         super().__init__(streams)
         self.inverse = np.array([isinstance(i, RoiItem) and i.inverse for i in self.items], bool)
-        self.crowding = np.array([isinstance(i, CrowdingItem) for i in self.items], bool)
         self.edges = np.array([len(p) for p in points], np.int64)
         self.first_edge = np.cumsum(self.edges) - self.edges
         flat = [(*p, *q) for polygon in points for p, q in zip(polygon, (*polygon[1:], polygon[0]))]
@@ -98,16 +122,40 @@ class RegionTable(Table):
         # a·x + b·y + c = 0 along each edge, in 32 bits
         self.a, self.b = self.y0 - self.y1, x1 - x0
         self.c = wrap32(wrap32(self.y1 * x0) - wrap32(x1 * self.y0))
-        self._edges_of: dict[int, tuple[Array, Array]] = {}
+        self.sign = np.where(self.a < 0, -1, 1)
+        self._polygons: dict[int, Polygons] = {}
 
-    def edges_of(self, stream: int) -> tuple[Array, Array]:
-        """Edges of the enabled regions of a stream, and the place of each edge's region among them."""
-        found = self._edges_of.get(stream)
+    def polygons(self, stream: int) -> Polygons:
+        """The enabled regions of a stream."""
+        found = self._polygons.get(stream)
         if found is None:
-            regions = self.active(stream)
-            owner, edge = ragged(self.edges[regions], self.first_edge[regions])
-            found = self._edges_of[stream] = edge, owner
+            found = self._polygons[stream] = self._made(stream)
         return found
+
+    def _made(self, stream: int) -> Polygons:
+        regions = self.active(stream)
+        _, edge = ragged(self.edges[regions], self.first_edge[regions])
+        a, b, c, sign = self.a[edge], self.b[edge], self.c[edge], self.sign[edge]
+        calm = bool((abs(b) * _CALM + abs(c) < 2**31).all() and (abs(a) < 2**16).all())
+        width = np.int32 if calm else np.int64
+        inverse = self.inverse[regions]
+        return Polygons(
+            regions=regions - self.offset[stream],
+            first=np.cumsum(self.edges[regions]) - self.edges[regions],
+            inverse=inverse if inverse.any() else None,
+            allowed=self.classes.allowed[regions].T if len(self.classes.named) else None,
+            y0=self.y0[edge].astype(width),
+            y1=self.y1[edge].astype(width),
+            a=(a * sign).astype(width),
+            b=(b * sign).astype(width),
+            c=(c * sign).astype(width),
+            sign=sign.astype(width),
+            calm=calm,
+        )
+
+
+_CALM = 2**15
+"""Tame points are nearer than this."""
 
 
 class DirectionTable(Table):
@@ -119,24 +167,57 @@ class DirectionTable(Table):
         self.ux, self.uy = np.array(arrows, np.float64).reshape(-1, 2).T
 
 
-class LineTable(Table):
+class LineTable:
     """Lines in normal form a·x + b·y + c = 0; positive on the right-hand side of somebody who walks along the line on
-    screen."""
+    screen. A row for each stream, as long as that of the stream with most lines; what is beyond a stream's own lines, or
+    switched off, can never be crossed."""
 
-    def __init__(self, streams: Sequence[Sequence[AnyItem]], points: Sequence[Scaled], labels: Sequence[int]) -> None:
-        super().__init__(streams)
-        self.label = np.array(labels, np.int64)
-        """Number of the item's label among those of its stream."""
-        gates = [GATES[item.mode] for item in self.items if isinstance(item, LineItem)]
-        self.far, self.long, self.cosine = np.array(gates, np.float64).reshape(-1, 3).T
-        self.loose = np.array([isinstance(i, LineItem) and i.mode == "loose" for i in self.items], bool)
-        self.extended = np.array([isinstance(i, LineItem) and i.extended for i in self.items], bool)
-        self.abc = np.array([normal_form(*p[2], *p[3]) for p in points], np.float64).reshape(-1, 3)
-        arrows = [_unit(*p[0], *p[1]) for p in points]
-        self.ux, self.uy = np.array(arrows, np.float64).reshape(-1, 2).T
-        self.sense = np.array([_sense(p) for p in points], np.int64)
-        self.ends = [(p[2], p[3]) for p in points]
-        self.by_side = self.loose & (self.sense != NEITHER)
+    def __init__(
+        self,
+        streams: Sequence[Sequence[LineItem]],
+        points: Sequence[Sequence[Scaled]],
+        labels: Sequence[Sequence[int]],
+    ) -> None:
+        self.any = any(item.enabled for items in streams for item in items)
+        self.width = max([1, *map(len, streams)])
+        self.lines = streams
+        self.same = [[[k for k, other in enumerate(row) if other == label] for label in row] for row in labels]
+        """For each line, the lines of its stream with its label."""
+        self.ends = [[(p[2], p[3]) for p in row] for row in points]
+        self.enabled = self._rows([[item.enabled for item in items] for items in streams], False)
+        gates = [[GATES[item.mode] for item in items] for items in streams]
+        far, long, self.cosine = np.moveaxis(self._rows(gates, (math.inf, 0, 1)), -1, 0)
+        self.far: Array = np.where(self.enabled, far, math.inf)
+        self.long = long.astype(np.int64)
+        self.abc = self._rows([[normal_form(*p[2], *p[3]) for p in row] for row in points], (0.0, 0.0, 0.0))
+        arrows = [[_unit(*p[0], *p[1]) for p in row] for row in points]
+        self.ux, self.uy = np.moveaxis(self._rows(arrows, (0.0, 0.0)), -1, 0)
+        sides = [[_sense(p) for p in row] for row in points]
+        self.turn = self._rows([[1.0 if side == PLUS_TO_MINUS else -1.0 for side in row] for row in sides], 1.0)
+        loose = [[i.mode == "loose" and s != NEITHER for i, s in zip(*pair)] for pair in zip(streams, sides)]
+        self.by_side = self._rows(loose, True)
+        self.all_by_side = bool(self.by_side.all())
+        classes = ClassFilter([item for items in streams for item in items])
+        self.classes = classes if len(classes.named) else None
+        if self.classes:
+            flat = iter(classes.allowed.tolist())
+            allowed = self._rows([[next(flat) for _ in items] for items in streams], [False] * classes.allowed.shape[1])
+            self.allowed = np.moveaxis(allowed, -1, 1)
+            """(stream, column of a class, line)."""
+
+    def _rows(self, values: Sequence[Sequence[Any]], fill: Any) -> Array:
+        return np.array([[*row, *[fill] * (self.width - len(row))] for row in values])
+
+    def disable(self, stream: int, line: int) -> None:
+        """Switch a line off."""
+        self.enabled[stream, line] = False
+        self.far[stream, line] = math.inf
+
+    def inherit(self, stream: int, other: LineTable, number: int) -> None:
+        """Take over what has become of the lines of a stream that was number ``number`` in another table."""
+        count = len(self.lines[stream])
+        for name in ("enabled", "far", "abc"):
+            getattr(self, name)[stream, :count] = getattr(other, name)[number, :count]
 
 
 def _unit(x1: int, y1: int, x2: int, y2: int) -> tuple[float, float]:
