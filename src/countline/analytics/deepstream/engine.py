@@ -255,12 +255,12 @@ class DeepStreamRules:
             piece = wave[0]
             boxes, class_id = _boxes(piece.job.tracks), piece.job.tracks.class_id
             if piece.stop - piece.start < len(class_id):
-                boxes, class_id = boxes[piece.start : piece.stop], class_id[piece.start : piece.stop]
+                boxes, class_id = boxes[:, piece.start : piece.stop], class_id[piece.start : piece.stop]
             stream: int | Array = piece.job.state.number
             pts: int | Array = piece.job.state.pts
         else:
             lengths = [piece.stop - piece.start for piece in wave]
-            boxes = np.concatenate([_boxes(p.job.tracks)[p.start : p.stop] for p in wave])
+            boxes = np.concatenate([_boxes(p.job.tracks)[:, p.start : p.stop] for p in wave], axis=1)
             class_id = np.concatenate([p.job.tracks.class_id[p.start : p.stop] for p in wave])
             stream = np.repeat([p.job.state.number for p in wave], lengths)
             pts = np.repeat([p.job.state.pts for p in wave], lengths)
@@ -274,7 +274,7 @@ class DeepStreamRules:
         rounds = np.concatenate([np.zeros(p.stop - p.start, np.int64) if p.rounds is None else p.rounds for p in wave])
         every = np.broadcast_to(pts, len(slots))
         parts = [np.flatnonzero(rounds == k) for k in range(int(rounds.max()) + 1)]
-        motions = [memory.observe(slots[p], boxes[p], every[p], class_id[p]) for p in parts]
+        motions = [memory.observe(slots[p], boxes[:, p], every[p], class_id[p]) for p in parts]
         return Motion.gathered(motions, np.argsort(np.concatenate(parts)))
 
     def _judge(self, wave: Sequence[_Piece], motion: Motion, stream: int | Array, class_id: Array) -> None:
@@ -312,14 +312,14 @@ class DeepStreamRules:
         known = {line.label for line, stage in stages if stage == evaluate.COUNTED and line.label not in now}
         counted = {number for _, number in crossed}
         for number, line in enumerate(state.rules.lines):
-            if table.enabled[stream, number] and line.accepts(class_id) and line.label not in known:
+            if table.enabled[number, stream] and line.accepts(class_id) and line.label not in known:
                 table.disable(stream, number)
                 state.disabled.setdefault(line.label, job.info.number)
                 if number in counted:
                     known.add(line.label)
         base = int(self._direction_table.offset[stream])
         ways = self._direction_table.enabled[base : base + len(state.rules.directions)]
-        state.ordered = bool(table.enabled[stream].any() or ways.any())
+        state.ordered = bool(table.enabled[:, stream].any() or ways.any())
 
 
 def _part(obj: Array, item: Array, low: int, high: int, shift: int) -> list[tuple[int, int]]:
@@ -342,12 +342,12 @@ def _signed(pts: int) -> int:
 
 
 def _boxes(tracks: Tracks) -> Array:
-    """(N, 4) float32 left, top, width, height."""
+    """(4, N) float32 left, top, width, height."""
     if tracks.ltwh is not None:
-        return np.asarray(tracks.ltwh, np.float32).reshape(-1, 4)
-    boxes: Array = tracks.xyxy.copy()
-    size = boxes[:, 2:]
-    size -= boxes[:, :2]
+        return np.array(np.asarray(tracks.ltwh, np.float32).reshape(-1, 4).T, order="C")
+    boxes: Array = np.array(tracks.xyxy.T, order="C")
+    size = boxes[2:]
+    size -= boxes[:2]
     return boxes
 
 

@@ -21,7 +21,8 @@ from countline.analytics.deepstream.tables import (
 __all__ = ["COUNTED", "LineTests", "directions", "regions"]
 
 # How far an object has come with a line; the furthest is remembered for the explanation.
-SAME_SIDE, WRONG_WAY, BESIDE, COUNTED = 1, 2, 3, 4
+# All are odd, so that `| 1` changes none of them.
+SAME_SIDE, WRONG_WAY, BESIDE, COUNTED = 1, 3, 5, 7
 
 NONE = np.zeros(0, np.int64)
 
@@ -65,19 +66,18 @@ def _regions_of_one(table: RegionTable, motion: Motion, stream: int, class_id: A
         return NONE, NONE
     y = motion.cy + motion.foot
     if motion.tame and edges.calm:
-        y = y[:, None]
-        above = -(edges.b * y + edges.c)
+        above = edges.b * y + edges.c
     else:
-        y = wrap32(y)[:, None]
-        above = edges.sign * _above(edges.b * edges.sign, y, edges.c * edges.sign)
-    hit = ((y >= edges.y0) != (y >= edges.y1)) & _inside(above, edges.a, motion.cx[:, None])
-    inside = np.logical_xor.reduceat(hit, edges.first, axis=1)
+        y = wrap32(y)
+        above = edges.sign * _above(edges.b * -edges.sign, y, edges.c * -edges.sign)
+    hit = ((y >= edges.y0) != (y >= edges.y1)) & _inside(above, edges.a, motion.cx)
+    inside = np.logical_xor.reduceat(hit, edges.first, axis=0)
     if edges.inverse is not None:
         inside ^= edges.inverse
     if edges.allowed is not None:
-        inside &= edges.allowed[table.classes.column(class_id)]
-    obj, at = inside.nonzero()
-    return obj, edges.regions[at]
+        inside &= edges.allowed[:, table.classes.column(class_id)]
+    obj, at = inside.T.nonzero()
+    return obj, edges.regions.take(at)
 
 
 def regions(table: RegionTable, motion: Motion, stream: int | Array, class_id: Array) -> tuple[Array, Array]:
@@ -130,79 +130,71 @@ def directions(
 
 
 class LineTests:
-    """Line crossing of one batch: (object, line of its stream) as (N, L). The lines' own numbers can change a last bit at
+    """Line crossing of one batch: (line of its stream, object) as (L, N). The lines' own numbers can change a last bit at
     each segment test, as NVIDIA's do."""
 
     def __init__(self, table: LineTable, memory: TrackMemory, motion: Motion, stream: int | Array) -> None:
         self.table, self.memory, self.motion, self.stream = table, memory, motion, stream
+        self.column: slice | Array = slice(stream, stream + 1) if isinstance(stream, int) else stream
+        """The columns of the tables that belong to the objects: one that is broadcast, or one for each."""
 
     def crossings(self, class_id: Array) -> list[tuple[int, int]]:
-        """Every count, in the order of objects and lines; the tracks remember them."""
-        table, motion, stream = self.table, self.motion, self.stream
+        """(object, line) of every count, in the order of objects and lines; the tracks remember them."""
+        table, motion = self.table, self.motion
         if not table.any:
             return []
-        stage = self.memory.stage.take(motion.slot, axis=0)
-        passed = (motion.displacement[:, None] > table.far[stream]) & (motion.n[:, None] > table.long[stream])
-        passed &= stage < COUNTED
+        stages = self.memory.stage.take(motion.slot, axis=0)
+        stage = stages.T
+        passed = (motion.displacement > table.far[:, self.column]) & (stage < COUNTED)
+        if table.patient:
+            passed &= motion.n > table.long[:, self.column]
         if table.classes is not None:
-            passed &= table.allowed[stream, table.classes.column(class_id)]
+            passed &= table.allowed[:, table.classes.column(class_id), self.stream]
         if not np.count_nonzero(passed):
             return []
-        np.maximum(stage, SAME_SIDE, out=stage, where=passed)
-        self.memory.stage[motion.slot] = stage
-        self._gather()
+        stage |= passed  # SAME_SIDE at least
+        self.memory.stage[motion.slot] = stages
+        self.before_y = motion.py.astype(np.float32) + motion.half_h
         side = passed & self._crosses()
         if not np.count_nonzero(side):
             return []
         along = True if table.all_by_side else self._along()
-        obj, line = side.nonzero()
-        slot = motion.slot[obj]
-        furthest = np.where((side & along)[obj, line], BESIDE, WRONG_WAY)
-        self.memory.stage[slot, line] = np.maximum(stage[obj, line], furthest)
-        return self._counted(passed & along, side & along)
-
-    def _gather(self) -> None:
-        """Where the objects are and were, as columns; bottoms of the boxes."""
-        motion = self.motion
-        self.x = motion.cx[:, None].astype(np.float64)
-        self.y = motion.bottom[:, None].astype(np.float64)
-        self.before_x = motion.px[:, None].astype(np.float64)
-        mean_foot = motion.mean_h / np.float32(2)
-        self.before_y = (motion.py.astype(np.float32) + mean_foot)[:, None].astype(np.float64)
-        self.whole_y = wrap32(motion.py + motion.foot)[:, None]
+        candidate = side & along
+        line, obj = side.nonzero()
+        furthest = np.where(candidate[line, obj], BESIDE, WRONG_WAY)
+        self.memory.stage[motion.slot[obj], line] = np.maximum(stage[line, obj], furthest)
+        return self._counted(passed & along, candidate)
 
     def _along(self) -> Array:
         """Whether the objects move along the arrows of those lines that ask for it."""
-        table, motion, stream = self.table, self.motion, self.stream
-        dx = wrap32(motion.cx - motion.px)[:, None]
-        dy = wrap32(motion.bottom[:, None] - self.whole_y)
-        heads = _heads(table.ux[stream], table.uy[stream], dx, dy, table.cosine[stream])
-        result: Array = table.by_side[stream] | heads
+        table, motion, column = self.table, self.motion, self.column
+        dx = wrap32(motion.cx - motion.px)
+        dy = wrap32(motion.bottom - wrap32(motion.py + motion.foot))
+        heads = _heads(table.ux[:, column], table.uy[:, column], dx, dy, table.cosine[:, column])
+        result: Array = table.by_side[:, column] | heads
         return result
 
     def _crosses(self) -> Array:
         """Whether the objects change sides, with the lines' numbers as they are now."""
-        table, stream = self.table, self.stream
-        abc = table.abc[stream]
-        a, b, c = abc[..., 0], abc[..., 1], abc[..., 2]
-        now = a * self.x + b * self.y + c
-        then = a * self.before_x + b * self.before_y + c
-        turn = table.turn[stream]
-        loose: Array = (then * turn > 0) & (now * turn <= 0)
+        table, motion = self.table, self.motion
+        a, b, c = table.abc[:, :, self.column]
+        now = a * motion.cx + b * motion.bottom + c
+        then = a * motion.px + b * self.before_y + c
+        loose: Array = (then > 0) & (now <= 0)
         if table.all_by_side:
             return loose
-        whole = float_to_int32(a * self.before_x + b * self.whole_y.astype(np.float64) + c)
+        whole = float_to_int32(a * motion.px + b * wrap32(motion.py + motion.foot) + c)
         whole_now = float_to_int32(now)
         strict = ((whole < 0) & (whole_now > 0)) | ((whole > 0) & (whole_now < 0))
-        return np.where(table.by_side[stream], loose, strict)
+        return np.where(table.by_side[:, self.column], loose, strict)
 
     def _counted(self, open_: Array, candidate: Array) -> list[tuple[int, int]]:
         """Finish the candidates one after the other. ``open_``: the pairs that can become candidates when a line moves."""
         found: list[tuple[int, int]] = []
-        width = candidate.shape[1]
+        width = len(candidate)
         at = 0
         while True:
-            for pair in (np.flatnonzero(candidate.ravel()[at:]) + at).tolist():
+            for pair in (np.flatnonzero(candidate.T.ravel()[at:]) + at).tolist():
                 if self._count(pair // width, pair % width, found):
                     at = pair + 1
                     break  # the line moved by a bit: look again at what is ahead
@@ -233,7 +225,7 @@ class LineTests:
         x0, y0 = float(motion.px[obj]), float(motion.py[obj]) + mean_h / 2.0
         x1, y1 = float(motion.cx[obj]), float(motion.cy[obj]) + float(motion.height[obj]) / 2.0
         aside0, aside1 = _half(int(motion.pw[obj])), _half(int(motion.width[obj]))
-        before = abc = _triple(self.table.abc[stream, line])
+        before = abc = _triple(self.table.abc[:, line, stream])
         hit = False
         for sign in (0, 1, -1):
             movement = normal_form(x0 + sign * aside0, y0, x1 + sign * aside1, y1)
@@ -243,7 +235,7 @@ class LineTests:
                 break
         changed = abc != before
         if changed:
-            self.table.abc[stream, line] = abc
+            self.table.abc[:, line, stream] = abc
         return hit, changed
 
 

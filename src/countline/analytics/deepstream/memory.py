@@ -16,9 +16,10 @@ TAME = 8192
 # Columns of TrackMemory.rows; the last four only where standing still matters. Sums are modulo 2**64.
 SAMPLES, PHASE, LAST, CLASS, PEAK, HEIGHT, X, Y, X2, Y2 = range(10)
 
-_NO_SIGN = np.array([0x7FFFFFFF, 0x7FFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF], np.uint32)
-_LIMIT = np.array(TAME, np.float32).view(np.uint32)
+_LIMIT = np.float32(TAME).view(np.uint32)
 """As bits, floats that are not negative have the order of whole numbers; what is negative, infinite or NaN is beyond."""
+_SIZE_ONLY = np.array([[0x7FFFFFFF], [0x7FFFFFFF], [0xFFFFFFFF], [0xFFFFFFFF]], np.uint32)
+"""Takes the sign off a position."""
 
 
 class Motion:
@@ -31,6 +32,7 @@ class Motion:
         "cy",
         "displacement",
         "foot",
+        "half_h",
         "height",
         "mean_h",
         "n",
@@ -55,6 +57,8 @@ class Motion:
     """Samples taken so far, this one included."""
     mean_h: Array
     """float32, mean height over the history."""
+    half_h: Array
+    """float32, half of it."""
     foot: Array
     """Half of the truncated mean height: from centre to test point."""
     px: Array
@@ -185,23 +189,19 @@ class TrackMemory:
     def observe(self, slots: Array, boxes: Array, pts: int | Array, class_id: Array) -> Motion:
         """Take one sample for each slot (no slot twice) and derive what the rules need.
 
-        ``boxes`` are (N, 4) left, top, width, height in float32, ``pts`` signed ns, of each or one for all.
+        ``boxes`` are (4, N) left, top, width, height in float32, ``pts`` signed ns, of each or one for all.
         """
-        if self.tame:
-            self.tame = not np.count_nonzero((boxes.view(np.uint32) & _NO_SIGN) >= _LIMIT)
+        bits = boxes.view(np.uint32)
+        if self.tame and np.count_nonzero(bits >= _LIMIT):
+            self.tame = not np.count_nonzero((bits & _SIZE_ONLY) >= _LIMIT)
+        # unsigned arithmetic modulo 2**32, then read as signed
+        sample = boxes.astype(np.int32) if self.tame else float_to_uint32(boxes)
+        height = sample[3]
+        sample[:2] += sample[2:] >> 1
+        if not self.tame:
+            sample = wrap32(sample)
         motion = Motion()
         motion.tame, motion.slot = self.tame, slots
-        if self.tame:
-            sample = boxes.astype(np.int32)
-            height = sample[:, 3]
-            centre = sample[:, :2]
-            centre += sample[:, 2:] >> 1
-        else:
-            # unsigned arithmetic modulo 2**32, then read as signed
-            whole = float_to_uint32(boxes)
-            height = whole[:, 3].copy()
-            whole[:, :2] += whole[:, 2:] >> 1
-            sample = wrap32(whole)
         rows = self.rows.take(slots, axis=0)
         columns = rows.T
         n, phase, total, peak = columns[SAMPLES], columns[PHASE], columns[HEIGHT], columns[PEAK]
@@ -209,28 +209,28 @@ class TrackMemory:
         columns[LAST], columns[CLASS] = pts, class_id
         places, columns[PHASE], window = self._turn(slots, phase)
         gone = self.samples.take(places[0], axis=0)  # zeros while the history is not full
-        self.samples[places[0]] = sample
-        found = self.samples.take(places[1:], axis=0)
-        if not self.tame:
-            found = found.astype(np.int64)
+        self.samples[places[0]] = sample.T
+        oldest = self.samples.take(places[1:], axis=0)
         # the height is added unsigned but taken out signed, as NVIDIA does
         total += height
         total -= gone[:, 3]
         motion.n = n
-        motion.mean_h = mean_h = _floats(total) / window
+        motion.mean_h = _floats(total) / window
         # towards zero, as C divides
-        self._derive(motion, sample, ((found[0] + found[1] + found[2] + found[3]) * 0.25).astype(sample.dtype))
-        motion.stopped = self._stands(columns, sample, gone, window, mean_h) if self.still else None
+        reference = (np.add.reduce(oldest, axis=0, dtype=sample.dtype) * 0.25).astype(sample.dtype)
+        self._derive(motion, sample, reference)
+        motion.stopped = self._stands(columns, sample, gone, window, motion.mean_h) if self.still else None
         np.maximum(peak, motion.displacement, out=peak)
         self.rows[slots] = rows
         return motion
 
     def _derive(self, motion: Motion, sample: Array, reference: Array) -> None:
         """Everything that follows from the sample, the reference and the mean height."""
-        motion.cx, motion.cy, motion.width, motion.height = sample.T
+        motion.cx, motion.cy, motion.width, motion.height = sample
+        motion.half_h = motion.mean_h * _HALF
         motion.px, motion.py, motion.pw, previous_h = reference.T
         if self.tame:
-            motion.foot = motion.mean_h.astype(np.int32) >> 1
+            motion.foot = motion.half_h.astype(np.int32)
             motion.bottom = motion.cy + (motion.height >> 1)
             dx = motion.cx - motion.px
             dy = motion.bottom - motion.py - (previous_h >> 1)
@@ -245,7 +245,7 @@ class TrackMemory:
 
     def _stands(self, columns: Array, sample: Array, gone: Array, window: Array, mean_h: Array) -> Array:
         """Whether the position has hardly varied over a full history; keeps the sums that say so."""
-        for number, (now, then) in enumerate(zip(sample.T[:2], gone.T[:2])):
+        for number, (now, then) in enumerate(zip(sample[:2], gone.T[:2])):
             now, then = now.astype(np.int64), then.astype(np.int64)
             columns[X + number] += now - then
             columns[X2 + number] += wrap32(now * now) - wrap32(then * then)
@@ -273,6 +273,7 @@ def _wheel(phase: Array, length: int) -> tuple[Array, Array]:
     return wheel, np.minimum(n + 1, length).astype(np.float32)
 
 
+_HALF = np.float32(0.5)
 _FIRST_TWO = np.array([[0], [1], [0], [1]])
 _OLDEST_FOUR = np.array([[0], [1], [2], [3]])
 

@@ -97,14 +97,16 @@ class Polygons:
     inverse: Array | None
     """Which regions are hit from outside; None where there are none such."""
     allowed: Array | None
-    """(column of a class, region): whether it looks at the class; None where no class is named."""
+    """(region, column of a class): whether it looks at the class; None where no class is named."""
     y0: Array
+    """Of each edge as a column, (E, 1), as all that follows."""
     y1: Array
     a: Array
-    """The edge a·x + b·y + c = 0 with the sign turned so that a >= 0, and its numbers."""
+    """The edge is a·x = b·y + c, with a >= 0."""
     b: Array
     c: Array
     sign: Array
+    """-1 where a, b and c are the edge's own numbers, 1 where a is turned and they are turned twice."""
     calm: bool
     """With points of tame tracks, no number can leave 32 bits; all of these are 32 bits wide."""
 
@@ -142,14 +144,14 @@ class RegionTable(Table):
         return Polygons(
             regions=regions - self.offset[stream],
             first=np.cumsum(self.edges[regions]) - self.edges[regions],
-            inverse=inverse if inverse.any() else None,
-            allowed=self.classes.allowed[regions].T if len(self.classes.named) else None,
-            y0=self.y0[edge].astype(width),
-            y1=self.y1[edge].astype(width),
-            a=(a * sign).astype(width),
-            b=(b * sign).astype(width),
-            c=(c * sign).astype(width),
-            sign=sign.astype(width),
+            inverse=inverse[:, None] if inverse.any() else None,
+            allowed=self.classes.allowed[regions] if len(self.classes.named) else None,
+            y0=self.y0[edge, None].astype(width),
+            y1=self.y1[edge, None].astype(width),
+            a=(a * sign)[:, None].astype(width),
+            b=(b * -sign)[:, None].astype(width),
+            c=(c * -sign)[:, None].astype(width),
+            sign=sign[:, None].astype(width),
             calm=calm,
         )
 
@@ -169,8 +171,8 @@ class DirectionTable(Table):
 
 class LineTable:
     """Lines in normal form a·x + b·y + c = 0; positive on the right-hand side of somebody who walks along the line on
-    screen. A row for each stream, as long as that of the stream with most lines; what is beyond a stream's own lines, or
-    switched off, can never be crossed."""
+    screen. Of each kind of number (L, S): a column for each stream, as long as that of the stream with most lines; what is
+    beyond a stream's own lines, or switched off, can never be crossed."""
 
     def __init__(
         self,
@@ -184,40 +186,45 @@ class LineTable:
         self.same = [[[k for k, other in enumerate(row) if other == label] for label in row] for row in labels]
         """For each line, the lines of its stream with its label."""
         self.ends = [[(p[2], p[3]) for p in row] for row in points]
-        self.enabled = self._rows([[item.enabled for item in items] for items in streams], False)
+        self.enabled = self._columns([[item.enabled for item in items] for items in streams], False)
         gates = [[GATES[item.mode] for item in items] for items in streams]
-        far, long, self.cosine = np.moveaxis(self._rows(gates, (math.inf, 0, 1)), -1, 0)
+        far, self.long, self.cosine = self._columns(gates, (math.inf, 3, 1))
         self.far: Array = np.where(self.enabled, far, math.inf)
-        self.long = long.astype(np.int64)
-        self.abc = self._rows([[normal_form(*p[2], *p[3]) for p in row] for row in points], (0.0, 0.0, 0.0))
+        self.patient = bool((self.long > 3).any())
+        """Whether some line waits for more than the three samples up to which there is no displacement."""
         arrows = [[_unit(*p[0], *p[1]) for p in row] for row in points]
-        self.ux, self.uy = np.moveaxis(self._rows(arrows, (0.0, 0.0)), -1, 0)
-        sides = [[_sense(p) for p in row] for row in points]
-        self.turn = self._rows([[1.0 if side == PLUS_TO_MINUS else -1.0 for side in row] for row in sides], 1.0)
-        loose = [[i.mode == "loose" and s != NEITHER for i, s in zip(*pair)] for pair in zip(streams, sides)]
-        self.by_side = self._rows(loose, True)
+        self.ux, self.uy = self._columns(arrows, (0.0, 0.0))
+        senses = [[_sense(p) if i.mode == "loose" else NEITHER for p, i in zip(*row)] for row in zip(points, streams)]
+        self.by_side = self._columns([[sense != NEITHER for sense in row] for row in senses], True)
+        """Which lines are crossed by a change of sides alone, from their positive to their negative side; for this, those
+        that are crossed the other way have the signs of a, b and c turned."""
         self.all_by_side = bool(self.by_side.all())
+        turns = [[-1.0 if sense == MINUS_TO_PLUS else 1.0 for sense in row] for row in senses]
+        forms = [[normal_form(*p[2], *p[3]) for p in row] for row in points]
+        self.abc = self._columns(forms, (0.0, 0.0, 0.0)) * self._columns(turns, 1.0)
+        """(3, L, S)."""
         classes = ClassFilter([item for items in streams for item in items])
         self.classes = classes if len(classes.named) else None
-        if self.classes:
-            flat = iter(classes.allowed.tolist())
-            allowed = self._rows([[next(flat) for _ in items] for items in streams], [False] * classes.allowed.shape[1])
-            self.allowed = np.moveaxis(allowed, -1, 1)
-            """(stream, column of a class, line)."""
+        flat = iter(classes.allowed.tolist())
+        allowed = self._columns([[next(flat) for _ in items] for items in streams], [False] * (len(classes.named) + 1))
+        self.allowed = np.moveaxis(allowed, 0, 1)
+        """(line, column of a class, stream)."""
 
-    def _rows(self, values: Sequence[Sequence[Any]], fill: Any) -> Array:
-        return np.array([[*row, *[fill] * (self.width - len(row))] for row in values])
+    def _columns(self, values: Sequence[Sequence[Any]], fill: Any) -> Array:
+        """(L, S), or (K, L, S) where a value is K numbers."""
+        filled = [[*row, *[fill] * (self.width - len(row))] for row in values]
+        return np.ascontiguousarray(np.array(filled).T)
 
     def disable(self, stream: int, line: int) -> None:
         """Switch a line off."""
-        self.enabled[stream, line] = False
-        self.far[stream, line] = math.inf
+        self.enabled[line, stream] = False
+        self.far[line, stream] = math.inf
 
     def inherit(self, stream: int, other: LineTable, number: int) -> None:
         """Take over what has become of the lines of a stream that was number ``number`` in another table."""
         count = len(self.lines[stream])
         for name in ("enabled", "far", "abc"):
-            getattr(self, name)[stream, :count] = getattr(other, name)[number, :count]
+            getattr(self, name)[..., :count, stream] = getattr(other, name)[..., :count, number]
 
 
 def _unit(x1: int, y1: int, x2: int, y2: int) -> tuple[float, float]:
