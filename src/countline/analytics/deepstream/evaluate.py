@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from countline.analytics.deepstream.memory import Motion, TrackMemory
-from countline.analytics.deepstream.numeric import Array, float_to_int32, ragged, wrap32
+from countline.analytics.deepstream.numeric import NOUGHT, Array, float_to_int32, ragged, wrap32
 from countline.analytics.deepstream.tables import (
     DirectionTable,
     LineTable,
@@ -23,6 +23,7 @@ __all__ = ["COUNTED", "LineTests", "directions", "regions"]
 # How far an object has come with a line; the furthest is remembered for the explanation.
 # All are odd, so that `| 1` changes none of them.
 SAME_SIDE, WRONG_WAY, BESIDE, COUNTED = 1, 3, 5, 7
+_COUNTED, _ZERO = np.array(COUNTED, np.int8), np.array(0.0)
 
 NONE = np.zeros(0, np.int64)
 
@@ -50,7 +51,7 @@ def _pairs(table: Table, stream: int | Array, class_id: Array, which: Array) -> 
 def _inside(above: Array, a: Array, x: Array) -> Array:
     """Whether a ray from x to the left meets an edge, in whole numbers: 0 <= above / a <= x with the quotient cut towards
     zero, for a > 0."""
-    result: Array = (above > -a) & (above < (x + (x >= 0)) * a)
+    result: Array = (above > -a) & (above < (x + (x >= NOUGHT)) * a)
     return result
 
 
@@ -145,7 +146,7 @@ class LineTests:
             return []
         stages = self.memory.stage.take(motion.slot, axis=0)
         stage = stages.T
-        passed = (motion.displacement > table.far[:, self.column]) & (stage < COUNTED)
+        passed = (motion.displacement > table.far[:, self.column]) & (stage < _COUNTED)
         if table.patient:
             passed &= motion.n > table.long[:, self.column]
         if table.classes is not None:
@@ -180,7 +181,7 @@ class LineTests:
         a, b, c = table.abc[:, :, self.column]
         now = a * motion.cx + b * motion.bottom + c
         then = a * motion.px + b * self.before_y + c
-        loose: Array = (then > 0) & (now <= 0)
+        loose: Array = (then > _ZERO) & (now <= _ZERO)
         if table.all_by_side:
             return loose
         whole = float_to_int32(a * motion.px + b * wrap32(motion.py + motion.foot) + c)

@@ -6,17 +6,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from countline.analytics.deepstream.numeric import Array, float_to_int32, float_to_uint32, half, wrap32
+from countline.analytics.deepstream.numeric import ONE, Array, float_to_int32, float_to_uint32, half, wrap32
 
 __all__ = ["Motion", "TrackMemory"]
 
 PAGE = 64
+WHEEL = 4096
 TAME = 8192
 
-# Columns of TrackMemory.rows; the last four only where standing still matters. Sums are modulo 2**64.
-SAMPLES, PHASE, LAST, CLASS, PEAK, HEIGHT, X, Y, X2, Y2 = range(10)
+# Columns of TrackMemory.rows. Where standing still matters, the sums of x, y, x², y² follow from X on. Sums are modulo 2**64.
+SAMPLES, PHASE, LAST, CLASS, PEAK, HEIGHT, X = range(7)
 
-_LIMIT = np.float32(TAME).view(np.uint32)
+_LIMIT = np.array(TAME, np.float32).view(np.uint32)
 """As bits, floats that are not negative have the order of whole numbers; what is negative, infinite or NaN is beyond."""
 _SIZE_ONLY = np.array([[0x7FFFFFFF], [0x7FFFFFFF], [0xFFFFFFFF], [0xFFFFFFFF]], np.uint32)
 """Takes the sign off a position."""
@@ -96,10 +97,13 @@ class TrackMemory:
         self.capacity = 0
         self.rows = np.zeros((0, 10 if still else 6), np.int64)
         self.paged = length > PAGE
-        self.wheel, self.windows = _wheel(np.arange(0 if self.paged else max(length, 4) + length), length)
+        self._each = np.array(length)
+        self.turns = _wheel(np.arange(max(length, 4) + length), length) if length <= WHEEL else None
+        """What :func:`_wheel` says of every phase, where these are not too many."""
         self.table = np.zeros((0, 1), np.int64)
         """Slot -> its pages in the pool. Short histories need none: there, the page is the slot."""
-        self.pool = np.zeros((0, min(length, PAGE), 4), np.int32)  # cx, cy, width, height; 0 where there is no sample yet
+        self.pool = np.zeros((0, min(length, PAGE), 4), np.int32)
+        """cx, cy, width, height; 0 where there is no sample yet."""
         self.samples = self.pool.reshape(-1, 4)
         self.stage = np.zeros((0, max(lines, 1)), np.int8)
         """How far a track has come with each line of its stream, see evaluate."""
@@ -160,11 +164,12 @@ class TrackMemory:
     def _turn(self, slots: Array, phase: Array) -> tuple[Array, Array, Array]:
         """(5, N) rows of ``samples``: where the next sample of each slot goes, and the four behind its reference; phases
         after this sample; how many samples there are in the history then, as float32."""
-        if not self.paged:
-            wheel = self.wheel.take(phase, axis=1)
-            return slots * self.length + wheel[:5], wheel[5], self.windows.take(phase)
-        wheel, window = _wheel(phase, self.length)
-        return self._in_pages(slots, wheel[:5]), wheel[5], window
+        if self.turns is not None:
+            wheel, window = self.turns[0].take(phase, axis=1), self.turns[1].take(phase)
+        else:
+            wheel, window = _wheel(phase, self.length)
+        places = self._in_pages(slots, wheel[:5]) if self.paged else slots * self._each + wheel[:5]
+        return places, wheel[5], window
 
     def _in_pages(self, slots: Array, at: Array) -> Array:
         """Rows of ``samples`` for the samples number ``at`` of the slots; pages are added for the first row of ``at``."""
@@ -197,7 +202,7 @@ class TrackMemory:
         # unsigned arithmetic modulo 2**32, then read as signed
         sample = boxes.astype(np.int32) if self.tame else float_to_uint32(boxes)
         height = sample[3]
-        sample[:2] += sample[2:] >> 1
+        sample[:2] += sample[2:] >> ONE
         if not self.tame:
             sample = wrap32(sample)
         motion = Motion()
@@ -205,7 +210,7 @@ class TrackMemory:
         rows = self.rows.take(slots, axis=0)
         columns = rows.T
         n, phase, total, peak = columns[SAMPLES], columns[PHASE], columns[HEIGHT], columns[PEAK]
-        n += 1
+        n += ONE
         columns[LAST], columns[CLASS] = pts, class_id
         places, columns[PHASE], window = self._turn(slots, phase)
         gone = self.samples.take(places[0], axis=0)  # zeros while the history is not full
@@ -217,7 +222,7 @@ class TrackMemory:
         motion.n = n
         motion.mean_h = _floats(total) / window
         # towards zero, as C divides
-        reference = (np.add.reduce(oldest, axis=0, dtype=sample.dtype) * 0.25).astype(sample.dtype)
+        reference = (np.add.reduce(oldest, axis=0, dtype=sample.dtype) * _QUARTER).astype(sample.dtype)
         self._derive(motion, sample, reference)
         motion.stopped = self._stands(columns, sample, gone, window, motion.mean_h) if self.still else None
         np.maximum(peak, motion.displacement, out=peak)
@@ -231,9 +236,9 @@ class TrackMemory:
         motion.px, motion.py, motion.pw, previous_h = reference.T
         if self.tame:
             motion.foot = motion.half_h.astype(np.int32)
-            motion.bottom = motion.cy + (motion.height >> 1)
+            motion.bottom = motion.cy + (motion.height >> ONE)
             dx = motion.cx - motion.px
-            dy = motion.bottom - motion.py - (previous_h >> 1)
+            dy = motion.bottom - motion.py - (previous_h >> ONE)
         else:
             motion.foot = half(float_to_int32(motion.mean_h))
             motion.bottom = wrap32(motion.cy + half(motion.height))
@@ -245,13 +250,16 @@ class TrackMemory:
 
     def _stands(self, columns: Array, sample: Array, gone: Array, window: Array, mean_h: Array) -> Array:
         """Whether the position has hardly varied over a full history; keeps the sums that say so."""
-        for number, (now, then) in enumerate(zip(sample[:2], gone.T[:2])):
-            now, then = now.astype(np.int64), then.astype(np.int64)
-            columns[X + number] += now - then
-            columns[X2 + number] += wrap32(now * now) - wrap32(then * then)
-        x, y, x2, y2 = (_floats(total) / window for total in columns[X:])
+        now, then = sample[:2].astype(np.int64), gone.T[:2].astype(np.int64)
+        sums = columns[X:]
+        sums[:2] += now - then
+        now *= now
+        then *= then
+        sums[2:] += now - then if self.tame else wrap32(now) - wrap32(then)
+        means = _floats(sums) / window
         with np.errstate(all="ignore"):
-            along, steady = x2 - x * x, (y2 - y * y) / mean_h
+            along, across = means[2:] - means[:2] * means[:2]
+            steady = across / mean_h
         still: Array = (columns[SAMPLES] > self.length) & (along <= 400) & (steady.astype(np.float64) <= 0.01)
         return still
 
@@ -273,7 +281,7 @@ def _wheel(phase: Array, length: int) -> tuple[Array, Array]:
     return wheel, np.minimum(n + 1, length).astype(np.float32)
 
 
-_HALF = np.float32(0.5)
+_HALF, _QUARTER = np.array(0.5, np.float32), np.array(0.25)
 _FIRST_TWO = np.array([[0], [1], [0], [1]])
 _OLDEST_FOUR = np.array([[0], [1], [2], [3]])
 

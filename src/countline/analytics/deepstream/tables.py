@@ -24,6 +24,9 @@ GATES = {
 }
 """Mode -> squared pixels that the displacement must exceed, samples that must be exceeded, least cosine to the arrow."""
 
+_NEVER = 2**31 - 1
+"""No displacement exceeds this."""
+
 NEITHER, PLUS_TO_MINUS, MINUS_TO_PLUS = 0, 1, 2
 
 AnyItem = RoiItem | CrowdingItem | LineItem | DirectionItem
@@ -49,12 +52,15 @@ class ClassFilter:
             [[not i.class_ids or -1 in i.class_ids or c in i.class_ids for c in columns] for i in items], bool
         ).reshape(len(items), len(columns))
 
+        # the named classes and a neighbour of each, below which and above which all classes are alike
+        self._edges = np.array(sorted({e for c in named for e in (c, c + 1)}), np.int64)
+        self._columns = np.array(
+            [len(named), *(named.index(e) if e in named else len(named) for e in self._edges.tolist())]
+        )
+
     def column(self, class_ids: Array) -> Array:
         """Column of each class."""
-        if not len(self.named):
-            return np.zeros(len(class_ids), np.int64)
-        at = np.minimum(np.searchsorted(self.named, class_ids), len(self.named) - 1)
-        return np.where(self.named[at] == class_ids, at, len(self.named))
+        return self._columns.take(self._edges.searchsorted(class_ids, "right"))
 
 
 class Table:
@@ -188,8 +194,8 @@ class LineTable:
         self.ends = [[(p[2], p[3]) for p in row] for row in points]
         self.enabled = self._columns([[item.enabled for item in items] for items in streams], False)
         gates = [[GATES[item.mode] for item in items] for items in streams]
-        far, self.long, self.cosine = self._columns(gates, (math.inf, 3, 1))
-        self.far: Array = np.where(self.enabled, far, math.inf)
+        far, self.long, self.cosine = self._columns(gates, (0.0, 3.0, 1.0))
+        self.far: Array = np.where(self.enabled, far, _NEVER).astype(np.int32)
         self.patient = bool((self.long > 3).any())
         """Whether some line waits for more than the three samples up to which there is no displacement."""
         arrows = [[_unit(*p[0], *p[1]) for p in row] for row in points]
@@ -218,7 +224,7 @@ class LineTable:
     def disable(self, stream: int, line: int) -> None:
         """Switch a line off."""
         self.enabled[line, stream] = False
-        self.far[line, stream] = math.inf
+        self.far[line, stream] = _NEVER
 
     def inherit(self, stream: int, other: LineTable, number: int) -> None:
         """Take over what has become of the lines of a stream that was number ``number`` in another table."""
