@@ -58,7 +58,7 @@ class DeepStreamRules:
         self._totals: dict[tuple[str, str], Totals] = {}
         self._region_table = RegionTable([], [])
         self._direction_table = DirectionTable([], [])
-        self.line_table = LineTable([()], [()], [()])
+        self.line_table = LineTable([], [], [])
 
     # -- the protocol ---------------------------------------------------------------------------------------------
 

@@ -217,8 +217,8 @@ class LineTable:
         """(line, column of a class, stream)."""
 
     def _columns(self, values: Sequence[Sequence[Any]], fill: Any) -> Array:
-        """(L, S), or (K, L, S) where a value is K numbers."""
-        filled = [[*row, *[fill] * (self.width - len(row))] for row in values]
+        """(L, S), or (K, L, S) where a value is K numbers; one stream without lines where there is none."""
+        filled = [[*row, *[fill] * (self.width - len(row))] for row in values or [()]]
         return np.ascontiguousarray(np.array(filled).T)
 
     def disable(self, stream: int, line: int) -> None:
