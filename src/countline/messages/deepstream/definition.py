@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
+from operator import add
 from typing import Any
 
 import orjson
@@ -25,7 +26,7 @@ from countline.messages.deepstream.full import full_event
 from countline.messages.deepstream.minimal import minimal_event
 from countline.messages.deepstream.objects import all_named, event_meta, static_of_sources
 from countline.messages.deepstream.proto import protobuf_event
-from countline.messages.deepstream.quick import QuickFull, quick_minimal, quick_protobuf, texts
+from countline.messages.deepstream.quick import QuickFull, joined, quick_minimal, quick_protobuf
 from countline.messages.definition import MessageFailure, lookup, to_bytes
 from countline.messages.faults import dotted, merge_faults, suggest
 from countline.messages.ids import IdMaker, twin
@@ -208,10 +209,12 @@ class DeepStreamDefinition:
 
     def _full_objects(self, a: Analytics, hits: Sequence[Event]) -> Iterable[Made]:
         info = a.frame
-        tracks = texts(a.tracks.track_id.tolist())
-        parts = [place + track.encode() for place, track in zip(self._numbered(len(tracks)), tracks)]
+        if not len(a.tracks):
+            return ()
+        tracks = joined(a.tracks.track_id.tolist())
+        parts = map(add, self._numbered(len(a.tracks)), tracks.split(b","))
         ids, event_ids = self._ids.pairs(info.source.name, info.stream, info.number, parts)
-        values = self._quick.make(a, ids, event_ids, tracks, rfc3339(info.time))
+        values = self._quick.make(a, ids, event_ids, tracks.decode().split(","), rfc3339(info.time))
         return zip(ids, values, repeat(None))
 
     def _numbered(self, count: int) -> list[bytes]:
