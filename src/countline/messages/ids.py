@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from hashlib import sha1
+from operator import add
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-__all__ = ["NAMESPACE", "IdMaker", "uuid5_text"]
+__all__ = ["NAMESPACE", "IdMaker", "twin", "uuid5_text"]
 
 NAMESPACE = uuid5(NAMESPACE_URL, "https://github.com/countline/countline#message")
 """Namespace of all ids that countline makes."""
@@ -24,6 +25,14 @@ _VARIANT = {f"{n:x}": f"{n & 3 | 8:x}" for n in range(16)}
 def _text(h: str) -> str:
     """A SHA-1 digest in hexadecimal as UUID text: version 5 in the 13th digit, variant in the two high bits of the 17th."""
     return f"{h[:8]}-{h[8:12]}-5{h[13:16]}-{_VARIANT[h[16]]}{h[17:20]}-{h[20:32]}"
+
+
+_TURNED = str.maketrans("0123456789abcdef", "fedcba9876543210")
+
+
+def twin(identity: str) -> str:
+    """A second id that belongs to the first: its last 48 bits turned over, so that the two differ."""
+    return identity[:24] + identity[24:].translate(_TURNED)
 
 
 class IdMaker:
@@ -52,15 +61,17 @@ class IdMaker:
         digest.update(f"{number}\0{part}".encode())
         return _text(digest.hexdigest())
 
-    def many(self, source: str, stream: str, number: int, parts: Iterable[str]) -> list[str]:
-        """Ids of several parts of one frame."""
+    def pairs(self, source: str, stream: str, number: int, parts: Iterable[bytes]) -> tuple[list[str], list[str]]:
+        """Ids of several parts (UTF-8) of one frame, and the :func:`twin` of each; made together, which is faster."""
         frame = self._head(source, stream).copy()
         frame.update(b"%d\0" % number)
-        copy = frame.copy
-        made = []
+        copy, variant = frame.copy, _VARIANT
+        digests = []
         for part in parts:
             digest = copy()
-            digest.update(part.encode())
-            h = digest.hexdigest()
-            made.append(f"{h[:8]}-{h[8:12]}-5{h[13:16]}-{_VARIANT[h[16]]}{h[17:20]}-{h[20:32]}")
-        return made
+            digest.update(part)
+            digests.append(digest.hexdigest())
+        heads = [f"{h[:8]}-{h[8:12]}-5{h[13:16]}-{variant[h[16]]}{h[17:20]}-" for h in digests]
+        tails = [h[20:32] for h in digests]
+        turned = "\n".join(tails).translate(_TURNED).split("\n")
+        return list(map(add, heads, tails)), list(map(add, heads, turned))

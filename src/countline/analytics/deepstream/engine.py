@@ -10,7 +10,7 @@ import numpy as np
 
 from countline.analytics.deepstream import evaluate
 from countline.analytics.deepstream.explain import Past, cause, explain, past
-from countline.analytics.deepstream.memory import Motion, TrackMemory
+from countline.analytics.deepstream.memory import LAST, Motion, TrackMemory
 from countline.analytics.deepstream.numeric import Array
 from countline.analytics.deepstream.results import DeepStreamAnalytics
 from countline.analytics.deepstream.stream import FrameJob, StreamState, Totals
@@ -20,7 +20,8 @@ from countline.types import UNTRACKED, Analytics, CounterKey, FrameInfo, FrameTr
 
 __all__ = ["DeepStreamRules"]
 
-EXPIRY_MS = 8000
+EXPIRY = 8_001_000_000
+"""ns after which a track is gone: NVIDIA compares whole milliseconds with 8000."""
 REMEMBERED = 4096
 """Tracks that have left whose story is kept for explanations."""
 
@@ -51,7 +52,8 @@ class DeepStreamRules:
         self.labels = tuple(labels)
         self.rules: Sequence[RuleInfo] = tuple(_rule_infos(config, sources))
         self.past: OrderedDict[tuple[str, int], Past] = OrderedDict()
-        self.memory = TrackMemory(config.window, 1)
+        ways = any(way.enabled for stream in config.streams.values() for way in stream.directions)
+        self.memory = TrackMemory(config.window, 1, still=ways)
         self.streams: dict[int, StreamState] = {}
         self._totals: dict[tuple[str, str], Totals] = {}
         self._region_table = RegionTable([], [])
@@ -135,7 +137,7 @@ class DeepStreamRules:
                 continue
             rules = self.config.streams.get(index) or StreamRules(index, self.config.width, self.config.height)
             state = self.streams[index] = StreamState(rules, info, self.config.window)
-            state.pts = state.swept = _signed(info.pts)
+            state.pts = state.swept = state.oldest = _signed(info.pts)
             for label in state.labels:
                 self._totals.setdefault((state.name, label), Totals())
             new = True
@@ -151,22 +153,17 @@ class DeepStreamRules:
             [s.rules.directions for s in states], [p for s in states for p in s.direction_points]
         )
         lines = LineTable(
-            [s.rules.lines for s in states],
-            [p for s in states for p in s.line_points],
-            [n for s in states for n in s.label_numbers],
+            [s.rules.lines for s in states], [s.line_points for s in states], [s.label_numbers for s in states]
         )
         for number, state in enumerate(states):
             if state.number >= 0:
-                for new, old in ((lines, old_lines), (directions, old_directions)):
-                    here, there = int(new.offset[number]), int(old.offset[state.number])
-                    count = int(new.count[number])
-                    new.enabled[here : here + count] = old.enabled[there : there + count]
-                here, there = int(lines.offset[number]), int(old_lines.offset[state.number])
-                count = int(lines.count[number])
-                lines.abc[here : here + count] = old_lines.abc[there : there + count]
+                lines.inherit(number, old_lines, state.number)
+                here, there = int(directions.offset[number]), int(old_directions.offset[state.number])
+                count = int(directions.count[number])
+                directions.enabled[here : here + count] = old_directions.enabled[there : there + count]
             state.number = number
         self._region_table, self._direction_table, self.line_table = regions, directions, lines
-        self.memory.widen(max((len(s.labels) for s in states), default=1))
+        self.memory.widen(lines.width)
 
     def _remove(self, state: StreamState, ids: Sequence[int]) -> None:
         """Tracks out of memory; a bounded number of them is remembered for explanations."""
@@ -193,15 +190,17 @@ class DeepStreamRules:
         elif not 0 <= pts - state.swept < 1_000_000_000 or pts > 2**62:
             self._sweep(state, pts)
         state.pts = pts
+        state.oldest = min(state.oldest, pts)
 
     def _sweep(self, state: StreamState, pts: int) -> None:
-        state.swept = pts
+        state.swept = state.oldest = pts
         if state.slots:
-            slots = np.fromiter(state.slots.values(), np.int64, len(state.slots))
-            gone = _expired(pts - self.memory.last[slots])
+            last = self.memory.rows[list(state.slots.values()), LAST]
+            gone = _expired(pts - last)
             if gone.any():
                 ids = list(state.slots)
                 self._remove(state, [ids[at] for at in np.flatnonzero(gone).tolist()])
+            state.oldest = int(last[~gone].min(initial=pts))
 
     # -- one wave -------------------------------------------------------------------------------------------------
 
@@ -229,22 +228,19 @@ class DeepStreamRules:
 
     def _slots(self, piece: _Piece) -> list[int]:
         state, memory = piece.job.state, self.memory
+        ids = piece.job.ids[piece.start : piece.stop]
         known = state.slots
-        slots = []
-        for track_id in piece.job.ids[piece.start : piece.stop]:
-            slot = known.get(track_id)
-            if slot is None:
-                slot = known[track_id] = memory.take()
-                memory.last[slot] = state.pts
-            slots.append(slot)
-        if slots:
+        if not known.keys() >= set(ids):
+            for track_id in ids:
+                if track_id not in known:
+                    known[track_id] = memory.take(state.pts)
+        slots = list(map(known.__getitem__, ids))
+        if state.pts - state.oldest >= EXPIRY or state.oldest < 0:
             at = np.array(slots, np.int64)
-            late = _expired(state.pts - memory.last[at])
-            if late.any():
-                for slot in dict.fromkeys(at[late].tolist()):
-                    track_id = next(i for i in piece.job.ids[piece.start : piece.stop] if known[i] == slot)
-                    self._remember(state, track_id, slot)
-                    memory.clear([slot])
+            late = _expired(state.pts - memory.rows[at, LAST])
+            for slot in dict.fromkeys(at[late].tolist()):
+                self._remember(state, ids[slots.index(slot)], slot)
+                memory.clear([slot])
         return slots
 
     def _evaluate(self, wave: Sequence[_Piece]) -> None:
@@ -259,49 +255,45 @@ class DeepStreamRules:
             piece = wave[0]
             boxes, class_id = _boxes(piece.job.tracks), piece.job.tracks.class_id
             if piece.stop - piece.start < len(class_id):
-                boxes, class_id = boxes[piece.start : piece.stop], class_id[piece.start : piece.stop]
+                boxes, class_id = boxes[:, piece.start : piece.stop], class_id[piece.start : piece.stop]
             stream: int | Array = piece.job.state.number
-            pts = np.full(len(slots), piece.job.state.pts)
+            pts: int | Array = piece.job.state.pts
         else:
             lengths = [piece.stop - piece.start for piece in wave]
-            boxes = np.concatenate([_boxes(p.job.tracks)[p.start : p.stop] for p in wave])
+            boxes = np.concatenate([_boxes(p.job.tracks)[:, p.start : p.stop] for p in wave], axis=1)
             class_id = np.concatenate([p.job.tracks.class_id[p.start : p.stop] for p in wave])
             stream = np.repeat([p.job.state.number for p in wave], lengths)
             pts = np.repeat([p.job.state.pts for p in wave], lengths)
         motion = self._observe(wave, np.array(slots, np.int64), boxes, pts, class_id)
-        self._judge(wave, motion, stream, class_id.astype(np.int64))
+        self._judge(wave, motion, stream, class_id)
 
-    def _observe(self, wave: Sequence[_Piece], slots: Array, boxes: Array, pts: Array, class_id: Array) -> Motion:
+    def _observe(self, wave: Sequence[_Piece], slots: Array, boxes: Array, pts: int | Array, class_id: Array) -> Motion:
         memory = self.memory
-        memory.class_id[slots] = class_id
         if all(piece.rounds is None for piece in wave):
-            return memory.observe(slots, boxes, pts)
+            return memory.observe(slots, boxes, pts, class_id)
         rounds = np.concatenate([np.zeros(p.stop - p.start, np.int64) if p.rounds is None else p.rounds for p in wave])
+        every = np.broadcast_to(pts, len(slots))
         parts = [np.flatnonzero(rounds == k) for k in range(int(rounds.max()) + 1)]
-        motions = [memory.observe(slots[part], boxes[part], pts[part]) for part in parts]
+        motions = [memory.observe(slots[p], boxes[:, p], every[p], class_id[p]) for p in parts]
         return Motion.gathered(motions, np.argsort(np.concatenate(parts)))
 
     def _judge(self, wave: Sequence[_Piece], motion: Motion, stream: int | Array, class_id: Array) -> None:
-        starts = np.cumsum([0, *(piece.stop - piece.start for piece in wave)])
         hit, region = evaluate.regions(self._region_table, motion, stream, class_id)
         stopped, heading, direction = evaluate.directions(self._direction_table, motion, stream, class_id)
-        tests = evaluate.LineTests(self.line_table, self.memory, motion, stream, class_id)
-        found = tests.crossings()
-        for number, piece in enumerate(wave):
-            low, high = int(starts[number]), int(starts[number + 1])
+        found = evaluate.LineTests(self.line_table, self.memory, motion, stream).crossings(class_id)
+        high = 0
+        for piece in wave:
+            low, high = high, high + piece.stop - piece.start
             job, at = piece.job, piece.start - low
-            place = job.state.number
             if len(hit):
-                job.add_regions(_part(hit, region, low, high, at, int(self._region_table.offset[place])))
+                job.add_regions(_part(hit, region, low, high, at))
             if len(stopped) or len(heading):
                 still = [k + at for k in stopped.tolist() if low <= k < high]
-                job.add_directions(
-                    still, _part(heading, direction, low, high, at, int(self._direction_table.offset[place]))
-                )
-            offset = int(self.line_table.offset[place])
-            crossed = [(obj + at, line - offset) for obj, line in found if low <= obj < high]
+                job.add_directions(still, _part(heading, direction, low, high, at))
+            crossed = [(obj + at, line) for obj, line in found if low <= obj < high]
             if high == low + 1 and job.ids[piece.start] == UNTRACKED and job.state.ordered:
-                self._switch_off(job, piece.start, bool(motion.stopped[low]), int(motion.slot[low]), crossed)
+                stopped_here = motion.stopped is not None and bool(motion.stopped[low])
+                self._switch_off(job, piece.start, stopped_here, int(motion.slot[low]), crossed)
             if crossed:
                 job.add_crossings(crossed)
 
@@ -314,31 +306,33 @@ class DeepStreamRules:
                 self._direction_table.disable(base + number)
                 if stopped:
                     break
-        base = int(self.line_table.offset[state.number])
+        table, stream = self.line_table, state.number
         now = {state.rules.lines[number].label for _, number in crossed}
-        known = {label for n, label in enumerate(state.labels) if self.memory.crossed[slot, n] and label not in now}
+        stages = zip(state.rules.lines, self.memory.stage[slot].tolist())
+        known = {line.label for line, stage in stages if stage == evaluate.COUNTED and line.label not in now}
         counted = {number for _, number in crossed}
         for number, line in enumerate(state.rules.lines):
-            if self.line_table.enabled[base + number] and line.accepts(class_id) and line.label not in known:
-                self.line_table.disable(base + number)
+            if table.enabled[number, stream] and line.accepts(class_id) and line.label not in known:
+                table.disable(stream, number)
                 state.disabled.setdefault(line.label, job.info.number)
                 if number in counted:
                     known.add(line.label)
-        lines = self.line_table.enabled[base : base + len(state.rules.lines)]
-        base = int(self._direction_table.offset[state.number])
+        base = int(self._direction_table.offset[stream])
         ways = self._direction_table.enabled[base : base + len(state.rules.directions)]
-        state.ordered = bool(lines.any() or ways.any())
+        state.ordered = bool(table.enabled[:, stream].any() or ways.any())
 
 
-def _part(obj: Array, item: Array, low: int, high: int, shift: int, offset: int) -> list[tuple[int, int]]:
+def _part(obj: Array, item: Array, low: int, high: int, shift: int) -> list[tuple[int, int]]:
     if not len(obj):
         return []
-    first, last = np.searchsorted(obj, (low, high)) if low or high <= int(obj[-1]) else (0, len(obj))
-    return list(zip((obj[first:last] + shift).tolist(), (item[first:last] - offset).tolist()))
+    if low or high <= int(obj[-1]):
+        first, last = np.searchsorted(obj, (low, high))
+        obj, item = obj[first:last], item[first:last]
+    return list(zip((obj + shift).tolist() if shift else obj.tolist(), item.tolist()))
 
 
 def _expired(age: Array) -> Array:
-    result: Array = (age / 1e6).astype(np.int64) > EXPIRY_MS
+    result: Array = age >= EXPIRY
     return result
 
 
@@ -348,11 +342,12 @@ def _signed(pts: int) -> int:
 
 
 def _boxes(tracks: Tracks) -> Array:
-    """(N, 4) float32 left, top, width, height."""
+    """(4, N) float32 left, top, width, height."""
     if tracks.ltwh is not None:
-        return np.asarray(tracks.ltwh, np.float32).reshape(-1, 4)
-    boxes: Array = tracks.xyxy.copy()
-    boxes[:, 2:] -= boxes[:, :2]
+        return np.array(np.asarray(tracks.ltwh, np.float32).reshape(-1, 4).T, order="C")
+    boxes: Array = np.array(tracks.xyxy.T, order="C")
+    size = boxes[2:]
+    size -= boxes[:2]
     return boxes
 
 

@@ -7,9 +7,8 @@ import math
 import numpy as np
 
 from countline.analytics.deepstream.memory import Motion, TrackMemory
-from countline.analytics.deepstream.numeric import Array, float_to_int32, ragged, wrap32
+from countline.analytics.deepstream.numeric import NOUGHT, Array, float_to_int32, ragged, wrap32
 from countline.analytics.deepstream.tables import (
-    PLUS_TO_MINUS,
     DirectionTable,
     LineTable,
     RegionTable,
@@ -22,8 +21,9 @@ from countline.analytics.deepstream.tables import (
 __all__ = ["COUNTED", "LineTests", "directions", "regions"]
 
 # How far an object has come with a line; the furthest is remembered for the explanation.
-SHORT, NEAR, SAME_SIDE, WRONG_WAY, BESIDE, COUNTED = 1, 2, 3, 4, 5, 6
-
+# All are odd, so that `| 1` changes none of them.
+SAME_SIDE, WRONG_WAY, BESIDE, COUNTED = 1, 3, 5, 7
+_COUNTED, _ZERO = np.array(COUNTED, np.int8), np.array(0.0)
 
 NONE = np.zeros(0, np.int64)
 
@@ -48,38 +48,41 @@ def _pairs(table: Table, stream: int | Array, class_id: Array, which: Array) -> 
     return obj[keep], item[keep]
 
 
-def _meets_left(table: RegionTable, edge: Array, x: Array, y: Array) -> Array:
-    """Whether the ray from (x, y) to the left meets the edge, in whole numbers; the edge spans y."""
-    a = table.a[edge]
-    above = wrap32(-wrap32(wrap32(table.b[edge] * y) + table.c[edge]))
-    meets = np.sign(above) * np.sign(a) * (np.abs(above) // np.abs(a))
-    result: Array = (meets >= 0) & (meets <= x)
+def _inside(above: Array, a: Array, x: Array) -> Array:
+    """Whether a ray from x to the left meets an edge, in whole numbers: 0 <= above / a <= x with the quotient cut towards
+    zero, for a > 0."""
+    result: Array = (above > -a) & (above < (x + (x >= NOUGHT)) * a)
     return result
+
+
+def _above(b: Array, y: Array, c: Array) -> Array:
+    """-(b·y + c) in 32 bits."""
+    return wrap32(-wrap32(wrap32(b * y) + c))
 
 
 def _regions_of_one(table: RegionTable, motion: Motion, stream: int, class_id: Array) -> tuple[Array, Array]:
     """As :func:`regions`, for objects of one stream."""
-    items = table.active(stream)
-    if not len(items):
+    edges = table.polygons(stream)
+    if not len(edges.regions):
         return NONE, NONE
-    edge, place = table.edges_of(stream)
     y = motion.cy + motion.foot
-    if not motion.tame:
+    if motion.tame and edges.calm:
+        above = edges.b * y + edges.c
+    else:
         y = wrap32(y)
-    column = y[:, None]
-    y0, y1 = table.y0[edge], table.y1[edge]
-    obj, at = np.nonzero((column >= y0) != (column >= y1))
-    hit = _meets_left(table, edge[at], motion.cx[obj], y[obj])
-    counts = np.bincount((obj * len(items) + place[at])[hit], minlength=len(y) * len(items))
-    inside = (counts & 1).astype(bool).reshape(len(y), len(items)) ^ table.inverse[items]
-    if len(table.classes.named):
-        inside &= table.classes.allowed[items][:, table.classes.column(class_id)].T
-    obj, at = np.nonzero(inside)
-    return obj, items[at]
+        above = edges.sign * _above(edges.b * -edges.sign, y, edges.c * -edges.sign)
+    hit = ((y >= edges.y0) != (y >= edges.y1)) & _inside(above, edges.a, motion.cx)
+    inside = np.logical_xor.reduceat(hit, edges.first, axis=0)
+    if edges.inverse is not None:
+        inside ^= edges.inverse
+    if edges.allowed is not None:
+        inside &= edges.allowed[:, table.classes.column(class_id)]
+    obj, at = inside.T.nonzero()
+    return obj, edges.regions.take(at)
 
 
 def regions(table: RegionTable, motion: Motion, stream: int | Array, class_id: Array) -> tuple[Array, Array]:
-    """(object, region) of every hit, by the even-odd rule on whole numbers with the ray to the left."""
+    """(object, region of its stream) of every hit, by the even-odd rule on whole numbers with the ray to the left."""
     if not len(table):
         return NONE, NONE
     if isinstance(stream, int):
@@ -87,15 +90,16 @@ def regions(table: RegionTable, motion: Motion, stream: int | Array, class_id: A
     obj, region = _pairs(table, stream, class_id, np.arange(len(stream)))
     if not len(obj):
         return obj, region
-    counts = table.edges[region]
-    owner, edge = ragged(counts, table.first_edge[region])
-    x = motion.cx[obj][owner]
+    owner, edge = ragged(table.edges[region], table.first_edge[region])
     y = wrap32(motion.cy + motion.foot)[obj][owner]
     spans = np.flatnonzero((y >= table.y0[edge]) != (y >= table.y1[edge]))
-    hit = _meets_left(table, edge[spans], x[spans], y[spans])
-    hits = np.bincount(owner[spans][hit], minlength=len(obj))
-    inside = (hits & 1).astype(bool) ^ table.inverse[region]
-    return obj[inside], region[inside]
+    owner, edge, y = owner[spans], edge[spans], y[spans]
+    sign = table.sign[edge]
+    above = sign * _above(table.b[edge], y, table.c[edge])
+    hit = _inside(above, sign * table.a[edge], motion.cx[obj[owner]])
+    inside = (np.bincount(owner[hit], minlength=len(obj)) & 1).astype(bool) ^ table.inverse[region]
+    obj, region = obj[inside], region[inside]
+    return obj, region - table.offset[stream[obj]]
 
 
 def _heads(ux: Array, uy: Array, x: Array, y: Array, cosine: Array | float) -> Array:
@@ -109,8 +113,8 @@ def _heads(ux: Array, uy: Array, x: Array, y: Array, cosine: Array | float) -> A
 def directions(
     table: DirectionTable, motion: Motion, stream: int | Array, class_id: Array
 ) -> tuple[Array, Array, Array]:
-    """(objects that have stopped, (object, direction) of every match)."""
-    if not len(table):
+    """(objects that have stopped, (object, direction of its stream) of every match)."""
+    if motion.stopped is None:
         return NONE, NONE, NONE
     moving = (motion.displacement > 3000) & (motion.n > 10)
     obj, item = _pairs(table, stream, class_id, np.flatnonzero(motion.stopped | moving))
@@ -122,135 +126,117 @@ def directions(
     x = wrap32(motion.cx - motion.px)[obj]
     y = wrap32(motion.cy - motion.py)[obj]
     match = _heads(table.ux[item], table.uy[item], x, y, 0.5)
-    return stopped, obj[match], item[match]
+    obj, item = obj[match], item[match]
+    return stopped, obj, item - table.offset[stream if isinstance(stream, int) else stream[obj]]
 
 
 class LineTests:
-    """Line crossing of one batch. The lines' own numbers can change a last bit at each segment test, as NVIDIA's do."""
+    """Line crossing of one batch: (line of its stream, object) as (L, N). The lines' own numbers can change a last bit at
+    each segment test, as NVIDIA's do."""
 
-    def __init__(
-        self, table: LineTable, memory: TrackMemory, motion: Motion, stream: int | Array, class_id: Array
-    ) -> None:
-        self.table, self.memory, self.motion = table, memory, motion
-        gate = np.flatnonzero((motion.n > 3) & (motion.displacement > 1000)) if len(table) else NONE
-        obj, line = _pairs(table, stream, class_id, gate)
-        self.obj = obj
-        if not len(obj):
-            return
-        slot = motion.slot[obj]
-        label = table.label[line]
-        fresh = ~memory.crossed[slot, label]
-        obj, line, slot, label = obj[fresh], line[fresh], slot[fresh], label[fresh]
-        stage = np.full(len(obj), SHORT, np.int8)
-        long = motion.n[obj] > table.long[line]
-        stage[long] = NEAR
-        passed = long & (motion.displacement[obj] > table.far[line])
-        self._note(slot, label, np.maximum(stage, np.where(passed, SAME_SIDE, 0)))
-        self.obj, self.line, self.slot, self.label = obj[passed], line[passed], slot[passed], label[passed]
-        if len(self.obj):
-            self._gather()
+    def __init__(self, table: LineTable, memory: TrackMemory, motion: Motion, stream: int | Array) -> None:
+        self.table, self.memory, self.motion, self.stream = table, memory, motion, stream
+        self.column: slice | Array = slice(stream, stream + 1) if isinstance(stream, int) else stream
+        """The columns of the tables that belong to the objects: one that is broadcast, or one for each."""
 
-    def _note(self, slot: Array, label: Array, stage: Array) -> None:
-        np.maximum.at(self.memory.stage, (slot, label), stage.astype(np.int8))
-
-    def _gather(self) -> None:
-        """Columns of the pairs that passed the gate."""
-        motion, obj = self.motion, self.obj
-        foot = motion.bottom
-        self.x = motion.cx[obj].astype(np.float64)
-        self.y = foot[obj].astype(np.float64)
-        self.before_x = motion.px[obj].astype(np.float64)
-        before_y = motion.py[obj]
-        with np.errstate(all="ignore"):
-            mean_foot = motion.mean_h[obj] / np.float32(2)
-            self.before_y = (before_y.astype(np.float32) + mean_foot).astype(np.float64)
-        self.whole_y = wrap32(before_y + motion.foot[obj])
-        self.by_side = self.table.by_side[self.line]
-        plus_first = self.table.sense[self.line] == PLUS_TO_MINUS
-        self.turn = np.where(plus_first, 1.0, -1.0)
-        self.along = np.ones(len(obj), bool)
-        self.all_by_side = bool(self.by_side.all())
-        if not self.all_by_side:
-            other = np.flatnonzero(~self.by_side)
-            at, line = obj[other], self.line[other]
-            dx = wrap32(motion.cx[at] - motion.px[at])
-            dy = wrap32(foot[at] - self.whole_y[other])
-            self.along[other] = _heads(self.table.ux[line], self.table.uy[line], dx, dy, self.table.cosine[line])
-
-    def _crosses(self, at: Array) -> Array:
-        """Whether the pairs change sides, with the line's numbers as they are now."""
-        a, b, c = self.table.abc[self.line[at]].T
-        with np.errstate(all="ignore"):
-            now = a * self.x[at] + b * self.y[at] + c
-            then = a * self.before_x[at] + b * self.before_y[at] + c
-        turn = self.turn[at]
-        loose: Array = (then * turn > 0) & (now * turn <= 0)
-        if self.all_by_side:
-            return loose
-        with np.errstate(all="ignore"):
-            whole = float_to_int32(a * self.before_x[at] + b * self.whole_y[at].astype(np.float64) + c)
-            whole_now = float_to_int32(now)
-        strict = ((whole < 0) & (whole_now > 0)) | ((whole > 0) & (whole_now < 0))
-        return np.where(self.by_side[at], loose, strict)
-
-    def crossings(self) -> list[tuple[int, int]]:
+    def crossings(self, class_id: Array) -> list[tuple[int, int]]:
         """(object, line) of every count, in the order of objects and lines; the tracks remember them."""
-        if not len(self.obj):
+        table, motion = self.table, self.motion
+        if not table.any:
             return []
-        side = self._crosses(np.arange(len(self.obj)))
-        if not side.any():
+        stages = self.memory.stage.take(motion.slot, axis=0)
+        stage = stages.T
+        passed = (motion.displacement > table.far[:, self.column]) & (stage < _COUNTED)
+        if table.patient:
+            passed &= motion.n > table.long[:, self.column]
+        if table.classes is not None:
+            passed &= table.allowed[:, table.classes.column(class_id), self.stream]
+        if not np.count_nonzero(passed):
             return []
-        self._note(self.slot[side], self.label[side], np.where(self.along[side], BESIDE, WRONG_WAY))
-        candidate = side & self.along
+        stage |= passed  # SAME_SIDE at least
+        self.memory.stage[motion.slot] = stages
+        self.before_y = motion.py.astype(np.float32) + motion.half_h
+        side = passed & self._crosses()
+        if not np.count_nonzero(side):
+            return []
+        along = True if table.all_by_side else self._along()
+        candidate = side & along
+        line, obj = side.nonzero()
+        furthest = np.where(candidate[line, obj], BESIDE, WRONG_WAY)
+        self.memory.stage[motion.slot[obj], line] = np.maximum(stage[line, obj], furthest)
+        return self._counted(passed & along, candidate)
+
+    def _along(self) -> Array:
+        """Whether the objects move along the arrows of those lines that ask for it."""
+        table, motion, column = self.table, self.motion, self.column
+        dx = wrap32(motion.cx - motion.px)
+        dy = wrap32(motion.bottom - wrap32(motion.py + motion.foot))
+        heads = _heads(table.ux[:, column], table.uy[:, column], dx, dy, table.cosine[:, column])
+        result: Array = table.by_side[:, column] | heads
+        return result
+
+    def _crosses(self) -> Array:
+        """Whether the objects change sides, with the lines' numbers as they are now."""
+        table, motion = self.table, self.motion
+        a, b, c = table.abc[:, :, self.column]
+        now = a * motion.cx + b * motion.bottom + c
+        then = a * motion.px + b * self.before_y + c
+        loose: Array = (then > _ZERO) & (now <= _ZERO)
+        if table.all_by_side:
+            return loose
+        whole = float_to_int32(a * motion.px + b * wrap32(motion.py + motion.foot) + c)
+        whole_now = float_to_int32(now)
+        strict = ((whole < 0) & (whole_now > 0)) | ((whole > 0) & (whole_now < 0))
+        return np.where(table.by_side[:, self.column], loose, strict)
+
+    def _counted(self, open_: Array, candidate: Array) -> list[tuple[int, int]]:
+        """Finish the candidates one after the other. ``open_``: the pairs that can become candidates when a line moves."""
         found: list[tuple[int, int]] = []
+        width = len(candidate)
         at = 0
         while True:
-            ahead = np.flatnonzero(candidate[at:])
-            if not len(ahead):
-                return found
-            for pair in (ahead + at).tolist():
-                if self._count(pair, found):
+            for pair in (np.flatnonzero(candidate.T.ravel()[at:]) + at).tolist():
+                if self._count(pair // width, pair % width, found):
                     at = pair + 1
                     break  # the line moved by a bit: look again at what is ahead
             else:
                 return found
-            rest = np.arange(at, len(self.obj))
-            candidate[rest] = self._crosses(rest) & self.along[rest]
+            candidate = open_ & self._crosses()
 
-    def _count(self, at: int, found: list[tuple[int, int]]) -> bool:
+    def _count(self, obj: int, line: int, found: list[tuple[int, int]]) -> bool:
         """Finish one pair; True if the test changed the line."""
-        slot, label, line = int(self.slot[at]), int(self.label[at]), int(self.line[at])
-        crossed = self.memory.crossed
-        if crossed[slot, label]:
+        slot = int(self.motion.slot[obj])
+        stream = self.stream if isinstance(self.stream, int) else int(self.stream[obj])
+        stage = self.memory.stage
+        if stage[slot, line] == COUNTED:
             return False  # another line of this label has just counted it
         changed = False
-        if not self.table.extended[line]:
-            hit, changed = self._on_segment(int(self.obj[at]), line)
+        if not self.table.lines[stream][line].extended:
+            hit, changed = self._on_segment(obj, stream, line)
             if not hit:
                 return changed
-        crossed[slot, label] = True
-        self.memory.stage[slot, label] = COUNTED
-        found.append((int(self.obj[at]), line))
+        stage[slot, self.table.same[stream][line]] = COUNTED
+        found.append((obj, line))
         return changed
 
-    def _on_segment(self, obj: int, line: int) -> tuple[bool, bool]:
+    def _on_segment(self, obj: int, stream: int, line: int) -> tuple[bool, bool]:
         """(whether the movement, or one of its parallels half a width aside, hits the open segment; line changed)."""
         motion = self.motion
         mean_h = float(motion.mean_h[obj])
         x0, y0 = float(motion.px[obj]), float(motion.py[obj]) + mean_h / 2.0
         x1, y1 = float(motion.cx[obj]), float(motion.cy[obj]) + float(motion.height[obj]) / 2.0
         aside0, aside1 = _half(int(motion.pw[obj])), _half(int(motion.width[obj]))
-        before = abc = _triple(self.table.abc[line])
+        before = abc = _triple(self.table.abc[:, line, stream])
         hit = False
         for sign in (0, 1, -1):
             movement = normal_form(x0 + sign * aside0, y0, x1 + sign * aside1, y1)
             abc = renormalised(abc)
-            if _hits(renormalised(movement), abc, *self.table.ends[line]):
+            if _hits(renormalised(movement), abc, *self.table.ends[stream][line]):
                 hit = True
                 break
         changed = abc != before
         if changed:
-            self.table.abc[line] = abc
+            self.table.abc[:, line, stream] = abc
         return hit, changed
 
 

@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from countline.analytics.deepstream.evaluate import BESIDE, NEAR, SAME_SIDE, WRONG_WAY
+from countline.analytics.deepstream.evaluate import BESIDE, SAME_SIDE, WRONG_WAY
+from countline.analytics.deepstream.memory import CLASS, PEAK, SAMPLES
 from countline.analytics.deepstream.tables import GATES
 from countline.config.nvdsanalytics import LineItem
 from countline.types import UNTRACKED
@@ -35,12 +36,16 @@ class Past:
 def past(engine: DeepStreamRules, state: StreamState, track_id: int, slot: int) -> Past:
     """What the memory knows of a track now."""
     memory = engine.memory
-    stages = memory.stage[slot].tolist()
+    row = memory.rows[slot].tolist()
+    stages: dict[str, int] = {}
+    for line, stage in zip(state.rules.lines, memory.stage[slot].tolist()):
+        if stage:
+            stages[line.label] = max(stage, stages.get(line.label, 0))
     return Past(
-        int(memory.n[slot]),
-        math.sqrt(int(memory.peak[slot])),
-        int(memory.class_id[slot]),
-        {label: stages[number] for number, label in enumerate(state.labels) if stages[number]},
+        row[SAMPLES],
+        math.sqrt(row[PEAK]),
+        row[CLASS],
+        stages,
         {label: state.counted[track_id, label] for label in state.labels if (track_id, label) in state.counted},
     )
 
@@ -116,7 +121,7 @@ def _reason(line: LineItem, story: Past, window: int) -> tuple[str, str]:
     if story.samples <= long:
         return "short", f"only {story.samples} frames seen, {line.mode} needs more than {long}"
     limit = math.sqrt(far)
-    if stage <= NEAR and story.farthest <= limit:
+    if stage < SAME_SIDE and story.farthest <= limit:
         text = (
             f"moved at most {story.farthest:.1f} px within its window of {window} frames, {line.mode} needs more than "
             f"{limit:.1f} px (too slow, or too short a way)"

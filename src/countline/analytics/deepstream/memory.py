@@ -6,17 +6,26 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from countline.analytics.deepstream.numeric import Array, float_to_int32, float_to_uint32, half, wrap32
+from countline.analytics.deepstream.numeric import ONE, Array, float_to_int32, float_to_uint32, half, wrap32
 
 __all__ = ["Motion", "TrackMemory"]
 
 PAGE = 64
-TAME = 8192.0
+WHEEL = 4096
+TAME = 8192
+
+# Columns of TrackMemory.rows. Where standing still matters, the sums of x, y, x², y² follow from X on. Sums are modulo 2**64.
+SAMPLES, PHASE, LAST, CLASS, PEAK, HEIGHT, X = range(7)
+
+_LIMIT = np.array(TAME, np.float32).view(np.uint32)
+"""As bits, floats that are not negative have the order of whole numbers; what is negative, infinite or NaN is beyond."""
+_SIZE_ONLY = np.array([[0x7FFFFFFF], [0x7FFFFFFF], [0xFFFFFFFF], [0xFFFFFFFF]], np.uint32)
+"""Takes the sign off a position."""
 
 
 class Motion:
-    """What the memory says of each object of a batch after its sample was taken; arrays of one length, int64 unless said
-    otherwise."""
+    """What the memory says of each object of a batch after its sample was taken; arrays of one length, whole numbers
+    unless said otherwise (32 bits wide if ``tame``, else 64)."""
 
     __slots__ = (
         "bottom",
@@ -24,6 +33,7 @@ class Motion:
         "cy",
         "displacement",
         "foot",
+        "half_h",
         "height",
         "mean_h",
         "n",
@@ -48,18 +58,20 @@ class Motion:
     """Samples taken so far, this one included."""
     mean_h: Array
     """float32, mean height over the history."""
+    half_h: Array
+    """float32, half of it."""
     foot: Array
     """Half of the truncated mean height: from centre to test point."""
     px: Array
-    """Reference position (centre) and width; 0 while n <= 3."""
+    """Reference position (centre) and width; that of the object itself while n <= 3."""
     py: Array
     pw: Array
     displacement: Array
     """Squared displacement of the bottom centre against the reference, truncated."""
-    stopped: Array
-    """bool: the track has stood still over a full history."""
+    stopped: Array | None
+    """bool: the track has stood still over a full history. None where no rule asks."""
     tame: bool
-    """No number of these can leave 32 bits."""
+    """No number of these can leave 32 bits, nor can sums of a few of them or the squares of differences."""
 
     @classmethod
     def gathered(cls, parts: Sequence[Motion], order: Array) -> Motion:
@@ -67,45 +79,52 @@ class Motion:
         whole = cls()
         whole.tame = all(part.tame for part in parts)
         for name in cls.__slots__:
-            if name == "tame":
-                continue
-            setattr(whole, name, np.concatenate([getattr(part, name) for part in parts])[order])
+            values = [getattr(part, name) for part in parts]
+            if name != "tame":
+                setattr(whole, name, None if values[0] is None else np.concatenate(values)[order])
         return whole
 
 
 class TrackMemory:
-    """Histories of ``length`` samples, kept in pages so that a long history costs only what was filled."""
+    """Histories of ``length`` samples. Long ones are kept in pages, so that they cost only what was filled.
 
-    def __init__(self, length: int, labels: int) -> None:
+    ``still``: whether the rules ask if a track stands still.
+    """
+
+    def __init__(self, length: int, lines: int, still: bool) -> None:
         self.length = length
-        self.page = min(length, PAGE)
+        self.still = still
         self.capacity = 0
-        self.n = np.zeros(0, np.int64)
-        self.last = np.zeros(0, np.int64)
-        self.sums = np.zeros((0, 5), np.uint64)  # cx, cy, cx², cy², height
+        self.rows = np.zeros((0, 10 if still else 6), np.int64)
+        self.paged = length > PAGE
+        self._each = np.array(length)
+        self.turns = _wheel(np.arange(max(length, 4) + length), length) if length <= WHEEL else None
+        """What :func:`_wheel` says of every phase, where these are not too many."""
         self.table = np.zeros((0, 1), np.int64)
-        self.pool = np.zeros((0, self.page, 4), np.int32)  # cx, cy, width, height
-        self.crossed = np.zeros((0, max(labels, 1)), bool)
-        self.stage = np.zeros((0, max(labels, 1)), np.int8)
-        self.peak = np.zeros(0, np.int64)
-        self.class_id = np.zeros(0, np.int64)
+        """Slot -> its pages in the pool. Short histories need none: there, the page is the slot."""
+        self.pool = np.zeros((0, min(length, PAGE), 4), np.int32)
+        """cx, cy, width, height; 0 where there is no sample yet."""
+        self.samples = self.pool.reshape(-1, 4)
+        self.stage = np.zeros((0, max(lines, 1)), np.int8)
+        """How far a track has come with each line of its stream, see evaluate."""
         self.tame = True
         """No box so far was negative in size or beyond +-8192 pixels: nothing can leave 32 bits, so wrapping is left out."""
         self._free: list[int] = []
         self._free_pages: list[int] = []
 
-    def widen(self, labels: int) -> None:
-        """Make room for tracks that can cross ``labels`` different labels."""
-        more = labels - self.crossed.shape[1]
+    def widen(self, lines: int) -> None:
+        """Make room for streams of this many lines."""
+        more = lines - self.stage.shape[1]
         if more > 0:
-            self.crossed = np.pad(self.crossed, ((0, 0), (0, more)))
             self.stage = np.pad(self.stage, ((0, 0), (0, more)))
 
-    def take(self) -> int:
-        """A fresh slot."""
+    def take(self, pts: int) -> int:
+        """A fresh slot, for a track that is first seen at ``pts``."""
         if not self._free:
             self._grow()
-        return self._free.pop()
+        slot = self._free.pop()
+        self.rows[slot, LAST] = pts
+        return slot
 
     def give_back(self, slots: Sequence[int]) -> None:
         """Empty these slots for reuse."""
@@ -115,135 +134,162 @@ class TrackMemory:
     def clear(self, slots: Sequence[int]) -> None:
         """Forget what these slots hold; they stay taken."""
         at = np.asarray(slots, np.int64)
-        self.n[at] = 0
-        self.sums[at] = 0
-        self.crossed[at] = False
+        self.rows[at] = 0
         self.stage[at] = 0
-        self.peak[at] = 0
-        pages = self.table[at]
-        self._free_pages.extend(pages[pages >= 0].tolist())
-        self.table[at] = -1
+        if self.paged:
+            pages = self.table[at]
+            pages = pages[pages >= 0]
+            self._free_pages.extend(pages.tolist())
+            self.table[at] = -1
+            self.pool[pages] = 0
+        else:
+            self.pool[at] = 0
 
     def _grow(self) -> None:
         old = self.capacity
         self.capacity = max(64, old * 2)
         more = self.capacity - old
-
-        def grown(array: Array, fill: int = 0) -> Array:
-            extra = np.full((more, *array.shape[1:]), fill, array.dtype)
-            return np.concatenate([array, extra])
-
-        self.n, self.last, self.peak = grown(self.n), grown(self.last), grown(self.peak)
-        self.class_id = grown(self.class_id)
-        self.sums, self.crossed, self.stage = grown(self.sums), grown(self.crossed), grown(self.stage)
-        self.table = grown(self.table, -1)
+        self.rows = _longer(self.rows, more)
+        self.stage = _longer(self.stage, more)
+        if self.paged:
+            self.table = _longer(self.table, more, -1)
+        else:
+            self._enlarge(more)
         self._free.extend(range(self.capacity - 1, old - 1, -1))
 
-    def _pages(self, slots: Array, at: Array) -> tuple[Array, Array]:
-        """Page and place of the samples number ``at`` of the slots; pages are added where there are none yet."""
-        number, place = np.divmod(at, self.page) if self.length > self.page else (np.zeros_like(at), at)
+    def _enlarge(self, more: int) -> None:
+        self.pool = _longer(self.pool, more)
+        self.samples = self.pool.reshape(-1, 4)
+
+    def _turn(self, slots: Array, phase: Array) -> tuple[Array, Array, Array]:
+        """(5, N) rows of ``samples``: where the next sample of each slot goes, and the four behind its reference; phases
+        after this sample; how many samples there are in the history then, as float32."""
+        if self.turns is not None:
+            wheel, window = self.turns[0].take(phase, axis=1), self.turns[1].take(phase)
+        else:
+            wheel, window = _wheel(phase, self.length)
+        places = self._in_pages(slots, wheel[:5]) if self.paged else slots * self._each + wheel[:5]
+        return places, wheel[5], window
+
+    def _in_pages(self, slots: Array, at: Array) -> Array:
+        """Rows of ``samples`` for the samples number ``at`` of the slots; pages are added for the first row of ``at``."""
+        number, place = np.divmod(at, PAGE)
         widest = int(number.max(initial=0))
         if widest >= self.table.shape[1]:
-            width = min(max(widest + 1, self.table.shape[1] * 2), -(-self.length // self.page))
+            width = min(max(widest + 1, self.table.shape[1] * 2), -(-self.length // PAGE))
             self.table = np.pad(self.table, ((0, 0), (0, width - self.table.shape[1])), constant_values=-1)
-        page = self.table[slots, number]
-        missing = np.flatnonzero(page < 0)
+        missing = np.flatnonzero(self.table[slots, number[0]] < 0)
         if len(missing):
             short = len(missing) - len(self._free_pages)
             if short > 0:
                 old = len(self.pool)
                 more = max(short, 64, old)
-                self.pool = np.concatenate([self.pool, np.zeros((more, self.page, 4), np.int32)])
+                self._enlarge(more)
                 self._free_pages.extend(range(old + more - 1, old - 1, -1))
             fresh = [self._free_pages.pop() for _ in range(len(missing))]
-            self.table[slots[missing], number[missing]] = fresh
-            page[missing] = fresh
-        return page, place
+            self.table[slots[missing], number[0, missing]] = fresh
+        places: Array = self.table[slots, number] * PAGE + place
+        return places
 
-    def observe(self, slots: Array, boxes: Array, pts: Array) -> Motion:
+    def observe(self, slots: Array, boxes: Array, pts: int | Array, class_id: Array) -> Motion:
         """Take one sample for each slot (no slot twice) and derive what the rules need.
 
-        ``boxes`` are (N, 4) left, top, width, height in float32, ``pts`` signed ns.
+        ``boxes`` are (4, N) left, top, width, height in float32, ``pts`` signed ns, of each or one for all.
         """
-        if self.tame:
-            self.tame = bool(np.abs(boxes).max() < TAME and boxes[:, 2:].min() >= 0)
-        length = self.length
-        self.last[slots] = pts
-        n = self.n[slots]
-        index = n % length
-        full = n >= length
+        bits = boxes.view(np.uint32)
+        if self.tame and np.count_nonzero(bits >= _LIMIT):
+            self.tame = not np.count_nonzero((bits & _SIZE_ONLY) >= _LIMIT)
         # unsigned arithmetic modulo 2**32, then read as signed
-        whole = sample = boxes.astype(np.int64) if self.tame else float_to_uint32(boxes)
-        if not self.tame:
-            sample = whole.copy()
-        height = whole[:, 3].copy()
-        sample[:, :2] += whole[:, 2:] >> 1
+        sample = boxes.astype(np.int32) if self.tame else float_to_uint32(boxes)
+        height = sample[3]
+        sample[:2] += sample[2:] >> ONE
         if not self.tame:
             sample = wrap32(sample)
-        sums = self.sums[slots]
-        page, place = self._pages(slots, index)
-        if full.any():
-            old = self.pool[page[full], place[full]].astype(np.int64)
-            sums[full] -= _moments(old, old[:, 3], self.tame)
-        self.pool[page, place] = sample
-        sums += _moments(sample, height, self.tame)
-        self.sums[slots] = sums
-        window = np.minimum(n + 1, length).astype(np.float32)
-        n = n + 1
-        self.n[slots] = n
-        with np.errstate(all="ignore"):
-            return self._derive(slots, sample, sums.astype(np.float32) / window[:, None], n)
-
-    def _derive(self, slots: Array, sample: Array, means: Array, n: Array) -> Motion:
         motion = Motion()
-        wrap = _same if self.tame else wrap32
-        motion.tame = self.tame
-        motion.slot, motion.n = slots, n
-        motion.cx, motion.cy, motion.width, motion.height = sample.T
-        motion.mean_h = mean_h = means[:, 4]
-        motion.foot = mean_h.astype(np.int64) >> 1 if self.tame else half(float_to_int32(mean_h))
-        variance = means[:, 2:4] - means[:, :2] * means[:, :2]
-        motion.stopped = (
-            (n > self.length) & (variance[:, 0] <= 400) & ((variance[:, 1] / mean_h).astype(np.float64) <= 0.01)
-        )
-        reference = self._reference(slots, n)
-        motion.px, motion.py, motion.pw, previous_h = reference.T
-        dx = wrap(motion.cx - motion.px).astype(np.float32)
-        motion.bottom = wrap(motion.cy + half(motion.height))
-        dy = wrap(motion.bottom - motion.py - half(previous_h)).astype(np.float32)
-        distance = dx * dx + dy * dy
-        motion.displacement = distance.astype(np.int64) if self.tame else float_to_int32(distance)
-        known = n > 3
-        self.peak[slots] = np.maximum(self.peak[slots], np.where(known, motion.displacement, 0))
+        motion.tame, motion.slot = self.tame, slots
+        rows = self.rows.take(slots, axis=0)
+        columns = rows.T
+        n, phase, total, peak = columns[SAMPLES], columns[PHASE], columns[HEIGHT], columns[PEAK]
+        n += ONE
+        columns[LAST], columns[CLASS] = pts, class_id
+        places, columns[PHASE], window = self._turn(slots, phase)
+        gone = self.samples.take(places[0], axis=0)  # zeros while the history is not full
+        self.samples[places[0]] = sample.T
+        oldest = self.samples.take(places[1:], axis=0)
+        # the height is added unsigned but taken out signed, as NVIDIA does
+        total += height
+        total -= gone[:, 3]
+        motion.n = n
+        motion.mean_h = _floats(total) / window
+        # towards zero, as C divides
+        reference = (np.add.reduce(oldest, axis=0, dtype=sample.dtype) * _QUARTER).astype(sample.dtype)
+        self._derive(motion, sample, reference)
+        motion.stopped = self._stands(columns, sample, gone, window, motion.mean_h) if self.still else None
+        np.maximum(peak, motion.displacement, out=peak)
+        self.rows[slots] = rows
         return motion
 
-    def _reference(self, slots: Array, n: Array) -> Array:
-        """(N, 4) position to compare with: mean of the first two samples, or of the four oldest of a full history."""
-        length = self.length
-        at = np.where(n[:, None] < length, _FIRST_TWO, (n[:, None] + _OLDEST_FOUR) % length)
-        if length <= self.page:
-            samples = self.pool[self.table[slots, 0][:, None], at]
+    def _derive(self, motion: Motion, sample: Array, reference: Array) -> None:
+        """Everything that follows from the sample, the reference and the mean height."""
+        motion.cx, motion.cy, motion.width, motion.height = sample
+        motion.half_h = motion.mean_h * _HALF
+        motion.px, motion.py, motion.pw, previous_h = reference.T
+        if self.tame:
+            motion.foot = motion.half_h.astype(np.int32)
+            motion.bottom = motion.cy + (motion.height >> ONE)
+            dx = motion.cx - motion.px
+            dy = motion.bottom - motion.py - (previous_h >> ONE)
         else:
-            samples = self.pool[self.table[slots[:, None], at // self.page], at % self.page]
-        total = samples.astype(np.int64).sum(axis=1)
-        mean: Array = (total + ((total >> 63) & 3)) >> 2
-        mean[n <= 3] = 0
-        return mean
+            motion.foot = half(float_to_int32(motion.mean_h))
+            motion.bottom = wrap32(motion.cy + half(motion.height))
+            dx = wrap32(motion.cx - motion.px)
+            dy = wrap32(motion.bottom - motion.py - half(previous_h))
+        x, y = dx.astype(np.float32), dy.astype(np.float32)
+        distance = x * x + y * y
+        motion.displacement = distance.astype(np.int32) if self.tame else float_to_int32(distance)
+
+    def _stands(self, columns: Array, sample: Array, gone: Array, window: Array, mean_h: Array) -> Array:
+        """Whether the position has hardly varied over a full history; keeps the sums that say so."""
+        now, then = sample[:2].astype(np.int64), gone.T[:2].astype(np.int64)
+        sums = columns[X:]
+        sums[:2] += now - then
+        now *= now
+        then *= then
+        sums[2:] += now - then if self.tame else wrap32(now) - wrap32(then)
+        means = _floats(sums) / window
+        with np.errstate(all="ignore"):
+            along, across = means[2:] - means[:2] * means[:2]
+            steady = across / mean_h
+        still: Array = (columns[SAMPLES] > self.length) & (along <= 400) & (steady.astype(np.float64) <= 0.01)
+        return still
 
 
-_FIRST_TWO = np.array([[0, 1, 0, 1]])
-_OLDEST_FOUR = np.array([[0, 1, 2, 3]])
+def _wheel(phase: Array, length: int) -> tuple[Array, Array]:
+    """What follows from how many samples a track has, its phase: (6, N) the place of the next sample in a history of
+    ``length``, four places whose mean is the reference (of the first two, or the four oldest of a full history; the next
+    sample itself up to the third), and the next phase; and how many samples there are then.
+
+    A phase is the number of samples as long as it is below ``length`` (or 4), then one of ``length`` that take turns.
+    """
+    grown = max(length, 4)
+    n = np.where(phase < grown, phase, grown + (phase - grown - grown) % length)
+    wheel = np.empty((6, len(n)), np.int64)
+    wheel[0] = n % length
+    wheel[1:5] = np.where(n + 1 < length, _FIRST_TWO, (n + 1 + _OLDEST_FOUR) % length)
+    wheel[1:5, n < 3] = wheel[0, n < 3]
+    wheel[5] = np.where(n + 1 < grown, n + 1, grown + (n + 1) % length)
+    return wheel, np.minimum(n + 1, length).astype(np.float32)
 
 
-def _same(values: Array) -> Array:
-    return values
+_HALF, _QUARTER = np.array(0.5, np.float32), np.array(0.25)
+_FIRST_TWO = np.array([[0], [1], [0], [1]])
+_OLDEST_FOUR = np.array([[0], [1], [2], [3]])
 
 
-def _moments(sample: Array, height: Array, tame: bool) -> Array:
-    """(N, 5) contributions to the sums, modulo 2**64. The height is added unsigned but taken out signed, as NVIDIA does."""
-    out = np.empty((len(sample), 5), np.int64)
-    out[:, :2] = sample[:, :2]
-    squares = sample[:, :2] * sample[:, :2]
-    out[:, 2:4] = squares if tame else wrap32(squares)
-    out[:, 4] = height
-    return out.view(np.uint64)
+def _longer(array: Array, more: int, fill: int = 0) -> Array:
+    return np.concatenate([array, np.full((more, *array.shape[1:]), fill, array.dtype)])
+
+
+def _floats(total: Array) -> Array:
+    """Unsigned numbers as float32."""
+    return total.view(np.uint64).astype(np.float32)

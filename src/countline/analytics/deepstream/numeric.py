@@ -7,10 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Array", "float_to_int32", "float_to_uint32", "half", "ragged", "wrap32"]
+__all__ = ["NOUGHT", "ONE", "Array", "float_to_int32", "float_to_uint32", "half", "ragged", "wrap32"]
 
 Array = NDArray[Any]
 _INT32_MIN = -(2**31)
+
+# As arrays, which NumPy takes in half the time that it needs for Python's own numbers.
+NOUGHT = np.array(0, np.int32)
+ONE = np.array(1, np.int32)
 
 
 def wrap32(values: Array) -> Array:

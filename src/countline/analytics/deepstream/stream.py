@@ -72,6 +72,11 @@ class StreamState:
         self.number = -1
         """Place in the engine's tables."""
         self.regions: list[RoiItem | CrowdingItem] = [*rules.rois, *rules.crowding]
+        self.region_words = [
+            (r.label, f" ROI:{r.label}", 0) if isinstance(r, RoiItem) else (r.label, "", r.object_threshold)
+            for r in self.regions
+        ]
+        """Of each region: label, what it adds to an ROI's objects (empty: overcrowding), number from which it is crowded."""
         self.size = (info.width, info.height)
 
         def scaled(items: Iterable[RoiItem | CrowdingItem | LineItem]) -> list[Scaled]:
@@ -92,6 +97,8 @@ class StreamState:
         self.counts = ClassCounts(window)
         self.pts = 0
         self.swept = 0
+        self.oldest = 0
+        """No track in memory was last seen before this."""
         self.crowded: set[str] = set()
         self.empty_region = RegionState()
         self.no_heading = DirectionState()
@@ -132,22 +139,27 @@ class FrameJob:
 
     def add_regions(self, hits: Iterable[tuple[int, int]]) -> None:
         """(object, region of this stream) in the order of objects and regions."""
-        regions = self.state.regions
+        regions, class_ids, statuses, crowding = self.state.region_words, self.classes, self.status, self.crowding
+        names = {class_id: self.class_name(class_id) for class_id in set(class_ids)}
         for at, number in hits:
-            region = regions[number]
-            label = region.label
-            status = self._status(at)
-            name = self.class_name(self.classes[at])
-            if isinstance(region, RoiItem):
+            label, words, threshold = regions[number]
+            status = statuses[at]
+            if status is None:
+                status = statuses[at] = ObjectStatus()
+            if words:
                 status.regions.append(label)
-                status.text += " ROI:" + label
-                classes = self.inside.setdefault(label, {})
+                status.text += words
+                counts = self.inside
             else:
                 status.crowding.append(label)
-                count = self.crowding[label] = self.crowding.get(label, 0) + 1
-                if count >= region.object_threshold:
+                count = crowding[label] = crowding.get(label, 0) + 1
+                if count >= threshold:
                     self.crowded.add(label)
-                classes = self.crowding_classes.setdefault(label, {})
+                counts = self.crowding_classes
+            classes = counts.get(label)
+            if classes is None:
+                classes = counts[label] = {}
+            name = names[class_ids[at]]
             classes[name] = classes.get(name, 0) + 1
 
     def add_directions(self, stopped: Iterable[int], hits: Iterable[tuple[int, int]]) -> None:

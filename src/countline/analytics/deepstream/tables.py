@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from countline.analytics.deepstream.numeric import Array, float_to_int32, ragged, wrap32
 from countline.config.nvdsanalytics import CrowdingItem, DirectionItem, LineItem, RoiItem, StreamRules
 
-__all__ = ["GATES", "DirectionTable", "LineTable", "RegionTable", "scale"]
+__all__ = ["GATES", "DirectionTable", "LineTable", "Polygons", "RegionTable", "scale"]
 
 GATES = {
     "loose": (1000, 3, float(np.float32(0.1))),
@@ -21,6 +23,9 @@ GATES = {
     "strict": (6000, 20, float(np.float32(0.8))),
 }
 """Mode -> squared pixels that the displacement must exceed, samples that must be exceeded, least cosine to the arrow."""
+
+_NEVER = 2**31 - 1
+"""No displacement exceeds this."""
 
 NEITHER, PLUS_TO_MINUS, MINUS_TO_PLUS = 0, 1, 2
 
@@ -47,12 +52,15 @@ class ClassFilter:
             [[not i.class_ids or -1 in i.class_ids or c in i.class_ids for c in columns] for i in items], bool
         ).reshape(len(items), len(columns))
 
+        # the named classes and a neighbour of each, below which and above which all classes are alike
+        self._edges = np.array(sorted({e for c in named for e in (c, c + 1)}), np.int64)
+        self._columns = np.array(
+            [len(named), *(named.index(e) if e in named else len(named) for e in self._edges.tolist())]
+        )
+
     def column(self, class_ids: Array) -> Array:
         """Column of each class."""
-        if not len(self.named):
-            return np.zeros(len(class_ids), np.int64)
-        at = np.minimum(np.searchsorted(self.named, class_ids), len(self.named) - 1)
-        return np.where(self.named[at] == class_ids, at, len(self.named))
+        return self._columns.take(self._edges.searchsorted(class_ids, "right"))
 
 
 class Table:
@@ -84,13 +92,37 @@ class Table:
         return len(self.items)
 
 
+@dataclass(frozen=True, slots=True)
+class Polygons:
+    """The enabled regions of one stream: their edges, each as the rays to the left that meet it need it."""
+
+    regions: Array
+    """Numbers of the regions among those of their stream."""
+    first: Array
+    """First edge of each region."""
+    inverse: Array | None
+    """Which regions are hit from outside; None where there are none such."""
+    allowed: Array | None
+    """(region, column of a class): whether it looks at the class; None where no class is named."""
+    y0: Array
+    """Of each edge as a column, (E, 1), as all that follows."""
+    y1: Array
+    a: Array
+    """The edge is a·x = b·y + c, with a >= 0."""
+    b: Array
+    c: Array
+    sign: Array
+    """-1 where a, b and c are the edge's own numbers, 1 where a is turned and they are turned twice."""
+    calm: bool
+    """With points of tame tracks, no number can leave 32 bits; all of these are 32 bits wide."""
+
+
 class RegionTable(Table):
     """ROIs and overcrowding regions; of each stream first the ROIs."""
 
     def __init__(self, streams: Sequence[Sequence[AnyItem]], points: Sequence[Scaled]) -> None:
         super().__init__(streams)
         self.inverse = np.array([isinstance(i, RoiItem) and i.inverse for i in self.items], bool)
-        self.crowding = np.array([isinstance(i, CrowdingItem) for i in self.items], bool)
         self.edges = np.array([len(p) for p in points], np.int64)
         self.first_edge = np.cumsum(self.edges) - self.edges
         flat = [(*p, *q) for polygon in points for p, q in zip(polygon, (*polygon[1:], polygon[0]))]
@@ -98,16 +130,40 @@ class RegionTable(Table):
         # a·x + b·y + c = 0 along each edge, in 32 bits
         self.a, self.b = self.y0 - self.y1, x1 - x0
         self.c = wrap32(wrap32(self.y1 * x0) - wrap32(x1 * self.y0))
-        self._edges_of: dict[int, tuple[Array, Array]] = {}
+        self.sign = np.where(self.a < 0, -1, 1)
+        self._polygons: dict[int, Polygons] = {}
 
-    def edges_of(self, stream: int) -> tuple[Array, Array]:
-        """Edges of the enabled regions of a stream, and the place of each edge's region among them."""
-        found = self._edges_of.get(stream)
+    def polygons(self, stream: int) -> Polygons:
+        """The enabled regions of a stream."""
+        found = self._polygons.get(stream)
         if found is None:
-            regions = self.active(stream)
-            owner, edge = ragged(self.edges[regions], self.first_edge[regions])
-            found = self._edges_of[stream] = edge, owner
+            found = self._polygons[stream] = self._made(stream)
         return found
+
+    def _made(self, stream: int) -> Polygons:
+        regions = self.active(stream)
+        _, edge = ragged(self.edges[regions], self.first_edge[regions])
+        a, b, c, sign = self.a[edge], self.b[edge], self.c[edge], self.sign[edge]
+        calm = bool((abs(b) * _CALM + abs(c) < 2**31).all() and (abs(a) < 2**16).all())
+        width = np.int32 if calm else np.int64
+        inverse = self.inverse[regions]
+        return Polygons(
+            regions=regions - self.offset[stream],
+            first=np.cumsum(self.edges[regions]) - self.edges[regions],
+            inverse=inverse[:, None] if inverse.any() else None,
+            allowed=self.classes.allowed[regions] if len(self.classes.named) else None,
+            y0=self.y0[edge, None].astype(width),
+            y1=self.y1[edge, None].astype(width),
+            a=(a * sign)[:, None].astype(width),
+            b=(b * -sign)[:, None].astype(width),
+            c=(c * -sign)[:, None].astype(width),
+            sign=sign[:, None].astype(width),
+            calm=calm,
+        )
+
+
+_CALM = 2**15
+"""Tame points are nearer than this."""
 
 
 class DirectionTable(Table):
@@ -119,24 +175,62 @@ class DirectionTable(Table):
         self.ux, self.uy = np.array(arrows, np.float64).reshape(-1, 2).T
 
 
-class LineTable(Table):
+class LineTable:
     """Lines in normal form a·x + b·y + c = 0; positive on the right-hand side of somebody who walks along the line on
-    screen."""
+    screen. Of each kind of number (L, S): a column for each stream, as long as that of the stream with most lines; what is
+    beyond a stream's own lines, or switched off, can never be crossed."""
 
-    def __init__(self, streams: Sequence[Sequence[AnyItem]], points: Sequence[Scaled], labels: Sequence[int]) -> None:
-        super().__init__(streams)
-        self.label = np.array(labels, np.int64)
-        """Number of the item's label among those of its stream."""
-        gates = [GATES[item.mode] for item in self.items if isinstance(item, LineItem)]
-        self.far, self.long, self.cosine = np.array(gates, np.float64).reshape(-1, 3).T
-        self.loose = np.array([isinstance(i, LineItem) and i.mode == "loose" for i in self.items], bool)
-        self.extended = np.array([isinstance(i, LineItem) and i.extended for i in self.items], bool)
-        self.abc = np.array([normal_form(*p[2], *p[3]) for p in points], np.float64).reshape(-1, 3)
-        arrows = [_unit(*p[0], *p[1]) for p in points]
-        self.ux, self.uy = np.array(arrows, np.float64).reshape(-1, 2).T
-        self.sense = np.array([_sense(p) for p in points], np.int64)
-        self.ends = [(p[2], p[3]) for p in points]
-        self.by_side = self.loose & (self.sense != NEITHER)
+    def __init__(
+        self,
+        streams: Sequence[Sequence[LineItem]],
+        points: Sequence[Sequence[Scaled]],
+        labels: Sequence[Sequence[int]],
+    ) -> None:
+        self.any = any(item.enabled for items in streams for item in items)
+        self.width = max([1, *map(len, streams)])
+        self.lines = streams
+        self.same = [[[k for k, other in enumerate(row) if other == label] for label in row] for row in labels]
+        """For each line, the lines of its stream with its label."""
+        self.ends = [[(p[2], p[3]) for p in row] for row in points]
+        self.enabled = self._columns([[item.enabled for item in items] for items in streams], False)
+        gates = [[GATES[item.mode] for item in items] for items in streams]
+        far, self.long, self.cosine = self._columns(gates, (0.0, 3.0, 1.0))
+        self.far: Array = np.where(self.enabled, far, _NEVER).astype(np.int32)
+        self.patient = bool((self.long > 3).any())
+        """Whether some line waits for more than the three samples up to which there is no displacement."""
+        arrows = [[_unit(*p[0], *p[1]) for p in row] for row in points]
+        self.ux, self.uy = self._columns(arrows, (0.0, 0.0))
+        senses = [[_sense(p) if i.mode == "loose" else NEITHER for p, i in zip(*row)] for row in zip(points, streams)]
+        self.by_side = self._columns([[sense != NEITHER for sense in row] for row in senses], True)
+        """Which lines are crossed by a change of sides alone, from their positive to their negative side; for this, those
+        that are crossed the other way have the signs of a, b and c turned."""
+        self.all_by_side = bool(self.by_side.all())
+        turns = [[-1.0 if sense == MINUS_TO_PLUS else 1.0 for sense in row] for row in senses]
+        forms = [[normal_form(*p[2], *p[3]) for p in row] for row in points]
+        self.abc = self._columns(forms, (0.0, 0.0, 0.0)) * self._columns(turns, 1.0)
+        """(3, L, S)."""
+        classes = ClassFilter([item for items in streams for item in items])
+        self.classes = classes if len(classes.named) else None
+        flat = iter(classes.allowed.tolist())
+        allowed = self._columns([[next(flat) for _ in items] for items in streams], [False] * (len(classes.named) + 1))
+        self.allowed = np.moveaxis(allowed, 0, 1)
+        """(line, column of a class, stream)."""
+
+    def _columns(self, values: Sequence[Sequence[Any]], fill: Any) -> Array:
+        """(L, S), or (K, L, S) where a value is K numbers; one stream without lines where there is none."""
+        filled = [[*row, *[fill] * (self.width - len(row))] for row in values or [()]]
+        return np.ascontiguousarray(np.array(filled).T)
+
+    def disable(self, stream: int, line: int) -> None:
+        """Switch a line off."""
+        self.enabled[line, stream] = False
+        self.far[line, stream] = _NEVER
+
+    def inherit(self, stream: int, other: LineTable, number: int) -> None:
+        """Take over what has become of the lines of a stream that was number ``number`` in another table."""
+        count = len(self.lines[stream])
+        for name in ("enabled", "far", "abc"):
+            getattr(self, name)[..., :count, stream] = getattr(other, name)[..., :count, number]
 
 
 def _unit(x1: int, y1: int, x2: int, y2: int) -> tuple[float, float]:

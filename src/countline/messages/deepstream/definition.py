@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import repeat
+from operator import add
 from typing import Any
 
 import orjson
@@ -24,10 +26,10 @@ from countline.messages.deepstream.full import full_event
 from countline.messages.deepstream.minimal import minimal_event
 from countline.messages.deepstream.objects import all_named, event_meta, static_of_sources
 from countline.messages.deepstream.proto import protobuf_event
-from countline.messages.deepstream.quick import QuickFull, quick_minimal, quick_protobuf
+from countline.messages.deepstream.quick import QuickFull, joined, quick_minimal, quick_protobuf
 from countline.messages.definition import MessageFailure, lookup, to_bytes
 from countline.messages.faults import dotted, merge_faults, suggest
-from countline.messages.ids import IdMaker
+from countline.messages.ids import IdMaker, twin
 from countline.messages.scope import Objects, Scope
 from countline.messages.template import Compiler
 from countline.messages.time import rfc3339
@@ -39,19 +41,6 @@ __all__ = ["KINDS", "DeepStreamDefinition", "make_definition"]
 KINDS = ("full", "minimal", "protobuf", "analytics", "occupancy")
 Made = tuple[str, bytes, Event | None]
 """Message id, value, and the event behind it."""
-
-_OTHER = str.maketrans("0123456789abcdef", "fedcba9876543210")
-
-
-def _event_id(identity: str) -> str:
-    """Id of the event inside a message: the message's, its last 48 bits turned over, so that the two differ."""
-    return identity[:24] + identity[24:].translate(_OTHER)
-
-
-def _event_ids(identities: Sequence[str]) -> list[str]:
-    """:func:`_event_id` of each; the digits of all are turned over in one go."""
-    turned = "".join([identity[24:] for identity in identities]).translate(_OTHER)
-    return [identity[:24] + turned[12 * i : 12 * i + 12] for i, identity in enumerate(identities)]
 
 
 class DeepStreamDefinition:
@@ -83,9 +72,10 @@ class DeepStreamDefinition:
         self._quick = QuickFull(self._static)
         self._sources = frozenset(config.sources)
         self._outputs = tuple(config.outputs)
+        self._numbers: list[bytes] = []
         self._places = named_places(config.places, rules) if config.places else default_places(rules)
         self._surroundings(config, Catalogue(rules, sources, labels, kinds, config.sources))
-        make: dict[str, Callable[[Analytics, Sequence[Event]], list[Made]]] = {
+        make: dict[str, Callable[[Analytics, Sequence[Event]], Iterable[Made]]] = {
             "full": self._full_events if self.api == "event" else self._full_objects,
             "minimal": self._frame,
             "protobuf": self._frame,
@@ -212,17 +202,26 @@ class DeepStreamDefinition:
                 continue
             track = event.track_id
             identity = self._identify(a, f"{event.sequence}" if track is None else f"{event.sequence}\0{track}")
-            ids = iter((identity, _event_id(identity)))
+            ids = iter((identity, twin(identity)))
             value = full_event(event_meta(event, self._static, self._rules), self._static, ids.__next__)
             made.append((identity, orjson.dumps(value), event))
         return made
 
-    def _full_objects(self, a: Analytics, hits: Sequence[Event]) -> list[Made]:
+    def _full_objects(self, a: Analytics, hits: Sequence[Event]) -> Iterable[Made]:
         info = a.frame
-        parts = [f"#{i}\0{track}" for i, track in enumerate(a.tracks.track_id.tolist())]
-        ids = self._ids.many(info.source.name, info.stream, info.number, parts)
-        values = self._quick.make(a, ids, _event_ids(ids), rfc3339(info.time))
-        return [(identity, value, None) for identity, value in zip(ids, values)]
+        if not len(a.tracks):
+            return ()
+        tracks = joined(a.tracks.track_id.tolist())
+        parts = map(add, self._numbered(len(a.tracks)), tracks.split(b","))
+        ids, event_ids = self._ids.pairs(info.source.name, info.stream, info.number, parts)
+        values = self._quick.make(a, ids, event_ids, tracks.decode().split(","), rfc3339(info.time))
+        return zip(ids, values, repeat(None))
+
+    def _numbered(self, count: int) -> list[bytes]:
+        """Beginnings of the names of a frame's objects, at least ``count`` of them."""
+        known = self._numbers
+        known.extend(b"#%d\0" % number for number in range(len(known), count))
+        return known
 
     def _frame(self, a: Analytics, hits: Sequence[Event]) -> list[Made]:
         if self.api == "event":

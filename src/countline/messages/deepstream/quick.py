@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from countline.messages.deepstream.proto import frame_head
 from countline.messages.deepstream.wire import floating, message, text
 from countline.types import Analytics, Tracks
 
-__all__ = ["QuickFull", "quick_minimal", "quick_protobuf"]
+__all__ = ["QuickFull", "joined", "quick_minimal", "quick_protobuf"]
 
 _FIELD = ("place-sub-field", "id", "name", "level")
 _RESERVED = frozenset(("id", "speed", "direction", "orientation", "bbox", "location", "coordinate"))
@@ -25,15 +26,27 @@ _RESERVED = frozenset(("id", "speed", "direction", "orientation", "bbox", "locat
 
 def _corners(tracks: Tracks) -> NDArray[np.float32]:
     """(N, 4) left, top, right, bottom; the latter two by way of width and height in float32, as nvmsgconv has them."""
-    made = np.empty((len(tracks), 4), np.float32)
-    if tracks.ltwh is not None:
-        made[:, :2] = tracks.ltwh[:, :2]
-        size = tracks.ltwh[:, 2:]
-    else:
-        made[:, :2] = tracks.xyxy[:, :2]
-        size = tracks.xyxy[:, 2:] - tracks.xyxy[:, :2]
-    np.add(made[:, :2], size, out=made[:, 2:])
+    given = tracks.xyxy if tracks.ltwh is None else tracks.ltwh
+    made: NDArray[np.float32] = given.astype(np.float32)
+    corner, other = made[:, :2], made[:, 2:]
+    if tracks.ltwh is None:
+        other -= corner
+    other += corner
     return made
+
+
+def joined(numbers: NDArray[Any] | Sequence[float]) -> bytes:
+    """JSON texts of numbers with a comma in between. Many in one go takes a fraction of the time of ``str`` on each."""
+    return orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
+
+
+def _fractions(numbers: NDArray[np.float32]) -> list[str]:
+    """The shortest text of each number as a 64-bit float, as ``repr`` writes it."""
+    values = numbers.tolist()
+    made = joined(values).decode()
+    if "e" in made or "0.0000" in made or "null" in made:  # orjson and repr differ in tiny and huge numbers
+        return [repr(value) if isfinite(value) else "null" for value in values]
+    return made.split(",")
 
 
 def quick_minimal(a: Analytics, sensor: str, time: str) -> dict[str, Any]:
@@ -96,7 +109,8 @@ class QuickFull:
             found = self._sections[index] = whole[1:-1]
         return found
 
-    def _label(self, label: str) -> str:
+    def _label(self, names: Sequence[str], klass: int) -> str:
+        label = names[klass] if 0 <= klass < len(names) else str(klass)
         found = self._labels.get(label)
         if found is None:
             found = self._labels[label] = orjson.dumps(label).decode()
@@ -106,30 +120,22 @@ class QuickFull:
         """Whether no class is named like a key of the object section (such a name would replace that key)."""
         return not any(label in _RESERVED for label in labels)
 
-    def make(self, a: Analytics, ids: Sequence[str], event_ids: Sequence[str], time: str) -> list[bytes]:
-        """One payload per object; ``ids`` has a message id for each, ``event_ids`` the id of the event inside."""
-        tracks, names = a.tracks, a.class_names
-        corners = _corners(tracks)
+    def make(
+        self, a: Analytics, ids: Sequence[str], event_ids: Sequence[str], tracks: Sequence[str], time: str
+    ) -> list[bytes]:
+        """One payload per object, of which there is at least one. ``ids`` has a message id for each, ``event_ids`` the id of
+        the event inside, ``tracks`` the track id in decimal."""
+        classes = a.tracks.class_id.tolist()
+        labels = {klass: self._label(a.class_names, klass) for klass in set(classes)}
         section = self._section(a.frame.source.index)
         middle = f'","mdsversion":"1.0","@timestamp":"{time}",{section},"object":{{"id":"'
-        labels: dict[int, str] = {}
-        known = len(names)
-        made = []
-        for identity, event_id, track, klass, confidence, (left, top, right, bottom) in zip(
-            ids,
-            event_ids,
-            tracks.track_id.tolist(),
-            tracks.class_id.tolist(),
-            tracks.confidence.tolist(),
-            corners.astype(np.int64).tolist(),
-        ):
-            label = labels.get(klass)
-            if label is None:
-                label = labels[klass] = self._label(names[klass] if 0 <= klass < known else str(klass))
-            made.append(
-                f'{{"messageid":"{identity}{middle}{track}","speed":0.0,"direction":0.0,"orientation":0.0,'
-                f'{label}:{{"confidence":{confidence!r}}},"bbox":{{"topleftx":{left},"toplefty":{top},'
-                f'"bottomrightx":{right},"bottomrighty":{bottom}}},"location":{{}},"coordinate":{{}}}},'
-                f'"event":{{"id":"{event_id}","type":""}},"videoPath":""}}'.encode()
+        sides = iter(joined(_corners(a.tracks).astype(np.int64).ravel()).decode().split(","))
+        return [
+            f'{{"messageid":"{identity}{middle}{track}","speed":0.0,"direction":0.0,"orientation":0.0,'
+            f'{labels[klass]}:{{"confidence":{confidence}}},"bbox":{{"topleftx":{left},"toplefty":{top},'
+            f'"bottomrightx":{right},"bottomrighty":{bottom}}},"location":{{}},"coordinate":{{}}}},'
+            f'"event":{{"id":"{event_id}","type":""}},"videoPath":""}}'.encode()
+            for identity, event_id, track, klass, confidence, left, top, right, bottom in zip(
+                ids, event_ids, tracks, classes, _fractions(a.tracks.confidence), sides, sides, sides, sides
             )
-        return made
+        ]
