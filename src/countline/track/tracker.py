@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countline.track.engines import BEGIN, FIRST, Engine
+from countline.track.hidden import Height, complete
 from countline.types import Detections, Tracks
 
 __all__ = ["EngineTracker"]
@@ -19,8 +20,10 @@ _HISTORY = 6
 _SURE = 0.75
 """Part of the threshold from which a detection is matched together with the believed ones, so that it may also find a
 track that was out of sight; weaker ones only continue tracks seen in the frame before, with what the believed ones leave.
-Lower, the weak second box that detectors leave where somebody comes out from behind a post takes the track, as it lies
-nearer to where the half-hidden person was going, and the strong box on the whole person begins another."""
+Beside a stronger detection only believed ones are matched so: what else detectors leave there are mostly second boxes, on
+half of somebody or around two people, which take tracks that go elsewhere. Lower, also in the open the weak second box
+on somebody who comes out from behind a post takes the track, as it lies nearer to where the half-hidden person was going,
+and the strong box on the whole person begins another."""
 _PLACES = (0.0, _SURE - 1e-6, _SURE, 1 - 1e-6, 1.0, 2.0)
 _SCALE = (0.0, FIRST - 1e-6, FIRST + 1e-6, BEGIN - 1e-6, BEGIN + 1e-6, 1.0)
 _DOUBT = 1.2
@@ -39,10 +42,11 @@ _RATE_AFTER = 8
 class _Known:
     """What is remembered of one track."""
 
-    __slots__ = ("best", "public", "seen", "votes")
+    __slots__ = ("best", "height", "public", "seen", "votes")
 
     def __init__(self, public: int, class_id: int) -> None:
         self.public = public
+        self.height = Height()
         self.seen = 0
         """pts of the last frame it was seen in."""
         self.best = class_id
@@ -99,7 +103,8 @@ class EngineTracker:
 
     def update(self, detections: Detections | None, pts: int) -> Tracks:
         """Tracks for a frame: the detections that belong to a track, with their own boxes and confidences, and for
-        class the one that the track was most often seen as, weighted by confidence.
+        class the one that the track was most often seen as, weighted by confidence. Where another track hides the
+        lower part of one, its box is completed downward (:mod:`countline.track.hidden`).
 
         ``pts`` in ns on the source's clock. ``None`` for ``detections`` (a frame without inference) gives
         :meth:`predict`. Ids count from 1 and are never used again; the same frames give the same ids.
@@ -115,7 +120,8 @@ class EngineTracker:
             chosen, numbers = chosen[single], numbers[single]
         confidence = confidence[chosen]
         ids, best = self._remember(numbers.tolist(), classes[chosen].tolist(), confidence.tolist(), pts)
-        tracks = Tracks(boxes[chosen], confidence, best, ids)
+        heights = [self._known[number].height for number in numbers.tolist()]
+        tracks = Tracks(complete(boxes[chosen], heights, pts, self._lost), confidence, best, ids)
         self._past.append((pts, tracks))
         self._forget(pts)
         return tracks
@@ -194,7 +200,8 @@ class EngineTracker:
         self, boxes: NDArray[np.float32], confidence: NDArray[np.float32], classes: NDArray[np.int32]
     ) -> NDArray[np.float64]:
         """Confidence on the engine's scale: the threshold of each row's class becomes :data:`BEGIN`, the part
-        :data:`_SURE` of it :data:`FIRST`. Doubtful ones beside somebody stay below :data:`BEGIN`."""
+        :data:`_SURE` of it :data:`FIRST`. Beside somebody doubtful ones stay below :data:`BEGIN`, and those that are not
+        believed below :data:`FIRST`."""
         limit = self._limits
         if limit.shape[1] > 1:
             limit = limit[:, np.minimum(classes, limit.shape[1] - 1)]
@@ -205,14 +212,16 @@ class EngineTracker:
         doubtful = np.flatnonzero((place >= 1) & (value < limit[3]))
         if len(doubtful):
             scaled[doubtful[self._beside(boxes, confidence, doubtful)]] = BEGIN - 1e-6
+        weak = np.flatnonzero((place >= _SURE) & (place < 1))
+        if len(weak):
+            scaled[weak[_beside_stronger(boxes, confidence, weak)]] = FIRST - 1e-6
         return scaled
 
     def _beside(
         self, boxes: NDArray[np.float32], confidence: NDArray[np.float32], rows: NDArray[np.intp]
     ) -> NDArray[np.bool_]:
         """Which of the rows overlap a stronger detection, or a track of the frame before."""
-        stronger = confidence[None] > confidence[rows][:, None]
-        result: NDArray[np.bool_] = np.asarray(((_overlap(boxes[rows], boxes) > _BESIDE) & stronger).any(axis=1))
+        result = _beside_stronger(boxes, confidence, rows)
         if self._past:
             near = (_overlap(boxes[rows], self._past[-1][1].xyxy) > _BESIDE).any(axis=1)
             np.logical_or(result, near, out=result)
@@ -256,6 +265,14 @@ class EngineTracker:
     def describe(self) -> dict[str, Any]:
         """What is used, for ``countline check``."""
         return {"engine": type(self._engine).__name__, "lost_seconds": self._lost / 1e9}
+
+
+def _beside_stronger(
+    boxes: NDArray[np.float32], confidence: NDArray[np.float32], rows: NDArray[np.intp]
+) -> NDArray[np.bool_]:
+    """Which of the rows overlap a stronger detection."""
+    stronger = confidence[None] > confidence[rows][:, None]
+    return np.asarray(((_overlap(boxes[rows], boxes) > _BESIDE) & stronger).any(axis=1))
 
 
 def _overlap(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
