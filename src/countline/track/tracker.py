@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countline.track.engines import BEGINS, CONTINUES, FINDS, NOISE, Engine
+from countline.track.hidden import Height, complete
 from countline.types import Detections, Tracks
 
 __all__ = ["EngineTracker"]
@@ -19,8 +20,10 @@ _HISTORY = 6
 _SURE = 0.75
 """Part of the threshold from which a detection is matched together with the believed ones, so that it may also find a
 track that was out of sight; weaker ones only continue tracks seen in the frame before, with what the believed ones leave.
-Lower, the weak second box that detectors leave where somebody comes out from behind a post takes the track, as it lies
-nearer to where the half-hidden person was going, and the strong box on the whole person begins another."""
+Beside a stronger detection only believed ones are matched so: what else detectors leave there are mostly second boxes, on
+half of somebody or around two people, which take tracks that go elsewhere. Lower, also in the open the weak second box
+on somebody who comes out from behind a post takes the track, as it lies nearer to where the half-hidden person was going,
+and the strong box on the whole person begins another."""
 _WORTH = 0.1500001
 """Part of the threshold from which a detection is worth a look."""
 _ROUNDING = 0.5e-6
@@ -30,6 +33,8 @@ _DOUBT = 1.2
 leave weak second boxes, which nothing beside them explains in the open."""
 _GRADES = np.array([NOISE, CONTINUES, FINDS, BEGINS, BEGINS, BEGINS])
 """By the number of limits that a confidence passed."""
+_WEAK = 2
+"""Limits passed by a detection that may find one who was out of sight, but is not believed."""
 _DOUBTFUL = 4
 """Limits passed by a detection that is at its threshold, but not at what it needs beside somebody."""
 _BESIDE = 0.1
@@ -47,10 +52,11 @@ _RATE_AFTER = 8
 class _Known:
     """What is remembered of one track."""
 
-    __slots__ = ("best", "others", "public", "seen", "weight")
+    __slots__ = ("best", "height", "others", "public", "seen", "weight")
 
     def __init__(self, public: int, class_id: int) -> None:
         self.public = public
+        self.height = Height()
         self.seen = 0
         """pts of the last frame it was seen in."""
         self.best = class_id
@@ -124,7 +130,8 @@ class EngineTracker:
 
     def update(self, detections: Detections | None, pts: int) -> Tracks:
         """Tracks for a frame: the detections that belong to a track, with their own boxes and confidences, and for
-        class the one that the track was most often seen as, weighted by confidence.
+        class the one that the track was most often seen as, weighted by confidence. Where another track hides the
+        lower part of one, its box is completed downward (:mod:`countline.track.hidden`).
 
         ``pts`` in ns on the source's clock. ``None`` for ``detections`` (a frame without inference) gives
         :meth:`predict`. Ids count from 1 and are never used again; the same frames give the same ids.
@@ -140,8 +147,8 @@ class EngineTracker:
             rows, numbers = rows[single], numbers[single]
             known = list(map(self._known.get, numbers.tolist()))
         confidence = confidence.take(rows)
-        ids, best = self._remember(numbers, known, classes.take(rows), confidence, pts)
-        tracks = Tracks(boxes.take(rows, axis=0), confidence, best, ids)
+        ids, best, heights = self._remember(numbers, known, classes.take(rows), confidence, pts)
+        tracks = Tracks(complete(boxes.take(rows, axis=0), heights, pts, self._lost), confidence, best, ids)
         self._past.append((pts, tracks))
         self._forget(pts)
         return tracks
@@ -219,7 +226,8 @@ class EngineTracker:
     def _graded(
         self, boxes: NDArray[np.float32], confidence: NDArray[np.float32], classes: NDArray[np.int32]
     ) -> NDArray[np.intp]:
-        """(N,) the engine's grades, by the threshold of each row's class. Doubtful ones beside somebody begin nothing."""
+        """(N,) the engine's grades, by the threshold of each row's class. Beside somebody doubtful ones begin nothing, and beside
+        a stronger detection weak ones find nobody who was out of sight."""
         passed: NDArray[np.intp]
         if self._limit is not None:
             passed = self._limit.searchsorted(confidence, "right")
@@ -227,6 +235,9 @@ class EngineTracker:
             limits = self._limits.take(np.minimum(classes, self._limits.shape[1] - 1), axis=1)
             passed = np.add.reduce(limits <= confidence, axis=0)
         grades = _GRADES.take(passed)
+        weak = (passed == _WEAK).nonzero()[0]
+        if len(weak):
+            grades[weak[_beside_stronger(boxes, confidence, weak)]] = CONTINUES
         doubtful = (passed == _DOUBTFUL).nonzero()[0]
         if len(doubtful):
             grades[doubtful[self._beside(boxes, confidence, doubtful)]] = FINDS
@@ -245,8 +256,7 @@ class EngineTracker:
             result[:] = (_overlap(doubtful, before) > _BESIDE).any(axis=1)
         if not result.all():
             left = (~result).nonzero()[0]
-            stronger = confidence > confidence.take(rows[left])[:, None]
-            result[left] = ((_overlap(doubtful[left], boxes) > _BESIDE) & stronger).any(axis=1)
+            result[left] = _beside_stronger(boxes, confidence, rows[left])
         return result
 
     def _single(self, boxes: NDArray[np.float32], known: Sequence[_Known | None]) -> NDArray[np.bool_]:
@@ -266,9 +276,9 @@ class EngineTracker:
         classes: NDArray[np.int32],
         confidence: NDArray[np.float32],
         pts: int,
-    ) -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
-        """Public ids and voted classes of the engine's tracks; a new id for one that was out of sight for too long."""
-        ids, best = [], []
+    ) -> tuple[NDArray[np.uint64], NDArray[np.int32], list[Height]]:
+        """Public ids, voted classes and heights of the engine's tracks; a new id for one that was out of sight for too long."""
+        ids, best, heights = [], [], []
         oldest = pts - self._lost
         for number, known, class_id, weight in zip(numbers.tolist(), tracks, classes.tolist(), confidence.tolist()):
             if known is None or known.seen < oldest:
@@ -281,7 +291,8 @@ class EngineTracker:
                 known.vote(class_id, weight)
             ids.append(known.public)
             best.append(known.best)
-        return np.array(ids, np.uint64), np.array(best, np.int32)
+            heights.append(known.height)
+        return np.array(ids, np.uint64), np.array(best, np.int32), heights
 
     def _forget(self, pts: int) -> None:
         """Keep the memory to tracks that can still come back; now and then is enough."""
@@ -308,6 +319,14 @@ def _clearly_beside(boxes: NDArray[np.float32], others: NDArray[np.float32]) -> 
         else:
             return False
     return True
+
+
+def _beside_stronger(
+    boxes: NDArray[np.float32], confidence: NDArray[np.float32], rows: NDArray[np.intp]
+) -> NDArray[np.bool_]:
+    """Which of the rows overlap a stronger detection."""
+    stronger = confidence > confidence.take(rows)[:, None]
+    return np.asarray(((_overlap(boxes.take(rows, axis=0), boxes) > _BESIDE) & stronger).any(axis=1))
 
 
 def _overlap(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,0 +1,103 @@
+"""Feet that somebody in front hides.
+
+A detector draws a box around what it sees. Where somebody walks in front of another, the box of the one behind ends at the
+chest for a few frames, and its bottom edge, by which rules know where an object stands, jumps up by half a person and back
+again: over a line, if one lies there, and back. People and cars do not become shorter for half a second. So a box that is
+much lower than its track has been, and whose bottom edge lies behind another track that reaches farther down, is completed
+downward to the height it had; never beyond the bottom of the one in front, who stands nearer to the camera.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Height", "complete"]
+
+SHORT = 0.8
+"""Part of the usual height below which a box may be cut off. Between 0.7 and 0.9 counts hardly change."""
+SAMPLES = 10
+"""Heights that are remembered of a track; the middle one is the usual height, so that a few odd boxes do not matter."""
+APART = 90_000_000
+"""ns at least between two of them: they tell of about a second at any frame rate."""
+ENOUGH = 3
+"""Heights from which the usual one is known."""
+ACROSS = 0.3
+"""Part of the box's width that the one in front must hide."""
+LOWER = 0.05
+"""By how much of the usual height the one in front must reach farther down."""
+GAP = 0.1
+"""How far below the box, in usual heights, the one in front may begin: boxes of those who hide each other nearly touch."""
+EDGE = 0.03
+"""A box whose top is so near to the picture's edge, in usual heights, is leaving: it becomes lower in earnest."""
+
+
+class Height:
+    """How high the boxes of one track were lately."""
+
+    __slots__ = ("least", "sampled", "usual", "values", "whole")
+
+    def __init__(self) -> None:
+        self.values: deque[float] = deque(maxlen=SAMPLES)
+        self.usual = self.least = 0.0
+        """The middle one of them and the part of it below which a box may be cut off, pixels; 0 while there are too few."""
+        self.sampled = -APART
+        """pts of the last of them, ns."""
+        self.whole = 0
+        """pts at which it was last seen whole."""
+
+    def __repr__(self) -> str:
+        return f"{self.usual:.0f} px"
+
+    def sample(self, height: float, pts: int) -> None:
+        """Remember a height in pixels."""
+        self.sampled = pts
+        self.values.append(height)
+        if len(self.values) >= ENOUGH:
+            self.usual = sorted(self.values)[len(self.values) // 2]
+            self.least = SHORT * self.usual
+
+    def clear(self) -> None:
+        """It has become another height in earnest."""
+        self.values.clear()
+        self.usual = self.least = 0.0
+
+
+def complete(boxes: NDArray[np.float32], heights: Sequence[Height], pts: int, patience: int) -> NDArray[np.float32]:
+    """(N, 4) xyxy in pixels of the tracks of one frame, with what each track remembers -> the same boxes, those that
+    somebody hides from below completed downward. Where none is, the given array itself.
+
+    ``pts`` in ns; who was not seen whole for ``patience`` ns has become lower in earnest.
+    """
+    result = boxes
+    for row, (height, known) in enumerate(zip((boxes[:, 3] - boxes[:, 1]).tolist(), heights)):
+        if height < known.least:
+            floor = _floor(boxes, row, known.usual)
+            if floor is not None:
+                if pts - known.whole <= patience:
+                    if result is boxes:
+                        result = boxes.copy()
+                    result[row, 3] = min(float(boxes[row, 1]) + known.usual, floor)
+                    continue
+                known.clear()
+        known.whole = pts
+        if not 0 <= pts - known.sampled < APART:
+            known.sample(height, pts)
+    return result
+
+
+def _floor(boxes: NDArray[np.float32], row: int, usual: float) -> float | None:
+    """Bottom of the lowest box that hides this one from below; None if none does."""
+    left, top, right, bottom = boxes[row].tolist()
+    if top < EDGE * usual:
+        return None
+    hidden = np.minimum(boxes[:, 2], right) - np.maximum(boxes[:, 0], left)
+    front = (
+        (boxes[:, 3] > bottom + LOWER * usual)
+        & (boxes[:, 1] < bottom + GAP * usual)
+        & (hidden > ACROSS * (right - left))
+    )
+    return float(boxes[front, 3].max()) if front.any() else None
