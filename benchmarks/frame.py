@@ -133,7 +133,7 @@ def measure(objects: int, frames: int, rounds: int) -> dict[str, float]:
         found["track"], tracks = each(lambda pair, tracker=tracker: tracker.update(pair[1], pair[0].pts), list(zip(infos, detections)))
         tracked = [FrameTracks(i, t) for i, t in zip(infos, tracks)]
         for name, engine in (("native", native), ("deepstream", exact)):
-            update = engine([SOURCE])
+            update = engine([SOURCE], 1)
             found[f"rules, {name}"], _ = each(lambda item, update=update: update([item]), tracked)
         made, deltas = of_messages(tracked, found)
         of_outbox(infos, made or [], deltas if made else [], found)

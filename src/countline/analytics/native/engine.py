@@ -67,8 +67,6 @@ class NativeRules:
         }
         """Objects left out by reason, tracks continued under a new id, and tracks forgotten because they were not seen
         any more."""
-        self._number = 0
-        """Rounds so far."""
         self._sources: dict[str, SourceState] = {}
         self._aspects: list[float] = [16 / 9]
         self._group = NOBODY
@@ -189,7 +187,6 @@ class NativeRules:
 
     def _round(self, items: Sequence[FrameTracks]) -> list[Analytics]:
         """At most one frame of each source."""
-        self._number += 1
         arrivals = [self._arrive(item) for item in items]
         boxes, classes, stirring, chosen = self._steady(arrivals) or self._unsteady(arrivals)
         tables, table = self._tables, self._table
@@ -205,7 +202,6 @@ class NativeRules:
         table.box[self._group.slots] = boxes
         for a in arrivals:
             a.source.shown = a
-            a.source.unbooked += 1
         return Report(table, self.labels, self.metrics, arrivals, self._group, findings).make()
 
     def _arrive(self, item: FrameTracks) -> Arrival:
@@ -238,7 +234,7 @@ class NativeRules:
         scale = arrivals[0].source.scale
         if len(arrivals) > 1:
             scale = np.repeat(np.array([a.source.scale for a in arrivals]), [len(a) for a in arrivals], axis=0)
-        boxes, classes = admit(arrivals, self._table, self._number, self.metrics, *stack(arrivals, scale))
+        boxes, classes = admit(arrivals, self._table, self.metrics, *stack(arrivals, scale))
         self._group = group(arrivals)
         stirring = stirred(self._tables, self._table, self._group.slots, boxes, classes)
         return boxes, classes, stirring, self._choose(boxes, classes, stirring)

@@ -77,7 +77,6 @@ def find(source: SourceState, table: TrackTable, track_id: int) -> Record | None
     if slot is None:
         return source.ended.get(track_id)
     if slot in source.present_list:
-        source.book_frames(table)
         source.settle(slot, source.present_list.index(slot), table)
     record = table.row(slot)
     record["notes"] = source.notes.get(slot, [])

@@ -51,7 +51,6 @@ def sift(
 def admit(
     arrivals: list[Arrival],
     table: TrackTable,
-    number: int,
     metrics: dict[str, int],
     boxes: NDArray[np.float64],
     classes: NDArray[np.int32],
@@ -59,53 +58,65 @@ def admit(
     """Find out who is there in this round, who is gone, and give slots to new tracks. Returns boxes and classes of those
     who can be evaluated."""
     fine = sound(boxes)
+    good = bool(fine.all())
     start = 0
-    keep: list[int] = []
+    whole = True
     for a in arrivals:
         end = start + len(a)
-        part = fine[start:end]
-        good = bool(part.all())
         # One -1 may be a new track or an object without one, so the whole frame is looked at.
         if not (a.steady and good) and (a.fresh or not good or len(set(a.slots)) != len(a.slots)):
-            a.slots, a.places = sift(a.source, a.ids, None if good else part, metrics)
+            a.slots, a.places = sift(a.source, a.ids, None if good else fine[start:end], metrics)
             a.fresh = -1 in a.slots
             a.steady = False
-        keep += range(start, end) if a.places is None else [start + p for p in a.places]
+            whole = whole and len(a.places) == len(a)
         start = end
-    if len(keep) != len(boxes):
-        boxes, classes = boxes[keep], classes[keep]
+    if not whole:
+        boxes, classes = _left_over(arrivals, boxes, classes)
     start = 0
     for a in arrivals:
         end = start + len(a.slots)
         if not a.steady:
-            _turn_over(a, table, number, metrics, boxes[start:end], classes[start:end])
+            _turn_over(a, table, metrics, boxes[start:end], classes[start:end])
         start = end
     return boxes, classes
+
+
+def _left_over(
+    arrivals: list[Arrival], boxes: NDArray[np.float64], classes: NDArray[np.int32]
+) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    """Those of all rows that were not sifted out."""
+    keep: list[int] = []
+    start = 0
+    for a in arrivals:
+        keep += [start + p for p in (range(len(a)) if a.places is None else a.places)]
+        start += len(a)
+    return boxes[keep], classes[keep]
 
 
 def _turn_over(
     arrival: Arrival,
     table: TrackTable,
-    number: int,
     metrics: dict[str, int],
     boxes: NDArray[np.float64],
     classes: NDArray[np.int32],
 ) -> None:
-    """A frame whose objects are not those of the frame before it: who is gone, who is new."""
+    """A frame whose objects are not those of the frame before it: who is gone, who is back, who is new."""
     source, slots = arrival.source, arrival.slots
-    source.book_frames(table)
-    table.seen[[s for s in slots if s >= 0]] = number
-    for at in np.flatnonzero(table.seen[source.present] != number).tolist():
-        source.lose(source.present_list[at], at, table)
+    before, now = set(source.present_list), set(slots)
+    if not before <= now:
+        for at, slot in enumerate(source.present_list):
+            if slot not in now:
+                source.lose(slot, at, table)
+    for slot in now - before:
+        if slot >= 0:
+            source.come(slot, table)
     whole = arrival.places is None or len(arrival.places) == len(arrival)
     if arrival.fresh:
         ids = arrival.ids
         new = [i for i, slot in enumerate(slots) if slot < 0]
         tracks = [ids[i if arrival.places is None else arrival.places[i]] for i in new]
-        found = begin(source, table, tracks, boxes[new], classes[new].tolist(), metrics)
-        for i, slot in zip(new, found):
+        for i, slot in zip(new, begin(source, table, tracks, boxes[new], classes[new].tolist(), metrics)):
             slots[i] = slot
-        table.seen[found] = number
     # Where objects were left out, the next frame must be sifted too.
     source.present_ids = arrival.item.tracks.track_id.tobytes() if whole else None
     source.present_list = slots
@@ -138,6 +149,7 @@ def begin(
             table.sample_clock[slot, 0], table.sample_box[slot, 0] = source.clock, box
             table.first[slot] = source.number
             table.first_time[slot] = source.time
+        source.come(slot, table)
         table.track_id[slot] = track
         source.ids[track] = slot
         slots.append(slot)
@@ -148,9 +160,8 @@ class Ended:
     """Tracks of a source that ended within the last second, and where they would be by now."""
 
     def __init__(self, source: SourceState, table: TrackTable) -> None:
-        lost = source.lost
         self.slots = np.array(
-            [s for s, (mark, _) in lost.items() if table.seen[s] == mark and source.clock - table.clock[s] <= STITCH],
+            [s for s in source.lost if source.clock - table.clock[s] <= STITCH],
             np.intp,
         )
         self.aspect = source.aspect

@@ -193,10 +193,7 @@ class Report:
             return
         table, clock = self.table, source.clock
         due, due_frames = clock + MEMORY, source.frames + MOST_UNSEEN
-        for slot, (mark, frames) in list(source.lost.items()):
-            if table.seen[slot] != mark:
-                del source.lost[slot]
-                continue
+        for slot, frames in list(source.lost.items()):
             last = int(table.clock[slot])
             old = clock - last > MEMORY or source.frames - frames > MOST_UNSEEN
             for r, book in enumerate(source.regions):
@@ -272,7 +269,7 @@ class Report:
     def _frame(self, i: int, headings: NDArray[np.bool_] | None) -> Analytics:
         arrival = self.arrivals[i]
         source, item = arrival.source, arrival.item
-        if source.lost:
+        if source.lost or source.ended:
             self._vanished(i)
         for book in source.regions:
             if book.timed:

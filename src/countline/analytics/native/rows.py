@@ -158,7 +158,7 @@ class Arrival:
             get = source.ids.get
             self.slots = [get(i, -1) for i in self.ids]
             self.fresh = -1 in self.slots
-        self.moment = (source.clock, source.number, source.time)
+        self.moment = (source.clock, source.number, source.time, source.frames)
 
     def __len__(self) -> int:
         return len(self.item.tracks.track_id)

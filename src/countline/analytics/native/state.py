@@ -69,8 +69,6 @@ class SourceState:
         self.height = 0
         self.present_ids: bytes | None = None
         """Track ids of the last frame; None if objects were left out of it."""
-        self.unbooked = 0
-        """Frames with the same objects as now that are not in their ``frames`` yet."""
         self.within: NDArray[np.bool_] | None = None
         """(N, R) which of them are in which region; None: to be looked up. Never altered, since it is given out."""
         self.classes: tuple[bytes, dict[int, int]] = (b"", {})
@@ -93,8 +91,8 @@ class SourceState:
         """Slots seen in the last frame."""
         self.present_list: list[int] = []
         """The same as a list."""
-        self.lost: dict[int, tuple[int, int]] = {}
-        """Slots not seen in the last frame -> round in which they were seen last, frames of the source by then."""
+        self.lost: dict[int, int] = {}
+        """Slots not seen in the last frame -> frames of the source when they were missed first."""
         self.due = 0
         """Clock at which the first of them is due to leave a region or be forgotten."""
         self.due_frames = 0
@@ -148,16 +146,16 @@ class SourceState:
 
     def lose(self, slot: int, at: int, table: TrackTable) -> None:
         """An object, number ``at`` of those in the frame before, is not in this one."""
-        self.lost[slot] = (int(table.seen[slot]), self.frames)
+        self.lost[slot] = self.frames
         self.settle(slot, at, table)
         grace = [book.config.grace for book in self.regions if slot in book.inside]
         self.due = min(self.due, int(table.clock[slot]) + (int(min(grace) * 1e9) if grace else MEMORY) + 1)
         self.due_frames = min(self.due_frames, self.frames + MOST_UNSEEN + 1)
 
-    def book_frames(self, table: TrackTable) -> None:
-        """Bring ``frames`` of the present objects up to date."""
-        table.frames[self.present] += self.unbooked
-        self.unbooked = 0
+    def come(self, slot: int, table: TrackTable) -> None:
+        """An object that was not in the frame before is in this one."""
+        self.lost.pop(slot, None)
+        table.base[slot] = self.frames - 1 - table.frames[slot]
 
     def settle(self, slot: int, at: int, table: TrackTable) -> None:
         """Write down what is kept for lost objects only."""
@@ -167,7 +165,8 @@ class SourceState:
         place = at if shown.places is None else shown.places[at]
         table.class_id[slot] = shown.item.tracks.class_id[place]
         table.confidence[slot] = shown.item.tracks.confidence[place]
-        table.clock[slot], table.number[slot], table.time[slot] = shown.moment
+        table.clock[slot], table.number[slot], table.time[slot], frames = shown.moment
+        table.frames[slot] = frames - table.base[slot]
 
     def drop(self, slot: int, table: TrackTable) -> None:
         """Forget a track."""
@@ -186,7 +185,6 @@ class SourceState:
 
     def clear(self, table: TrackTable) -> None:
         """Forget all tracks: the stream ended or begins anew."""
-        self.book_frames(table)
         for at, slot in enumerate(self.present_list):
             self.settle(slot, at, table)
         for slot in list(self.ids.values()):

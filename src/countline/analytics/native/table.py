@@ -29,10 +29,9 @@ class TrackTable:
         self.track_id = np.zeros(n, np.uint64)
         self.class_id = np.zeros(n, np.int64)
         self.frames = np.zeros(n, np.int64)
-        """Frames in which the object was seen, but for the last few of its source that are not booked yet."""
-        self.seen = np.full(n, -1, np.int64)
-        """Number of the last round in which it was looked up: kept up only in frames whose objects are not those of the
-        frame before, which is enough to tell who is missing and who came back."""
+        """Frames in which the object was seen, as of when ``clock`` was written."""
+        self.base = np.zeros(n, np.int64)
+        """Of an object in the picture: frames of its source less those in which it was seen."""
         self.clock = np.zeros(n, np.int64)
         """When it was last seen on the source's steady clock, ns."""
         self.number = np.zeros(n, np.int64)
@@ -96,7 +95,6 @@ class TrackTable:
 
     def release(self, slots: list[int]) -> None:
         """Give slots back."""
-        self.seen[slots] = -1
         self._free.extend(slots)
 
     def _grow(self) -> None:
