@@ -99,6 +99,7 @@ def definitions(
             labels=labels,
             functions=functions,
             tools=_message_tools(config),
+            outputs=config.takers,
         )
     except MessageError as error:
         raise (located(error, config._document) if config._document is not None else error) from None
@@ -110,7 +111,8 @@ def _message_tools(config: Config) -> Any:
 
     topic = next((found for output in config.outputs if (found := getattr(output, "topic", None))), None)
     cache = None if config.outbox.path == "memory" else Path(".countline") / "schemas.json"
-    return messages.Tools(attach.encode_image, attach.store, registry.SchemaIds(topic, cache=cache))
+    objects = {output.name: output.object_url for output in config.outputs if output.holds_objects}
+    return messages.Tools(attach.encode_image, attach.store, registry.SchemaIds(topic, cache=cache), objects)
 
 
 def outputs(config: Config) -> list[Output]:
