@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from countline.errors import MissingExtra, OutputError
 from countline.outputs._common import make_ssl_context, reveal
@@ -21,6 +21,8 @@ def secrets_of(config: Config) -> tuple[str, ...]:
     if config.proxy is not None:
         found.append(urlsplit(reveal(config.proxy) or "").password)
     found += [value for s in config.options.values() if len(value := s.get_secret_value()) >= 8]
+    sas = reveal(config.options.get("sas_key"))
+    found += parse_qs((sas or "").lstrip("?")).get("sig", [])
     return tuple(s for s in found if s)
 
 

@@ -57,7 +57,7 @@ def refusal(error: BaseException, where: str, place: str) -> Refusal:
         what = f"authentication failed: no credentials for {where}: neither the configuration nor the machine gives any"
         return Refusal(Fault(what, "set access_key and secret_key, or options"), retry=True, away=True)
     if "token request" in asked or "redential" in asked:
-        what = f"authentication failed: no token for {where}: {' '.join(head.split())[:300]}"
+        what = f"authentication failed: no token for {where}: {_plain(head)}"
         return Refusal(Fault(what, "check options: the key or its file, and the clock of this machine"), retry=True, away=True)
     if found is None:
         return Refusal(_unreachable(error, head, debug, where), retry=True, away=True)
@@ -69,7 +69,7 @@ def _answered(status: int, code: str, head: str, where: str, place: str) -> Refu
     message = _MESSAGE.search(head)
     said = ": ".join(x for x in (code, " ".join(message[1].split()) if message else "") if x)
     what = f"{where} answers {status}" + (f" ({said})" if said else "")
-    if code in _LOGIN or status in (401, 407):
+    if code in _LOGIN or status in (401, 407) or "failed to authenticate" in said:
         return Refusal(Fault(f"authentication failed: {what}", "check access_key and secret_key, or options"), True, True)
     if code == "RequestTimeTooSkewed":
         return Refusal(Fault(what, "set the clock of this machine"), True, True)
@@ -103,6 +103,10 @@ def _unreachable(error: BaseException, head: str, debug: str, where: str) -> Fau
     if re.search(r"ConnectionReset|BrokenPipe|IncompleteMessage|ChannelClosed|UnexpectedEof|Canceled", debug):
         return explain(ConnectionResetError(), where)
     if isinstance(error, OSError):
-        return Fault(f"{where}: {' '.join(head.split())[:300]}", "free space, and give the user the right to write there")
-    shown = " ".join(head.split())
-    return Fault(f"{where} cannot be reached: {shown[:300]}", "check endpoint, network and proxy")
+        return Fault(f"{where}: {_plain(head)}", "free space, and give the user the right to write there")
+    return Fault(f"{where} cannot be reached: {_plain(head)}", "check endpoint, network and proxy")
+
+
+def _plain(text: str) -> str:
+    """One line, without what stands behind the ? of a URL: there Azure has its signatures."""
+    return re.sub(r"\?\S+", "", " ".join(text.split()))[:300]
