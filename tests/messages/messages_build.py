@@ -123,7 +123,11 @@ def config(value: Any = "{id}", **more: Any) -> MessageConfig:
 
 
 def definition(
-    value: Any = "{id}", *, tools: messages.Tools = messages.Tools(), destinations: Sequence[str] | None = None, **more: Any
+    value: Any = "{id}",
+    *,
+    tools: messages.Tools = messages.Tools(),
+    destinations: Sequence[str] | None = None,
+    **more: Any,
 ) -> Any:
     configs = [config(value, **more)]
     return messages.make(configs, rules=RULES, sources=SOURCES, labels=LABELS, tools=tools, outputs=destinations)[0]

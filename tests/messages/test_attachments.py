@@ -19,7 +19,10 @@ from countline.types import Frame
 TOOLS = Tools(attach.encode_image, attach.store)
 STORES = Tools(
     attach.encode_image,
-    objects={name: lambda message, prefix, n=name: f"{prefix or 's3://' + n}/{message.id}.jpg" for name in ("pictures", "other")},
+    objects={
+        name: lambda message, prefix, n=name: f"{prefix or 's3://' + n}/{message.id}.jpg"
+        for name in ("pictures", "other")
+    },
 )
 VALUE = {"id": "{track_id}", "picture": "{attachment}"}
 
@@ -121,10 +124,18 @@ def test_what_cannot_work_is_a_fault(value, more, tools, words):
 def test_an_object_is_a_message_of_its_own_before_the_one_that_names_it():
     one = definition(VALUE, attach={"as": "object", "output": "pictures"}, outputs=["counts"], tools=STORES)
     made = one.make(analytics(), picture())
-    assert [(m.content_type, m.outputs) for m in made] == [("image/jpeg", ("pictures",)), ("application/json", ("counts",))] * 2
+    assert [(m.content_type, m.outputs) for m in made] == [
+        ("image/jpeg", ("pictures",)),
+        ("application/json", ("counts",)),
+    ] * 2
     for image, event in zip(made[::2], made[1::2]):
         assert orjson.loads(event.value)["picture"] == f"s3://pictures/{image.id}.jpg"
-        assert (image.id, image.time, image.source, image.definition) == (event.id, event.time, event.source, event.definition)
+        assert (image.id, image.time, image.source, image.definition) == (
+            event.id,
+            event.time,
+            event.source,
+            event.definition,
+        )
         assert (image.key, image.topic, image.headers) == (None, None, ())
         assert cv2.imdecode(np.frombuffer(image.value, np.uint8), cv2.IMREAD_COLOR) is not None
         assert len(image.value) <= 200_000

@@ -64,7 +64,17 @@ def nanio(folder: Path, tls: Certificates | None = None) -> ProcessServer:
     """Not started yet. Skips where nanio is not installed (Python 3.10)."""
     pytest.importorskip("nanio", reason="the S3 server nanio needs Python 3.11")
     port = free_port()
-    command = [sys.executable, "-m", "uvicorn", "nanio.app:build_app", "--factory", "--host", "127.0.0.1", "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "nanio.app:build_app",
+        "--factory",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
     command += ["--log-level", "warning", "--no-access-log"]
     if tls is not None:
         command += ["--ssl-certfile", str(tls.cert), "--ssl-keyfile", str(tls.key)]

@@ -134,7 +134,9 @@ class TestWholeMessagesOverTls(StoreContract):
         lines = self.check(self.make_output(server, tls={"ca": str(self.certificates.other_ca)}))
         assert any("not trusted" in line.detail and "tls.ca" in line.fix for line in lines if not line.ok), lines
 
-    def test_an_authority_that_is_no_certificate_is_said_before_anything_is_sent(self, server: Bucket, tmp_path: Path) -> None:
+    def test_an_authority_that_is_no_certificate_is_said_before_anything_is_sent(
+        self, server: Bucket, tmp_path: Path
+    ) -> None:
         (tmp_path / "ca.pem").write_text("nothing")
         for path, words in ((tmp_path / "ca.pem", "cannot be used"), (tmp_path / "none.pem", "no such file")):
             with pytest.raises(OutputError, match=words):
@@ -312,7 +314,7 @@ def test_no_more_objects_are_on_their_way_than_the_bound(server: Bucket) -> None
     ],
 )
 def test_every_option_that_may_be_given_is_known_to_the_library(scheme: str, fixed: Mapping[str, str]) -> None:
-    from obstore.exceptions import UnknownConfigurationKeyError
+    from obstore.exceptions import GenericError, UnknownConfigurationKeyError
     from obstore.store import from_url
 
     for option in OPTIONS[scheme]:
@@ -321,13 +323,15 @@ def test_every_option_that_may_be_given_is_known_to_the_library(scheme: str, fix
             from_url(f"{scheme}://place/prefix", config={**fixed, option: "true"})
         except UnknownConfigurationKeyError:
             unknown = True
-        except Exception as error:
-            assert "onfiguration key" not in str(error)  # the option is known, and 'true' is no value for it
+        except GenericError:  # the option is known, and 'true' is no value for it
+            pass
         assert not unknown, f"{scheme}:// has no option {option}"
 
 
 def test_an_option_that_the_library_cannot_use_is_an_error_without_its_value(server: Bucket) -> None:
-    output = TestNanio().make_output(server, url="gs://b/x", access_key=None, secret_key=None, region=None, endpoint=None)
+    output = TestNanio().make_output(
+        server, url="gs://b/x", access_key=None, secret_key=None, region=None, endpoint=None
+    )
     output.open()
     output.close(0)
     given = {"service_account_key": '{"private_key": "hush-hush'}

@@ -51,7 +51,16 @@ def program() -> list[str]:
 @pytest.fixture(scope="module")
 def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessServer]:
     folder, port = tmp_path_factory.mktemp("azurite"), free_port()
-    command = [*program(), "--blobHost", "127.0.0.1", "--blobPort", str(port), "--location", str(folder), "--disableTelemetry"]
+    command = [
+        *program(),
+        "--blobHost",
+        "127.0.0.1",
+        "--blobPort",
+        str(port),
+        "--location",
+        str(folder),
+        "--disableTelemetry",
+    ]
     command += ["--skipApiVersionCheck", "--silent"]
     with running(ProcessServer(command, folder, port, {"AZURITE_ACCOUNTS": f"{ACCOUNT}:{KEY}"})) as server:
         yield server
@@ -125,5 +134,6 @@ class TestAzurite(OutputContract):
         keys = sorted(item["path"] for page in obstore.list(store) for item in page)
         assert len(keys) >= count
         return [
-            Received(bytes(obstore.get(store, key).bytes()), key.rsplit("/", 1)[-1].removesuffix(".json")) for key in keys
+            Received(bytes(obstore.get(store, key).bytes()), key.rsplit("/", 1)[-1].removesuffix(".json"))
+            for key in keys
         ]

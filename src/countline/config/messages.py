@@ -129,7 +129,9 @@ class AttachConfig(Model):
             raise CountlineFault("attachments as files need a folder", fix="add e.g. folder: snapshots")
         for word, wanted in (("folder", "file"), ("output", "object")):
             if getattr(self, word) is not None and self.as_ != wanted:
-                raise CountlineFault(f"'{word}' is for attachments as: {wanted}", fix=f"write as: {wanted}", loc=(word,))
+                raise CountlineFault(
+                    f"'{word}' is for attachments as: {wanted}", fix=f"write as: {wanted}", loc=(word,)
+                )
         return self
 
     def no_store(self, stores: Sequence[str], known: Sequence[str]) -> tuple[str, str] | None:
@@ -142,7 +144,9 @@ class AttachConfig(Model):
         else:
             fix = f"write output: {stores[0]}" + (f"; others are {', '.join(stores[1:])}" if stores[1:] else "")
         if self.output is None:
-            reason = "there is no output that holds objects" if not stores else "there are several outputs that hold objects"
+            reason = (
+                "there is no output that holds objects" if not stores else "there are several outputs that hold objects"
+            )
         elif self.output in known:
             reason = f"the output '{self.output}' cannot hold pictures, only an object_store can"
         else:

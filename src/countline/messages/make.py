@@ -107,7 +107,11 @@ def _from_config(config: MessageConfig, loc: Loc, world: _World) -> Definition:
     if config.type is not None:
         deepstream = import_module("countline.messages.deepstream")
         made: Definition = deepstream.make_definition(
-            _destined(config, loc, world), rules=world.rules, sources=world.sources, labels=world.labels, name=config.name
+            _destined(config, loc, world),
+            rules=world.rules,
+            sources=world.sources,
+            labels=world.labels,
+            name=config.name,
         )
         return made
     if config.function is not None:
@@ -236,7 +240,9 @@ class _Plan:
             self.compiler.faults.append(Fault(wrong[0], (*loc, "output"), wrong[1]))
             return None
         name = config.store_of(stores)
-        return Attacher(config, tools.encode_image, place=ObjectPlace(name, tools.objects[name]), definition=self.config.name)
+        return Attacher(
+            config, tools.encode_image, place=ObjectPlace(name, tools.objects[name]), definition=self.config.name
+        )
 
     def _envelope(self, shape: Shape) -> Envelope | None:
         chosen = self.config.cloudevents

@@ -91,6 +91,7 @@ def definitions(
     from countline import messages
     from countline.messages.faults import located
 
+    _warn_of_idle_outputs(config, functions)
     try:
         return messages.make(
             config.messages,
@@ -103,6 +104,22 @@ def definitions(
         )
     except MessageError as error:
         raise (located(error, config._document) if config._document is not None else error) from None
+
+
+def _warn_of_idle_outputs(config: Config, functions: Sequence[Any]) -> None:
+    """Say which outputs wait to be named, and are not. Functions may name any."""
+    if functions or any(m.function is not None for m in config.messages):
+        return
+    stores = [o.name for o in config.outputs if o.holds_objects]
+    used = {name for m in config.messages for name in m.outputs}
+    used |= {m.attach.store_of(stores) for m in config.messages if m.attach is not None and m.attach.as_ == "object"}
+    for output in config.outputs:
+        if output.only_named and output.name not in used:
+            log.warning(
+                "output '%s' gets nothing: no message names it under `outputs`, and no picture goes there (`takes: all` gives it "
+                "every message)",
+                output.name,
+            )
 
 
 def _message_tools(config: Config) -> Any:

@@ -53,7 +53,9 @@ def _path(value: str) -> str:
         raise CountlineFault("without {id} one object would replace another", fix="e.g. {date}/{id}.{extension}")
     parts = value.split("/")
     if not all(parts) or any(part.startswith(".") for part in parts):
-        raise CountlineFault(f"'{value}' begins or ends with /, or has an empty or dotted folder in it", fix="leave it out")
+        raise CountlineFault(
+            f"'{value}' begins or ends with /, or has an empty or dotted folder in it", fix="leave it out"
+        )
     return value
 
 
@@ -62,7 +64,11 @@ def _options(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     return {
-        name: str(given).lower() if isinstance(given, bool) else str(given) if isinstance(given, (int, float)) else given
+        name: str(given).lower()
+        if isinstance(given, bool)
+        else str(given)
+        if isinstance(given, (int, float))
+        else given
         for name, given in value.items()
     }
 
@@ -161,5 +167,7 @@ class Config(NetworkConfig):
             fix = f"it is called {OWN_KEYS[name]}, beside options"
         else:
             close = difflib.get_close_matches(name, known, 1)
-            fix = (f"did you mean {close[0]}? " if close else "") + ("known are: " + ", ".join(known) if known else "leave it out")
+            fix = (f"did you mean {close[0]}? " if close else "") + (
+                "known are: " + ", ".join(known) if known else "leave it out"
+            )
         raise CountlineFault(f"{scheme}:// has no option '{name}'", fix=fix, loc=("options", name))

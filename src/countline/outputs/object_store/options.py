@@ -38,7 +38,9 @@ OPTIONS: Mapping[str, frozenset[str]] = {
             "web_identity_token_file",
         }
     ),
-    "gs": frozenset({"application_credentials", "bearer_token", "service_account", "service_account_key", "skip_signature"}),
+    "gs": frozenset(
+        {"application_credentials", "bearer_token", "service_account", "service_account_key", "skip_signature"}
+    ),
     "az": frozenset(
         {
             "account_key",

@@ -51,7 +51,7 @@ class ObjectStoreOutput(LoopOutput):
     async def _session(self) -> None:
         self._ready = True  # there is no connection that could be made beforehand
         self._news.set()
-        running: set[asyncio.Future[None]] = set()
+        running: set[asyncio.Task[None]] = set()
         try:
             while True:
                 # Never more than max_in_flight: no more are accepted.
@@ -60,8 +60,8 @@ class ObjectStoreOutput(LoopOutput):
                     running.add(task)
                     task.add_done_callback(running.discard)
         finally:
-            for task in running:
-                task.cancel()
+            for unfinished in running:
+                unfinished.cancel()
 
     async def _settle(self, entry: Entry) -> None:
         try:

@@ -58,7 +58,9 @@ def refusal(error: BaseException, where: str, place: str) -> Refusal:
         return Refusal(Fault(what, "set access_key and secret_key, or options"), retry=True, away=True)
     if "token request" in asked or "redential" in asked:
         what = f"authentication failed: no token for {where}: {_plain(head)}"
-        return Refusal(Fault(what, "check options: the key or its file, and the clock of this machine"), retry=True, away=True)
+        return Refusal(
+            Fault(what, "check options: the key or its file, and the clock of this machine"), retry=True, away=True
+        )
     if found is None:
         return Refusal(_unreachable(error, head, debug, where), retry=True, away=True)
     code = _CODE.search(head)
@@ -70,7 +72,9 @@ def _answered(status: int, code: str, head: str, where: str, place: str) -> Refu
     said = ": ".join(x for x in (code, " ".join(message[1].split()) if message else "") if x)
     what = f"{where} answers {status}" + (f" ({said})" if said else "")
     if code in _LOGIN or status in (401, 407) or "failed to authenticate" in said:
-        return Refusal(Fault(f"authentication failed: {what}", "check access_key and secret_key, or options"), True, True)
+        return Refusal(
+            Fault(f"authentication failed: {what}", "check access_key and secret_key, or options"), True, True
+        )
     if code == "RequestTimeTooSkewed":
         return Refusal(Fault(what, "set the clock of this machine"), True, True)
     if status == 403:
@@ -95,7 +99,9 @@ def _unreachable(error: BaseException, head: str, debug: str, where: str) -> Fau
     if untrusted or "UnknownIssuer" in debug:
         reason = re.sub(r"(?<!^)([A-Z])", r" \1", untrusted[1] if untrusted else "UnknownIssuer").lower()
         what = f"the certificate of {where} is not trusted: {reason}"
-        return Fault(what, "set tls.ca to the certificate authority's PEM file; the host must be a name in the certificate")
+        return Fault(
+            what, "set tls.ca to the certificate authority's PEM file; the host must be a name in the certificate"
+        )
     if "InvalidMessage" in debug or "InvalidContentType" in debug:
         return Fault(f"TLS with {where} failed", "check that the port speaks TLS, and https or http under endpoint")
     if re.search(r"kind: Time(out|dOut)|TimedOut", debug):
