@@ -75,7 +75,8 @@ def nanio(folder: Path, tls: Certificates | None = None) -> ProcessServer:
         "--port",
         str(port),
     ]
-    command += ["--log-level", "warning", "--no-access-log"]
+    # Else the server waits half a minute for clients that keep their encrypted connections.
+    command += ["--log-level", "warning", "--no-access-log", "--timeout-graceful-shutdown", "1"]
     if tls is not None:
         command += ["--ssl-certfile", str(tls.cert), "--ssl-keyfile", str(tls.key)]
     login = {"NANIO_ACCESS_KEY": ACCESS_KEY, "NANIO_SECRET_KEY": SECRET_KEY, "NANIO_DATA_DIR": str(folder / "data")}

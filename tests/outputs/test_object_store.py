@@ -134,6 +134,12 @@ class TestWholeMessagesOverTls(StoreContract):
         lines = self.check(self.make_output(server, tls={"ca": str(self.certificates.other_ca)}))
         assert any("not trusted" in line.detail and "tls.ca" in line.fix for line in lines if not line.ok), lines
 
+    def test_verification_can_be_switched_off(self, server: Bucket) -> None:
+        output = self.make_output(server, tls={"verify": False})
+        output.open()
+        assert sorted(Deliverer(output, entries(2)).run().acknowledged) == [1, 2]
+        output.close(2)
+
     def test_an_authority_that_is_no_certificate_is_said_before_anything_is_sent(
         self, server: Bucket, tmp_path: Path
     ) -> None:

@@ -61,6 +61,9 @@ def refusal(error: BaseException, where: str, place: str) -> Refusal:
         return Refusal(
             Fault(what, "check options: the key or its file, and the clock of this machine"), retry=True, away=True
         )
+    if "redirect without LOCATION" in head:
+        what = f"{place} is elsewhere: {where} sends us on without saying where to"
+        return Refusal(Fault(what, "correct region or endpoint"), retry=True, away=True)
     if found is None:
         return Refusal(_unreachable(error, head, debug, where), retry=True, away=True)
     code = _CODE.search(head)
