@@ -102,6 +102,8 @@ class TestNanio(StoreContract):
 
 
 class TestS3Proxy(StoreContract):
+    survives_kill = False  # killed, it leaves begun files behind beside the objects
+
     @pytest.fixture
     def server(self, proxy: ProcessServer) -> Iterator[Bucket]:
         yield from bucket(proxy)
