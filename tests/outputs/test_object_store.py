@@ -59,7 +59,7 @@ class StoreContract(OutputContract):
     kind = "object_store"
     ordered = False  # objects have no order; that of one message after another is in their times
     carries_key = carries_headers = False
-    survives_kill = True
+    survives_kill = False  # nanio, killed in the middle of an object, may answer 500 to its name for ever
     secret = SECRET_KEY
     wrong_secret: ClassVar = {"secret_key": "wrong-pa55word"}
     bad_options: ClassVar[Any] = (
@@ -86,7 +86,8 @@ class StoreContract(OutputContract):
         return {"endpoint": f"http://{host}:{port}"}
 
     def read_back(self, server: Any, count: int) -> list[Received]:
-        found = server.objects()
+        # S3Proxy, killed, leaves begun files behind under names of its own.
+        found = {key: body for key, body in server.objects().items() if key.endswith(".json")}
         assert len(found) >= count
         assert all(key.startswith("messages/") for key in found)
         return [self.received(key, body) for key, body in found.items()]
@@ -102,7 +103,7 @@ class TestNanio(StoreContract):
 
 
 class TestS3Proxy(StoreContract):
-    survives_kill = False  # killed, it leaves begun files behind beside the objects
+    survives_kill = True
 
     @pytest.fixture
     def server(self, proxy: ProcessServer) -> Iterator[Bucket]:

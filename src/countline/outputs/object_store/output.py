@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from countline.outputs._envelope import envelope
 from countline.outputs._loop import LoopOutput, test_message
+from countline.outputs._words import scrub
 from countline.outputs.object_store.config import Config
 from countline.outputs.object_store.keys import content_type_of, wrapped
 from countline.outputs.object_store.security import address, open_store, secrets_of
@@ -33,6 +34,8 @@ class ObjectStoreOutput(LoopOutput):
         self.config = config
         self.secrets = secrets_of(config)
         self._store: Any = None
+        self._failures = 0
+        """How often something went wrong; objects that were on their way together fail as one."""
 
     @property
     def where(self) -> str:
@@ -64,12 +67,19 @@ class ObjectStoreOutput(LoopOutput):
                 unfinished.cancel()
 
     async def _settle(self, entry: Entry) -> None:
+        before = self._failures
         try:
             await self._put(entry.message)
         except Exception as error:  # the library has a class for each kind of fault, and Python's own come through
             found = refusal(error, self.where, self._place)
             if found.away:
                 self.status.connected = False
+            if found.retry and before != self._failures:
+                # An outage breaks all that is on its way, one after another: that must not make the pause longer each time.
+                self._ledger.fail(entry.position, scrub(found.fault.what, self.secrets), retry=True)
+                self._news.set()
+                return
+            self._failures += found.retry
             self._refuse(entry.position, found.fault, retry=found.retry)
         else:
             self.status.connected = True
