@@ -122,8 +122,15 @@ def config(value: Any = "{id}", **more: Any) -> MessageConfig:
     return validate(MessageConfig, data, Document(data, {}, "test.yaml"))
 
 
-def definition(value: Any = "{id}", *, tools: messages.Tools = messages.Tools(), **more: Any) -> Any:
-    return messages.make([config(value, **more)], rules=RULES, sources=SOURCES, labels=LABELS, tools=tools)[0]
+def definition(
+    value: Any = "{id}",
+    *,
+    tools: messages.Tools = messages.Tools(),
+    destinations: Sequence[str] | None = None,
+    **more: Any,
+) -> Any:
+    configs = [config(value, **more)]
+    return messages.make(configs, rules=RULES, sources=SOURCES, labels=LABELS, tools=tools, outputs=destinations)[0]
 
 
 def from_function(function: Any, **more: Any) -> Any:

@@ -11,11 +11,19 @@ import pytest
 from messages_build import analytics, crossing, definition, from_function, info
 
 from countline import attach
-from countline.errors import MessageError
+from countline.config import load
+from countline.errors import ConfigError, MessageError
 from countline.messages import Tools, message
 from countline.types import Frame
 
 TOOLS = Tools(attach.encode_image, attach.store)
+STORES = Tools(
+    attach.encode_image,
+    objects={
+        name: lambda message, prefix, n=name: f"{prefix or 's3://' + n}/{message.id}.jpg"
+        for name in ("pictures", "other")
+    },
+)
 VALUE = {"id": "{track_id}", "picture": "{attachment}"}
 
 
@@ -111,3 +119,126 @@ def test_a_function_gets_it_as_a_parameter():
 def test_what_cannot_work_is_a_fault(value, more, tools, words):
     with pytest.raises(MessageError, match=words):
         definition(value, tools=tools, **more)
+
+
+def test_an_object_is_a_message_of_its_own_before_the_one_that_names_it():
+    one = definition(VALUE, attach={"as": "object", "output": "pictures"}, outputs=["counts"], tools=STORES)
+    made = one.make(analytics(), picture())
+    assert [(m.content_type, m.outputs) for m in made] == [
+        ("image/jpeg", ("pictures",)),
+        ("application/json", ("counts",)),
+    ] * 2
+    for image, event in zip(made[::2], made[1::2]):
+        assert orjson.loads(event.value)["picture"] == f"s3://pictures/{image.id}.jpg"
+        assert (image.id, image.time, image.source, image.definition) == (
+            event.id,
+            event.time,
+            event.source,
+            event.definition,
+        )
+        assert (image.key, image.topic, image.headers) == (None, None, ())
+        assert cv2.imdecode(np.frombuffer(image.value, np.uint8), cv2.IMREAD_COLOR) is not None
+        assert len(image.value) <= 200_000
+    assert one.made == 2
+
+
+def test_the_url_of_an_object_may_stand_before_its_name():
+    one = definition(VALUE, attach={"as": "object", "output": "other", "url": "https://cdn.example"}, tools=STORES)
+    image, event = one.make(analytics(), picture())[:2]
+    assert orjson.loads(event.value)["picture"] == f"https://cdn.example/{image.id}.jpg"
+    assert image.outputs == ("other",)
+
+
+def test_two_runs_make_equal_objects_and_messages():
+    options = {"attach": {"as": "object", "output": "pictures"}, "tools": STORES}
+    first, second = (definition(VALUE, **options).make(analytics(), picture(noise=True)) for _ in range(2))
+    assert first == second
+    assert len(first) == 4
+
+
+def test_where_no_message_is_made_there_is_no_object():
+    @message(on="crossing", attach={"as": "object", "output": "pictures"})
+    def payload(event, attachment):
+        return {"at": attachment} if event.track_id == 5 else None
+
+    image, event = from_function(payload, tools=STORES).make(analytics(), picture())
+    assert orjson.loads(event.value) == {"at": f"s3://pictures/{image.id}.jpg"}
+
+    without = definition(VALUE, attach={"as": "object", "output": "pictures"}, tools=STORES, **{"if": "track_id == 6"})
+    assert len(without.make(analytics(), picture())) == 2
+    assert [orjson.loads(m.value) for m in without.make(analytics(), None)] == [{"id": 6, "picture": None}]
+
+
+@pytest.mark.parametrize(
+    ("tools", "attached", "words"),
+    [
+        (TOOLS, {"as": "object"}, "there is no output that holds objects"),
+        (STORES, {"as": "object"}, "several outputs that hold objects"),
+        (STORES, {"as": "object", "output": "picture"}, "there is no output 'picture'"),
+    ],
+)
+def test_an_object_without_a_store_is_a_fault(tools, attached, words):
+    with pytest.raises(MessageError, match=words):
+        definition(VALUE, attach=attached, tools=tools)
+
+
+CONFIG = """\
+sources: [{{name: a, uri: a.mp4}}]
+messages:
+  - name: shown
+    attach: {attach}
+    value: "{{attachment}}"
+outputs:
+  - kafka: {{bootstrap: "localhost:9092", topic: t}}
+  - object_store: {{name: pictures, url: "s3://bucket/shots"}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("attached", "what", "fix"),
+    [
+        ("{as: object, output: nowhere}", "no output 'nowhere'", "output: pictures"),
+        ("{as: object, output: kafka}", "'kafka' cannot hold pictures", "output: pictures"),
+        ("{as: base64, output: pictures}", "'output' is for attachments as: object", "as: object"),
+        ("{as: object, folder: x}", "'folder' is for attachments as: file", "as: file"),
+    ],
+)
+def test_a_store_that_does_not_fit_is_found_at_load_with_its_line(attached, what, fix):
+    with pytest.raises(ConfigError) as caught:
+        load("countline.yaml", CONFIG.format(attach=attached))
+    assert "countline.yaml:4" in str(caught.value)
+    assert what in str(caught.value)
+    assert fix in str(caught.value)
+
+
+def test_a_store_gets_pictures_and_what_names_it_and_nothing_else():
+    text = CONFIG.format(attach="{as: object}")
+    assert load("countline.yaml", text).takers == ("kafka",)
+    assert load("countline.yaml", text.replace("pictures,", "pictures, takes: all,")).takers is None
+    only = text.replace('  - kafka: {bootstrap: "localhost:9092", topic: t}\n', "")
+    with pytest.raises(ConfigError, match="goes nowhere") as caught:
+        load("countline.yaml", only)
+    assert "countline.yaml:3" in str(caught.value)
+    named = load("countline.yaml", only.replace("    value:", "    outputs: [pictures]\n    value:"))
+    assert named.takers == ()
+
+
+def test_messages_that_name_no_outputs_go_to_those_that_take_them():
+    assert [m.outputs for m in definition("{id}", destinations=["kafka"]).make(analytics())] == [("kafka",)]
+    own = definition("{id}", destinations=["kafka"], outputs=["pictures"])
+    assert [m.outputs for m in own.make(analytics())] == [("pictures",)]
+    payload = definition(None, type="deepstream/minimal", destinations=["kafka"])
+    assert {m.outputs for m in payload.make(analytics())} == {("kafka",)}
+
+    @message(on="crossing", outputs=["pictures"])
+    def named(event):
+        return {}
+
+    @message(on="crossing")
+    def unnamed(event):
+        return {}
+
+    assert from_function(named, outputs=["kafka"]).make(analytics())[0].outputs == ("pictures",)
+    assert from_function(unnamed, outputs=["kafka"]).make(analytics())[0].outputs == ("kafka",)
+    with pytest.raises(MessageError, match="'unnamed' goes nowhere"):
+        from_function(unnamed, outputs=[])

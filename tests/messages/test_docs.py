@@ -19,7 +19,8 @@ from countline.types import Crowding, Leave, RuleInfo, SourceInfo
 
 ROOT = Path(__file__).parents[2]
 DOC = ROOT / "docs" / "messages.md"
-TOOLS = messages.Tools(attach.encode_image, attach.store, SchemaIds())
+OBJECTS = {"pictures": lambda message, prefix: f"{prefix}/{message.id}"}
+TOOLS = messages.Tools(attach.encode_image, attach.store, SchemaIds(), OBJECTS)
 BLOCK = re.compile(r"^```(yaml|python)\n(.*?)^```\n(?:\n```json\n(.*?)^```)?", re.MULTILINE | re.DOTALL)
 BLOCKS = [(m[1], m[2], m[3]) for m in BLOCK.finditer(DOC.read_text(encoding="utf-8"))]
 

@@ -167,10 +167,11 @@ class OutputContract:
         assert len(self.read_back(server, len(run.acknowledged) + accepted)) == 1 + accepted
 
     def test_an_output_can_be_opened_again_after_close(self, server: Any, output: Output) -> None:
-        assert Deliverer(output, entries(3)).run().acknowledged == [1, 2, 3]
+        order = list if self.ordered else sorted  # several at a time are confirmed as they come
+        assert order(Deliverer(output, entries(3)).run().acknowledged) == [1, 2, 3]
         assert output.close(5.0) == []
         output.open()
-        assert Deliverer(output, entries(3, first=4)).run().acknowledged == [4, 5, 6]
+        assert order(Deliverer(output, entries(3, first=4)).run().acknowledged) == [4, 5, 6]
         assert len(self.read_back(server, 6)) == 6
 
     # -- servers come and go --------------------------------------------------------------------------------------

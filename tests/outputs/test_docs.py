@@ -12,7 +12,7 @@ from countline.config.outputs import config_class
 
 PAGE = Path(__file__).parents[2] / "docs" / "outputs.md"
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-KINDS = ("mqtt", "amqp", "redis", "nats", "webhook", "file", "stdout", "sql")
+KINDS = ("mqtt", "amqp", "redis", "nats", "webhook", "object_store", "file", "stdout", "sql")
 
 
 @pytest.mark.parametrize("example", EXAMPLES)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
+from countline.types import Message
+
 __all__ = ["Model", "OutputConfig"]
 
 
@@ -19,3 +21,18 @@ class OutputConfig(Model):
     name: str = ""
     """Name of this output, for messages that go to some outputs only and for its position in the outbox; its kind unless
     set. Two outputs of one kind need two names."""
+
+    @property
+    def only_named(self) -> bool:
+        """Whether messages come only when their definition names this output."""
+        return False
+
+    @property
+    def holds_objects(self) -> bool:
+        """Whether pictures may be put here (``attach: {as: object}``)."""
+        return False
+
+    def object_url(self, message: Message, prefix: str | None = None) -> str:
+        """URL of what a message becomes here; ``prefix`` stands for the output's own address. Raises NotImplementedError
+        unless ``holds_objects``."""
+        raise NotImplementedError

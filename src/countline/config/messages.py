@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -102,12 +103,15 @@ class AttachConfig(Model):
 
     what: Literal["crop", "snapshot"] = "crop"
     """crop: the object of the event; snapshot: the whole picture."""
-    as_: Literal["base64", "file"] = Field(default="base64", alias="as")
-    """base64: in the message; file: written to ``folder``, the message carries its URL."""
+    as_: Literal["base64", "file", "object"] = Field(default="base64", alias="as")
+    """base64: in the message; file: written to ``folder``; object: put into an object store, as a message of its own that
+    waits in the outbox. With file and object the message carries the URL."""
+    output: str | None = None
+    """With object: name of the output (``object_store``) that the picture goes to; may be left out where there is one only."""
     folder: str | None = None
     """Folder for files; made if absent. Files lie in one folder a day: ``<folder>/2026-11-22/<message id>.jpg``."""
     url: str | None = None
-    """What stands in the message before ``2026-11-22/<message id>.jpg``; the folder unless set."""
+    """What stands in the message before ``2026-11-22/<message id>.jpg``; the folder, or the store's own URL, unless set."""
     margin: float = Field(default=0.1, ge=0, le=5)
     """Border around a crop, as a part of the box's width and height."""
     max_side: int = Field(default=640, ge=16)
@@ -123,7 +127,35 @@ class AttachConfig(Model):
     def _folder(self) -> AttachConfig:
         if self.as_ == "file" and not self.folder:
             raise CountlineFault("attachments as files need a folder", fix="add e.g. folder: snapshots")
+        for word, wanted in (("folder", "file"), ("output", "object")):
+            if getattr(self, word) is not None and self.as_ != wanted:
+                raise CountlineFault(
+                    f"'{word}' is for attachments as: {wanted}", fix=f"write as: {wanted}", loc=(word,)
+                )
         return self
+
+    def no_store(self, stores: Sequence[str], known: Sequence[str]) -> tuple[str, str] | None:
+        """What is wrong with ``output`` and what to do, or None. ``stores``: names of the outputs that hold objects, among
+        all that are ``known``."""
+        if self.as_ != "object" or self.output in stores or (self.output is None and len(stores) == 1):
+            return None
+        if not stores:
+            fix = "add an output, e.g. `- object_store: {url: s3://bucket/pictures}`"
+        else:
+            fix = f"write output: {stores[0]}" + (f"; others are {', '.join(stores[1:])}" if stores[1:] else "")
+        if self.output is None:
+            reason = (
+                "there is no output that holds objects" if not stores else "there are several outputs that hold objects"
+            )
+        elif self.output in known:
+            reason = f"the output '{self.output}' cannot hold pictures, only an object_store can"
+        else:
+            reason = f"there is no output '{self.output}'"
+        return f"the pictures have no place: {reason}", fix
+
+    def store_of(self, stores: Sequence[str]) -> str:
+        """The output that pictures go to, of those that hold objects; as :meth:`no_store` has found it to be right."""
+        return self.output if self.output is not None else stores[0]
 
 
 def _static(value: Any) -> Any:

@@ -172,10 +172,28 @@ class Config(Model):
         self._destinations()
         return self
 
+    @property
+    def takers(self) -> tuple[str, ...] | None:
+        """Names of the outputs that a message goes to which names none; None: all there are."""
+        if not any(o.only_named for o in self.outputs):
+            return None
+        return tuple(o.name for o in self.outputs if not o.only_named)
+
     def _destinations(self) -> None:
         """A message for an output that is not there would go nowhere, without a word."""
         known = [o.name for o in self.outputs]
+        stores = [o.name for o in self.outputs if o.holds_objects]
         for i, message in enumerate(self.messages):
+            if message.attach is not None:
+                wrong = message.attach.no_store(stores, known)
+                if wrong is not None:
+                    raise CountlineFault(wrong[0], fix=wrong[1], loc=("messages", i, "attach", "output"))
+            if not message.outputs and message.function is None and known and self.takers == ():
+                raise CountlineFault(
+                    f"message '{message.name}' goes nowhere: no output takes messages that do not name it",
+                    fix=f"write outputs: [{known[0]}] here, or takes: all there",
+                    loc=("messages", i),
+                )
             for name in message.outputs:
                 if name not in known:
                     raise CountlineFault(

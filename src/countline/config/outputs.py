@@ -19,7 +19,7 @@ __all__ = ["BUILT_IN", "config_class", "kinds", "package"]
 
 BUILT_IN: Mapping[str, str] = {
     kind: f"countline.outputs.{kind}"
-    for kind in ("kafka", "mqtt", "amqp", "redis", "nats", "webhook", "file", "stdout", "sql")
+    for kind in ("kafka", "mqtt", "amqp", "redis", "nats", "webhook", "object_store", "file", "stdout", "sql")
 }
 
 

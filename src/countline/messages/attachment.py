@@ -4,34 +4,56 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from countline.config.messages import AttachConfig
 from countline.messages.scope import Scope
 from countline.messages.time import rfc3339
-from countline.types import Frame
+from countline.types import Frame, Message
 
-__all__ = ["Attacher"]
+__all__ = ["Attached", "Attacher", "ObjectPlace"]
 
 _LEAST_QUALITY = 30
 _LEAST_SIDE = 16
 
 
+class ObjectPlace(NamedTuple):
+    """An output that holds objects."""
+
+    output: str
+    """Its name."""
+    url: Callable[[Message, str | None], str]
+    """(picture, what stands before the object's name instead of the store's own address) -> its URL."""
+
+
+class Attached(NamedTuple):
+    """What became of a picture."""
+
+    text: str
+    """For the message: base64, or a URL."""
+    picture: Message | None = None
+    """With ``as: object``: the picture as a message of its own, for the output that holds objects and no other."""
+
+
 class Attacher:
-    """Makes the ``{attachment}`` of a message: base64 text or a URL; None where there are no pixels (replay, DeepStream
+    """Makes the picture of a message: base64 text or a URL; None where there are no pixels (replay, DeepStream
     probe), the box lies outside the picture, or nothing small enough can be made.
 
     Parameters
     ----------
     encode: (BGR picture (h, w, 3) uint8, longest side in pixels, quality 1-100) -> JPEG.
     store: (folder, relative name, content), writes a file; only for ``as: file``.
+    place: where pictures become objects; only for ``as: object``.
+    definition: name of the message definition.
     """
 
     def __init__(
         self,
         config: AttachConfig,
         encode: Callable[[Any, int, int], bytes],
-        store: Callable[[str, str, bytes], None] | None,
+        store: Callable[[str, str, bytes], None] | None = None,
+        place: ObjectPlace | None = None,
+        definition: str = "",
     ) -> None:
         self.config = config
         self.made = 0
@@ -39,8 +61,10 @@ class Attacher:
         """Pictures left out because they do not fit into ``max_bytes``."""
         self._encode = encode
         self._store = store
+        self._place = place
+        self._definition = definition
 
-    def __call__(self, scope: Scope, frame: Frame | None) -> str | None:
+    def __call__(self, scope: Scope, frame: Frame | None) -> Attached | None:
         """The attachment for this scope's event and frame. Raises what the store raises (OSError)."""
         if frame is None:
             return None
@@ -54,12 +78,27 @@ class Attacher:
             self.too_large += 1
             return None
         self.made += 1
+        if self._place is not None:
+            return self._object(self._place, scope, data)
         if self._store is None or self.config.folder is None:
-            return b64encode(data).decode()
+            return Attached(b64encode(data).decode())
         name = f"{rfc3339(scope.info.time)[:10]}/{scope.id}.jpg"
         self._store(self.config.folder, name, data)
         base = self.config.folder if self.config.url is None else self.config.url
-        return f"{base.rstrip('/')}/{name}"
+        return Attached(f"{base.rstrip('/')}/{name}")
+
+    def _object(self, place: ObjectPlace, scope: Scope, data: bytes) -> Attached:
+        """The picture has the id of the message that names it, so that its object is the same one on every run."""
+        picture = Message(
+            scope.id,
+            data,
+            time=scope.info.time,
+            definition=self._definition,
+            source=scope.source.name,
+            content_type="image/jpeg",
+            outputs=(place.output,),
+        )
+        return Attached(place.url(picture, self.config.url), picture)
 
     def _crop(self, picture: Any, box: tuple[float, float, float, float] | None) -> Any:
         if box is None:

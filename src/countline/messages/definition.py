@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from countline.messages.attachment import Attached
 from countline.messages.cloudevents import Envelope
 from countline.messages.convert import plain_values
 from countline.messages.encode import Encoder, plain
@@ -65,7 +66,7 @@ class Parts:
     topic: Get | None = None
     headers: Sequence[tuple[str, Get]] = ()
     condition: Get | None = None
-    attach: Callable[[Scope, Frame | None], Any] | None = None
+    attach: Callable[[Scope, Frame | None], Attached | None] | None = None
     envelope: Envelope | None = None
     outputs: tuple[str, ...] = ()
     sources: frozenset[str] = field(default_factory=frozenset)
@@ -151,12 +152,13 @@ class BaseDefinition(ABC):
     def _one(self, scope: Scope, part: str, frame: Frame | None) -> list[Message]:
         info, parts = scope.info, self.parts
         scope.id = self._ids(scope.source.name, info.stream, info.number, part)
+        picture: Message | None = None
         try:
             if parts.condition is not None and not parts.condition(scope):
                 self.skipped += 1
                 return []
-            if parts.attach is not None:
-                scope.attachment = parts.attach(scope, frame)
+            if parts.attach is not None and (attached := parts.attach(scope, frame)) is not None:
+                scope.attachment, picture = attached
             values = self.values(scope, frame)
         except Exception as error:  # a user's function may raise anything; the pipeline must go on
             self._fail(scope, error)
@@ -172,7 +174,8 @@ class BaseDefinition(ABC):
             except Exception as error:  # neither may what it returned, nor its key, hold up the others
                 self._fail(scope, error)
         self.made += len(messages)
-        return messages
+        # Before the messages that name it; and not at all where there are none.
+        return [picture, *messages] if picture is not None and messages else messages
 
     def _fail(self, scope: Scope, error: Exception) -> None:
         self.failed += 1

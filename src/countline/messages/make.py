@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any
 
 from countline.config.messages import MessageConfig, trigger_of
 from countline.errors import MessageError
-from countline.messages.attachment import Attacher
+from countline.messages.attachment import Attacher, ObjectPlace
 from countline.messages.catalogue import Catalogue
 from countline.messages.cloudevents import Envelope
 from countline.messages.definition import Parts, TemplateDefinition
@@ -22,7 +22,7 @@ from countline.messages.shape import ANY, Shape
 from countline.messages.template import Compiler
 from countline.messages.trigger import make_trigger
 from countline.protocols import Definition
-from countline.types import RuleInfo, SourceInfo
+from countline.types import Message, RuleInfo, SourceInfo
 
 __all__ = ["Tools", "make"]
 
@@ -37,6 +37,9 @@ class Tools:
     """(folder, relative name, content): writes a file; see ``countline.attach``."""
     schema_id: Callable[[Any], int] | None = None
     """``encode.SchemaRequest`` -> id in the registry; see ``countline.registry``."""
+    objects: Mapping[str, Callable[[Message, str | None], str]] = field(default_factory=dict)
+    """Outputs that hold objects, by name: (message, what stands before the object's name instead of the store's own address)
+    -> URL of the object that the message becomes."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class _World:
     sources: Sequence[SourceInfo]
     labels: Sequence[str]
     tools: Tools
+    outputs: Sequence[str] | None
 
 
 def make(
@@ -55,14 +59,16 @@ def make(
     labels: Sequence[str],
     functions: Sequence[Any] = (),
     tools: Tools = Tools(),
+    outputs: Sequence[str] | None = None,
 ) -> list[Definition]:
-    """Definitions for each entry of ``messages:`` and for each function, in this order.
+    """Definitions for each entry of ``messages:`` and for each function, in this order. Messages whose definition names no
+    outputs go to those named by ``outputs``, or to all if that is None.
 
     Every template is compiled and checked here against what its trigger, the rules, the sources and the labels offer.
 
     Raises MessageError with all faults at once; each names its key path (``Fault.loc``).
     """
-    world = _World(rules, sources, labels, tools)
+    world = _World(rules, sources, labels, tools, outputs)
     definitions: list[Definition] = []
     faults: list[MessageError] = []
     names: set[str] = set()
@@ -101,7 +107,11 @@ def _from_config(config: MessageConfig, loc: Loc, world: _World) -> Definition:
     if config.type is not None:
         deepstream = import_module("countline.messages.deepstream")
         made: Definition = deepstream.make_definition(
-            config, rules=world.rules, sources=world.sources, labels=world.labels, name=config.name
+            _destined(config, loc, world),
+            rules=world.rules,
+            sources=world.sources,
+            labels=world.labels,
+            name=config.name,
         )
         return made
     if config.function is not None:
@@ -112,15 +122,25 @@ def _from_config(config: MessageConfig, loc: Loc, world: _World) -> Definition:
         merged = MessageConfig.model_validate({**own, **said})
         calls = {word: call for word, call in marked.calls.items() if word not in said}  # what YAML says wins
         return _from_function(replace(marked, config=merged, calls=calls), loc, world)
-    plan = _Plan(config, loc, world)
+    plan = _Plan(_destined(config, loc, world), loc, world)
     node = plan.compiler.tree(config.value, (*loc, "value"))
     return plan.finish(node, None)
+
+
+def _destined(config: MessageConfig, loc: Loc, world: _World) -> MessageConfig:
+    """With the outputs that it goes to if it names none."""
+    if config.outputs or world.outputs is None:
+        return config
+    if not world.outputs:
+        fix = "give outputs=[...] with its name, or `takes: all` to the output"
+        raise Fault(f"the message '{config.name}' goes nowhere: no output takes messages that do not name it", loc, fix)
+    return config.model_copy(update={"outputs": list(world.outputs)})
 
 
 def _from_function(function: MessageFunction, loc: Loc, world: _World) -> Definition:
     from countline.messages.typed import class_node, is_class_of_fields, shape_of_type
 
-    plan = _Plan(function.config, loc, world, calls=function)
+    plan = _Plan(_destined(function.config, loc, world), loc, world, calls=function)
     target = function.target
     if is_class_of_fields(target):
         node = class_node(target, plan.compiler, loc)
@@ -212,7 +232,17 @@ class _Plan:
             fix = "pass make(..., tools=Tools(countline.attach.encode_image, countline.attach.store))"
             self.compiler.faults.append(Fault("this program was given nothing to make pictures with", loc, fix))
             return None
-        return Attacher(config, tools.encode_image, tools.store if config.as_ == "file" else None)
+        if config.as_ != "object":
+            return Attacher(config, tools.encode_image, tools.store if config.as_ == "file" else None)
+        stores = list(tools.objects)
+        wrong = config.no_store(stores, stores)
+        if wrong is not None:
+            self.compiler.faults.append(Fault(wrong[0], (*loc, "output"), wrong[1]))
+            return None
+        name = config.store_of(stores)
+        return Attacher(
+            config, tools.encode_image, place=ObjectPlace(name, tools.objects[name]), definition=self.config.name
+        )
 
     def _envelope(self, shape: Shape) -> Envelope | None:
         chosen = self.config.cloudevents

@@ -91,6 +91,7 @@ def definitions(
     from countline import messages
     from countline.messages.faults import located
 
+    _warn_of_idle_outputs(config, functions)
     try:
         return messages.make(
             config.messages,
@@ -99,9 +100,26 @@ def definitions(
             labels=labels,
             functions=functions,
             tools=_message_tools(config),
+            outputs=config.takers,
         )
     except MessageError as error:
         raise (located(error, config._document) if config._document is not None else error) from None
+
+
+def _warn_of_idle_outputs(config: Config, functions: Sequence[Any]) -> None:
+    """Say which outputs wait to be named, and are not. Functions may name any."""
+    if functions or any(m.function is not None for m in config.messages):
+        return
+    stores = [o.name for o in config.outputs if o.holds_objects]
+    used = {name for m in config.messages for name in m.outputs}
+    used |= {m.attach.store_of(stores) for m in config.messages if m.attach is not None and m.attach.as_ == "object"}
+    for output in config.outputs:
+        if output.only_named and output.name not in used:
+            log.warning(
+                "output '%s' gets nothing: no message names it under `outputs`, and no picture goes there (`takes: all` gives it "
+                "every message)",
+                output.name,
+            )
 
 
 def _message_tools(config: Config) -> Any:
@@ -110,7 +128,8 @@ def _message_tools(config: Config) -> Any:
 
     topic = next((found for output in config.outputs if (found := getattr(output, "topic", None))), None)
     cache = None if config.outbox.path == "memory" else Path(".countline") / "schemas.json"
-    return messages.Tools(attach.encode_image, attach.store, registry.SchemaIds(topic, cache=cache))
+    objects = {output.name: output.object_url for output in config.outputs if output.holds_objects}
+    return messages.Tools(attach.encode_image, attach.store, registry.SchemaIds(topic, cache=cache), objects)
 
 
 def outputs(config: Config) -> list[Output]:

@@ -1,0 +1,122 @@
+"""Puts objects into an object store, several at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+from countline.outputs._envelope import envelope
+from countline.outputs._loop import LoopOutput, test_message
+from countline.outputs._words import scrub
+from countline.outputs.object_store.config import Config
+from countline.outputs.object_store.keys import content_type_of, wrapped
+from countline.outputs.object_store.security import address, open_store, secrets_of
+from countline.outputs.object_store.words import refusal
+from countline.protocols import Check, Entry
+from countline.types import Message
+
+__all__ = ["ObjectStoreOutput", "make"]
+
+
+def make(config: Config) -> ObjectStoreOutput:
+    """An output for this configuration; nothing is connected yet."""
+    return ObjectStoreOutput(config)
+
+
+class ObjectStoreOutput(LoopOutput):
+    """Acknowledged = the store has answered that it has the object (a folder: the file is there under its name). A message
+    that is sent twice becomes one object, since its name is made of its id."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config, *address(config))
+        self.config = config
+        self.secrets = secrets_of(config)
+        self._store: Any = None
+        self._failures = 0
+        """How often something went wrong; objects that were on their way together fail as one."""
+
+    @property
+    def where(self) -> str:
+        """Address of the server, or the folder."""
+        return super().where if self._port else self._host
+
+    @property
+    def _place(self) -> str:
+        parts = urlsplit(self.config.url)
+        kinds = {"az": f"the container '{parts.netloc}'", "file": f"the folder {self._host}"}
+        return kinds.get(parts.scheme, f"the bucket '{parts.netloc}'")
+
+    def _prepare(self) -> None:
+        self._store = open_store(self.config)
+
+    async def _session(self) -> None:
+        self._ready = True  # there is no connection that could be made beforehand
+        self._news.set()
+        running: set[asyncio.Task[None]] = set()
+        try:
+            while True:
+                # Never more than max_in_flight: no more are accepted.
+                for entry in await self._batch(self.config.max_in_flight):
+                    task = asyncio.ensure_future(self._settle(entry))
+                    running.add(task)
+                    task.add_done_callback(running.discard)
+        finally:
+            for unfinished in running:
+                unfinished.cancel()
+
+    async def _settle(self, entry: Entry) -> None:
+        before = self._failures
+        try:
+            await self._put(entry.message)
+        except Exception as error:  # the library has a class for each kind of fault, and Python's own come through
+            found = refusal(error, self.where, self._place)
+            if found.away:
+                self.status.connected = False
+            if found.retry and before != self._failures:
+                # An outage breaks all that is on its way, one after another: that must not make the pause longer each time.
+                self._ledger.fail(entry.position, scrub(found.fault.what, self.secrets), retry=True)
+                self._news.set()
+                return
+            self._failures += found.retry
+            self._refuse(entry.position, found.fault, retry=found.retry)
+        else:
+            self.status.connected = True
+            self._acknowledge(entry.position)
+
+    async def _put(self, message: Message) -> str:
+        """Returns the object's key."""
+        import obstore
+
+        content, key = self.config.content, self.config.key_of(message)
+        body = envelope(message) if wrapped(message, content) else message.value
+        kind = {"Content-Type": content_type_of(message, content)}
+        attributes: Any = None if self.config.scheme == "file" else kind  # a file has none
+        await obstore.put_async(self._store, key, body, attributes=attributes, use_multipart=False)
+        return key
+
+    async def _probe(self, lines: list[Check], send: bool) -> None:
+        import obstore
+
+        try:
+            async for _ in obstore.list(self._store, chunk_size=1):
+                break
+            lines.append(Check(self._place, True, "is there, and the login is good"))
+        except Exception as error:
+            found = refusal(error, self.where, self._place)
+            if not found.right:
+                raise found.fault from None
+            # Who may only write is told nothing else; and to write is all that is needed.
+            lines.append(Check(self._place, True, "the login is good, and may not list what is there; try --send"))
+        if not send:
+            return
+        try:
+            key = await self._put(test_message())
+        except Exception as error:
+            raise refusal(error, self.where, self._place).fault from None
+        left = "written; there is no right to remove it"
+        with suppress(Exception):
+            await obstore.delete_async(self._store, key)
+            left = "written and removed"
+        lines.append(Check("test object", True, f"{key}: {left}"))
