@@ -33,6 +33,6 @@ class OutputConfig(Model):
         return False
 
     def object_url(self, message: Message, prefix: str | None = None) -> str:
-        """URL of what a message becomes here; ``prefix`` stands for the output's own address. Raises NotImplementedError
-        unless ``holds_objects``."""
-        raise NotImplementedError
+        """URL of what a message becomes here; ``prefix`` stands for the output's own address. Raises TypeError unless
+        ``holds_objects``."""
+        raise TypeError(f"output '{self.name}' holds no objects")

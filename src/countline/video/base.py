@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -30,7 +31,7 @@ def rotation_of(frame: object) -> int:
     return int(degrees) % 360 if degrees % 90 == 0 else 0
 
 
-class BaseSource:
+class BaseSource(ABC):
     """Frame numbers, sizes and the end. Subclasses give frames in ``_frames``."""
 
     def __init__(self, config: SourceConfig, index: int, *, live: bool, stop: Stop | None = None) -> None:
@@ -51,8 +52,9 @@ class BaseSource:
         self._paced = None
         return self._frames()
 
+    @abstractmethod
     def _frames(self) -> Iterator[Frame]:
-        raise NotImplementedError
+        """Frames from the first on."""
 
     def close(self) -> None:
         """End the iteration, from whichever thread, also while it waits for the network."""
