@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from differential_model import Fact, Observer, Sample, Stay, Story, Witness, samples_of, story
@@ -314,7 +315,11 @@ def wanted(rule: ConvertedRule, stay: Stay) -> bool:
 
 def related(trial: Trial, life: Life) -> bool:
     """Whether the native engine may have taken this track and another for one: an earlier life of its id, or one of equal
-    class and like size that was seen last within a second before the other one began."""
+    class and like size that was seen last within a second before the other one began; or whether it forgot the track, because
+    it had left out its boxes for 8 s, where the exact engine went on."""
+    sightings = sorted(life.seen)
+    if any(later - sooner > 8_000_000_000 for sooner, later in pairwise(sightings)):
+        return True
     for other in trial.lives:
         if other is life or other.source != life.source:
             continue
@@ -333,6 +338,7 @@ def _continues(old: Life, new: Life) -> bool:
         if last is None or pts in old.seen or pts - last > STITCH_NS:
             continue
         end = old.seen[last]
-        if end.class_id == sample.class_id and max(end.size, sample.size) <= 1.601 * min(end.size, sample.size):
+        sizes = sorted((end.size / end.picture[1], sample.size / sample.picture[1]))
+        if end.class_id == sample.class_id and sizes[1] <= 1.601 * sizes[0]:
             return True
     return False

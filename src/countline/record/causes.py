@@ -180,7 +180,7 @@ def _only_exact(case: _Case, at: int) -> str:
     if found is None:
         return "other"
     name, at = found
-    if not all(life.sound) and not _still_counts(case, name):
+    if not life.sound[at] or (not all(life.sound) and not _still_counts(case, name)):
         return "identity" if len(set(life.numbers)) < len(life.numbers) else "box"
     view = case.views[name]
     if any(case.wanted(name, p.sense) and case.accepted(name, p.sample) for p in view.passages):
