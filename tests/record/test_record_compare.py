@@ -91,6 +91,25 @@ def test_a_line_without_an_equal_is_named_and_explains_its_counts() -> None:
     assert "it looks at no class that exists" in "\n".join(result.text())
 
 
+def test_a_class_that_changes_between_the_two_counts_is_the_cause() -> None:
+    """The exact engine counts on the line, the native one beyond its band."""
+    frames = [
+        FrameTracks(f.info, Tracks(f.tracks.xyxy, f.tracks.confidence, [0 if f.info.number < 15 else 3], [7]))
+        for f in film(DOWN)
+    ]
+    result = run(group("A", GATE, more="class-id=0\n"), frames)
+    assert [(d.exact, d.native, d.cause) for d in result.differences] == [(1, 0, "class")]
+
+
+def test_boxes_that_only_the_exact_engine_takes_are_the_cause() -> None:
+    frames = []
+    for frame in film(DOWN):
+        box = frame.tracks.xyxy + np.array([-(2**22), 0, 2**22, 0], np.float32) * (frame.info.number > 12)
+        frames.append(FrameTracks(frame.info, Tracks(box, [1], [0], [7])))
+    result = run(group("A", GATE), frames)
+    assert [(d.exact, d.native, d.cause) for d in result.differences] == [(1, 0, "box")]
+
+
 # -- convert: what lies far outside the picture ----------------------------------------------------------------------
 
 
