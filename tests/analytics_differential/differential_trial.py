@@ -255,7 +255,7 @@ def only_exact(trial: Trial, life: Life, difference: Difference) -> bool:
     if cause == "size":
         return any(s.picture != trial.pictures[life.source] for s in life.samples)
     if cause == "omitted":
-        return not trial.rules[life.source, label]
+        return _by_a_line_left_out(trial, life, label)
     if cause == "box":
         return any(not s.sound for s in life.samples) and len({s.frame for s in life.samples}) == len(life.samples)
     frame = life.exact[label][0]
@@ -266,6 +266,17 @@ def only_exact(trial: Trial, life: Life, difference: Difference) -> bool:
         if any(f.frame == frame and f.crosses for f in facts):
             answers.append(_exact_cause(trial, life, frame, cause, rule, facts))
     return any(answers)
+
+
+def _by_a_line_left_out(trial: Trial, life: Life, label: str) -> bool:
+    """Whether no line with a native rule counted, but one without."""
+    kept = {trial.indices[life.source, str(rule.values["name"])] for rule in trial.rules[life.source, label]}
+    counted = {
+        index
+        for index, facts in life.facts[label].items()
+        if any(f.frame == life.exact[label][0] and f.crosses for f in facts)
+    }
+    return bool(counted) and not counted & kept
 
 
 def _exact_cause(trial: Trial, life: Life, frame: int, cause: str, rule: ConvertedRule, facts: list[Fact]) -> bool:

@@ -178,7 +178,7 @@ def _only_exact(case: _Case, at: int) -> str:
     same = [k for k in range(at, -1, -1) if life.numbers[k] == life.numbers[at]]
     found = next(((n, k) for n, stages in case.stages.items() for k in same if stages[k] == COUNTED), None)
     if found is None:
-        return "other"
+        return "omitted" if _by_another_line(case, same) else "other"
     name, at = found
     if not life.sound[at] or (not all(life.sound) and not _still_counts(case, name)):
         return "identity" if len(set(life.numbers)) < len(life.numbers) else "box"
@@ -198,6 +198,18 @@ def _only_exact(case: _Case, at: int) -> str:
     if any(view.beyond[i] for i in inside):
         return "segment"
     return "jitter" if view.near[at] else "window"
+
+
+def _by_another_line(case: _Case, samples: Sequence[int]) -> bool:
+    """Whether a line of this label that has no native rule counted at one of the samples."""
+    stream = case.stream
+    known = {id(rule.item) for rule in stream.lines[case.label]}
+    for line in stream.rules.lines:
+        if line.label == case.label and line.enabled and id(line) not in known:
+            stages = exact_view(case.life, line, stream.rules, stream.window, stream.picture)
+            if (stages[list(samples)] == COUNTED).any():
+                return True
+    return False
 
 
 def _still_counts(case: _Case, name: str) -> bool:
