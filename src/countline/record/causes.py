@@ -60,7 +60,7 @@ class Stream:
     lines: dict[str, list[ConvertedRule]] = field(default_factory=dict)
     """Label -> the native rules made of the lines of this label."""
     disabled: dict[str, int] = field(default_factory=dict)
-    """Label -> number of the frame in which an untracked object switched the last of its lines off."""
+    """Name of a native rule -> number of the frame in which an untracked object switched its line off."""
     enabled: bool = True
 
 
@@ -156,7 +156,7 @@ def _missed(case: _Case, name: str, stay: tuple[int, int]) -> str:
     if any(at < low for at in case.exact):
         return "once"
     numbers = np.array(case.life.numbers[low:high])
-    off = case.stream.disabled.get(case.label)
+    off = case.stream.disabled.get(name)
     stages = case.stages[name][low:high]
     if off is not None and (numbers >= off).all():
         return "untracked"

@@ -227,9 +227,9 @@ class _Judge:
     def _untracked(self, info: FrameInfo, tracks: Tracks, stream: Stream) -> None:
         """Note which lines an untracked object switches off."""
         classes = tracks.class_id[tracks.track_id == UNTRACKED].tolist()
-        for label, rules in stream.lines.items() if classes else ():
-            if all(any(rule.line().accepts(c) for c in classes) for rule in rules):
-                stream.disabled.setdefault(label, info.number)
+        for rule in [rule for rules in stream.lines.values() for rule in rules] if classes else ():
+            if any(rule.line().accepts(c) for c in classes):
+                stream.disabled.setdefault(str(rule.values["name"]), info.number)
 
 
 def _age(pts: int, last: int) -> int:
