@@ -53,6 +53,11 @@ def test_every_difference_of_fixed_seeds_has_a_cause_that_is_true(block: int) ->
         seen[block] += kinds
 
 
+@pytest.mark.parametrize("seed", [1083, 1305, 1477, 3392, 3641, 3873, 3894, 4037, 4456])
+def test_what_longer_runs_have_found_stays_mended(seed: int) -> None:
+    one(Random(seed), f"seed {seed}")
+
+
 def test_the_seeds_reach_every_cause_and_every_kind_of_track() -> None:
     missing = set(range(BLOCKS)) - set(found)
     if missing:

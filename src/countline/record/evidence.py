@@ -26,6 +26,8 @@ CLASS, SHORT, SLOW, SIDE, WAY, BESIDE, COUNTED = range(7)
 """How far a sample came with the exact engine: its class is filtered; too few samples; not far enough from the reference;
 reference and sample on one side; against the arrow; beside the segment; it would be counted."""
 
+SLACK = 1e-9
+"""Pixels by which a point on a line may seem to be off it: the engine's lines change in their last bits as it runs."""
 WIDTH = 8
 MOST_EXTENT = 1e3
 
@@ -133,9 +135,10 @@ def _sides(table: LineTable, motion: dict[str, Any], cosine: float) -> tuple[Any
         before_y = (motion["py"].astype(np.float32) + motion["mean"] / np.float32(2)).astype(np.float64)
         turn = 1.0 if table.sense[0] == 1 else -1.0
         then = (a * before_x + b * before_y + c) * turn
-        return (then > 0) & (now * turn <= 0), (then < 0) & (now * turn >= 0), np.ones(len(x), bool)
+        return (then > 0) & (now * turn <= SLACK), (then < 0) & (now * turn >= -SLACK), np.ones(len(x), bool)
     whole_y = wrap32(motion["py"] + half(float_to_int32(motion["mean"])))
-    one, other = float_to_int32(a * before_x + b * whole_y + c), float_to_int32(now)
+    then = a * before_x + b * whole_y + c
+    one, other = (float_to_int32(value + np.copysign(SLACK, value)) for value in (then, now))
     changed = ((one < 0) & (other > 0)) | ((one > 0) & (other < 0))
     dx, dy = wrap32(motion["cx"] - motion["px"]), wrap32(motion["foot"] - whole_y)
     length = np.sqrt(wrap32(wrap32(dx * dx) + wrap32(dy * dy)).astype(np.float64))
