@@ -151,7 +151,7 @@ def _rule(item: AnyItem, rules: StreamRules, source: str, count: str) -> Convert
         empty = "" if len(set(points)) > 2 else "a polygon of fewer than three points contains nothing"
         points = _clipped(points)
         if not empty and len(set(points)) < 3:
-            empty = "it lies wholly outside the picture"
+            empty = "it encloses nothing in or near the picture"
         inverse = isinstance(item, RoiItem) and item.inverse
         if empty and not inverse:
             return empty
