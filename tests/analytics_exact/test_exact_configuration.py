@@ -251,7 +251,29 @@ def test_values_are_read_as_glib_reads_them(value: str) -> None:
     assert tuple(got) == GLIB[value]
 
 
-@pytest.mark.parametrize("text", ["[a]\nEncoding=latin1\n", "[a]\nx=1\n[c]\r", "[a\tb]\n", "[a]\nx[d e]=1\n"])
+def test_bytes_that_are_no_utf8_matter_only_where_they_are_looked_at(tmp_path: Path) -> None:
+    file = tmp_path / "latin.txt"
+    line = b"[line-crossing-stream-0]\nenable=1\nline-crossing-A=5;4;5;6;1;5;9;5\n"
+    head = b"[property]\nenable=1\nconfig-width=10\nconfig-height=10\n"
+    file.write_bytes(b"# T\xfcr\n" + head + b"[T\xfcr]\nx=\xfc\n" + line + b"\xfc=1\n")
+    config = nv.read(file)
+    assert [item.label for item in config.streams[0].lines] == ["A"]
+    assert sum("unknown" in warning for warning in config.warnings) == 2
+    for bad in (line.replace(b"-A=", b"-\xfc="), line + b"mode=\xfc\n", line + b"class-id=\xfc\n"):
+        file.write_bytes(head + bad)
+        with pytest.raises(RuleError):
+            nv.read(file)
+
+
+def test_keys_with_brackets_are_read_as_glib_reads_them() -> None:
+    keys = KeyFile.parse("[a]\nx[de]=1\nx y[de]=2\ny[]=3\n")
+    assert [(entry.key, entry.value) for entry in keys.groups["a"]] == [("y[]", "3")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[a]\nEncoding=latin1\n", "[a]\nx=1\n[c]\r", "[a\tb]\n", "[a]\nx[d e]=1\n", "[a]\nx [de]=1\n", "[a]\n[de]=1\n"],
+)
 def test_what_glib_refuses_is_refused(text: str) -> None:
     with pytest.raises(RuleError):
         KeyFile.parse(text)

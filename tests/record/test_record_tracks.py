@@ -246,3 +246,36 @@ def test_frames_are_given_before_the_input_ends() -> None:
 
     reader = read_lines(endless(), "x")  # type: ignore[arg-type]
     assert [next(reader).info.number for _ in range(100)] == list(range(100))
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "kind", "word"),
+    [
+        ("left", None, "float32", "'left' is empty"),
+        ("height", float("nan"), "float32", "'height' is not a number"),
+        ("class_id", None, "int32", "'class_id' is empty"),
+        ("class_id", 2**31, "int64", "'class_id' does not fit"),
+        ("track_id", -3, "int64", "'track_id' is negative"),
+        ("track_id", 1.0, "float64", "'track_id' is double, not whole numbers"),
+        ("frame_width", 0, "int32", "'frame_width' is no size"),
+        ("frame", None, "int64", "'frame' is empty"),
+    ],
+)
+def test_a_parquet_row_that_is_no_object_is_named(
+    tmp_path: Path, column: str, value: object, kind: str, word: str
+) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "tracks.parquet"
+    with TracksWriter(path) as writer:
+        for number in range(3):
+            info = FrameInfo(SourceInfo("s"), number, number, 0, 100, 100)
+            writer.write(FrameTracks(info, Tracks([[1, 2, 3, 4]], [1], [0], [7])))
+    table = parquet.read_table(path)
+    values = table[column].to_pylist()
+    values[2] = value
+    at = table.schema.get_field_index(column)
+    parquet.write_table(table.set_column(at, column, arrow.array(values, arrow.type_for_alias(kind))), path)
+    with pytest.raises(DataError, match=word) as caught:
+        list(read_tracks(path))
+    assert "row 2" in str(caught.value) or kind == "float64"

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 
 from countline.errors import Place, RuleError
 
-__all__ = ["Entry", "KeyFile", "boolean", "integer", "integer_list", "strtol", "unescape"]
+__all__ = ["Entry", "KeyFile", "boolean", "foreign", "integer", "integer_list", "strtol", "unescape"]
 
 _SPACE = " \t\n\f\r"
-_TRANSLATION = re.compile(r"[^\[\]]+\[[\w.@-]*\]")
+_TRANSLATION = re.compile(r"[^\[\]]*[^\[\]\s]\[[\w.@-]*\]")
 _DIGITS = frozenset("0123456789")
 
 
@@ -99,10 +99,16 @@ def _entry(line: str, number: int, where: Place) -> Entry | None:
         )
     key = text[:at].rstrip(_SPACE)
     if "]" in key or "[" in key:
-        if _TRANSLATION.fullmatch(key):
+        if not _TRANSLATION.fullmatch(key):
+            raise RuleError(f"'{key}' is no valid key", where=where, fix="use no square brackets in a key")
+        if not key.endswith("[]"):
             return None  # key[locale]: a translation, which GLib leaves out unless it is the user's language
-        raise RuleError(f"'{key}' is no valid key", where=where, fix="use no square brackets in a key")
     return Entry(key, text[at + 1 :].lstrip(_SPACE), number)
+
+
+def foreign(text: str) -> bool:
+    """Whether a text holds bytes that were no UTF-8 (as ``surrogateescape`` keeps them)."""
+    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def strtol(text: str) -> tuple[int | None, str]:
@@ -143,6 +149,8 @@ def boolean(text: str, place: Place) -> bool:
 def unescape(text: str, place: Place, *, lists: bool = False) -> list[str]:
     """GLib's escapes (``\\s`` ``\\n`` ``\\t`` ``\\r`` ``\\\\``); with ``lists`` split at ``;`` too, an empty last piece left
     out. Raises RuleError for any other escape."""
+    if foreign(text):
+        raise RuleError("the value is not UTF-8", where=place, fix="write the file in UTF-8")
     words = {"s": " ", "n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
     pieces, piece, characters = [], "", iter(text)
     for character in characters:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from countline.config.keyfile import Entry, KeyFile, boolean, integer, integer_list, strtol, unescape
+from countline.config.keyfile import Entry, KeyFile, boolean, foreign, integer, integer_list, strtol, unescape
 from countline.errors import Place, RuleError
 
 __all__ = [
@@ -176,13 +176,16 @@ class Group:
 def read(path: str | Path) -> NvdsAnalyticsConfig:
     """Read a file; YAML if its name ends in .yml or .yaml, as in DeepStream. Raises RuleError."""
     file = str(path)
+    yaml = file.endswith((".yml", ".yaml"))
     try:
-        text = Path(path).read_bytes().decode("utf-8")
+        data = Path(path).read_bytes()
+        # GLib takes any bytes in comments and in what nobody asks for, so a key file is refused only where they matter.
+        text = data.decode("utf-8", "strict" if yaml or b"\0" in data else "surrogateescape")
     except FileNotFoundError:
         raise RuleError("no such file", where=file, fix="check the path") from None
     except (OSError, UnicodeDecodeError) as error:
         raise RuleError(f"cannot be read: {error}", where=file, fix="give a UTF-8 text file") from None
-    return parse(text, file, yaml=file.endswith((".yml", ".yaml")))
+    return parse(text, file, yaml=yaml)
 
 
 def parse(text: str, file: str = "", *, yaml: bool = False) -> NvdsAnalyticsConfig:
@@ -293,6 +296,8 @@ def _group(config: NvdsAnalyticsConfig, keys: KeyFile, name: str, entries: list[
             if not entry.key.startswith(group.prefix):
                 config.warn(place, "unknown key, ignored")
                 continue
+            if foreign(entry.key):
+                raise RuleError("the label is not UTF-8", where=place, fix="write the file in UTF-8")
             numbers = integer_list(entry.value, place)
             if (
                 numbers[-1:] == (0,)

@@ -36,6 +36,13 @@ class ConvertedRule:
     values: dict[str, Any]
     """As in the YAML."""
     notes: list[str] = field(default_factory=list)
+    item: AnyItem | None = None
+    """What it was made of."""
+
+    def line(self) -> LineItem:
+        """The line it was made of."""
+        assert isinstance(self.item, LineItem)
+        return self.item
 
 
 @dataclass(slots=True)
@@ -136,15 +143,23 @@ def _rule(item: AnyItem, rules: StreamRules, source: str, count: str) -> Convert
     elif isinstance(item, DirectionItem):
         if points[0] == points[1]:
             return "its arrow has no length and never matches"
+        points = _arrow(points)
         rule = ConvertedRule(
             "directions", item.label, rules.index, {"source": source, "points": points, "tolerance": 60.0}
         )
     else:
-        if len(set(points)) < 3:
-            return "a polygon of fewer than three points contains nothing"
-        values: dict[str, Any] = {"source": source, "points": points}
+        empty = "" if len(set(points)) > 2 else "a polygon of fewer than three points contains nothing"
+        points = _clipped(points)
+        if not empty and len(set(points)) < 3:
+            empty = "it encloses nothing in or near the picture"
+        inverse = isinstance(item, RoiItem) and item.inverse
+        if empty and not inverse:
+            return empty
+        values: dict[str, Any] = {"source": source, "points": list(_EVERYWHERE) if empty else points}
         rule = ConvertedRule("regions", item.label, rules.index, values)
-        if isinstance(item, RoiItem) and item.inverse:
+        if empty:
+            rule.notes.append(f"{empty}, and inverse-roi=1 asks for what is outside it: everything")
+        elif inverse:
             values["inverse"] = True
         if isinstance(item, CrowdingItem):
             values["crowding"] = {"objects": max(item.object_threshold, 1), "seconds": item.time_threshold_ms / 1000}
@@ -153,7 +168,7 @@ def _rule(item: AnyItem, rules: StreamRules, source: str, count: str) -> Convert
             )
     if isinstance(rule, str):
         return rule
-    rule.stream = rules.index
+    rule.stream, rule.item = rules.index, item
     if item.class_ids and -1 not in item.class_ids:
         classes = sorted({c for c in item.class_ids if c >= 0})
         if not classes:
@@ -191,7 +206,12 @@ def _line(item: LineItem, points: list[Point], source: str, count: str) -> Conve
     if item.extended:
         line = _extended(line[0], line[1])
         notes.append("extended=1: the line was lengthened to beyond the picture's edges")
-    values: dict[str, Any] = {"source": source, "points": line, "direction": direction, "count": count}
+    within = _within(line)
+    if within is None:
+        return "it lies wholly outside the picture"
+    if within[0] == within[1]:
+        return "it is too short to be told in millionths of the picture"
+    values: dict[str, Any] = {"source": source, "points": within, "direction": direction, "count": count}
     if count == "once":
         notes.append("count: once as there; every counts each passage")
     return ConvertedRule("lines", item.label, 0, values, notes)
@@ -200,13 +220,68 @@ def _line(item: LineItem, points: list[Point], source: str, count: str) -> Conve
 def _extended(start: Point, end: Point, low: float = -0.25, high: float = 1.25) -> list[Point]:
     """The infinite line through two points, cut at a box around the picture; the line itself is never shortened."""
     first, last = 0.0, 1.0
+    enter, leave = _chord(start, end, low, high)
+    if enter < leave:
+        first, last = min(first, enter), max(last, leave)
+    return [_between(start, end, t) for t in (first, last)]
+
+
+LEAST, MOST = -1.0, 2.0
+"""Native points lie within the picture, or beyond it by no more than its own size. nvdsanalytics sets no bound; what lies
+farther outside meets no object and is cut off."""
+
+
+_EVERYWHERE = ((LEAST, LEAST), (MOST, LEAST), (MOST, MOST), (LEAST, MOST))
+
+
+def _within(line: list[Point]) -> list[Point] | None:
+    """A line cut at these bounds; None if nothing is left."""
+    enter, leave = _chord(line[0], line[1], LEAST, MOST)
+    enter, leave = max(enter, 0.0), min(leave, 1.0)
+    return [_between(line[0], line[1], t) for t in (enter, leave)] if enter < leave else None
+
+
+def _chord(start: Point, end: Point, low: float, high: float) -> tuple[float, float]:
+    """Where the infinite line through two points enters and leaves the box from ``low`` to ``high``, in lengths of the way
+    between them; the first is not less than the second where it misses the box."""
     enter, leave = -math.inf, math.inf
     for a, b in zip(start, end):
         step = b - a
         if step:
             one, other = sorted(((low - a) / step, (high - a) / step))
             enter, leave = max(enter, one), min(leave, other)
-    if enter < leave:
-        first, last = min(first, enter), max(last, leave)
+        elif not low <= a <= high:
+            return math.inf, -math.inf
+    return enter, leave
+
+
+def _between(start: Point, end: Point, t: float) -> Point:
     (ax, ay), (bx, by) = start, end
-    return [(round(ax + t * (bx - ax), 6), round(ay + t * (by - ay), 6)) for t in (first, last)]
+    return round(ax + t * (bx - ax), 6), round(ay + t * (by - ay), 6)
+
+
+def _clipped(polygon: list[Point]) -> list[Point]:
+    """A polygon cut at the bounds, side by side (Sutherland and Hodgman); what it contains within them is unchanged."""
+    for axis in (0, 1):
+        for bound, sign in ((LEAST, 1.0), (MOST, -1.0)):
+            cut: list[Point] = []
+            for start, end in zip([*polygon[-1:], *polygon[:-1]], polygon):
+                before, after = ((point[axis] - bound) * sign for point in (start, end))
+                if (before < 0) != (after < 0):
+                    met = list(_between(start, end, before / (before - after)))
+                    met[axis] = bound
+                    cut.append((met[0], met[1]))
+                if after >= 0:
+                    cut.append(end)
+            polygon = cut
+    return polygon
+
+
+def _arrow(points: list[Point]) -> list[Point]:
+    """An arrow that reaches beyond the bounds, drawn within the picture: only where it points matters."""
+    if all(LEAST <= value <= MOST for point in points for value in point):
+        return points
+    (ax, ay), (bx, by) = points
+    dx, dy = bx - ax, by - ay
+    scale = 2.0 * max(abs(dx), abs(dy))
+    return [(round(0.5 + sign * dx / scale, 6), round(0.5 + sign * dy / scale, 6)) for sign in (-0.5, 0.5)]

@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from countline.analytics.deepstream import DeepStreamRules
 from countline.analytics.native import NativeRules
-from countline.config.nvdsanalytics import NvdsAnalyticsConfig
-from countline.config.nvdsanalytics_native import ConvertedRule, convert
-from countline.types import UNTRACKED, Analytics, Crossing, FrameTracks
+from countline.config.nvdsanalytics import NvdsAnalyticsConfig, StreamRules
+from countline.config.nvdsanalytics_native import convert
+from countline.record.causes import CAUSES, Stream, explain
+from countline.record.evidence import Life
+from countline.record.jsonl import ltwh
+from countline.types import UNTRACKED, Crossing, FrameInfo, FrameTracks, Tracks
 
 __all__ = ["Comparison", "Difference", "LineCounts", "compare"]
 
-QUIET_NS = 1_000_000_000
-"""A track that was not seen for so long is judged."""
-
-NEAR_FRAMES = 5
-"""Passages that both engines noticed within so many frames are the same one."""
-
-CAUSES = {
-    "slow": "slow: below the exact engine's floor of movement within its window",
-    "short": "short track: fewer frames than the exact engine's mode asks for",
-    "once": "once-only: the exact engine counts a track once per line",
-    "segment": "segment: passed beside the line's ends for one of the engines",
-    "arrow": "arrow: the movement's angle to the arrow did not suit the exact engine",
-    "window": "window: the exact engine compares with a position of up to a whole window ago, means included",
-    "untracked": "untracked: an object without track id disabled the line, or was evaluated as one",
-    "jitter": "jitter: never left the native line's band",
-    "identity": "identity: tracks that the native engine took for one, or told apart",
-    "class": "class: filtered by class at the moment of crossing",
-    "other": "other",
-}
+EXPIRY_MS = 8000
+"""The exact engine forgets a track that was not seen for longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +29,12 @@ class Difference:
     line: str
     track_id: int
     frame: int
-    """Of the first count, or the last frame in which the track was seen."""
+    """Number of the frame of the first count that only one engine made."""
     exact: int
+    """Counts of the track from its first sighting until the exact engine forgets it."""
     native: int
     cause: str
-    """Key of :data:`CAUSES`."""
+    """Of that count: a key of :data:`countline.record.causes.CAUSES`."""
     exact_says: str
     native_says: str
 
@@ -123,121 +109,142 @@ def _table(head: list[str], rows: list[list[str]]) -> Iterator[str]:
         yield "  ".join(cells).rstrip()
 
 
-@dataclass(slots=True)
-class _Sighting:
-    """What was counted of a track since it was last judged."""
-
-    pts: int
-    frame: int
-    exact: Counter[str] = field(default_factory=Counter)
-    native: Counter[str] = field(default_factory=Counter)
-    first: dict[str, int] = field(default_factory=dict)
-
-
 class _Judge:
-    """Follows tracks and judges them when they have left."""
+    """Follows tracks, and judges each when the exact engine forgets it."""
 
-    def __init__(
-        self, exact: DeepStreamRules, native: NativeRules, rules: list[ConvertedRule], result: Comparison
-    ) -> None:
-        self.exact, self.native, self.result = exact, native, result
-        self.names = {(str(r.values["source"]), r.label): str(r.values["name"]) for r in rules if r.kind == "lines"}
-        self.labels = {(source, name): label for (source, label), name in self.names.items()}
-        self.seen: dict[tuple[str, int], _Sighting] = {}
-        self.checked: dict[str, int] = {}
+    def __init__(self, config: NvdsAnalyticsConfig) -> None:
+        self.config = config
+        self.exact = DeepStreamRules(config)
+        self.native: NativeRules | None = None
+        self.result = Comparison()
+        self.names: dict[int, str] = {}
+        self.streams: dict[str, Stream] = {}
+        self.labels: dict[tuple[str, str], str] = {}
+        """(source, name of the native rule) -> label."""
+        self.lives: dict[str, dict[int, Life]] = {}
+        """By source and track id."""
+        self.swept: dict[str, int] = {}
 
-    def take(self, exact: Analytics, native: Analytics) -> None:
-        """One frame's results."""
-        info = exact.frame
-        source = info.source.name
-        for track_id in exact.tracks.track_id.tolist():
-            sighting = self.seen.setdefault((source, track_id), _Sighting(info.pts, info.number))
-            sighting.pts, sighting.frame = info.pts, info.number
-        for analytics, which in ((exact, "exact"), (native, "native")):
-            for event in analytics.events:
-                if isinstance(event, Crossing) and event.track_id is not None:
-                    label = event.rule if which == "exact" else self.labels[source, event.rule]
-                    sighting = self.seen.setdefault((source, event.track_id), _Sighting(info.pts, info.number))
-                    getattr(sighting, which)[label] += 1
-                    sighting.first.setdefault(label, info.number)
-                    counts = self.result.lines.setdefault((source, label), LineCounts(source, label))
-                    setattr(counts, which, getattr(counts, which) + 1)
-        if abs(info.pts - self.checked.get(source, info.pts - QUIET_NS)) >= QUIET_NS:
-            self.checked[source] = info.pts
-            for key, sighting in list(self.seen.items()):
-                if key[0] == source and abs(info.pts - sighting.pts) >= QUIET_NS:
-                    self.judge(key)
+    def open(self, info: FrameInfo) -> None:
+        """Take up the source of a frame."""
+        source = info.source
+        self.names[source.index] = source.name
+        converted = convert(self.config, self.names, count="every")
+        if self.native is None:
+            self.native = NativeRules(converted.model(), (), ())
+            self.result.notes = [note for note in converted.notes if "left out" in note]
+        else:
+            self.native.replace(converted.model())
+        rules = self.config.streams.get(source.index) or StreamRules(source.index, 0, 0)
+        stream = Stream(rules, self.config.window, (info.width, info.height), enabled=self.config.enable)
+        self.streams[source.name], self.lives[source.name], self.swept[source.name] = stream, {}, info.pts
+        for rule in converted.rules:
+            if rule.kind == "lines" and rule.stream == source.index:
+                stream.lines.setdefault(rule.label, []).append(rule)
+                self.labels[source.name, str(rule.values["name"])] = rule.label
+                self.result.lines.setdefault((source.name, rule.label), LineCounts(source.name, rule.label))
 
-    def judge(self, key: tuple[str, int]) -> None:
+    def take(self, frame: FrameTracks) -> None:
+        """One frame."""
+        info, tracks = frame
+        if info.source.name not in self.streams:
+            self.open(info)
+        assert self.native is not None
+        source, ids = info.source.name, tracks.track_id.tolist()
+        self._part(source, info.pts, ids)
+        self.result.frames += 1
+        self.result.objects += len(tracks)
+        exact, native = self.exact.update([frame])[0], self.native.update([frame])[0]
+        lives = self.lives[source]
+        before = {track_id: len(lives[track_id].numbers) for track_id in ids if track_id in lives}
+        self._record(frame, ids, lives)
+        self._untracked(info, tracks, self.streams[source])
+        for event in exact.events:
+            if isinstance(event, Crossing) and event.track_id is not None:
+                life = lives[event.track_id]
+                life.exact.setdefault(event.rule, []).append(len(life.numbers) - 1)
+                self._counts(source, event.rule).exact += 1
+        for event in native.events:
+            if isinstance(event, Crossing) and event.track_id is not None:
+                life, label = lives[event.track_id], self.labels[source, event.rule]
+                at = next(k for k in range(before.get(event.track_id, 0), len(life.numbers)) if life.sound[k])
+                life.native.setdefault(label, []).append((at, event.rule))
+                self._counts(source, label).native += 1
+
+    def finish(self) -> Comparison:
+        """Judge all that is left."""
+        for source, lives in self.lives.items():
+            for track_id in list(lives):
+                self.judge(source, track_id)
+        return self.result
+
+    def judge(self, source: str, track_id: int) -> None:
         """Compare what the engines counted of a track."""
-        source, track_id = key
-        sighting = self.seen.pop(key)
-        for label in dict.fromkeys([*sighting.exact, *sighting.native]):
-            exact, native = sighting.exact[label], sighting.native[label]
+        assert self.native is not None
+        life, stream = self.lives[source].pop(track_id), self.streams[source]
+        for label in dict.fromkeys([*life.exact, *life.native]):
+            exact, native = len(life.exact.get(label, ())), len(life.native.get(label, ()))
             if exact == native:
                 continue
-            exact_says = self.exact.explain(source, track_id, label)
-            native_says = self.native.explain(source, track_id, self.names[source, label])
-            frame = sighting.first.get(label, sighting.frame)
-            cause = _cause(exact, native, self.exact.cause(source, track_id, label), native_says, frame)
+            number, cause = explain(life, track_id, label, stream)
+            told = [
+                self.native.explain(source, track_id, str(rule.values["name"])) for rule in stream.lines.get(label, ())
+            ]
             self.result.differences.append(
-                Difference(source, label, track_id, frame, exact, native, cause, exact_says, native_says)
-            )
+                Difference(
+                    source, label, track_id, number, exact, native, cause,
+                    self.exact.explain(source, track_id, label),
+                    "; ".join(told) or "the line was left out",
+                )
+            )  # fmt: skip
+
+    def _counts(self, source: str, label: str) -> LineCounts:
+        return self.result.lines.setdefault((source, label), LineCounts(source, label))
+
+    def _part(self, source: str, pts: int, ids: list[int]) -> None:
+        """Judge the tracks that the exact engine forgets: those in this frame now, all others once a second."""
+        lives = self.lives[source]
+        due = [track_id for track_id in dict.fromkeys(ids) if track_id in lives]
+        if not 0 <= pts - self.swept[source] < 1_000_000_000:
+            self.swept[source] = pts
+            due = list(lives)
+        for track_id in due:
+            if _age(pts, lives[track_id].pts) > EXPIRY_MS:
+                self.judge(source, track_id)
+
+    @staticmethod
+    def _record(frame: FrameTracks, ids: list[int], lives: dict[int, Life]) -> None:
+        info, tracks = frame
+        picture = (info.width, info.height)
+        boxes, corners = ltwh(tracks).tolist(), tracks.xyxy[:, 2:].tolist()
+        for track_id, class_id, box, corner in zip(ids, tracks.class_id.tolist(), boxes, corners):
+            life = lives.get(track_id)
+            if life is None:
+                life = lives[track_id] = Life(info.pts)
+            life.pts = info.pts
+            life.add(info.number, box, corner, picture, class_id)
+
+    def _untracked(self, info: FrameInfo, tracks: Tracks, stream: Stream) -> None:
+        """Note which lines an untracked object switches off."""
+        classes = tracks.class_id[tracks.track_id == UNTRACKED].tolist()
+        for rule in [rule for rules in stream.lines.values() for rule in rules] if classes else ():
+            if any(rule.line().accepts(c) for c in classes):
+                stream.disabled.setdefault(str(rule.values["name"]), info.number)
 
 
-def _cause(exact: int, native: int, code: str, native_says: str, frame: int) -> str:
-    if exact and native > exact:
-        return "once"
-    if native > exact:
-        return {"side": "window", "late": "window"}.get(code, code)
-    if "continued as" in native_says:
-        return "identity"
-    if "band" in native_says:
-        return "jitter"
-    if "extension" in native_says:
-        return "segment"
-    if "class filtered" in native_says:
-        return "class"
-    if "does not count" in native_says:
-        passages = [int(number) for number in re.findall(r"at frame (\d+)", native_says)]
-        return "arrow" if any(abs(number - frame) <= NEAR_FRAMES for number in passages) else "window"
-    return "window" if "px before the line" in native_says else "other"
+def _age(pts: int, last: int) -> int:
+    """Whole milliseconds between two times, as the exact engine reckons them: in signed 64 bits."""
+    age = (pts - last) & (2**64 - 1)
+    return int((age - 2**64 if age >= 2**63 else age) / 1e6)
 
 
 def compare(config: NvdsAnalyticsConfig, frames: Iterable[FrameTracks]) -> Comparison:
     """Run the exact engine, and the native one with the converted rules and ``count: every``, over the same tracks.
 
-    Compares the line crossings of every track. Raises what reading the frames raises.
+    Compares the line crossings of every track, from its first sighting until the exact engine forgets it. The boxes of the
+    tracks that are remembered are kept: about 80 bytes for each. Raises what reading the frames raises.
     """
-    exact = DeepStreamRules(config)
-    result = Comparison()
-    judge: _Judge | None = None
-    names: dict[int, str] = {}
-    pending = iter(frames)
-    for frame in pending:
-        source = frame.info.source
-        if judge is None or source.index not in names:
-            names[source.index] = source.name
-            converted = convert(config, names, count="every")
-            if judge is None:
-                judge = _Judge(exact, NativeRules(converted.model(), (), ()), converted.rules, result)
-                result.notes = [note for note in converted.notes if "left out" in note]
-            else:
-                judge.native.replace(converted.model())
-                judge = _adopt(judge, converted.rules)
-            for rule in converted.rules:
-                if rule.kind == "lines" and rule.stream == source.index:
-                    result.lines.setdefault((source.name, rule.label), LineCounts(source.name, rule.label))
-        result.frames += 1
-        result.objects += len(frame.tracks)
-        judge.take(exact.update([frame])[0], judge.native.update([frame])[0])
-    if judge is not None:
-        for key in list(judge.seen):
-            judge.judge(key)
-    return result
-
-
-def _adopt(old: _Judge, rules: list[ConvertedRule]) -> _Judge:
-    fresh = _Judge(old.exact, old.native, rules, old.result)
-    fresh.seen, fresh.checked = old.seen, old.checked
-    return fresh
+    judge = _Judge(config)
+    for frame in frames:
+        judge.take(frame)
+    return judge.finish()

@@ -46,7 +46,8 @@ def _loads(line: bytes) -> Any:
     try:
         return orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        raise _Fault(f"is not JSON: {error}") from None
+        # Its own line number would be that within this one line.
+        raise _Fault(f"is not JSON: {error.msg} at character {error.pos + 1}") from None
 
 
 def frame_from_json(record: Any, sources: dict[tuple[int, str], SourceInfo] | None = None) -> FrameTracks:

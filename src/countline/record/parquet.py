@@ -22,7 +22,8 @@ __all__ = ["ParquetSink", "read_parquet"]
 
 _ROWS = 65_536
 _FRAME = ("stream", "frame", "pts", "time", "frame_width", "frame_height")
-_OBJECT = ("track_id", "class_id", "confidence", "left", "top", "width", "height")
+_FLOATS = ("confidence", "left", "top", "width", "height")
+_OBJECT = ("track_id", "class_id", *_FLOATS)
 
 
 def _arrow() -> tuple[Any, Any]:
@@ -142,6 +143,7 @@ def read_parquet(stream: BinaryIO, name: str) -> Iterator[FrameTracks]:
         raise DataError(
             f"lacks the column '{missing[0]}'", where=name, fix="columns: " + ", ".join(_schema(arrow).names)
         )
+    _check_types(arrow, file.schema_arrow, name)
     sources: dict[tuple[int, str], SourceInfo] = {}
     rest: dict[str, Any] | None = None
     row = 0
@@ -160,6 +162,46 @@ def read_parquet(stream: BinaryIO, name: str) -> Iterator[FrameTracks]:
         yield from _frames(rest, np.array([0, len(rest["frame"])]), sources)
 
 
+def _check_types(arrow: Any, schema: Any, name: str) -> None:
+    """Whole numbers where ids, classes and times stand: a fraction would have rounded them already."""
+    for key in (*_FRAME, "object", *_OBJECT):
+        if key not in schema.names:
+            continue
+        kind = schema.field(key).type
+        fine = arrow.types.is_integer(kind) or (key in _FLOATS and arrow.types.is_floating(kind))
+        if not fine:
+            wanted = "numbers" if key in _FLOATS else "whole numbers"
+            raise DataError(
+                f"the column '{key}' is {kind}, not {wanted}", where=name, fix=f"write {wanted}, null for none"
+            )
+
+
+def _check_values(batch: Any, out: dict[str, Any], present: set[str], name: str, row: int) -> None:
+    """No object without a box or class, no frame without a size, no negative id: DataError with the first such row."""
+    objects = ~out["void"]
+    for key in [key for key in _OBJECT if key in present]:
+        column = batch.column(key)
+        if key != "track_id":
+            _refuse(objects & np.asarray(column.is_null()), f"'{key}' is empty", name, row)
+        elif str(column.type).startswith("int"):
+            numbers = np.asarray(column.fill_null(0).to_numpy(zero_copy_only=False))
+            _refuse(objects & (numbers < 0), "'track_id' is negative", name, row)
+        if key in _FLOATS:
+            _refuse(objects & np.isnan(out[key]), f"'{key}' is not a number", name, row)
+    for key in ("frame_width", "frame_height"):
+        _refuse((out[key] < 1) | (out[key] >= 2**31), f"'{key}' is no size in pixels", name, row)
+    _refuse(
+        (out["class_id"] < -(2**31)) | (out["class_id"] >= 2**31), "'class_id' does not fit into 32 bits", name, row
+    )
+
+
+def _refuse(bad: Any, what: str, name: str, row: int) -> None:
+    if bad.any():
+        raise DataError(
+            what, where=f"{name}, row {row + int(np.flatnonzero(bad)[0])}", fix="correct or leave out the row"
+        )
+
+
 def _columns(batch: Any, present: set[str], name: str, row: int) -> dict[str, Any]:
     """NumPy columns of a batch; absent ones filled."""
     rows = batch.num_rows
@@ -167,7 +209,7 @@ def _columns(batch: Any, present: set[str], name: str, row: int) -> dict[str, An
     defaults = {"stream": 0, "object": 0, "confidence": 1.0}
     types = {"track_id": np.uint64, "class_id": np.int64, "object": np.int64, "stream": np.int64}
     for key in (*_FRAME, "object", *_OBJECT):
-        floating = key in ("confidence", "left", "top", "width", "height")
+        floating = key in _FLOATS
         kind = types.get(key, np.float32 if floating else np.int64)
         if key not in present:
             out[key] = np.full(rows, defaults.get(key, 0), kind)
@@ -184,6 +226,7 @@ def _columns(batch: Any, present: set[str], name: str, row: int) -> dict[str, An
             raise DataError(f"'{key}' is empty", where=f"{name}, row {at}", fix="give every row its frame")
         out[key] = np.asarray(column.fill_null(0).to_numpy(zero_copy_only=False)).astype(kind)
     out.setdefault("void", out["nobody"])
+    _check_values(batch, out, present, name, row)
     for key, default in (("source", ""), ("time_quality", "")):
         values = batch.column(key).to_pylist() if key in present else [default] * rows
         out[key] = np.array([value or default for value in values], object)
