@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from countline.analytics.deepstream.numeric import float_to_int32, float_to_uint32, half, wrap32
 from countline.analytics.deepstream.tables import GATES, LineTable, meeting_point, normal_form, scale
-from countline.analytics.geometry import square_distance_one
 from countline.analytics.native.nearby import straight_way
 from countline.analytics.native.plan import BAND_FLOOR, BAND_LIMIT, BAND_SIZE
 from countline.config.nvdsanalytics import LineItem, StreamRules
@@ -79,7 +78,7 @@ def exact_view(
     far, long, cosine = GATES[line.mode]
     with np.errstate(all="ignore"):
         motion = _motion(rows, window)
-        table = LineTable([[line]], [scale(line, rules, *picture)], [0])
+        table = LineTable([[line]], [[scale(line, rules, *picture)]], [[0]])
         changed, against, along = _sides(table, motion, cosine)
     stage = np.full(len(rows), SIDE, np.int8)
     stage[against] = WAY
@@ -127,28 +126,27 @@ def _motion(rows: NDArray[np.float64], window: int) -> dict[str, Any]:
 
 def _sides(table: LineTable, motion: dict[str, Any], cosine: float) -> tuple[Any, Any, Any]:
     """(changed sides as the line asks, changed sides the other way, moved along the arrow) of every sample."""
-    a, b, c = table.abc[0].tolist()
+    a, b, c = table.abc[:, 0, 0].tolist()  # from the positive side to the negative, where by_side
     x, y = motion["cx"].astype(np.float64), motion["foot"].astype(np.float64)
     before_x = motion["px"].astype(np.float64)
     now = a * x + b * y + c
-    if table.by_side[0]:
+    if table.by_side[0, 0]:
         before_y = (motion["py"].astype(np.float32) + motion["mean"] / np.float32(2)).astype(np.float64)
-        turn = 1.0 if table.sense[0] == 1 else -1.0
-        then = (a * before_x + b * before_y + c) * turn
-        return (then > 0) & (now * turn <= SLACK), (then < 0) & (now * turn >= -SLACK), np.ones(len(x), bool)
+        then = a * before_x + b * before_y + c
+        return (then > 0) & (now <= SLACK), (then < 0) & (now >= -SLACK), np.ones(len(x), bool)
     whole_y = wrap32(motion["py"] + half(float_to_int32(motion["mean"])))
     then = a * before_x + b * whole_y + c
     one, other = (float_to_int32(value + np.copysign(SLACK, value)) for value in (then, now))
     changed = ((one < 0) & (other > 0)) | ((one > 0) & (other < 0))
     dx, dy = wrap32(motion["cx"] - motion["px"]), wrap32(motion["foot"] - whole_y)
     length = np.sqrt(wrap32(wrap32(dx * dx) + wrap32(dy * dy)).astype(np.float64))
-    along = (table.ux[0] * dx + table.uy[0] * dy) / length
+    along = (table.ux[0, 0] * dx + table.uy[0, 0] * dy) / length
     return changed, np.zeros(len(x), bool), ((dx != 0) | (dy != 0)) & ~(along < cosine)
 
 
 def _on_segment(motion: dict[str, Any], at: int, table: LineTable) -> bool:
     """Whether the movement, or one of its parallels half a width aside, meets the open segment."""
-    start, end = table.ends[0]
+    start, end = table.ends[0][0]
     line = normal_form(*start, *end)
     then = float(motion["px"][at]), float(motion["py"][at]) + float(motion["mean"][at]) / 2
     now = float(motion["cx"][at]), float(motion["cy"][at]) + float(motion["height"][at]) / 2
@@ -204,13 +202,13 @@ class NativeView:
         here = _foot(box, aspect)
         size = max((box[2] - box[0]) * aspect, box[3] - box[1])
         width = min(max(size * BAND_SIZE, BAND_FLOOR), BAND_LIMIT)
-        outside = square_distance_one(*here, piece) > width * width
+        left, square = _stand(here, piece)
+        outside = square > width * width
         self.near[at] = not outside
         before = None if self._box is None else _foot(self._box, aspect)
         self._box = box
-        left = _left(here, piece)
         step = 0
-        if before is not None and _left(before, piece) != left:
+        if before is not None and _stand(before, piece)[0] != left:
             step = _passes(before, here, piece) * (1 if left else -1)
             self.beyond[at] = not step
             if step:
@@ -223,7 +221,7 @@ class NativeView:
         self._net = min(max(self._net + step, -100), 100)
         total = self._net
         if self._phase == "armed" and outside and not total:
-            total = straight_way(self._entry, here, [piece], np.array([left]))
+            total = straight_way(self._entry, here, [piece], [left])
         self._phase = "outside" if outside else "armed"
         if outside:
             if total:
@@ -236,11 +234,17 @@ def _foot(box: tuple[float, float, float, float], aspect: float) -> tuple[float,
     return (left + (right - left) * 0.5) * aspect, top + (bottom - top) * 1.0
 
 
-def _left(point: tuple[float, float], piece: tuple[float, float, float, float]) -> bool:
-    ax, ay, bx, by = piece
+def _stand(point: tuple[float, float], piece: tuple[float, float, float, float]) -> tuple[bool, float]:
+    """(on the left-hand side of a segment's line, square of the distance to the segment): the sums that the native engine
+    does."""
+    (x, y), (ax, ay, bx, by) = point, piece
     dx, dy = bx - ax, by - ay
-    length = float(np.hypot(dx, dy)) or 1.0
-    return point[0] * (dy / length) + point[1] * (-dx / length) - (ax * dy - ay * dx) / length >= 0
+    length = float(np.hypot(dx, dy))
+    dx, dy = dx / (length or 1.0), dy / (length or 1.0)
+    side = x * dy + y * -dx - (ax * dy - ay * dx)
+    along = x * dx + y * dy - (ax * dx + ay * dy)
+    beyond = along - min(max(along, 0.0), length)
+    return side >= 0, side * side + beyond * beyond
 
 
 def _passes(before: tuple[float, float], here: tuple[float, float], piece: tuple[float, float, float, float]) -> bool:

@@ -24,7 +24,7 @@ from countline.analytics.native.plan import PlainLine, PlainRegion, Tables
 from countline.analytics.native.rows import Hit
 from countline.analytics.native.table import ARMED, BORN, NEW, OUTSIDE, TrackTable
 
-__all__ = ["Object", "cross", "look", "pass_edge", "stray"]
+__all__ = ["Object", "cross", "look", "pass_edge", "straight_way", "stray"]
 
 Point = tuple[float, float]
 Piece = tuple[float, float, float, float]
@@ -174,7 +174,7 @@ def cross(
     if was == OUTSIDE and not outside:
         table.entry[slot, line] = complex(*origin)
     if was == ARMED and outside and total == 0:
-        total = _straight_way(table.entry[slot, line], now, pieces, after)
+        total = straight_way(table.entry[slot, line], now, pieces, after)
     table.phase[slot, line] = OUTSIDE if outside else BORN if was == BORN else ARMED
     # Loops round the end of a line inside its band could add up without end.
     table.net[slot, line] = 0 if outside else min(max(total, -100), 100)
@@ -210,7 +210,7 @@ def _overshoot(path: Piece, piece: Piece) -> float:
     return max(-t, t - 1.0, 0.0) * sqrt(dx * dx + dy * dy)
 
 
-def _straight_way(entry: complex, now: Point, pieces: list[Piece], after: list[bool]) -> int:
+def straight_way(entry: complex, now: Point, pieces: list[Piece], after: list[bool]) -> int:
     """Passages of the straight way from where the object last was outside the band to where it is outside again."""
     total = 0
     path = (entry.real, entry.imag, *now)
