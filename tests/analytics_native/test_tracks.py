@@ -310,3 +310,13 @@ def test_objects_are_counted_by_class(objects, classes):
     (a,) = run(rules(MIDDLE), [frame(0, shown)])
     assert list(a.object_count) == sorted(classes)
     assert a.object_count == {c: len([o for o in shown if o[3] == c]) for c in classes}
+
+
+def test_a_change_of_shape_within_the_band_moves_nothing_of_what_is_remembered():
+    engine = rules({"name": "middle", "points": [[0.1, 0.5], [0.6, 0.5]], "band": 0.5})
+    # Into the band above the line, then round its right end within the band while the picture becomes narrower, and out below.
+    wide = [(1100, 480), (1100, 520)]
+    results = run(engine, [frame(n, [(1, x, y)]) for n, (x, y) in enumerate(wide)])
+    narrow = [(1100 * 0.75, 530), (1160 * 0.75, 535), (1160 * 0.75, 545), (1100 * 0.75, 550), (1100 * 0.75, 600)]
+    more = [frame(2 + n, [(1, x, y, 0, 30, 80)], size=(1440, 1080)) for n, (x, y) in enumerate(narrow)]
+    assert ways(results + run(engine, more)) == ["out"]

@@ -129,6 +129,11 @@ class NativeRules:
         aspect = width / height
         if aspect == source.aspect and source.plan >= 0:
             return
+        # What is kept in picture heights keeps its place in the picture.
+        ids = list(source.ids.values())
+        entry = self._table.entry
+        if source.aspect > 0 and entry.shape[1]:
+            entry[ids] = entry[ids].real * (aspect / source.aspect) + 1j * entry[ids].imag
         source.aspect = aspect
         if (source.key, aspect) not in self._plan_index:
             if aspect not in self._aspects:
