@@ -111,7 +111,7 @@ class NativeRules:
         self._plan_index = {key: i for i, key in enumerate(plans)}
         for source in self._sources.values():
             source.plan = self._plan_index.get((source.key, source.aspect), -1)
-            source.within = None
+            source.disturb()
         samples, self._spacing = history_shape(tables)
         self._table = self._table.relayout(
             tables.lines, tables.lines * tables.parts, tables.regions, tables.directions, tables.speeds, samples

@@ -121,7 +121,7 @@ def _turn_over(
     source.present_ids = arrival.item.tracks.track_id.tobytes() if whole else None
     source.present_list = slots
     source.present = np.array(slots, np.intp)
-    source.within = None
+    source.disturb()
 
 
 def begin(

@@ -55,17 +55,24 @@ def look(tables: Tables, table: TrackTable, row: int, one: Object, lines: list[H
     if plain_lines:
         was = table.box[one.slot].tolist()
         origins = [place(was, one.aspect, fraction) for fraction in tables.fractions]
+        phases, seen = table.phase[one.slot].tolist(), table.left[one.slot].tolist()
         for index, line in enumerate(plain_lines):
             way = origins[line.anchor], points[line.anchor]
-            gap, value, along = _line(tables, table, (one, size, index), line, way)
-            room = min(room, gap)
+            gap, value, along = _line(tables, table, (one, size, index), line, (way, phases[index], seen))
+            if gap < room:
+                room = gap
             if value:
                 lines.append(Hit(row, index, value, along))
-    for index, region in enumerate(plain_regions):
-        gap, value = _region(tables, table, (one, size, index), region, points[region.anchor])
-        room = min(room, gap)
-        if value:
-            regions.append(Hit(row, index, value))
+    if plain_regions:
+        inside = table.inside[one.slot].tolist()
+        for index, region in enumerate(plain_regions):
+            gap, goes = _region(size, region, points[region.anchor], inside[index])
+            if gap < room:
+                room = gap
+            if goes is not None:
+                value = pass_edge(tables, table, one, index, goes)
+                if value:
+                    regions.append(Hit(row, index, value))
     return room
 
 
@@ -75,32 +82,46 @@ def place(box: list[float], aspect: float, fraction: Point) -> Point:
     return (left + (right - left) * fraction[0]) * aspect, top + (bottom - top) * fraction[1]
 
 
+# In the two functions below, comparisons stand where min() and max() would be shorter: they are called for each object
+# that is looked at, and those two would take most of their time.
+
+
 def _line(
-    tables: Tables, table: TrackTable, who: tuple[Object, float, int], line: PlainLine, way: tuple[Point, Point]
+    tables: Tables,
+    table: TrackTable,
+    who: tuple[Object, float, int],
+    line: PlainLine,
+    known: tuple[tuple[Point, Point], int, list[bool]],
 ) -> tuple[float, float, float]:
-    """(room that the object has at a line; then what ``cross`` tells)."""
+    """(room that the object has at a line; then what ``cross`` tells). ``known``: its way in this frame, its phase, and the
+    sides of all segments on which it was when it was looked at last."""
     one, size, index = who
-    (u, v), (x, y) = way
+    ((u, v), (x, y)), phase, seen = known
     near = inf
     after = []
     for a, b, c, d, e, f, length in line.segments:
         side = x * a + y * b - c
-        along = x * d + y * e - f
-        beyond = along - min(max(along, 0.0), length)
-        near = min(near, side * side + beyond * beyond)
+        beyond = x * d + y * e - f
+        if beyond > 0.0:
+            beyond = beyond - length if beyond > length else 0.0
+        square = side * side + beyond * beyond
+        if square < near:
+            near = square
         after.append(side >= 0)
     factor, least, most = line.band
     width = min(max(size * factor, least), most)
     gap = sqrt(near)
     outside = near > width * width
-    room = gap - width if outside else min(gap, width - gap)
-    phase = table.phase.item(one.slot, index)
+    if outside:
+        room = gap - width
+    else:
+        room = width - gap if width - gap < gap else gap
     first = index * tables.parts
-    seen = table.left[one.slot, first : first + len(after)]
+    last = first + len(after)
     if phase == NEW:
         table.phase[one.slot, index] = OUTSIDE if outside else BORN
         table.begun[one.slot, index] |= not outside
-        seen[:] = after
+        table.left[one.slot, first:last] = after
         return room, 0.0, 1.0
     before = after
     if near <= ((x - u) * (x - u) + (y - v) * (y - v)) * LONGER:  # else its way was too short to pass anything
@@ -108,38 +129,39 @@ def _line(
     value, share = 0.0, 1.0
     if before != after or outside != (phase == OUTSIDE):
         value, share = cross(tables, table, one, index, outside, before, after)
-    if seen.tolist() != after:
+    if seen[first:last] != after:
         stray(tables, table, one, index)
-        seen[:] = after
+        table.left[one.slot, first:last] = after
     return room, value, share
 
 
-def _region(
-    tables: Tables, table: TrackTable, who: tuple[Object, float, int], region: PlainRegion, point: Point
-) -> tuple[float, float]:
-    """(room that the object has at a region; +1 if it enters, -1 if it leaves, 0 if neither)."""
-    one, size, index = who
+def _region(size: float, region: PlainRegion, point: Point, was: bool) -> tuple[float, bool | None]:
+    """(room that an object of this size has at a region; True if it may enter, False if it may leave, None if it stays).
+    ``was``: whether it has been inside."""
     x, y = point
     near = inf
     inside = region.inverse
     for (a, b, c, d, e, f, length), y1, y2 in region.edges:
         side = x * a + y * b - c
-        if side * side < near:  # else it is farther from this edge's line than from an edge before
-            along = x * d + y * e - f
-            beyond = along - min(max(along, 0.0), length)
-            near = min(near, side * side + beyond * beyond)
-        if (y1 <= y) != (y2 <= y):
-            inside ^= (side < 0) == (y2 > y1)
-    was = table.inside.item(one.slot, index)
+        square = side * side
+        if square < near:  # else it is farther from this edge's line than from an edge before
+            beyond = x * d + y * e - f
+            if beyond > 0.0:
+                beyond = beyond - length if beyond > length else 0.0
+            square += beyond * beyond
+            if square < near:
+                near = square
+        if (y1 <= y) != (y2 <= y) and (side < 0) == (y2 > y1):
+            inside = not inside
     gap = sqrt(near)
     if inside == was:
-        return gap, 0.0
+        return gap, None
     if not inside:  # it has left when out of the band as well
         factor, least, most = region.band
         width = min(max(size * factor, least), most)
         if near <= width * width:
-            return min(gap, width - gap), 0.0
-    return gap, pass_edge(tables, table, one, index, inside)
+            return min(gap, width - gap), None
+    return gap, inside
 
 
 def pass_edge(tables: Tables, table: TrackTable, one: Object, region: int, goes_in: bool) -> float:

@@ -21,7 +21,7 @@ from countline.analytics.native.table import BORN, NEW, OUTSIDE, TrackTable
 
 __all__ = ["FEW", "evaluate_places", "few", "sides"]
 
-FEW = 130
+FEW = 300
 """Up to so many sums, as reckoned by ``few``, are done with plain floats."""
 
 F8 = NDArray[np.float64]

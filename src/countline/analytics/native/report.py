@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from countline.analytics.native.books import Book, RegionBook, Stay
 from countline.analytics.native.plan import Rule
 from countline.analytics.native.rows import Arrival, Findings, Group
-from countline.analytics.native.state import MEMORY, MOST_UNSEEN
+from countline.analytics.native.state import MEMORY, MOST_UNSEEN, SourceState
 from countline.analytics.native.statuses import Statuses
 from countline.analytics.native.table import TrackTable
 from countline.config.rules import DirectionConfig, LineConfig, SpeedConfig
@@ -161,7 +161,7 @@ class Report:
 
     def _region(self, i: int, place: int, slot: int, region: int, enters: bool) -> None:
         source = self.arrivals[i].source
-        source.within = None
+        source.disturb()
         book = source.regions[region]
         if not enters:
             self._leave(i, place, slot, book, source.clock, "left")
@@ -239,17 +239,20 @@ class Report:
             self._crowding(i, book)
 
     def _crowding(self, i: int, book: RegionBook) -> None:
-        clock = self.arrivals[i].source.clock
+        source = self.arrivals[i].source
+        clock = source.clock
         over = {name: (count, wait) for name, count, wait in book.over()}
         for name, (count, wait) in over.items():
             since = book.since.setdefault(name, clock)
             if name not in book.active and clock - since >= wait * 1e9:
                 book.active.add(name)
+                source.disturb()
                 self._crowd(i, book, name, "begin", count)
         for name in [n for n in book.since if n not in over]:
             del book.since[name]
             if name in book.active:
                 book.active.discard(name)
+                source.disturb()
                 self._crowd(i, book, name, "end", book.classes.get(name, 0) if name else len(book.inside))
 
     def _crowd(self, i: int, book: RegionBook, name: str, phase: str, count: int) -> None:
@@ -271,9 +274,8 @@ class Report:
         source, item = arrival.source, arrival.item
         if source.lost or source.ended:
             self._vanished(i)
-        for book in source.regions:
-            if book.timed:
-                self._stays(i, book)
+        for book in source.timed:
+            self._stays(i, book)
         slip = self.slips.get(i)
         events = self._events(i) if slip and slip.entries else ()
         deltas = slip.deltas if slip else {}
@@ -284,7 +286,7 @@ class Report:
             item.info,
             item.tracks,
             source.line_states,
-            {book.rule.name: book.state(clock) for book in source.regions},
+            {name: book.state(clock) for name, book in zip(source.names["region"], source.regions)},
             {},
             source.journey_states,
             events,
@@ -295,16 +297,24 @@ class Report:
         if headings is not None or self.findings.speeds is not None:
             self._motion(i, result, headings)
         crossed = slip.crossed if slip else {}
-        if crossed or headings is not None or source.occupied():
-            if source.within is None and source.regions:
-                source.within = self.table.inside[source.present]
+        if crossed or headings is not None:
             part = None if headings is None else headings[self.starts[i] : self.starts[i + 1]]
-            result.objects = Statuses(arrival, source.within, part, crossed)
+            result.objects = Statuses(arrival, self._within(source), part, crossed)
+        elif source.occupied():
+            if source.statuses is None:
+                source.statuses = Statuses(arrival, self._within(source), None, {})
+            result.objects = source.statuses
         if deltas or source.stale:
             for settled in source.books():
                 settled.settle()
             source.stale = bool(deltas)
         return result
+
+    def _within(self, source: SourceState) -> NDArray[np.bool_] | None:
+        """(N, R) which of the objects in the picture are in which region."""
+        if source.within is None and source.regions:
+            source.within = self.table.inside[source.present]
+        return source.within
 
     def _motion(self, i: int, result: Analytics, headings: NDArray[np.bool_] | None) -> None:
         part = slice(self.starts[i], self.starts[i + 1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ from countline.analytics.native.plan import Rule
 from countline.analytics.native.rows import Arrival
 from countline.analytics.native.table import TrackTable
 from countline.types import LineState, SourceInfo
+
+if TYPE_CHECKING:
+    from countline.analytics.native.statuses import Statuses
 
 __all__ = ["MEMORY", "MOST_UNSEEN", "SourceState"]
 
@@ -71,6 +74,10 @@ class SourceState:
         """Track ids of the last frame; None if objects were left out of it."""
         self.within: NDArray[np.bool_] | None = None
         """(N, R) which of them are in which region; None: to be looked up. Never altered, since it is given out."""
+        self.statuses: Statuses | None = None
+        """What the rules say of them in a frame without an event; None: to be made. Never altered, since it is given out."""
+        self.timed: list[RegionBook] = []
+        """Regions of which something becomes true with time alone."""
         self.classes: tuple[bytes, dict[int, int]] = (b"", {})
         """Classes of the last frame, and how many there were of each."""
         self.line_states: dict[str, LineState] = {}
@@ -125,6 +132,7 @@ class SourceState:
                 book.rule = rule
                 getattr(self, rule.kind + "s").append(book)
         self.names = {kind: [r.name for r in rules if r.kind == kind] for kind in KINDS}
+        self.timed = [book for book in self.regions if book.timed]
         self.publish()
         return columns
 
@@ -132,6 +140,10 @@ class SourceState:
         """Bring the states of lines and journeys, which change seldom, up to date. What was given out is not altered."""
         self.line_states = {b.rule.name: b.state() for b in self.lines}
         self.journey_states = {b.rule.name: b.state() for b in self.journeys}
+
+    def disturb(self) -> None:
+        """What the rules say of the objects in the picture is to be told anew."""
+        self.within = self.statuses = None
 
     def occupied(self) -> bool:
         """Whether anybody is in a region."""
@@ -191,7 +203,7 @@ class SourceState:
             self.drop(slot, table)
         self.present, self.present_list, self.shown = np.empty(0, np.intp), [], None
         self.present_ids = None
-        self.within = None
+        self.disturb()
         self.lost.clear()
         for region in self.regions:
             region.clear()
