@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from countline.analytics.native.calm import stirred
 from countline.analytics.native.explain import explain
-from countline.analytics.native.intake import admit
+from countline.analytics.native.intake import admit, turn_over
 from countline.analytics.native.motion import evaluate_directions, evaluate_speeds, history_shape, take_samples
 from countline.analytics.native.nearby import Object
 from countline.analytics.native.places import evaluate_places, few, sides
@@ -193,7 +193,7 @@ class NativeRules:
     def _round(self, items: Sequence[FrameTracks]) -> list[Analytics]:
         """At most one frame of each source."""
         arrivals = [self._arrive(item) for item in items]
-        boxes, classes, stirring, chosen = self._steady(arrivals) or self._unsteady(arrivals)
+        boxes, classes, stirring, chosen = self._known(arrivals) or self._any(arrivals)
         tables, table = self._tables, self._table
         lines, regions = evaluate_places(tables, table, chosen)
         for hit in (*lines, *regions):
@@ -218,23 +218,28 @@ class NativeRules:
         source.number, source.time = info.number, info.time
         return Arrival(source, item)
 
-    def _steady(self, arrivals: list[Arrival]) -> Present | None:
-        """Normalised boxes, classes, the rows that must be looked at and their objects, if each frame has the same objects in
-        the same order as the one before, and all can be evaluated; else None."""
+    def _known(self, arrivals: list[Arrival]) -> Present | None:
+        """Normalised boxes, classes, the rows that must be looked at and their objects, if nobody in these frames is new and all
+        can be evaluated; else None."""
         for a in arrivals:
-            if not a.steady:
+            if a.fresh or not (a.steady or len(set(a.slots)) == len(a.slots)):
                 return None
-        if [a.source for a in arrivals] != self._group.sources:
-            self._group = group(arrivals)
-        boxes, classes = stack(arrivals, self._group.scale)
-        stirring = stirred(self._tables, self._table, self._group.slots, boxes, classes)
-        chosen = self._choose(boxes, classes, stirring)
+        moved = [a for a in arrivals if not a.steady]
+        present = self._group
+        if moved or [a.source for a in arrivals] != present.sources:
+            present = group(arrivals, [np.array(a.slots, np.intp) for a in arrivals] if moved else None)
+        boxes, classes = stack(arrivals, present.scale)
+        stirring = stirred(self._tables, self._table, present.slots, boxes, classes)
+        chosen = self._choose(present, boxes, classes, stirring)
         # Who is in a calm zone has a box of sensible size, if its edges are in their order.
         if (boxes[:, 2:] < boxes[:, :2]).any() or not _fine(chosen):
             return None
+        self._group = present
+        for a in moved:
+            turn_over(a, self._table)
         return boxes, classes, stirring, chosen
 
-    def _unsteady(self, arrivals: list[Arrival]) -> Present:
+    def _any(self, arrivals: list[Arrival]) -> Present:
         """The same for any frames, once it is known who is there."""
         scale = arrivals[0].source.scale
         if len(arrivals) > 1:
@@ -242,15 +247,17 @@ class NativeRules:
         boxes, classes = admit(arrivals, self._table, self.metrics, *stack(arrivals, scale))
         self._group = group(arrivals)
         stirring = stirred(self._tables, self._table, self._group.slots, boxes, classes)
-        return boxes, classes, stirring, self._choose(boxes, classes, stirring)
+        return boxes, classes, stirring, self._choose(self._group, boxes, classes, stirring)
 
-    def _choose(self, boxes: F8, classes: NDArray[np.int32], which: NDArray[np.intp]) -> Rows | list[Object]:
+    def _choose(
+        self, present: Group, boxes: F8, classes: NDArray[np.int32], which: NDArray[np.intp]
+    ) -> Rows | list[Object]:
         """The objects of chosen rows, as it is quickest to look at them."""
         if not few(self._tables, len(which)):
-            return self._rows(self._group, boxes, classes, which)
+            return self._rows(present, boxes, classes, which)
         if not len(which):
             return []
-        slots, plan, aspect = self._group.slots.take(which).tolist(), self._group.plan, self._group.aspect
+        slots, plan, aspect = present.slots.take(which).tolist(), present.plan, present.aspect
         columns = boxes.take(which, 0).tolist(), classes.take(which).tolist()
         if isinstance(plan, np.ndarray):
             return [

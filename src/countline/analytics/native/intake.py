@@ -11,7 +11,7 @@ from countline.analytics.native.state import SourceState
 from countline.analytics.native.table import TrackTable
 from countline.types import UNTRACKED
 
-__all__ = ["STITCH", "admit"]
+__all__ = ["STITCH", "admit", "turn_over"]
 
 STITCH = int(1e9)
 """ns within which a track that begins may continue one that ended. Detectors lose an object behind another for well
@@ -76,7 +76,9 @@ def admit(
     for a in arrivals:
         end = start + len(a.slots)
         if not a.steady:
-            _turn_over(a, table, metrics, boxes[start:end], classes[start:end])
+            turn_over(a, table)
+            if a.fresh:
+                _welcome(a, table, metrics, boxes[start:end], classes[start:end])
         start = end
     return boxes, classes
 
@@ -93,14 +95,8 @@ def _left_over(
     return boxes[keep], classes[keep]
 
 
-def _turn_over(
-    arrival: Arrival,
-    table: TrackTable,
-    metrics: dict[str, int],
-    boxes: NDArray[np.float64],
-    classes: NDArray[np.int32],
-) -> None:
-    """A frame whose objects are not those of the frame before it: who is gone, who is back, who is new."""
+def turn_over(arrival: Arrival, table: TrackTable) -> None:
+    """A frame whose objects are not those of the frame before it: who is gone, who is back."""
     source, slots = arrival.source, arrival.slots
     before, now = set(source.present_list), set(slots)
     if not before <= now:
@@ -110,18 +106,28 @@ def _turn_over(
     for slot in now - before:
         if slot >= 0:
             source.come(slot, table)
-    whole = arrival.places is None or len(arrival.places) == len(arrival)
-    if arrival.fresh:
-        ids = arrival.ids
-        new = [i for i, slot in enumerate(slots) if slot < 0]
-        tracks = [ids[i if arrival.places is None else arrival.places[i]] for i in new]
-        for i, slot in zip(new, begin(source, table, tracks, boxes[new], classes[new].tolist(), metrics)):
-            slots[i] = slot
     # Where objects were left out, the next frame must be sifted too.
+    whole = arrival.places is None or len(arrival.places) == len(arrival)
     source.present_ids = arrival.item.tracks.track_id.tobytes() if whole else None
     source.present_list = slots
     source.present = np.array(slots, np.intp)
     source.disturb()
+
+
+def _welcome(
+    arrival: Arrival,
+    table: TrackTable,
+    metrics: dict[str, int],
+    boxes: NDArray[np.float64],
+    classes: NDArray[np.int32],
+) -> None:
+    """Give slots to the tracks of a frame that are new, after it was told who is gone."""
+    source, slots, ids = arrival.source, arrival.slots, arrival.ids
+    new = [i for i, slot in enumerate(slots) if slot < 0]
+    tracks = [ids[i if arrival.places is None else arrival.places[i]] for i in new]
+    for i, slot in zip(new, begin(source, table, tracks, boxes[new], classes[new].tolist(), metrics)):
+        slots[i] = slot
+    source.present = np.array(slots, np.intp)
 
 
 def begin(

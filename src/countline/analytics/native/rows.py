@@ -94,16 +94,18 @@ class Group:
         return np.repeat(np.array([s.clock for s in self.sources], np.int64), np.diff(self.starts))
 
 
-def group(arrivals: Sequence[Arrival]) -> Group:
-    """The group of frames whose objects all have slots."""
+def group(arrivals: Sequence[Arrival], slots: Sequence[NDArray[np.intp]] | None = None) -> Group:
+    """The group of frames whose objects all have slots: these, or those that are present."""
     sources = [a.source for a in arrivals]
+    if slots is None:
+        slots = [s.present for s in sources]
     if len(sources) == 1:
         s = sources[0]
-        return Group(sources, s.present, [0, len(s.present)], s.plan, s.aspect, s.scale)
-    counts = [len(s.present) for s in sources]
+        return Group(sources, slots[0], [0, len(slots[0])], s.plan, s.aspect, s.scale)
+    counts = [len(at) for at in slots]
     return Group(
         sources,
-        np.concatenate([s.present for s in sources]),
+        np.concatenate(slots),
         np.cumsum([0, *counts]).tolist(),
         np.repeat(np.array([s.plan for s in sources], np.intp), counts),
         np.repeat(np.array([s.aspect for s in sources]), counts),
