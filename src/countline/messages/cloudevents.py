@@ -11,6 +11,7 @@ import orjson
 
 from countline.messages.filters import text_of
 from countline.messages.scope import Scope
+from countline.messages.tight import dumps
 from countline.messages.time import rfc3339
 
 __all__ = ["Envelope"]
@@ -61,6 +62,6 @@ class Envelope:
             from base64 import b64encode
 
             attributes["data_base64"] = b64encode(body).decode()
-        made = orjson.dumps(attributes, option=orjson.OPT_APPEND_NEWLINE if lines else None)
+        made = dumps(attributes, option=orjson.OPT_APPEND_NEWLINE if lines else None)
         kind = "application/cloudevents+json"
         return made, (("content-type", kind.encode()),), kind

@@ -14,6 +14,7 @@ from countline.messages.convert import converter, json_text, plain_values
 from countline.messages.faults import Fault, Loc
 from countline.messages.schema import Schema, SchemaRequest, record_name
 from countline.messages.shape import Shape, record
+from countline.messages.tight import dumps, tight
 
 __all__ = ["ConfluentFrame", "Encoder", "JsonEncoder", "make_encoder", "make_schema", "plain"]
 
@@ -59,9 +60,7 @@ class JsonEncoder:
         self._options = (_OPTIONS if foreign else 0) | (orjson.OPT_APPEND_NEWLINE if lines else 0)
 
     def encode(self, value: Any) -> bytes:
-        if type(value) is bytes:
-            return value
-        return orjson.dumps(value, plain, self._options)
+        return tight(value) if type(value) is bytes else dumps(value, plain, self._options)
 
 
 class MsgpackEncoder:

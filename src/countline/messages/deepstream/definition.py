@@ -32,6 +32,7 @@ from countline.messages.faults import dotted, merge_faults, suggest
 from countline.messages.ids import IdMaker, twin
 from countline.messages.scope import Objects, Scope
 from countline.messages.template import Compiler
+from countline.messages.tight import dumps
 from countline.messages.time import rfc3339
 from countline.messages.trigger import make_trigger
 from countline.types import Analytics, Event, Frame, Message, RuleInfo, SourceInfo
@@ -204,7 +205,7 @@ class DeepStreamDefinition:
             identity = self._identify(a, f"{event.sequence}" if track is None else f"{event.sequence}\0{track}")
             ids = iter((identity, twin(identity)))
             value = full_event(event_meta(event, self._static, self._rules), self._static, ids.__next__)
-            made.append((identity, orjson.dumps(value), event))
+            made.append((identity, dumps(value), event))
         return made
 
     def _full_objects(self, a: Analytics, hits: Sequence[Event]) -> Iterable[Made]:
@@ -231,7 +232,7 @@ class DeepStreamDefinition:
                 body = protobuf_event(metas, self._static)
             else:
                 made = minimal_event(metas, self._static)
-                body = None if made is None else orjson.dumps(made)
+                body = None if made is None else dumps(made)
             return [] if body is None else [(self._identify(a), body, None)]
         sensor = self._named.sensors.get(a.frame.source.index)
         name = sensor.id if sensor is not None else a.frame.source.device_id
@@ -239,11 +240,11 @@ class DeepStreamDefinition:
             second, ns = divmod(a.frame.time, 1_000_000_000)
             time = (second, ns // 1_000_000 * 1_000_000)
             return [(self._identify(a), quick_protobuf(a, name, time), None)]
-        return [(self._identify(a), orjson.dumps(quick_minimal(a, name, rfc3339(a.frame.time))), None)]
+        return [(self._identify(a), dumps(quick_minimal(a, name, rfc3339(a.frame.time))), None)]
 
     def _analytics(self, a: Analytics, hits: Sequence[Event]) -> list[Made]:
         identity = self._identify(a)
-        return [(identity, orjson.dumps(analytics_payload(identity, rfc3339(a.frame.time), a)), None)]
+        return [(identity, dumps(analytics_payload(identity, rfc3339(a.frame.time), a)), None)]
 
     def _occupancy(self, a: Analytics, hits: Sequence[Event]) -> list[Made]:
         made: list[Made] = []
@@ -251,7 +252,7 @@ class DeepStreamDefinition:
             identity = self._identify(a, f"place\0{place.name}")
             value = occupancy_payload(identity, rfc3339(a.frame.time), a, place)
             if value is not None:
-                made.append((identity, orjson.dumps(value), None))
+                made.append((identity, dumps(value), None))
         return made
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import orjson
+from countline.messages.tight import dumps
 
 __all__ = ["dump"]
 
@@ -18,7 +18,7 @@ _ESCAPED = str.maketrans(
 def dump(value: Any, *, pretty: bool = False) -> bytes:
     """JSON text; ``pretty`` gives the layout of DeepStream's own payloads (json-glib). Numbers that are not finite
     become null: JSON has none."""
-    return _glib(value, 0).encode("utf-8", "replace") if pretty else orjson.dumps(value)
+    return _glib(value, 0).encode("utf-8", "replace") if pretty else dumps(value)
 
 
 def _glib(value: Any, level: int) -> str:
