@@ -247,18 +247,29 @@ def identities() -> None:
             print(f"{name + ', ' + case:42s}{value[0]:7.3f}{value[1]:10.1f}{value[2]:11.1f}{value[3]:7.3f}")
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    """What all that count on vtest.avi are told: --video, --int8 and --fp32."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--video", type=Path, default=ROOT / ".cache" / "vtest.avi")
-    parser.add_argument("--clips", type=Path, help="folder with Intel's sample videos")
-    parser.add_argument("--events", action="store_true", help="print every crossing")
     only = parser.add_mutually_exclusive_group()
     only.add_argument("--int8", action="store_const", const="int8", dest="only", help="OpenVINO and 8 bits only")
     only.add_argument("--fp32", action="store_const", const="fp32", dest="only", help="ONNX Runtime and float only")
+    return parser
+
+
+def given_video(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """The parsed arguments; ends with 2 where the clip is absent."""
     given = parser.parse_args()
     if not given.video.exists():
-        print(f"{given.video} is absent: python tools/fetch_vtest.py --out {given.video.parent}", file=sys.stderr)
-        return 2
+        parser.exit(2, f"{given.video} is absent: python tools/fetch_vtest.py --out {given.video.parent}\n")
+    return given
+
+
+def main() -> int:
+    parser = arguments(__doc__)
+    parser.add_argument("--clips", type=Path, help="folder with Intel's sample videos")
+    parser.add_argument("--events", action="store_true", help="print every crossing")
+    given = given_video(parser)
     precisions = [given.only] if given.only else [p for p, r in RUNTIMES.items() if importlib.util.find_spec(r)]
     print(header("onnxruntime"))
     worst = 0

@@ -15,7 +15,6 @@ the picture's height. Lines end at x 735: beside the picture's edge nobody is se
 
 from __future__ import annotations
 
-import argparse
 import csv
 import importlib.util
 import sys
@@ -23,7 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from accuracy import ROOT, RUNTIMES, Clip, Line, measure
+from accuracy import RUNTIMES, Clip, Line, arguments, given_video, measure
 from machine import header
 
 from countline.analytics.native import NativeRules
@@ -99,18 +98,11 @@ def by_eye(lines: list[Ends]) -> np.ndarray:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--video", type=Path, default=ROOT / ".cache" / "vtest.avi")
+    parser = arguments(__doc__)
     parser.add_argument("--lines", type=int, default=250)
     parser.add_argument("--seed", type=int, default=77)
     parser.add_argument("--worst", action="store_true", help="print the lines that are off by most")
-    only = parser.add_mutually_exclusive_group()
-    only.add_argument("--int8", action="store_const", const="int8", dest="only", help="OpenVINO and 8 bits only")
-    only.add_argument("--fp32", action="store_const", const="fp32", dest="only", help="ONNX Runtime and float only")
-    given = parser.parse_args()
-    if not given.video.exists():
-        print(f"{given.video} is absent: python tools/fetch_vtest.py --out {given.video.parent}", file=sys.stderr)
-        return 2
+    given = given_video(parser)
     print(header("onnxruntime"))
     lines = draw(given.lines, given.seed)
     truth = by_eye(lines)

@@ -67,7 +67,9 @@ def test_a_broker_that_comes_late_gets_every_message(topic: str, squares: Path, 
 
 def test_messages_left_over_by_one_run_are_delivered_by_the_next(topic: str, squares: Path, tmp_path: Path) -> None:
     port = free_port()
-    config = write(tmp_path / "c.yaml", made(squares, f"127.0.0.1:{port}", topic, outbox={"path": str(tmp_path / "box")}))
+    config = write(
+        tmp_path / "c.yaml", made(squares, f"127.0.0.1:{port}", topic, outbox={"path": str(tmp_path / "box")})
+    )
     first = cl.run(config, detector=bright, drain_timeout=0.5)
     assert first.exit_code == 4
     assert first.pending == WALKERS
@@ -85,7 +87,10 @@ def test_sigterm_ends_cleanly_and_the_next_run_goes_on_where_it_stopped(
 ) -> None:
     config = write(tmp_path / "c.yaml", street(clip, broker.bootstrap, topic, outbox={"path": str(tmp_path / "box")}))
     process = subprocess.Popen(
-        [sys.executable, "-m", "countline", "run", str(config), "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "countline", "run", str(config), "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None
     for line in process.stdout:
@@ -106,16 +111,11 @@ def test_sigterm_ends_cleanly_and_the_next_run_goes_on_where_it_stopped(
     assert [v["analyticsModule"]["lc_cum_straight"] for v in found] == list(range(1, 11))
 
 
-def test_kill_9_at_random_moments_loses_nothing_and_forgets_no_count(
-    broker: EmbeddedBroker, topic: str, read_back: Read, squares: Path, tmp_path: Path
-) -> None:
-    whole = cl.run(made(squares, broker.bootstrap, f"{topic}-whole", outbox="memory"), detector=bright)
-    assert whole.messages == WALKERS
-    expected = [(r.key, r.value) for r in read_back(f"{topic}-whole", WALKERS)]
-    config = write(tmp_path / "c.yaml", made(squares, broker.bootstrap, topic, outbox={"path": str(tmp_path / "box")}))
-    moments = random.Random(7)
+def killed_at_random(config: Path, *, times: int, seed: int) -> int:
+    """Start the job so many times and kill -9 it at some moment of its work; how often it was still running then."""
+    moments = random.Random(seed)
     kills = 0
-    for _ in range(8):
+    for _ in range(times):
         process = subprocess.Popen(driver(config), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert process.stdout is not None
         process.stdout.readline()
@@ -124,6 +124,17 @@ def test_kill_9_at_random_moments_loses_nothing_and_forgets_no_count(
             os.kill(process.pid, signal.SIGKILL)
             kills += 1
         process.communicate()
+    return kills
+
+
+def test_kill_9_at_random_moments_loses_nothing_and_forgets_no_count(
+    broker: EmbeddedBroker, topic: str, read_back: Read, squares: Path, tmp_path: Path
+) -> None:
+    whole = cl.run(made(squares, broker.bootstrap, f"{topic}-whole", outbox="memory"), detector=bright)
+    assert whole.messages == WALKERS
+    expected = [(r.key, r.value) for r in read_back(f"{topic}-whole", WALKERS)]
+    config = write(tmp_path / "c.yaml", made(squares, broker.bootstrap, topic, outbox={"path": str(tmp_path / "box")}))
+    kills = killed_at_random(config, times=8, seed=7)
     done = subprocess.run(driver(config), capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == f"total {WALKERS}"
@@ -138,7 +149,9 @@ def test_kill_9_at_random_moments_loses_nothing_and_forgets_no_count(
     }
 
 
-def test_two_runs_with_one_outbox_the_second_refuses(squares: Path, tmp_path: Path, broker: EmbeddedBroker, topic: str) -> None:
+def test_two_runs_with_one_outbox_the_second_refuses(
+    squares: Path, tmp_path: Path, broker: EmbeddedBroker, topic: str
+) -> None:
     data = made(squares, broker.bootstrap, topic, outbox={"path": str(tmp_path / "box")})
     first = cl.Run(data, detector=bright)
     try:

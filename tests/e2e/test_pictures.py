@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import random
-import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +14,7 @@ import pytest
 from conftest_e2e import VALUE, WALKERS, bright, command, made, write
 from s3_servers import Bucket, nanio, running
 from servers import ProcessServer, wait_until
-from test_faults import driver
+from test_faults import driver, killed_at_random
 
 import countline as cl
 
@@ -132,17 +128,7 @@ def test_a_store_that_comes_late_gets_every_picture_and_holds_up_no_message(
 
 def test_kill_9_at_random_moments_loses_no_picture(bucket: Bucket, squares: Path, tmp_path: Path) -> None:
     config = write(tmp_path / "c.yaml", configuration(squares, bucket, tmp_path))
-    moments = random.Random(5)
-    kills = 0
-    for _ in range(5):
-        process = subprocess.Popen(driver(config), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        assert process.stdout is not None
-        process.stdout.readline()
-        time.sleep(moments.uniform(0.4, 2.2))
-        if process.poll() is None:
-            os.kill(process.pid, signal.SIGKILL)
-            kills += 1
-        process.communicate()
+    kills = killed_at_random(config, times=5, seed=5)
     done = subprocess.run(driver(config), capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert kills >= 2

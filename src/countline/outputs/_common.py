@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Iterable
+import string
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -24,10 +25,24 @@ __all__ = [
     "TlsConfig",
     "header_safe",
     "headers_json",
+    "in_braces",
     "make_ssl_context",
     "readable",
     "reveal",
 ]
+
+
+def in_braces(value: str, known: Sequence[str]) -> list[str]:
+    """What stands in braces in a path that a user wrote. Raises CountlineFault where it is not ``known``."""
+    try:
+        names = [name for _, name, *_ in string.Formatter().parse(value) if name is not None]
+    except ValueError:
+        raise CountlineFault(f"'{value}' has a brace too many or too few", fix="write {{ for a brace itself") from None
+    for name in names:
+        if name not in known:
+            fix = "known are " + ", ".join(f"{{{field}}}" for field in known)
+            raise CountlineFault(f"{{{name}}} is not known in a path", fix=fix)
+    return names
 
 
 def _secret(value: Any) -> Any:

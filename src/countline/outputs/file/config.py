@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import string
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from countline.config.base import OutputConfig
 from countline.config.loader import CountlineFault
+from countline.outputs._common import in_braces
 
 __all__ = ["FIELDS", "Config"]
 
@@ -17,15 +17,7 @@ FIELDS = ("date", "hour", "source", "topic", "definition")
 
 
 def _path(value: str) -> str:
-    try:
-        names = [name for _, name, *_ in string.Formatter().parse(value) if name is not None]
-    except ValueError:
-        raise CountlineFault(f"'{value}' has a brace too many or too few", fix="write {{ for a brace itself") from None
-    for name in names:
-        if name not in FIELDS:
-            raise CountlineFault(
-                f"{{{name}}} is not known in a path", fix="known are " + ", ".join(f"{{{f}}}" for f in FIELDS)
-            )
+    in_braces(value, FIELDS)
     if value.endswith("/"):
         raise CountlineFault("is a folder", fix="add a file name, e.g. counts/{date}.jsonl")
     return value

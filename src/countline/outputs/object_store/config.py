@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import string
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, unquote, urlsplit
@@ -11,7 +10,7 @@ from urllib.parse import quote, unquote, urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from countline.config.loader import CountlineFault
-from countline.outputs._common import NetworkConfig, Secret, TlsConfig
+from countline.outputs._common import NetworkConfig, Secret, TlsConfig, in_braces
 from countline.outputs.object_store.keys import FIELDS, key_of
 from countline.outputs.object_store.options import OPTIONS, OWN_KEYS, SCHEMES
 from countline.types import Message
@@ -40,16 +39,7 @@ def _url(value: str) -> str:
 
 
 def _path(value: str) -> str:
-    try:
-        names = [name for _, name, *_ in string.Formatter().parse(value) if name is not None]
-    except ValueError:
-        raise CountlineFault(f"'{value}' has a brace too many or too few", fix="write {{ for a brace itself") from None
-    for name in names:
-        if name not in FIELDS:
-            raise CountlineFault(
-                f"{{{name}}} is not known in a path", fix="known are " + ", ".join(f"{{{f}}}" for f in FIELDS)
-            )
-    if "id" not in names:
+    if "id" not in in_braces(value, FIELDS):
         raise CountlineFault("without {id} one object would replace another", fix="e.g. {date}/{id}.{extension}")
     parts = value.split("/")
     if not all(parts) or any(part.startswith(".") for part in parts):
