@@ -106,7 +106,7 @@ def _partitions(consumer: Any, topic: str, patience: float, trouble: list[str], 
                 break
         except ck.KafkaException as error:
             reason, silence = "", error.args[0].str()
-            consumer.poll(0)  # only this calls error_cb, which knows more
+            consumer.poll(0.1)  # only this calls error_cb, which knows more; at once it might not have been told yet
         if time.monotonic() > deadline or stop():
             break
         time.sleep(0.2)
