@@ -17,6 +17,7 @@ from countline.analytics.deepstream.numeric import float_to_int32, float_to_uint
 from countline.analytics.deepstream.tables import GATES, LineTable, meeting_point, normal_form, scale
 from countline.analytics.native.nearby import straight_way
 from countline.analytics.native.plan import BAND_FLOOR, BAND_LIMIT, BAND_SIZE
+from countline.analytics.native.rows import MOST_EXTENT
 from countline.config.nvdsanalytics import LineItem, StreamRules
 
 __all__ = ["BESIDE", "CLASS", "COUNTED", "SHORT", "SIDE", "SLOW", "WAY", "Life", "NativeView", "Passage", "exact_view"]
@@ -28,7 +29,6 @@ reference and sample on one side; against the arrow; beside the segment; it woul
 SLACK = 1e-9
 """Pixels by which a point on a line may seem to be off it: the engine's lines change in their last bits as it runs."""
 WIDTH = 8
-MOST_EXTENT = 1e3
 
 
 @dataclass(slots=True)

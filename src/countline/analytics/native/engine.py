@@ -224,10 +224,11 @@ class NativeRules:
         for a in arrivals:
             if a.fresh or not (a.steady or len(set(a.slots)) == len(a.slots)):
                 return None
-        moved = [a for a in arrivals if not a.steady]
+        slots = [a.source.present if a.steady else np.array(a.slots, np.intp) for a in arrivals]
+        steady = all(a.steady for a in arrivals)
         present = self._group
-        if moved or [a.source for a in arrivals] != present.sources:
-            present = group(arrivals, [np.array(a.slots, np.intp) for a in arrivals] if moved else None)
+        if not steady or [a.source for a in arrivals] != present.sources:
+            present = group(arrivals, slots)
         boxes, classes = stack(arrivals, present.scale)
         stirring = stirred(self._tables, self._table, present.slots, boxes, classes)
         chosen = self._choose(present, boxes, classes, stirring)
@@ -235,8 +236,11 @@ class NativeRules:
         if (boxes[:, 2:] < boxes[:, :2]).any() or not _fine(chosen):
             return None
         self._group = present
-        for a in moved:
-            turn_over(a, self._table)
+        if not steady:
+            for a, now in zip(arrivals, slots):
+                if not a.steady:
+                    turn_over(a, self._table)
+                    a.source.present = now
         return boxes, classes, stirring, chosen
 
     def _any(self, arrivals: list[Arrival]) -> Present:
@@ -245,7 +249,7 @@ class NativeRules:
         if len(arrivals) > 1:
             scale = np.repeat(np.array([a.source.scale for a in arrivals]), [len(a) for a in arrivals], axis=0)
         boxes, classes = admit(arrivals, self._table, self.metrics, *stack(arrivals, scale))
-        self._group = group(arrivals)
+        self._group = group(arrivals, [a.source.present for a in arrivals])
         stirring = stirred(self._tables, self._table, self._group.slots, boxes, classes)
         return boxes, classes, stirring, self._choose(self._group, boxes, classes, stirring)
 

@@ -25,7 +25,7 @@ STITCH_MOVED = 0.2
 
 
 def sift(
-    source: SourceState, ids: list[int], sound: NDArray[np.bool_] | None, metrics: dict[str, int]
+    source: SourceState, ids: list[int], fine: NDArray[np.bool_] | None, metrics: dict[str, int]
 ) -> tuple[list[int], list[int]]:
     """Slots (-1: a new track) of the objects that can be evaluated, and their places in the frame.
 
@@ -37,7 +37,7 @@ def sift(
     for place, track in enumerate(ids):
         if track == UNTRACKED:
             metrics["untracked"] += 1
-        elif sound is not None and not sound[place]:
+        elif fine is not None and not fine[place]:
             metrics["bad_boxes"] += 1
         elif track in used:
             metrics["duplicate_ids"] += 1
@@ -79,6 +79,7 @@ def admit(
             turn_over(a, table)
             if a.fresh:
                 _welcome(a, table, metrics, boxes[start:end], classes[start:end])
+            a.source.present = np.array(a.slots, np.intp)
         start = end
     return boxes, classes
 
@@ -96,7 +97,8 @@ def _left_over(
 
 
 def turn_over(arrival: Arrival, table: TrackTable) -> None:
-    """A frame whose objects are not those of the frame before it: who is gone, who is back."""
+    """A frame whose objects are not those of the frame before it: who is gone, who is back. What is left to do is
+    ``source.present``, once all of them have slots."""
     source, slots = arrival.source, arrival.slots
     before, now = set(source.present_list), set(slots)
     if not before <= now:
@@ -110,7 +112,6 @@ def turn_over(arrival: Arrival, table: TrackTable) -> None:
     whole = arrival.places is None or len(arrival.places) == len(arrival)
     source.present_ids = arrival.item.tracks.track_id.tobytes() if whole else None
     source.present_list = slots
-    source.present = np.array(slots, np.intp)
     source.disturb()
 
 
@@ -127,7 +128,6 @@ def _welcome(
     tracks = [ids[i if arrival.places is None else arrival.places[i]] for i in new]
     for i, slot in zip(new, begin(source, table, tracks, boxes[new], classes[new].tolist(), metrics)):
         slots[i] = slot
-    source.present = np.array(slots, np.intp)
 
 
 def begin(

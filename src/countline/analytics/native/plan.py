@@ -120,7 +120,6 @@ class Tables:
 
     def __init__(self, plans: Sequence[Plan], classes: int) -> None:
         self.plans = plans
-        self.aspect = np.array([p.aspect for p in plans])
         anchors = sorted({r.anchor for p in plans for r in p.rules}) or [ANCHORS["bottom-center"]]
         self.anchors = np.array(anchors)
         """(A, 2) the anchor points that occur."""

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from countline.analytics.native.state import SourceState
 
 __all__ = [
+    "MOST_EXTENT",
     "Arrival",
     "Findings",
     "Group",
     "Hit",
-    "Room",
     "Rows",
     "anchor_points",
     "boxes_anchors",
@@ -31,11 +31,6 @@ __all__ = [
 F8 = NDArray[np.float64]
 MOST_EXTENT = 1e3
 """Boxes larger than so many pictures are no boxes."""
-MOST_EXTENT = 1e3
-"""Boxes larger than so many pictures are no boxes."""
-Room = NDArray[np.float64] | float
-"""(N,) by how much each object's anchor point may come nearer to anything before a rule has news of it, in picture heights;
-a number where it is the same for all."""
 
 
 @dataclass(slots=True)
@@ -62,16 +57,6 @@ class Rows:
     def __len__(self) -> int:
         return len(self.slots)
 
-    def pick(self, table: NDArray[Any], row: NDArray[np.intp], *index: Any) -> NDArray[Any]:
-        """Entries of a table whose first axis is the plan, for chosen rows."""
-        plan = self.plan if isinstance(self.plan, int) else self.plan[row]
-        result: NDArray[Any] = table[(plan,) + index]  # noqa: RUF005 - mypy takes a star here for Python 3.11
-        return result
-
-    def at(self, value: Any, row: NDArray[np.intp]) -> Any:
-        """A per-frame value for chosen rows."""
-        return value[row] if isinstance(value, np.ndarray) else value
-
 
 @dataclass(slots=True)
 class Group:
@@ -94,11 +79,9 @@ class Group:
         return np.repeat(np.array([s.clock for s in self.sources], np.int64), np.diff(self.starts))
 
 
-def group(arrivals: Sequence[Arrival], slots: Sequence[NDArray[np.intp]] | None = None) -> Group:
-    """The group of frames whose objects all have slots: these, or those that are present."""
+def group(arrivals: Sequence[Arrival], slots: Sequence[NDArray[np.intp]]) -> Group:
+    """The group of frames whose objects have these slots."""
     sources = [a.source for a in arrivals]
-    if slots is None:
-        slots = [s.present for s in sources]
     if len(sources) == 1:
         s = sources[0]
         return Group(sources, slots[0], [0, len(slots[0])], s.plan, s.aspect, s.scale)
