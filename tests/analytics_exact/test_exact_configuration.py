@@ -39,13 +39,11 @@ def yml(text: str, head: str = YAML_HEAD) -> nv.NvdsAnalyticsConfig:
         (HEAD + "obj-cnt-win-in-ms=0\n", 5, "outside 1.."),
         (HEAD + "display-obj-cnt=maybe\n", 5, "truth value"),
         (HEAD + "[line-crossing-stream-0]\nline-crossing-A=1;2;3;4;5;6;7\n", 6, "7 numbers instead of 8"),
-        (HEAD + "[line-crossing-stream-0]\nline-crossing-A=1;2;3;4;5;6;7;8;9\n", 6, "9 numbers instead of 8"),
         (HEAD + "[line-crossing-stream-0]\nline-crossing-A=1;2;3;4;5;6;;8\n", 6, "whole number"),
         (HEAD + "[line-crossing-stream-0]\nline-crossing-A=1,2,3,4,5,6,7,8\n", 6, "whole number"),
         (HEAD + "[line-crossing-stream-0]\nline-crossing-A=1;2;3;4;5;6;7;-8\n", 6, "negative"),
         (HEAD + "[line-crossing-stream-0]\nenable=1\n", 5, "no line-crossing-<label>"),
         (HEAD + "[direction-detection-stream-0]\ndirection-A=1;2;3\n", 6, "3 numbers instead of 4"),
-        (HEAD + "[direction-detection-stream-0]\ndirection-A=1;2;3;4;5\n", 6, "5 numbers instead of 4"),
         (HEAD + "[roi-filtering-stream-0]\nroi-A=1;2;3\n", 6, "no list of points"),
         (HEAD + "[roi-filtering-stream-0]\nroi-A=\n", 6, "no list of points"),
         (HEAD + "[overcrowding-stream-0]\nroi-A=1;2\nobject-threshold=-1\n", 7, "negative"),
@@ -58,6 +56,21 @@ def test_a_bad_file_is_rejected_with_its_line(text: str, line: int, word: str) -
     assert (caught.value.where.file, caught.value.where.line) == ("rules.txt", line)
     assert word in caught.value.what
     assert caught.value.fix
+
+
+def test_more_numbers_than_a_line_or_direction_takes_are_left_out_as_by_nvidia_and_told() -> None:
+    text = (
+        "[line-crossing-stream-0]\nenable=1\nline-crossing-A=1;2;3;4;5;6;7;8;9;10\n"
+        "[direction-detection-stream-0]\nenable=1\ndirection-B=1;2;3;4;5;6\n"
+    )
+    config = nv.parse(HEAD + text, "rules.txt")
+    assert config.streams[0].lines[0].points == ((1, 2), (3, 4), (5, 6), (7, 8))
+    assert config.streams[0].directions[0].points == ((1, 2), (3, 4))
+    told = [str(warning) for warning in config.warnings]
+    assert "rules.txt:7 " in told[0]
+    assert "10 numbers instead of 8" in told[0]
+    assert "rules.txt:10 " in told[1]
+    assert "6 numbers instead of 4" in told[1]
 
 
 @pytest.mark.parametrize("key", ["enable", "config-width", "config-height"])

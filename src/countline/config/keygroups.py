@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from countline.config.deepstream_yaml import compose, scalar
 from countline.config.keyfile import Entry, KeyFile, boolean, integer, integer_list, unescape
 from countline.errors import ConfigError, Place
 
@@ -131,12 +132,7 @@ class _YamlGroup(Group):
 
 def yaml_groups(text: str, file: str) -> Iterator[Group]:
     """Groups of DeepStream's YAML form: a mapping of mappings of scalars, which are taken as they are written."""
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
-        raise ConfigError(f"is not valid YAML: {error.problem or error.context}", where=place) from None
+    root = compose(text, file)
     if root is None:
         return
     if not isinstance(root, yaml.MappingNode):
@@ -147,5 +143,9 @@ def yaml_groups(text: str, file: str) -> Iterator[Group]:
             for name, value in value_node.value:
                 if isinstance(value, yaml.ScalarNode):
                     null = value.tag.endswith(":null") and value.style is None
-                    entries.append(Entry(str(name.value), "" if null else value.value, name.start_mark.line + 1))
-        yield _YamlGroup(file, str(key_node.value), key_node.start_mark.line + 1, entries)
+                    entries.append(Entry(_key(name), "" if null else scalar(value), name.start_mark.line + 1))
+        yield _YamlGroup(file, _key(key_node), key_node.start_mark.line + 1, entries)
+
+
+def _key(node: yaml.Node) -> str:
+    return scalar(node) if isinstance(node, yaml.ScalarNode) else str(node.value)

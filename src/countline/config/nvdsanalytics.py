@@ -183,8 +183,11 @@ def read(path: str | Path) -> NvdsAnalyticsConfig:
         text = data.decode("utf-8", "strict" if yaml or b"\0" in data else "surrogateescape")
     except FileNotFoundError:
         raise RuleError("no such file", where=file, fix="check the path") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise RuleError(f"cannot be read: {error}", where=file, fix="give a UTF-8 text file") from None
+    except UnicodeDecodeError as error:
+        where = Place(file, data.count(b"\n", 0, error.start) + 1, error.start - data.rfind(b"\n", 0, error.start))
+        raise RuleError(f"cannot be read: not UTF-8, byte 0x{data[error.start]:02X}", where=where, fix="save it as UTF-8") from None
+    except OSError as error:
+        raise RuleError(f"cannot be read: {error.strerror}", where=file, fix="give a readable file") from None
     return parse(text, file, yaml=yaml)
 
 
@@ -306,7 +309,7 @@ def _group(config: NvdsAnalyticsConfig, keys: KeyFile, name: str, entries: list[
             ):
                 numbers = numbers[:-1]  # GLib reads the blanks behind a final ; as a 0, which NVIDIA passes over
                 config.warn(place, "blanks behind the last ; are passed over")
-            check_numbers(kind, numbers, place)
+            numbers = check_numbers(kind, numbers, place, config)
             group.add(entry.key[len(group.prefix) :], numbers, place)
     if not group.items:
         raise RuleError(
@@ -349,17 +352,21 @@ def read_mode(word: str, kind: str, place: Place, config: NvdsAnalyticsConfig) -
     return default
 
 
-def check_numbers(kind: str, numbers: Sequence[int], place: Place) -> None:
-    """Lengths that NVIDIA reads beyond the end of, or cuts, and negative coordinates: RuleError."""
+def check_numbers(kind: str, numbers: Sequence[int], place: Place, config: NvdsAnalyticsConfig) -> tuple[int, ...]:
+    """The numbers that NVIDIA uses: more than a line or direction takes are left out with a warning. Lists that NVIDIA reads
+    beyond their end, and negative coordinates: RuleError."""
     wanted = {"line": 8, "direction": 4}.get(kind)
     shape = {"line": "arrow x1;y1;x2;y2, then line x1;y1;x2;y2", "direction": "x1;y1;x2;y2"}.get(kind, "x;y;x;y;…")
-    if wanted is not None and len(numbers) != wanted:
+    if wanted is not None and len(numbers) < wanted:
         raise RuleError(f"{len(numbers)} numbers instead of {wanted}", where=place, fix=f"write {shape}")
     if wanted is None and (len(numbers) % 2 or not numbers):
         raise RuleError(f"{len(numbers)} numbers are no list of points", where=place, fix=f"write {shape}")
     for number in numbers:
         if number < 0:
             raise RuleError(f"the coordinate {number} is negative", where=place, fix="write 0 or more")
+    if wanted is not None and len(numbers) > wanted:
+        config.warn(place, f"{len(numbers)} numbers instead of {wanted} ({shape}): those behind are left out, as by DeepStream")
+    return tuple(numbers[:wanted])
 
 
 def note_oddities(config: NvdsAnalyticsConfig) -> None:

@@ -11,6 +11,7 @@ import re
 
 import yaml
 
+from countline.config.deepstream_yaml import compose, scalar
 from countline.config.nvdsanalytics import (
     Group,
     NvdsAnalyticsConfig,
@@ -61,26 +62,21 @@ def parse_yaml(text: str, file: str = "") -> NvdsAnalyticsConfig:
 
 
 def _compose(text: str, file: str) -> yaml.MappingNode:
-    try:
-        loader = yaml.SafeLoader(text)
-        root = loader.get_node() if loader.check_node() else None
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
-        raise RuleError(
-            f"is not valid YAML: {error.problem or error.context}",
-            where=where,
-            fix="check indentation and quotes near this line",
-        ) from None
-    except yaml.YAMLError as error:
-        raise RuleError(
-            f"is not valid YAML: {error}", where=file, fix="remove characters that YAML does not allow"
-        ) from None
+    root = compose(text, file, RuleError)
     if not isinstance(root, yaml.MappingNode) or not root.value:
         raise RuleError(
             "is empty or no mapping of groups", where=file, fix="write property: and the groups at the left margin"
         )
     return root
+
+
+def _pairs(node: yaml.Node, file: str, key: str) -> list[tuple[yaml.Node, yaml.Node]]:
+    """Keys and values of a group; none where it is a plain value. A list aborts DeepStream."""
+    if isinstance(node, yaml.SequenceNode) and node.value:
+        raise RuleError(
+            "is a list: DeepStream aborts on it", where=_place(node, file, key), fix="write keys without dashes"
+        )
+    return node.value if isinstance(node, yaml.MappingNode) else []
 
 
 def _place(node: yaml.Node, file: str, key: str = "") -> Place:
@@ -91,7 +87,7 @@ def _text(node: yaml.Node, file: str, key: str) -> str:
     """The words of a scalar as they stand; an empty value or a list aborts DeepStream."""
     if not isinstance(node, yaml.ScalarNode) or (node.tag.endswith(":null") and not node.style):
         raise RuleError("is no plain value", where=_place(node, file, key), fix="write one value; join numbers by ;")
-    return str(node.value)
+    return scalar(node)
 
 
 def _number(node: yaml.Node, file: str, key: str, *, signed: bool) -> int:
@@ -130,7 +126,7 @@ def _stoi(piece: str, place: Place, bits: int = 32) -> int:
 
 
 def _property(config: NvdsAnalyticsConfig, node: yaml.Node, file: str) -> bool:
-    pairs = node.value if isinstance(node, yaml.MappingNode) else []
+    pairs = _pairs(node, file, "property")
     window = 0
     for key_node, value in pairs:
         key = _text(key_node, file, "property")
@@ -157,7 +153,7 @@ def _property(config: NvdsAnalyticsConfig, node: yaml.Node, file: str) -> bool:
 
 def _group(config: NvdsAnalyticsConfig, kind: str, stream: int, node: yaml.Node, where: Place) -> None:
     group = Group(kind)
-    for key_node, value in node.value if isinstance(node, yaml.MappingNode) else []:
+    for key_node, value in _pairs(node, where.file, where.key):
         key = _text(key_node, where.file, where.key)
         name = f"{where.key}.{key}"
         if _group_key(group, key, value, where.file, name, config):
