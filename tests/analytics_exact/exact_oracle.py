@@ -130,10 +130,10 @@ class OracleStream:
         px = py = pw = ph = 0
         if track.n > 3:
             if track.n < self.length:
-                px, py, pw, ph = (cdiv(a + b, 2) for a, b in zip(track.ring[0], track.ring[1]))
+                px, py, pw, ph = (cdiv(s32(a + b), 2) for a, b in zip(track.ring[0], track.ring[1]))
             else:
                 old = [track.ring[(track.n + k) % self.length] for k in range(4)]
-                px, py, pw, ph = (cdiv(sum(v), 4) for v in zip(*old))
+                px, py, pw, ph = (cdiv(s32(sum(v)), 4) for v in zip(*old))
         with np.errstate(all="ignore"):
             dx = F(s32(cx - px))
             dy = F(s32(cy + cdiv(ch, 2) - py - cdiv(ph, 2)))
@@ -188,8 +188,8 @@ class OracleStream:
         size = math.sqrt(float(ax * ax + ay * ay))
         a, b, c = -ay / size, ax / size, (float(start[0]) * end[1] - float(end[0]) * start[1]) / size
         ux, uy = head[0] - tail[0], head[1] - tail[1]
-        arrow = math.sqrt(float(ux * ux + uy * uy))
-        across = (a * ux + b * uy) / arrow if arrow else 0.0
+        arrow = s32(ux * ux + uy * uy)  # no side where its root is not a number
+        across = (a * ux + b * uy) / math.sqrt(arrow) if arrow > 0 else 0.0
         if item.mode == "loose" and abs(across) >= 1e-5:
             then = a * px + b * float(F(py) + F(mean_h) / F(2)) + c
             here = a * cx + b * foot + c
@@ -268,13 +268,13 @@ def heads(tail: tuple[int, int], head: tuple[int, int], step: tuple[int, int], c
     if step == (0, 0):
         return False
     ux, uy = head[0] - tail[0], head[1] - tail[1]
-    size = math.sqrt(float(ux * ux + uy * uy))
+    size = s32(ux * ux + uy * uy)
     length = s32(s32(step[0] ** 2) + s32(step[1] ** 2))
-    if length < 0:
+    if length < 0 or size < 0:
         return True  # the root is not a number, which is not below the limit
     if not size:
         return cosine <= 0
-    along = ux / size * step[0] + uy / size * step[1]
+    along = ux / math.sqrt(size) * step[0] + uy / math.sqrt(size) * step[1]
     return length == 0 or not along / math.sqrt(length) < cosine
 
 
@@ -293,7 +293,7 @@ def hits(p: tuple[float, float], q: tuple[float, float], start: tuple[int, int],
     x = (-walk[2] * line[1] + walk[1] * line[2]) / det - start[0]
     y = (-walk[0] * line[2] + walk[2] * line[0]) / det - start[1]
     bx, by = end[0] - start[0], end[1] - start[1]
-    return x * bx + y * by > 0 and x * x + y * y < bx * bx + by * by
+    return x * bx + y * by > 0 and x * x + y * y < s32(bx * bx + by * by)
 
 
 class Oracle:

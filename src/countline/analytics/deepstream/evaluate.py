@@ -16,6 +16,7 @@ from countline.analytics.deepstream.tables import (
     meeting_point,
     normal_form,
     renormalised,
+    squared_length,
 )
 
 __all__ = ["COUNTED", "LineTests", "directions", "regions"]
@@ -256,5 +257,5 @@ def _hits(
     if meeting is None:
         return False
     x, y = meeting[0] - start[0], meeting[1] - start[1]
-    along_x, along_y = float(end[0] - start[0]), float(end[1] - start[1])
-    return x * along_x + y * along_y > 0 and along_x * along_x + along_y * along_y > x * x + y * y
+    along_x, along_y = end[0] - start[0], end[1] - start[1]
+    return x * along_x + y * along_y > 0 and squared_length(along_x, along_y) > x * x + y * y

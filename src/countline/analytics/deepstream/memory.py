@@ -221,13 +221,21 @@ class TrackMemory:
         total -= gone[:, 3]
         motion.n = n
         motion.mean_h = _floats(total) / window
-        # towards zero, as C divides
-        reference = (np.add.reduce(oldest, axis=0, dtype=sample.dtype) * _QUARTER).astype(sample.dtype)
+        if self.tame:  # towards zero, as C divides
+            reference = (np.add.reduce(oldest, axis=0, dtype=sample.dtype) * _QUARTER).astype(sample.dtype)
+        else:
+            reference = self._wrapped_reference(n[:, None], sample.T, oldest.astype(np.int64))
         self._derive(motion, sample, reference)
         motion.stopped = self._stands(columns, sample, gone, window, motion.mean_h) if self.still else None
         np.maximum(peak, motion.displacement, out=peak)
         self.rows[slots] = rows
         return motion
+
+    def _wrapped_reference(self, n: Array, sample: Array, oldest: Array) -> Array:
+        """(N, 4) reference of each object: NVIDIA adds in 32 bits, two samples while the history is not full, else four."""
+        two = half(wrap32(oldest[0] + oldest[1]))
+        four = (wrap32(np.add.reduce(oldest, axis=0)) * _QUARTER).astype(np.int64)
+        return np.where(n <= 3, sample, np.where(n < self.length, two, four))
 
     def _derive(self, motion: Motion, sample: Array, reference: Array) -> None:
         """Everything that follows from the sample, the reference and the mean height."""

@@ -15,7 +15,7 @@ import numpy as np
 from countline.analytics.deepstream.numeric import Array, float_to_int32, ragged, wrap32
 from countline.config.nvdsanalytics import CrowdingItem, DirectionItem, LineItem, RoiItem, StreamRules
 
-__all__ = ["GATES", "DirectionTable", "LineTable", "Polygons", "RegionTable", "scale"]
+__all__ = ["GATES", "DirectionTable", "LineTable", "Polygons", "RegionTable", "scale", "squared_length"]
 
 GATES = {
     "loose": (1000, 3, float(np.float32(0.1))),
@@ -234,8 +234,17 @@ class LineTable:
 
 
 def _unit(x1: int, y1: int, x2: int, y2: int) -> tuple[float, float]:
-    length = math.sqrt(float((x1 - x2) ** 2 + (y1 - y2) ** 2))
-    return ((x2 - x1) / length, (y2 - y1) / length) if length >= 1e-9 else (0.0, 0.0)
+    """Whole numbers are squared in 32 bits; where the sum comes out negative, its root is not a number."""
+    square = squared_length(x2 - x1, y2 - y1)
+    if square <= 0:
+        return (0.0, 0.0) if square == 0 else (math.nan, math.nan)
+    length = math.sqrt(square)
+    return (x2 - x1) / length, (y2 - y1) / length
+
+
+def squared_length(x: int, y: int) -> int:
+    """x² + y² as a signed 32-bit int has it."""
+    return (x * x + y * y + 2**31) % 2**32 - 2**31
 
 
 def normal_form(x1: float, y1: float, x2: float, y2: float) -> tuple[float, float, float]:
