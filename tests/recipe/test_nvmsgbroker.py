@@ -144,6 +144,9 @@ def test_amqp(tmp_path: Path) -> None:
     }  # fmt: skip
     assert len(found.notes) == 1
     config_class("amqp").model_validate(found.options)
+    text = "[message-broker]\nusername = file\npassword = file\n"
+    both = made(lib, "rabbit;5673;string", text, tmp_path).options
+    assert (both["username"], both["password"]) == ("string", "file"), "what the connection string says wins, each by itself"
     secret = {"USER_AMQP": "env", "PASSWORD_AMQP": "word"}
     got = made(lib, "rabbit;5673;u;p", environment=secret).options
     assert (got["username"], got["password"], got["topic"]) == ("env", "word", "deepstream_topic")
@@ -168,8 +171,11 @@ def test_redis(tmp_path: Path) -> None:
     }
     with pytest.raises(ConfigError, match="no topic"):
         made(lib, "r;1")
-    with pytest.raises(ConfigError, match="has 3 parts"):
-        made(lib, "r;1;t")
+    assert made(lib, "r;1;t").options["stream"] == "t"
+    assert made(lib, "r;1;t", topic="cars").options["stream"] == "cars"
+    assert made(lib, "r;1;t", "[message-broker]\ntopic=file\n", tmp_path).options["stream"] == "t"
+    with pytest.raises(ConfigError, match="has 4 parts"):
+        made(lib, "r;1;t;u")
 
 
 def test_mqtt(tmp_path: Path) -> None:
@@ -186,6 +192,8 @@ def test_mqtt(tmp_path: Path) -> None:
     config_class("mqtt").model_validate({**got.options, "tls": True})
     assert any("tls-capath" in note for note in got.notes)
     assert made(lib, "m;1883", topic="t").options == {"host": "m", "port": 1883, "topic": "t"}
+    assert made(lib, "m;1883;t").options == {"host": "m", "port": 1883, "topic": "t"}
+    assert made(lib, "m;1883;", "[message-broker]\ntopic=file\n", tmp_path).options["topic"] == "file"
 
 
 def test_numbers_and_files_that_are_none(tmp_path: Path) -> None:

@@ -1,13 +1,13 @@
 """DeepStream's broker options: adapter library, connection string and adapter configuration file -> an output of ours.
 
 Connection strings are separated by semicolons: ``host;port[;topic]`` for Kafka, ``host;port[;user[;password]]`` for AMQP,
-``host;port`` for Redis and MQTT.
+``host;port[;topic]`` for Redis and MQTT (NVIDIA's element takes what stands behind the last semicolon as the topic).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,8 +71,8 @@ def kind_of(proto_lib: str) -> str:
 _GRAMMAR = {
     "kafka": ("host;port;topic", 3),
     "amqp": ("host;port;user;password", 4),
-    "redis": ("host;port", 2),
-    "mqtt": ("host;port", 2),
+    "redis": ("host;port;topic", 3),
+    "mqtt": ("host;port;topic", 3),
 }
 
 
@@ -204,7 +204,7 @@ def _no_topic(where: str) -> ConfigError:
 
 def _kafka(parts: list[str], file: _Reader, topic: str | None, env: Mapping[str, str]) -> _Made:
     options = {**file.pairs("proto-cfg"), **file.pairs("producer-proto-cfg")}
-    partition_key, own_topic = file.text("partition-key"), file.text("topic")
+    partition_key, chosen = file.text("partition-key"), _topic(parts, file, topic)
     file.finish()
     servers = options.pop("bootstrap.servers", None) or options.pop("metadata.broker.list", None)
     options.pop("metadata.broker.list", None)
@@ -216,7 +216,6 @@ def _kafka(parts: list[str], file: _Reader, topic: str | None, env: Mapping[str,
         servers = servers or named
     if not servers:
         raise _no_address()
-    chosen = topic or (parts[2] if len(parts) > 2 and parts[2] else None) or own_topic
     if not chosen:
         raise _no_topic("--conn-str")
     made: dict[str, Any] = {"bootstrap": servers, "topic": chosen}
@@ -236,22 +235,24 @@ def _address(parts: list[str], file: _Reader, default: int) -> dict[str, Any]:
     return {"host": host, "port": default if port is None else port}
 
 
-def _login(made: dict[str, Any], file: _Reader, env: Mapping[str, str], name: str) -> None:
-    user, password = file.text("username"), file.text("password")
-    for key, value in (
-        ("username", env.get(f"USER_{name}") or user),
-        ("password", env.get(f"PASSWORD_{name}") or password),
-    ):
+def _login(made: dict[str, Any], file: _Reader, env: Mapping[str, str], name: str, given: Sequence[str] = ()) -> None:
+    """User and password: of the environment, else ``given`` in the connection string, else of the file."""
+    for key, own in zip(("username", "password"), (*given, "", "")):
+        of_file = file.text(key)
+        value = env.get(f"{'USER' if key == 'username' else 'PASSWORD'}_{name}") or own or of_file
         if value:
             made[key] = value
+
+
+def _topic(parts: list[str], file: _Reader, topic: str | None) -> str | None:
+    """``topic``, else the connection string's, else the file's."""
+    of_file = file.text("topic")
+    return topic or (parts[2] if len(parts) > 2 and parts[2] else None) or of_file
 
 
 def _amqp(parts: list[str], file: _Reader, topic: str | None, env: Mapping[str, str]) -> _Made:
     made = _address(parts, file, 5672)
-    for key, value in zip(("username", "password"), parts[2:]):
-        if value:
-            made[key] = value
-    _login(made, file, env, "AMQP")
+    _login(made, file, env, "AMQP", parts[2:])
     made["exchange"] = file.text("exchange") or "amq.topic"
     made["topic"] = topic or file.text("topic") or "deepstream_topic"
     heartbeat = file.number("amqp-heartbeat")
@@ -265,7 +266,7 @@ def _amqp(parts: list[str], file: _Reader, topic: str | None, env: Mapping[str, 
 def _redis(parts: list[str], file: _Reader, topic: str | None, env: Mapping[str, str]) -> _Made:
     made = _address(parts, file, 6379)
     _login(made, file, env, "REDIS")
-    stream = topic or file.text("topic")
+    stream = _topic(parts, file, topic)
     if not stream:
         raise _no_topic("--topic")
     made["stream"] = stream
@@ -281,7 +282,7 @@ def _redis(parts: list[str], file: _Reader, topic: str | None, env: Mapping[str,
 def _mqtt(parts: list[str], file: _Reader, topic: str | None, env: Mapping[str, str]) -> _Made:
     made = _address(parts, file, 1883)
     _login(made, file, env, "MQTT")
-    chosen = topic or file.text("topic")
+    chosen = _topic(parts, file, topic)
     if not chosen:
         raise _no_topic("--topic")
     made["topic"] = chosen

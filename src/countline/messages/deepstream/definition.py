@@ -24,7 +24,7 @@ from countline.messages.deepstream.counts import (
 )
 from countline.messages.deepstream.full import full_event
 from countline.messages.deepstream.minimal import minimal_event
-from countline.messages.deepstream.objects import all_named, event_meta, static_of_sources
+from countline.messages.deepstream.objects import all_named, event_meta, seen_objects, static_of_sources
 from countline.messages.deepstream.proto import protobuf_event
 from countline.messages.deepstream.quick import QuickFull, joined, quick_minimal, quick_protobuf
 from countline.messages.definition import MessageFailure, lookup, to_bytes
@@ -58,6 +58,7 @@ class DeepStreamDefinition:
         self.name = config.name
         self.kind = str(config.type).removeprefix("deepstream/")
         trigger, kinds, _ = trigger_of(config.on)
+        self._on = trigger
         self.api = config.api or ("event" if trigger == "event" else "dsmeta")
         self.content_type = "application/x-protobuf" if self.kind == "protobuf" else "application/json"
         self.made = 0
@@ -120,6 +121,8 @@ class DeepStreamDefinition:
         hits = self._trigger.hits(analytics)
         if hits is None:
             return []
+        if self.api == "event" and self._on != "event":
+            hits = seen_objects(analytics)
         made = self._make(analytics, hits)
         if self._plain:
             name, kind, outputs = self.name, self.content_type, self._outputs

@@ -13,7 +13,7 @@ from countline.messages.deepstream import meta as m
 from countline.messages.time import rfc3339
 from countline.types import Analytics, Event, RuleInfo, SourceInfo
 
-__all__ = ["all_named", "dsmeta_frame", "event_meta", "event_type", "object_type", "static_of_sources"]
+__all__ = ["all_named", "dsmeta_frame", "event_meta", "event_type", "object_type", "seen_objects", "static_of_sources"]
 
 _TYPES: Mapping[str, int] = {
     **dict.fromkeys(("car", "truck", "bus", "vehicle", "van"), m.VEHICLE),
@@ -32,12 +32,15 @@ def object_type(label: str) -> int:
 
 def event_type(event: Event, rules: Mapping[str, RuleInfo]) -> int:
     """NvDsEventType for an event: the first direction of a line (in) and entering a region are ``entry``, the second (out)
-    and leaving are ``exit``, a long stay is ``stopped``, all else (no direction known, heading, speeding) ``moving``."""
+    and leaving are ``exit``, a long stay is ``stopped``, all else (no direction known, heading, speeding) ``moving``. A person
+    that is only seen is ``entry``, as in NVIDIA's test4."""
     if event.kind == "crossing":
         direction = getattr(event, "direction", "")
         rule = rules.get(event.rule)
         names = rule.directions if rule is not None and len(rule.directions) == 2 else ("in", "out")
         return m.ENTRY if direction == names[0] else m.EXIT if direction == names[1] else m.MOVING
+    if not event.kind:
+        return m.ENTRY if object_type(event.class_name) == m.PERSON else m.MOVING
     return {"enter": m.ENTRY, "leave": m.EXIT, "dwell": m.STOPPED}.get(event.kind, m.MOVING)
 
 
@@ -78,6 +81,19 @@ def event_meta(event: Event, static: StaticDescription, rules: Mapping[str, Rule
     if source.index not in static.sensors:
         meta["sensorStr"] = source.device_id
     return meta
+
+
+def seen_objects(a: Analytics) -> list[Event]:
+    """The tracked objects of a frame as events without a rule: what NVIDIA's test4 attaches every so many frames."""
+    names, tracks = a.class_names, a.tracks
+    rows = zip(tracks.track_id.tolist(), tracks.class_id.tolist(), tracks.confidence.tolist(), tracks.xyxy.tolist())
+    return [
+        Event(
+            a.frame, "", number, track, klass, names[klass] if 0 <= klass < len(names) else str(klass), confidence,
+            (left, top, right, bottom),
+        )
+        for number, (track, klass, confidence, (left, top, right, bottom)) in enumerate(rows)
+    ]  # fmt: skip
 
 
 def dsmeta_frame(a: Analytics) -> dict[str, Any]:
