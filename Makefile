@@ -64,7 +64,7 @@ walls: $(VENV)/.dev
 check: lint types walls
 
 bench: $(VENV)/.bench
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@export ORT_DISABLE_TELEMETRY=1; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 # Resolve the pins anew, for all supported Pythons at once (needs uv).
 constraints:

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnxruntime
+from countline import _telemetry
+
+_telemetry.bar()
+import onnxruntime  # noqa: E402
 import supervision as sv
 
 from kafka import KafkaProducer

@@ -4,7 +4,7 @@
 # skipped by name.
 set -uo pipefail
 
-packages=(mosquitto rabbitmq-server redis-server nats-server postgresql)
+packages=(mosquitto rabbitmq-server redis-server nats-server postgresql strace)
 services=(mosquitto rabbitmq-server redis-server nats-server postgresql)
 
 missing=()

@@ -7,12 +7,12 @@ cannot be used, or messages are still undelivered · 5 outbox · 6 an optional p
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 
 import click
 
+from countline.cli import streams
 from countline.errors import CountlineError
 
 __all__ = ["main"]
@@ -68,10 +68,12 @@ def group() -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Entry point. A user's mistake ends with one clear message and a documented exit code."""
+    streams.open_closed()
     if hasattr(sys.stdout, "reconfigure"):  # a terminal that cannot show a name shows its escape instead of a traceback
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = group.main(args=list(args) if args is not None else None, standalone_mode=False)
+        sys.stdout.flush()
     except CountlineError as error:
         click.echo(f"countline: {error}", err=True)
         sys.exit(error.exit_code)
@@ -83,7 +85,11 @@ def main(args: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        # The reader of our output has gone; keep the interpreter from complaining about it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        streams.give_up_stdout()  # the reader of our output has seen enough
         sys.exit(0)
+    except OSError as error:
+        # Standard output on a full disk; errors of named files have been told by those who opened them.
+        click.echo(f"countline: {error.filename or 'standard output'} cannot be written: {error.strerror}", err=True)
+        streams.give_up_stdout()
+        sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)

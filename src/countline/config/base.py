@@ -32,6 +32,10 @@ class OutputConfig(Model):
         """Whether pictures may be put here (``attach: {as: object}``)."""
         return False
 
+    def files(self) -> list[str]:
+        """Names of files that are written; words in braces stand for anything."""
+        return []
+
     def object_url(self, message: Message, prefix: str | None = None) -> str:
         """URL of what a message becomes here; ``prefix`` stands for the output's own address. Raises TypeError unless
         ``holds_objects``."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import platform
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from countline import _telemetry
 from countline.errors import DetectorError, MissingExtra
 
 __all__ = ["MOST_LANES", "Port", "Run", "Session", "choose_runtime", "choose_threads", "open_session"]
@@ -113,6 +113,7 @@ def open_session(path: Path, runtime: str, threads: int, device: str) -> Session
 
 
 def _onnxruntime() -> Any:
+    _telemetry.bar()
     import onnxruntime
 
     onnxruntime.set_default_logger_severity(3)  # its warnings on standard error say nothing a user can act on
@@ -227,9 +228,7 @@ class _OpenVino:
         self.outputs = _ports(signature.get_outputs(), path)
         self.metadata: Mapping[str, str] = dict(signature.get_modelmeta().custom_metadata_map)
         del signature
-        # The package would report its use to its maker's servers, unasked and from a forked process. Not from here: with
-        # the module barred it uses its own silent stand-in.
-        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+        _telemetry.bar()
         import openvino
 
         self._openvino = openvino

@@ -30,6 +30,7 @@ def configure(
     *, as_json: bool = False, quiet: bool = False, verbose: bool = False, handler: logging.Handler | None = None
 ) -> None:
     """Set up the logger ``countline``. JSON lines go to standard output, plain ones to standard error."""
+    logging.raiseExceptions = False  # a log line that cannot be written must not add a traceback to the trouble
     logger = logging.getLogger("countline")
     for old in list(logger.handlers):
         logger.removeHandler(old)

@@ -6,7 +6,7 @@ import hashlib
 import signal
 import sys
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -17,9 +17,12 @@ import orjson
 from countline.config import Config, load
 from countline.config.loader import Document, validate
 from countline.errors import ConfigError
+from countline.file_safety import NamedFile
 from countline.observe import logs
+from countline.pipeline import build
 from countline.pipeline.progress import Progress
 from countline.pipeline.report import summary_text
+from countline.pipeline.roles import refuse_collisions
 from countline.pipeline.run import Run
 from countline.pipeline.stats import Summary
 from countline.types import FrameTracks
@@ -45,7 +48,9 @@ def run_command(options: Options) -> int:
     run = _make(config, given, options, state)
     summary = execute(run, options)
     if options["as_json"]:
-        sys.stdout.write(orjson.dumps({"type": "summary", **summary.as_dict()}).decode() + "\n")
+        with suppress(OSError):  # the code tells how the run ended, whoever may read this
+            sys.stdout.write(orjson.dumps({"type": "summary", **summary.as_dict()}).decode() + "\n")
+            sys.stdout.flush()
     elif not options["quiet"] or summary.exit_code:
         click.echo(summary_text(summary), err=True)
     return summary.exit_code
@@ -53,6 +58,9 @@ def run_command(options: Options) -> int:
 
 def _make(config: Config, given: Path | None, options: Options, state: Path | None) -> Run:
     consumers: list[Any] = []
+    path = build.state_path(config, given, state if given is None else None)
+    named = [NamedFile(f"--{name}", str(options[name])) for name in ("annotate", "record") if options.get(name)]
+    refuse_collisions(config, given, path, named)
     run = Run(
         config if given is None or options.get("outbox") else given,
         consumers=consumers,

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TextIO
 
 import orjson
@@ -68,6 +69,10 @@ class Progress:
             self._console.file.flush()
 
     def _work(self) -> None:
+        with suppress(OSError, ValueError):  # nobody reads standard output any more: the run goes on without
+            self._show()
+
+    def _show(self) -> None:
         if self._json:
             while not self._done.wait(self._every):
                 sys.stdout.write(

@@ -20,6 +20,7 @@ from countline.pipeline.deliver import Delivery
 from countline.pipeline.failures import FailureFile
 from countline.pipeline.inbox import Inbox
 from countline.pipeline.inference import Inference, Round
+from countline.pipeline.roles import refuse_collisions
 from countline.pipeline.stats import OutputSummary, SourceSummary, StageClock, Summary
 from countline.protocols import Source
 
@@ -69,6 +70,7 @@ class Run:
         definitions = build.definitions(self.config, self.rules, infos, self.detector.labels, messages)
         outputs = build.outputs(self.config)
         path = build.state_path(self.config, config, state)
+        refuse_collisions(self.config, config, path)
         self.delivery = Delivery(
             self.config.outbox, path, outputs, live=any(s.info.live for s in self.sources), fresh=fresh
         )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countline.errors import SourceError
+from countline.file_safety import partial_name
 
 __all__ = ["VideoWriter"]
 
@@ -18,7 +22,7 @@ _MS = Fraction(1, 1000)
 
 
 class VideoWriter:
-    """Encodes (height, width, 3) uint8 BGR pictures with their times.
+    """Encodes (height, width, 3) uint8 BGR pictures with their times. The file takes its place when it is closed.
 
     The size is that of the first picture; later ones of another size are scaled to it. Raises SourceError where the
     file cannot be written.
@@ -26,18 +30,33 @@ class VideoWriter:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
+        self._part = partial_name(self.path)
         self._stream: av.VideoStream | None = None
         self._last = -1
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._container = av.open(str(self.path), "w")
+            if self.path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            if self.path.exists() and not os.access(self.path, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            self._part.write_bytes(b"")  # FFmpeg opens the file only with the first picture
+            self._container = av.open(str(self._part), "w")
         except (OSError, av.error.FFmpegError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise SourceError(
-                f"cannot be written: {reason}",
-                where=str(self.path),
-                fix="choose a folder you may write to and a name that ends in .mp4",
-            ) from None
+            with suppress(OSError):
+                self._part.unlink(missing_ok=True)
+            raise self._unwritable(error) from None
+
+    def _unwritable(self, error: Exception) -> SourceError:
+        """In words, with what helps against this very trouble."""
+        number = error.errno if isinstance(error, OSError) else None
+        if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            fix = "free some space, or choose another disk"
+        elif isinstance(error, ValueError) or number in (errno.EINVAL, None):
+            fix = "choose a name that ends in .mp4 or .mkv"
+        else:
+            fix = "choose a folder and a file that you may write to"
+        reason = getattr(error, "strerror", None) or error
+        return SourceError(f"cannot be written: {reason}", where=str(self.path), fix=fix)
 
     def write(self, image: NDArray[np.uint8], pts: int) -> None:
         """Append a picture at ``pts`` (ns); times that do not grow are moved on by a millisecond."""
@@ -63,13 +82,18 @@ class VideoWriter:
             for packet in self._stream.encode(frame):
                 self._container.mux(packet)
         except (OSError, av.error.FFmpegError) as error:
-            raise SourceError(f"cannot be written: {error}", where=str(self.path), fix="check the free space") from None
+            raise self._unwritable(error) from None
 
     def close(self) -> None:
-        """Flush and close; a file without pictures is removed."""
-        if self._stream is not None:
-            self._mux(None)
+        """Flush, close, and give the file its name; without a picture there is none. Raises SourceError where the end cannot
+        be written: what was written then stays under the temporary name."""
+        if self._stream is None:
             self._container.close()
-        else:
+            self._part.unlink(missing_ok=True)
+            return
+        self._mux(None)
+        try:
             self._container.close()
-            self.path.unlink(missing_ok=True)
+            os.replace(self._part, self.path)
+        except (OSError, av.error.FFmpegError) as error:
+            raise self._unwritable(error) from None

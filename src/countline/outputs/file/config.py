@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -50,6 +51,11 @@ class Config(OutputConfig):
         if self.format == "parquet" and self.fsync == "batch" and "fsync" in self.model_fields_set:
             raise CountlineFault("Parquet files are written whole", fix="use fsync: finish", loc=("fsync",))
         return self
+
+    def files(self) -> list[str]:
+        """The file, or what finished files are called."""
+        stem, suffix = os.path.splitext(self.path)
+        return [f"{stem}-{{number}}{suffix}"] if self.rotates else [self.path]
 
     @property
     def rotates(self) -> bool:

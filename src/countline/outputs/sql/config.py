@@ -72,3 +72,16 @@ class Config(NetworkConfig):
     """Most rows in one transaction."""
     tls: Tls | None = None
     """TLS to PostgreSQL: certificate and host name are checked unless ``verify`` is false."""
+
+    @property
+    def sqlite(self) -> str | None:
+        """SQLite's file; None for PostgreSQL."""
+        dsn = self.dsn.get_secret_value()
+        if not dsn.startswith("sqlite:"):
+            return None
+        path = dsn.removeprefix("sqlite:")
+        return path[3:] if path.startswith("///") else path
+
+    def files(self) -> list[str]:
+        """SQLite's file."""
+        return [] if self.sqlite is None else [self.sqlite]

@@ -10,7 +10,7 @@ __all__ = ["make"]
 
 def make(config: Config) -> Output:
     """An output for this configuration; nothing is connected yet."""
-    if config.dsn.get_secret_value().startswith("sqlite:"):
+    if config.sqlite is not None:
         from countline.outputs.sql.sqlite import SqliteOutput
 
         return SqliteOutput(config)

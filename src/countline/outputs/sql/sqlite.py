@@ -25,8 +25,8 @@ class SqliteOutput(BufferedOutput):
     def __init__(self, config: Config) -> None:
         super().__init__(config.name, config.max_in_flight, config.max_in_flight_bytes)
         self.config = config
-        path = config.dsn.get_secret_value().removeprefix("sqlite:")
-        self.path = path[3:] if path.startswith("///") else path
+        assert config.sqlite is not None
+        self.path = config.sqlite
         self.table = Table(config, "sqlite")
         self._connection: sqlite3.Connection | None = None
 

@@ -7,7 +7,9 @@ import select
 import stat
 import sys
 import time
+from contextlib import suppress
 
+from countline.errors import OutputError
 from countline.outputs._buffered import BufferedOutput
 from countline.outputs._envelope import as_line
 from countline.outputs._loop import test_message
@@ -21,8 +23,19 @@ _STDOUT = 1
 
 
 def make(config: Config) -> StdoutOutput:
-    """An output for this configuration."""
+    """An output for this configuration. Raises OutputError where standard output is closed: its number may be another file's
+    by now."""
+    if _closed():
+        raise OutputError("standard output is closed", where=f"output '{config.name or 'stdout'}'", fix=_REOPEN)
     return StdoutOutput(config)
+
+
+_REOPEN = "start the program without `>&-`"
+
+
+def _closed() -> bool:
+    """Whether the program was started with it closed."""
+    return sys.__stdout__ is None
 
 
 class StdoutOutput(BufferedOutput):
@@ -93,10 +106,8 @@ class StdoutOutput(BufferedOutput):
     @staticmethod
     def _flush_python() -> None:
         """What print() has collected comes first."""
-        try:
+        with suppress(OSError, ValueError, AttributeError):  # closed, or None
             sys.stdout.flush()
-        except (OSError, ValueError):
-            return
 
     def _release(self) -> None:
         # The line that was begun is lost with its reader, or torn by the end of the program.
@@ -107,7 +118,7 @@ class StdoutOutput(BufferedOutput):
         try:
             os.fstat(self._descriptor)
         except OSError:
-            return [Check("standard output", False, "it is closed", "start the program without `>&-`")]
+            return [Check("standard output", False, "it is closed", _REOPEN)]
         lines = [Check("standard output", True, "open")]
         if send:
             line = as_line(test_message(), self.config.content) or b""
