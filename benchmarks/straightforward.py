@@ -10,10 +10,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from countline import _telemetry
-
-_telemetry.bar()
-import onnxruntime  # noqa: E402
+import onnxruntime
 import supervision as sv
 
 from kafka import KafkaProducer

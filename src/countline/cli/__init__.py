@@ -7,6 +7,7 @@ cannot be used, or messages are still undelivered · 5 outbox · 6 an optional p
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 from collections.abc import Sequence
 
@@ -14,6 +15,7 @@ import click
 
 from countline.cli import streams
 from countline.errors import CountlineError
+from countline.terminal import echo
 
 __all__ = ["main"]
 
@@ -75,10 +77,12 @@ def main(args: Sequence[str] | None = None) -> None:
         code = group.main(args=list(args) if args is not None else None, standalone_mode=False)
         sys.stdout.flush()
     except CountlineError as error:
-        click.echo(f"countline: {error}", err=True)
+        echo(f"countline: {error}", err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(file=shown)  # names what the user typed
+        echo(shown.getvalue(), err=True, nl=False)
         sys.exit(2)
     except click.Abort:
         sys.exit(130)
@@ -89,7 +93,7 @@ def main(args: Sequence[str] | None = None) -> None:
         sys.exit(0)
     except OSError as error:
         # Standard output on a full disk; errors of named files have been told by those who opened them.
-        click.echo(f"countline: {error.filename or 'standard output'} cannot be written: {error.strerror}", err=True)
+        echo(f"countline: {error.filename or 'standard output'} cannot be written: {error.strerror}", err=True)
         streams.give_up_stdout()
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)

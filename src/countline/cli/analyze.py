@@ -8,6 +8,8 @@ from typing import BinaryIO
 
 import click
 
+from countline.terminal import echo
+
 __all__ = ["command"]
 
 
@@ -54,7 +56,7 @@ def command(rules_file: str, out: str, questions: tuple[str, ...], tracks: str) 
                 sink.flush()
             raise
         for warning in loaded.warnings:
-            click.echo(f"warning: {warning}", err=True)
+            echo(f"warning: {warning}", err=True)
         live = tracks == "-"
         sources: dict[str, None] = {}
         try:
@@ -72,5 +74,5 @@ def command(rules_file: str, out: str, questions: tuple[str, ...], tracks: str) 
             sink.flush()
         for question in wanted:
             for answer in question.answers(loaded.engine, list(sources)):
-                click.echo(answer)
+                echo(answer)
     sys.stdout.flush()

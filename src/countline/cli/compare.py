@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from countline.terminal import echo
+
 __all__ = ["command"]
 
 
@@ -18,6 +20,6 @@ def command(rules_file: str, tracks: str) -> None:
 
     config = nvdsanalytics.read(rules_file)
     for warning in config.warnings:
-        click.echo(f"warning: {warning}", err=True)
+        echo(f"warning: {warning}", err=True)
     for line in compare(config, read_tracks(tracks)).text():
-        click.echo(line)
+        echo(line)

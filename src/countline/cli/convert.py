@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from countline.terminal import echo
+
 __all__ = ["command"]
 
 
@@ -25,5 +27,5 @@ def command(file: str, sources: tuple[str, ...]) -> None:
 
     text, warnings = convert_file(file, source_names(sources))
     for warning in warnings:
-        click.echo(f"warning: {warning}", err=True)
-    click.echo(text, nl=False)
+        echo(f"warning: {warning}", err=True)
+    echo(text, nl=False)

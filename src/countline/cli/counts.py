@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from countline.terminal import echo
+
 __all__ = ["command"]
 
 
@@ -38,6 +40,6 @@ def command(
 
     where = commands.locate(place, path)
     if action == "reset":
-        click.echo(f"{commands.reset(where, source, rule)} counters set to 0")
+        echo(f"{commands.reset(where, source, rule)} counters set to 0")
     else:
-        click.echo(commands.show_counts(where, source, rule, as_json=as_json))
+        echo(commands.show_counts(where, source, rule, as_json=as_json))

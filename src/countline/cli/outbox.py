@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from countline.terminal import echo
+
 __all__ = ["command"]
 
 _PLACE = click.argument("place", metavar="[CONFIG|OUTBOX]", required=False, type=click.Path(path_type=Path))
@@ -48,7 +50,7 @@ def show(place: Path | None, path: Path | None, as_json: bool) -> None:
     """Show what waits for delivery."""
     from countline.outbox import commands
 
-    click.echo(commands.show(commands.locate(place, path), as_json=as_json))
+    echo(commands.show(commands.locate(place, path), as_json=as_json))
 
 
 @command.command("retry")
@@ -61,7 +63,7 @@ def retry(place: Path | None, path: Path | None, output: str | None, number: int
     from countline.outbox import commands
 
     count = commands.retry(commands.locate(place, path), output, number)
-    click.echo(f"{count} dead letters wait for delivery again")
+    echo(f"{count} dead letters wait for delivery again")
 
 
 @command.command("export")
@@ -74,7 +76,7 @@ def export(place: Path | None, path: Path | None, output: str | None, dead: bool
     from countline.outbox import commands
 
     for line in commands.export_lines(commands.locate(place, path), output, dead=dead):
-        click.echo(line)
+        echo(line)
 
 
 @command.command("forget")
@@ -86,4 +88,4 @@ def forget(place: Path | None, path: Path | None, output: str) -> None:
     from countline.outbox import commands
 
     count = commands.forget(commands.locate(place, path), output)
-    click.echo(f"{count} messages for '{output}' given up")
+    echo(f"{count} messages for '{output}' given up")

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from countline.errors import ConfigError
+from countline.terminal import echo
 
 __all__ = ["command"]
 
@@ -50,11 +51,11 @@ def command(
                 where=str(config or "--format"),
                 fix="countline schema --message NAME countline.yaml",
             )
-        click.echo(_configuration(), nl=False)
+        echo(_configuration(), nl=False)
         return 0
     if config is None:
         raise ConfigError("--message needs a configuration", fix="countline schema --message NAME countline.yaml")
-    click.echo(_message(config, name, format_), nl=False)
+    echo(_message(config, name, format_), nl=False)
     return 0
 
 
@@ -106,9 +107,9 @@ def _check(old: Path, new: Path, mode: str) -> int:
 
     found = differences(read(old.name, _text(old)), read(new.name, _text(new)), mode)
     for line in found:
-        click.echo(line)
+        echo(line)
     if not found:
-        click.echo(f"compatible ({mode})")
+        echo(f"compatible ({mode})")
     return 2 if found else 0
 
 

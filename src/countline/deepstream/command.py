@@ -11,9 +11,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import click
-import orjson
-
 from countline.config import Config, recipe
 from countline.config.nvdsanalytics import read as read_rules
 from countline.deepstream import doctor, settings
@@ -25,6 +22,7 @@ from countline.errors import ConfigError
 from countline.observe import logs
 from countline.pipeline.report import summary_text
 from countline.protocols import Check
+from countline.terminal import echo, json_line
 
 __all__ = ["check_command", "run_command"]
 
@@ -38,11 +36,11 @@ def check_command(options: Options) -> int:
     more = list(doctor.pipeline())
     if options["as_json"]:
         for check in needed + more:
-            sys.stdout.write(orjson.dumps(asdict(check)).decode() + "\n")
+            sys.stdout.write(json_line(asdict(check)) + "\n")
     else:
-        click.echo("for a probe (countline.deepstream.attach):")
+        echo("for a probe (countline.deepstream.attach):")
         _print(needed)
-        click.echo("for the whole pipeline (countline deepstream run):")
+        echo("for the whole pipeline (countline deepstream run):")
         _print(more)
     counted = needed + more if options["whole"] else needed
     return 0 if all(check.ok for check in counted) else 3
@@ -50,9 +48,9 @@ def check_command(options: Options) -> int:
 
 def _print(checks: Iterable[Check]) -> None:
     for check in checks:
-        click.echo(f"  {'ok  ' if check.ok else 'FAIL'}  {check.subject}: {check.detail}")
+        echo(f"  {'ok  ' if check.ok else 'FAIL'}  {check.subject}: {check.detail}")
         if check.fix and not check.ok:
-            click.echo("        -> " + check.fix.replace("\n", "\n           "))
+            echo("        -> " + check.fix.replace("\n", "\n           "))
 
 
 def run_command(options: Options) -> int:
@@ -61,9 +59,9 @@ def run_command(options: Options) -> int:
     config, given, notes = _config(options)
     whole = _whole(options, config, notes)
     for note in notes:
-        click.echo(note, err=True)
+        echo(note, err=True)
     if options["dry_run"]:
-        click.echo("gst-launch-1.0 " + whole.description())
+        echo("gst-launch-1.0 " + whole.description())
     missing = [c for c in (*doctor.environment(), *doctor.pipeline(whole)) if not c.ok]
     if missing:
         rows = "".join(f"\n  {c.subject}: {c.detail}" + (f"\n    -> {c.fix}" if c.fix else "") for c in missing)
@@ -103,7 +101,7 @@ def _play(whole: Whole, config: Config, given: Path | None, options: Options) ->
             pipeline.run(lambda: asked)
         finally:
             summary = attachment.close(options["drain_timeout"])
-            click.echo(summary_text(summary), err=True)
+            echo(summary_text(summary), err=True)
     return summary.exit_code
 
 

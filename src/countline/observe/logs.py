@@ -7,7 +7,7 @@ import sys
 import time
 from typing import Any
 
-import orjson
+from countline.terminal import VisibleFormatter, json_line
 
 __all__ = ["configure"]
 
@@ -23,7 +23,7 @@ class _JsonLines(logging.Formatter):
         }
         if record.exc_info:
             data["exception"] = self.formatException(record.exc_info)
-        return orjson.dumps(data).decode()
+        return json_line(data)
 
 
 def configure(
@@ -40,7 +40,7 @@ def configure(
         formatter = _JsonLines()
     else:
         handler = handler or logging.StreamHandler(sys.stderr)
-        formatter = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
+        formatter = VisibleFormatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     logger.addHandler(handler)

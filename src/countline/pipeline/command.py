@@ -11,7 +11,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import click
 import orjson
 
 from countline.config import Config, load
@@ -25,6 +24,7 @@ from countline.pipeline.report import summary_text
 from countline.pipeline.roles import refuse_collisions
 from countline.pipeline.run import Run
 from countline.pipeline.stats import Summary
+from countline.terminal import echo, json_line
 from countline.types import FrameTracks
 
 __all__ = ["execute", "from_options", "run_command"]
@@ -43,16 +43,16 @@ def run_command(options: Options) -> int:
     logs.configure(as_json=options["as_json"], quiet=options["quiet"], verbose=options["verbose"])
     config, given, notes = from_options(options)
     for note in notes:
-        click.echo(note, err=True)
+        echo(note, err=True)
     state = None if isinstance(given, Path) else _state_for(config)
     run = _make(config, given, options, state)
     summary = execute(run, options)
     if options["as_json"]:
         with suppress(OSError):  # the code tells how the run ended, whoever may read this
-            sys.stdout.write(orjson.dumps({"type": "summary", **summary.as_dict()}).decode() + "\n")
+            sys.stdout.write(json_line({"type": "summary", **summary.as_dict()}) + "\n")
             sys.stdout.flush()
     elif not options["quiet"] or summary.exit_code:
-        click.echo(summary_text(summary), err=True)
+        echo(summary_text(summary), err=True)
     return summary.exit_code
 
 

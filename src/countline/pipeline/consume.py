@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import click
 import orjson
 from rich.console import Console
+from rich.highlighter import JSONHighlighter
 from rich.text import Text
 
 from countline.config import load
 from countline.errors import ConfigError
 from countline.outputs.kafka.tail import Record, tail
+from countline.terminal import echo, json_line, visible, visible_json
 
 __all__ = ["connection", "consume_command", "show"]
 
@@ -52,7 +55,7 @@ def consume_command(given: Mapping[str, Any]) -> int:
     """Print records until the end, the count, or Ctrl-C."""
     options, topic = connection(given["config"], given["kafka"], given["topic"], given["options"])
     console = Console(highlight=False)
-    raw = sys.stdout.buffer
+    raw, screen = sys.stdout.buffer, sys.stdout.isatty()
     try:
         for record in tail(
             options,
@@ -60,13 +63,13 @@ def consume_command(given: Mapping[str, Any]) -> int:
             beginning=given["beginning"],
             count=given["count"],
             idle=given["idle"],
-            on_error=lambda text: click.echo(f"countline: {text}", err=True),
+            on_error=lambda text: echo(f"countline: {text}", err=True),
         ):
             if given["raw"]:
-                raw.write((record.value or b"") + b"\n")
+                raw.write((on_screen(record.value) if screen else record.value or b"") + b"\n")
                 raw.flush()
             elif given["as_json"]:
-                raw.write(orjson.dumps(as_json(record), default=repr) + b"\n")
+                raw.write(json_line(as_json(record)).encode() + b"\n")
                 raw.flush()
             else:
                 show(console, record)
@@ -79,8 +82,8 @@ def as_json(record: Record) -> dict[str, Any]:
     """A record for machines; bytes that are not UTF-8 as hexadecimal."""
     value: Any
     try:
-        value = orjson.loads(record.value) if record.value is not None else None
-    except orjson.JSONDecodeError:
+        value = parsed(record.value) if record.value is not None else None
+    except ValueError:
         value = _text(record.value)
     return {
         "topic": record.topic,
@@ -96,19 +99,41 @@ def as_json(record: Record) -> dict[str, Any]:
 def show(console: Console, record: Record) -> None:
     """A record for people: one line of facts, then the value."""
     head = Text(f"{_time(record.timestamp_ms)}  {record.topic}[{record.partition}]@{record.offset}", "dim")
-    head.append(f"  key {_text(record.key)}", "cyan")
+    head.append(f"  key {visible(str(_text(record.key)), breaks=False)}", "cyan")
     for name, data in record.headers:
-        head.append(f"  {name}={_text(data)}", "dim")
+        head.append(f"  {visible(f'{name}={_text(data)}', breaks=False)}", "dim")
     console.print(head, soft_wrap=True)
     try:
-        value = orjson.dumps(orjson.loads(record.value or b"null"), option=orjson.OPT_INDENT_2).decode()
-        console.print_json(value)
-    except orjson.JSONDecodeError:
-        console.print(Text(_text(record.value) or ""), soft_wrap=True)
+        value = json.dumps(parsed(record.value or b"null"), indent=2, ensure_ascii=False)
+        console.print(JSONHighlighter()(Text(visible_json(value))), soft_wrap=True)
+    except ValueError:
+        console.print(Text(visible(_text(record.value) or "")), soft_wrap=True)
+
+
+def parsed(value: bytes) -> Any:
+    """JSON as Python's, with integers of any size exact. Raises ValueError."""
+    if _LONG.search(value):
+        return json.loads(value.decode(), parse_constant=_no_number)
+    return orjson.loads(value)
+
+
+_LONG = re.compile(rb"[0-9]{19}")
+
+
+def _no_number(word: str) -> Any:
+    raise ValueError(f"{word} is not JSON")
+
+
+def on_screen(value: bytes | None) -> bytes:
+    """A value for a terminal, which would do what its control characters say."""
+    return visible((value or b"").decode(errors="backslashreplace")).encode()
 
 
 def _time(ms: int) -> str:
-    moment = datetime.fromtimestamp(ms / 1000, timezone.utc)
+    try:
+        moment = datetime.fromtimestamp(ms // 1000, timezone.utc)
+    except (ValueError, OverflowError, OSError):
+        return f"{ms} ms"  # beyond the year 9999: a calendar has no name for it
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
 
 

@@ -24,6 +24,7 @@ from countline.pipeline.command import execute
 from countline.pipeline.report import summary_text
 from countline.pipeline.run import Run
 from countline.pipeline.stats import Summary
+from countline.terminal import echo, json_line
 
 __all__ = ["configuration", "demo_command"]
 
@@ -96,7 +97,7 @@ class _Watcher(threading.Thread):
 def _print(record: Record) -> None:
     value = orjson.loads(record.value or b"{}")
     module = value.get("analyticsModule", {})
-    click.echo(
+    echo(
         click.style(f"  kafka {record.topic}@{record.offset} ", fg="cyan")
         + f"key={(record.key or b'').decode()} "
         + click.style(f"count {module.get('lc_cum_straight')}", fg="green", bold=True)
@@ -118,7 +119,7 @@ def demo_command(given: Mapping[str, Any]) -> int:
     broker: AbstractContextManager[Any] = nullcontext() if given["kafka"] else EmbeddedBroker(given["port"])
     with broker as embedded:
         bootstrap = given["kafka"] or embedded.bootstrap
-        say = (lambda _: None) if quiet else click.echo
+        say = (lambda _: None) if quiet else echo
         say(
             f"broker: {bootstrap} ({'yours' if given['kafka'] else 'embedded, memory only, ends with the demo'}), topic {given['topic']}"
         )
@@ -166,7 +167,7 @@ def _conclude(summary: Summary, watcher: _Watcher, out: Path, given: Mapping[str
     equal = consumed == counted and len(watcher.records) == summary.messages
     if given["as_json"]:
         result = {**summary.as_dict(), "consumed": len(watcher.records), "consumed_crossings": consumed, "equal": equal}
-        sys.stdout.write(orjson.dumps(result).decode() + "\n")
+        sys.stdout.write(json_line(result) + "\n")
     say("")
     say(summary_text(summary))
     acknowledged = sum(o.acknowledged for o in summary.outputs.values())

@@ -9,7 +9,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import orjson
 from rich.console import Console
 from rich.text import Text
 
@@ -19,6 +18,7 @@ from countline.errors import CountlineError, OutboxError
 from countline.outbox import files
 from countline.pipeline import build
 from countline.protocols import Check
+from countline.terminal import json_line, visible
 from countline.types import SourceInfo
 
 __all__ = ["check_command", "checks"]
@@ -33,12 +33,12 @@ def check_command(given: Mapping[str, Any]) -> int:
         if not check.ok:
             code = code or failed_code
         if given["as_json"]:
-            sys.stdout.write(orjson.dumps(asdict(check)).decode() + "\n")
+            sys.stdout.write(json_line(asdict(check)) + "\n")
             continue
         line = Text("ok    " if check.ok else "FAIL  ", "green" if check.ok else "bold red")
-        line.append(f"{check.subject}: ", "bold").append(check.detail, "default")
+        line.append(f"{visible(check.subject)}: ", "bold").append(visible(check.detail), "default")
         if check.fix and not check.ok:
-            line.append(f"\n      -> {check.fix}", "yellow")
+            line.append(f"\n      -> {visible(check.fix)}", "yellow")
         console.print(line, soft_wrap=True)
     return code
 

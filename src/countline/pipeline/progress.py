@@ -10,13 +10,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TextIO
 
-import orjson
 from rich.console import Console
 from rich.live import Live
 from rich.logging import RichHandler
 from rich.text import Text
 
 from countline.observe.status import Snapshot, progress_text
+from countline.terminal import VisibleFormatter, json_line, visible
 
 __all__ = ["Progress"]
 
@@ -75,9 +75,7 @@ class Progress:
     def _show(self) -> None:
         if self._json:
             while not self._done.wait(self._every):
-                sys.stdout.write(
-                    orjson.dumps({"type": "progress", "at": time.time(), **self._snapshot()}).decode() + "\n"
-                )
+                sys.stdout.write(json_line({"type": "progress", "at": time.time(), **self._snapshot()}) + "\n")
                 sys.stdout.flush()
         elif self._console.is_terminal:
             self._live()
@@ -91,10 +89,11 @@ class Progress:
         handler = RichHandler(
             console=self._console, show_path=False, omit_repeated_times=False, log_time_format="%H:%M:%S"
         )
+        handler.setFormatter(VisibleFormatter("%(message)s"))
         logger.handlers[:] = [handler]
         try:
             with Live(console=self._console, refresh_per_second=4, transient=True) as live:
                 while not self._done.wait(0.25):
-                    live.update(Text(progress_text(self._snapshot()), overflow="fold"))
+                    live.update(Text(visible(progress_text(self._snapshot()), breaks=False), overflow="fold"))
         finally:
             logger.handlers[:] = old

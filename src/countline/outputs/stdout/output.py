@@ -16,6 +16,7 @@ from countline.outputs._loop import test_message
 from countline.outputs._words import Fault
 from countline.outputs.stdout.config import Config
 from countline.protocols import Check
+from countline.terminal import is_terminal, visible
 
 __all__ = ["StdoutOutput", "make"]
 
@@ -45,6 +46,8 @@ class StdoutOutput(BufferedOutput):
     def __init__(self, config: Config, descriptor: int = _STDOUT) -> None:
         super().__init__(config.name, config.max_in_flight)
         self._descriptor = descriptor
+        self._screen = is_terminal(descriptor)
+        """A terminal would do what control characters in a message say."""
         self.config = config
         self._data = b""
         self._ends: list[tuple[int, int]] = []
@@ -70,6 +73,8 @@ class StdoutOutput(BufferedOutput):
             if line is None:
                 self._refuse(entry.position, "a value with line breaks cannot be a line; set content: message")
                 continue
+            if self._screen:
+                line = visible(line.decode(errors="backslashreplace")).encode()
             parts.append(line + b"\n")
             size += len(line) + 1
             self._ends.append((size, entry.position))
