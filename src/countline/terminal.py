@@ -15,7 +15,7 @@ from typing import Any
 import click
 import orjson
 
-__all__ = ["VisibleFormatter", "echo", "is_terminal", "json_line", "visible", "visible_json"]
+__all__ = ["VisibleFormatter", "echo", "echo_coloured", "is_terminal", "json_line", "visible", "visible_json"]
 
 _FORMAT = "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"
 """Marks without width: direction, joiners, tags. They hide or turn what stands beside them."""
@@ -68,6 +68,11 @@ def json_line(value: Any) -> str:
 def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
     """Print to standard output, or error, what may come from outside."""
     click.echo(visible(text), err=err, nl=nl)
+
+
+def echo_coloured(*parts: tuple[str, str]) -> None:
+    """Print a line of (words, colour) to standard output; the colours are left out where it is no terminal."""
+    click.echo("".join([click.style(visible(text), fg=colour or None) for text, colour in parts]))
 
 
 def is_terminal(descriptor: int) -> bool:

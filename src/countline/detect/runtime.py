@@ -107,6 +107,13 @@ def open_session(path: Path, runtime: str, threads: int, device: str) -> Session
         raise DetectorError(
             "no such file", where=str(path), fix="check `model`; 'default' names the model in the package"
         )
+    try:
+        with path.open("rb") as file:
+            file.read(1)
+    except OSError as error:
+        raise DetectorError(
+            f"cannot be read: {error.strerror}", where=str(path), fix="give this user the right to read the file"
+        ) from None
     if runtime == "openvino":
         return _OpenVino(path, threads, device)
     return _OnnxRuntime(path, threads, device)

@@ -247,6 +247,13 @@ def _geometry(option: str, text: str, *, least: int) -> tuple[str, list[list[flo
         values = [float(v) for v in numbers.split(",")]
     except ValueError:
         raise ConfigError(f"'{numbers}' is not a list of numbers", where=option, fix=fix) from None
+    if any(not -1 <= v <= 2 for v in values):
+        raise ConfigError(
+            f"'{text}' is far outside the picture: coordinates are 0..1 of its width and height",
+            where=option,
+            fix="divide pixels by the width and height of the picture; or write a configuration file, which takes "
+            "`coordinates: pixels` and `resolution: [width, height]` (`countline run FILE.yaml`)",
+        )
     if len(values) % 2 or len(values) < 2 * least:
         raise ConfigError(f"'{text}' has {len(values)} numbers, not {least} or more pairs", where=option, fix=fix)
     return name, [[values[i], values[i + 1]] for i in range(0, len(values), 2)]

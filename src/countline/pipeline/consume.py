@@ -38,6 +38,7 @@ def connection(
         options = client(found[0])
         topic = topic or found[0].topic
     if kafka:
+        _check_addresses(kafka)
         options["bootstrap.servers"] = kafka
     for pair in pairs:
         key, equals, value = pair.partition("=")
@@ -49,6 +50,17 @@ def connection(
     if not topic:
         raise ConfigError("no topic given", fix="countline consume TOPIC --kafka HOST:PORT")
     return options, topic
+
+
+def _check_addresses(kafka: str) -> None:
+    from countline.config.loader import CountlineFault
+    from countline.outputs.kafka.config import check_server
+
+    try:
+        for server in kafka.split(","):
+            check_server(server.strip())
+    except CountlineFault as fault:
+        raise ConfigError(fault.what, where="--kafka", fix=fault.fix) from None
 
 
 def consume_command(given: Mapping[str, Any]) -> int:

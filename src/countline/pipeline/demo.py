@@ -10,7 +10,6 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-import click
 import orjson
 import yaml
 
@@ -24,7 +23,7 @@ from countline.pipeline.command import execute
 from countline.pipeline.report import summary_text
 from countline.pipeline.run import Run
 from countline.pipeline.stats import Summary
-from countline.terminal import echo, json_line
+from countline.terminal import echo, echo_coloured, json_line
 
 __all__ = ["configuration", "demo_command"]
 
@@ -97,11 +96,11 @@ class _Watcher(threading.Thread):
 def _print(record: Record) -> None:
     value = orjson.loads(record.value or b"{}")
     module = value.get("analyticsModule", {})
-    echo(
-        click.style(f"  kafka {record.topic}@{record.offset} ", fg="cyan")
-        + f"key={(record.key or b'').decode()} "
-        + click.style(f"count {module.get('lc_cum_straight')}", fg="green", bold=True)
-        + f"  {(record.value or b'').decode()}"
+    echo_coloured(
+        (f"  kafka {record.topic}@{record.offset} ", "cyan"),
+        (f"key={(record.key or b'').decode(errors='replace')} ", ""),
+        (f"count {module.get('lc_cum_straight')}", "green"),
+        (f"  {(record.value or b'').decode(errors='replace')}", ""),
     )
 
 

@@ -39,12 +39,13 @@ def summary_text(summary: Summary) -> str:
         if summary.durable
         else "lost: not acknowledged when the run ended, and its outbox was in memory"
     )
+    why = "(`countline outbox` shows why)" if summary.durable else "(why stands in the log; the outbox was in memory)"
     for name, output in summary.outputs.items():
         unwritten = output.dropped_by.get("not-written", 0)
         row = f"output {name}: {output.acknowledged} acknowledged"
         for n, what in (
             (output.pending, waiting),
-            (output.dead, "refused for good (`countline outbox` shows why)"),
+            (output.dead, "refused for good " + why),
             (unwritten, "not written to the outbox, which could take no more: lost, or made again where a file is resumed"),
             (output.dropped - unwritten, "given up by the outbox's bounds"),
         ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
@@ -97,12 +98,25 @@ def _servers(value: Any) -> Any:
         return value
     servers = [part.strip() for part in parts if isinstance(part, str) and part.strip()]
     for server in servers:
-        host, _, port = server.rpartition(":")
-        if port and not host:
-            host, port = port, ""
-        if not host or (port and not (port.isdigit() and 0 < int(port) < 65536)):
-            raise CountlineFault(f"'{server}' is not host:port", fix="write e.g. localhost:9092")
+        check_server(server)
     return servers
+
+
+_PROTOCOLS = ("plaintext", "ssl", "sasl_plaintext", "sasl_ssl")
+_SERVER = re.compile(r"(?:\[[0-9A-Fa-f:.]+(?:%\w+)?\]|[^\s:/\[\]@,]+)(?::([0-9]{1,5}))?")
+
+
+def check_server(server: str) -> None:
+    """Raises CountlineFault for what is not the address of a broker: librdkafka would look for a host of that name, for ever."""
+    scheme, separator, address = server.rpartition("://")
+    match = _SERVER.fullmatch(address)
+    if separator and scheme.lower() not in _PROTOCOLS:
+        bare = address.partition("/")[0] or "localhost:9092"
+        raise CountlineFault(
+            f"'{server}' is not host:port: brokers speak Kafka's own protocol, not {scheme}", fix=f"write {bare}"
+        )
+    if match is None or (match[1] and not 0 < int(match[1]) < 65536):
+        raise CountlineFault(f"'{server}' is not host:port", fix="write e.g. localhost:9092, or [::1]:9092 for IPv6")
 
 
 def _hide(value: Any) -> Any:
