@@ -12,7 +12,6 @@ __all__ = [
     "ConfigError",
     "CountlineError",
     "DataError",
-    "Delivery",
     "DetectorError",
     "MessageError",
     "MissingExtra",
@@ -107,10 +106,6 @@ class OutputError(CountlineError):
     """An output cannot be set up, or refused a message for good."""
 
     exit_code = 4
-
-
-class Delivery(OutputError):
-    """The run is over and messages are still undelivered (they stay in the outbox)."""
 
 
 class OutboxError(CountlineError):

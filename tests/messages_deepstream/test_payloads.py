@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import orjson
+import payloads_model
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -308,4 +309,4 @@ def test_schema_text_has_the_fields_that_are_written(frame_class: Any) -> None:
 
 def test_unknown_payload_type_is_named() -> None:
     with pytest.raises(MessageError, match="unknown payload type 3"):
-        deepstream.payloads(3, {"events": []}, None, ids=counted_ids())
+        payloads_model.payloads(3, {"events": []}, None, ids=counted_ids())

@@ -11,6 +11,7 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from payloads_model import dsmeta_frame
 from pydantic import ValidationError
 
 from countline.config.messages import MessageConfig
@@ -18,7 +19,7 @@ from countline.config.msgconv import StaticDescription, parse
 from countline.errors import ConfigError, MessageError
 from countline.messages import deepstream, make
 from countline.messages.deepstream import make_definition
-from countline.messages.deepstream.objects import dsmeta_frame, event_meta, object_type, static_of_sources
+from countline.messages.deepstream.objects import event_meta, object_type, static_of_sources
 from countline.types import (
     Analytics,
     Count,

@@ -7,13 +7,13 @@ import json
 import re
 from typing import Any
 
+import payloads_model
 import pytest
 from google.protobuf import text_format
 from nvmsgconv_recordings import NOW, Case, counted_ids, find_cases
 
 from countline.config import msgconv
 from countline.errors import ConfigError
-from countline.messages import deepstream
 
 
 def pairs(text: str | bytes) -> Any:
@@ -28,7 +28,7 @@ def repaired(text: str) -> str:
 
 def payloads(case: Case, item: dict[str, Any], *, pretty: bool = False) -> list[bytes]:
     static = msgconv.read(case.config) if case.config else None
-    return deepstream.payloads(case.meta["payload_type"], item, static, ids=counted_ids(), now=NOW, pretty=pretty)
+    return payloads_model.payloads(case.meta["payload_type"], item, static, ids=counted_ids(), now=NOW, pretty=pretty)
 
 
 def test_every_recorded_case_is_found() -> None:

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from countline.analytics.geometry import polygon_contains
 from countline.config import nvdsanalytics
 from countline.config.nvdsanalytics_native import convert
 from countline.record.compare import Comparison, compare
@@ -18,6 +17,16 @@ from countline.types import FrameInfo, FrameTracks, SourceInfo, Tracks
 HEAD = "[property]\nenable=1\nconfig-width=1920\nconfig-height=1080\n"
 GATE = "960;300;960;780;400;540;1520;540"
 FRAME_NS = 33_333_333
+
+
+def polygon_contains(points: list[tuple[float, float]], x: float, y: float) -> bool:
+    """Even-odd test of one point; left and top edges of an axis-parallel box are inside, right and bottom ones not."""
+    inside = False
+    for (x1, y1), (x2, y2) in zip(points, [*points[1:], points[0]]):
+        if (y1 <= y) != (y2 <= y):
+            cross = (x2 - x1) * (y - y1) - (y2 - y1) * (x - x1)
+            inside ^= (cross > 0) == (y2 > y1)
+    return inside
 
 
 def film(feet: list[tuple[float, float] | None], times: list[int] | None = None) -> list[FrameTracks]:

@@ -18,7 +18,6 @@ __all__ = [
     "ANCHORS",
     "distance_to_segments",
     "homography",
-    "polygon_contains",
     "project",
 ]
 
@@ -49,16 +48,6 @@ def distance_to_segments(px: F8, py: F8, ax: F8, ay: F8, bx: F8, by: F8) -> F8:
     t = np.minimum(np.maximum(np.divide(along, square, out=np.zeros_like(along), where=square > 0), 0.0), 1.0)
     distance: F8 = np.hypot(px - ax - t * dx, py - ay - t * dy)
     return distance
-
-
-def polygon_contains(points: Sequence[tuple[float, float]], x: float, y: float) -> bool:
-    """Even-odd test of one point; left and top edges of an axis-parallel box are inside, right and bottom ones not."""
-    inside = False
-    for (x1, y1), (x2, y2) in zip(points, [*points[1:], points[0]]):
-        if (y1 <= y) != (y2 <= y):
-            cross = (x2 - x1) * (y - y1) - (y2 - y1) * (x - x1)
-            inside ^= (cross > 0) == (y2 > y1)
-    return inside
 
 
 def homography(image: Sequence[tuple[float, float]], world: Sequence[tuple[float, float]]) -> F8:

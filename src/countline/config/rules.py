@@ -239,7 +239,7 @@ class RulesConfig(Model):
     """All rules."""
 
     engine: Literal["native", "deepstream"] = "native"
-    """native: counts right; deepstream: counts as nvdsanalytics does, bit for bit."""
+    """native: counts right; deepstream: counts as nvdsanalytics does, bit for bit, with the rules of `file`, which it needs."""
     file: str | None = None
     """A config_nvdsanalytics.txt or .yml; chooses the deepstream engine."""
     coordinates: Literal["normalized", "pixels"] = "normalized"

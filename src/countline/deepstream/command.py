@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 import sys
+import threading
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from countline.config import Config, recipe
@@ -21,6 +20,7 @@ from countline.deepstream.whole import INFERENCE_FILE, TRACKER_FILE, Whole, infe
 from countline.errors import ConfigError
 from countline.observe import logs
 from countline.pipeline.report import summary_text
+from countline.pipeline.signals import finishing
 from countline.protocols import Check
 from countline.terminal import echo, json_line
 
@@ -74,21 +74,10 @@ def run_command(options: Options) -> int:
 
 
 def _play(whole: Whole, config: Config, given: Path | None, options: Options) -> int:
-    asked = False
-
-    def ask(number: int, _: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
-        asked = True
-        sys.stderr.write("countline: finishing (once more to end at once)\n")
-
+    asked = threading.Event()
     files = all("://" not in uri for uri in whole.inputs)
     labels = inference_files(whole.inference).get("labelfile-path")
-    with ExitStack() as stack:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            stack.callback(signal.signal, number, signal.signal(number, ask))
+    with finishing(asked.set), ExitStack() as stack:
         pipeline = stack.enter_context(Pipeline(whole.description()))
         attachment = attach(
             pipeline.pad("tracker", "src"),
@@ -98,7 +87,7 @@ def _play(whole: Whole, config: Config, given: Path | None, options: Options) ->
             state=settings.state_beside(config, given),
         )
         try:
-            pipeline.run(lambda: asked)
+            pipeline.run(asked.is_set)
         finally:
             summary = attachment.close(options["drain_timeout"])
             echo(summary_text(summary), err=True)

@@ -1,1 +1,1 @@
-"""Metrics, health, logs: what an operator sees."""
+"""Log lines and the status line: what an operator sees."""

@@ -8,7 +8,8 @@ from typing import Any
 __all__ = ["Snapshot", "progress_text"]
 
 Snapshot = Mapping[str, Any]
-"""frames, fps, latency_ms, queued, dropped, messages, acknowledged, pending, counts {source: {line: {direction: n}}}, errors [..]"""
+"""What :meth:`countline.Run.snapshot` gives: seconds, frames, fps, latency_ms, queued, dropped, messages, outputs {name:
+{acknowledged, pending, dead, dropped, error, dropped_by}}, counts {source: {line: {direction: n}}}, errors [words]."""
 
 
 def progress_text(now: Snapshot) -> str:

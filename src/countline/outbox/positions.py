@@ -18,6 +18,7 @@ class Intervals:
 
     >>> done = Intervals()
     >>> done.add_many([3, 1, 2, 7])
+    4
     >>> list(done), done.low, 7 in done, 5 in done
     ([(1, 3), (7, 7)], 3, True, False)
     """
@@ -85,18 +86,6 @@ class Intervals:
     def high(self) -> int:
         """The highest position in the set; 0 for an empty set."""
         return self._his[-1] if self._his else 0
-
-    def missing(self, lo: int, hi: int) -> Iterator[tuple[int, int]]:
-        """The gaps within lo..hi."""
-        i = bisect_right(self._his, lo - 1)
-        while lo <= hi:
-            if i >= len(self._los) or self._los[i] > hi:
-                yield lo, hi
-                return
-            if lo < self._los[i]:
-                yield lo, self._los[i] - 1
-            lo = self._his[i] + 1
-            i += 1
 
     def __contains__(self, position: int) -> bool:
         if not self._his or position > self._his[-1]:

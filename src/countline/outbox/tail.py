@@ -44,8 +44,3 @@ class Tail:
             if limit <= 0 or most <= 0:
                 break
         return found
-
-    def clear(self) -> None:
-        """Forget all."""
-        self._groups.clear()
-        self._bytes = 0

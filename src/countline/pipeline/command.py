@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import signal
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import orjson
@@ -23,6 +21,7 @@ from countline.pipeline.progress import Progress
 from countline.pipeline.report import summary_text
 from countline.pipeline.roles import refuse_collisions
 from countline.pipeline.run import Run
+from countline.pipeline.signals import finishing
 from countline.pipeline.stats import Summary
 from countline.terminal import echo, json_line
 from countline.types import FrameTracks
@@ -83,24 +82,14 @@ def _make(config: Config, given: Path | None, options: Options, state: Path | No
 
 def execute(run: Run, options: Options) -> Summary:
     """Run with progress shown; the first Ctrl-C or SIGTERM finishes cleanly, a second one ends at once."""
-    asked = 0
     progress = Progress(run.snapshot, as_json=options["as_json"], quiet=options["quiet"])
 
-    def ask(signum: int, _: FrameType | None) -> None:
-        nonlocal asked
-        asked += 1
-        if asked > 1:
-            progress.show_cursor()
-            rest = "stays in the outbox" if run.delivery.outbox.durable else "is lost, the outbox was in memory"
-            sys.stderr.write(f"countline: ended at once; what was not acknowledged {rest}\n")
-            signal.signal(signum, signal.SIG_DFL)
-            signal.raise_signal(signum)
-        sys.stderr.write("countline: finishing (once more to end at once)\n")
-        run.stop()
+    def last_words() -> str:
+        progress.show_cursor()
+        rest = "stays in the outbox" if run.delivery.outbox.durable else "is lost, the outbox was in memory"
+        return f"countline: ended at once; what was not acknowledged {rest}\n"
 
-    with ExitStack() as stack:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            stack.callback(signal.signal, number, signal.signal(number, ask))
+    with finishing(run.stop, last_words), ExitStack() as stack:
         stack.callback(progress.start().close)
         return run.execute(drain_timeout=options["drain_timeout"])
 

@@ -71,12 +71,6 @@ class SchemaIds:
         log.info("message '%s': schema %d of subject %s", request.definition, found, subject)
         return found
 
-    def compatible(self, request: Any) -> bool:
-        """Whether the registry would take this schema as the next version of its subject."""
-        client, schema = self._client(request.options), self._schema(request)
-        subject = subject_of(request, self.default_topic)
-        return bool(self._guarded(request.options.registry, lambda: _compatible(client, subject, schema)))
-
     def _ask(self, request: Any, subject: str) -> int:
         client, schema, options = self._client(request.options), self._schema(request), request.options
         if options.compatibility is not None and not _mock(options.registry):  # the mock has no levels

@@ -5,7 +5,7 @@ The input is a mapping as nvmsgconv sees it: ``{"events": [NvDsEventMsgMeta, ...
 
 >>> from countline.config.msgconv import StaticDescription
 >>> item = {"frame": {"frame_num": 30, "source_id": 0, "objects": []}}
->>> payloads("minimal", item, StaticDescription(), ids=iter(()), now="2024-01-02T03:04:05.678Z")[0].decode()
+>>> minimal(item, StaticDescription(), now="2024-01-02T03:04:05.678Z")[0].decode()
 '{"version":"4.0","id":"30","@timestamp":"2024-01-02T03:04:05.678Z","sensorId":"0","objects":[]}'
 """
 
@@ -23,7 +23,7 @@ from countline.messages.deepstream.minimal import minimal_dsmeta, minimal_event
 from countline.messages.deepstream.proto import SCHEMA, protobuf_dsmeta, protobuf_event
 from countline.messages.deepstream.text import dump
 
-__all__ = ["SCHEMA", "DeepStreamDefinition", "custom", "full", "make_definition", "minimal", "payloads", "protobuf"]
+__all__ = ["SCHEMA", "DeepStreamDefinition", "full", "make_definition", "minimal", "protobuf"]
 
 Item = Mapping[str, Any]
 Ids = Iterator[str] | Callable[[], str]
@@ -64,31 +64,3 @@ def protobuf(item: Item, static: StaticDescription | None, *, now: str | None = 
         return [protobuf_dsmeta(item["frame"], static, now)]
     made = protobuf_event(item.get("events") or (), static)
     return [] if made is None else [made]
-
-
-def custom() -> list[bytes]:
-    """Payload type 257: what the stock library answers where a user's own one is expected."""
-    return [b"CUSTOM Schema\0"]
-
-
-def payloads(
-    kind: str | int,
-    item: Item,
-    static: StaticDescription | None,
-    *,
-    ids: Ids,
-    now: str | None = None,
-    pretty: bool = False,
-) -> list[bytes]:
-    """All payloads that nvmsgconv makes of one frame. ``kind``: full, minimal, protobuf, custom, or their numbers 0, 1,
-    2, 257. Raises MessageError for any other."""
-    name = {0: "full", 1: "minimal", 2: "protobuf", 257: "custom"}.get(kind, kind) if isinstance(kind, int) else kind
-    if name == "full":
-        return full(item, static, ids=ids, now=now, pretty=pretty)
-    if name == "minimal":
-        return minimal(item, static, now=now, pretty=pretty)
-    if name == "protobuf":
-        return protobuf(item, static, now=now)
-    if name == "custom":
-        return custom()
-    raise MessageError(f"unknown payload type {kind!r}", where="messages", fix="use full, minimal, protobuf or custom")

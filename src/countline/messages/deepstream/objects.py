@@ -6,14 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from countline.config.msgconv import Sensor, StaticDescription
 from countline.messages.deepstream import meta as m
 from countline.messages.time import rfc3339
 from countline.types import Analytics, Event, RuleInfo, SourceInfo
 
-__all__ = ["all_named", "dsmeta_frame", "event_meta", "event_type", "object_type", "seen_objects", "static_of_sources"]
+__all__ = ["all_named", "event_meta", "event_type", "object_type", "seen_objects", "static_of_sources"]
 
 _TYPES: Mapping[str, int] = {
     **dict.fromkeys(("car", "truck", "bus", "vehicle", "van"), m.VEHICLE),
@@ -94,37 +92,6 @@ def seen_objects(a: Analytics) -> list[Event]:
         )
         for number, (track, klass, confidence, (left, top, right, bottom)) in enumerate(rows)
     ]  # fmt: skip
-
-
-def dsmeta_frame(a: Analytics) -> dict[str, Any]:
-    """Frame metadata with all tracked objects. Boxes are in pixels of the source's picture."""
-    info, tracks = a.frame, a.tracks
-    names = a.class_names
-    if tracks.ltwh is not None:
-        ltwh = tracks.ltwh
-    else:
-        ltwh = np.column_stack([tracks.xyxy[:, :2], tracks.xyxy[:, 2:] - tracks.xyxy[:, :2]])
-    objects = [
-        {
-            "object_id": track,
-            "obj_label": names[klass] if 0 <= klass < len(names) else str(klass),
-            "confidence": confidence,
-            "class_id": klass,
-            "bbox": {"left": box[0], "top": box[1], "width": box[2], "height": box[3]},
-        }
-        for track, klass, confidence, box in zip(
-            tracks.track_id.tolist(), tracks.class_id.tolist(), tracks.confidence.tolist(), ltwh.tolist()
-        )
-    ]
-    return {
-        "source_id": info.source.index,
-        "frame_num": info.number,
-        "source_frame_width": info.width,
-        "source_frame_height": info.height,
-        "pipeline_width": info.width,
-        "pipeline_height": info.height,
-        "objects": objects,
-    }
 
 
 def static_of_sources(static: StaticDescription | None, sources: Sequence[SourceInfo]) -> StaticDescription:

@@ -1,0 +1,44 @@
+"""Ctrl-C and SIGTERM: the first finishes cleanly, the second ends at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from types import FrameType
+
+__all__ = ["ENDED_AT_ONCE", "finishing"]
+
+ENDED_AT_ONCE = 130
+"""Exit code after the second signal, whichever it was."""
+
+
+@contextmanager
+def finishing(stop: Callable[[], None], at_once: Callable[[], str] = lambda: "") -> Iterator[None]:
+    """While the block runs, the first signal calls ``stop``; the second ends the process with :data:`ENDED_AT_ONCE` after the
+    last words that ``at_once`` gives."""
+    asked = 0
+
+    def ask(number: int, _: FrameType | None) -> None:
+        nonlocal asked
+        asked += 1
+        if asked > 1:
+            _say(at_once())
+            os._exit(ENDED_AT_ONCE)  # nothing may hold it up: not a thread that waits, not a lock
+        _say("countline: finishing (once more to end at once)\n")
+        stop()
+
+    with ExitStack() as stack:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            stack.callback(signal.signal, number, signal.signal(number, ask))
+        yield
+
+
+def _say(words: str) -> None:
+    """Past Python's stream, which the interrupted thread may be writing to."""
+    try:
+        os.write(sys.__stderr__.fileno() if sys.__stderr__ is not None else 2, words.encode())
+    except (OSError, ValueError):
+        return
