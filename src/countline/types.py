@@ -28,6 +28,7 @@ from countline._events import (
     Leave,
     Speeding,
 )
+from countline._windows import Window
 
 __all__ = [
     "UNTRACKED",
@@ -58,6 +59,7 @@ __all__ = [
     "Speeding",
     "TimeQuality",
     "Tracks",
+    "Window",
 ]
 
 UNTRACKED = 2**64 - 1
@@ -341,6 +343,8 @@ class Analytics:
     """Track id -> speed in km/h, where a speed rule applies."""
     class_names: Sequence[str] = ()
     """Label for each class id."""
+    window: Window | None = None
+    """What the message tells of, where its trigger is an interval."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import tzinfo
 from typing import Any
 
 import numpy as np
@@ -127,10 +128,11 @@ def definition(
     *,
     tools: messages.Tools = messages.Tools(),
     destinations: Sequence[str] | None = None,
+    zone: tzinfo | None = None,
     **more: Any,
 ) -> Any:
     configs = [config(value, **more)]
-    return messages.make(configs, rules=RULES, sources=SOURCES, labels=LABELS, tools=tools, outputs=destinations)[0]
+    return messages.make(configs, rules=RULES, sources=SOURCES, labels=LABELS, tools=tools, outputs=destinations, zone=zone)[0]
 
 
 def from_function(function: Any, **more: Any) -> Any:

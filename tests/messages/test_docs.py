@@ -59,7 +59,7 @@ def definitions(kind, text):
 def sent(kind, text):
     made = []
     for definition in definitions(kind, text):
-        made += definition.make(moment())
+        made += [*definition.make(moment()), *definition.finish("entrance")]  # an interval is told when it is over
         assert not definition.failures, list(definition.failures)
     return made
 

@@ -112,7 +112,8 @@ def test_frame_triggers_give_the_analytics(on):
     def state(a: Analytics) -> dict:
         return {"total": sum(x.cumulative for x in a.lines.values())}
 
-    (made,) = from_function(state).make(analytics())
+    one = from_function(state)
+    (made,) = [*one.make(analytics()), *one.finish("entrance")]  # an interval is told when it is over
     assert orjson.loads(made.value) == {"total": 16}
     assert made.topic == "t-entrance"
     assert made.headers == (("s", b"entrance"), ("n", b"7"))

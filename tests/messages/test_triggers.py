@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import replace
 
+import orjson
 import pytest
 from messages_build import (
     ENTRANCE,
@@ -115,21 +116,27 @@ def test_what_cannot_be_meant_is_a_configuration_error(more):
         validate(MessageConfig, data, Document(data, {}, "x.yaml"))
 
 
-def test_interval_fires_at_the_first_frame_of_each_aligned_window_of_each_source():
-    one = definition({"n": "{frame}"}, on="interval 2s")
-    fired = []
+def test_each_window_is_told_once_when_it_is_over_and_the_last_one_at_the_end():
+    one = definition({"n": "{frame}", "from": "{window.start|epoch_ms}", "whole": "{window.complete}"}, on="interval 2s")
+    base = 1_700_000_000 * S
+    told = []
     for number in range(60):  # 10 frames/s, from 0.05 s before a boundary
-        time = 1_700_000_000 * S - S // 20 + number * S // 10
         for source in (ENTRANCE, YARD):
-            if one.make(analytics(info(number, source=source, time=time), [])):
-                fired.append((source.name, number))
-    assert fired == [(name, n) for n in (0, 1, 21, 41) for name in ("entrance", "yard")]
+            told += one.make(analytics(info(number, source=source, time=base - S // 20 + number * S // 10), []))
+    for source in (ENTRANCE, YARD):
+        told += one.finish(source.name)
+        assert one.finish(source.name) == []
+    values = [orjson.loads(m.value) for m in told if m.source == "entrance"]
+    assert len(told) == 2 * len(values)
+    assert [v["n"] for v in values] == [0, 20, 40, 59], "each tells of its last frame"
+    assert [v["from"] - base // 10**6 for v in values] == [-2000, 0, 2000, 4000]
+    assert [v["whole"] for v in values] == [False, True, True, False]
 
 
-def test_interval_does_not_fire_twice_when_the_clock_jitters_around_a_boundary_but_begins_anew_when_it_is_set_back():
+def test_a_window_is_told_once_when_the_clock_jitters_around_its_end_and_begins_anew_when_it_is_set_back():
     one = definition({"n": "{frame}"}, on="interval 1s")
     times = [10 * S, 11 * S, 11 * S - 1, 11 * S + 1, 5 * S, 6 * S]
-    assert [len(one.make(analytics(info(i, time=t), []))) for i, t in enumerate(times)] == [1, 1, 0, 0, 1, 1]
+    assert [len(one.make(analytics(info(i, time=t), []))) for i, t in enumerate(times)] == [0, 1, 0, 0, 1, 1]
 
 
 def test_frame_fires_always():

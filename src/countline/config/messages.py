@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import timezone, tzinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
@@ -14,12 +16,12 @@ from countline.config.loader import CountlineFault
 from countline.config.msgconv import StaticDescription
 from countline.config.msgconv import read as read_static
 
-__all__ = ["AttachConfig", "CloudEventsConfig", "MessageConfig", "PlaceConfig", "SchemaConfig", "trigger_of"]
+__all__ = ["AttachConfig", "CloudEventsConfig", "MessageConfig", "PlaceConfig", "SchemaConfig", "trigger_of", "zone_of"]
 
 EVENTS = ("crossing", "enter", "leave", "dwell", "crowding", "heading", "speeding", "journey")
 _WORDS = (*EVENTS, "change", "frame", "interval <time>")
-_INTERVAL = re.compile(r"interval\s+(\d+(?:\.\d+)?)\s*(ms|s|m|min|h)")
-_UNITS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "min": 60 * 10**9, "h": 3600 * 10**9}
+_INTERVAL = re.compile(r"interval\s+(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d)(?:\s+(?P<zone>[A-Za-z][\w+\-/]*))?")
+_UNITS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "min": 60 * 10**9, "h": 3600 * 10**9, "d": 24 * 3600 * 10**9}
 
 
 def trigger_of(on: str | list[str]) -> tuple[str, tuple[str, ...], int]:
@@ -34,13 +36,31 @@ def trigger_of(on: str | list[str]) -> tuple[str, tuple[str, ...], int]:
         ns = int(float(match[1]) * _UNITS[match[2]]) if match else 0
         if ns <= 0:
             raise CountlineFault(
-                f"'{words[0]}' is no interval", fix="write e.g. on: interval 1s (ms, s, m and h are known)"
+                f"'{words[0]}' is no interval",
+                fix="write e.g. on: interval 1s, or interval 1h Europe/Berlin (ms, s, m, h and d are known)",
             )
+        zone_of(on)
         return "interval", (), ns
     for word in words:
         if word not in EVENTS:
             raise CountlineFault(f"there is no trigger '{word}'", fix="known are: " + ", ".join(_WORDS))
     return "event", tuple(dict.fromkeys(words)), 0
+
+
+def zone_of(on: str | list[str]) -> tzinfo | None:
+    """The time zone that an interval's windows follow, None if it names none. Raises CountlineFault for an unknown one."""
+    word = on if isinstance(on, str) else on[0] if on else ""
+    match = _INTERVAL.fullmatch(word.strip())
+    if match is None or match["zone"] is None:
+        return None
+    if match["zone"].upper() == "UTC":
+        return timezone.utc
+    try:
+        return ZoneInfo(match["zone"])
+    except (KeyError, ValueError, OSError):
+        raise CountlineFault(
+            f"there is no time zone '{match['zone']}'", fix="use an IANA name such as Europe/Berlin"
+        ) from None
 
 
 def _trigger(on: str | list[str]) -> str | list[str]:
@@ -178,7 +198,7 @@ class MessageConfig(Model):
     name: str = Field(min_length=1)
     on: Annotated[str | list[str], AfterValidator(_trigger)] = "crossing"
     """Trigger: crossing | enter | leave | dwell | crowding | heading | speeding | journey (or several of these) | change |
-    interval <time> | frame."""
+    interval <time> [zone] | frame."""
     per: Literal["frame", "event"] | None = None
     """One message for each event or for each frame that has any; by the template unless set: per event if it names a field
     of an event."""

@@ -142,7 +142,7 @@ class Attachment:
             summary=self._summary,
             clock=self._clock,
             consumers=consumers,
-            next_reset=build.reset_schedule(config),
+            schedule=build.reset_schedule(config),
             on_failure=self._failures.write,
             started=self._started,
         )

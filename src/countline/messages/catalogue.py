@@ -41,6 +41,8 @@ class Catalogue:
     only_sources: Sequence[str] = ()
     """The definition's own filter."""
     attachment: bool = False
+    interval: bool = False
+    """The trigger is an interval: there are fields of its window."""
     used: set[str] = field(default_factory=set)
     """Levels and fields used so far: 'event', 'trajectory', 'attachment', 'objects'."""
 
@@ -78,6 +80,8 @@ class Catalogue:
                 self.used.add("trajectory")
             if path.startswith("attachment"):
                 self.used.add("attachment")
+            if path.rpartition(".")[2] in ("epoch", "reset_at") or _holds_epoch(found.shape):
+                self.used.add("epochs")
         return found
 
     def item_fields(self, loop: str) -> dict[str, Field]:
@@ -89,17 +93,21 @@ class Catalogue:
         for loop in reversed(loops):
             yield from self.item_fields(loop)
         yield from self.event
-        yield from FRAME
+        yield from (path for path in FRAME if self.interval or not path.startswith("window"))
         if self.attachment:
             yield "attachment"
         for rule in self.rules:
             name = rule.name
             if rule.kind == "line":
                 yield from (f"lines.{name}.{leaf}".rstrip(".") for leaf in _LINE)
+                if self.interval:
+                    yield from (f"lines.{name}.{leaf}" for leaf in ("window", *(f"{d}.window" for d in rule.directions)))
                 yield from (f"lines.{name}.{d}.{leaf}" for d in rule.directions for leaf in _COUNT)
                 yield from (f"lines.{name}.classes.CLASS.{leaf}" for leaf in _COUNT)
             elif rule.kind == "region":
                 yield from (f"regions.{name}.{leaf}".rstrip(".") for leaf in _REGION)
+                if self.interval:
+                    yield from (f"regions.{name}.{side}.window" for side in _SIDES)
                 yield f"regions.{name}.classes.CLASS"
             elif rule.kind == "direction":
                 yield f"directions.{name}.current"
@@ -122,7 +130,19 @@ class Catalogue:
             found = Field(lambda s: s.attachment, STRING.or_null())
         else:
             found = None
-        return found or FRAME.get(path)
+        if found is None and (self.interval or head != "window"):
+            found = FRAME.get(path)
+        return found
+
+    def _windowed(self, rule: RuleInfo, counter: str | None = None, class_name: str | None = None) -> Field:
+        """What a rule, one of its counters or one class of it counted in the window of an interval."""
+        name = rule.name
+
+        def read(s: Scope) -> int:
+            window = s.analytics.window
+            return 0 if window is None else window.count(name, counter, class_name)
+
+        return Field(read, INTEGER, "window")
 
     def _named(self, kind: str, rest: str, make: Callable[[RuleInfo, str], Field | None]) -> Field | None:
         rules = self.by_kind.get(kind, {})
@@ -150,6 +170,12 @@ class Catalogue:
         if read:
             return Field(self._state(rule, read[1], LineState()), self._shape(rule, read[0]))
         which, _, last = leaf.rpartition(".")
+        if self.interval and last == "window":
+            if not which or which in rule.directions:
+                return self._windowed(rule, which or None)
+            if which.startswith("classes."):
+                name, rest = self._class(which[8:])
+                return self._windowed(rule, None, name) if name is not None and not rest else None
         if leaf in rule.directions:
             which, last = leaf, ""
         if which in rule.directions and (last in _COUNT or not last):
@@ -181,6 +207,9 @@ class Catalogue:
         read = _REGION.get(leaf)
         if read:
             return Field(self._state(rule, read[1], RegionState()), self._shape(rule, read[0]))
+        side, _, last = leaf.partition(".")
+        if self.interval and last == "window" and side in _SIDES:
+            return self._windowed(rule, _SIDES[side])
         if leaf.startswith("classes."):
             name, last = self._class(leaf[8:])
             if name is not None and not last:
@@ -209,6 +238,12 @@ class Catalogue:
         if not ids:
             return None
         return Field(lambda s: sum(s.analytics.object_count.get(i, 0) for i in ids), INTEGER)
+
+
+def _holds_epoch(shape: Shape) -> bool:
+    if any(member.key == "epoch" for member in shape.members):
+        return True
+    return shape.items is not None and _holds_epoch(shape.items)
 
 
 def _count_by_name(s: Scope, name: str) -> int:
@@ -248,6 +283,8 @@ def _attributes(names: Iterable[str]) -> dict[str, Callable[[Any], Any]]:
     return {name: attrgetter(name) for name in names}
 
 
+_SIDES = {"entered": "enter", "left": "leave"}
+"""Side of a region -> name of its counter."""
 _COUNT = _attributes(("current", "cumulative"))
 _LINE: dict[str, tuple[Shape, Callable[[Any], Any]]] = {
     "": (LINE, line_value),

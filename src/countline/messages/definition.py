@@ -17,7 +17,7 @@ from countline.messages.ids import IdMaker
 from countline.messages.memory import Trajectories
 from countline.messages.schema import Schema
 from countline.messages.scope import Objects, Scope
-from countline.messages.trigger import Trigger
+from countline.messages.trigger import Fired, Trigger
 from countline.types import Analytics, Event, Frame, FrameInfo, Message
 
 __all__ = ["BaseDefinition", "MessageFailure", "TemplateDefinition", "to_bytes"]
@@ -89,6 +89,7 @@ class BaseDefinition(ABC):
         schema: Schema,
         per_event: bool,
         trajectories: int = 0,
+        tells_epochs: bool = True,
     ) -> None:
         self.name = name
         self.trigger = trigger
@@ -104,7 +105,13 @@ class BaseDefinition(ABC):
         self.made = 0
         self.skipped = 0
         """Messages that the condition or the function left out."""
+        self.tells_epochs = tells_epochs
+        """Whether the messages may say how often counts were reset, and when."""
         self._ids = IdMaker(name)
+
+    def begin(self, source: str, counts: str, epochs: str) -> None:
+        """A stream of a source begins. ``counts``, ``epochs``: marks of what was counted and reset before (empty: nothing)."""
+        self._ids.begin(source, counts + (epochs if self.tells_epochs else ""))
 
     def make(self, analytics: Analytics, frame: Frame | None = None) -> list[Message]:
         """Messages for this frame, maybe none. Never raises for what a template or a user's function does."""
@@ -113,12 +120,21 @@ class BaseDefinition(ABC):
             return []
         if self.memory is not None:
             self.memory.update(analytics)
-        hits = self.trigger.hits(analytics)
-        if hits is None:
+        return self._fired(self.trigger.fire(analytics), frame)
+
+    def finish(self, source: str) -> list[Message]:
+        """No more frames of this source will come: the message of the interval that was begun, if any."""
+        finish = getattr(self.trigger, "finish", None)
+        return [] if finish is None else self._fired(finish(source), None)
+
+    def _fired(self, fired: Fired | None, frame: Frame | None) -> list[Message]:
+        if fired is None:
             return []
+        analytics, hits = fired
         objects: list[Objects | None] = [None]
         if not self.per_event:
-            return self._one(Scope(analytics, hits, objects, self), "", frame)
+            part = "" if analytics.window is None else f"window\0{analytics.window.start}"
+            return self._one(Scope(analytics, hits, objects, self), part, frame)
         messages: list[Message] = []
         for event in hits:
             scope = Scope(analytics, hits, objects, self)

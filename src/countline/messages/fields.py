@@ -13,8 +13,21 @@ from typing import Any
 
 from countline.messages.lists import BOX, DIGITS, EVENTS, OBJECTS, box_value, events_value, objects_value, speed_of
 from countline.messages.scope import Scope
-from countline.messages.shape import BOOLEAN, INTEGER, NUMBER, STRING, TIME, UINT64, Shape, list_of, map_of, record
-from countline.types import Count, LineState, RegionState
+from countline.messages.shape import (
+    BOOLEAN,
+    INTEGER,
+    NUMBER,
+    STRING,
+    TIME,
+    TIME_TEXT,
+    UINT64,
+    Shape,
+    list_of,
+    map_of,
+    record,
+)
+from countline.messages.time import rfc3339
+from countline.types import Count, LineState, RegionState, Window
 
 __all__ = ["EVENT_KINDS", "EVENT_ONLY", "FRAME", "LOOPS", "OBJECT", "Field", "event_fields"]
 
@@ -47,6 +60,7 @@ REGION = record(
     longest_dwell=NUMBER,
     epoch=INTEGER,
 )
+WINDOW = record(start=TIME_TEXT, end=TIME_TEXT, seconds=NUMBER, complete=BOOLEAN, counts=map_of(map_of(INTEGER)))
 TRAJECTORY = list_of(list_of(NUMBER))
 _TEXTS = list_of(STRING)
 
@@ -80,6 +94,20 @@ def region_value(state: RegionState) -> dict[str, Any]:
     }
 
 
+def window_value(window: Window | None) -> dict[str, Any] | None:
+    """All of a window as a plain mapping (shape WINDOW): what was counted by rule and counter, all classes together."""
+    if window is None:
+        return None
+    counts: dict[str, dict[str, int]] = {}
+    for key, amount in window.counts.items():
+        own = counts.setdefault(key.rule, {})
+        own[key.counter] = own.get(key.counter, 0) + amount
+    return {
+        "start": rfc3339(window.start), "end": rfc3339(window.end), "seconds": window.seconds,
+        "complete": window.complete, "counts": counts,
+    }  # fmt: skip
+
+
 def _object_count(s: Scope) -> int:
     found = s.analytics.object_count
     return sum(found.values()) if found else len(s.analytics.tracks)
@@ -95,11 +123,20 @@ def _sum(which: str, attribute: str) -> Get:
     return lambda s: sum(read(state) for state in getattr(s.analytics, which).values())
 
 
+def _of_window(attribute: str) -> Get:
+    return lambda s: getattr(s.analytics.window, attribute)
+
+
 FRAME: Mapping[str, Field] = {
     "id": Field(lambda s: s.id, STRING),
     "time": Field(lambda s: s.info.time, TIME),
     "time_ns": Field(lambda s: s.info.time, INTEGER),
     "time_quality": Field(lambda s: s.info.time_quality.value, STRING),
+    "window": Field(lambda s: window_value(s.analytics.window), WINDOW.or_null(), "window"),
+    "window.start": Field(_of_window("start"), TIME, "window"),
+    "window.end": Field(_of_window("end"), TIME, "window"),
+    "window.seconds": Field(_of_window("seconds"), NUMBER, "window"),
+    "window.complete": Field(_of_window("complete"), BOOLEAN, "window"),
     "source": Field(lambda s: s.source.name, STRING),
     "source_index": Field(lambda s: s.source.index, INTEGER),
     "device_id": Field(lambda s: s.source.device_id or s.source.name, STRING),

@@ -159,6 +159,11 @@ def extra_parameters(target: Any) -> tuple[str, ...]:
     return tuple(names)
 
 
+def has_analytics(target: Any) -> bool:
+    """Whether a message function takes the analytics beside the event."""
+    return "analytics" in extra_parameters(getattr(target, "of") if inspect.isclass(target) else target)  # noqa: B009
+
+
 def place_in_user_code(error: BaseException, target: Any) -> str:
     """``file.py:12 in payload``: the deepest frame of the traceback that is neither ours nor a library's."""
     frames = traceback.extract_tb(error.__traceback__)

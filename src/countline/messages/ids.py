@@ -39,20 +39,30 @@ class IdMaker:
     """Ids of one definition.
 
     The name is ``definition NUL source NUL stream NUL frame number NUL part``; ``part`` is the event's sequence number
-    in its frame, with the track id behind it where there is one, and empty for a message of a whole frame. The hash of the
+    in its frame, with the track id behind it where there is one, and empty for a message of a whole frame. Behind the stream
+    stands ``~`` and a mark of what the run began with, where that was not the beginning (see :meth:`begin`). The hash of the
     constant beginning is kept per stream.
     """
 
     def __init__(self, definition: str) -> None:
         self._definition = definition
         self._heads: dict[tuple[str, str], Any] = {}
+        self._marks: dict[str, str] = {}
+
+    def begin(self, source: str, mark: str) -> None:
+        """A stream of this source begins; ``mark`` tells what was counted before: the same frames counted from other values
+        are other events."""
+        self._marks[source] = mark
+        self._heads = {key: head for key, head in self._heads.items() if key[0] != source}
 
     def _head(self, source: str, stream: str) -> Any:
         head = self._heads.get((source, stream))
         if head is None:
             if len(self._heads) > 4096:  # live sources that reconnect for years begin new streams
                 self._heads.clear()
-            head = sha1(NAMESPACE.bytes + f"{self._definition}\0{source}\0{stream}\0".encode(), usedforsecurity=False)
+            mark = self._marks.get(source, "")
+            named = f"{stream}~{mark}" if mark else stream
+            head = sha1(NAMESPACE.bytes + f"{self._definition}\0{source}\0{named}\0".encode(), usedforsecurity=False)
             self._heads[(source, stream)] = head
         return head
 

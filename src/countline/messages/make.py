@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import tzinfo
 from importlib import import_module
 from typing import Any
 
@@ -15,7 +16,7 @@ from countline.messages.cloudevents import Envelope
 from countline.messages.definition import Parts, TemplateDefinition
 from countline.messages.encode import make_encoder, make_schema
 from countline.messages.faults import Fault, Loc, merge_faults, suggest
-from countline.messages.functions import FunctionDefinition, MessageFunction, as_function
+from countline.messages.functions import FunctionDefinition, MessageFunction, as_function, has_analytics
 from countline.messages.load_function import load_function
 from countline.messages.node import Node
 from countline.messages.shape import ANY, Shape
@@ -49,6 +50,7 @@ class _World:
     labels: Sequence[str]
     tools: Tools
     outputs: Sequence[str] | None
+    zone: tzinfo | None
 
 
 def make(
@@ -60,15 +62,16 @@ def make(
     functions: Sequence[Any] = (),
     tools: Tools = Tools(),
     outputs: Sequence[str] | None = None,
+    zone: tzinfo | None = None,
 ) -> list[Definition]:
     """Definitions for each entry of ``messages:`` and for each function, in this order. Messages whose definition names no
-    outputs go to those named by ``outputs``, or to all if that is None.
+    outputs go to those named by ``outputs``, or to all if that is None. Intervals that name no zone follow the clocks of ``zone``.
 
     Every template is compiled and checked here against what its trigger, the rules, the sources and the labels offer.
 
     Raises MessageError with all faults at once; each names its key path (``Fault.loc``).
     """
-    world = _World(rules, sources, labels, tools, outputs)
+    world = _World(rules, sources, labels, tools, outputs, zone)
     definitions: list[Definition] = []
     faults: list[MessageError] = []
     names: set[str] = set()
@@ -112,6 +115,7 @@ def _from_config(config: MessageConfig, loc: Loc, world: _World) -> Definition:
             sources=world.sources,
             labels=world.labels,
             name=config.name,
+            zone=world.zone,
         )
         return made
     if config.function is not None:
@@ -159,7 +163,7 @@ class _Plan:
         self.config, self.loc, self.world = config, loc, world
         self.calls = calls.calls if calls else {}
         self.is_function = calls is not None
-        _, self.kinds, _ = trigger_of(config.on)
+        trigger, self.kinds, _ = trigger_of(config.on)
         self.catalogue = Catalogue(
             world.rules,
             world.sources,
@@ -167,6 +171,7 @@ class _Plan:
             kinds=() if config.per == "frame" else self.kinds,
             only_sources=config.sources,
             attachment=config.attach is not None,
+            interval=trigger == "interval",
         )
         self.compiler = Compiler(self.catalogue)
         self._check_names()
@@ -286,11 +291,13 @@ class _Plan:
         arguments: dict[str, Any] = {
             "name": config.name,
             "schema": schema,
-            "trigger": make_trigger(config.on, config.rules, config.classes),
+            "trigger": make_trigger(config.on, config.rules, config.classes, self.world.zone),
             "encoder": make_encoder(config, schema, self.loc, self.world.tools.schema_id, foreign=foreign),
             "parts": parts,
             "per_event": per_event,
             "trajectories": config.trajectory_points if "trajectory" in used else 0,
+            # A function that is given the analytics may tell anything of them.
+            "tells_epochs": "epochs" in used or (target is not None and (not per_event or has_analytics(target))),
         }
         if target is not None:
             return FunctionDefinition(target, **arguments)

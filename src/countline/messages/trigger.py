@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import tzinfo
 from typing import Any, Protocol
 
-from countline.config.messages import trigger_of
+from countline.config.messages import trigger_of, zone_of
 from countline.types import Analytics, Event
 
-__all__ = ["Trigger", "make_trigger"]
+__all__ = ["Fired", "Trigger", "make_trigger"]
+
+
+Fired = tuple[Analytics, Sequence[Event]]
 
 
 class Trigger(Protocol):
     """Decides for each frame."""
 
-    def hits(self, analytics: Analytics) -> Sequence[Event] | None:
-        """None: no message. Else the events behind it: those that fired an event trigger, all of the frame for others."""
+    def fire(self, analytics: Analytics) -> Fired | None:
+        """None: no message. Else the analytics that it tells of, and the events behind it: those that fired an event trigger,
+        all of the frame for others."""
         ...
 
 
@@ -27,7 +32,7 @@ class Events:
         self.rules = frozenset(rules)
         self.classes = frozenset(classes)
 
-    def hits(self, analytics: Analytics) -> Sequence[Event] | None:
+    def fire(self, analytics: Analytics) -> Fired | None:
         events = analytics.events
         if not events:
             return None
@@ -37,14 +42,14 @@ class Events:
             for e in events
             if e.kind in kinds and (not rules or e.rule in rules) and (not classes or e.class_name in classes)
         ]
-        return found or None
+        return (analytics, found) if found else None
 
 
 class EveryFrame:
     """Fires at each frame."""
 
-    def hits(self, analytics: Analytics) -> Sequence[Event] | None:
-        return analytics.events
+    def fire(self, analytics: Analytics) -> Fired | None:
+        return analytics, analytics.events
 
 
 class Change:
@@ -56,14 +61,14 @@ class Change:
         self.rules = frozenset(rules)
         self.last: dict[str, tuple[Any, ...]] = {}
 
-    def hits(self, analytics: Analytics) -> Sequence[Event] | None:
+    def fire(self, analytics: Analytics) -> Fired | None:
         state = self._state(analytics)
         source = analytics.frame.source.name
         before = self.last.get(source)
         self.last[source] = state
         if before is None:
-            return analytics.events if any(any(values[1:]) for values in state) else None
-        return None if state == before else analytics.events
+            return (analytics, analytics.events) if any(any(values[1:]) for values in state) else None
+        return None if state == before else (analytics, analytics.events)
 
     def _state(self, a: Analytics) -> tuple[Any, ...]:
         rules = self.rules
@@ -78,29 +83,17 @@ class Change:
         return tuple(found)
 
 
-class Interval:
-    """Fires at the first frame of each window of event time, windows aligned to the Unix epoch, per source. A clock set
-    back by more than one window begins anew; one that jitters around a boundary does not fire twice."""
-
-    def __init__(self, ns: int) -> None:
-        self.ns = ns
-        self.last: dict[str, int] = {}
-
-    def hits(self, analytics: Analytics) -> Sequence[Event] | None:
-        window = analytics.frame.time // self.ns
-        source = analytics.frame.source.name
-        last = self.last.get(source)
-        if last is not None and last - 1 <= window <= last:
-            return None
-        self.last[source] = window
-        return analytics.events
-
-
-def make_trigger(on: str | list[str], rules: Sequence[str], classes: Sequence[str]) -> Trigger:
-    """The trigger of a definition's ``on:``."""
+def make_trigger(
+    on: str | list[str], rules: Sequence[str], classes: Sequence[str], zone: tzinfo | None = None
+) -> Trigger:
+    """The trigger of a definition's ``on:``. ``zone``: whose hours and days intervals follow that name none."""
     kind, kinds, ns = trigger_of(on)
     if kind == "event":
         return Events(kinds, rules, classes)
     if kind == "change":
         return Change(rules)
-    return Interval(ns) if kind == "interval" else EveryFrame()
+    if kind == "interval":
+        from countline.messages.windows import Interval
+
+        return Interval(ns, zone_of(on) or zone)
+    return EveryFrame()

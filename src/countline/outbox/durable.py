@@ -11,6 +11,7 @@ from dataclasses import replace
 from countline.outbox import codec
 from countline.outbox.blocks import Block, pack
 from countline.outbox.core import Core
+from countline.outbox.ledger import Due
 from countline.outbox.report import describe
 from countline.outbox.state import OutputState
 from countline.outbox.types import Commit, Counter, DeadLetter, OutboxStatus, Resume
@@ -41,6 +42,7 @@ class Outbox(Core):
         time: int = 0,
         fresh: bool = False,
         rules: Sequence[str] = (),
+        due: Due | None = None,
     ) -> Resume:
         """A source's stream begins; says with which counters, and what an earlier run has committed of it.
 
@@ -48,10 +50,11 @@ class Outbox(Core):
         the beginning of that run, and commits up to ``Resume.frame`` are ignored by :meth:`write`. Else a new run begins:
         ``policy`` 'restart' sets the counters to 0 and begins an epoch at ``time`` (ns since the Unix epoch),
         'continue' goes on with them; unset: live sources continue, files restart. ``fresh``: never resume.
-        ``rules``: names whose epochs are wanted even if they never counted.
+        ``rules``: names whose epochs are wanted even if they never counted. ``due``: gives the reset that was due between the
+        last frame of the source and now; it is carried out where the counters go on.
         """
         with self._transaction():
-            return self._ledger.begin(source, stream, live=live, policy=policy, time=time, fresh=fresh, rules=rules)
+            return self._ledger.begin(source, stream, live=live, policy=policy, time=time, fresh=fresh, rules=rules, due=due)
 
     def write(self, commits: Sequence[Commit]) -> int:
         """Store commits in one transaction, and with them all acknowledgements so far. Returns how many were stored, from

@@ -65,6 +65,9 @@ CREATE TABLE IF NOT EXISTS run (
     source TEXT PRIMARY KEY, stream TEXT NOT NULL, frame INTEGER NOT NULL, finished INTEGER NOT NULL,
     live INTEGER NOT NULL, baseline TEXT NOT NULL  -- JSON: counters and epochs when the run began
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS seen (
+    source TEXT PRIMARY KEY, time INTEGER NOT NULL  -- of the last frame, ns since the Unix epoch
+) WITHOUT ROWID;
 """
 VERSION = 1
 _MAGIC = b"SQLite format 3\0"

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from hashlib import blake2b
 
 import orjson
 
-from countline.outbox.types import Commit, Counter, Resume
+from countline.outbox.types import Commit, Counter, History, Resume
 from countline.types import CounterKey
 
-__all__ = ["Ledger"]
+__all__ = ["Due", "Ledger"]
+
+
+Due = Callable[[int], "int | None"]
+"""Gives the reset that was due between a time and now (ns since the Unix epoch), or None."""
 
 
 class Ledger:
-    """Reads and writes the tables ``counter``, ``epoch`` and ``run``.
+    """Reads and writes the tables ``counter``, ``epoch``, ``run`` and ``seen``.
 
     For every run: durable value = value when the run began + all deltas that were committed since; so a file's run that was
     cut short can be repeated from its first frame with the values it began with, and gives the same messages.
@@ -36,20 +41,27 @@ class Ledger:
         time: int,
         fresh: bool = False,
         rules: Sequence[str] = (),
+        due: Due | None = None,
     ) -> Resume:
         """A source's stream begins: see :meth:`countline.outbox.Outbox.begin`."""
         row = self._db.execute(
             "SELECT stream, frame, finished, live, baseline FROM run WHERE source = ?", (source,)
         ).fetchone()
         self._suppress.pop(source, None)
+        seen = self._seen(source)
         if row is not None and not live and not fresh and row[0] == stream and not row[2] and not row[3]:
             counters, epochs = _parse(source, row[4])
             if row[1] >= 0:
                 self._suppress[source] = (stream, row[1])
             frame = row[1] if row[1] >= 0 else None
-            return Resume(frame, counters, self._spread(source, counters, epochs, rules))
+            resets = self._spread(source, counters, epochs, rules)
+            return Resume(frame, counters, resets, seen, history=_history(counters, epochs))
         if (policy or ("continue" if live else "restart")) == "restart" and row is not None:
             self._reset_values(source, None, time)
+            due = None
+        reset = due(seen) if due is not None and seen else None
+        if reset is not None:
+            self._reset_values(source, None, reset)
         counters = {c.key: c.value for c in self.counters(source)}
         epochs = self._epochs(source)
         baseline = {
@@ -60,7 +72,12 @@ class Ledger:
             "INSERT OR REPLACE INTO run (source, stream, frame, finished, live, baseline) VALUES (?, ?, -1, 0, ?, ?)",
             (source, stream, int(live), orjson.dumps(baseline).decode()),
         )
-        return Resume(None, counters, self._spread(source, counters, epochs, rules))
+        resets = self._spread(source, counters, epochs, rules)
+        return Resume(None, counters, resets, seen, reset, _history(counters, epochs))
+
+    def _seen(self, source: str) -> int:
+        row = self._db.execute("SELECT time FROM seen WHERE source = ?", (source,)).fetchone()
+        return int(row[0]) if row is not None else 0
 
     def admit(self, commits: Iterable[Commit]) -> list[Commit]:
         """Without what an earlier, unfinished run has committed already."""
@@ -79,6 +96,7 @@ class Ledger:
         """Add the deltas, carry out resets, note how far each source has come."""
         sums: dict[CounterKey, int] = {}
         progress: dict[str, tuple[str, int, bool]] = {}
+        seen: dict[str, int] = {}
         for commit in commits:
             if commit.reset is not None:
                 self._add(sums)
@@ -88,6 +106,8 @@ class Ledger:
                 sums[key] = sums.get(key, 0) + amount
             if not commit.stream:
                 continue  # a reset alone: no frame of its own
+            if commit.time:
+                seen[commit.source] = commit.time
             _, frame, finished = progress.get(commit.source, ("", -1, False))
             progress[commit.source] = (
                 commit.stream,
@@ -101,6 +121,7 @@ class Ledger:
             "finished = excluded.finished",
             [(source, *state) for source, state in progress.items()],
         )
+        self._db.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?)", seen.items())
 
     def _add(self, sums: dict[CounterKey, int]) -> None:
         if sums:
@@ -181,6 +202,12 @@ class Ledger:
             if epoch is not None:
                 found[(source, name)] = epoch
         return found
+
+
+def _history(counters: Mapping[CounterKey, int], epochs: dict[str, tuple[int, int]]) -> History:
+    counted = sorted([*key[1:], value] for key, value in counters.items() if value)
+    reset = sorted([rule, *epoch] for rule, epoch in epochs.items())
+    return History(*(blake2b(orjson.dumps(known), digest_size=8).hexdigest() if known else "" for known in (counted, reset)))
 
 
 def _parse(source: str, baseline: str) -> tuple[dict[CounterKey, int], dict[str, tuple[int, int]]]:

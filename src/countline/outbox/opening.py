@@ -26,7 +26,7 @@ CHECKED = 64 << 20
 """Files up to this size are checked through at every start (well under a second)."""
 
 _TABLES = {
-    "counts": ("counter", "epoch", "run"),
+    "counts": ("counter", "epoch", "run", "seen"),
     "messages": ("meta", "batch", "output"),
     "dead letters": ("dead",),
 }

@@ -49,8 +49,7 @@ class Schedule:
         """
         now = _EPOCH + timedelta(microseconds=after // 1000)
         if self.hourly:
-            base = now.replace(minute=0, second=0, microsecond=0)
-            moments = (base + timedelta(hours=h, minutes=self.at.minute, seconds=self.at.second) for h in range(3))
+            moments = (self._of_hour(now + timedelta(hours=h)) for h in range(-1, 4))
         else:
             # Two days back, because local midnight may lie on another UTC date.
             first = now.astimezone(self.zone).date() - timedelta(days=2)
@@ -69,6 +68,12 @@ class Schedule:
         while moment <= now:
             found, moment = moment, self.next_after(moment)
         return found
+
+    def _of_hour(self, now: datetime) -> datetime:
+        """The moment within the local hour that ``now`` lies in; local hours need not begin with those of UTC."""
+        local = now.astimezone(self.zone)
+        into = timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
+        return now - into + timedelta(minutes=self.at.minute, seconds=self.at.second)
 
     def _on(self, day: date) -> bool:
         if self.weekday is not None:

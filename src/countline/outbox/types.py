@@ -9,7 +9,7 @@ from typing import NamedTuple
 from countline.errors import OutboxError
 from countline.types import CounterDelta, CounterKey, Message
 
-__all__ = ["Bounds", "Commit", "Counter", "DeadLetter", "Lag", "OutboxFull", "OutboxStatus", "Resume"]
+__all__ = ["Bounds", "Commit", "Counter", "DeadLetter", "History", "Lag", "OutboxFull", "OutboxStatus", "Resume"]
 
 
 class Bounds(NamedTuple):
@@ -36,6 +36,21 @@ class Commit:
     reset: int | None = None
     """Before the deltas are added, all counters of the source become 0 and a new epoch begins at this time (ns since the
     Unix epoch)."""
+    time: int = 0
+    """Event time of the frame, ns since the Unix epoch; 0: not known."""
+
+
+class History(NamedTuple):
+    """What a run over a stream begins with, as marks that go into the ids of its messages: an id names one event for ever, so
+    the same frames counted from other values are other events. Both are empty for a source's first run."""
+
+    counts: str = ""
+    """Of the counters that are not 0."""
+    epochs: str = ""
+    """Of the resets so far; only for messages that tell of them."""
+
+
+_NO_HISTORY = History()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +63,12 @@ class Resume:
     counters: Mapping[CounterKey, int] = field(default_factory=dict)
     resets: Mapping[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     """(epoch, reset_at in ns since the Unix epoch) by (source, rule)."""
+    seen: int = 0
+    """Event time of the last frame of the source that was committed before, ns since the Unix epoch; 0: not known."""
+    reset: int | None = None
+    """Time of the reset that was due since then, and has been carried out now."""
+    history: History = _NO_HISTORY
+    """What went before, for ids."""
 
 
 class Counter(NamedTuple):

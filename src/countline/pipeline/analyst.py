@@ -5,13 +5,17 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from countline.messages.time import rfc3339
 from countline.pipeline.stats import SourceSummary, StageClock, Summary
 from countline.protocols import Definition, RuleSet, Tracker
-from countline.types import Analytics, Detections, Frame, FrameInfo, FrameTracks, Tracks
+from countline.types import Analytics, Detections, Frame, FrameInfo, FrameTracks, Message, Tracks
 
 if TYPE_CHECKING:
+    from countline.outbox.schedule import Schedule
     from countline.pipeline.deliver import Delivery
 
 __all__ = ["Analyst", "Consumer"]
@@ -33,7 +37,8 @@ class Analyst:
     definitions: make the messages.
     delivery: takes the commits.
     policies: by source name, 'continue' or 'restart': whether counts of the last run go on.
-    next_reset: gives the next scheduled reset after a time (ns), or None where there is no schedule.
+    mark: of the configuration that decides what happens in a frame; part of the ids of what comes of files.
+    schedule: when counts begin anew; None: never.
     """
 
     def __init__(
@@ -44,10 +49,11 @@ class Analyst:
         delivery: Delivery,
         *,
         policies: Mapping[str, str],
+        mark: str = "",
         summary: Summary,
         clock: StageClock,
         consumers: Sequence[Consumer] = (),
-        next_reset: Callable[[int], int] | None = None,
+        schedule: Schedule | None = None,
         on_failure: Callable[[object], None] | None = None,
         started: float = 0.0,
     ) -> None:
@@ -56,15 +62,18 @@ class Analyst:
         self.definitions = definitions
         self.delivery = delivery
         self.policies = policies
+        self.mark = mark
         self.summary = summary
         self.clock = clock
         self.consumers = list(consumers)
-        self.next_reset = next_reset
+        self.schedule = schedule
         self.on_failure = on_failure
         self.started = started
         self._streams: dict[str, str] = {}
         self._resume: dict[str, int] = {}
-        self._reset_due: dict[str, int] = {}
+        self._seen: dict[str, int] = {}
+        """By source: event time up to which scheduled resets have been carried out."""
+        self._next_reset: dict[str, int] = {}
         self._last: dict[str, Analytics] = {}
 
     def work(self, frames: Sequence[Frame], detections: Sequence[Detections | None]) -> None:
@@ -110,9 +119,15 @@ class Analyst:
         self._streams[name] = info.stream
         rules = [rule.name for rule in self.rules.rules if rule.source in (None, name)]  # also those that never counted
         resume = self.delivery.begin(
-            name, info.stream, live=info.source.live, policy=self.policies[name], time=info.time, rules=rules
-        )
+            name, info.stream, live=info.source.live, policy=self.policies[name], time=info.time, rules=rules,
+            due=None if self.schedule is None else partial(_due, self.schedule, info.time),
+        )  # fmt: skip
         self.rules.restore(resume.counters, resume.resets)
+        for definition in self.definitions:
+            begin = getattr(definition, "begin", None)
+            if begin is not None and not info.source.live:  # the stream of a live source is one of its own in each run
+                # The same frames at another time are other events, too.
+                begin(name, f"{self.mark}{info.time - info.pts}{resume.history.counts}", resume.history.epochs)
         source = self.summary.sources[name]
         if resume.frame is not None and not info.source.live:
             self._resume[name] = resume.frame
@@ -122,19 +137,32 @@ class Analyst:
                 name,
                 resume.frame,
             )
-        if self.next_reset is not None:
-            self._reset_due[name] = self.next_reset(info.time)
+        if resume.reset is not None:
+            log.info(
+                "source '%s': counts begin anew as of %s, by schedule; nothing was seen from %s to %s",
+                name, rfc3339(resume.reset), rfc3339(resume.seen), rfc3339(info.time),
+            )  # fmt: skip
+        if self.schedule is not None:
+            self._seen[name] = info.time
+            self._next_reset[name] = self.schedule.next_after(info.time)
 
     def _scheduled_reset(self, item: FrameTracks) -> None:
-        name = item.info.source.name
-        due = self._reset_due.get(name)
-        if due is None or item.info.time < due or self.next_reset is None:
+        info = item.info
+        name = info.source.name
+        if self.schedule is None:
+            return
+        if info.time < self._next_reset[name]:
+            self._seen[name] = max(self._seen[name], info.time)
+            return
+        due = self.schedule.due(self._seen[name], info.time)
+        self._seen[name] = info.time
+        self._next_reset[name] = self.schedule.next_after(info.time)
+        if due is None:
             return
         self.rules.reset(name, due)
-        if item.info.number > self._resume.get(name, -1):
+        if info.number > self._resume.get(name, -1):
             self.delivery.reset(name, due)
-        self._reset_due[name] = self.next_reset(item.info.time)
-        log.info("source '%s': counts begin anew by schedule", name)
+        log.info("source '%s': counts begin anew as of %s, by schedule", name, rfc3339(due))
 
     def _publish(self, frame: Frame | None, analytics: Analytics) -> None:
         info = analytics.frame
@@ -173,16 +201,38 @@ class Analyst:
 
     def finish(self, ended: Mapping[str, bool]) -> None:
         """No more frames will come. ``ended``: by source, whether its input was read to the end."""
+        for name in self._last:
+            self._finish_windows(name)
         for name, whole in ended.items():
             if whole and name in self._streams:
                 self.delivery.finished(name, self._streams[name])
         self.snapshot()
+
+    def _finish_windows(self, name: str) -> None:
+        """The windows that were begun are told, too. They belong to a place behind the last frame."""
+        messages: list[Message] = []
+        for definition in self.definitions:
+            finish = getattr(definition, "finish", None)
+            if finish is not None:
+                messages += finish(name)
+                failures = getattr(definition, "failures", None)
+                if failures:
+                    self._report(failures, suppressed=False)
+        info = self._last[name].frame
+        number = info.number + 1
+        if messages and number > self._resume.get(name, -1):
+            self.delivery.put(replace(info, number=number), messages, ())
+            self.summary.messages += len(messages)
 
     def snapshot(self) -> None:
         """Bring the counts in the summary up to date."""
         for name, analytics in list(self._last.items()):
             source = self.summary.sources[name]
             _fill(source, analytics)
+
+
+def _due(schedule: Schedule, now: int, seen: int) -> int | None:
+    return schedule.due(seen, now)
 
 
 def _fill(source: SourceSummary, analytics: Analytics) -> None:

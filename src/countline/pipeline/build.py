@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from countline.config import Config, load
 from countline.config.deepstream_classes import DEEPSTREAM_CLASSES
@@ -15,7 +18,10 @@ from countline.config.loader import Document, validate
 from countline.config.outputs import package
 from countline.errors import ConfigError, MessageError
 from countline.protocols import Definition, Detector, Output, RuleSet
-from countline.types import SourceInfo
+from countline.types import RuleInfo, SourceInfo
+
+if TYPE_CHECKING:
+    from countline.outbox.schedule import Schedule
 
 __all__ = ["as_config", "definitions", "detector", "outputs", "rules"]
 
@@ -92,6 +98,7 @@ def definitions(
     from countline.messages.faults import located
 
     _warn_of_idle_outputs(config, functions)
+    schedule = reset_schedule(config)
     try:
         return messages.make(
             config.messages,
@@ -101,6 +108,7 @@ def definitions(
             functions=functions,
             tools=_message_tools(config),
             outputs=config.takers,
+            zone=None if schedule is None else schedule.zone,
         )
     except MessageError as error:
         raise (located(error, config._document) if config._document is not None else error) from None
@@ -169,10 +177,24 @@ def state_path(config: Config, given: object, state: Path | None) -> Path | None
     return outbox.default_path(Path(given) if isinstance(given, (str, Path)) else None)
 
 
-def reset_schedule(config: Config) -> Callable[[int], int] | None:
-    """The next scheduled reset after a time (ns since the Unix epoch), or None without a schedule."""
+def mark(config: Config, rules: Sequence[RuleInfo]) -> str:
+    """Digest of all that decides what is seen and counted in a file: an id names one event for ever, and with another line,
+    model or threshold there are other events. Paths do not count, nor does what only decides how messages look."""
+    model = Path(config.detector.model).name
+    what = [
+        config.detector.model_copy(update={"model": model, "labels": None}).model_dump(mode="json"),
+        config.tracker.model_dump(mode="json"),
+        config.rules.model_dump(mode="json", exclude={"file"}),
+        [[r.name, r.kind, r.source, r.points, r.directions] for r in rules],
+        [[s.name, s.fps] for s in config.sources],
+    ]
+    return hashlib.blake2b(orjson.dumps(what), digest_size=8).hexdigest()
+
+
+def reset_schedule(config: Config) -> Schedule | None:
+    """When counts begin anew; None without a schedule. Raises ConfigError."""
     if config.outbox.reset is None:
         return None
     from countline.outbox import schedule
 
-    return schedule.parse(config.outbox.reset).next_after
+    return schedule.parse(config.outbox.reset)

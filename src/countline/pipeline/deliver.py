@@ -76,6 +76,8 @@ class Delivery:
         self._live: dict[str, Resume] = {}
         self._rules: dict[str, tuple[str, ...]] = {}
         self._last_frame: dict[str, int] = {}
+        self._seen: dict[str, int] = {}
+        """By source: event time of the last frame."""
         self._given_up = 0
         self.failure: OutboxError | None = None
         """What of live sources could not be stored before the end; set by :meth:`stop`."""
@@ -112,28 +114,42 @@ class Delivery:
     # -- for the analyst ------------------------------------------------------------------------------------------
 
     def begin(
-        self, source: str, stream: str, *, live: bool, policy: str | None, time: int, rules: Sequence[str] = ()
+        self,
+        source: str,
+        stream: str,
+        *,
+        live: bool,
+        policy: str | None,
+        time: int,
+        rules: Sequence[str] = (),
+        due: Callable[[int], int | None] | None = None,
     ) -> Resume:
         """A source's stream begins: with which counters, and what of it an earlier run has committed already. See
         :meth:`countline.outbox.Outbox.begin`. A live source that begins anew in the same run goes on with its counts."""
         known = self._live.get(source)
         if known is not None and live:
-            return Resume(None, dict(known.counters), dict(known.resets))
+            seen = self._seen.get(source, known.seen)
+            reset = due(seen) if due is not None and seen else None
+            if reset is not None:
+                self.reset(source, reset)
+                known = self._live[source]
+            return Resume(None, dict(known.counters), dict(known.resets), seen, reset)
         if source in self._last_frame:
             self.writer.flush()
         self._rules[source] = tuple(rules)
-        resume = self.outbox.begin(source, stream, live=live, policy=policy, time=time, fresh=self._fresh, rules=rules)
+        resume = self.outbox.begin(source, stream, live=live, policy=policy, time=time, fresh=self._fresh, rules=rules, due=due)
         self._last_frame[source] = -1
         if live:
-            self._live[source] = Resume(None, dict(resume.counters), dict(resume.resets))
+            self._live[source] = Resume(None, dict(resume.counters), dict(resume.resets), resume.seen)
         return resume
 
     def put(self, frame: FrameInfo, messages: Sequence[Message], deltas: Sequence[CounterDelta]) -> None:
         """Hand over all that came of one frame. Raises OutboxError if the outbox has failed for good."""
         name = frame.source.name
         self._last_frame[name] = frame.number
+        self._seen[name] = frame.time
         self._follow(name, deltas)
-        self.writer.put(Commit(name, frame.stream, frame.number, messages, deltas))
+        self.writer.put(Commit(name, frame.stream, frame.number, messages, deltas, time=frame.time))
 
     def _follow(self, source: str, deltas: Sequence[CounterDelta]) -> None:
         known = self._live.get(source)
@@ -150,7 +166,7 @@ class Delivery:
             keys: list[CounterKey] = list(known.counters)
             rules = {key.rule for key in keys} | {rule for _, rule in known.resets} | set(self._rules[source])
             resets = {(source, rule): (known.resets.get((source, rule), (0, 0))[0] + 1, time) for rule in rules}
-            self._live[source] = Resume(None, dict.fromkeys(keys, 0), resets)
+            self._live[source] = Resume(None, dict.fromkeys(keys, 0), resets, known.seen)
         self.writer.put(Commit(source, "", self._last_frame.get(source, -1), reset=time))
 
     def finished(self, source: str, stream: str) -> None:

@@ -95,10 +95,11 @@ class Run:
                 s.info.name: c.counts or ("continue" if s.info.live or c.loop else "restart")
                 for s, c in zip(self.sources, self.config.sources)
             },
+            mark=build.mark(self.config, self.rules.rules),
             summary=self.summary,
             clock=self.clock,
             consumers=consumers,
-            next_reset=build.reset_schedule(self.config),
+            schedule=build.reset_schedule(self.config),
             on_failure=self._failures.write,
             started=self.started,
         )

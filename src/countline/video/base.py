@@ -78,6 +78,11 @@ class BaseSource(ABC):
         began, first = self._paced
         self.wait((began + pts - first - now) / 1e9)
 
+    def stream(self, content: str) -> str:
+        """Identity of the stream for content of this identity. Without an end, each run is a stream of its own: what it gives
+        will not come again."""
+        return f"{content}-{time.time_ns()}" if self.info.live or self.config.loop else content
+
     def frame(
         self, picture: Picture, size: tuple[int, int], pts: int, time: int, quality: TimeQuality, stream: str
     ) -> Frame:

@@ -103,7 +103,7 @@ class FileSource(BaseSource):
 
     def _begin(self, opened: Opened) -> tuple[FileClock, str]:
         clock = clock_of(self.place, opened, self.config, self.where, lambda: self._length(opened))
-        return clock, stream_of(self.place, opened)
+        return clock, self.stream(stream_of(self.place, opened))
 
     def _pass(
         self, opened: Opened, items: Iterator[Item], stamper: Stamper, clock: FileClock, stream: str

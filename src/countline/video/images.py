@@ -46,7 +46,8 @@ class ImageSource(BaseSource):
         self._rate = config.fps or DEFAULT_FPS
 
     def _frames(self) -> Iterator[Frame]:
-        clock, stream = self._facts()
+        clock, content = self._facts()
+        stream = self.stream(content)
         shown, turn = 0, 0
         while not self.ended():
             for position, path in enumerate(self.place.files):

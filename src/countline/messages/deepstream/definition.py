@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from datetime import tzinfo
 from itertools import repeat
 from operator import add
 from typing import Any
@@ -34,7 +35,7 @@ from countline.messages.scope import Objects, Scope
 from countline.messages.template import Compiler
 from countline.messages.tight import dumps
 from countline.messages.time import rfc3339
-from countline.messages.trigger import make_trigger
+from countline.messages.trigger import Fired, make_trigger
 from countline.types import Analytics, Event, Frame, Message, RuleInfo, SourceInfo
 
 __all__ = ["KINDS", "DeepStreamDefinition", "make_definition"]
@@ -54,6 +55,7 @@ class DeepStreamDefinition:
         rules: Sequence[RuleInfo],
         sources: Sequence[SourceInfo],
         labels: Sequence[str],
+        zone: tzinfo | None = None,
     ) -> None:
         self.name = config.name
         self.kind = str(config.type).removeprefix("deepstream/")
@@ -65,7 +67,7 @@ class DeepStreamDefinition:
         self.failed = 0
         self.skipped = 0
         self.failures: deque[MessageFailure] = deque(maxlen=1000)
-        self._trigger = make_trigger(config.on, config.rules, config.classes)
+        self._trigger = make_trigger(config.on, config.rules, config.classes, zone)
         self._every = config.every or (30 if config.on == "frame" and self.kind in KINDS[:3] else 1)
         self._static = static_of_sources(static, sources)
         self._named = all_named(self._static, sources)
@@ -76,7 +78,7 @@ class DeepStreamDefinition:
         self._outputs = tuple(config.outputs)
         self._numbers: list[bytes] = []
         self._places = named_places(config.places, rules) if config.places else default_places(rules)
-        self._surroundings(config, Catalogue(rules, sources, labels, kinds, config.sources))
+        self._surroundings(config, Catalogue(rules, sources, labels, kinds, config.sources, interval=trigger == "interval"))
         make: dict[str, Callable[[Analytics, Sequence[Event]], Iterable[Made]]] = {
             "full": self._full_events if self.api == "event" else self._full_objects,
             "minimal": self._frame,
@@ -104,6 +106,7 @@ class DeepStreamDefinition:
             raise merge_faults(
                 [MessageError(f.what, where=f"{where}{dotted(f.loc)}", fix=f.fix) for f in compiler.faults]
             )
+        self._tells_epochs = "epochs" in catalogue.used
         if "event" in catalogue.used and not (self.kind == "full" and self.api == "event"):
             raise MessageError(
                 f"a message of {config.type} belongs to a frame, not to one event",
@@ -118,9 +121,22 @@ class DeepStreamDefinition:
             return []
         if self._every > 1 and info.number % self._every:
             return []
-        hits = self._trigger.hits(analytics)
-        if hits is None:
+        return self._fired(self._trigger.fire(analytics))
+
+    def begin(self, source: str, counts: str, epochs: str) -> None:
+        """A stream of a source begins. ``counts``, ``epochs``: marks of what was counted and reset before (empty: nothing)."""
+        self._ids.begin(source, counts + (epochs if self._tells_epochs else ""))
+
+    def finish(self, source: str) -> list[Message]:
+        """No more frames of this source will come: the message of the interval that was begun, if any."""
+        finish = getattr(self._trigger, "finish", None)
+        return [] if finish is None else self._fired(finish(source))
+
+    def _fired(self, fired: Fired | None) -> list[Message]:
+        if fired is None:
             return []
+        analytics, hits = fired
+        info = analytics.frame
         if self.api == "event" and self._on != "event":
             hits = seen_objects(analytics)
         made = self._make(analytics, hits)
@@ -315,13 +331,14 @@ def make_definition(
     sources: Sequence[SourceInfo],
     labels: Sequence[str] = (),
     name: str = "",
+    zone: tzinfo | None = None,
 ) -> DeepStreamDefinition:
     """The definition of a message of ``type: deepstream/...``. Raises MessageError for a type that does not exist, a field
     that the trigger does not offer, a source, rule, class or place's line that does not exist."""
     kind = str(config.type).removeprefix("deepstream/")
     where = f"message '{name or config.name}'"
     _check(config, kind, where, rules, sources, labels)
-    made = DeepStreamDefinition(config, config.msgconv, rules, sources, labels)
+    made = DeepStreamDefinition(config, config.msgconv, rules, sources, labels, zone)
     if kind == "occupancy" and not made.places:
         raise MessageError(
             "no line tells entries from exits",
