@@ -101,6 +101,8 @@ class RuleSet(Protocol):
     """Evaluates rules on tracks. Pure: time comes with the frames."""
 
     rules: Sequence[RuleInfo]
+    notices: list[str]
+    """What the user should be told, once each; whoever tells it empties the list."""
 
     def update(self, batch: Sequence[FrameTracks]) -> list[Analytics]:
         """One Analytics per entry, in order. A batch may hold several sources, and several frames of one source in
@@ -121,6 +123,10 @@ class RuleSet(Protocol):
 
     def reset(self, source: str, time: int) -> None:
         """Set the cumulative counters of a source to 0 and begin a new epoch at ``time`` (ns since the Unix epoch)."""
+        ...
+
+    def untracked(self, source: str) -> int:
+        """Objects of a source that came without a track id so far."""
         ...
 
     def forget(self, source: str) -> None:

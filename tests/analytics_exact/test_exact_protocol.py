@@ -188,3 +188,33 @@ def test_it_says_what_it_does_not_know() -> None:
     walk(rules, 400, 1, 2)
     assert "never seen" in rules.explain("door", 8, "gate")
     assert "no rule 'nope'" in rules.explain("door", 1, "nope")
+
+
+def test_an_untracked_object_that_switches_lines_off_is_told_once_and_counted_by_source() -> None:
+    rules = engine()
+    for number in range(3):
+        rules.update([frame(number, (UNTRACKED, 500, 400, 0))])
+    assert len(rules.notices) == 1
+    assert "switched off for good" in rules.notices[0]
+    assert (rules.untracked(SOURCE.name), rules.untracked("other")) == (3, 0)
+    assert rules.metrics == {"untracked": 3, "switched_off": 1}
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_untracked_objects_can_be_left_out_and_switch_nothing_off(before: bool) -> None:
+    config = nvdsanalytics.parse(HEAD + LINE, "rules.txt")
+    strict, lenient = DeepStreamRules(config, [SOURCE]), DeepStreamRules(config, [SOURCE], ignore_untracked=True)
+    alone = DeepStreamRules(config, [SOURCE])
+    stranger = (UNTRACKED, 300, 300, 0)
+    for number in range(40):
+        walker = (7, 500, 400 + 10 * number, 0)
+        both = [stranger, walker] if before else [walker, stranger]
+        strict.update([frame(number, *both)])
+        (found,) = lenient.update([frame(number, *both)])
+        (wanted,) = alone.update([frame(number, walker)])
+        assert found.lines == wanted.lines
+        assert [e.track_id for e in found.events] == [e.track_id for e in wanted.events]
+    assert found.lines["gate"].cumulative == 1
+    assert strict.update([frame(40)])[0].lines["gate"].cumulative == 0, "switched off"
+    assert lenient.untracked(SOURCE.name) == 40
+    assert lenient.notices == []

@@ -235,6 +235,14 @@ class JourneyConfig(RuleConfig):
         return self
 
 
+class ExactConfig(Model):
+    """What the exact engine does otherwise than nvdsanalytics."""
+
+    ignore_untracked: bool = False
+    """Leave objects without a track id out. In nvdsanalytics one of them switches off every line and direction that looks at
+    it, for good."""
+
+
 class RulesConfig(Model):
     """All rules."""
 
@@ -242,6 +250,8 @@ class RulesConfig(Model):
     """native: counts right; deepstream: counts as nvdsanalytics does, bit for bit, with the rules of `file`, which it needs."""
     file: str | None = None
     """A config_nvdsanalytics.txt or .yml; chooses the deepstream engine."""
+    exact: ExactConfig = ExactConfig()
+    """Deviations of the deepstream engine; none unless set."""
     coordinates: Literal["normalized", "pixels"] = "normalized"
     """normalized: 0..1 of the picture's width and height; pixels: of a picture of `resolution`."""
     resolution: tuple[int, int] | None = None

@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -27,7 +28,7 @@ from countline.pipeline import build
 from countline.pipeline.analyst import Analyst
 from countline.pipeline.deliver import Delivery
 from countline.pipeline.failures import FailureFile
-from countline.pipeline.stats import OutputSummary, SourceSummary, StageClock, Summary
+from countline.pipeline.stats import SourceSummary, StageClock, Summary, output_summaries
 from countline.types import Analytics, FrameTracks
 
 __all__ = ["Attachment", "ProbeCounts", "Publish", "attach"]
@@ -96,10 +97,14 @@ class Attachment:
         self._failures = FailureFile(path)
         self._payloads = self._payloads_for(publish, reader, component)
         self._inline: InlineDelivery | None = None
-        self._analyst = self._make(parsed, messages, path, consumers, inline=self._payloads is not None)
-        self._handover: Handover[Batch] = Handover(depth, lossless=lossless)
-        self._delivery.start()
-        self._worker = Worker(self._work, self._handover, self._failed) if self._payloads is None else None
+        with ExitStack() as resources:
+            self._analyst = self._make(
+                parsed, messages, path, consumers, inline=self._payloads is not None, resources=resources
+            )
+            self._handover: Handover[Batch] = Handover(depth, lossless=lossless)
+            self._delivery.start()
+            self._worker = Worker(self._work, self._handover, self._failed) if self._payloads is None else None
+            resources.pop_all()
 
     @staticmethod
     def _payloads_for(publish: str, reader: Reader, component: int) -> Payloads | None:
@@ -118,7 +123,14 @@ class Attachment:
         return Payloads(reader, component)
 
     def _make(
-        self, config: Config, messages: Sequence[Any], path: Path | None, consumers: Sequence[Any], *, inline: bool
+        self,
+        config: Config,
+        messages: Sequence[Any],
+        path: Path | None,
+        consumers: Sequence[Any],
+        *,
+        inline: bool,
+        resources: ExitStack,
     ) -> Analyst:
         rules = build.rules(config, self.sources, self.labels)
         definitions = build.definitions(config, rules, self.sources, self.labels, messages)
@@ -126,6 +138,7 @@ class Attachment:
             log.warning("the configuration's outputs are not used: nvmsgbroker sends the messages")
         outputs = [] if inline else build.outputs(config)
         self._delivery = Delivery(config.outbox, path, outputs, live=any(s.live for s in self.sources))
+        resources.callback(self._delivery.abandon)
         delivery: Any = self._delivery
         if inline:
             delivery = self._inline = InlineDelivery(self._delivery)
@@ -302,10 +315,7 @@ class Attachment:
             self._analyst.snapshot()
             summary.seconds = time.monotonic() - self._started
         summary.stages = {k: round(v, 4) for k, v in dict(self._clock.seconds).items()}
-        summary.outputs = {
-            name: OutputSummary(s.acknowledged, s.pending, s.dead, s.dropped, s.error)
-            for name, s in self._delivery.stats().items()
-        }
+        summary.outputs = output_summaries(self._delivery.stats())
         if self._failure is not None:
             summary.error, summary.exit_code = str(self._failure), self._failure.exit_code
         elif self._closed and (summary.pending or any(o.dead for o in summary.outputs.values())):

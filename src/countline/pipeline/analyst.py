@@ -97,6 +97,10 @@ class Analyst:
             self._scheduled_reset(item)
         with self.clock.measure("rules"):
             results = self.rules.update(batch)
+        if self.rules.notices:
+            for notice in self.rules.notices:
+                log.warning("%s", notice)
+            self.rules.notices.clear()
         for frame, analytics in zip(frames, results):
             self._publish(frame, analytics)
 
@@ -179,6 +183,9 @@ class Analyst:
         source = self.summary.sources[name]
         source.frames += 1
         self.summary.frames += 1
+        for event in analytics.events:
+            if event.kind == "heading":
+                source.directions[event.rule] = source.directions.get(event.rule, 0) + 1
         if not suppressed:
             with self.clock.measure("outbox"):
                 self.delivery.put(info, messages, analytics.deltas)
@@ -245,3 +252,7 @@ def _fill(source: SourceSummary, analytics: Analytics) -> None:
             "left": region.left.cumulative,
             "occupancy": region.occupancy,
         }
+    for rule in analytics.directions:
+        source.directions.setdefault(rule, 0)
+    for rule, journeys in analytics.journeys.items():
+        source.journeys[rule] = dict(journeys)

@@ -17,10 +17,11 @@ from countline.config.deepstream_classes import DEEPSTREAM_CLASSES
 from countline.config.loader import Document, validate
 from countline.config.outputs import package
 from countline.errors import ConfigError, MessageError
-from countline.protocols import Definition, Detector, Output, RuleSet
+from countline.protocols import Definition, Detector, Output, RuleSet, Tracker
 from countline.types import RuleInfo, SourceInfo
 
 if TYPE_CHECKING:
+    from countline.config.models import SourceConfig
     from countline.outbox.schedule import Schedule
 
 __all__ = ["as_config", "definitions", "detector", "outputs", "rules"]
@@ -65,6 +66,15 @@ def detector(config: Config, own: Any = None) -> Detector:
     return detect.make(settings, low=config.tracker.low)
 
 
+def tracker(config: Config, source: SourceConfig, detector: Detector) -> Tracker:
+    """The tracker of one source. Raises ConfigError for a kind that does not exist."""
+    from countline import track
+
+    return track.make(
+        config.tracker, fps=source.fps, labels=detector.labels, thresholds=getattr(detector, "thresholds", None)
+    )
+
+
 def rules(config: Config, sources: Sequence[SourceInfo], labels: Sequence[str]) -> RuleSet:
     """The rule set of the configured engine."""
     if config.rules.file is not None:
@@ -74,7 +84,7 @@ def rules(config: Config, sources: Sequence[SourceInfo], labels: Sequence[str]) 
         parsed = nvdsanalytics.read(config.rules.file)
         for warning in parsed.warnings:
             log.warning("%s: %s", config.rules.file, warning)
-        return DeepStreamRules(parsed, sources, labels)
+        return DeepStreamRules(parsed, sources, labels, ignore_untracked=config.rules.exact.ignore_untracked)
     if config.rules.engine == "deepstream":
         raise ConfigError(
             "the deepstream engine takes its rules from a file",

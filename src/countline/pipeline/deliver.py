@@ -79,6 +79,7 @@ class Delivery:
         self._seen: dict[str, int] = {}
         """By source: event time of the last frame."""
         self._given_up = 0
+        self._started = self._stopped = False
         self.failure: OutboxError | None = None
         """What of live sources could not be stored before the end; set by :meth:`stop`."""
         self._lost: dict[str, int] = {o.name: 0 for o in outputs}
@@ -104,6 +105,7 @@ class Delivery:
 
     def start(self) -> None:
         """Begin to deliver what an earlier run has left, and what comes."""
+        self._started = True
         self.writer.start()
         for deliverer in self.deliverers.values():
             deliverer.start()
@@ -214,6 +216,7 @@ class Delivery:
     def stop(self, timeout: float) -> None:
         """Deliver what waits for at most ``timeout`` s, then end all threads and close everything. What is still undelivered
         stays in the outbox for the next run (unless that is in memory)."""
+        self._stopped = True
         deadline = clock.monotonic() + timeout
         unwritten = self.writer.stop(timeout)
         if unwritten:
@@ -223,6 +226,17 @@ class Delivery:
         for deliverer in self.deliverers.values():
             deliverer.join()
         self.outbox.close()
+
+    def abandon(self) -> None:
+        """Close everything without having started, or after :meth:`stop`. Harmless the second time."""
+        if not self._stopped:
+            self._stopped = True
+            if self._started:
+                self.stop(0.0)
+                return
+            for deliverer in self.deliverers.values():
+                deliverer.output.close(0.0)
+            self.outbox.close()
 
     def stats(self) -> dict[str, OutputStats]:
         """By output. From any thread, also after :meth:`stop`."""

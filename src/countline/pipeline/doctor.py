@@ -17,6 +17,7 @@ from countline.config import Config, load
 from countline.errors import CountlineError, OutboxError
 from countline.outbox import files
 from countline.pipeline import build
+from countline.pipeline.roles import refuse_collisions
 from countline.protocols import Check
 from countline.terminal import json_line, visible
 from countline.types import SourceInfo
@@ -59,8 +60,14 @@ def checks(config: Config, given: Path | None, *, send: bool, timeout: float) ->
         yield 2, Check("rules", True, names)
         made = build.definitions(config, rule_set, infos, detector.labels)
         yield 2, Check("messages", True, ", ".join(f"'{d.name}'" for d in made) or "none")
+        for source in config.sources:
+            build.tracker(config, source, detector)
+        yield 2, Check("tracker", True, config.tracker.kind)
+        if build.reset_schedule(config) is not None:
+            yield 2, Check("reset", True, str(config.outbox.reset))
+        refuse_collisions(config, given, build.state_path(config, given, None))
     except CountlineError as error:
-        yield error.exit_code, _failed("model" if detector is None else "rules and messages", error)
+        yield error.exit_code, _failed("model" if detector is None else "configuration", error)
     finally:
         if detector is not None:
             detector.close()

@@ -52,7 +52,6 @@ class Inbox:
                 return False
             frame.arrived = time.monotonic()
             queue.append(frame)
-            stats.frames += 1
             self._change.notify_all()
             return True
 

@@ -30,6 +30,12 @@ def summary_text(summary: Summary) -> str:
             rows.append(f"  line {line}: {shown}")
         for region, counts in source.regions.items():
             rows.append(f"  region {region}: " + ", ".join(f"{what} {n}" for what, n in counts.items()))
+        for direction, count in source.directions.items():
+            rows.append(f"  direction {direction}: headed by {count}")
+        for journey, counts in source.journeys.items():
+            rows.append(f"  journey {journey}: " + (", ".join(f"{way} {n}" for way, n in counts.items()) or "none"))
+        if source.untracked:
+            rows.append(f"  {source.untracked} objects came without a track id and could not be counted")
     first = f", first after {summary.first_message:.2f} s" if summary.first_message is not None else ""
     rows.append(f"messages: {summary.messages}{first}")
     if summary.failures:

@@ -6,12 +6,14 @@ import logging
 import queue
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from countline import track, video
+from countline import video
 from countline.config import Config
 from countline.errors import CountlineError, SourceError
 from countline.pipeline import build
@@ -21,7 +23,7 @@ from countline.pipeline.failures import FailureFile
 from countline.pipeline.inbox import Inbox
 from countline.pipeline.inference import Inference, Round
 from countline.pipeline.roles import refuse_collisions
-from countline.pipeline.stats import OutputSummary, SourceSummary, StageClock, Summary
+from countline.pipeline.stats import SourceSummary, StageClock, Summary, output_summaries
 from countline.protocols import Source
 
 __all__ = ["Run", "run"]
@@ -30,7 +32,8 @@ log = logging.getLogger("countline.pipeline")
 
 
 class Run:
-    """One run of a configuration. Make it, ``execute()`` it once; ``stop()`` may come from any thread or signal.
+    """One run of a configuration. Make it, ``execute()`` it once; ``stop()`` may come from any thread or signal. A context
+    manager: one that is not executed lets go of its outbox and outputs by ``close()``, or when it is dropped.
 
     Parameters
     ----------
@@ -60,10 +63,33 @@ class Run:
         self.config = build.as_config(config)
         self.clock = StageClock()
         self.summary = Summary()
+        with ExitStack() as resources:
+            self._build(config, messages, detector, consumers, state, fresh, resources)
+            # Closed at the end of ``execute``; or when nobody holds this run any more, or the program ends.
+            self._release = weakref.finalize(self, resources.pop_all().close)
+        self._rounds: queue.Queue[Round | None] = queue.Queue(maxsize=4)
+        self._ended: dict[str, bool] = {}
+        self._fatal: BaseException | None = None
+        self._stopping = threading.Event()
+        self._latency = 0.0
+        self._closers: list[Callable[[], None]] = []
+
+    def _build(
+        self,
+        config: Config | Mapping[str, Any] | str | Path,
+        messages: Sequence[Any],
+        detector: Any,
+        consumers: Sequence[Consumer],
+        state: Path | None,
+        fresh: bool,
+        resources: ExitStack,
+    ) -> None:
+        """Make and open all stages; what must be closed again goes onto ``resources``."""
         with ThreadPoolExecutor(1) as pool:  # the model is compiled while the other rooms are entered
             loading = pool.submit(build.detector, self.config, detector)
             build.enter(self.config)
             self.detector = loading.result()
+        resources.callback(self.detector.close)
         self.sources: list[Source] = [video.open_source(s, i) for i, s in enumerate(self.config.sources)]
         infos = [s.info for s in self.sources]
         self.rules = build.rules(self.config, infos, self.detector.labels)
@@ -74,18 +100,14 @@ class Run:
         self.delivery = Delivery(
             self.config.outbox, path, outputs, live=any(s.info.live for s in self.sources), fresh=fresh
         )
+        resources.callback(self.delivery.abandon)
         self.inbox = Inbox([s.info.live for s in self.sources])
         for source in self.sources:
             self.summary.sources[source.info.name] = SourceSummary()
         self._failures = FailureFile(path)
         self.analyst = Analyst(
             {
-                s.info.name: track.make(
-                    self.config.tracker,
-                    fps=c.fps,
-                    labels=self.detector.labels,
-                    thresholds=getattr(self.detector, "thresholds", None),
-                )
+                s.info.name: build.tracker(self.config, c, self.detector)
                 for s, c in zip(self.sources, self.config.sources)
             },
             self.rules,
@@ -109,12 +131,7 @@ class Run:
             every=self.config.detector.interval + 1,
             ahead=0 if any(s.info.live for s in self.sources) else 1,
         )
-        self._rounds: queue.Queue[Round | None] = queue.Queue(maxsize=4)
-        self._ended: dict[str, bool] = {}
-        self._fatal: BaseException | None = None
-        self._stopping = threading.Event()
-        self._latency = 0.0
-        self._closers: list[Callable[[], None]] = []
+        resources.callback(self._inference.close)
 
     def add_consumer(self, consumer: Consumer, *, close: Callable[[], None] | None = None) -> None:
         """Another consumer, before ``execute``; ``close`` (or its own method ``close``) is called at the end."""
@@ -130,6 +147,24 @@ class Run:
     def execute(self, *, drain_timeout: float = 30.0) -> Summary:
         """Run to the end of all sources, or until ``stop``. Raises nothing but what cannot go on: the summary holds the
         error and the exit code."""
+        try:
+            return self._execute(drain_timeout)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Let go of outbox, outputs and detector. For a run that is not executed; harmless at any time after that."""
+        self._release()
+        while self._closers:
+            self._closers.pop()()
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _execute(self, drain_timeout: float) -> Summary:
         self.delivery.start()
         threads = [
             threading.Thread(target=self._read, args=(i,), name=f"countline-read-{s.info.name}", daemon=True)
@@ -156,10 +191,8 @@ class Run:
         self.delivery.stop(drain_timeout if self._fatal is None else min(drain_timeout, 5.0))
         self._failures.close()
         self.summary.failure_file = str(self._failures.path) if self.summary.failures else ""
-        self._inference.close()
-        self.detector.close()
-        for close in self._closers:
-            close()
+        while self._closers:
+            self._closers.pop(0)()
         return self._conclude()
 
     def _guard(self, work: Any) -> None:
@@ -238,29 +271,21 @@ class Run:
             "queued": self.inbox.depth() + self._rounds.qsize(),
             "dropped": sum(s.stats.dropped for s in self.sources),
             "messages": self.summary.messages,
-            "outputs": {k: vars(v) for k, v in self._outputs().items()},
+            "outputs": {k: vars(v) for k, v in output_summaries(self.delivery.stats()).items()},
             "counts": {name: dict(s.lines) for name, s in list(self.summary.sources.items())},
             "errors": [s.error for s in list(self.summary.sources.values()) if s.error],
-        }
-
-    def _outputs(self) -> dict[str, OutputSummary]:
-        return {
-            name: OutputSummary(
-                acknowledged=s.acknowledged, pending=s.pending, dead=s.dead, dropped=s.dropped, error=s.error, dropped_by=s.dropped_by
-            )
-            for name, s in self.delivery.stats().items()
         }
 
     def _conclude(self) -> Summary:
         summary = self.summary
         summary.stages = {k: round(v, 4) for k, v in self.clock.seconds.items()}
-        summary.outputs = self._outputs()
+        summary.outputs = output_summaries(self.delivery.stats())
         summary.durable = self.delivery.outbox.durable
         summary.interrupted = self._stopping.is_set() and self._fatal is None
         for source in self.sources:
             s = summary.sources[source.info.name]
             s.dropped, s.corrupt, s.reconnects = source.stats.dropped, source.stats.corrupt, source.stats.reconnects
-            s.untracked = int(getattr(self.rules, "metrics", {}).get("untracked", 0))
+            s.untracked = self.rules.untracked(source.info.name)
         errors = [s.error for s in summary.sources.values() if s.error]
         if self._fatal is not None:
             summary.error = str(self._fatal)

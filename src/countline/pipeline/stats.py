@@ -7,9 +7,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["OutputSummary", "SourceSummary", "StageClock", "Summary"]
+if TYPE_CHECKING:
+    from countline.pipeline.deliver import OutputStats
+
+__all__ = ["OutputSummary", "SourceSummary", "StageClock", "Summary", "output_summaries"]
 
 
 class StageClock:
@@ -44,7 +47,12 @@ class SourceSummary:
     """Cumulative counts: line -> direction -> count."""
     regions: dict[str, dict[str, int]] = field(default_factory=dict)
     """Region -> entered / left / occupancy."""
+    directions: dict[str, int] = field(default_factory=dict)
+    """How often an object began to head this way, in this run: direction -> count."""
+    journeys: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Cumulative counts: journey -> 'A>B' -> count."""
     untracked: int = 0
+    """Objects that came without a track id."""
 
 
 @dataclass
@@ -62,6 +70,14 @@ class OutputSummary:
     """Last trouble, empty when all is well."""
     dropped_by: dict[str, int] = field(default_factory=dict)
     """``dropped`` by reason."""
+
+
+def output_summaries(stats: Mapping[str, OutputStats]) -> dict[str, OutputSummary]:
+    """What the summary keeps of the outputs' live numbers, by output."""
+    return {
+        name: OutputSummary(s.acknowledged, s.pending, s.dead, s.dropped, s.error, dict(s.dropped_by))
+        for name, s in stats.items()
+    }
 
 
 @dataclass

@@ -10,6 +10,7 @@ import numpy as np
 
 from countline.analytics.deepstream import evaluate
 from countline.analytics.deepstream.explain import Past, cause, explain, past
+from countline.analytics.deepstream.infos import rule_infos
 from countline.analytics.deepstream.memory import LAST, Motion, TrackMemory
 from countline.analytics.deepstream.numeric import Array
 from countline.analytics.deepstream.results import DeepStreamAnalytics
@@ -43,14 +44,28 @@ class DeepStreamRules:
 
     A stream is known by ``frame.source.index`` (DeepStream's pad_index). Boxes are taken from ``Tracks.ltwh`` where it is
     given, else from ``xyxy``. Cumulative counts belong to (source name, label).
+
+    ``ignore_untracked``: evaluate no object without a track id, which in nvdsanalytics switches off every line and direction
+    that looks at it.
     """
 
     def __init__(
-        self, config: NvdsAnalyticsConfig, sources: Sequence[SourceInfo] = (), labels: Sequence[str] = ()
+        self,
+        config: NvdsAnalyticsConfig,
+        sources: Sequence[SourceInfo] = (),
+        labels: Sequence[str] = (),
+        *,
+        ignore_untracked: bool = False,
     ) -> None:
         self.config = config
+        self.ignore_untracked = ignore_untracked
+        self.metrics: dict[str, int] = {"untracked": 0, "switched_off": 0}
+        """Objects without a track id, and lines that one of them has switched off, as in nvdsanalytics."""
+        self.notices: list[str] = []
+        """What the user should be told, once; whoever tells it empties the list."""
+        self._untracked: dict[str, int] = {}
         self.labels = tuple(labels)
-        self.rules: Sequence[RuleInfo] = tuple(_rule_infos(config, sources))
+        self.rules: Sequence[RuleInfo] = tuple(rule_infos(config, sources))
         self.past: OrderedDict[tuple[str, int], Past] = OrderedDict()
         ways = any(way.enabled for stream in config.streams.values() for way in stream.directions)
         self.memory = TrackMemory(config.window, 1, still=ways)
@@ -84,6 +99,10 @@ class DeepStreamRules:
                     results[id(piece.job)] = piece.job.finish(self._totals)
             queues = [queue for queue in queues if queue]
         return [results[id(job)] for job in jobs]
+
+    def untracked(self, source: str) -> int:
+        """Objects of a source that came without a track id."""
+        return self._untracked.get(source, 0)
 
     def explain(self, source: str, track_id: int, rule: str) -> str:
         """Why the object was or was not counted by the line, in words."""
@@ -207,9 +226,11 @@ class DeepStreamRules:
     def _pieces(self, job: FrameJob) -> list[_Piece]:
         ids = job.ids
         distinct = set(ids)
-        if len(distinct) == len(ids) and UNTRACKED not in distinct:
+        if UNTRACKED in distinct:
+            self._count_untracked(job)
+        elif len(distinct) == len(ids):
             return [_Piece(job, 0, len(ids), True)]
-        if not job.state.ordered:
+        if not job.state.ordered and not (self.ignore_untracked and UNTRACKED in distinct):
             before: dict[int, int] = {}
             rounds = []
             for track_id in ids:
@@ -220,11 +241,27 @@ class DeepStreamRules:
         start, seen = 0, set[int]()
         for at, track_id in enumerate(ids):
             if at > start and (track_id in seen or UNTRACKED in (track_id, ids[at - 1])):
-                pieces.append(_Piece(job, start, at, False))
+                pieces.append(_Piece(job, start, self._stop(ids, start, at), False))
                 start, seen = at, set()
             seen.add(track_id)
-        pieces.append(_Piece(job, start, len(ids), True))
+        pieces.append(_Piece(job, start, self._stop(ids, start, len(ids)), True))
         return pieces
+
+    def _stop(self, ids: Sequence[int], start: int, stop: int) -> int:
+        """End of a piece; one of an object that is to be ignored is empty."""
+        return start if self.ignore_untracked and stop > start and ids[start] == UNTRACKED else stop
+
+    def _count_untracked(self, job: FrameJob) -> None:
+        count = job.ids.count(UNTRACKED)
+        name = job.state.name
+        if name not in self._untracked and not self.ignore_untracked and job.state.ordered:
+            self.notices.append(
+                f"source '{name}': an object without a track id came in frame {job.info.number}; as in nvdsanalytics, every line "
+                "and direction that looks at it is switched off for good (`rules: {exact: {ignore_untracked: true}}` leaves such "
+                "objects out; put the probe behind nvtracker)"
+            )
+        self._untracked[name] = self._untracked.get(name, 0) + count
+        self.metrics["untracked"] += count
 
     def _slots(self, piece: _Piece) -> list[int]:
         state, memory = piece.job.state, self.memory
@@ -314,6 +351,7 @@ class DeepStreamRules:
         for number, line in enumerate(state.rules.lines):
             if table.enabled[number, stream] and line.accepts(class_id) and line.label not in known:
                 table.disable(stream, number)
+                self.metrics["switched_off"] += 1
                 state.disabled.setdefault(line.label, job.info.number)
                 if number in counted:
                     known.add(line.label)
@@ -349,22 +387,3 @@ def _boxes(tracks: Tracks) -> Array:
     size = boxes[2:]
     size -= boxes[:2]
     return boxes
-
-
-def _rule_infos(config: NvdsAnalyticsConfig, sources: Sequence[SourceInfo]) -> list[RuleInfo]:
-    names = {source.index: source.name for source in sources}
-    infos: list[RuleInfo] = []
-    for rules in config.streams.values():
-        source = names.get(rules.index, f"stream-{rules.index}")
-        width, height = rules.width or 1, rules.height or 1
-        every = (
-            [("region", i, i.points, False) for i in rules.rois]
-            + [("region", i, i.points, True) for i in rules.crowding]
-            + [("direction", i, i.points, False) for i in rules.directions]
-            + [("line", i, i.points[2:], False) for i in rules.lines]
-        )
-        for kind, item, points, crowding in every:
-            if item.enabled:
-                placed = tuple((x / width, y / height) for x, y in points)
-                infos.append(RuleInfo(item.label, kind, source, placed, crowding=crowding))
-    return infos

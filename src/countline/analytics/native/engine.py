@@ -67,6 +67,8 @@ class NativeRules:
         }
         """Objects left out by reason, tracks continued under a new id, and tracks forgotten because they were not seen
         any more."""
+        self.notices: list[str] = []
+        """What the user should be told, once; whoever tells it empties the list."""
         self._sources: dict[str, SourceState] = {}
         self._aspects: list[float] = [16 / 9]
         self._group = NOBODY
@@ -310,6 +312,11 @@ class NativeRules:
         if source in self._sources:
             self._group = NOBODY
             self._sources[source].clear(self._table)
+
+    def untracked(self, source: str) -> int:
+        """Objects of a source that came without a track id, of which nothing can be said."""
+        state = self._sources.get(source)
+        return 0 if state is None else state.untracked
 
     def explain(self, source: str, track_id: int, rule: str) -> str:
         """Why the object was or was not counted by the rule, in words."""

@@ -37,6 +37,7 @@ def sift(
     for place, track in enumerate(ids):
         if track == UNTRACKED:
             metrics["untracked"] += 1
+            source.untracked += 1
         elif fine is not None and not fine[place]:
             metrics["bad_boxes"] += 1
         elif track in used:

@@ -66,6 +66,8 @@ class SourceState:
         self.clock = 0
         """Steady clock in ns: grows by the differences of PTS, and stands still where PTS goes backward."""
         self.frames = 0
+        self.untracked = 0
+        """Objects that came without a track id."""
         self.number = 0
         self.time = 0
         self.width = 0
