@@ -17,6 +17,13 @@ from countline.config.rules import RulesConfig, check_sources
 __all__ = ["Config", "DetectorConfig", "OutboxConfig", "SourceConfig", "TrackerConfig", "load"]
 
 
+def _option_texts(value: Any) -> Any:
+    """FFmpeg takes texts; YAML has numbers and booleans, too."""
+    if not isinstance(value, Mapping):
+        return value
+    return {k: str(int(v)) if isinstance(v, bool) else str(v) if isinstance(v, (int, float)) else v for k, v in value.items()}
+
+
 class SourceConfig(Model):
     """One camera or file."""
 
@@ -34,8 +41,14 @@ class SourceConfig(Model):
     """Newest frame wins and counts go on after a restart; by kind of input unless set."""
     loop: bool = False
     """Begin again at the end of a file; the source is then treated as endless."""
-    options: dict[str, str] = {}
-    """FFmpeg options passed on when opening, e.g. {rtsp_transport: udp}."""
+    options: Annotated[dict[str, str], BeforeValidator(_option_texts)] = {}
+    """FFmpeg options passed on when opening, e.g. {rtsp_transport: udp}; and stream, which of several video streams is
+    taken: its index, v:1 for the second, or #id."""
+    deinterlace: Literal["auto", "on", "off"] = "auto"
+    """Makes whole pictures of interlaced ones: auto where the stream marks them, on for all, off for none."""
+    protocols: list[str] | None = None
+    """Protocols that may be opened besides the uri itself, by a playlist, say: for a local one the network protocols that
+    its entries may use (none unless set); for an input from the network all that it may use."""
     timeout: float = Field(default=10.0, gt=0)
     """Seconds without a packet after which a live source counts as gone."""
     counts: Literal["continue", "restart"] | None = None
