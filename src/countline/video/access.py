@@ -109,7 +109,7 @@ class Folder:
         path = os.path.realpath(self._base / name)
         if path == self._root or os.path.commonpath((self._root, path)) != self._root:
             raise self._refuse(
-                f"names {visible(name)}, which is not in its folder",
+                f"names {visible(os.path.normpath(name)) if name else 'nothing'}, which is not in its folder",
                 "put playlist and files into one folder, not as links",
             )
         return path

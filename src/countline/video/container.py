@@ -45,7 +45,7 @@ class Opened:
         self.stream.thread_type = ThreadType.SLICE if low_delay else ThreadType.AUTO
         self.watch: Callable[[], None] = _nothing
         """Called for each frame and at the end; may raise what cannot be raised where it is found."""
-        self._decoding = Decoding(container, stream)
+        self._decoding = Decoding(container, stream, live=low_delay)
         self._deinterlace = deinterlace
 
     @property

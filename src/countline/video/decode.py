@@ -6,6 +6,7 @@ import struct
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import av
@@ -40,6 +41,8 @@ _ONE_PICTURE_EACH = frozenset({"ffv1", "h264", "hevc", "libdav1d", "mjpeg", "mpe
 """Decoders that give one picture for each packet, unless it is interlaced: then two packets may make one picture."""
 _WITH_EXIF = frozenset({"mjpeg", "png", "tiff", "webp"})
 _HEAD = 64 * 1024
+_SPLIT = frozenset({"concat", "hls", "mpeg", "mpegts"})
+_TRANSPORT_CLOCK = Fraction(1, 90_000)
 
 
 @dataclass(slots=True)
@@ -69,8 +72,10 @@ class Decoding:
     as damaged: what it paints over a gap looks like moving objects, while a tracker bridges a missing frame.
     """
 
-    def __init__(self, container: Any, stream: Any) -> None:
+    def __init__(self, container: Any, stream: Any, *, live: bool = False) -> None:
         self.lost: Counter[str] = Counter()
+        self._live = live and container.format.name != "hls"  # over TCP nothing is lost on the way
+        self._late = container.format.name in _SPLIT and stream.time_base == _TRANSPORT_CLOCK
         self._container = container
         self._stream = stream
         self._context = stream.codec_context
@@ -87,22 +92,52 @@ class Decoding:
 
     def frames(self) -> Iterator[Decoded]:
         """Frames in the order of presentation. Raises av.FFmpegError when the input broke off."""
+        for packet, damaged in self._judged(self._packets()):
+            yield from self._decode(packet, damaged)
+        self._settle()
+
+    def _packets(self) -> Iterator[Any]:
         packets = self._container.demux(self._stream)
         while True:
             try:
-                packet = next(packets)
+                yield next(packets)
             except StopIteration:
-                break
+                return
             except av.error.InvalidDataError:
                 self._failed(UNREADABLE)
                 packets = self._container.demux(self._stream)
-                continue
-            yield from self._decode(packet)
-        self._settle()
 
-    def _decode(self, packet: Any) -> Iterator[Decoded]:
+    def _judged(self, packets: Iterator[Any]) -> Iterator[tuple[Any, bool]]:
+        """Packets, and whether a part of each was lost on the way.
+
+        Where FFmpeg has to split a byte stream into pictures, it hands out a picture when the next one's bytes come, with
+        that one's mark: then the mark belongs to the packet after the marked one. And where transport streams were
+        joined end to end, it takes the seam for a loss, though nothing is missing: there the clock steps back, or (in a
+        file) a key frame follows.
+        """
+        before = False
+        for packet in packets:
+            if not self._late:
+                yield packet, packet.is_corrupt
+                continue
+            damaged, before = before, packet.is_corrupt
+            if not damaged or not packet.size:
+                yield packet, False
+                continue
+            following = next(packets, None)
+            yield packet, following is None or not self._seam(packet, following)
+            if following is not None:
+                before, also = following.is_corrupt, before
+                yield following, also
+
+    def _seam(self, packet: Any, following: Any) -> bool:
+        if following.dts is not None and packet.dts is not None and following.dts < packet.dts:
+            return True
+        return bool(following.is_keyframe) and not self._live
+
+    def _decode(self, packet: Any, damaged: bool) -> Iterator[Decoded]:
         if packet.size:
-            self._note(packet)
+            self._note(packet, damaged)
         try:
             frames = packet.decode()
         except av.error.EOFError:
@@ -126,11 +161,11 @@ class Decoding:
                 continue
             yield Decoded(frame, to_ns(frame.pts, frame.time_base), tag.sent, orientation_of(frame, tag.coded))
 
-    def _note(self, packet: Any) -> None:
+    def _note(self, packet: Any, damaged: bool) -> None:
         """That a part of it was lost on the way (transport streams); with RTSP the sender's wall clock, which FFmpeg
         computes from RTCP sender reports; and where EXIF may stand."""
         self._sent += not packet.is_discard
-        reason, sent = DAMAGED_PACKET if packet.is_corrupt else "", _sent(packet)
+        reason, sent = DAMAGED_PACKET if damaged else "", _sent(packet)
         if self._jpeg and not reason:
             ends = jpeg_is_whole(bytes(packet))
             reason = INCOMPLETE if self._ends and not ends else ""

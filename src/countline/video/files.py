@@ -103,7 +103,7 @@ class FileSource(BaseSource):
                 yield from self._pass(opened, items, stamper, earlier)
             except (av.error.FFmpegError, OSError) as error:
                 if self.stats.frames == before:
-                    raise explain(error, self.place.shown, self.where, piped=self.place.kind == "pipe") from None
+                    raise explain(error, self.place.shown, self.where, self.place.kind) from None
                 self.count_lost(self.stats.lost, {UNREADABLE: 1})
                 log.warning("%s: %s broke off: %s", self.where, self.place.shown, error)
             finally:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import av.error
@@ -35,18 +36,14 @@ def open_list(place: Place, config: SourceConfig, where: str, options: Mapping[s
         # FFmpeg opens a script's entries itself; so it gets one that names only what was looked at.
         rules = {**names, "safe": "0", "format_whitelist": demuxers("concat")}
         written = io.BytesIO(_resolved(script, folder, place, where))
-        return open_stream(written, where, format="concat", options={**options, **rules}, shown=place.shown, **more)
+        with _named_lists(place, where):
+            return open_stream(written, where, format="concat", options={**options, **rules}, shown=place.shown, **more)
     rules = {**names, "format_whitelist": demuxers("hls", "dash", "webm_dash_manifest")}
     try:
-        opened = open_stream(
-            place.location, where, options={**options, **rules}, shown=place.shown, io_open=folder.open, **more
-        )
-    except av.error.ArgumentError:
-        raise SourceError(
-            f"{place.shown} names other files or addresses, in a form that is never followed",
-            where=where,
-            fix="name what it stands for; of an SDP file the rtsp:// or rtp:// address",
-        ) from None
+        with _named_lists(place, where):
+            opened = open_stream(
+                place.location, where, options={**options, **rules}, shown=place.shown, io_open=folder.open, **more
+            )
     except (av.error.FFmpegError, OSError, SourceError):
         if folder.refused is not None:
             raise folder.refused from None
@@ -56,6 +53,18 @@ def open_list(place: Place, config: SourceConfig, where: str, options: Mapping[s
         raise folder.refused
     opened.watch = folder.raise_refused
     return opened
+
+
+@contextmanager
+def _named_lists(place: Place, where: str) -> Iterator[None]:
+    try:
+        yield
+    except av.error.ArgumentError:  # a demuxer that is not on the list
+        raise SourceError(
+            f"{place.shown} names other files or addresses, in a form that is never followed",
+            where=where,
+            fix="name what it stands for; of an SDP file the rtsp:// or rtp:// address, of a list its files",
+        ) from None
 
 
 def _resolved(script: bytes, folder: Folder, place: Place, where: str) -> bytes:

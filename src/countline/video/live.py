@@ -75,8 +75,10 @@ class LiveSource(BaseSource):
             except Exception as error:
                 known = isinstance(error, (av.error.FFmpegError, OSError))
                 if fatal(error) or not known:
-                    raise (explain(error, self.place.shown, self.where) if fatal(error) else error) from None
-                reason = explain(error, self.place.shown, self.where).what if not self.ended() else ""
+                    raise (
+                        explain(error, self.place.shown, self.where, self.place.kind) if fatal(error) else error
+                    ) from None
+                reason = explain(error, self.place.shown, self.where, self.place.kind).what if not self.ended() else ""
             finally:
                 items.close()  # type: ignore[attr-defined]
             if self.ended():

@@ -22,6 +22,7 @@ from countline.video.lists import open_list
 from countline.video.live import LiveSource
 from countline.video.place import Place, place_of
 from countline.video.pump import Connect, Item, direct, pumped
+from countline.video.trouble import REFUSED
 
 __all__ = ["connector", "open_source", "options_of"]
 
@@ -134,7 +135,7 @@ def _is_file(place: Place, config: SourceConfig, connect: Connect, stop: Stop | 
     try:
         opened = next(items, None)
         return isinstance(opened, Opened) and opened.duration is not None
-    except (av.error.HTTPClientError, av.error.InvalidDataError, SourceError):
+    except (av.error.HTTPClientError, av.error.InvalidDataError, *REFUSED, SourceError):
         return True  # the answer is there, and no picture in it: the iteration says so, instead of asking for ever
     except (av.error.FFmpegError, OSError):
         return False

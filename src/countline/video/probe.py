@@ -73,7 +73,7 @@ def _video(config: SourceConfig, place: Place, where: str) -> str:
             )
         return _describe(config, place, where, opened, decoded)
     except (av.error.FFmpegError, OSError) as error:
-        raise explain(error, place.shown, where) from None
+        raise explain(error, place.shown, where, place.kind) from None
     finally:
         items.close()  # type: ignore[attr-defined]
 

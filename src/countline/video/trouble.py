@@ -9,11 +9,15 @@ import av.error
 
 from countline.errors import SourceError
 
-__all__ = ["explain", "fatal"]
+__all__ = ["REFUSED", "explain", "fatal"]
+
+
+REFUSED = (av.error.ArgumentError, av.error.PermissionError)
+"""What FFmpeg answers where an input from the network refers to what it may not open."""
 
 
 def fatal(error: BaseException) -> bool:
-    """True if trying again cannot help: protocol, decoder or option unknown."""
+    """True if trying again cannot help: protocol, decoder or option unknown, or the input may not open what it names."""
     return isinstance(
         error,
         (
@@ -22,17 +26,23 @@ def fatal(error: BaseException) -> bool:
             av.error.DemuxerNotFoundError,
             av.error.DecoderNotFoundError,
             av.error.OptionNotFoundError,
+            av.error.ArgumentError,
         ),
     )
 
 
-def explain(error: BaseException, shown: str, where: str, *, piped: bool = False) -> SourceError:
+def explain(error: BaseException, shown: str, where: str, kind: str = "file") -> SourceError:
     """An error of FFmpeg or the operating system as what / where / fix. ``shown``: the input without its password;
-    ``piped``: it cannot be sought in."""
+    ``kind``: that of its place."""
     if isinstance(error, SourceError):
         return error
     what, fix = _words(error)
-    if piped and isinstance(error, av.error.InvalidDataError):
+    if kind in ("http", "stream") and isinstance(error, REFUSED):
+        what = "refers to another address or file that it may not open"
+        fix = "an input from the network opens no local files, and only protocols that `protocols` allows"
+    if kind == "pipe" and isinstance(error, REFUSED):
+        what, fix = "is a playlist, which cannot come through a pipe", "name the playlist's file"
+    if kind == "pipe" and isinstance(error, av.error.InvalidDataError):
         what += ", or needs a file that can be sought in"
         fix = "an MP4 goes through a pipe only with its index at the front (`-movflags faststart`); use MPEG-TS or Matroska"
     return SourceError(f"{shown}: {what}", where=where, fix=fix)
@@ -47,7 +57,10 @@ def _words(error: BaseException) -> tuple[str, str]:
         return "the host cannot be reached", "check address, cable and routes"
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     if number == errno.EIO:
-        return "input/output error", "check that host and device exist and can be read"
+        return (
+            "input/output error, or it breaks off",
+            "check that the file is whole, or that host and device can be read",
+        )
     return f"cannot be read: {text}", "check that the address is right and that FFmpeg can play it"
 
 
