@@ -6,9 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PrivateAttr, SerializeAsAny, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    SerializeAsAny,
+    ValidationError,
+    model_validator,
+)
 
-from countline.config.base import Model, OutputConfig
+from countline.config.base import FileName, Model, OutputConfig
 from countline.config.loader import CountlineFault, Document, Nested, read_yaml, validate
 from countline.config.messages import MessageConfig
 from countline.config.outputs import config_class, kinds
@@ -21,7 +29,14 @@ def _option_texts(value: Any) -> Any:
     """FFmpeg takes texts; YAML has numbers and booleans, too."""
     if not isinstance(value, Mapping):
         return value
-    return {k: str(int(v)) if isinstance(v, bool) else str(v) if isinstance(v, (int, float)) else v for k, v in value.items()}
+    texts = {name: int(option) if isinstance(option, bool) else option for name, option in value.items()}
+    return {name: str(option) if isinstance(option, (int, float)) else option for name, option in texts.items()}
+
+
+def _given(value: str) -> str:
+    if not value:
+        raise ValueError("the uri is empty")
+    return value
 
 
 class SourceConfig(Model):
@@ -29,7 +44,7 @@ class SourceConfig(Model):
 
     name: str = Field(min_length=1)
     """How rules, messages and metrics call it."""
-    uri: str = Field(min_length=1)
+    uri: Annotated[FileName, AfterValidator(_given)]
     """File, folder of images, raw .h264, rtsp://, http://, or a device such as /dev/video0."""
     device_id: str = ""
     """Identity in messages; the name unless set."""
@@ -58,7 +73,7 @@ class SourceConfig(Model):
 class DetectorConfig(Model):
     """What finds the objects."""
 
-    model: str = "default"
+    model: FileName = "default"
     """'default' (NanoDet-g, COCO-80, inside the package) or the path of an ONNX file."""
     classes: list[str] | dict[str, int] | None = None
     """Classes to keep, by name; or a mapping from name to the class id that rules see (DeepStream files)."""
@@ -106,7 +121,7 @@ class TrackerConfig(Model):
 class OutboxConfig(Model):
     """The durable queue between analytics and outputs."""
 
-    path: str | None = None
+    path: FileName | None = None
     """SQLite file; `.countline/<name of the configuration>.outbox` beside the configuration unless set; 'memory' for none."""
     synchronous: Literal["off", "normal", "full"] = "full"
     """What survives: full = power cut, normal = crash of the process, off = nothing is promised."""
