@@ -38,7 +38,7 @@ NO_PICTURE = "no-picture"
 because damaged ones stood at the very end."""
 
 _ONE_PICTURE_EACH = frozenset({"ffv1", "h264", "hevc", "libdav1d", "mjpeg", "mpeg1video", "mpeg2video", "png"})
-"""Decoders that give one picture for each packet, unless it is interlaced: then two packets may make one picture."""
+"""Decoders that give one picture for each packet; only of H.264 two packets may be the fields of one picture."""
 _WITH_EXIF = frozenset({"mjpeg", "png", "tiff", "webp"})
 _HEAD = 64 * 1024
 _SPLIT = frozenset({"concat", "hls", "mpeg", "mpegts"})
@@ -54,6 +54,8 @@ class Decoded:
     pts: int | None
     sent: int | None = None
     orientation: Orientation = UPRIGHT
+    interlaced: bool = False
+    """The decoder gave two fields of different moments in one picture."""
 
 
 @dataclass(slots=True, eq=False)
@@ -149,7 +151,8 @@ class Decoding:
         for frame in frames:
             self._failures = 0
             self._seen += 1
-            self._paired = self._paired or frame.interlaced_frame
+            interlaced = frame.interlaced_frame
+            self._paired = self._paired or (interlaced and self._context.name == "h264")
             tag = frame.opaque
             if tag is None:
                 tag = _NOTHING
@@ -159,7 +162,8 @@ class Decoding:
             if frame.is_corrupt:
                 self.lost[DAMAGED_PICTURE] += 1
                 continue
-            yield Decoded(frame, to_ns(frame.pts, frame.time_base), tag.sent, orientation_of(frame, tag.coded))
+            pts = to_ns(frame.pts, frame.time_base)
+            yield Decoded(frame, pts, tag.sent, orientation_of(frame, tag.coded), interlaced)
 
     def _note(self, packet: Any, damaged: bool) -> None:
         """That a part of it was lost on the way (transport streams); with RTSP the sender's wall clock, which FFmpeg

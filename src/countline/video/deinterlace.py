@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -33,7 +34,7 @@ def deinterlaced(frames: Iterator[Decoded], *, every: bool = False) -> Iterator[
             if stage is not None and stage.key != key:
                 yield from stage.end()
                 stage = None
-            if stage is None and (every or item.frame.interlaced_frame):
+            if stage is None and (every or item.interlaced):
                 stage = _Stage(item.frame, key, every)
             if stage is None:
                 yield item
@@ -92,4 +93,4 @@ class _Stage:
             except (av.error.BlockingIOError, av.error.EOFError):
                 return
             item = self._waiting.popleft()
-            yield Decoded(frame, item.pts, item.sent, item.orientation)
+            yield replace(item, frame=frame)

@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Iterator
 from functools import partial
+from pathlib import PurePath
 
 import av.error
 
@@ -20,7 +21,7 @@ from countline.video.images import ImageSource
 from countline.video.known_options import OWN, unknown_options
 from countline.video.lists import open_list
 from countline.video.live import LiveSource
-from countline.video.place import Place, place_of
+from countline.video.place import IMAGES, Place, place_of
 from countline.video.pump import Connect, Item, direct, pumped
 from countline.video.trouble import REFUSED
 
@@ -84,7 +85,7 @@ def connector(place: Place, config: SourceConfig, where: str) -> Connect:
                 place.location,
                 where,
                 options=options,
-                format="v4l2" if place.kind == "camera" else None,
+                format=_format(place),
                 timeout=None if local else config.timeout,
                 low_delay=not local and config.live is not False,
                 deinterlace=config.deinterlace,
@@ -97,6 +98,17 @@ def connector(place: Place, config: SourceConfig, where: str) -> Connect:
             return open_list(place, config, where, options)
 
     return connect
+
+
+def _format(place: Place) -> str | None:
+    """What FFmpeg would not find out by itself. By the suffix of an image it would look for files, and not read a pipe."""
+    if place.kind == "camera":
+        return "v4l2"
+    suffix = PurePath(place.path).suffix.lower() if place.kind == "pipe" else ""
+    return _PIPED.get(suffix, f"{suffix[1:]}_pipe") if suffix in IMAGES else None
+
+
+_PIPED = {".jpg": "mjpeg", ".jpeg": "mjpeg", ".tif": "tiff_pipe"}
 
 
 def options_of(place: Place, config: SourceConfig, where: str = "") -> dict[str, str]:

@@ -95,7 +95,7 @@ def _describe(config: SourceConfig, place: Place, where: str, opened: Opened, de
         parts.append("length unknown")
     else:
         parts.append("live")
-    if config.deinterlace == "auto" and decoded.frame.interlaced_frame:
+    if decoded.interlaced:
         parts.append("interlaced")
     videos = usable(opened.container.streams)
     if len(videos) > 1:

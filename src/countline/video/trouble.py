@@ -43,7 +43,7 @@ def explain(error: BaseException, shown: str, where: str, kind: str = "file") ->
     if kind == "pipe" and isinstance(error, REFUSED):
         what, fix = "is a playlist, which cannot come through a pipe", "name the playlist's file"
     if kind == "pipe" and isinstance(error, av.error.InvalidDataError):
-        what += ", or needs a file that can be sought in"
+        what += ", or needs a file that can be sought in, or nothing came"
         fix = "an MP4 goes through a pipe only with its index at the front (`-movflags faststart`); use MPEG-TS or Matroska"
     return SourceError(f"{shown}: {what}", where=where, fix=fix)
 
