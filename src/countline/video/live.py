@@ -74,11 +74,13 @@ class LiveSource(BaseSource):
                 yield from self._connection(items)
             except Exception as error:
                 known = isinstance(error, (av.error.FFmpegError, OSError))
-                if fatal(error) or not known:
-                    raise (
-                        explain(error, self.place.shown, self.where, self.place.kind) if fatal(error) else error
-                    ) from None
-                reason = explain(error, self.place.shown, self.where, self.place.kind).what if not self.ended() else ""
+                hopeless = fatal(error, self.place.kind)
+                if not known and not hopeless:
+                    raise
+                told = explain(error, self.place.shown, self.where, self.place.kind)
+                if hopeless:
+                    raise told from None
+                reason = told.what if not self.ended() else ""
             finally:
                 items.close()  # type: ignore[attr-defined]
             if self.ended():

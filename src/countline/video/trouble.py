@@ -16,8 +16,10 @@ REFUSED = (av.error.ArgumentError, av.error.PermissionError)
 """What FFmpeg answers where an input from the network refers to what it may not open."""
 
 
-def fatal(error: BaseException) -> bool:
+def fatal(error: BaseException, kind: str = "") -> bool:
     """True if trying again cannot help: protocol, decoder or option unknown, or the input may not open what it names."""
+    if kind == "http" and isinstance(error, REFUSED):
+        return True
     return isinstance(
         error,
         (
@@ -26,7 +28,6 @@ def fatal(error: BaseException) -> bool:
             av.error.DemuxerNotFoundError,
             av.error.DecoderNotFoundError,
             av.error.OptionNotFoundError,
-            av.error.ArgumentError,
         ),
     )
 
