@@ -68,7 +68,9 @@ def test_a_local_list_opens_files_of_its_folder(folder: Path, name: str) -> None
 
 
 @both
-@pytest.mark.parametrize("entry", ["../out/1.ts", "link.ts", "{out}/1.ts", "file:{out}/1.ts", "file://{out}/1.ts", "sub/../../out/1.ts"])
+@pytest.mark.parametrize(
+    "entry", ["../out/1.ts", "link.ts", "{out}/1.ts", "file:{out}/1.ts", "file://{out}/1.ts", "sub/../../out/1.ts"]
+)
 def test_a_local_list_opens_no_file_elsewhere(folder: Path, name: str, entry: str) -> None:
     entry = entry.format(out=folder.parent / "out")
     refused(write(folder, name, "0.ts", entry), "not in its folder", name)
@@ -98,7 +100,16 @@ def test_an_allowed_host_cannot_send_on_to_another_protocol(folder: Path, site: 
     refused(write(folder, "list.m3u8", site.url("/1.ts")), "https://127.0.0.1:1", protocols=["http"])
 
 
-@pytest.mark.parametrize("entry", ["tcp://127.0.0.1:1", "concat:0.ts|../out/1.ts", "subfile,,start,0,end,0,,:0.ts", "data:video/mp2t;base64,AAAA", "crypto+file:0.ts"])
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "tcp://127.0.0.1:1",
+        "concat:0.ts|../out/1.ts",
+        "subfile,,start,0,end,0,,:0.ts",
+        "data:video/mp2t;base64,AAAA",
+        "crypto+file:0.ts",
+    ],
+)
 @both
 def test_other_protocols_in_a_local_list_are_not_followed(folder: Path, name: str, entry: str) -> None:
     refused(write(folder, name, entry))
@@ -124,7 +135,11 @@ def test_a_list_within_a_list_is_held_to_the_same(folder: Path) -> None:
 
 
 def test_the_content_decides_not_the_name(folder: Path) -> None:
-    for name, content in (("a.mp4", script("../out/1.ts")), ("a.ts", playlist("../out/1.ts")), ("a.jpg", script("../out/1.ts"))):
+    for name, content in (
+        ("a.mp4", script("../out/1.ts")),
+        ("a.ts", playlist("../out/1.ts")),
+        ("a.jpg", script("../out/1.ts")),
+    ):
         (folder / name).write_text(content)
         refused(folder / name)
         assert not probe(config(folder / name)).ok
@@ -144,7 +159,12 @@ def test_a_remote_playlist_opens_what_its_server_gives_and_no_file(folder: Path,
         site.give(f"/{name}", (folder / name).read_bytes(), "video/mp2t")
     site.give("/good.m3u8", playlist("0.ts", "1.ts").encode(), "application/vnd.apple.mpegurl")
     assert read(site.url("/good.m3u8"), timeout=5) == list(range(20))
-    for entry in (f"file:{folder}/1.ts", f"file://{folder}/1.ts", f"{folder}/1.ts", "../../../../../../../.." + str(folder / "1.ts")):
+    for entry in (
+        f"file:{folder}/1.ts",
+        f"file://{folder}/1.ts",
+        f"{folder}/1.ts",
+        "../../../../../../../.." + str(folder / "1.ts"),
+    ):
         site.give("/bad.m3u8", playlist("0.ts", entry).encode(), "application/vnd.apple.mpegurl")
         assert set(read(site.url("/bad.m3u8"), timeout=5)) <= set(range(10)), "nothing of the file"
         site.give("/bad.m3u8", playlist(entry).encode(), "application/vnd.apple.mpegurl")
@@ -172,6 +192,10 @@ def test_options_cannot_undo_it(folder: Path, option: str) -> None:
 
 
 def test_a_name_with_a_pattern_is_a_name(tmp_path: Path) -> None:
-    for name, codec, pix in (("a%03d.mp4", "libx264", "yuv420p"), ("a%03d.gif", "gif", "rgb8"), ("b*[1].mkv", "libx264", "yuv420p")):
+    for name, codec, pix in (
+        ("a%03d.mp4", "libx264", "yuv420p"),
+        ("a%03d.gif", "gif", "rgb8"),
+        ("b*[1].mkv", "libx264", "yuv420p"),
+    ):
         film(tmp_path / name.replace("%03d", "-x"), codec=codec, pix=pix).rename(tmp_path / name)
         assert read(tmp_path / name) == list(range(20)), name

@@ -157,32 +157,6 @@ def test_corrupt_packets_are_counted_and_passed_over(tmp_path: Path) -> None:
     assert again.stats == source.stats
 
 
-@pytest.mark.parametrize("place", [0.5, 0.52])
-def test_frames_that_lost_a_part_on_the_way_are_left_out(tmp_path: Path, place: float) -> None:
-    """A transport stream with lost packets, as UDP loses them: FFmpeg decodes on, and marks packets or frames."""
-    path = encode(tmp_path / "a.ts", 60, size=(320, 240), options={"g": "10", "bf": "0", "qp": "10"}, format="mpegts")
-    data = path.read_bytes()
-    packets = [data[n : n + 188] for n in range(0, len(data), 188)]
-    middle = int(len(packets) * place)
-    path.write_bytes(b"".join(packets[:middle] + packets[middle + 2 :]))
-    marked, decoded = set(), []
-    with av.open(str(path)) as container:
-        for packet in container.demux(video=0):
-            if packet.is_corrupt:
-                marked.add(packet.pts)
-            for frame in packet.decode():
-                decoded.append(frame.pts)
-                if frame.is_corrupt:
-                    marked.add(frame.pts)
-    assert marked
-    whole = [pts - decoded[0] for pts in decoded if pts not in marked]  # in 1/90000 s
-    assert 50 < len(whole) < 60
-    source = open_source(config(path), 0)
-    frames = [f.info for f in source]
-    assert source.stats.corrupt == len(marked)
-    assert [f.pts * 9 // 100_000 for f in frames] == whole
-
-
 def test_nothing_but_damage_is_an_error(tmp_path: Path) -> None:
     path = encode(tmp_path / "a.mkv", 10, options={"g": "100", "bf": "0"})
     data = bytearray(path.read_bytes())

@@ -72,14 +72,14 @@ def test_times_numbers_and_sizes_stay(tmp_path: Path) -> None:
     off, auto = ([f.info for f in open_source(config(path, deinterlace=way), 0)] for way in ("off", "auto"))
     assert off == auto
     again = [f.image for f in open_source(config(path), 0)]
-    assert all(np.array_equal(a, f.image) for a, f in zip(again, open_source(config(path), 0), strict=True)), "the same each time"
+    assert all(np.array_equal(a, f.image) for a, f in zip(again, open_source(config(path), 0), strict=True)), (
+        "the same each time"
+    )
 
 
 def test_progressive_pictures_are_not_touched(tmp_path: Path) -> None:
     path = interlaced(tmp_path / "a.mpg", flagged=False)  # combs, but nothing says that they are fields
-    off, auto, on = (
-        [f.image for f in open_source(config(path, deinterlace=way), 0)] for way in ("off", "auto", "on")
-    )
+    off, auto, on = ([f.image for f in open_source(config(path, deinterlace=way), 0)] for way in ("off", "auto", "on"))
     assert all(np.array_equal(a, b) for a, b in zip(off, auto, strict=True))
     assert max(combs(image) for image in on) < 1.5, "unless one asks for all"
     assert len(on) == len(off)

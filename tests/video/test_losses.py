@@ -19,7 +19,9 @@ def lose(path: Path, hit: int, count: int = 2) -> Path:
     """Take ``count`` transport packets out of the middle of picture number ``hit``."""
     data = path.read_bytes()
     places = [place for place, _, _ in packets(path)]
-    inside = [n for n in range(places[hit] + 188, places[hit + 1], 188) if data[n + 1] & 0x1F == 1]  # PID 0x100 .. 0x1ff
+    inside = [
+        n for n in range(places[hit] + 188, places[hit + 1], 188) if data[n + 1] & 0x1F == 1
+    ]  # PID 0x100 .. 0x1ff
     assert len(inside) > count + 2, "the picture spans many packets"
     first = inside[len(inside) // 2]
     lossy = path.with_name("lossy.ts")
@@ -48,7 +50,9 @@ def test_a_picture_that_lost_a_part_is_left_out_and_no_other(tmp_path: Path, cod
 def test_pictures_out_of_order_do_not_shift_the_mark(tmp_path: Path) -> None:
     path = film(tmp_path / "a.ts", range(25), size=(320, 240), noise=True, options={**LOSSY, "bf": "2"})
     stamps = [pts for _, pts, _ in packets(path)]
-    hit = next(n for n in range(10, 20) if stamps[n] < stamps[n - 1])  # a picture that is shown before the one before it
+    hit = next(
+        n for n in range(10, 20) if stamps[n] < stamps[n - 1]
+    )  # a picture that is shown before the one before it
     source = open_source(config(lose(path, hit, 1)), 0)
     given = {frame.info.pts for frame in source}
     begin = min(stamps)
@@ -157,7 +161,11 @@ def test_a_live_source_counts_over_its_connections(site: Site) -> None:
 
 def test_every_place_to_break_off_gives_a_beginning_of_the_film(tmp_path: Path) -> None:
     """No frame twice, none out of order, none with another's number, and never a crash."""
-    for name, options in (("a.mkv", {"bf": "0", "g": "5"}), ("a.flv", {"bf": "0", "g": "5"}), ("a.ts", {"bf": "0", "g": "5"})):
+    for name, options in (
+        ("a.mkv", {"bf": "0", "g": "5"}),
+        ("a.flv", {"bf": "0", "g": "5"}),
+        ("a.ts", {"bf": "0", "g": "5"}),
+    ):
         path = film(tmp_path / name, options=options, size=(160, 120), noise=True)
         whole = path.read_bytes()
         cut = tmp_path / f"cut-{name}"

@@ -68,7 +68,9 @@ def turned_video(path: Path, orientation: int) -> Path:
     # The movement brings the picture back to where it was, as recorders write it.
     x, y = (width if a + c < 0 else 0), (height if b + d < 0 else 0)
     one = 1 << 16
-    struct.pack_into(">9i", data, data.index(b"tkhd") + 4 + 40, a * one, b * one, 0, c * one, d * one, 0, x * one, y * one, 1 << 30)
+    struct.pack_into(
+        ">9i", data, data.index(b"tkhd") + 4 + 40, a * one, b * one, 0, c * one, d * one, 0, x * one, y * one, 1 << 30
+    )
     path.write_bytes(data)
     return path
 
@@ -119,7 +121,12 @@ def test_an_annotated_video_is_upright(tmp_path: Path, orientation: int) -> None
 
 
 def test_the_doctor_says_how_a_picture_lies(tmp_path: Path) -> None:
-    words = {2: "64x48 (mirrored)", 3: "64x48 (turned by 180°)", 6: "64x48 (turned by 270°)", 7: "64x48 (mirrored and turned by 270°)"}
+    words = {
+        2: "64x48 (mirrored)",
+        3: "64x48 (turned by 180°)",
+        6: "64x48 (turned by 270°)",
+        7: "64x48 (mirrored and turned by 270°)",
+    }
     for orientation, said in words.items():
         assert said in probe(config(turned_video(tmp_path / f"{orientation}.mp4", orientation))).detail
 
@@ -127,7 +134,9 @@ def test_the_doctor_says_how_a_picture_lies(tmp_path: Path) -> None:
 @given(st.integers(1, 8))
 def test_the_two_ways_of_writing_it_agree(orientation: int) -> None:
     a, b, c, d = MATRICES[orientation]
-    assert of_matrix(struct.pack("=9i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)) == of_exif(orientation)
+    assert of_matrix(struct.pack("=9i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)) == of_exif(
+        orientation
+    )
     image = upright(4, 6)
     assert np.array_equal(of_exif(orientation).apply(np.ascontiguousarray(STORED[orientation](image))), image)
 
@@ -150,7 +159,10 @@ def test_other_exif_values_are_upright(value: int) -> None:
     assert of_exif(value) == Orientation() or 2 <= value <= 8
 
 
-@given(st.binary(max_size=300), st.sampled_from([b"", b"\xff\xd8\xff\xe1\0\x20Exif\0\0II*\0", b"\x89PNG\r\n\x1a\n", b"RIFF1234WEBP", b"MM\0*"]))
+@given(
+    st.binary(max_size=300),
+    st.sampled_from([b"", b"\xff\xd8\xff\xe1\0\x20Exif\0\0II*\0", b"\x89PNG\r\n\x1a\n", b"RIFF1234WEBP", b"MM\0*"]),
+)
 def test_broken_exif_is_no_error(noise: bytes, head: bytes) -> None:
     class Frame:
         rotation = 0

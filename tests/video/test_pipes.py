@@ -31,9 +31,7 @@ WHOLE = f"{list(range(60))} 0\n"
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """60 frames, far more than what is read to tell a file by (and than a pipe holds)."""
-    path = film(
-        tmp_path_factory.mktemp("pipes") / "a.mkv", range(60), size=(320, 240), noise=True, codec="ffv1"
-    )
+    path = film(tmp_path_factory.mktemp("pipes") / "a.mkv", range(60), size=(320, 240), noise=True, codec="ffv1")
     assert path.stat().st_size > 4 * 65536
     return path
 

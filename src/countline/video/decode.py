@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -41,6 +41,8 @@ _ONE_PICTURE_EACH = frozenset({"ffv1", "h264", "hevc", "libdav1d", "mjpeg", "mpe
 """Decoders that give one picture for each packet; only of H.264 two packets may be the fields of one picture."""
 _WITH_EXIF = frozenset({"mjpeg", "png", "tiff", "webp"})
 _HEAD = 64 * 1024
+_REORDERED = frozenset({"h264", "hevc"})
+"""Codecs whose pictures FFmpeg cannot put in order without the container's help."""
 _SPLIT = frozenset({"concat", "hls", "mpeg", "mpegts"})
 _TRANSPORT_CLOCK = Fraction(1, 90_000)
 
@@ -82,6 +84,9 @@ class Decoding:
         self._stream = stream
         self._context = stream.codec_context
         self._context.copy_opaque = True
+        self._stamps: deque[int | None] | None = None
+        if container.format.name == "avi" and self._context.name in _REORDERED:
+            self._stamps = deque()
         self._exif = self._context.name in _WITH_EXIF
         self._jpeg = self._context.name == "mjpeg"
         self._sent = 0
@@ -147,10 +152,12 @@ class Decoding:
         except (av.error.InvalidDataError, ValueError, av.error.PatchWelcomeError, OSError):
             self._failed(UNDECODABLE)
             self._seen += 1
+            self._stamp(None)
             return
         for frame in frames:
             self._failures = 0
             self._seen += 1
+            stamp = self._stamp(frame.pts)
             interlaced = frame.interlaced_frame
             self._paired = self._paired or (interlaced and self._context.name == "h264")
             tag = frame.opaque
@@ -162,13 +169,15 @@ class Decoding:
             if frame.is_corrupt:
                 self.lost[DAMAGED_PICTURE] += 1
                 continue
-            pts = to_ns(frame.pts, frame.time_base)
+            pts = to_ns(stamp, frame.time_base)
             yield Decoded(frame, pts, tag.sent, orientation_of(frame, tag.coded), interlaced)
 
     def _note(self, packet: Any, damaged: bool) -> None:
         """That a part of it was lost on the way (transport streams); with RTSP the sender's wall clock, which FFmpeg
         computes from RTCP sender reports; and where EXIF may stand."""
         self._sent += not packet.is_discard
+        if self._stamps is not None:
+            self._stamps.append(packet.pts)
         reason, sent = DAMAGED_PACKET if damaged else "", _sent(packet)
         if self._jpeg and not reason:
             ends = jpeg_is_whole(bytes(packet))
@@ -180,6 +189,13 @@ class Decoding:
             self._seen += 1
         if damaged or sent is not None or self._exif:
             packet.opaque = _Tag(damaged, sent, bytes(memoryview(packet)[:_HEAD]) if self._exif else b"")
+
+    def _stamp(self, own: int | None) -> int | None:
+        """PTS of the next frame. AVI numbers its packets and does not say when each is shown; frames come out in their
+        order, so the next frame has the next number."""
+        if self._stamps:
+            return self._stamps.popleft()
+        return own
 
     def _failed(self, reason: str) -> None:
         self.lost[reason] += 1

@@ -40,6 +40,7 @@ def known_options() -> frozenset[str]:
     """
     try:
         formats, utils = _library("avformat"), _library("avutil")
+        _library("avdevice").avdevice_register_all()  # cameras have options, too
         formats.avformat_get_class.restype = ctypes.c_void_p
         for function in (utils.av_opt_child_class_iterate, utils.av_opt_next):
             function.restype, function.argtypes = ctypes.c_void_p, [ctypes.c_void_p, ctypes.c_void_p]
@@ -51,12 +52,20 @@ def known_options() -> frozenset[str]:
         return frozenset()
 
 
+class _Option(ctypes.Structure):
+    """The beginning of FFmpeg's AVOption."""
+
+    _fields_ = (("name", ctypes.c_char_p), ("help", ctypes.c_char_p), ("offset", ctypes.c_int))
+
+
 def _walk(utils: Any, kind: int, names: set[str], depth: int) -> None:
     """Names of the options of a class and of its children."""
     holder = ctypes.c_void_p(kind)  # av_opt_next takes a pointer to something whose first field is the class
     option = None
     while option := utils.av_opt_next(ctypes.addressof(holder), option):
-        names.add(ctypes.cast(option, ctypes.POINTER(ctypes.c_char_p))[0].decode())
+        found = _Option.from_address(option)
+        if found.offset:  # named values of an option have none
+            names.add(found.name.decode())
     state = ctypes.c_void_p(None)
     while depth and (child := utils.av_opt_child_class_iterate(kind, ctypes.addressof(state))):
         _walk(utils, child, names, depth - 1)
