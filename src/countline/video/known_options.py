@@ -72,11 +72,11 @@ def _walk(utils: Any, kind: int, names: set[str], depth: int) -> None:
 
 
 def _library(name: str) -> ctypes.CDLL:
-    """The library that PyAV has loaded: as it is mapped, else beside the package (wheels for macOS and Windows)."""
-    maps = Path("/proc/self/maps")
-    if maps.exists():
-        lines = maps.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-        return ctypes.CDLL(next(line.split(maxsplit=5)[5] for line in lines if f"/lib{name}" in line))
+    """The library that PyAV has loaded: beside the package (wheels), else the one of the system that is mapped. OpenCV
+    brings one of its own."""
     package = Path(av.__file__).parent
-    folders = (package / ".dylibs", package.parent / "av.libs")
-    return ctypes.CDLL(str(next(p for folder in folders for p in folder.glob(f"*{name}*"))))
+    for folder in (package.parent / "av.libs", package / ".dylibs"):
+        for path in folder.glob(f"*{name}*"):
+            return ctypes.CDLL(str(path))
+    lines = Path("/proc/self/maps").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    return ctypes.CDLL(next(line.split(maxsplit=5)[5] for line in lines if f"/lib{name}." in line))
