@@ -68,6 +68,26 @@ def test_a_local_list_opens_files_of_its_folder(folder: Path, name: str) -> None
 
 
 @both
+def test_the_identity_of_a_list_is_that_of_its_files(folder: Path, name: str) -> None:
+    """The same list with other files gives other events, and their ids must differ."""
+    path = write(folder, name, "0.ts", "1.ts")
+
+    def identity() -> str:
+        return next(iter(open_source(config(path), 0))).info.stream
+
+    before = identity()
+    assert identity() == before
+    film(folder / "1.ts", range(30, 40), first=10)
+    assert identity() != before
+    inner = write(folder, "list.m3u8", "0.ts", "1.ts").name
+    path = folder / "master.m3u8"
+    path.write_text(f"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1000\n{inner}\n")
+    before = identity()
+    film(folder / "1.ts", range(40, 50), first=10)
+    assert identity() != before
+
+
+@both
 @pytest.mark.parametrize(
     "entry", ["../out/1.ts", "link.ts", "{out}/1.ts", "file:{out}/1.ts", "file://{out}/1.ts", "sub/../../out/1.ts"]
 )

@@ -101,18 +101,27 @@ class Folder:
         self._protocols = protocols
         self._timeout = timeout
         self._where = where
+        self.seen: dict[str, None] = {}
+        """Files that were opened or may be, in order."""
         self.refused: SourceError | None = None
         """Why the first entry that was refused was."""
 
     def path(self, name: str) -> str:
         """The real path of a file that is named relative to the playlist. Raises SourceError if it lies elsewhere."""
-        path = os.path.realpath(self._base / name)
+        path = _real(self._base / name)
         if path == self._root or os.path.commonpath((self._root, path)) != self._root:
             raise self._refuse(
                 f"names {visible(os.path.normpath(name)) if name else 'nothing'}, which is not in its folder",
                 "put playlist and files into one folder, not as links",
             )
+        self.seen[path] = None
         return path
+
+    def beside(self, name: str) -> str | None:
+        """The real path of a file of the folder; None for all else."""
+        path = _real(self._base / _file_part(name))
+        inside = os.path.commonpath((self._root, path)) == self._root
+        return path if inside and os.path.isfile(path) else None
 
     def address(self, name: str) -> str:
         """What FFmpeg may open for an entry of a script: an absolute file: address, or an allowed one of the network."""
@@ -171,6 +180,13 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         self._folder.permit(newurl)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _real(path: Path) -> str:
+    try:
+        return os.path.realpath(path)
+    except ValueError:  # a NUL in the name
+        return "/"
 
 
 def _file_part(url: str) -> str:

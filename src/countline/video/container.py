@@ -43,6 +43,8 @@ class Opened:
         self.codec: str = self.stream.codec_context.name
         # Frame threads decode several frames at once and so hold each back by as many frames; slices do not.
         self.stream.thread_type = ThreadType.SLICE if low_delay else ThreadType.AUTO
+        self.entries: tuple[str, ...] = ()
+        """Of a local list the files that it names: they are its content."""
         self.watch: Callable[[], None] = _nothing
         """Called for each frame and at the end; may raise what cannot be raised where it is found."""
         self._decoding = Decoding(container, stream, live=low_delay)

@@ -51,10 +51,14 @@ _ESTIMATES = {"file": TimeQuality.FILE_MTIME, "pipe": TimeQuality.ARRIVAL}
 
 
 def stream_of(place: Place, opened: Opened) -> str:
-    """Identity of the content: of a file its digest, of a file on a server what its headers say, of what can be read only
-    once the time of its first frame."""
+    """Identity of the content: of a file its digest (of a list that of its files, too), of a file on a server what its
+    headers say, of what can be read only once the time of its first frame."""
     if place.kind == "file":
-        return file_digest(place.path)
+        own = file_digest(place.path)
+        if not opened.entries:
+            return own
+        parts = [own, *(file_digest(path) for path in opened.entries)]
+        return hashlib.blake2b("".join(parts).encode(), digest_size=16).hexdigest()
     if place.kind == "pipe":
         return str(time.time_ns())
     context = opened.stream.codec_context

@@ -18,6 +18,7 @@ from countline.video.place import Place, visible
 __all__ = ["open_list"]
 
 _SCRIPT = b"ffconcat version"
+_PLAYLIST = b"#EXTM3U"
 _LONGEST = 16 * 1024 * 1024
 _BLANK = b" \n\t\r"
 
@@ -37,7 +38,11 @@ def open_list(place: Place, config: SourceConfig, where: str, options: Mapping[s
         rules = {**names, "safe": "0", "format_whitelist": demuxers("concat")}
         written = io.BytesIO(_resolved(script, folder, place, where))
         with _named_lists(place, where):
-            return open_stream(written, where, format="concat", options={**options, **rules}, shown=place.shown, **more)
+            opened = open_stream(
+                written, where, format="concat", options={**options, **rules}, shown=place.shown, **more
+            )
+        opened.entries = tuple(folder.seen)
+        return opened
     rules = {**names, "format_whitelist": demuxers("hls", "dash", "webm_dash_manifest")}
     try:
         with _named_lists(place, where):
@@ -52,7 +57,24 @@ def open_list(place: Place, config: SourceConfig, where: str, options: Mapping[s
         opened.close()
         raise folder.refused
     opened.watch = folder.raise_refused
+    opened.entries = _entries(place.path, folder)
     return opened
+
+
+def _entries(path: str, folder: Folder) -> tuple[str, ...]:
+    """Files of its folder that a playlist names in lines of their own, and those of the playlists among them."""
+    found: dict[str, None] = {}
+    waiting = [path]
+    while waiting:
+        with open(waiting.pop(), "rb") as file:
+            text = file.read(_LONGEST) if file.read(len(_PLAYLIST)) == _PLAYLIST else b""
+        for line in text.decode("utf-8", "surrogateescape").splitlines()[1:]:
+            name = line.strip()
+            entry = folder.beside(name) if name and not name.startswith("#") else None
+            if entry is not None and entry not in found:
+                found[entry] = None
+                waiting.append(entry)
+    return tuple(found)
 
 
 @contextmanager
