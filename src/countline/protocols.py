@@ -52,6 +52,8 @@ class SourceStats:
     """Frames handed on."""
     corrupt: int = 0
     """Packets or frames that could not be decoded and were left out."""
+    lost: dict[str, int] = field(default_factory=dict)
+    """``corrupt`` by reason: damaged-packet, damaged-picture, undecodable, unreadable, no-picture, incomplete."""
     dropped: int = 0
     """Decoded frames of a live source that a newer one replaced before they were processed."""
     reconnects: int = 0

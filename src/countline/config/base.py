@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, PlainSerializer, PlainValidator, WithJsonSchema
 
 from countline.types import Message
 
-__all__ = ["Model", "OutputConfig"]
+__all__ = ["FileName", "Model", "OutputConfig"]
+
+
+def _file_name(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("a name must be text")
+    return value
+
+
+def _printable(value: str) -> str:
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+FileName = Annotated[
+    str,
+    PlainValidator(_file_name),
+    PlainSerializer(_printable, when_used="json"),
+    WithJsonSchema({"type": "string"}),
+]
+"""Name of a file as the operating system knows it: bytes that are no UTF-8 are lone surrogates, which plain texts may not
+hold."""
 
 
 class Model(BaseModel):

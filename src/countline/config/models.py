@@ -6,9 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PrivateAttr, SerializeAsAny, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    SerializeAsAny,
+    ValidationError,
+    model_validator,
+)
 
-from countline.config.base import Model, OutputConfig
+from countline.config.base import FileName, Model, OutputConfig
 from countline.config.loader import CountlineFault, Document, Nested, read_yaml, validate
 from countline.config.messages import MessageConfig
 from countline.config.outputs import config_class, kinds
@@ -17,12 +25,26 @@ from countline.config.rules import RulesConfig, check_sources
 __all__ = ["Config", "DetectorConfig", "OutboxConfig", "SourceConfig", "TrackerConfig", "load"]
 
 
+def _option_texts(value: Any) -> Any:
+    """FFmpeg takes texts; YAML has numbers and booleans, too."""
+    if not isinstance(value, Mapping):
+        return value
+    texts = {name: int(option) if isinstance(option, bool) else option for name, option in value.items()}
+    return {name: str(option) if isinstance(option, (int, float)) else option for name, option in texts.items()}
+
+
+def _given(value: str) -> str:
+    if not value:
+        raise ValueError("the uri is empty")
+    return value
+
+
 class SourceConfig(Model):
     """One camera or file."""
 
     name: str = Field(min_length=1)
     """How rules, messages and metrics call it."""
-    uri: str = Field(min_length=1)
+    uri: Annotated[FileName, AfterValidator(_given)]
     """File, folder of images, raw .h264, rtsp://, http://, or a device such as /dev/video0."""
     device_id: str = ""
     """Identity in messages; the name unless set."""
@@ -34,8 +56,14 @@ class SourceConfig(Model):
     """Newest frame wins and counts go on after a restart; by kind of input unless set."""
     loop: bool = False
     """Begin again at the end of a file; the source is then treated as endless."""
-    options: dict[str, str] = {}
-    """FFmpeg options passed on when opening, e.g. {rtsp_transport: udp}."""
+    options: Annotated[dict[str, str], BeforeValidator(_option_texts)] = {}
+    """FFmpeg options passed on when opening, e.g. {rtsp_transport: udp}; and stream, which of several video streams is
+    taken: its index, v:1 for the second, or #id."""
+    deinterlace: Literal["auto", "on", "off"] = "auto"
+    """Makes whole pictures of interlaced ones: auto where the stream marks them, on for all, off for none."""
+    protocols: list[str] | None = None
+    """Protocols that may be opened besides the uri itself, by a playlist, say: for a local one the network protocols that
+    its entries may use (none unless set); for an input from the network all that it may use."""
     timeout: float = Field(default=10.0, gt=0)
     """Seconds without a packet after which a live source counts as gone."""
     counts: Literal["continue", "restart"] | None = None
@@ -45,7 +73,7 @@ class SourceConfig(Model):
 class DetectorConfig(Model):
     """What finds the objects."""
 
-    model: str = "default"
+    model: FileName = "default"
     """'default' (NanoDet-g, COCO-80, inside the package) or the path of an ONNX file."""
     classes: list[str] | dict[str, int] | None = None
     """Classes to keep, by name; or a mapping from name to the class id that rules see (DeepStream files)."""
@@ -93,7 +121,7 @@ class TrackerConfig(Model):
 class OutboxConfig(Model):
     """The durable queue between analytics and outputs."""
 
-    path: str | None = None
+    path: FileName | None = None
     """SQLite file; `.countline/<name of the configuration>.outbox` beside the configuration unless set; 'memory' for none."""
     synchronous: Literal["off", "normal", "full"] = "full"
     """What survives: full = power cut, normal = crash of the process, off = nothing is promised."""

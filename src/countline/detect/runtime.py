@@ -146,6 +146,15 @@ def _load_error(path: Path, error: Exception) -> DetectorError:
     return DetectorError(f"cannot be loaded: {text[:300]}", where=str(path), fix="check the export of the model")
 
 
+def _model(path: Path) -> str | bytes:
+    """What a library can open: it takes UTF-8 names only, and of others the content."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return path.read_bytes()
+    return str(path)
+
+
 def _ort_session(path: Path, threads: int, providers: list[str], optimise: bool = True) -> Any:
     ort = _onnxruntime()
     options = ort.SessionOptions()
@@ -158,7 +167,7 @@ def _ort_session(path: Path, threads: int, providers: list[str], optimise: bool 
     if not optimise:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
-        return ort.InferenceSession(str(path), options, providers=providers)
+        return ort.InferenceSession(_model(path), options, providers=providers)
     except Exception as error:  # the library has one exception class per status code, without a common base
         raise _load_error(path, error) from None
 
@@ -262,7 +271,7 @@ class _OpenVino:
     def _compile(self, shape: tuple[int, ...]) -> Any:
         try:
             core = self._openvino.Core()
-            model = core.read_model(str(self._path))
+            model = core.read_model(_model(self._path))
             model.reshape({model.inputs[0].any_name: list(shape)})
             return core.compile_model(model, "CPU", self._options)
         except RuntimeError as error:

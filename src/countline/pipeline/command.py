@@ -23,8 +23,9 @@ from countline.pipeline.roles import refuse_collisions
 from countline.pipeline.run import Run
 from countline.pipeline.signals import finishing
 from countline.pipeline.stats import Summary
-from countline.terminal import echo, json_line
+from countline.terminal import echo, json_line, visible
 from countline.types import FrameTracks
+from countline.video.place import visible as printable
 
 __all__ = ["execute", "from_options", "run_command"]
 
@@ -219,7 +220,8 @@ def _outputs(options: Options) -> list[Any]:
 def _source_names(uris: tuple[str, ...]) -> list[str]:
     names: list[str] = []
     for uri in uris:
-        base = Path(uri.split("?")[0].rstrip("/")).stem or "source"
+        # A name is text; bytes of a file's name that are none are written out.
+        base = visible(printable(Path(uri.split("?")[0].rstrip("/")).stem), breaks=False) or "source"
         name, n = base, 2
         while name in names:
             name, n = f"{base}-{n}", n + 1

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from countline.pipeline.stats import Summary
 
 __all__ = ["summary_text"]
+
+
+def _reasons(by: Mapping[str, int]) -> str:
+    return ": " + " + ".join(f"{number} {reason}" for reason, number in sorted(by.items())) if by else ""
 
 
 def summary_text(summary: Summary) -> str:
@@ -15,7 +21,7 @@ def summary_text(summary: Summary) -> str:
             f"{n} {what}"
             for n, what in (
                 (source.dropped, "dropped"),
-                (source.corrupt, "corrupt"),
+                (source.corrupt, "corrupt" + _reasons(source.corrupt_by)),
                 (source.reconnects, "reconnects"),
             )
             if n

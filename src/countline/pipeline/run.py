@@ -285,6 +285,7 @@ class Run:
         for source in self.sources:
             s = summary.sources[source.info.name]
             s.dropped, s.corrupt, s.reconnects = source.stats.dropped, source.stats.corrupt, source.stats.reconnects
+            s.corrupt_by = dict(getattr(source.stats, "lost", {}))
             s.untracked = self.rules.untracked(source.info.name)
         errors = [s.error for s in summary.sources.values() if s.error]
         if self._fatal is not None:

@@ -41,6 +41,9 @@ class SourceSummary:
     """Frame up to which an earlier, unfinished run had already delivered; those were processed again but not sent."""
     dropped: int = 0
     corrupt: int = 0
+    """Packets and frames that were left out because they could not be read or decoded whole."""
+    corrupt_by: dict[str, int] = field(default_factory=dict)
+    """``corrupt`` by reason."""
     reconnects: int = 0
     error: str = ""
     lines: dict[str, dict[str, int]] = field(default_factory=dict)

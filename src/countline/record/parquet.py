@@ -65,7 +65,9 @@ class ParquetSink:
         self._path = path
         self._part = path.with_name(path.name + ".part")
         self._schema = _schema(self._arrow)
-        self._writer = parquet.ParquetWriter(str(self._part), self._schema, compression="zstd")
+        # Arrow takes UTF-8 names only; the file is opened here.
+        self._file = open(self._part, "wb")  # noqa: SIM115 - closed with the writer
+        self._writer = parquet.ParquetWriter(self._file, self._schema, compression="zstd")
         self._frames: list[FrameTracks] = []
         self._rows = 0
 
@@ -120,6 +122,7 @@ class ParquetSink:
         """Write what is left, and put the file in its place."""
         self._flush()
         self._writer.close()
+        self._file.close()
         os.replace(self._part, self._path)
 
 

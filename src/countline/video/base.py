@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from countline.config.models import SourceConfig
 from countline.protocols import SourceStats
 from countline.types import Frame, FrameInfo, Picture, SourceInfo, TimeQuality
-from countline.video.place import redact
+from countline.video.place import redact, visible
 
-__all__ = ["BaseSource", "Stop", "rotation_of"]
+__all__ = ["BaseSource", "Stop"]
+
+log = logging.getLogger("countline.video")
 
 DEFAULT_FPS = 30.0
 
@@ -24,20 +28,13 @@ class Stop(Protocol):
     def is_set(self) -> bool: ...
 
 
-def rotation_of(frame: object) -> int:
-    """Degrees counter-clockwise that a frame has to be turned to stand upright (phones write it into the container):
-    0, 90, 180 or 270. Angles between and mirrored pictures are left as they are."""
-    degrees = getattr(frame, "rotation", 0) or 0
-    return int(degrees) % 360 if degrees % 90 == 0 else 0
-
-
 class BaseSource(ABC):
     """Frame numbers, sizes and the end. Subclasses give frames in ``_frames``."""
 
     def __init__(self, config: SourceConfig, index: int, *, live: bool, stop: Stop | None = None) -> None:
         self.config = config
         self.where = f"source '{config.name}'"
-        self.info = SourceInfo(config.name, index, config.device_id or config.name, redact(config.uri), live)
+        self.info = SourceInfo(config.name, index, config.device_id or config.name, visible(redact(config.uri)), live)
         self.stats = SourceStats()
         self._closing = threading.Event()
         self._stop = stop
@@ -82,6 +79,20 @@ class BaseSource(ABC):
         """Identity of the stream for content of this identity. Without an end, each run is a stream of its own: what it gives
         will not come again."""
         return f"{content}-{time.time_ns()}" if self.info.live or self.config.loop else content
+
+    def count_lost(self, earlier: Mapping[str, int], lost: Mapping[str, int]) -> None:
+        """What was left out, by reason: of ``earlier`` openings of the input, and of this one."""
+        total = sum(earlier.values()) + sum(lost.values())
+        if total != self.stats.corrupt:  # called for every frame
+            self.stats.lost = dict(Counter(earlier) + Counter(lost))
+            self.stats.corrupt = total
+
+    def tell_lost(self, before: Mapping[str, int]) -> None:
+        """Say what was left out since ``before``."""
+        more = {reason: number - before.get(reason, 0) for reason, number in self.stats.lost.items()}
+        words = ", ".join(f"{number} {reason}" for reason, number in sorted(more.items()) if number)
+        if words:
+            log.warning("%s: packets and frames left out of %s: %s", self.where, self.info.uri, words)
 
     def frame(
         self, picture: Picture, size: tuple[int, int], pts: int, time: int, quality: TimeQuality, stream: str

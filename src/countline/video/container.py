@@ -1,13 +1,10 @@
-"""FFmpeg containers through PyAV: open, find the video stream, decode, and say in plain words what went wrong."""
+"""FFmpeg containers through PyAV: open one, choose its video stream, know its rate and length."""
 
 from __future__ import annotations
 
-import errno
 import logging
-import struct
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -17,8 +14,11 @@ from av.codec.context import ThreadType
 
 from countline.errors import SourceError
 from countline.video.clock import to_ns
+from countline.video.decode import Decoded, Decoding
+from countline.video.deinterlace import deinterlaced
+from countline.video.streams import choose
 
-__all__ = ["Decoded", "Opened", "explain", "fatal", "open_stream"]
+__all__ = ["PARTS", "RAW", "Opened", "open_stream"]
 
 log = logging.getLogger("countline.video")
 
@@ -31,35 +31,34 @@ PARTS = "mpjpeg"
 """Multipart JPEG over HTTP: pictures come when they come."""
 # Recorders write tags in whatever encoding they like. From PyAV 19 on that is no error and the option is gone.
 _TAGS: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
-MOST_ERRORS = 1000
-"""Broken packets in a row after which an input counts as not readable at all."""
-
-
-@dataclass(slots=True)
-class Decoded:
-    """A decoded frame; ``pts`` in ns by the container's own time stamps; ``sent`` the sender's wall clock in ns since the
-    Unix epoch, where it told it."""
-
-    frame: av.VideoFrame
-    pts: int | None
-    sent: int | None = None
 
 
 class Opened:
     """An open input and its video stream. Used by one thread at a time."""
 
-    def __init__(self, container: Any, low_delay: bool) -> None:
+    def __init__(self, container: Any, stream: Any, *, low_delay: bool = False, deinterlace: str = "off") -> None:
         self.container = container
-        self.stream = next(
-            s for s in container.streams.video if s.codec_context is not None and not s.disposition.value & _STILL
-        )
+        self.stream = stream
         self.format: str = container.format.name
         self.codec: str = self.stream.codec_context.name
         # Frame threads decode several frames at once and so hold each back by as many frames; slices do not.
         self.stream.thread_type = ThreadType.SLICE if low_delay else ThreadType.AUTO
-        self.corrupt = 0
-        self._senders: dict[int, int] = {}
-        self._damaged: set[int] = set()
+        self.entries: tuple[str, ...] = ()
+        """Of a local list the files that it names: they are its content."""
+        self.watch: Callable[[], None] = _nothing
+        """Called for each frame and at the end; may raise what cannot be raised where it is found."""
+        self._decoding = Decoding(container, stream, live=low_delay)
+        self._deinterlace = deinterlace
+
+    @property
+    def lost(self) -> dict[str, int]:
+        """Packets and frames that were left out so far, by reason (see :mod:`countline.video.decode`)."""
+        return self._decoding.lost
+
+    @property
+    def corrupt(self) -> int:
+        """How many those are."""
+        return sum(self.lost.values())
 
     @property
     def raw(self) -> bool:
@@ -80,166 +79,76 @@ class Opened:
 
     @property
     def duration(self) -> int | None:
-        """Length in ns; None where it is not known (streams, raw video)."""
+        """Length in ns that the container states; None where it states none (streams, raw video, unfinished files)."""
         if self.raw:
             return None
         own = to_ns(self.stream.duration, self.stream.time_base)
         if own is not None and own > 0:
             return own
-        whole = self.container.duration
-        return whole * 1000 if whole and whole > 0 else None
+        whole: int | None = self.container.duration
+        if not whole or whole <= 0:
+            return None
+        # Some containers (Matroska, FLV) state the time of the end, which is later by that of the start.
+        start: int | None = self.container.start_time
+        return (whole - start if start and 0 < start < whole and self.format in _STATES_THE_END else whole) * 1000
 
     def metadata(self) -> dict[str, str]:
         """Tags of the stream, and over them those of the container."""
         return {**self.stream.metadata, **self.container.metadata}
 
     def decode(self) -> Iterator[Decoded]:
-        """Frames in the order of presentation.
-
-        Packets that cannot be decoded are counted in ``corrupt`` and passed over, and so are frames that demuxer or
-        decoder mark as damaged: what it paints over a gap looks like moving objects, while a tracker bridges a missing
-        frame. Raises av.FFmpegError when the input broke off.
-        """
-        failures = 0
-        packets = self.container.demux(self.stream)
-        while True:
-            try:
-                packet = next(packets)
-            except StopIteration:
-                return
-            except av.error.InvalidDataError:
-                self.corrupt += 1
-                failures += 1
-                if failures > MOST_ERRORS:
-                    raise
-                packets = self.container.demux(self.stream)
-                continue
-            self._note(packet)
-            try:
-                frames = packet.decode()
-            except av.error.EOFError:
-                return
-            except (av.error.InvalidDataError, ValueError, av.error.PatchWelcomeError, OSError):
-                self.corrupt += 1
-                failures += 1
-                if failures > MOST_ERRORS:
-                    raise
-                continue
-            for frame in frames:
-                failures = 0
-                known = frame.pts in self._damaged
-                if known or frame.is_corrupt:
-                    self.corrupt += not known
-                    continue
-                yield Decoded(frame, to_ns(frame.pts, frame.time_base), self._senders.pop(frame.pts, None))
-
-    def _note(self, packet: Any) -> None:
-        """What is known of a packet and not of its frame: that a part of it was lost on the way (transport streams); and
-        with RTSP the sender's wall clock, which FFmpeg computes from RTCP sender reports."""
-        if packet.is_corrupt:
-            self.corrupt += 1
-            if len(self._damaged) > 256:
-                self._damaged.clear()
-            if packet.pts is not None:
-                self._damaged.add(packet.pts)
-        if packet.pts is None or not hasattr(packet, "has_sidedata"):
-            return
+        """Frames in the order of presentation, see :class:`~countline.video.decode.Decoding`."""
+        frames = self._decoding.frames()
+        if self._deinterlace != "off":
+            frames = deinterlaced(frames, every=self._deinterlace == "on")
         try:
-            if packet.has_sidedata("prft"):
-                (micros,) = struct.unpack_from("<q", bytes(packet.get_sidedata("prft")))
-                if len(self._senders) > 256:  # packets that never became frames
-                    self._senders.clear()
-                self._senders[packet.pts] = micros * 1000
-        except (ValueError, KeyError):  # a PyAV that does not know this side data
-            return
+            for item in frames:
+                self.watch()
+                yield item
+        finally:
+            self.watch()
 
     def close(self) -> None:
         """Release the input."""
         self.container.close()
 
 
-_STILL = 0x400 | 0x800  # attached_pic, timed_thumbnails: a cover is no video
+def _nothing() -> None:
+    """Nothing to watch."""
+
+
+_STATES_THE_END = frozenset({"matroska,webm", "flv", "live_flv"})
 
 
 def open_stream(
-    location: str,
+    location: Any,
     where: str,
     *,
     options: Mapping[str, str],
     format: str | None = None,
     timeout: float | None = None,
     low_delay: bool = False,
+    deinterlace: str = "off",
+    stream: str = "",
     shown: str = "",
+    **more: Any,
 ) -> Opened:
-    """Open a file or stream with FFmpeg. Raises SourceError for what has no video, else av.FFmpegError."""
+    """Open a file or stream with FFmpeg. ``stream`` chooses one of several video streams, ``more`` goes to ``av.open``.
+
+    Raises SourceError for what has no such video stream, else av.FFmpegError.
+    """
     limits = None if timeout is None else (timeout, timeout)
     began = time.monotonic()
     try:
-        container = av.open(location, format=format, options=dict(options), timeout=limits, **_TAGS)
+        container = av.open(location, format=format, options=dict(options), timeout=limits, **_TAGS, **more)
     except av.error.FFmpegError:
         # Some protocols report an interrupted wait as broken data; it was silence.
         if timeout is not None and time.monotonic() - began >= timeout:
             raise TimeoutError(f"no answer for {timeout:g} s") from None
         raise
     try:
-        return Opened(container, low_delay)
-    except StopIteration:
-        kinds = sorted({s.type for s in container.streams})
-        found = "only " + " and ".join(kinds) if kinds else "no streams"
+        chosen = choose(container.streams, stream, shown or str(location), where)
+        return Opened(container, chosen, low_delay=low_delay, deinterlace=deinterlace)
+    except SourceError:
         container.close()
-        raise SourceError(
-            f"{shown or location} has no video stream that can be decoded ({found})",
-            where=where,
-            fix="give a file or stream with video",
-        ) from None
-
-
-def fatal(error: BaseException) -> bool:
-    """True if trying again cannot help: protocol, decoder or option unknown."""
-    return isinstance(
-        error,
-        (
-            SourceError,
-            av.error.ProtocolNotFoundError,
-            av.error.DemuxerNotFoundError,
-            av.error.DecoderNotFoundError,
-            av.error.OptionNotFoundError,
-        ),
-    )
-
-
-def explain(error: BaseException, shown: str, where: str) -> SourceError:
-    """An error of FFmpeg or the operating system as what / where / fix. ``shown``: the input without its password."""
-    if isinstance(error, SourceError):
-        return error
-    what, fix = _words(error)
-    return SourceError(f"{shown}: {what}", where=where, fix=fix)
-
-
-def _words(error: BaseException) -> tuple[str, str]:
-    number = getattr(error, "errno", None)
-    for kind, what, fix in _MEANINGS:
-        if isinstance(error, kind):
-            return what, fix
-    if number in (errno.EHOSTUNREACH, errno.ENETUNREACH):
-        return "the host cannot be reached", "check address, cable and routes"
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    if number == errno.EIO:
-        return "input/output error", "check that host and device exist and can be read"
-    return f"cannot be read: {text}", "check that the address is right and that FFmpeg can play it"
-
-
-_MEANINGS: tuple[tuple[Any, str, str], ...] = (
-    (av.error.InvalidDataError, "is no video that FFmpeg knows, or is damaged", "check the file with `ffprobe`, or convert it to MP4"),
-    (av.error.ProtocolNotFoundError, "FFmpeg does not know this protocol", "use a file, rtsp://, http:// or https://"),
-    (av.error.DecoderNotFoundError, "no decoder for this codec is installed", "convert it to H.264 or H.265"),
-    (av.error.HTTPUnauthorizedError, "user or password is refused (401)", "write them into the address: rtsp://user:password@host/…"),
-    (av.error.HTTPForbiddenError, "access is forbidden (403)", "check user, password and rights on the camera"),
-    (av.error.HTTPNotFoundError, "there is no such stream on the server (404)", "check the path in the address"),
-    (av.error.HTTPServerError, "the server failed (5xx)", "look into the server's log"),
-    (ConnectionRefusedError, "connection refused", "check host and port, and that the camera or server is running"),
-    ((TimeoutError, av.error.ExitError), "no answer in time", "check host, port and firewall, or raise `timeout`"),
-    (FileNotFoundError, "no such file", "check the path"),
-    (PermissionError, "permission denied", "give the user that runs countline the right to read it"),
-    (av.error.EOFError, "ended before its first frame", "check that the file is complete"),
-)  # fmt: skip
+        raise

@@ -1,32 +1,31 @@
-"""Video files, local or on a web server: every frame, the same each time."""
+"""Video files, local, on a web server or through a pipe: every frame, the same each time."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
-import av
 import av.error
 
 from countline.config.models import SourceConfig
 from countline.errors import SourceError
 from countline.types import Frame, TimeQuality
-from countline.video.base import DEFAULT_FPS, BaseSource, Stop, rotation_of
+from countline.video.base import DEFAULT_FPS, BaseSource, Stop
 from countline.video.clock import SECOND, FileClock, Stamper, creation_time, parse_start
-from countline.video.container import Decoded, Opened, explain
+from countline.video.container import Opened
+from countline.video.decode import UNREADABLE, Decoded
+from countline.video.length import measure
 from countline.video.picture import AvPicture
 from countline.video.place import Place, file_digest
-from countline.video.pump import Item
+from countline.video.pump import Connect, Item
+from countline.video.trouble import explain
 
-__all__ = ["FileSource", "clock_of", "rate_of", "stream_of"]
+__all__ = ["FileSource", "known_clock", "quality_of", "rate_of", "stream_of"]
 
 log = logging.getLogger("countline.video")
-
-_SCAN = 512 * 1024 * 1024
-"""Largest raw file that is read through once to learn its length."""
 
 
 def rate_of(opened: Opened, config: SourceConfig) -> float:
@@ -34,33 +33,45 @@ def rate_of(opened: Opened, config: SourceConfig) -> float:
     return config.fps or float(opened.rate or DEFAULT_FPS)
 
 
-def clock_of(place: Place, opened: Opened, config: SourceConfig, where: str, length: Callable[[], int]) -> FileClock:
-    """Best known capture time of the first frame; ``length()`` gives the duration in ns."""
+def known_clock(opened: Opened, config: SourceConfig, where: str) -> FileClock | None:
+    """Capture time of the first frame by what the user or the container says; None if neither does."""
     if config.start:
         return FileClock(parse_start(config.start, where), TimeQuality.FILE_START)
     created = creation_time(opened.metadata())
-    if created is not None:
-        return FileClock(created, TimeQuality.FILE_START)
-    if place.kind == "file":
-        modified = os.stat(place.shown).st_mtime_ns
-        return FileClock(modified - length(), TimeQuality.FILE_MTIME)
-    return FileClock(0, TimeQuality.NONE)
+    return None if created is None else FileClock(created, TimeQuality.FILE_START)
+
+
+def quality_of(place: Place, opened: Opened, config: SourceConfig, where: str) -> TimeQuality:
+    """How well capture times of a file will be known."""
+    known = known_clock(opened, config, where)
+    return known.quality if known is not None else _ESTIMATES.get(place.kind, TimeQuality.NONE)
+
+
+_ESTIMATES = {"file": TimeQuality.FILE_MTIME, "pipe": TimeQuality.ARRIVAL}
 
 
 def stream_of(place: Place, opened: Opened) -> str:
-    """Identity of the content: of a file its digest, of a file on a server what its headers say."""
+    """Identity of the content: of a file its digest (of a list that of its files, too), of a file on a server what its
+    headers say, of what can be read only once the time of its first frame."""
     if place.kind == "file":
-        return file_digest(place.shown)
+        own = file_digest(place.path)
+        if not opened.entries:
+            return own
+        parts = [own, *(file_digest(path) for path in opened.entries)]
+        return hashlib.blake2b("".join(parts).encode(), digest_size=16).hexdigest()
+    if place.kind == "pipe":
+        return str(time.time_ns())
     context = opened.stream.codec_context
     facts = (
         opened.container.size, opened.duration, opened.stream.frames, opened.codec,
         context.width, context.height, context.extradata, sorted(opened.metadata().items()),
     )  # fmt: skip
-    return hashlib.blake2b(repr(facts).encode(), digest_size=16).hexdigest()
+    return hashlib.blake2b(repr(facts).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
 
 class FileSource(BaseSource):
-    """A video with an end. ``read`` opens it and gives the open input and its frames."""
+    """A video with an end. ``read`` opens it and gives the open input and its frames; ``connect`` opens it anew beside
+    that."""
 
     def __init__(
         self,
@@ -68,64 +79,65 @@ class FileSource(BaseSource):
         index: int,
         place: Place,
         read: Callable[[BaseSource], Iterator[Item]],
+        connect: Connect,
         stop: Stop | None,
     ) -> None:
         super().__init__(config, index, live=bool(config.live), stop=stop)
         self.place = place
         self._read = read
+        self._connect = connect
+        self._clock: FileClock | None = None
+        self._stream = ""
         if config.start:
             parse_start(config.start, self.where)
 
     def _frames(self) -> Iterator[Frame]:
         stamper = Stamper(int(SECOND / (self.config.fps or DEFAULT_FPS)))
-        facts: tuple[FileClock, str] | None = None
+        self._clock = None
         while not self.ended():
             before = self.stats.frames
+            earlier = dict(self.stats.lost)
             items = self._read(self)
             try:
                 opened = next(items, None)
                 if not isinstance(opened, Opened):
                     return  # closed while it was being opened
-                if facts is None:
-                    facts = self._begin(opened)
                 stamper.step = int(SECOND / rate_of(opened, self.config))
                 stamper.begin()
-                yield from self._pass(opened, items, stamper, *facts)
+                yield from self._pass(opened, items, stamper, earlier)
             except (av.error.FFmpegError, OSError) as error:
                 if self.stats.frames == before:
-                    raise explain(error, self.place.shown, self.where) from None
-                self.stats.corrupt += 1
+                    raise explain(error, self.place.shown, self.where, self.place.kind) from None
+                self.count_lost(self.stats.lost, {UNREADABLE: 1})
                 log.warning("%s: %s broke off: %s", self.where, self.place.shown, error)
             finally:
                 items.close()  # type: ignore[attr-defined]
+                self.tell_lost(earlier)
             if not self.config.loop:
                 return
 
-    def _begin(self, opened: Opened) -> tuple[FileClock, str]:
-        clock = clock_of(self.place, opened, self.config, self.where, lambda: self._length(opened))
-        return clock, self.stream(stream_of(self.place, opened))
-
     def _pass(
-        self, opened: Opened, items: Iterator[Item], stamper: Stamper, clock: FileClock, stream: str
+        self, opened: Opened, items: Iterator[Item], stamper: Stamper, earlier: dict[str, int]
     ) -> Iterator[Frame]:
         """All frames once. Raises SourceError if there is none."""
         rate = rate_of(opened, self.config)
-        count, corrupt, repaired = 0, self.stats.corrupt, self.stats.repaired - stamper.repaired
+        count, repaired = 0, self.stats.repaired - stamper.repaired
         for item in items:
             if self.ended():
                 return
             assert isinstance(item, Decoded)
+            clock = self._clock or self._begin(opened, item)
             pts = stamper.stamp(int(count * SECOND / rate) if opened.raw else item.pts)
             count += 1
-            self.stats.corrupt = corrupt + opened.corrupt
+            self.count_lost(earlier, opened.lost)
             self.stats.repaired = repaired + stamper.repaired
-            picture = AvPicture(item.frame, rotation_of(item.frame))
-            if self.info.live:
+            picture = AvPicture(item.frame, item.orientation)
+            if self.info.live and self.place.kind != "pipe":
                 self.pace(pts)
                 if self.ended():
                     return
-            yield self.frame(picture, (picture.width, picture.height), pts, *clock.time(pts), stream)
-        self.stats.corrupt = corrupt + opened.corrupt
+            yield self.frame(picture, (picture.width, picture.height), pts, *clock.time(pts), self._stream)
+        self.count_lost(earlier, opened.lost)
         if count == 0 and not self.ended():
             raise SourceError(
                 f"{self.place.shown}: not one frame could be decoded",
@@ -133,12 +145,32 @@ class FileSource(BaseSource):
                 fix="check the file with `ffprobe`; it is probably damaged or cut off",
             )
 
-    def _length(self, opened: Opened) -> int:
-        if opened.duration is not None:
-            return opened.duration
-        path = Path(self.place.shown)
-        if not opened.raw or path.stat().st_size > _SCAN:
-            return 0
-        with av.open(self.place.location, format=opened.format) as container:
-            packets = sum(1 for packet in container.demux(video=0) if packet.size)
-        return int(packets * SECOND / rate_of(opened, self.config))
+    def _begin(self, opened: Opened, first: Decoded) -> FileClock:
+        """At the first frame of all: its time, and the identity of the stream."""
+        self._stream = self.stream(stream_of(self.place, opened))
+        self._clock = known_clock(opened, self.config, self.where)
+        if self._clock is None:
+            quality = quality_of(self.place, opened, self.config, self.where)
+            start = {
+                TimeQuality.FILE_MTIME: lambda: self._before_mtime(opened, first),
+                TimeQuality.ARRIVAL: time.time_ns,
+            }
+            self._clock = FileClock(start.get(quality, int)(), quality)
+        return self._clock
+
+    def _before_mtime(self, opened: Opened, first: Decoded) -> int:
+        """The file was last written when its last frame had ended: from there back to the first frame, by time stamps.
+        Also of a file that is still being written, and of one whose container states no length or a wrong one."""
+        before = os.stat(self.place.path)
+        for _ in range(3):
+            span = measure(self._connect, before.st_size)
+            after = os.stat(self.place.path)
+            if (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns):
+                break
+            before = after
+        if span is None:
+            return before.st_mtime_ns - (opened.duration or 0)
+        if opened.raw:  # stamps of these are made up; as for frames, the rate counts
+            return before.st_mtime_ns - int(span.frames * SECOND / rate_of(opened, self.config))
+        begins = first.pts if first.pts is not None else span.start or 0
+        return before.st_mtime_ns - max(0, span.end - begins)

@@ -14,25 +14,31 @@ import av.error
 from countline.config.models import SourceConfig
 from countline.errors import SourceError
 from countline.types import Frame, TimeQuality
-from countline.video.base import DEFAULT_FPS, BaseSource, Stop, rotation_of
+from countline.video.access import demuxers
+from countline.video.base import DEFAULT_FPS, BaseSource, Stop
 from countline.video.clock import SECOND, FileClock, parse_start
+from countline.video.decode import UNREADABLE, jpeg_is_whole
+from countline.video.orientation import orientation_of
 from countline.video.picture import AvPicture
-from countline.video.place import Place
+from countline.video.place import Place, visible
 
 __all__ = ["ImageSource", "read_image"]
 
 log = logging.getLogger("countline.video")
 
 
-def read_image(path: Path) -> av.VideoFrame:
-    """Decode one image. Raises av.FFmpegError or OSError."""
-    # Through memory, so that FFmpeg goes by the content and takes no '%03d' in a name for a pattern.
-    with av.open(io.BytesIO(path.read_bytes())) as container:
+def read_image(path: Path) -> AvPicture:
+    """Decode one image and put it upright. Raises av.FFmpegError or OSError, also for one that is not whole."""
+    data = path.read_bytes()
+    # Through memory, so that FFmpeg goes by the content and takes no '%03d' in a name for a pattern. What names other
+    # files (a playlist with the wrong suffix) is no image.
+    with av.open(io.BytesIO(data), options={"protocol_whitelist": "none", "format_whitelist": demuxers()}) as container:
         if container.streams.video:
             for frame in container.decode(video=0):
-                if not frame.is_corrupt:
-                    return frame
-    raise av.error.InvalidDataError(0, "no picture in it", str(path))
+                if not frame.is_corrupt and jpeg_is_whole(data):
+                    return AvPicture(frame, orientation_of(frame, data))
+                raise av.error.InvalidDataError(0, "only a part of the picture is there", visible(path))
+    raise av.error.InvalidDataError(0, "no picture in it", visible(path))
 
 
 class ImageSource(BaseSource):
@@ -54,14 +60,14 @@ class ImageSource(BaseSource):
                 if self.ended():
                     return
                 try:
-                    image = read_image(path)
-                except (av.error.FFmpegError, OSError) as error:
-                    self.stats.corrupt += 1
-                    log.warning("%s: %s cannot be read and is left out: %s", self.where, path, error)
+                    picture = read_image(path)
+                except (av.error.FFmpegError, OSError, ValueError) as error:
+                    self.count_lost(self.stats.lost, {UNREADABLE: 1})
+                    reason = getattr(error, "strerror", None) or error
+                    log.warning("%s: %s cannot be read and is left out: %s", self.where, visible(path), reason)
                     continue
                 shown += 1
                 pts = int((turn * len(self.place.files) + position) * SECOND / self._rate)
-                picture = AvPicture(image, rotation_of(image))
                 if self.info.live:
                     self.pace(pts)
                 yield self.frame(picture, (picture.width, picture.height), pts, *clock.time(pts), stream)
@@ -85,7 +91,7 @@ class ImageSource(BaseSource):
                 newest = max(newest, facts.st_mtime_ns)
                 digest.update(f"{path.name}\0{facts.st_size}\n".encode("utf-8", "surrogateescape"))
         except OSError as error:
-            raise SourceError(f"{path}: {error.strerror}", where=self.where, fix="check the folder") from None
+            raise SourceError(f"{visible(path)}: {error.strerror}", where=self.where, fix="check the folder") from None
         if self._start is not None:
             return FileClock(self._start, TimeQuality.FILE_START), digest.hexdigest()
         start = newest - int(len(self.place.files) * SECOND / self._rate)

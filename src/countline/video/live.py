@@ -11,12 +11,14 @@ import av.error
 
 from countline.config.models import SourceConfig
 from countline.types import Frame
-from countline.video.base import DEFAULT_FPS, BaseSource, Stop, rotation_of
+from countline.video.base import DEFAULT_FPS, BaseSource, Stop
 from countline.video.clock import SECOND, ArrivalClock, Stamper
-from countline.video.container import PARTS, Decoded, Opened, explain, fatal
+from countline.video.container import PARTS, Opened
+from countline.video.decode import Decoded
 from countline.video.picture import AvPicture
 from countline.video.place import Place
 from countline.video.pump import Item
+from countline.video.trouble import explain, fatal
 
 __all__ = ["FIRST_WAIT", "LONGEST_WAIT", "LiveSource", "backoff"]
 
@@ -56,7 +58,6 @@ class LiveSource(BaseSource):
         self._clock = ArrivalClock()
         self._stream = ""
         self._last = 0  # monotonic ns of the last frame
-        self._corrupt = 0  # of earlier connections
         self._warned = False
 
     def __iter__(self) -> Iterator[Frame]:
@@ -73,9 +74,13 @@ class LiveSource(BaseSource):
                 yield from self._connection(items)
             except Exception as error:
                 known = isinstance(error, (av.error.FFmpegError, OSError))
-                if fatal(error) or not known:
-                    raise (explain(error, self.place.shown, self.where) if fatal(error) else error) from None
-                reason = explain(error, self.place.shown, self.where).what if not self.ended() else ""
+                hopeless = fatal(error, self.place.kind)
+                if not known and not hopeless:
+                    raise
+                told = explain(error, self.place.shown, self.where, self.place.kind)
+                if hopeless:
+                    raise told from None
+                reason = told.what if not self.ended() else ""
             finally:
                 items.close()  # type: ignore[attr-defined]
             if self.ended():
@@ -94,7 +99,7 @@ class LiveSource(BaseSource):
         # Pictures without time stamps are timed by when they come.
         timed = not opened.raw and opened.format != PARTS
         first = True
-        self._corrupt = self.stats.corrupt
+        earlier = dict(self.stats.lost)
         try:
             for item in items:
                 if self.ended():
@@ -106,14 +111,15 @@ class LiveSource(BaseSource):
                     first = False
                 pts = self._stamper.stamp(item.pts if timed else ticks)
                 self._last = ticks
-                self.stats.corrupt = self._corrupt + opened.corrupt
+                self.count_lost(earlier, opened.lost)
                 self.stats.repaired = self._stamper.repaired
                 when = self._clock.time(pts, now, item.sent)
                 self._warn()
-                picture = AvPicture(item.frame, rotation_of(item.frame))
+                picture = AvPicture(item.frame, item.orientation)
                 yield self.frame(picture, (picture.width, picture.height), pts, *when, self._stream)
         finally:
-            self.stats.corrupt = self._corrupt + opened.corrupt
+            self.count_lost(earlier, opened.lost)
+            self.tell_lost(earlier)
 
     def _begin(self, now: int, ticks: int) -> None:
         """The first frame of a connection."""

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Iterator
 from functools import partial
+from pathlib import PurePath
 
 import av.error
 
 from countline.config.models import SourceConfig
 from countline.errors import SourceError
 from countline.protocols import Source
+from countline.video.access import demuxers, whitelist
 from countline.video.base import BaseSource, Stop
 from countline.video.container import Opened, open_stream
 from countline.video.files import FileSource
 from countline.video.images import ImageSource
+from countline.video.known_options import OWN, unknown_options
+from countline.video.lists import open_list
 from countline.video.live import LiveSource
-from countline.video.place import Place, place_of
+from countline.video.place import IMAGES, Place, place_of
 from countline.video.pump import Connect, Item, direct, pumped
+from countline.video.trouble import REFUSED
 
 __all__ = ["connector", "open_source", "options_of"]
+
+log = logging.getLogger("countline.video")
 
 
 def open_source(config: SourceConfig, index: int, *, stop: Stop | None = None) -> Source:
@@ -31,13 +40,18 @@ def open_source(config: SourceConfig, index: int, *, stop: Stop | None = None) -
     """
     where = f"source '{config.name}'"
     place = place_of(config.uri, where)
+    for told in unknown_options(config.options):
+        log.warning("%s: %s", where, told)
     if place.kind == "images":
         return ImageSource(config, index, place, stop)
     connect = connector(place, config, where)
     if place.kind == "file":
-        return FileSource(config, index, place, lambda _: direct(connect), stop)
+        return FileSource(config, index, place, lambda _: direct(connect), connect, stop)
+    if place.kind == "pipe":
+        _once(place, config, where)
+        return FileSource(config, index, place, partial(_await, connect), connect, stop)
     if place.kind == "http" and _is_file(place, config, connect, stop):
-        return FileSource(config, index, place, partial(_read, connect), stop)
+        return FileSource(config, index, place, partial(_read, connect), connect, stop)
     return LiveSource(config, index, place, partial(_read, connect), stop)
 
 
@@ -45,37 +59,83 @@ def _read(connect: Connect, source: BaseSource) -> Iterator[Item]:
     return pumped(connect, source.config.name, source.ended, source.config.timeout)
 
 
+def _await(connect: Connect, source: BaseSource) -> Iterator[Item]:
+    """A pipe is silent for as long as whoever writes into it likes."""
+    return pumped(connect, source.config.name, source.ended, math.inf)
+
+
+def _once(place: Place, config: SourceConfig, where: str) -> None:
+    if config.loop:
+        raise SourceError(
+            f"{place.shown} can be read only once; `loop` has nothing to begin again with",
+            where=where,
+            fix="leave `loop` out, or name a file",
+        )
+
+
 def connector(place: Place, config: SourceConfig, where: str) -> Connect:
-    """A function that opens the input anew at each call."""
-    local = place.kind == "file"
+    """A function that opens the input anew at each call. Raises SourceError for options and protocols that it may not
+    have."""
+    local = place.kind in ("file", "pipe")
+    options = options_of(place, config, where)
 
     def connect() -> Opened:
-        return open_stream(
-            place.location,
-            where,
-            options=options_of(place, config),
-            format="v4l2" if place.kind == "camera" else None,
-            timeout=None if local else config.timeout,
-            low_delay=not local and config.live is not False,
-            shown=place.shown,
-        )
+        try:
+            return open_stream(
+                place.location,
+                where,
+                options=options,
+                format=_format(place),
+                timeout=None if local else config.timeout,
+                low_delay=not local and config.live is not False,
+                deinterlace=config.deinterlace,
+                stream=config.options.get("stream", ""),
+                shown=place.shown,
+            )
+        except av.error.ArgumentError:
+            if place.kind != "file":
+                raise
+            return open_list(place, config, where, options)
 
     return connect
 
 
-def options_of(place: Place, config: SourceConfig) -> dict[str, str]:
-    """FFmpeg options: ours by kind of input, the user's over them."""
+def _format(place: Place) -> str | None:
+    """What FFmpeg would not find out by itself. By the suffix of an image it would look for files, and not read a pipe."""
+    if place.kind == "camera":
+        return "v4l2"
+    suffix = PurePath(place.path).suffix.lower() if place.kind == "pipe" else ""
+    return _PIPED.get(suffix, f"{suffix[1:]}_pipe") if suffix in IMAGES else None
+
+
+_PIPED = {".jpg": "mjpeg", ".jpeg": "mjpeg", ".tif": "tiff_pipe"}
+
+
+def options_of(place: Place, config: SourceConfig, where: str = "") -> dict[str, str]:
+    """FFmpeg options: ours by kind of input, the user's over them, and what it may open. Raises SourceError."""
     options: dict[str, str] = {}
     if place.location.lower().startswith("rtsp"):
         options["rtsp_transport"] = (
             "tcp"  # UDP loses packets, and each lost one smears pictures up to the next key frame
         )
-    if place.kind != "file" and config.live is not False:
+    if place.kind not in ("file", "pipe") and config.live is not False:
         # FFmpeg would watch a stream for seconds to measure its frame rate, which nothing here needs.
         options["fpsprobesize"] = "0"
     if place.kind == "camera" and config.fps:
         options["framerate"] = f"{config.fps:g}"
-    return {**options, **config.options}
+    options.update({name: value for name, value in config.options.items() if name not in OWN})
+    for name in ("protocol_whitelist", "format_whitelist"):
+        if name in config.options:
+            raise SourceError(
+                f"options: '{name}' cannot be set", where=where, fix="say with `protocols` what the source may open"
+            )
+    names = whitelist(place, config.protocols, where)
+    if names:
+        options["protocol_whitelist"] = names
+    if place.kind in ("file", "pipe"):
+        options["format_whitelist"] = demuxers()
+        options["pattern_type"] = "none"  # '%d' in a name is no number
+    return options
 
 
 def _is_file(place: Place, config: SourceConfig, connect: Connect, stop: Stop | None) -> bool:
@@ -87,7 +147,7 @@ def _is_file(place: Place, config: SourceConfig, connect: Connect, stop: Stop | 
     try:
         opened = next(items, None)
         return isinstance(opened, Opened) and opened.duration is not None
-    except (av.error.HTTPClientError, av.error.InvalidDataError, SourceError):
+    except (av.error.HTTPClientError, av.error.InvalidDataError, *REFUSED, SourceError):
         return True  # the answer is there, and no picture in it: the iteration says so, instead of asking for ever
     except (av.error.FFmpegError, OSError):
         return False

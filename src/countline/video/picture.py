@@ -19,6 +19,8 @@ import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
+from countline.video.orientation import UPRIGHT, Orientation
+
 __all__ = ["ArrayPicture", "AvPicture", "fit"]
 
 _KEEP = 16
@@ -76,24 +78,24 @@ def fit(width: int, height: int, into_width: int, into_height: int) -> tuple[int
 
 
 class AvPicture:
-    """A frame as the decoder gave it. ``rotation`` in degrees counter-clockwise, a multiple of 90, is applied to all that
-    is given out. May be used from several threads."""
+    """A frame as the decoder gave it. All that is given out stands upright, as ``orientation`` says how. May be used
+    from several threads."""
 
-    __slots__ = ("_bgr", "_frame", "_lock", "_turns", "height", "width")
+    __slots__ = ("_bgr", "_frame", "_lock", "height", "orientation", "width")
 
-    def __init__(self, frame: av.VideoFrame, rotation: int = 0) -> None:
+    def __init__(self, frame: av.VideoFrame, orientation: Orientation = UPRIGHT) -> None:
         self._frame = frame
-        self._turns = rotation // 90 % 4
+        self.orientation = orientation
         self._bgr: NDArray[np.uint8] | None = None
         # PyAV sets and restores fields of the source frame while it converts.
         self._lock = threading.Lock()
-        turned = self._turns % 2
+        turned = orientation.transposed
         self.width: int = frame.height if turned else frame.width
         self.height: int = frame.width if turned else frame.height
 
     @property
     def frame(self) -> av.VideoFrame:
-        """The decoder's frame, not rotated."""
+        """The decoder's frame, neither turned nor mirrored."""
         return self._frame
 
     def bgr(self) -> NDArray[np.uint8]:
@@ -102,20 +104,20 @@ class AvPicture:
             if self._bgr is None:
                 frame = self._frame
                 whole = _convert(frame, frame.width, frame.height, Interpolation.BICUBIC)
-                self._bgr = np.ascontiguousarray(np.rot90(whole, self._turns))
+                self._bgr = np.ascontiguousarray(self.orientation.apply(whole))
             return self._bgr
 
     def letterbox(self, width: int, height: int) -> tuple[NDArray[np.uint8], float]:
         """(height, width, 3) uint8 BGR with the picture top left, 0 right and below; and the scale (see :func:`fit`)."""
         content_width, content_height, scale = fit(self.width, self.height, width, height)
-        size = (content_height, content_width) if self._turns % 2 else (content_width, content_height)
+        size = (content_height, content_width) if self.orientation.transposed else (content_width, content_height)
         result = np.empty((height, width, 3), np.uint8)
         result[content_height:] = 0
         result[:content_height, content_width:] = 0
         with self._lock:
             # Bilinear in swscale widens its filter when it shrinks, so it averages like AREA, in less time.
             small = _convert(self._frame, *size, Interpolation.BILINEAR)
-            result[:content_height, :content_width] = np.rot90(small, self._turns)
+            result[:content_height, :content_width] = self.orientation.apply(small)
         return result, scale
 
 

@@ -3,19 +3,42 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote_to_bytes
 
 from countline.errors import SourceError
 
-__all__ = ["IMAGES", "Place", "file_digest", "natural", "place_of", "redact"]
+log = logging.getLogger("countline.video")
+
+__all__ = ["IMAGES", "Place", "file_digest", "natural", "place_of", "redact", "visible"]
 
 IMAGES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 """Suffixes of image files."""
+VIDEOS = frozenset(
+    {
+        ".264",
+        ".265",
+        ".3gp",
+        ".asf",
+        ".avi",
+        ".flv",
+        ".gif",
+        ".h264",
+        ".h265",
+        ".hevc",
+        ".m2ts",
+        ".m4v",
+        ".mjpeg",
+        ".mjpg",
+    }
+    | {".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".webm", ".wmv"}
+)
+"""Suffixes of files that are told when a folder of images holds them."""
 STREAMS = frozenset({"http", "https", "rtmp", "rtmps", "rtp", "rtsp", "rtsps", "srt", "tcp", "udp"})
 """Protocols that are handed to FFmpeg."""
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -27,13 +50,24 @@ class Place:
     """Where pictures come from."""
 
     kind: str
-    """'file', 'images', 'http', 'stream' (any other protocol) or 'camera'."""
+    """'file', 'images', 'pipe' (can be read only once), 'http', 'stream' (any other protocol) or 'camera'."""
     location: str
     """What FFmpeg opens: may hold a password."""
     shown: str
-    """The same for logs and errors."""
+    """The same for logs and errors: printable, without the password."""
     files: tuple[Path, ...] = ()
     """Of a folder of images or a single image, in order."""
+    path: str = ""
+    """Of a file its name as the operating system knows it; bytes that are no text are surrogates."""
+
+
+def visible(name: object) -> str:
+    r"""A file name for logs, errors and messages: bytes that are no UTF-8 as ``\xe4``.
+
+    >>> visible(os.fsdecode(b"stra\xdfe.mp4"))
+    'stra\\xdfe.mp4'
+    """
+    return str(name).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def redact(uri: str) -> str:
@@ -57,27 +91,29 @@ def natural(path: Path) -> tuple[list[tuple[int, int, str]], str]:
 
 def place_of(uri: str, where: str) -> Place:
     """What ``uri`` names. Files and folders are looked at, nothing is opened. Raises SourceError."""
-    text = uri.strip()
-    if not text:
+    address = uri.strip()
+    if not address:
         raise SourceError(
             "the uri is empty", where=where, fix="name a file, a folder of images, rtsp://…, http://… or /dev/video0"
         )
-    match = _SCHEME.match(text)
+    match = _SCHEME.match(address)
     scheme = match.group(1).lower() if match else ""
-    if scheme == "file":
-        text = unquote(urlsplit(text).path)
-    elif scheme in STREAMS:
-        return Place("http" if scheme.startswith("http") else "stream", text, redact(text))
-    elif scheme:
+    if scheme in STREAMS:
+        return Place("http" if scheme.startswith("http") else "stream", address, redact(address))
+    if scheme and scheme != "file":
         raise SourceError(
-            f"{redact(text)}: unknown protocol '{scheme}'",
+            f"{visible(redact(address))}: unknown protocol '{scheme}'",
             where=where,
             fix="known are a path, file://, " + ", ".join(f"{s}://" for s in sorted(STREAMS)),
         )
-    if text.isdecimal() and not Path(text).exists():
-        text = f"/dev/video{text}"  # the number of a camera, as OpenCV writes it
-    if text.startswith("/dev/"):
-        return Place("camera", text, text)
+    if address == "-":
+        return Place("pipe", "pipe:0", "standard input", path="/dev/stdin")
+    # Blanks at the ends of a file's name are part of it.
+    text = _path_of(address) if scheme else uri
+    if address.isdecimal() and not Path(text).exists():
+        text = f"/dev/video{address}"  # the number of a camera, as OpenCV writes it
+    if text.startswith("/dev/") and (text.startswith(_CAMERAS) or not os.path.exists(text) or _is_camera(text)):
+        return Place("camera", text, visible(text))
     try:
         path = Path(text).expanduser()
     except RuntimeError:
@@ -85,8 +121,26 @@ def place_of(uri: str, where: str) -> Place:
     return _local(path, where)
 
 
+_CAMERAS = ("/dev/video", "/dev/v4l/")
+
+
+def _is_camera(path: str) -> bool:
+    """A character device of Video4Linux."""
+    facts = os.stat(path)
+    return stat.S_ISCHR(facts.st_mode) and os.major(facts.st_rdev) == 81
+
+
+def _path_of(address: str) -> str:
+    """The path of a file:// address. It is bytes; they need not be UTF-8."""
+    rest = address[len("file://") :]
+    host, _, path = rest.partition("/")
+    if host.lower() in ("", "localhost"):
+        rest = "/" + path
+    return os.fsdecode(unquote_to_bytes(rest.encode("utf-8", "surrogateescape")))
+
+
 def _local(path: Path, where: str) -> Place:
-    shown = str(path)
+    shown = visible(path)
     try:
         facts = path.stat()
         if stat.S_ISDIR(facts.st_mode):
@@ -94,7 +148,9 @@ def _local(path: Path, where: str) -> Place:
         if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
             raise PermissionError
     except FileNotFoundError:
-        fix = f"check the path; relative paths are looked up in {Path.cwd()}"
+        fix = f"check the path; relative paths are looked up in {visible(Path.cwd())}"
+        if str(path) != str(path).strip():
+            fix = f"check the path, whose blanks at the ends are part of the name: '{shown}'"
         raise SourceError(f"{shown}: no such file or folder", where=where, fix=fix) from None
     except NotADirectoryError:
         raise SourceError(f"{shown}: a part of the path is no folder", where=where, fix="check the path") from None
@@ -103,25 +159,33 @@ def _local(path: Path, where: str) -> Place:
         raise SourceError(f"{shown}: permission denied", where=where, fix=fix) from None
     except (OSError, ValueError) as error:
         raise SourceError(f"{shown!r}: cannot be read: {error}", where=where, fix="check the path") from None
-    if facts.st_size == 0 and stat.S_ISREG(facts.st_mode):
+    # With its protocol in front, a name such as 'a:b.mp4' is not taken for one.
+    location = f"file:{path}"
+    if not stat.S_ISREG(facts.st_mode):
+        return Place("pipe", location, shown, path=str(path))
+    if facts.st_size == 0:
         raise SourceError(f"{shown}: the file is empty (0 bytes)", where=where, fix="copy or record it again")
     if path.suffix.lower() in IMAGES:
-        return Place("images", shown, shown, (path,))
-    # With its protocol in front, a name such as 'a:b.mp4' is not taken for one.
-    return Place("file", f"file:{path}", shown)
+        return Place("images", shown, shown, (path,), str(path))
+    return Place("file", location, shown, path=str(path))
 
 
 def _folder(path: Path, where: str) -> Place:
-    files = sorted(
-        (p for p in path.iterdir() if p.suffix.lower() in IMAGES and not p.name.startswith(".")), key=natural
-    )
+    shown = visible(path)
+    entries = [p for p in path.iterdir() if not p.name.startswith(".")]
+    files = sorted((p for p in entries if p.suffix.lower() in IMAGES), key=natural)
+    videos = sorted((p for p in entries if p.suffix.lower() in VIDEOS), key=natural)
     if not files:
-        raise SourceError(
-            f"{path}: no images in this folder",
-            where=where,
-            fix="put images there (" + ", ".join(sorted(IMAGES)) + "), or name a video file",
-        )
-    return Place("images", str(path), str(path), tuple(files))
+        fix = "put images there (" + ", ".join(sorted(IMAGES)) + "), or name a video file"
+        if videos:
+            fix = f"a folder is read as a sequence of images; name its videos one by one, first {visible(videos[0])}"
+        raise SourceError(f"{shown}: no images in this folder", where=where, fix=fix)
+    if videos:
+        log.warning(
+            "%s: %s is read as a sequence of %d images; %d videos in it are left out (%s); name them as sources of their own",
+            where, shown, len(files), len(videos), ", ".join(visible(p.name) for p in videos[:3]) + (", …" if videos[3:] else ""),
+        )  # fmt: skip
+    return Place("images", shown, shown, tuple(files), str(path))
 
 
 def file_digest(path: str | Path) -> str:

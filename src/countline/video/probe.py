@@ -11,14 +11,18 @@ from countline.config.models import SourceConfig
 from countline.errors import SourceError
 from countline.protocols import Check
 from countline.types import TimeQuality
-from countline.video.base import DEFAULT_FPS, rotation_of
-from countline.video.container import Decoded, Opened, explain
-from countline.video.files import clock_of, rate_of
+from countline.video.base import DEFAULT_FPS
+from countline.video.container import Opened
+from countline.video.decode import Decoded
+from countline.video.files import quality_of, rate_of
 from countline.video.images import ImageSource
+from countline.video.known_options import unknown_options
 from countline.video.open import connector
 from countline.video.picture import AvPicture
 from countline.video.place import Place, place_of
 from countline.video.pump import Item, direct, pumped
+from countline.video.streams import describe, usable
+from countline.video.trouble import explain
 
 __all__ = ["probe"]
 
@@ -31,10 +35,14 @@ def probe(config: SourceConfig) -> Check:
     where = f"source '{config.name}'"
     try:
         place = place_of(config.uri, where)
-        detail = _images(config, place) if place.kind == "images" else _video(config, place, where)
+        if place.kind == "pipe":
+            connector(place, config, where)
+            detail = f"{place.shown} can be read only once, so it is not looked into"
+        else:
+            detail = _images(config, place) if place.kind == "images" else _video(config, place, where)
     except SourceError as error:
         return Check(where, False, error.what, error.fix)
-    return Check(where, True, detail)
+    return Check(where, True, "; ".join([detail, *unknown_options(config.options)]))
 
 
 def _images(config: SourceConfig, place: Place) -> str:
@@ -65,20 +73,20 @@ def _video(config: SourceConfig, place: Place, where: str) -> str:
             )
         return _describe(config, place, where, opened, decoded)
     except (av.error.FFmpegError, OSError) as error:
-        raise explain(error, place.shown, where) from None
+        raise explain(error, place.shown, where, place.kind) from None
     finally:
         items.close()  # type: ignore[attr-defined]
 
 
 def _describe(config: SourceConfig, place: Place, where: str, opened: Opened, decoded: Decoded) -> str:
-    turned = rotation_of(decoded.frame)
-    picture = AvPicture(decoded.frame, turned)
+    picture = AvPicture(decoded.frame, decoded.orientation)
+    turned = decoded.orientation.words()
     finite = place.kind == "file" or opened.duration is not None
     if finite:
-        quality = clock_of(place, opened, config, where, lambda: 0).quality
+        quality = quality_of(place, opened, config, where)
     else:
         quality = TimeQuality.NTP if decoded.sent is not None else TimeQuality.ARRIVAL
-    parts = [opened.codec, f"{picture.width}x{picture.height}" + (f" (turned by {turned}°)" if turned else "")]
+    parts = [opened.codec, f"{picture.width}x{picture.height}" + (f" ({turned})" if turned else "")]
     guess = "" if opened.rate or config.fps else " (assumed)"
     parts.append(f"{rate_of(opened, config):.4g} frames/s{guess}")
     if opened.duration is not None:
@@ -87,4 +95,9 @@ def _describe(config: SourceConfig, place: Place, where: str, opened: Opened, de
         parts.append("length unknown")
     else:
         parts.append("live")
+    if decoded.interlaced:
+        parts.append("interlaced")
+    videos = usable(opened.container.streams)
+    if len(videos) > 1:
+        parts.append(f"stream {opened.stream.index} of {describe(videos)}")
     return ", ".join([*parts, f"time: {quality.value}"])

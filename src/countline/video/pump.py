@@ -13,7 +13,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from countline.video.container import Decoded, Opened
+from countline.video.container import Opened
+from countline.video.decode import Decoded
 
 __all__ = ["Connect", "Item", "Silence", "direct", "pumped"]
 

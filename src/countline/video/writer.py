@@ -40,7 +40,7 @@ class VideoWriter:
             if self.path.exists() and not os.access(self.path, os.W_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             self._part.write_bytes(b"")  # FFmpeg opens the file only with the first picture
-            self._container = av.open(str(self._part), "w")
+            self._container = av.open(f"file:{self._part}", "w")  # a name such as 'a:b.mp4' has no protocol
         except (OSError, av.error.FFmpegError, ValueError) as error:
             with suppress(OSError):
                 self._part.unlink(missing_ok=True)
