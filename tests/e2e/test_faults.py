@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import orjson
 from conftest_e2e import WALKERS, bright, command, made, street, values, write
@@ -161,3 +162,21 @@ def test_two_runs_with_one_outbox_the_second_refuses(
         assert "Traceback" not in done.stderr
     finally:
         first.execute()
+
+
+def test_the_failure_file_holds_what_is_documented(squares: Path) -> None:
+    @cl.message(on="crossing")
+    def broken(event: cl.Crossing) -> dict[str, Any]:
+        raise ValueError("no")
+
+    data = made(squares, "127.0.0.1:1", "t", outputs=["stdout"], outbox={"path": "o.outbox"})
+    data["messages"] = []
+    summary = cl.run(data, messages=[broken], detector=bright)
+    lines = [orjson.loads(line) for line in Path("o.outbox.failures.jsonl").read_bytes().splitlines()]
+    assert len(lines) == summary.failures == WALKERS
+    for line in lines:
+        assert set(line) == {"definition", "place", "error", "source", "stream", "frame", "when", "id", "event"}
+        assert line["error"] == "ValueError: no"
+        assert "test_faults.py" in line["place"]
+        assert line["event"]["kind"] == "crossing"
+        assert len(line["id"]) == 36

@@ -136,3 +136,23 @@ def test_a_terminal_without_unicode_shows_escapes_and_no_traceback(tmp_path: Pat
     done = command("check", path, env=env)
     assert (done.returncode, done.stderr) == (0, "")
     assert "source '\\u5165\\u53e3'" in done.stdout
+
+
+def test_a_wrong_field_is_answered_briefly_and_all_fields_can_be_listed(ask: Ask, squares: Path) -> None:
+    Path("c.yaml").write_text(
+        f"sources: [{{name: gate, uri: {squares}}}]\nrules: {{lines: [{{name: door, points: [[0, 0.5], [1, 0.5]]}}]}}\n"
+        "messages: [{name: m, value: '{lines.dor.cumulativ}'}, {name: ok, on: interval 1h, value: '{lines.door.window}'}]\n"
+        "outputs: [stdout]\n"
+    )
+    code, out, _ = ask("check", "c.yaml")
+    assert code == 2
+    assert "lines.door.cumulative" in out
+    assert "countline schema --fields" in out
+    assert len(out) < 1500
+    code, out, _ = ask("schema", "--fields")
+    assert code == 0
+    for field in ("lines.NAME.DIRECTION.window", "window.start", "track_id", "regions.NAME.longest_dwell", "of an event `crossing`"):
+        assert field in out
+    code, out, _ = ask("schema", "--fields", "--message", "ok", "c.yaml")
+    assert code == 0
+    assert "lines.door.in.window" in out

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections import ChainMap, deque, namedtuple
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from enum import Enum
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Annotated, TypedDict
+from uuid import UUID
 
 import msgspec
 import numpy as np
@@ -320,3 +326,26 @@ def test_options_that_cannot_be_are_told_when_decorated():
         message(on="crossing", kex="x")(lambda e: {})
     with pytest.raises(MessageError, match="neither a function nor a class"):
         messages.make([], rules=RULES, sources=SOURCES, labels=LABELS, functions=[5])
+
+
+def test_values_of_pythons_own_types_are_encoded_alike_in_json_and_messagepack():
+    Pair = namedtuple("Pair", "a b")
+
+    class Colour(Enum):
+        RED = "red"
+
+    values = {
+        "decimal": (Decimal("1.25"), 1.25), "span": (timedelta(seconds=90.5), "PT90.5S"), "path": (Path("/x/y"), "/x/y"),
+        "pair": (Pair(1, 2), {"a": 1, "b": 2}), "set": ({3}, [3]), "bytes": (b"x", "eA=="), "colour": (Colour.RED, "red"),
+        "uuid": (UUID(int=1), "00000000-0000-0000-0000-000000000001"), "day": (date(2026, 11, 27), "2026-11-27"),
+        "number": (np.float32(1.5), 1.5), "array": (np.arange(3), [0, 1, 2]), "range": (range(2), [0, 1]),
+        "chain": (ChainMap({"k": 1}), {"k": 1}), "address": (ip_address("10.0.0.1"), "10.0.0.1"), "deque": (deque([1]), [1]),
+    }  # fmt: skip
+    for encoding, decode in (("json", orjson.loads), ("msgpack", msgspec.msgpack.decode)):
+        one = from_function(message(on="frame", encoding=encoding)(lambda a: {k: v for k, (v, _) in values.items()}))
+        (made,) = one.make(analytics())
+        found = decode(made.value)
+        for name, (_, wanted) in values.items():
+            if encoding == "msgpack" and name in ("bytes", "pair"):
+                continue  # MessagePack has bytes of its own, and msgspec writes a named tuple as a list
+            assert found[name] == wanted, (encoding, name)

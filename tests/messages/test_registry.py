@@ -153,3 +153,28 @@ def test_an_id_learned_once_needs_no_registry_at_the_next_start(server, tmp_path
 def test_a_wrong_password_is_named_as_such(server):
     with pytest.raises(OutputError, match="user and password"):
         one("avro", server, subject="secret", auto_register=False)
+
+
+def test_the_subject_is_named_after_the_topic_of_the_outputs_that_the_message_goes_to():
+    def subject(outputs=(), topic=None, **topics):
+        url = "mock://outputs"
+        ids = SchemaIds(topics=topics)
+        definition(VALUE, encoding="avro", topic=topic, outputs=list(outputs), tools=Tools(schema_id=ids), schema={"registry": url})
+        return ids._clients[url].get_subjects()[-1:]
+
+    assert subject(kafka="ds-kafka") == ["ds-kafka-value"]
+    assert subject(["b"], a="one", b="two") == ["two-value"]
+    assert subject(["a"], topic="own", a="one") == ["own-value"]
+    with pytest.raises(MessageError, match="goes to several: one, two"):
+        subject(a="one", b="two")
+
+
+def test_an_output_without_topics_does_not_name_the_subject(tmp_path):
+    from countline.config import Config
+    from countline.pipeline import build
+
+    config = Config.model_validate({
+        "sources": [{"name": "a", "uri": "b"}],
+        "outputs": [{"file": {"path": "o.jsonl"}}, {"redis": {"stream": "r"}}, {"kafka": {"bootstrap": "localhost", "topic": "ds-kafka"}}],
+    })  # fmt: skip
+    assert build._message_tools(config).schema_id.topics == {"kafka": "ds-kafka"}

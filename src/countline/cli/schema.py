@@ -24,6 +24,12 @@ __all__ = ["command"]
     help="Language of the message's schema; by its encoding unless set.",
 )
 @click.option(
+    "--fields",
+    "fields",
+    is_flag=True,
+    help="Print the fields that templates may name: all there are, or with CONFIG and --message those of this message.",
+)
+@click.option(
     "--check",
     "pair",
     nargs=2,
@@ -39,11 +45,16 @@ __all__ = ["command"]
     help="backward: readers with NEW read what OLD wrote; forward: the other way round; full: both.",
 )
 def command(
-    config: Path | None, name: str | None, format_: str | None, pair: tuple[Path, Path] | None, mode: str
+    config: Path | None, name: str | None, format_: str | None, fields: bool, pair: tuple[Path, Path] | None, mode: str
 ) -> int:
     """Print the JSON Schema of configurations (for editors), or the schema of a message, or compare two schemas."""
     if pair is not None:
         return _check(*pair, mode)
+    if fields:
+        from countline.messages.listing import all_fields, fields_of
+
+        echo("\n".join(all_fields() if config is None else fields_of(*_one(config, name))))
+        return 0
     if name is None:
         if config is not None or format_ is not None:
             raise ConfigError(
@@ -67,6 +78,26 @@ def _configuration() -> str:
     made = Config.model_json_schema(by_alias=True)
     made = {"$schema": "https://json-schema.org/draft/2020-12/schema", **made, "title": "countline configuration"}
     return orjson.dumps(made, option=orjson.OPT_INDENT_2).decode() + "\n"
+
+
+def _one(path: Path, name: str | None) -> tuple[Any, Any, Any, Any]:
+    """A message's configuration, and the rules, sources and labels that its fields are of."""
+    from countline.messages.faults import suggest
+    from countline.pipeline import build
+    from countline.types import SourceInfo
+
+    config = build.as_config(path)
+    names = [m.name for m in config.messages]
+    if name not in names:
+        what = f"there is no message '{name}'" if name is not None else "which message? Add --message NAME"
+        raise ConfigError(what, where=str(path), fix=suggest(name or "", names, noun="messages"))
+    infos = [SourceInfo(s.name, i, s.device_id or s.name, s.uri) for i, s in enumerate(config.sources)]
+    detector = build.detector(config)
+    try:
+        rules = build.rules(config, infos, detector.labels)
+        return config.messages[names.index(name)], rules.rules, infos, detector.labels
+    finally:
+        detector.close()
 
 
 def _message(path: Path, name: str, format_: str | None) -> str:

@@ -54,6 +54,11 @@ class OutputConfig(Model):
         """Whether pictures may be put here (``attach: {as: object}``)."""
         return False
 
+    @property
+    def schema_topic(self) -> str | None:
+        """Topic that the subjects of schemas are named after; None where messages go to no topic of Kafka's kind."""
+        return None
+
     def files(self) -> list[str]:
         """Names of files that are written; words in braces stand for anything."""
         return []

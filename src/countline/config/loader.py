@@ -234,6 +234,22 @@ _WORDS = {
     "string_too_short": "must have at least {min_length} character(s)",
     "string_pattern_mismatch": "has characters that cannot stand here; allowed is {pattern}",
     "finite_number": "must be a finite number",
+    "tuple_type": "must be a list",
+    "too_long": "has {actual_length} entries, at most {max_length} can stand here",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "set_type": "must be a list",
+    "path_type": "must be a path",
+    "literal_error": "must be {expected}",
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be {ge} or more",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be {le} or less",
 }
 """In place of pydantic's words, where those speak of its own workings."""
 

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from countline.config.base import Model
 from countline.config.loader import CountlineFault
+from countline.config.points import Point, Points
 
 __all__ = [
     "Anchor",
@@ -24,7 +25,6 @@ __all__ = [
     "check_sources",
 ]
 
-Point: TypeAlias = tuple[float, float]
 Anchor: TypeAlias = Literal[
     "bottom-center",
     "center",
@@ -68,7 +68,7 @@ class PlacedConfig(RuleConfig):
 class LineConfig(PlacedConfig):
     """A line that objects cross."""
 
-    points: list[Point]
+    points: Points
     """Two or more points (a polyline), 0..1 of the picture's width and height. Walking from the first point to the
     last, `in` goes to the left-hand side on screen and `out` to the right-hand side."""
     direction: Literal["both", "in", "out"] = "both"
@@ -118,7 +118,7 @@ class CrowdingConfig(Model):
 class RegionConfig(PlacedConfig):
     """An area in which objects stand."""
 
-    points: list[Point]
+    points: Points
     """Three or more corners of a polygon; it closes itself. Where it crosses itself, inside is what an odd number of
     edges surrounds."""
     inverse: bool = False
@@ -152,7 +152,7 @@ class RegionConfig(PlacedConfig):
 class DirectionConfig(PlacedConfig):
     """A direction in which objects move."""
 
-    points: list[Point]
+    points: Points
     """Tail and head of an arrow; only where it points to matters, not where it stands."""
     tolerance: float = Field(default=45.0, gt=0, le=180)
     """Degrees to either side that still count as this direction."""
@@ -175,7 +175,7 @@ class DirectionConfig(PlacedConfig):
 class SpeedConfig(PlacedConfig):
     """Speed over the ground, from four points whose true distances are known."""
 
-    points: list[Point]
+    points: Points
     """Four points on the ground, in order round the quadrangle; objects are measured while they are inside it."""
     world: list[Point] | None = None
     """Where these points are in reality, in metres, in any flat frame of your own."""

@@ -19,6 +19,7 @@ from countline.messages.fields import (
     line_value,
     region_value,
 )
+from countline.messages.lists import DIGITS
 from countline.messages.scope import Scope
 from countline.messages.shape import BOOLEAN, INTEGER, NUMBER, STRING, TIME, Shape, map_of
 from countline.types import Count, DirectionState, LineState, RegionState, RuleInfo, SourceInfo
@@ -308,7 +309,7 @@ _REGION: dict[str, tuple[Shape, Callable[[Any], Any]]] = {
         )
     },
     "crowded": (BOOLEAN, lambda x: x.crowded),
-    "longest_dwell": (NUMBER, lambda x: round(x.longest_dwell, 3)),
+    "longest_dwell": (NUMBER, lambda x: round(x.longest_dwell, DIGITS["dwell"])),
     "reset_at": (TIME.or_null(), lambda x: x.reset_at or None),
     "classes": (map_of(INTEGER), lambda x: dict(x.classes)),
 }

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import re
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, Sequence, Set, ValuesView
+from datetime import timedelta
+from decimal import Decimal
+from fractions import Fraction
+from ipaddress import _BaseAddress, _BaseNetwork
 from typing import Any, Protocol
+from zoneinfo import ZoneInfo
 
 import orjson
 
@@ -33,7 +40,9 @@ class Encoder(Protocol):
 
 
 def plain(value: Any) -> Any:
-    """What orjson does not know: pydantic models, msgspec Structs, sets, bytes as base64."""
+    """What orjson does not know: pydantic models, msgspec Structs, attrs classes, named tuples and other mappings and
+    sequences; sets; bytes as base64; decimals and fractions as numbers; time spans as ISO 8601 durations; paths, addresses and
+    the like as text."""
     dump = getattr(value, "model_dump", None)
     if dump is not None:
         return dump(by_alias=True)
@@ -47,7 +56,32 @@ def plain(value: Any) -> Any:
         return b64encode(value).decode()
     if hasattr(value, "tolist"):
         return value.tolist()
-    raise TypeError(f"a value of type {type(value).__name__} cannot be encoded")
+    convert = next((convert for kind, convert in _FOREIGN if isinstance(value, kind)), None)
+    if convert is not None:
+        return convert(value)
+    if hasattr(type(value), "__attrs_attrs__"):
+        return {field.name: getattr(value, field.name) for field in type(value).__attrs_attrs__}
+    raise TypeError(
+        f"a value of type {type(value).__qualname__} cannot be encoded; make it a number, text, list or dict"
+    )
+
+
+def _named(value: tuple[Any, ...]) -> Any:
+    as_dict = getattr(value, "_asdict", None)
+    return list(value) if as_dict is None else as_dict()
+
+
+_FOREIGN: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
+    ((Decimal, Fraction), float),
+    (timedelta, lambda value: f"PT{value.total_seconds():.6f}".rstrip("0").rstrip(".") + "S"),
+    (os.PathLike, lambda value: os.fsdecode(os.fspath(value))),
+    (memoryview, lambda value: b64encode(value).decode()),
+    (tuple, _named),
+    (Mapping, dict),
+    ((Sequence, Set, Iterator, ValuesView, KeysView, ItemsView), list),
+    ((_BaseAddress, _BaseNetwork, re.Pattern, ZoneInfo), str),
+)
+"""Types of the standard library, each with what becomes of its values."""
 
 
 class JsonEncoder:
@@ -73,7 +107,7 @@ class MsgpackEncoder:
             import msgspec
         except ImportError:
             raise MissingExtra("msgspec", "msgpack", what_for="MessagePack encoding") from None
-        self._encode = msgspec.msgpack.Encoder(enc_hook=plain).encode
+        self._encode = msgspec.msgpack.Encoder(enc_hook=plain, decimal_format="number").encode
 
     def encode(self, value: Any) -> bytes:
         return value if type(value) is bytes else self._encode(value)
@@ -216,5 +250,6 @@ def _framed(
             )
         text = schema.text({"AVRO": "avro", "PROTOBUF": "proto", "JSON": "json"}[kind])
         topic = None if config.topic is None or "{" in config.topic else config.topic
-        found = schema_id(SchemaRequest(config.name, kind, text, f"{schema.namespace}.{schema.name}", topic, options))
+        record = f"{schema.namespace}.{schema.name}"
+        found = schema_id(SchemaRequest(config.name, kind, text, record, topic, options, tuple(config.outputs)))
     return ConfluentFrame(inner, found, protobuf=kind == "PROTOBUF")

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from countline.messages.catalogue import Catalogue
-from countline.messages.faults import suggest
+from countline.messages.faults import nearest
 from countline.messages.fields import EVENT_ONLY, LOOPS
 from countline.messages.filters import apply
 from countline.messages.node import Node, TemplateFault, constant, finished
@@ -57,7 +57,7 @@ def field_node(path: str, catalogue: Catalogue, loops: Sequence[str]) -> Node:
     if found is not None:
         return Node(found.get, found.shape)
     head = path.partition(".")[0]
-    fix = suggest(path, catalogue.paths(loops))
+    fix = nearest(path, catalogue.paths(loops))
     if head in EVENT_ONLY and not catalogue.kinds:
         fix = "this trigger has no event of its own: use a trigger such as crossing, or loop {for: events}; " + fix
     elif head in EVENT_ONLY:

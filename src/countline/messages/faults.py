@@ -41,6 +41,17 @@ def suggest(word: str, valid: Iterable[str], *, noun: str = "valid here") -> str
     return f"{head}{noun}: " + (", ".join(words) if words else "nothing")
 
 
+def nearest(word: str, valid: Iterable[str], *, most: int = 3) -> str:
+    """A fix for a field that does not exist: the closest valid ones, and where to see them all."""
+    words = list(dict.fromkeys(valid))
+    close = get_close_matches(word, words, n=most, cutoff=0.5)
+    tail = word.rpartition(".")[2]
+    close += [w for w in words if tail and w.rpartition(".")[2] == tail and w not in close]
+    head = f"did you mean {close[0]}? " if close else ""
+    more = f"near it: {', '.join(close[1:most])}; " if close[1:most] else ""
+    return f"{head}{more}`countline schema --fields` lists all fields"
+
+
 def located(error: MessageError, document: Any) -> MessageError:
     """The same faults with file and line; ``document`` is the ``config.loader.Document`` they were read from."""
     faults: list[MessageError] = []

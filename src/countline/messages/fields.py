@@ -89,7 +89,7 @@ def region_value(state: RegionState) -> dict[str, Any]:
         "entered": counts(state.entered),
         "left": counts(state.left),
         "crowded": state.crowded,
-        "longest_dwell": state.longest_dwell,
+        "longest_dwell": round(state.longest_dwell, DIGITS["dwell"]),
         "epoch": state.epoch,
     }
 
@@ -331,7 +331,7 @@ LOOPS: Mapping[str, Mapping[str, Field]] = {
         "left.current": Field(_region(lambda x: x[1].left.current), INTEGER, "regions"),
         "left.cumulative": Field(_region(lambda x: x[1].left.cumulative), INTEGER, "regions"),
         "crowded": Field(_region(lambda x: x[1].crowded), BOOLEAN, "regions"),
-        "longest_dwell": Field(_region(lambda x: round(x[1].longest_dwell, 3)), NUMBER, "regions"),
+        "longest_dwell": Field(_region(lambda x: round(x[1].longest_dwell, DIGITS["dwell"])), NUMBER, "regions"),
         "epoch": Field(_region(lambda x: x[1].epoch), INTEGER, "regions"),
         "reset_at": Field(_region(lambda x: x[1].reset_at or None), TIME.or_null(), "regions"),
     },

@@ -32,6 +32,8 @@ class SchemaRequest:
     """Topic of the definition; None: the output's own."""
     options: Any
     """The definition's SchemaConfig."""
+    outputs: tuple[str, ...] = ()
+    """Names of the outputs that the messages go to; empty: all."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import orjson
 from countline.config import Config, load
 from countline.config.deepstream_classes import DEEPSTREAM_CLASSES
 from countline.config.loader import Document, validate
-from countline.config.outputs import package
+from countline.config.outputs import BUILT_IN, config_class, kinds, package
 from countline.errors import ConfigError, MessageError
 from countline.protocols import Definition, Detector, Output, RuleSet, Tracker
 from countline.types import RuleInfo, SourceInfo
@@ -92,7 +92,10 @@ def rules(config: Config, sources: Sequence[SourceInfo], labels: Sequence[str]) 
             fix="add `file: config_nvdsanalytics.txt`, or use `engine: native`",
         )
     from countline.analytics.native import NativeRules
+    from countline.config.points import oddities
 
+    for loc, what in oddities(config.rules):
+        log.warning("%s: %s", config._document.place(loc) if config._document is not None else "rules", what)
     return NativeRules(config.rules, sources, labels)
 
 
@@ -144,10 +147,10 @@ def _message_tools(config: Config) -> Any:
     """What messages need from the outside world: pictures, and schema ids from a registry."""
     from countline import attach, messages, registry
 
-    topic = next((found for output in config.outputs if (found := getattr(output, "topic", None))), None)
+    topics = {output.name: topic for output in config.outputs if (topic := output.schema_topic)}
     cache = None if config.outbox.path == "memory" else Path(".countline") / "schemas.json"
     objects = {output.name: output.object_url for output in config.outputs if output.holds_objects}
-    return messages.Tools(attach.encode_image, attach.store, registry.SchemaIds(topic, cache=cache), objects)
+    return messages.Tools(attach.encode_image, attach.store, registry.SchemaIds(topics=topics, cache=cache), objects)
 
 
 def outputs(config: Config) -> list[Output]:
@@ -160,17 +163,15 @@ def outputs(config: Config) -> list[Output]:
 
 
 def _kind(item: object) -> str:
-    """Package of an output's configuration."""
-    kind = type(item).__module__.removesuffix(".config")
-    if not kind.startswith("countline.outputs."):
-        kind = next((p for p in _packages() if type(item).__module__.startswith(p)), kind)
-    return kind
-
-
-def _packages() -> list[str]:
-    from countline.config.outputs import kinds
-
-    return [package(kind) for kind in kinds()]
+    """Package of an output's configuration: the one whose ``Config`` it is."""
+    own = type(item).__module__.removesuffix(".config")
+    if own in BUILT_IN.values():
+        return own
+    for kind in kinds():
+        with suppress(ImportError, AttributeError):
+            if config_class(kind) is type(item):
+                return package(kind)
+    return own
 
 
 def state_path(config: Config, given: object, state: Path | None) -> Path | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from pathlib import Path
 from typing import IO, Any
@@ -29,7 +28,8 @@ class FailureFile:
 
     def write(self, failure: Any) -> None:
         """Append one failure; each new place in a user's code is logged once."""
-        data = dataclasses.asdict(failure) if dataclasses.is_dataclass(failure) else {"error": str(failure)}  # type: ignore[arg-type]
+        as_dict = getattr(failure, "as_dict", None)
+        data: dict[str, Any] = as_dict() if as_dict is not None else {"error": str(failure)}
         place = f"{data.get('definition')} {data.get('place')} {data.get('error')}"
         if place not in self._seen and len(self._seen) < 1000:
             self._seen.add(place)

@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,17 +22,26 @@ __all__ = ["SchemaIds", "subject_of"]
 log = logging.getLogger("countline.registry")
 
 
-def subject_of(request: Any, default_topic: str | None) -> str:
+def subject_of(request: Any, default_topic: str | None, topics: Mapping[str, str] = MappingProxyType({})) -> str:
     """The subject of a schema by the naming strategy: ``topic`` -> ``<topic>-value``, ``record`` -> the record's full
-    name, ``topic-record`` -> ``<topic>-<record>``, anything else is the subject itself.
+    name, ``topic-record`` -> ``<topic>-<record>``, anything else is the subject itself. The topic is the message's own, else
+    that of the outputs it goes to (``topics``, by output), else ``default_topic``.
 
-    Raises MessageError where the strategy needs a topic and none is fixed."""
+    Raises MessageError where the strategy needs a topic and none is fixed, or there are several."""
     strategy = request.options.subject
     if strategy == "record":
         return str(request.record)
     if strategy not in ("topic", "topic-record"):
         return str(strategy)
-    topic = request.topic or default_topic
+    found = {topic for name, topic in topics.items() if not request.outputs or name in request.outputs}
+    if request.topic is None and len(found) > 1:
+        raise MessageError(
+            f"the subject of its schema is named after the topic, but the message '{request.definition}' goes to several: "
+            + ", ".join(sorted(found)),
+            where=f"message '{request.definition}'",
+            fix="set schema: {subject: record}, name the subject, or make a message for each of the outputs",
+        )
+    topic = request.topic or next(iter(found), default_topic)
     if topic is None:
         raise MessageError(
             f"the subject of its schema is named after the topic, but the message '{request.definition}' has no fixed one",
@@ -46,13 +56,22 @@ class SchemaIds:
 
     Parameters
     ----------
-    default_topic: topic of messages that name none (the output's).
+    default_topic: topic of messages that name none, where their outputs are not known.
+    topics: topic by output.
     cache: file in which ids are remembered; None: nowhere.
     timeout: seconds to wait for the registry.
     """
 
-    def __init__(self, default_topic: str | None = None, *, cache: Path | None = None, timeout: float = 10.0) -> None:
+    def __init__(
+        self,
+        default_topic: str | None = None,
+        *,
+        topics: Mapping[str, str] = MappingProxyType({}),
+        cache: Path | None = None,
+        timeout: float = 10.0,
+    ) -> None:
         self.default_topic = default_topic
+        self.topics = topics
         self.cache = cache
         self.timeout = timeout
         self._clients: dict[str, Any] = {}
@@ -60,7 +79,7 @@ class SchemaIds:
     def __call__(self, request: Any) -> int:
         """Id of the schema. Raises OutputError: registry away or it refuses; MessageError: no subject, schema absent and
         not to be registered, or incompatible with what is there; MissingExtra."""
-        subject = subject_of(request, self.default_topic)
+        subject = subject_of(request, self.default_topic, self.topics)
         options = request.options
         mark = sha256("\0".join((options.registry, subject, request.kind, request.text)).encode()).hexdigest()
         known = None if _mock(options.registry) else self._remembered().get(mark)

@@ -105,7 +105,7 @@ class Overlay:
         height, width = canvas.shape[:2]
         points = np.array([(x * width, y * height) for x, y in rule.points])
         colour = FLASH if rule.name in self._flash else (REGION if rule.kind == "region" else LINE)
-        closed = rule.kind == "region"
+        closed = rule.kind in ("region", "speed")  # a speed's quadrangle has four sides
         self.cv2.polylines(canvas, [np.round(points).astype(np.int32)], closed, colour, 2, self.cv2.LINE_AA)
         if rule.kind == "line":
             self._sides(canvas, rule, points, scale, colour)

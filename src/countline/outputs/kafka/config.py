@@ -164,3 +164,8 @@ class Config(OutputConfig):
     options: Annotated[dict[str, bool | int | float | str | SecretStr], BeforeValidator(_hide)] = {}
     """Any option of librdkafka by its own name, e.g. {socket.keepalive.enable: true}; goes before what countline sets itself.
     Unknown names and impossible values are errors."""
+    @property
+    def schema_topic(self) -> str | None:
+        """Its own topic."""
+        return self.topic
+

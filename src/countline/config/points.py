@@ -1,0 +1,94 @@
+"""Points of rules: how they are written, and what of them can never fire."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+from pydantic import BeforeValidator
+
+from countline.config.loader import CountlineFault
+
+if TYPE_CHECKING:
+    from countline.config.rules import PlacedConfig, RulesConfig
+
+__all__ = ["Point", "Points", "flat", "oddities", "turns_back"]
+
+Point: TypeAlias = tuple[float, float]
+
+
+def _pairs(value: Any) -> Any:
+    """Raises CountlineFault for what is no list of pairs, with the same numbers written right."""
+    if not isinstance(value, (list, tuple)):
+        raise CountlineFault("must be a list of points", fix="write points: [[x1, y1], [x2, y2]]")
+    numbers = [v for v in value if isinstance(v, (int, float)) and not isinstance(v, bool)]
+    if value and len(numbers) == len(value):
+        pairs = ", ".join(f"[{x}, {y}]" for x, y in zip(numbers[::2], numbers[1::2]))
+        fix = f"write points: [{pairs}]" if len(numbers) % 2 == 0 else "write points: [[x1, y1], [x2, y2]]"
+        raise CountlineFault(f"is a list of {len(numbers)} numbers, not of points", fix=fix)
+    for i, point in enumerate(value):
+        if not isinstance(point, (list, tuple)):
+            raise CountlineFault(f"point {i + 1} is {point!r}, not two numbers", fix="write [x, y]", loc=(i,))
+    return value
+
+
+Points = Annotated[list[Point], BeforeValidator(_pairs)]
+"""Two numbers each: 0..1 of the picture's width and height, or pixels where the rule says so."""
+
+
+def flat(points: Sequence[Point]) -> bool:
+    """Whether all points lie on one straight line: such a polygon surrounds nothing."""
+    (x0, y0), *rest = points
+    far = max(rest, key=lambda p: (p[0] - x0) ** 2 + (p[1] - y0) ** 2)
+    dx, dy = far[0] - x0, far[1] - y0
+    square = dx * dx + dy * dy
+    return all(abs(dx * (y - y0) - dy * (x - x0)) <= 1e-9 * square for x, y in rest)
+
+
+def turns_back(points: Sequence[Point]) -> int | None:
+    """Number (from 0) of the first point of a polyline at which it turns back onto itself; None if there is none. Whoever
+    crosses there crosses once in and once out."""
+    for i, (a, b, c) in enumerate(zip(points, points[1:], points[2:])):
+        ux, uy, vx, vy = b[0] - a[0], b[1] - a[1], c[0] - b[0], c[1] - b[1]
+        across, along = ux * vy - uy * vx, ux * vx + uy * vy
+        if along < 0 and abs(across) <= 1e-9 * -along:
+            return i + 1
+    return None
+
+
+_EDGE = 1e-3
+
+
+def oddities(rules: RulesConfig) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """(place in the configuration, what is odd) of rules that are right as written and will hardly ever fire."""
+    for kind, placed in (("lines", rules.lines), ("regions", rules.regions)):
+        for i, rule in enumerate(placed):
+            what = _oddity(kind, rule, rules)
+            if what:
+                yield ("rules", kind, i, "points"), what
+
+
+def _oddity(kind: str, rule: PlacedConfig, rules: RulesConfig) -> str:
+    size = rule.resolution or (rules.resolution if rules.coordinates == "pixels" else None)
+    width, height = size or (1, 1)
+    points: list[Point] = getattr(rule, "points")  # noqa: B009 - lines and regions have them
+    xs, ys = [x / width for x, _ in points], [y / height for _, y in points]
+    word = f"{kind[:-1]} '{rule.name}'"
+    if max(xs) < 0 or min(xs) > 1 or max(ys) < 0 or min(ys) > 1:
+        return f"{word} lies outside the picture: nothing will ever be counted there"
+    turn = turns_back(points) if kind == "lines" else None
+    if turn is not None:
+        return (
+            f"{word} turns back onto itself at point {turn + 1}: whoever crosses there goes in and out at once and is not counted; "
+            "leave out that point"
+        )
+    if kind == "regions" and flat(points):
+        return f"the corners of {word} lie on one straight line, which surrounds nothing: move one of them"
+    edges = {"left": xs, "top": ys}
+    for name, values in edges.items():
+        opposite = {"left": "right", "top": "bottom"}[name]
+        if kind == "lines" and max(values) <= _EDGE:
+            return f"{word} lies on the {name} edge of the picture: objects are cut off there and hardly ever cross it"
+        if kind == "lines" and min(values) >= 1 - _EDGE:
+            return f"{word} lies on the {opposite} edge of the picture: objects are cut off there and hardly ever cross it"
+    return ""
