@@ -70,7 +70,8 @@ def test_killed_at_random_moments_the_consumer_sees_what_an_uninterrupted_run_gi
                 counts.append(sum(c.value for c in outbox.inspect_counters(path)) if path.exists() else 0)
             assert counts == sorted(counts), "no count is ever forgotten"
             assert counts[-1] > 200, "they did publish between the kills"
-            publisher.start(pause=0)
+            # No camera gives 30,000 frames a second: one that outruns the disk may drop messages, as its policy says.
+            publisher.start(pause=0.0001 if live else 0)
             assert publisher.status() == 0
         finally:
             publisher.close()

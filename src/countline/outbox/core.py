@@ -17,7 +17,7 @@ from countline.errors import OutboxError
 from countline.outbox import codec, files
 from countline.outbox.ledger import Ledger
 from countline.outbox.positions import END, Intervals
-from countline.outbox.state import OutputState
+from countline.outbox.state import OutputState, Staged
 from countline.outbox.tail import Tail
 from countline.outbox.types import Bounds, OutboxFull
 from countline.types import Message
@@ -30,6 +30,8 @@ log = logging.getLogger("countline.outbox")
 
 ABSENT_NS = 7 * 24 * 3600 * 10**9
 """How long messages wait for an output that is no longer configured."""
+COUNTED = 64 << 20
+"""Bytes that are looked through at the start to count what waits."""
 DEAD_SHARE = 0.1
 """Share of the bound that dead letters may take."""
 
@@ -68,6 +70,7 @@ class Core:
         self._ledger = Ledger(db)
         self._tail = Tail(min(8 << 20, bounds.max_bytes))
         self._dead: list[tuple[str, int, str, bytes]] = []
+        self._staged = Staged()
         self._expired_at = 0
         self._steady = steady
         self._closed = False
@@ -93,6 +96,7 @@ class Core:
             state.done, state.pending = Intervals.unpack(done), pending
             state.acknowledged, state.dropped = acknowledged, orjson.loads(dropped)
             state.absent_since = absent
+        self._recount()
         for name in outputs:
             state = self._outputs.setdefault(name, OutputState(name))
             if not state.done and not state.pending:
@@ -105,6 +109,46 @@ class Core:
             if name not in outputs:
                 self._absent(state)
         self.settle()
+
+    def _recount(self) -> None:
+        """What waits is what is stored and not settled: the numbers beside it are only believed where counting would take long,
+        and they can be right."""
+        for state in self._outputs.values():
+            waiting, size = self._waiting(state)
+            if waiting and size > COUNTED and 0 < state.pending <= waiting:
+                continue
+            pending = self._count(state) if waiting else 0
+            if pending != state.pending:
+                log.warning(
+                    "outbox %s: %d messages wait for output '%s', not %d as was noted", self.path, pending, state.name, state.pending
+                )
+                state.pending, state.dirty = pending, True
+
+    def _waiting(self, state: OutputState) -> tuple[int, int]:
+        """How many stored positions the output has not settled, those of other outputs among them; and the bytes of the batches
+        that hold them."""
+        count = size = 0
+        query = "SELECT first, last, bytes FROM batch WHERE last > ?"
+        for first, last, cost in self._db.execute(query, (state.done.low,)):
+            open_ = last - first + 1 - state.done.overlap(first, last)
+            if open_:
+                count, size = count + open_, size + cost
+        return count, size
+
+    def _count(self, state: OutputState) -> int:
+        """Messages that wait for the output, by looking at each."""
+        count = 0
+        query = "SELECT first, last, data FROM batch WHERE last > ?"
+        for first, last, data in self._db.execute(query, (state.done.low,)):
+            try:
+                messages = codec.decode(data)
+            except codec.Damaged:
+                count += last - first + 1 - state.done.overlap(first, last)
+                continue
+            for position, message in enumerate(messages, first):
+                if position not in state.done and (not message.outputs or state.name in message.outputs):
+                    count += 1
+        return count
 
     def _absent(self, state: OutputState) -> None:
         if state.absent_since is None:
@@ -166,10 +210,13 @@ class Core:
                 self._db.execute("BEGIN IMMEDIATE")
                 yield self._db
                 self._db.execute("COMMIT")
+                self._staged = Staged()
             except BaseException as error:
                 with contextlib.suppress(sqlite3.Error):
-                    self._db.execute("ROLLBACK")
+                    if self._db.in_transaction:
+                        self._db.execute("ROLLBACK")
                     self._bytes = self._db.execute("SELECT coalesce(sum(bytes), 0) FROM batch").fetchone()[0]
+                self._unstage()
                 if isinstance(error, (sqlite3.Error, OSError)):
                     raise self._fault(error) from error
                 raise
@@ -201,44 +248,55 @@ class Core:
                 if self.durable:
                     self._shrink()
 
+    def _unstage(self) -> None:
+        """The transaction came to nothing: what was on its way into it is as it was before."""
+        staged, self._staged = self._staged, Staged()
+        with self._state:
+            self._dead[:0] = staged.dead
+            for state in staged.removed:
+                self._outputs[state.name] = state
+            for state in (*staged.written, *staged.removed):
+                state.dirty = True
+
     def _store(self, db: sqlite3.Connection, fresh: dict[str, int]) -> None:
-        """Output rows, dead letters, pruning. In a transaction."""
+        """Output rows, dead letters, pruning. In a transaction; memory gives up what it stores only when that is committed."""
         self._prune()
         with self._state:
             dead, self._dead = self._dead, []
+            written = [s for s in self._outputs.values() if s.dirty or fresh.get(s.name)]
+            self._staged.dead += dead
+            self._staged.written += written
             rows = []
-            dirty = [s for s in self._outputs.values() if s.dirty or fresh.get(s.name)]
-            for s in dirty:
+            for s in written:
                 s.dirty = False
                 dropped = orjson.dumps(s.dropped).decode()
                 pending = s.pending + fresh.get(s.name, 0)
                 rows.append((s.name, s.done.pack(), pending, s.acknowledged, dropped, s.absent_since))
-        try:
-            db.executemany("INSERT OR REPLACE INTO output VALUES (?, ?, ?, ?, ?, ?)", rows)
-            db.executemany("INSERT INTO dead (output, at, reason, data) VALUES (?, ?, ?, ?)", dead)
-            if dead:
-                self._bound_dead()
-        except BaseException:
-            with self._state:
-                self._dead[:0] = dead
-                for s in dirty:
-                    s.dirty = True
-            raise
+        db.executemany("INSERT OR REPLACE INTO output VALUES (?, ?, ?, ?, ?, ?)", rows)
+        db.executemany("INSERT INTO dead (output, at, reason, data) VALUES (?, ?, ?, ?)", dead)
+        if dead:
+            self._bound_dead()
 
     def _bound_dead(self) -> None:
+        """Let the oldest dead letters go where they take more than their share. In a transaction."""
         most = int(self.max_bytes * DEAD_SHARE)
-        while True:
-            size, first = self._db.execute("SELECT coalesce(sum(length(data)), 0), min(number) FROM dead").fetchone()
-            if size <= most or first is None:
-                return
-            name = self._db.execute("SELECT output FROM dead WHERE number = ?", (first,)).fetchone()[0]
-            self._db.execute("DELETE FROM dead WHERE number = ?", (first,))
+        over = self._db.execute("SELECT coalesce(sum(length(data)), 0) FROM dead").fetchone()[0] - most
+        if over <= 0:
+            return
+        last, gone = 0, dict[str, int]()
+        for number, name, size in self._db.execute("SELECT number, output, length(data) FROM dead ORDER BY number"):
+            last, gone[name], over = number, gone.get(name, 0) + 1, over - size
+            if over <= -most // 10:  # a tenth more, so that the next ones find room
+                break
+        self._db.execute("DELETE FROM dead WHERE number <= ?", (last,))
+        for name, count in gone.items():
             log.warning(
-                "outbox %s: dead letters fill a tenth of it; the oldest, for '%s', was dropped", self.path, name
+                "outbox %s: dead letters fill a tenth of it; the oldest %d, for '%s', were dropped", self.path, count, name
             )
             if name in self._outputs:
                 dropped = self._outputs[name].dropped
-                dropped["dead-letters-full"] = dropped.get("dead-letters-full", 0) + 1
+                dropped["dead-letters-full"] = dropped.get("dead-letters-full", 0) + count
+                self._outputs[name].dirty = True
 
     def _prune(self) -> None:
         """Delete batches that every output has settled. In a transaction."""
@@ -316,6 +374,7 @@ class Core:
         log.warning("output '%s' is gone: the %d messages that waited for it are dropped", state.name, state.pending)
         with self._state:
             removed = self._outputs.pop(state.name)
+            self._staged.removed.append(removed)
         row = self._db.execute("SELECT value FROM meta WHERE name = 'removed'").fetchone()
         removed_so_far = orjson.loads(row[0]) if row else {}
         removed_so_far[state.name] = removed_so_far.get(state.name, 0) + removed.pending

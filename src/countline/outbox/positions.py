@@ -6,8 +6,13 @@ import struct
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 
+import numpy as np
+
 __all__ = ["END", "Intervals"]
 
+_PLAIN = 64
+_PACKED = struct.pack("<q", -1)
+"""No position is negative."""
 END = 2**62
 """A position that no message ever gets."""
 
@@ -87,6 +92,15 @@ class Intervals:
         """The highest position in the set; 0 for an empty set."""
         return self._his[-1] if self._his else 0
 
+    def overlap(self, lo: int, hi: int) -> int:
+        """How many of lo..hi are in the set."""
+        count = 0
+        for i in range(bisect_right(self._his, lo - 1), len(self._los)):
+            if self._los[i] > hi:
+                break
+            count += min(hi, self._his[i]) - max(lo, self._los[i]) + 1
+        return count
+
     def __contains__(self, position: int) -> bool:
         if not self._his or position > self._his[-1]:
             return False
@@ -120,13 +134,27 @@ class Intervals:
                 j += 1
         return both
 
-    def pack(self, most: int = 4096) -> bytes:
-        """As bytes; the first ``most`` intervals only (to forget that something is done is safe: it is done again)."""
-        pairs = [n for pair in list(zip(self._los, self._his))[:most] for n in pair]
-        return struct.pack(f"<{len(pairs)}q", *pairs)
+    def pack(self) -> bytes:
+        """As bytes: pairs of 64-bit numbers; where they are many, behind a mark the steps between them in as few bytes as the
+        widest of them needs."""
+        count = len(self._los)
+        if count <= _PLAIN:
+            return struct.pack(f"<{2 * count}q", *[n for pair in zip(self._los, self._his) for n in pair])
+        ends = np.empty(2 * count, np.int64)
+        ends[::2], ends[1::2] = self._los, self._his
+        steps = np.diff(ends, prepend=0)
+        width = next(w for w in (1, 2, 4, 8) if int(steps.max()) < 1 << (8 * w - 1))
+        return _PACKED + bytes([width]) + steps.astype(f"<i{width}").tobytes()
 
     @classmethod
     def unpack(cls, data: bytes) -> Intervals:
-        """Inverse of :meth:`pack`."""
-        numbers = struct.unpack(f"<{len(data) // 8}q", data)
+        """Inverse of :meth:`pack`. Raises ValueError for what is none."""
+        numbers: list[int]
+        if data.startswith(_PACKED):
+            width = data[len(_PACKED)] if len(data) > len(_PACKED) else 0
+            if width not in (1, 2, 4, 8):
+                raise ValueError("no positions")
+            numbers = np.cumsum(np.frombuffer(data, f"<i{width}", offset=len(_PACKED) + 1), dtype=np.int64).tolist()
+        else:
+            numbers = list(struct.unpack(f"<{len(data) // 8}q", data))
         return cls(zip(numbers[::2], numbers[1::2]))

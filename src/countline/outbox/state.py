@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from countline.outbox.positions import Intervals
 
-__all__ = ["OutputState"]
+__all__ = ["OutputState", "Staged"]
 
 
 class OutputState:
@@ -27,3 +29,15 @@ class OutputState:
             self.pending -= count
             self.dropped[reason] = self.dropped.get(reason, 0) + count
         self.dirty = True
+
+
+@dataclass
+class Staged:
+    """What memory has handed to the transaction that is open: given up when it commits, taken back when it does not."""
+
+    dead: list[tuple[str, int, str, bytes]] = field(default_factory=list)
+    """Dead letters: output, time, reason, message."""
+    written: list[OutputState] = field(default_factory=list)
+    """Outputs whose rows are written anew."""
+    removed: list[OutputState] = field(default_factory=list)
+    """Outputs that are gone."""
