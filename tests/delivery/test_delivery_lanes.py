@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from countline.pipeline.lanes import MOST_HELD, Lanes
+from countline.pipeline.lanes import LANE_BYTES, TOLD_AFTER, Lanes
 from countline.protocols import Entry
 from countline.types import Message
 
@@ -56,8 +56,9 @@ class Broker:
 def test_nothing_is_lost_doubled_or_overtaken_in_a_topic_however_topics_fail(data: st.DataObject) -> None:
     topics = ["a", "b", "c"]
     todo = [entry(n, data.draw(st.sampled_from(topics))) for n in range(1, data.draw(st.integers(1, 40)) + 1)]
-    broker, lanes, buffer, now = Broker(data), Lanes(), list[Entry](), 0.0
-    pending = list(todo)
+    lane_bytes, all_bytes = data.draw(st.sampled_from([(1, 1), (1300, 2000), (10**6, 10**6)]))
+    broker, lanes, buffer, now = Broker(data), Lanes(lane_bytes, all_bytes), list[Entry](), 0.0
+    pending, settled, after = list(todo), set[int](), 0
     for step in range(120):
         broker.calm = step >= 40  # forty moments of trouble, then all is well
         broker.failing = set() if broker.calm else set(data.draw(st.lists(st.sampled_from(topics), max_size=3)))
@@ -67,7 +68,13 @@ def test_nothing_is_lost_doubled_or_overtaken_in_a_topic_however_topics_fail(dat
         lanes.sent(due[:taken])
         lanes.put_back(due[taken:])
         if taken == len(due):
+            for topic, left in lanes.hungry():
+                found = [e for e in todo if e.position > left and e.position not in settled][:3]
+                upto = found[-1].position if found else left
+                known = [e for e in found if e.position <= after]
+                lanes.refill(topic, known, upto, all_read=upto <= left or upto >= after)
             part = 5 if broker.calm else data.draw(st.integers(0, 5))
+            after = pending[:part][-1].position if pending[:part] else after
             buffer = lanes.offer(buffer + pending[:part])
             pending = pending[part:]
             taken = broker.accept(buffer)
@@ -78,11 +85,14 @@ def test_nothing_is_lost_doubled_or_overtaken_in_a_topic_however_topics_fail(dat
             fine = [position for position, _ in answers]
             assert lanes.settled(fine) == fine, "good receipts may be booked all at once"
             assert lanes.settled(fine) == [], "and only once"
+            settled |= set(fine)
             answers = []
         for position, again in answers:
             found = lanes.landed(position, again=again, now=now)
             assert found is not None
             assert found.position == position
+            if not again:
+                settled.add(position)
         if len(broker.log) == len(todo):
             break
     for topic in topics:
@@ -122,9 +132,47 @@ def test_one_probe_at_a_time_goes_to_a_failing_topic_and_less_and_less_often() -
     assert 9.9 < gaps[-1] < 10.1
 
 
-def test_reading_ends_while_too_much_is_held() -> None:
+def test_what_a_stopped_topic_holds_is_bounded_by_bytes_and_the_rest_is_read_again_when_it_flows() -> None:
     lanes = Lanes()
     lanes.sent([entry(1, "a")])
     lanes.landed(1, again=True, now=0.0)
-    lanes.offer([entry(n, "a") for n in range(2, MOST_HELD + 2)])
-    assert not lanes.room
+    free = lanes.offer([entry(n, "b" if n % 2 else "a") for n in range(2, 20_001)])
+    assert len(free) == 9_999, "another topic flows on, however much waits"
+    held = lanes.waiting - 1
+    assert 100 < held < LANE_BYTES / 500
+    lanes.sent(free)
+    lanes.settled([e.position for e in free])
+    (probe,) = lanes.due(1.0, 100)
+    assert lanes.hungry() == []
+    lanes.sent([probe])
+    lanes.landed(1, again=False, now=1.0)
+    sent = [1]
+    while True:
+        out = lanes.due(2.0, 1000)
+        lanes.sent(out)
+        sent += lanes.settled([e.position for e in out])
+        for topic, left in lanes.hungry():
+            more = [entry(n, "b" if n % 2 else "a") for n in range(left + 1, min(left + 1000, 20_000) + 1)]
+            lanes.refill(topic, more, more[-1].position, all_read=more[-1].position == 20_000)
+        if not lanes.waiting:
+            break
+    assert sent == [1, *range(2, 20_001, 2)]
+    assert lanes.waiting == 0
+
+
+def test_a_topic_that_stands_still_is_told_once_with_its_reason_and_once_when_it_is_back() -> None:
+    lanes = Lanes()
+    lanes.sent([entry(1, "a")])
+    lanes.landed(1, again=True, now=0.0, reason="no right")
+    assert lanes.changes(TOLD_AFTER / 2) == [], "what mends itself soon is nobody's business"
+    assert lanes.trouble == ""
+    assert lanes.changes(TOLD_AFTER) == [("a", "no right", TOLD_AFTER)]
+    assert lanes.trouble == "no right"
+    for now in (3.0, 5.0):
+        lanes.sent(lanes.due(now, 10))
+        lanes.landed(1, again=True, now=now, reason="no right")
+        assert lanes.changes(now) == []
+    lanes.sent(lanes.due(20.0, 10))
+    lanes.landed(1, again=False, now=20.0)
+    assert lanes.changes(20.0) == [("a", "", 20.0)]
+    assert lanes.changes(21.0) == []

@@ -231,7 +231,8 @@ class Outbox(Core):
             for entry, reason in letters:
                 if state.done.add_many([entry.position]):
                     state.pending -= 1
-                    self._dead.append((output, self._now(), reason, codec.encode([entry.message])))
+                    said = reason.encode("utf-8", "backslashreplace").decode()  # what a server answered may be no text
+                    self._dead.append((output, self._now(), said, codec.encode([entry.message])))
             state.dirty = True
 
     def pending(self, output: str) -> int:

@@ -260,7 +260,7 @@ class Delivery:
                 in_flight=d.in_flight,
                 oldest_age=self.outbox.oldest_age(name) if pending else 0.0,
                 connected=status.connected,
-                error=d.error or status.error or self.writer.trouble,
+                error=d.trouble or self.writer.trouble,
             )
         return found
 

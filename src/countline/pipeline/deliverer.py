@@ -19,6 +19,10 @@ log = logging.getLogger("countline.delivery")
 BATCH = 1000
 POLL = 0.01
 IDLE = 0.2
+STRIKES = 3
+"""Times that one message may make an output raise an unforeseen error before it becomes a dead letter."""
+EVERY = 60.0
+"""Seconds between two lines of the log about refused messages."""
 
 
 class Deliverer:
@@ -43,7 +47,11 @@ class Deliverer:
         self._wake = threading.Event()
         self._stop_at: float | None = None
         self._down_since: float | None = None
-        self._said_down = 0.0
+        self._careful = 0
+        """Entries that go one by one, because one of them made the output raise what it should not."""
+        self._strikes: dict[int, int] = {}
+        self._untold: list[tuple[int, str, str]] = []
+        self._tell_at = 0.0
         self._thread = threading.Thread(target=self._work, name=f"countline-deliver-{output.name}", daemon=True)
 
     @property
@@ -111,28 +119,65 @@ class Deliverer:
 
     @property
     def _more(self) -> bool:
-        return bool(self._buffer) or (self._after < self._outbox.last and self._lanes.room)
+        return bool(self._buffer) or self._after < self._outbox.last or bool(self._lanes.hungry())
 
     def _send_new(self) -> bool:
         """Send what is new; True if the output takes no more for now."""
-        if len(self._buffer) < BATCH and self._lanes.room:
+        self._refill()
+        if len(self._buffer) < BATCH:
             entries, self._after = self._outbox.read(self.output.name, self._after, limit=BATCH)
             self._buffer += entries
         self._buffer = self._lanes.offer(self._buffer)
         if not self._buffer:
             return False
-        accepted = self.output.send(self._buffer)
-        self._lanes.sent(self._buffer[:accepted])
+        accepted = self._give(self._buffer)
         del self._buffer[:accepted]
         return bool(self._buffer)
 
+    def _give(self, entries: list[Entry]) -> int:
+        """Give entries to the output, in order; how many it is done with. After an error that no output should raise they go one
+        by one, until it is known which of them it is: that one becomes a dead letter, and does not hold up the rest for ever."""
+        alone = self._careful > 0
+        part = entries[:1] if alone else entries
+        try:
+            accepted = self.output.send(part)
+        except CountlineError:
+            raise
+        except Exception as error:
+            if not alone:
+                self._careful = len(entries)
+                raise
+            return self._strike(part[0], error)
+        self._lanes.sent(part[:accepted])
+        if alone:
+            self._careful -= accepted
+            self._strikes.clear()
+        return accepted
+
+    def _strike(self, entry: Entry, error: Exception) -> int:
+        """An entry that was sent alone raised an error: how many entries are done with now, 0 or 1."""
+        count = self._strikes[entry.position] = self._strikes.get(entry.position, 0) + 1
+        if count < STRIKES:
+            raise error
+        self._careful -= 1
+        del self._strikes[entry.position]
+        log.error("output '%s': message %s cannot be sent", self.output.name, entry.message.id, exc_info=error)
+        self._refuse([(entry, f"cannot be sent: {type(error).__name__}: {error}")])
+        return 1
+
+    def _refill(self) -> None:
+        """Read what topics that flow again have left in the outbox."""
+        for topic, after in self._lanes.hungry():
+            entries, upto = self._outbox.read(self.output.name, after, limit=BATCH)
+            all_read = upto <= after or upto >= self._after
+            self._lanes.refill(topic, [e for e in entries if e.position <= self._after], upto, all_read=all_read)
+
     def _send(self, due: list[Entry]) -> int:
         try:
-            accepted = self.output.send(due)
+            accepted = self._give(due)
         except BaseException:
             self._lanes.put_back(due)
             raise
-        self._lanes.sent(due[:accepted])
         self._lanes.put_back(due[accepted:])
         return accepted
 
@@ -145,7 +190,7 @@ class Deliverer:
         letters: list[tuple[Entry, str]] = []
         for receipt in receipts:
             again = bool(receipt.error) and receipt.retry
-            entry = self._lanes.landed(receipt.position, again=again, now=now)
+            entry = self._lanes.landed(receipt.position, again=again, now=now, reason=receipt.error)
             if entry is None:
                 continue
             if not receipt.error:
@@ -156,15 +201,29 @@ class Deliverer:
                 letters.append((entry, receipt.error))
         self._fine(fine)
         if letters:
-            self.dead += len(letters)
-            self._outbox.bury(self.output.name, letters)
-            log.error(
-                "output '%s': %d messages refused for good and kept as dead letters; the first, %s: %s",
-                self.output.name,
-                len(letters),
-                letters[0][0].message.id,
-                letters[0][1],
-            )
+            self._refuse(letters)
+
+    def _refuse(self, letters: list[tuple[Entry, str]]) -> None:
+        """Keep what was refused for good as dead letters; told at once when it begins, then once a minute with numbers."""
+        self.dead += len(letters)
+        self._outbox.bury(self.output.name, letters)
+        self._untold.append((len(letters), letters[0][0].message.id, letters[0][1]))
+        self._tell_refused(time.monotonic())
+
+    def _tell_refused(self, now: float, *, last: bool = False) -> None:
+        if not self._untold or (now < self._tell_at and not last):
+            return
+        count = sum(n for n, _, _ in self._untold)
+        _, first, reason = self._untold[0]
+        self._untold.clear()
+        self._tell_at = now + EVERY
+        log.error(
+            "output '%s': %d messages refused for good and kept as dead letters; the first, %s: %s",
+            self.output.name,
+            count,
+            first,
+            reason,
+        )
 
     def _fine(self, positions: list[int]) -> None:
         if positions:
@@ -175,6 +234,7 @@ class Deliverer:
         """Log when the output goes away and when it is back, once each."""
         error = self.output.status.error
         now = time.monotonic()
+        self._tell_refused(now)
         if error and self._down_since is None:
             self._down_since = now
             log.warning("output '%s': %s; messages wait in the outbox", self.output.name, error)
@@ -187,6 +247,19 @@ class Deliverer:
                 waiting,
             )
             self._down_since = None
+        for topic, reason, seconds in self._lanes.changes(now):
+            name = "" if topic is None else f", topic '{topic}'"
+            if error or self._down_since is not None:
+                continue  # told already, for the whole output
+            if reason:
+                log.warning("output '%s'%s: %s; its messages wait in the outbox, others go on", self.output.name, name, reason)
+            else:
+                log.info("output '%s'%s is back after %.0f s", self.output.name, name, seconds)
+
+    @property
+    def trouble(self) -> str:
+        """What stands in the way: of the deliverer, the output, or one of its topics."""
+        return self.error or self.output.status.error or self._lanes.trouble
 
     def _mishap(self, error: str, wait: float) -> None:
         """The output failed in a way it should not: begin anew with it after a while; nothing is lost."""
@@ -209,6 +282,7 @@ class Deliverer:
             self.error = str(failure)
 
     def _finish(self) -> None:
+        self._tell_refused(time.monotonic(), last=True)
         rest = max(0.2, (self._stop_at or 0.0) - time.monotonic())
         try:
             self._book(self.output.close(min(rest, 5.0)))

@@ -159,11 +159,15 @@ class Config(OutputConfig):
     deletes by this time stamp: a record older than the topic's retention vanishes without a word."""
     event_time_future: float = Field(default=3600.0, ge=0)
     """Seconds that the event time may be ahead of the clock, likewise."""
+    time_header: str = "event_time"
+    """Name of the header with the event time (ms since 1970) of records that carry the send time as their time stamp; '' for
+    none."""
     queue_bytes: int = Field(default=64 << 20, ge=1 << 20)
     """Bound on what waits in memory to be sent, counted with overhead; the rest waits in the outbox."""
     options: Annotated[dict[str, bool | int | float | str | SecretStr], BeforeValidator(_hide)] = {}
     """Any option of librdkafka by its own name, e.g. {socket.keepalive.enable: true}; goes before what countline sets itself.
     Unknown names and impossible values are errors."""
+
     @property
     def schema_topic(self) -> str | None:
         """Its own topic."""

@@ -12,9 +12,10 @@ from typing import Any
 import orjson
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from countline.messages.time import GuardWindow, record_timestamp
+from countline.messages.time import GuardWindow
 from countline.outputs.kafka import words
 from countline.outputs.kafka.config import Config
+from countline.outputs.kafka.record import RecordClock, illegal
 from countline.outputs.kafka.settings import build_producer, secrets
 from countline.protocols import Check, Entry, OutputStatus, Receipt
 from countline.types import Message
@@ -67,7 +68,9 @@ class KafkaOutput:
         self._flight = _Flight()
         self._receipts: list[Receipt] = []
         self._alone: set[int] = set()
-        """Positions that came back as too large within a batch: sent alone next, to find the guilty one."""
+        """Positions that came back as too large or invalid within a batch: sent alone next, to find the guilty one."""
+        self._keyless: set[int] = set()
+        """Those of them that have no key."""
         self._failing: set[str] = set()
         """Topics with something refused, until all that is on its way to them has come back."""
         self._fatal = ""
@@ -77,7 +80,8 @@ class KafkaOutput:
         self._topic, self._id_header = config.topic, config.id_header
         self._headers = [(name, value.encode()) for name, value in config.headers.items()]
         self._headers_size = _size_of(self._headers)
-        self._window = GuardWindow(int(config.event_time_past * 1e9), int(config.event_time_future * 1e9))
+        self._time_header = config.time_header
+        self._clock = RecordClock(GuardWindow(int(config.event_time_past * 1e9), int(config.event_time_future * 1e9)))
         self._largest = int(str(config.options.get("message.max.bytes", 1_000_000)))
 
     def __repr__(self) -> str:
@@ -132,13 +136,21 @@ class KafkaOutput:
         assert self._producer is not None
         message, position = entry.message, entry.position
         topic = message.topic or self._topic
+        wrong = illegal(topic, message.headers)
+        if wrong:
+            self._refuse(position, wrong)
+            return True
         headers, size = self._record_headers(message)
         key, value = message.key, message.value
         size += len(value) + (len(key) if key else 0)
         if size + _RECORD > self._largest:
             self._refuse(position, f"{size} bytes, larger than message.max.bytes ({self._largest})")
             return True
-        stamp = record_timestamp(message.time, now, self._window)
+        stamp = self._clock.stamp(topic, position, message.time, now)
+        if stamp is None and self._time_header and message.time:
+            headers.append((self._time_header, str(message.time // 1_000_000).encode()))
+        if position in self._alone and not key:
+            self._keyless.add(position)
         size += _OVERHEAD
         try:
             self._producer.produce(
@@ -184,6 +196,7 @@ class KafkaOutput:
 
     def _refuse(self, position: int, text: str) -> None:
         self._alone.discard(position)
+        self._keyless.discard(position)
         self.status.failed += 1
         self._receipts.append(Receipt(position, text))
 
@@ -224,6 +237,7 @@ class KafkaOutput:
             self._receipts.append(Receipt(position))
             if self._alone:
                 self._alone.discard(position)
+                self._keyless.discard(position)
             if self.status.error or not self.status.connected:
                 self.status.connected, self.status.error = True, ""
             return
@@ -232,12 +246,16 @@ class KafkaOutput:
     def _failed(self, position: int, topic: str, error: KafkaError) -> None:
         code = error.code()
         text = self.scrub(words.say(error, topic))
-        if code in words.PERMANENT or (code in words.TOO_LARGE and position in self._alone):
-            self._refuse(position, text)
-            return
-        if code in words.TOO_LARGE:
+        if code == words.TIMESTAMP:
+            text = self._clock.refused(topic, position, text)
+            self.status.extra["timestamps_refused"] = self._clock.count
+        elif code in words.PERMANENT or code in words.TOO_LARGE:
+            if position in self._alone:
+                keyless = position in self._keyless
+                self._refuse(position, self.scrub(words.refused(error, topic, keyless=keyless)))
+                return
             self._alone.add(position)  # the whole batch comes back for one: the rest goes again, one by one
-        elif code not in (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT):
+        elif code not in (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, words.ANOTHER):
             self.status.error = text
         self.status.failed += 1
         self._receipts.append(Receipt(position, text, retry=True))

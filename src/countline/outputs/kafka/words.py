@@ -6,19 +6,23 @@ import re
 
 from confluent_kafka import KafkaError
 
-__all__ = ["AUTHENTICATION", "PERMANENT", "TOO_LARGE", "connection", "say", "security", "tidy"]
+__all__ = ["ANOTHER", "AUTHENTICATION", "PERMANENT", "TIMESTAMP", "TOO_LARGE", "connection", "refused", "say", "security", "tidy"]
 
 TOO_LARGE = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
 PERMANENT = frozenset(
     {
         KafkaError.TOPIC_EXCEPTION,
-        KafkaError.INVALID_TIMESTAMP,
         KafkaError.UNSUPPORTED_FOR_MESSAGE_FORMAT,
         getattr(KafkaError, "INVALID_RECORD", 87),
         KafkaError._INVALID_ARG,
     }
 )
-"""The message itself is refused: a dead letter. All else is sent again: rights come back, topics are made, brokers return."""
+"""The message itself is refused, or another of its batch: those go alone, and what is refused alone is a dead letter. All else
+is sent again: rights come back, topics are made, brokers return."""
+ANOTHER = getattr(KafkaError, "_INVALID_DIFFERENT_RECORD", -138)
+"""Another record of the same batch was invalid."""
+TIMESTAMP = KafkaError.INVALID_TIMESTAMP
+"""The topic's window for time stamps, or the clock: never a reason for a dead letter."""
 AUTHENTICATION = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError.SASL_AUTHENTICATION_FAILED})
 
 _NOISE = re.compile(
@@ -45,6 +49,18 @@ def say(error: KafkaError, topic: str = "") -> str:
     if code == KafkaError.CLUSTER_AUTHORIZATION_FAILED:
         return "no right to write idempotently; grant IDEMPOTENT_WRITE on the cluster, or WRITE on a topic"
     return tidy(error.str())
+
+
+def refused(error: KafkaError, topic: str, *, keyless: bool) -> str:
+    """Why a record that was sent alone is refused for good: which rule of the topic, and what helps."""
+    if error.code() == getattr(KafkaError, "INVALID_RECORD", 87):
+        if keyless:
+            return (
+                f"topic '{topic}' takes no record without a key (cleanup.policy=compact); give the message a `key`, or send it to "
+                f"another topic ({tidy(error.str())})"
+            )
+        return f"topic '{topic}' refuses the record as invalid; the broker's log says which rule it breaks ({tidy(error.str())})"
+    return say(error, topic)
 
 
 def connection(detail: str) -> str:

@@ -1,0 +1,78 @@
+"""What a record may look like: legal topics and headers, and time stamps that its topic takes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from countline.messages.time import GuardWindow, record_timestamp
+
+__all__ = ["RecordClock", "illegal"]
+
+_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
+
+
+def illegal(topic: str, headers: Sequence[tuple[str, bytes]]) -> str:
+    """Why no broker takes a record with this topic and these headers (the client would crash or answer in riddles); empty if
+    one does."""
+    if not _TOPIC.fullmatch(topic) or topic in (".", ".."):
+        return f"{topic!r} is no name of a topic: 1 to 249 letters, digits, dots, dashes and underscores"
+    for name, _ in headers:
+        if not name or "\0" in name or not _encodable(name):
+            return f"{name!r} is no name of a header: it must be text without NUL"
+    return ""
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+class RecordClock:
+    """Chooses the time stamps of records: the event time where the window around the send time allows it, else the send time.
+
+    A topic may have a narrower window than ours (``message.timestamp.before.max.ms`` and ``after.max.ms``), and the broker
+    another clock. What it refuses is sent again with the time of sending, and so is all that is as far off; what it refuses
+    even then waits: this machine's clock or the broker's is wrong, and that is no fault of the message.
+    """
+
+    def __init__(self, window: GuardWindow) -> None:
+        self._window = window
+        self._narrow: dict[str, GuardWindow] = {}
+        """By topic, as its refusals have taught."""
+        self._stamped: dict[int, tuple[int, int]] = {}
+        """Position -> (event time, send time), of those whose event time was taken."""
+        self.count = 0
+
+    def stamp(self, topic: str, position: int, event: int, now: int) -> int | None:
+        """Time stamp in ms since the Unix epoch for an event time (ns); None: the time of sending."""
+        found = record_timestamp(event, now, self._narrow.get(topic, self._window))
+        if found is None:
+            self._stamped.pop(position, None)
+        else:
+            if len(self._stamped) > 100_000:  # acknowledged long ago: a stamp is only asked for what comes back at once
+                self._stamped.clear()
+            self._stamped[position] = (event, now)
+        return found
+
+    def refused(self, topic: str, position: int, text: str) -> str:
+        """The broker refused a record for its time stamp; the error in words."""
+        self.count += 1
+        known = self._stamped.pop(position, None)
+        if known is None:
+            return (
+                f"topic '{topic}' refuses the present time as a time stamp: the clock of this machine or of the broker is wrong, or "
+                f"message.timestamp.after.max.ms is too small; messages wait until that is mended ({text})"
+            )
+        event, now = known
+        window = self._narrow.get(topic, self._window)
+        past, future = window.past, window.future
+        if event <= now:
+            past = min(past, now - event - 1)
+        else:
+            future = min(future, event - now - 1)
+        self._narrow[topic] = GuardWindow(past, future)
+        return f"topic '{topic}' refuses the event time as a time stamp, and gets the time of sending instead ({text})"
