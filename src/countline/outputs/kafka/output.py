@@ -189,7 +189,8 @@ class KafkaOutput:
         if error.code() in words.TOO_LARGE or error.code() in words.PERMANENT:
             self._refuse(position, text)
         else:
-            self.status.error = text
+            if error.code() not in words.OF_TOPIC:
+                self.status.error = text
             self.status.failed += 1
             self._receipts.append(Receipt(position, text, retry=True))
         return True
@@ -255,7 +256,7 @@ class KafkaOutput:
                 self._refuse(position, self.scrub(words.refused(error, topic, keyless=keyless)))
                 return
             self._alone.add(position)  # the whole batch comes back for one: the rest goes again, one by one
-        elif code not in (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, words.ANOTHER):
+        elif code not in (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, words.ANOTHER, *words.OF_TOPIC):
             self.status.error = text
         self.status.failed += 1
         self._receipts.append(Receipt(position, text, retry=True))

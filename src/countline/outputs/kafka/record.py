@@ -35,8 +35,8 @@ class RecordClock:
     """Chooses the time stamps of records: the event time where the window around the send time allows it, else the send time.
 
     A topic may have a narrower window than ours (``message.timestamp.before.max.ms`` and ``after.max.ms``), and the broker
-    another clock. What it refuses is sent again with the time of sending, and so is all that is as far off; what it refuses
-    even then waits: this machine's clock or the broker's is wrong, and that is no fault of the message.
+    another clock. What it refuses is sent again with the time of sending, and so is all that is more than half as far off; what
+    it refuses even then waits: this machine's clock or the broker's is wrong, and that is no fault of the message.
     """
 
     def __init__(self, window: GuardWindow) -> None:
@@ -71,8 +71,8 @@ class RecordClock:
         window = self._narrow.get(topic, self._window)
         past, future = window.past, window.future
         if event <= now:
-            past = min(past, now - event - 1)
+            past = min(past, (now - event) // 2)
         else:
-            future = min(future, event - now - 1)
+            future = min(future, (event - now) // 2)
         self._narrow[topic] = GuardWindow(past, future)
         return f"topic '{topic}' refuses the event time as a time stamp, and gets the time of sending instead ({text})"

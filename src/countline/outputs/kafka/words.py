@@ -6,7 +6,19 @@ import re
 
 from confluent_kafka import KafkaError
 
-__all__ = ["ANOTHER", "AUTHENTICATION", "PERMANENT", "TIMESTAMP", "TOO_LARGE", "connection", "refused", "say", "security", "tidy"]
+__all__ = [
+    "ANOTHER",
+    "AUTHENTICATION",
+    "OF_TOPIC",
+    "PERMANENT",
+    "TIMESTAMP",
+    "TOO_LARGE",
+    "connection",
+    "refused",
+    "say",
+    "security",
+    "tidy",
+]
 
 TOO_LARGE = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
 PERMANENT = frozenset(
@@ -23,6 +35,17 @@ ANOTHER = getattr(KafkaError, "_INVALID_DIFFERENT_RECORD", -138)
 """Another record of the same batch was invalid."""
 TIMESTAMP = KafkaError.INVALID_TIMESTAMP
 """The topic's window for time stamps, or the clock: never a reason for a dead letter."""
+OF_TOPIC = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._UNKNOWN_TOPIC,
+        KafkaError._UNKNOWN_PARTITION,
+        getattr(KafkaError, "UNKNOWN_TOPIC_ID", 100),
+        TIMESTAMP,
+    }
+)
+"""Troubles of one topic, while others may flow."""
 AUTHENTICATION = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError.SASL_AUTHENTICATION_FAILED})
 
 _NOISE = re.compile(
@@ -40,7 +63,7 @@ def say(error: KafkaError, topic: str = "") -> str:
     code = error.code()
     if code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
         return f"no right to write to topic '{topic}'; grant WRITE and DESCRIBE on it to this user"
-    if code in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):
+    if code in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION):
         return f"topic '{topic}' does not exist and is not made by itself; create it"
     if code in TOO_LARGE:
         return f"larger than topic '{topic}' takes (max.message.bytes)"
