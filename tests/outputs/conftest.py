@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-pytest.register_assert_rewrite("contract", "delivering", "servers")
+pytest.register_assert_rewrite("contract", "delivering", "promises", "servers")
 
 from servers import Certificates  # noqa: E402
 

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import pytest
 import yaml
 from delivering import BlackHole, Deliverer, Patience, Received, Server, entries, free_port
+from promises import UnkindServers
 
 from countline.config import load
 from countline.config.outputs import config_class, package
@@ -26,10 +27,13 @@ __all__ = ["Deliverer", "OutputContract", "Received", "Server", "entries", "free
 
 def first_seen(received: Sequence[Received]) -> list[Received]:
     """Without the later ones of equal value: what a consumer that drops duplicates keeps."""
-    return list({r.id or r.value: r for r in reversed(received)}.values())[::-1]
+    found: dict[object, Received] = {}
+    for one in received:
+        found.setdefault(one.id or one.value, one)
+    return list(found.values())
 
 
-class OutputContract:
+class OutputContract(UnkindServers):
     """Subclass, name it ``Test…``, give ``kind``, the fixture ``server``, ``options`` and ``read_back``."""
 
     kind: ClassVar[str]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,7 +14,7 @@ import pytest
 from countline.protocols import Entry, Output, Receipt
 from countline.types import Message
 
-__all__ = ["BlackHole", "Deliverer", "Patience", "Received", "Server", "entries", "free_port"]
+__all__ = ["BlackHole", "Deliverer", "Patience", "Received", "Server", "Turncoat", "entries", "free_port"]
 
 WAIT = 60.0
 """Seconds for which a test pumps an output before it says that it hangs."""
@@ -138,6 +139,62 @@ class Patience:
 
     def __del__(self) -> None:
         self.timer.cancel()
+
+
+class Turncoat:
+    """Somebody in between: carries connections to a port of this machine until ``turn``. From then on it breaks them all, speaks
+    in clear itself, and writes down what it hears from each that connects."""
+
+    def __init__(self, port: int, greeting: bytes) -> None:
+        self.heard: list[bytes] = []
+        self._to, self._greeting = port, greeting
+        self._turned = threading.Event()
+        self._pairs: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+
+    def __enter__(self) -> Turncoat:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.turn()
+        self._listener.close()
+
+    def turn(self) -> None:
+        self._turned.set()
+        for one in self._pairs:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                if self._turned.is_set():
+                    threading.Thread(target=self._listen, args=(client,), daemon=True).start()
+                    continue
+                server = socket.create_connection(("127.0.0.1", self._to))
+                self._pairs += [client, server]
+                for one, other in ((client, server), (server, client)):
+                    threading.Thread(target=self._carry, args=(one, other), daemon=True).start()
+
+    @staticmethod
+    def _carry(one: socket.socket, other: socket.socket) -> None:
+        with suppress(OSError):
+            while data := one.recv(65536):
+                other.sendall(data)
+        with suppress(OSError):
+            other.shutdown(socket.SHUT_RDWR)
+
+    def _listen(self, client: socket.socket) -> None:
+        heard = b""
+        with suppress(OSError), client:
+            client.settimeout(1.0)
+            client.sendall(self._greeting)
+            while data := client.recv(65536):
+                heard += data
+        self.heard.append(heard)
 
 
 class BlackHole:

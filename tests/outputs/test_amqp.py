@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 from contract import Deliverer, OutputContract, Received, entries, free_port
+from promises import Read, toggled
 from servers import Certificates, ProcessServer, listens, need, wait_until
 
 from countline.protocols import Entry
@@ -33,7 +35,7 @@ class RabbitServer(ProcessServer):
             f"ssl_options.cacertfile = {certificates.ca}\nssl_options.certfile = {certificates.cert}\n"
             f"ssl_options.keyfile = {certificates.key}\nssl_options.verify = verify_none\n"
             f"default_user = counter\ndefault_pass = {PASSWORD}\nloopback_users = none\n"
-            "vm_memory_high_watermark.relative = 0.6\ndisk_free_limit.absolute = 1MB\n"
+            "max_message_size = 1000000\nvm_memory_high_watermark.relative = 0.6\ndisk_free_limit.absolute = 1MB\n"
         )
         (folder / "enabled_plugins").write_text("[].\n")
         env = {
@@ -122,6 +124,27 @@ class AmqpContract(OutputContract):
     def options(self, server: RabbitServer) -> dict[str, Any]:
         login = {"username": "counter", "password": PASSWORD}
         return {"host": "127.0.0.1", "port": server.port, "queue": "counts", **login}
+
+    @contextmanager
+    def refusals(self, server: RabbitServer) -> Iterator[tuple[dict[str, Any], Read]]:
+        """A queue that refuses what is more than two, and a consumer that takes them away."""
+        with server.connect() as connection:
+            channel = connection.channel()
+            channel.queue_declare("narrow", arguments={"x-max-length": 2, "x-overflow": "reject-publish"})
+            found: list[Received] = []
+
+            def take() -> None:
+                _, _, body = channel.basic_get("narrow", auto_ack=True)
+                if body is not None:
+                    found.append(Received(body))
+
+            def read(count: int) -> list[Received]:
+                wait_until(lambda: len(found) >= count, f"{count} messages were taken")
+                return found
+
+            with contextmanager(toggled)(take):
+                yield {"queue": None, "exchange": "", "topic": "narrow"}, read
+            channel.queue_delete("narrow")
 
     def read_back(self, server: RabbitServer, count: int) -> list[Received]:
         found = []
@@ -228,6 +251,16 @@ def test_a_missing_exchange_is_said_with_the_way_out(server: RabbitServer) -> No
     assert all(line.ok for line in good)
     with server.connect() as connection:
         connection.channel().exchange_delete("nobody-made-it")
+
+
+def test_a_message_above_the_brokers_limit_is_a_dead_letter_and_the_rest_flows(server: RabbitServer) -> None:
+    output = TestAmqp().make_output(server)
+    output.open()
+    todo = [Entry(1, Message("a", b"1")), Entry(2, Message("b", b"x" * 1_200_000)), *entries(3, first=3)]
+    run = Deliverer(output, todo).run()
+    output.close(5)
+    assert sorted(run.acknowledged) == [1, 3, 4, 5]
+    assert "more than the broker takes (1000000)" in run.dead[2]
 
 
 def test_a_routing_key_that_is_too_long_is_a_dead_letter(server: RabbitServer) -> None:

@@ -290,3 +290,70 @@ def test_a_place_that_is_no_folder_is_said_by_check_and_is_a_state(folder: Folde
         run.step(0.01)
     assert "Not a directory" in output.status.error or "File exists" in output.status.error
     output.close(1)
+
+
+@pytest.mark.parametrize(
+    ("left", "kept"),
+    [
+        (b'{"n":0}\n{"n":7}', [b'{"n":0}', b'{"n":7}']),
+        (b'{"n":7}', [b'{"n":7}']),
+        (b"time,count", [b"time,count"]),
+        ("Straße".encode(), ["Straße".encode()]),
+        (b'{"n":0}\n{"n":', [b'{"n":0}']),
+        (b'{"n":0}\n\x00\x00\x00', [b'{"n":0}']),
+        ("Straße 東".encode()[:-1], []),
+        (b"[1,2", []),
+        (b"", []),
+    ],
+)
+def test_a_last_line_without_its_break_is_ended_or_cut_and_told(
+    folder: Folder, caplog: pytest.LogCaptureFixture, left: bytes, kept: list[bytes]
+) -> None:
+    (folder.path / "counts.jsonl").write_bytes(left)
+    deliver(folder, entries(2))
+    assert folder.lines() == [*kept, *(e.message.value for e in entries(2))]
+    assert bool(caplog.text) == bool(left and not left.endswith(b"\n"))
+
+
+def test_lines_of_another_program_are_neither_merged_with_nor_cut(folder: Folder) -> None:
+    output = TestFileValues().make_output(folder)
+    output.open()
+    run = Deliverer(output, entries(4))
+    run.run(acknowledged=1)
+    with (folder.path / "counts.jsonl").open("ab") as other:
+        other.write(b"not ended")
+    more = Deliverer(output, entries(2, first=5)).run()
+    output.close(5)
+    assert more.acknowledged == [5, 6]
+    assert folder.lines() == [
+        *(e.message.value for e in entries(4)),
+        b"not ended",
+        *(e.message.value for e in entries(2, first=5)),
+    ]
+
+
+@pytest.mark.parametrize("how", ["renamed", "removed", "folder removed"])
+def test_a_file_that_is_taken_away_is_made_anew_and_no_acknowledged_line_goes_with_it(folder: Folder, how: str) -> None:
+    path = folder.path / "sub" / "counts.jsonl"
+    output = TestFileValues().make_output(folder, path=str(path))
+    output.open()
+    Deliverer(output, entries(3)).run()
+    if how == "renamed":
+        path.rename(path.with_suffix(".jsonl.1"))
+    else:
+        path.unlink()
+    if how == "folder removed":
+        path.parent.rmdir()
+    assert Deliverer(output, entries(3, first=4)).run().acknowledged == [4, 5, 6]
+    output.close(5)
+    assert folder.lines("sub/counts.jsonl") == [e.message.value for e in entries(3, first=4)]
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+def test_a_name_too_long_for_the_file_system_is_a_dead_letter_and_the_rest_flows(folder: Folder, form: str) -> None:
+    todo = entries(5)
+    todo[2] = Entry(3, Message("long", b"{}", source="s" * 400))
+    path = str(folder.path / ("{source}." + form))
+    run = deliver(folder, todo, path=path, format=form, **({"rotate_seconds": 0.1} if form == "parquet" else {}))
+    assert sorted(run.acknowledged) == [1, 2, 4, 5]
+    assert "is not possible" in run.dead[3]

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import unquote_to_bytes
 
 import pytest
 from contract import Deliverer, OutputContract, Received, entries, free_port
-from servers import Certificates, ProcessServer, need
+from delivering import Patience, Turncoat
+from promises import Read
+from servers import Certificates, ProcessServer, need, wait_until
 
+from countline.config.outputs import config_class
 from countline.errors import OutputError
+from countline.outputs.nats.output import make
 from countline.protocols import Entry
 from countline.types import Message
 
@@ -44,6 +51,49 @@ class NatsServer(ProcessServer):
         return asyncio.run(read())
 
 
+class Taking:
+    """Makes the stream 'NARROW' and consumes from it, in a thread of its own."""
+
+    def __init__(self, server: NatsServer) -> None:
+        self.server = server
+        self.found: list[Received] = []
+        self.made, self.over = threading.Event(), threading.Event()
+        self.thread = threading.Thread(target=lambda: asyncio.run(self._take()), daemon=True)
+
+    def __enter__(self) -> Taking:
+        self.thread.start()
+        assert self.made.wait(20)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self.thread.join(20)
+
+    def read(self, count: int) -> list[Received]:
+        wait_until(lambda: len(self.found) >= count, f"{count} messages were taken")
+        return self.found
+
+    async def _take(self) -> None:
+        import nats
+        import nats.errors
+        from nats.js import api
+
+        client = await nats.connect(f"nats://127.0.0.1:{self.server.port}", **self.server.client_options)
+        stream = client.jetstream()
+        options = {"max_msgs": 3, "discard": api.DiscardPolicy.NEW, "retention": api.RetentionPolicy.WORK_QUEUE}
+        await stream.add_stream(name="NARROW", subjects=["narrow"], **options)
+        subscription = await stream.pull_subscribe("narrow", durable="taker")
+        self.made.set()
+        while not self.over.is_set():
+            try:
+                (message,) = await subscription.fetch(1, timeout=0.2)
+            except nats.errors.TimeoutError:
+                continue
+            self.found.append(Received(message.data))
+            await message.ack_sync()
+        await client.close()
+
+
 async def _pending(subscription: Any) -> bool:
     return bool((await subscription.consumer_info()).num_pending or subscription.pending_msgs)
 
@@ -51,6 +101,11 @@ async def _pending(subscription: Any) -> bool:
 class NatsContract(OutputContract):
     kind = "nats"
     survives_kill = True
+    freezes = True
+    clear_greeting = (
+        b'INFO {"server_id":"x","version":"2.10.0","proto":1,"headers":true,"max_payload":1048576,"jetstream":true,'
+        b'"auth_required":true,"tls_required":false}\r\n'
+    )
     bad_options = (
         ({"topic": "counts.*"}, "topic"),
         ({"port": 70000}, "port"),
@@ -62,6 +117,12 @@ class NatsContract(OutputContract):
 
     def options(self, server: NatsServer) -> dict[str, Any]:
         return {"host": "127.0.0.1", "port": server.port, "topic": "counts", "stream": "COUNTS"}
+
+    @contextmanager
+    def refusals(self, server: NatsServer) -> Iterator[tuple[dict[str, Any], Read]]:
+        """A stream that refuses what is more than three (discard: new), and a consumer that takes them away."""
+        with Taking(server) as taking:
+            yield {"topic": "narrow", "stream": None}, taking.read
 
     def read_back(self, server: NatsServer, count: int) -> list[Received]:
         found = []
@@ -188,3 +249,56 @@ def test_tls_is_not_given_up_silently(server: NatsServer, certificates: Certific
         run.step()
     assert "does not require TLS" in output.status.error
     output.close(1)
+
+
+def test_no_connection_is_used_on_the_strength_of_another(certificates: Certificates) -> None:
+    """Somebody in between who asks for TLS on every other connection only."""
+    heard: dict[int, bytes] = {}
+    info = '{"server_id":"x","version":"2.10.0","proto":1,"headers":true,"max_payload":1048576,"auth_required":true,"tls_required":%s}'
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def listen() -> None:
+            with suppress(OSError):
+                for number in range(100):
+                    client, _ = listener.accept()
+                    with client:
+                        client.settimeout(1.0)
+                        client.sendall(b"INFO " + (info % ("false" if number % 2 else "true")).encode() + b"\r\n")
+                        with suppress(OSError):
+                            heard[number] = b""
+                            heard[number] = client.recv(4096)
+
+        threading.Thread(target=listen, daemon=True).start()
+        config = config_class("nats").model_validate(
+            {
+                "name": "out",
+                "host": "127.0.0.1",
+                "port": listener.getsockname()[1],
+                "username": "alice",
+                "password": PASSWORD,
+                "tls": {"ca": str(certificates.ca)},
+            }
+        )
+        output = make(config)  # type: ignore[arg-type]
+        output.open()
+        run, pumped = Deliverer(output, entries(1)), Patience(output)
+        while len(heard) < 6:
+            pumped.tick(run)
+            run.step()
+        output.close(1)
+    assert all(data[:2] in (b"", b"\x16\x03") for data in heard.values()), heard
+    assert [heard[number] for number in (1, 3)] == [b"", b""]
+
+
+def test_what_comes_in_clear_where_tls_should_begin_is_refused(certificates: Certificates) -> None:
+    """Words slipped in before the handshake would be taken for words of the server itself."""
+    greeting = b'INFO {"server_id":"x","tls_required":true,"headers":true,"max_payload":1000}\r\n+OK\r\nPONG\r\n'
+    with Turncoat(1, greeting) as proxy:
+        proxy.turn()
+        output = TestNats().make_output(proxy, tls={"ca": str(certificates.ca)})
+        output.open()
+        run, pumped = Deliverer(output, entries(1)), Patience(output)
+        while "in clear" not in output.status.error:
+            pumped.tick(run)
+            run.step()
+        output.close(1)

@@ -8,13 +8,16 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import quote
 
 import pytest
+from between import busy_store
 from contract import Deliverer, OutputContract, Received, entries
 from delivering import Patience
+from promises import Read
 from s3_servers import SECRET_KEY, Bucket, nanio, running, s3proxy
 from servers import Certificates, ProcessServer
 
@@ -101,6 +104,17 @@ class TestNanio(StoreContract):
     def server(self, plain_nanio: ProcessServer) -> Iterator[Bucket]:
         yield from bucket(plain_nanio)
 
+    @contextmanager
+    def refusals(self, server: Bucket) -> Iterator[tuple[dict[str, Any], Read]]:
+        """A store that is busy now and then."""
+        with busy_store(server.port) as busy:
+
+            def read(count: int) -> list[Received]:
+                assert len(busy.stored) >= count
+                return [Received(body) for _, body in busy.stored]
+
+            yield {"endpoint": f"http://127.0.0.1:{busy.server_port}", "max_in_flight": 100}, read
+
 
 class TestS3Proxy(StoreContract):
     survives_kill = True
@@ -123,6 +137,9 @@ class TestWholeMessagesOverTls(StoreContract):
 
     def address(self, host: str, port: int) -> dict[str, Any]:
         return {"endpoint": f"https://{host}:{port}"}
+
+    def tls_port(self, server: Bucket) -> int:
+        return server.port
 
     def received(self, key: str, body: bytes) -> Received:
         found = json.loads(body)

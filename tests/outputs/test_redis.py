@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 from contract import Deliverer, OutputContract, Received, entries, free_port
+from promises import Read, toggled
 from servers import Certificates, ProcessServer, need, wait_until
 
 from countline.protocols import Entry
@@ -59,6 +62,7 @@ def started(server: RedisServer) -> Iterator[RedisServer]:
 class RedisContract(OutputContract):
     kind = "redis"
     survives_kill = True
+    freezes = True
     bad_options = (
         ({"port": 0}, "port"),
         ({"host": "redis://localhost"}, "host"),
@@ -70,6 +74,14 @@ class RedisContract(OutputContract):
 
     def options(self, server: RedisServer) -> dict[str, Any]:
         return {"host": "127.0.0.1", "port": server.port, "stream": "counts"}
+
+    @contextmanager
+    def refusals(self, server: RedisServer) -> Iterator[tuple[dict[str, Any], Read]]:
+        """Full, and not full, and full again."""
+        client = server.client()
+        full, empty = (partial(client.config_set, "maxmemory", most) for most in (1, 0))
+        with contextmanager(toggled)(full, empty):
+            yield {"batch": 5}, partial(self.read_back, server)
 
     def read_back(self, server: RedisServer, count: int) -> list[Received]:
         client = server.client()

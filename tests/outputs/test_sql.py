@@ -11,11 +11,14 @@ import sqlite3
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 from contract import Deliverer, OutputContract, Received, entries, free_port
+from promises import Read
 from servers import Certificates, ProcessServer, need, wait_until
 
 from countline.protocols import Entry
@@ -138,6 +141,18 @@ class TestPostgres(OutputContract):
     def address(self, host: str, port: int) -> dict[str, Any]:
         return {"dsn": f"postgresql://counter@{host}:{port}/postgres"}
 
+    @contextmanager
+    def refusals(self, server: Database) -> Iterator[tuple[dict[str, Any], Read]]:
+        """A disk that is full now and then, as PostgreSQL says it."""
+        assert all(line.ok for line in self.make_output(server).check())  # makes the table
+        server.query(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF random() < 0.04 THEN "
+            "RAISE EXCEPTION 'no space left' USING ERRCODE = '53100'; END IF; RETURN NEW; END $$; "
+            "CREATE TRIGGER refuse BEFORE INSERT ON countline_messages FOR EACH ROW EXECUTE FUNCTION refuse()"
+        )
+        yield {"batch": 10}, partial(self.read_back, server)
+        server.query("DROP FUNCTION refuse CASCADE")
+
     def read_back(self, server: Database, count: int) -> list[Received]:
         rows = server.query("SELECT value, id, key, headers FROM countline_messages ORDER BY ctid")
         assert len(rows) >= count
@@ -145,6 +160,11 @@ class TestPostgres(OutputContract):
 
 
 class TestPostgresTls(TestPostgres):
+    clear_greeting = b"N"
+
+    def tls_port(self, server: Database) -> int:
+        return server.port
+
     @pytest.fixture(autouse=True)
     def _authority(self, certificates: Certificates) -> None:
         self.certificates = certificates

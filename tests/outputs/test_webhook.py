@@ -9,12 +9,15 @@ import json
 import logging
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import unquote_to_bytes
 
 import pytest
 from contract import Deliverer, OutputContract, Received, entries, free_port
+from promises import Read
 from servers import Certificates, ProcessServer
 
 from countline.protocols import Entry
@@ -51,6 +54,7 @@ def started(server: WebServer) -> Iterator[WebServer]:
 class WebhookContract(OutputContract):
     kind = "webhook"
     survives_kill = True
+    freezes = True
     restart_count = 200
     bad_options = (
         ({"url": "ftp://host/x"}, "url"),
@@ -66,6 +70,17 @@ class WebhookContract(OutputContract):
 
     def address(self, host: str, port: int) -> dict[str, Any]:
         return {"url": f"http://{host}:{port}/hook"}
+
+    @contextmanager
+    def refusals(self, server: WebServer) -> Iterator[tuple[dict[str, Any], Read]]:
+        """A server that is busy now and then."""
+        server.script(*["200", "200", "503", "200", "429"] * 4)
+        yield {"batch": 7, "content": "message"}, partial(self._rows, server)
+
+    @staticmethod
+    def _rows(server: WebServer, count: int) -> list[Received]:
+        rows = [json.loads(row) for body in server.bodies() for row in body.splitlines()]
+        return [Received(json.dumps(row["value"], separators=(",", ":")).encode()) for row in rows]
 
     def read_back(self, server: WebServer, count: int) -> list[Received]:
         found = []

@@ -7,9 +7,11 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
 
+from countline.outputs._fitness import UNFIT, unfit
 from countline.outputs._ledger import Backoff, Ledger
-from countline.outputs._words import Fault, explain, scrub
+from countline.outputs._words import Fault, explain, tell
 from countline.protocols import Check, Entry, OutputStatus, Receipt
+from countline.types import Message
 
 __all__ = ["BufferedOutput"]
 
@@ -50,6 +52,10 @@ class BufferedOutput(ABC):
     def check(self, *, send: bool = False, timeout: float = 5.0) -> list[Check]:
         """For the doctor."""
 
+    def _unfit(self, message: Message) -> str:
+        """Why the message can never be written; '' if nothing speaks against it. What it raises of UNFIT is a reason."""
+        return ""
+
     def _acknowledge(self, positions: Sequence[int]) -> None:
         self._ledger.acknowledge(positions)
         self.status.connected = True
@@ -59,7 +65,7 @@ class BufferedOutput(ABC):
 
     def _refuse(self, position: int, why: str) -> None:
         """A dead letter."""
-        self.status.error = scrub(why, self.secrets)
+        self.status.error = tell(why, self.secrets)
         self._ledger.fail(position, self.status.error, retry=False)
 
     def _away(self, error: BaseException) -> None:
@@ -68,7 +74,7 @@ class BufferedOutput(ABC):
             place = f"{error.filename}: " if error.filename else ""
             fault = Fault(place + (error.strerror or str(error)))
         self.status.connected = False
-        self.status.error = scrub(fault.what, self.secrets)
+        self.status.error = tell(fault.what, self.secrets)
         self._queue.clear()
         self._ledger.fail_all(self.status.error)
         self._not_before = time.monotonic() + self._backoff.next()
@@ -90,9 +96,19 @@ class BufferedOutput(ABC):
             if len(self._ledger) and self._ledger.bytes + len(entry.message.value) > self._most_bytes:
                 break
             self._ledger.accept(entry)
-            self._queue.append(entry)
             accepted += 1
+            reason = self._reason_against(entry.message)
+            if reason:
+                self._ledger.fail(entry.position, tell(reason, self.secrets), retry=False)
+            else:
+                self._queue.append(entry)
         return accepted
+
+    def _reason_against(self, message: Message) -> str:
+        try:
+            return unfit(message) or self._unfit(message)
+        except UNFIT as error:
+            return f"it cannot be written: {error}"
 
     def poll(self, timeout: float) -> list[Receipt]:
         """Writes what was collected; waits up to ``timeout`` s if there is nothing to say."""

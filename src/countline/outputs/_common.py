@@ -19,6 +19,7 @@ from countline.errors import OutputError
 __all__ = [
     "Host",
     "NetworkConfig",
+    "OrderedConfig",
     "Port",
     "Secret",
     "Tls",
@@ -109,6 +110,14 @@ class NetworkConfig(OutputConfig):
     """Most messages that wait for the server's confirmation at one time."""
     max_in_flight_bytes: int = Field(default=32 * 1024**2, ge=1)
     """Most bytes of values that wait for confirmation; a single message that is larger is still sent, alone."""
+
+
+class OrderedConfig(NetworkConfig):
+    """For servers that may refuse one message and take the next."""
+
+    ordered: bool = True
+    """A message waits until the earlier one of its key (and topic) is confirmed, so that one which is refused and sent again
+    never comes after a later one. False: faster where few keys have many messages."""
 
 
 def make_ssl_context(tls: TlsConfig, *, where: str) -> ssl.SSLContext:

@@ -17,7 +17,9 @@ class Ledger:
         self.status = status
         self.bytes = 0
         """Size of all values in flight."""
-        self._in_flight: dict[int, tuple[int, int]] = {}
+        self._in_flight: dict[int, int] = {}
+        self._published: dict[int, int] = {}
+        """Tick at which each was published, oldest first."""
         self._receipts: list[Receipt] = []
         self.holding = False
         """A receipt with ``retry`` has not been taken: what comes now would overtake it."""
@@ -33,10 +35,10 @@ class Ledger:
         """There are receipts to take."""
         return bool(self._receipts)
 
-    def accept(self, entry: Entry, tick: int = 0) -> None:
-        """An entry is in flight from now on; ``tick`` is the owner's idea of time."""
+    def accept(self, entry: Entry) -> None:
+        """An entry is in flight from now on."""
         size = len(entry.message.value)
-        self._in_flight[entry.position] = (size, tick)
+        self._in_flight[entry.position] = size
         self.bytes += size
         self.status.sent += 1
         self.status.in_flight = len(self._in_flight)
@@ -60,11 +62,16 @@ class Ledger:
         for position in list(self._in_flight):
             self.fail(position, error, retry=True)
 
+    def published(self, positions: Iterable[int], tick: int) -> None:
+        """The server has been given these now, and owes an answer; ``tick`` is the owner's idea of time."""
+        for position in positions:
+            self._published.pop(position, None)  # so that the newest stands last
+            if position in self._in_flight:
+                self._published[position] = tick
+
     def oldest(self) -> int | None:
-        """Tick at which the oldest entry in flight was accepted."""
-        for _, tick in self._in_flight.values():
-            return tick
-        return None
+        """Tick at which the one was published that has waited longest for its answer."""
+        return next(iter(self._published.values()), None)
 
     def take(self) -> list[Receipt]:
         """All receipts so far, once."""
@@ -73,10 +80,11 @@ class Ledger:
         return receipts
 
     def _remove(self, position: int) -> bool:
-        known = self._in_flight.pop(position, None)
-        if known is None:
+        size = self._in_flight.pop(position, None)
+        if size is None:
             return False
-        self.bytes -= known[0]
+        self._published.pop(position, None)
+        self.bytes -= size
         self.status.in_flight = len(self._in_flight)
         return True
 

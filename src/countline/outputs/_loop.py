@@ -10,13 +10,16 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from countline.errors import OutputError
 from countline.outputs._common import NetworkConfig
+from countline.outputs._fitness import UNFIT, unfit
+from countline.outputs._keys import KeyOrder
 from countline.outputs._ledger import Backoff, Ledger
-from countline.outputs._words import Fault, check_dns, check_tcp, explain, scrub
+from countline.outputs._words import Fault, check_dns, check_tcp, explain, tell
 from countline.protocols import Check, Entry, OutputStatus, Receipt
 from countline.types import Message
 
@@ -24,6 +27,7 @@ __all__ = ["LoopOutput", "test_message"]
 
 _TICK = 0.25
 """Seconds between two looks of the watchdog."""
+_WAITS = "waits for an earlier message"
 
 
 def test_message() -> Message:
@@ -37,7 +41,9 @@ class LoopOutput(ABC):
 
     secrets: Sequence[str | None] = ()
 
-    def __init__(self, config: NetworkConfig, host: str, port: int) -> None:
+    def __init__(self, config: NetworkConfig, host: str, port: int, *, by_key: bool = False) -> None:
+        """``by_key``: what ``_batch`` gives never holds a message while an earlier one of its key is on its way. For servers
+        that may refuse one message and take the next."""
         self.name = config.name
         self.status = OutputStatus()
         self._config = config
@@ -46,6 +52,7 @@ class LoopOutput(ABC):
         self._ledger = Ledger(self.status)
         self._backoff = Backoff()
         self._queue: deque[Entry] = deque()
+        self._keys = KeyOrder() if by_key else None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._worker: asyncio.Task[None] | None = None
         self._work = asyncio.Event()
@@ -77,6 +84,10 @@ class LoopOutput(ABC):
     async def _probe(self, lines: list[Check], send: bool) -> None:
         """Connect, look, add a line for each thing that was looked at. Raises what goes wrong."""
 
+    def _unfit(self, message: Message) -> str:
+        """Why this server can never take the message; '' if nothing speaks against it. What it raises of UNFIT is a reason."""
+        return ""
+
     # -- for subclasses -------------------------------------------------------------------------------------------
 
     def _online(self) -> None:
@@ -86,36 +97,75 @@ class LoopOutput(ABC):
         self._news.set()
 
     async def _batch(self, most: int) -> list[Entry]:
-        """The next entries to publish, at least one."""
+        """The next entries to publish, at least one. The time in which the server must answer begins now."""
         while not self._queue:
             self._work.clear()
             await self._work.wait()
-        return [self._queue.popleft() for _ in range(min(most, len(self._queue)))]
+        batch = [self._queue.popleft() for _ in range(min(most, len(self._queue)))]
+        self._publishing(batch)
+        return batch
+
+    def _publishing(self, entries: Sequence[Entry]) -> None:
+        """The server is given these now: the time in which it must answer begins (anew)."""
+        self._ledger.published([entry.position for entry in entries], self._tick)
+
+    @contextmanager
+    def _fitting(self, entry: Entry) -> Iterator[None]:
+        """Around the handing over to the client library: what it cannot put into its protocol is a dead letter."""
+        try:
+            yield
+        except UNFIT as error:
+            self._refuse(entry.position, f"it cannot be sent to {self.where}: {error}", retry=False)
 
     def _acknowledge(self, *positions: int) -> None:
         if not positions:
             return
         self._ledger.acknowledge(positions)
+        self._next_of(positions)
         if not self._ledger.holding:  # one that has to be sent again keeps its reason on show
             self._backoff.reset()
             self.status.error = ""
         self._news.set()
 
+    def _next_of(self, positions: Sequence[int]) -> None:
+        """These are settled: those that waited behind them go."""
+        if self._keys is None:
+            return
+        for position in positions:
+            entry = self._keys.leave(position)
+            if entry is not None:
+                self._queue.append(entry)
+                self._work.set()
+
     def _refuse(self, position: int, fault: Fault | str, *, retry: bool) -> None:
         """The server (or the protocol) does not take this one."""
-        words = scrub(fault.what if isinstance(fault, Fault) else fault, self.secrets)
+        words = tell(fault.what if isinstance(fault, Fault) else fault, self.secrets)
         first = not self._ledger.holding  # several at once are one failure, so one step of the back-off
-        self._ledger.fail(position, words, retry=retry)
         self.status.error = words
+        if retry:
+            self._again(position, words)
+        else:
+            self._ledger.fail(position, words, retry=False)
+            self._next_of([position])
         if retry and first:
             self._pause(self._backoff.next())
         self._news.set()
 
-    def _hold_back(self, entries: Sequence[Entry], why: str) -> None:
-        """These were not tried, so that they do not overtake one that has to be sent again."""
-        for entry in [*entries, *self._queue]:
-            self._ledger.fail(entry.position, why, retry=True)
-        self._queue.clear()
+    def _again(self, position: int, words: str) -> None:
+        """This one has to be sent again, and all that waits for it, behind it."""
+        self._ledger.fail(position, words, retry=True)
+        behind = self._keys.stop(position) if self._keys is not None else []
+        for entry in behind:
+            self._ledger.fail(entry.position, _WAITS, retry=True)
+        self._news.set()
+
+    def _hold_back(self, entries: Sequence[Entry], topics: set[str | None] | None = None) -> None:
+        """These, and what is accepted and not published yet (of ``topics`` alone, if given), were not tried, so that they do
+        not overtake one that has to be sent again."""
+        held = [entry for entry in self._queue if topics is None or entry.message.topic in topics]
+        for entry in [*entries, *held]:
+            self._ledger.fail(entry.position, _WAITS, retry=True)
+        self._queue = deque(entry for entry in self._queue if entry.position in self._ledger)
         self._news.set()
 
     def _pause(self, seconds: float) -> None:
@@ -144,12 +194,23 @@ class LoopOutput(ABC):
                 break
             if len(self._ledger) and self._ledger.bytes + len(entry.message.value) > config.max_in_flight_bytes:
                 break
-            self._ledger.accept(entry, self._tick)
-            self._queue.append(entry)
+            self._ledger.accept(entry)
             accepted += 1
+            reason = self._reason_against(entry.message)
+            if reason:
+                self._ledger.fail(entry.position, tell(reason, self.secrets), retry=False)
+                self._news.set()
+            elif self._keys is None or self._keys.enter(entry):
+                self._queue.append(entry)
         if accepted:
             self._work.set()
         return accepted
+
+    def _reason_against(self, message: Message) -> str:
+        try:
+            return unfit(message) or self._unfit(message)
+        except UNFIT as error:
+            return f"it cannot be sent to {self.where}: {error}"
 
     def poll(self, timeout: float) -> list[Receipt]:
         """Runs the connection for up to ``timeout`` s."""
@@ -169,7 +230,7 @@ class LoopOutput(ABC):
         loop.run_until_complete(self._stop(min(2.0, max(0.2, end - loop.time()))))
         loop.close()
         self._loop = self._worker = None
-        self._queue.clear()
+        self._forget()
         self._ledger.fail_all("the output was closed before the server confirmed it")
         self.status.connected = False
         return self._ledger.take()
@@ -238,11 +299,16 @@ class LoopOutput(ABC):
                     f"{self.where} has not confirmed a message for {config.timeout:g} s", "look at the server's health"
                 )
 
+    def _forget(self) -> None:
+        self._queue.clear()
+        if self._keys is not None:
+            self._keys.clear()
+
     def _away(self, error: BaseException | None) -> None:
         self._ready = False
-        self._queue.clear()
+        self._forget()
         fault = explain(error, self.where) if error is not None else Fault(f"{self.where} closed the connection")
-        words = scrub(fault.what, self.secrets)
+        words = tell(fault.what, self.secrets)
         self.status.connected = False
         self.status.error = words
         self._ledger.fail_all(words)
@@ -277,7 +343,7 @@ class LoopOutput(ABC):
             await asyncio.wait_for(self._probe(lines, send), timeout)
         except Exception as error:  # whatever the library raises becomes a line for the user
             fault = explain(error, self.where)
-            what = scrub(fault.what, self.secrets)
+            what = tell(fault.what, self.secrets)
             lines.append(Check(f"output {self.name}", False, what, fault.fix or "look at the server's log"))
         return lines
 

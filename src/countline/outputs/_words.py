@@ -10,9 +10,10 @@ import socket
 import ssl
 from collections.abc import Iterable, Iterator
 
+from countline.outputs._fitness import shown
 from countline.protocols import Check
 
-__all__ = ["PERMISSION", "Fault", "check_dns", "check_tcp", "explain", "scrub"]
+__all__ = ["PERMISSION", "Fault", "check_dns", "check_tcp", "explain", "scrub", "tell"]
 
 
 class Fault(Exception):
@@ -32,6 +33,12 @@ def scrub(text: str, secrets: Iterable[str | None]) -> str:
     for secret in sorted((s for s in secrets if s), key=len, reverse=True):
         text = text.replace(secret, "***")
     return text
+
+
+def tell(text: str, secrets: Iterable[str | None]) -> str:
+    """What goes out of an output as words: without secrets, on one line, of bounded length, and with whatever a server has
+    put into its answer (escape sequences, control characters) made visible."""
+    return shown(scrub(text, secrets), 600)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

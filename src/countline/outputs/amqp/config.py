@@ -6,12 +6,12 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
-from countline.outputs._common import Host, NetworkConfig, Port, Secret, Tls
+from countline.outputs._common import Host, OrderedConfig, Port, Secret, Tls
 
 __all__ = ["Config"]
 
 
-class Config(NetworkConfig):
+class Config(OrderedConfig):
     """Publishes to an AMQP 0.9.1 exchange (RabbitMQ) with publisher confirms. The message id is the property
     ``message_id``, the key is the header ``countline-key``."""
 

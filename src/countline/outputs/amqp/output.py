@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
 from countline.errors import MissingExtra
 from countline.outputs._common import reveal
+from countline.outputs._fitness import shown
 from countline.outputs._loop import LoopOutput, test_message
-from countline.outputs._words import PERMISSION, Fault, explain
+from countline.outputs._words import PERMISSION, Fault, explain, tell
 from countline.outputs.amqp.config import Config
 from countline.outputs.amqp.security import connection_parameters, port
 from countline.protocols import Check
@@ -18,6 +20,9 @@ from countline.types import Message
 
 __all__ = ["AmqpOutput", "make"]
 
+_MOST_AROUND = 120_000
+"""Bytes of key and headers: they must fit into one frame, of which RabbitMQ allows 131,072."""
+_TOO_LARGE = re.compile(r"message size \d+ is larger than configured max size (\d+)")
 _NO_QUEUE = "no queue takes the routing key '{}' at exchange '{}'"
 
 
@@ -93,13 +98,15 @@ class AmqpOutput(LoopOutput):
     are durable."""
 
     def __init__(self, config: Config) -> None:
-        super().__init__(config, config.host, port(config))
+        super().__init__(config, config.host, port(config), by_key=config.ordered)
         self.config = config
         self.secrets = (reveal(config.password),) if config.username != "guest" else ()
         self._parameters: Any = None
         self._tags: OrderedDict[int, tuple[int, str]] = OrderedDict()
         self._tag = 0
         self._returned: dict[str, str] = {}
+        self._largest: int | None = None
+        """Bytes of the largest value that the broker takes, once it has said so."""
 
     def _prepare(self) -> None:
         try:
@@ -123,13 +130,10 @@ class AmqpOutput(LoopOutput):
                 finally:
                     batch.cancel()
                 for entry in found:
-                    if not self._fit(entry.message):
-                        what = f"the routing key is longer than AMQP allows (255 bytes): {entry.message.topic}"
-                        self._refuse(entry.position, what, retry=False)
-                        continue
-                    self._tag += 1
-                    self._tags[self._tag] = (entry.position, entry.message.id)
-                    self._publish(link.channel, entry.message)
+                    with self._fitting(entry):
+                        self._publish(link.channel, entry.message)
+                        self._tag += 1  # nothing is read meanwhile, so no confirmation comes before its tag is known
+                        self._tags[self._tag] = (entry.position, entry.message.id)
                 await asyncio.sleep(0)  # lets the sockets have their turn between batches
         except Exception as error:
             raise self._fault(error) from error
@@ -157,8 +161,22 @@ class AmqpOutput(LoopOutput):
             return message.key.decode("utf-8", "backslashreplace")
         return message.topic or self.config.topic
 
-    def _fit(self, message: Message) -> bool:
-        return len(self._routing_key(message).encode()) <= 255
+    def _unfit(self, message: Message) -> str:
+        short = [
+            ("routing key", self._routing_key(message)),
+            ("id", message.id),
+            ("content type", message.content_type),
+        ]
+        short += [("name of a header", name) for name, _ in message.headers]
+        for what, text in short:
+            if len(text.encode()) > 255:
+                return f"the {what} is longer than AMQP allows (255 bytes): {shown(text, 80)}"
+        around = sum(len(name) * 4 + len(value) for name, value in message.headers) + len(message.key or b"")
+        if around > _MOST_AROUND:
+            return f"key and headers of {around} bytes are more than AMQP's {_MOST_AROUND}"
+        if self._largest is not None and len(message.value) > self._largest:
+            return f"{len(message.value)} bytes are more than the broker takes ({self._largest})"
+        return ""
 
     def _publish(self, channel: Any, message: Message) -> None:
         import pika
@@ -171,7 +189,7 @@ class AmqpOutput(LoopOutput):
             content_type=message.content_type,
             headers=headers,
             delivery_mode=2 if self.config.persistent else 1,
-            timestamp=message.time // 1_000_000_000,
+            timestamp=max(0, message.time // 1_000_000_000),  # AMQP has no time before 1970
             app_id="countline",
         )
         exchange, key = self.config.exchange, self._routing_key(message)
@@ -189,6 +207,8 @@ class AmqpOutput(LoopOutput):
             tags = [method.delivery_tag]
         good = []
         for tag in tags:
+            if tag not in self._tags:
+                continue
             position, message_id = self._tags.pop(tag)
             why = self._returned.pop(message_id, "")
             if method.NAME == "Basic.Nack":
@@ -201,7 +221,8 @@ class AmqpOutput(LoopOutput):
 
     def _on_blocked(self, _connection: Any, frame: Any) -> None:
         self._ready = False
-        self.status.error = f"{self.where} takes no messages: {frame.method.reason or 'short of memory or disk'}"
+        reason = frame.method.reason or "short of memory or disk"
+        self.status.error = tell(f"{self.where} takes no messages: {reason}", self.secrets)
 
     def _fault(self, error: BaseException) -> Fault:
         text = str(error) or repr(error)
@@ -214,6 +235,11 @@ class AmqpOutput(LoopOutput):
             return Fault(f"{self.where} refuses: {what}", PERMISSION)
         if code == 404:
             return Fault(f"{self.where}: {reason}", "declare it, or set exchange_type (or queue) so that it is made")
+        too_large = _TOO_LARGE.search(reason)
+        if (
+            too_large is not None
+        ):  # and so the channel is closed; the message itself is a dead letter when it comes again
+            self._largest = int(too_large[1])
         if code:
             return Fault(f"{self.where}: {reason}", "look at the broker's log")
         if names & {"IncompatibleProtocolError", "StreamLostError", "AMQPHeartbeatTimeout"}:

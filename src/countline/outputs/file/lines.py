@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import fcntl
-import logging
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from countline.outputs._words import Fault
 from countline.outputs.file.config import Config
-from countline.outputs.file.paths import PART, fsync_folder, next_number, recover
+from countline.outputs.file.paths import PART, fsync_folder, mend, next_number
 
 __all__ = ["LineFile"]
-
-_log = logging.getLogger(__name__)
 
 
 class LineFile:
@@ -35,9 +33,7 @@ class LineFile:
         self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         try:
             self._lock()
-            cut = recover(self.path)
-            if cut:
-                _log.warning("%s: cut %d bytes of a line that an earlier run had not ended", self.path, cut)
+            mend(self.path)
             self.size = os.fstat(self._descriptor).st_size
             if config.fsync != "never":
                 fsync_folder(self.path)
@@ -52,8 +48,21 @@ class LineFile:
         except BlockingIOError:
             raise Fault(f"{self.path} is being written by another process", "give each its own path") from None
 
+    @property
+    def gone(self) -> bool:
+        """Somebody has renamed or removed the file: what is written now would be in no place that anybody looks at."""
+        try:
+            there = os.stat(self.path)
+        except FileNotFoundError:
+            return True
+        own = os.fstat(self._descriptor)
+        return (there.st_dev, there.st_ino) != (own.st_dev, own.st_ino)
+
     def append(self, data: bytes) -> None:
         """All or nothing."""
+        begin = os.fstat(self._descriptor).st_size
+        if begin != self.size and begin and os.pread(self._descriptor, 1, begin - 1) != b"\n":
+            data = b"\n" + data  # another program has appended, without ending its line
         view, written = memoryview(data), 0
         try:
             while written < len(data):
@@ -61,9 +70,15 @@ class LineFile:
             if self.config.fsync == "batch":
                 os.fsync(self._descriptor)
         except OSError as error:
-            os.ftruncate(self._descriptor, self.size)
+            self._take_back(begin, written)
             raise OSError(error.errno, error.strerror, self.path) from error
-        self.size += len(data)
+        self.size = begin + len(data)
+
+    def _take_back(self, begin: int, written: int) -> None:
+        """Cuts what was written off again, unless others have appended behind it: theirs must stay."""
+        with suppress(OSError):  # what is left is mended when the file is opened anew
+            if os.fstat(self._descriptor).st_size == begin + written:
+                os.ftruncate(self._descriptor, begin)
 
     @property
     def due(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections import OrderedDict
@@ -9,11 +10,11 @@ from pathlib import Path
 
 from countline.outputs._buffered import BufferedOutput
 from countline.outputs._envelope import as_line
+from countline.outputs._fitness import shown
 from countline.outputs._loop import test_message
-from countline.outputs._words import Fault
 from countline.outputs.file.config import Config
 from countline.outputs.file.lines import LineFile
-from countline.outputs.file.parquet import need_pyarrow, write
+from countline.outputs.file.parquet import need_pyarrow, unfit_for_rows, write
 from countline.outputs.file.paths import PART, finish_left_over, left_over, path_of
 from countline.protocols import Check, Entry, Output
 
@@ -34,6 +35,12 @@ class _FileOutput(BufferedOutput):
     def __init__(self, config: Config) -> None:
         super().__init__(config.name, config.max_in_flight, 2 * (config.rotate_bytes or _PARQUET_BYTES))
         self.config = config
+
+    def _impossible(self, error: OSError) -> bool:
+        """The name that a message has led to cannot be one of a file. With a path that is the same for all messages, that is a
+        fault of the configuration instead, and no message's."""
+        varies = any(f"{{{field}}}" in self.config.path for field in ("source", "topic", "definition"))
+        return varies and error.errno in (errno.ENAMETOOLONG, errno.EILSEQ)
 
     def check(self, *, send: bool = False, timeout: float = 5.0) -> list[Check]:
         """Can the folder be made and written? With ``send`` a file is written there and removed."""
@@ -78,7 +85,14 @@ class LinesOutput(_FileOutput):
         while self._queue:
             batch = [self._queue.popleft() for _ in range(min(1000, len(self._queue)))]
             for path, lines in self._by_path(batch).items():
-                self._file(path).append(b"".join(line for _, line in lines))
+                try:
+                    self._file(path).append(b"".join(line for _, line in lines))
+                except OSError as error:
+                    if not self._impossible(error):
+                        raise
+                    for position, _ in lines:
+                        self._refuse(position, f"the file name '{shown(path, 80)}' is not possible: {error.strerror}")
+                    continue
                 self._acknowledge([position for position, _ in lines])
                 self._finish_due()
             if time.monotonic() >= end and not closing:
@@ -97,6 +111,9 @@ class LinesOutput(_FileOutput):
 
     def _file(self, path: str) -> LineFile:
         file = self._files.get(path)
+        if file is not None and file.gone:
+            self._files.pop(path).abandon()
+            file = None
         if file is None:
             while len(self._files) >= _MOST_OPEN:
                 self._files.popitem(last=False)[1].finish()
@@ -150,13 +167,28 @@ class ParquetOutput(_FileOutput):
         if not self._waiting or not (old or large or closing or len(self._ledger) >= config.max_in_flight):
             return
         for path in list(self._waiting):
-            entries = self._waiting[path]
+            entries = self._fit_for_rows(self._waiting[path])
             try:
-                write(path, [e.message for e in entries], sync=config.fsync != "never")
-            except ValueError as error:  # pyarrow's own errors for what cannot be a row
-                raise Fault(f"{path}: {error}") from error
+                if entries:
+                    write(path, [e.message for e in entries], sync=config.fsync != "never")
+            except OSError as error:
+                if not self._impossible(error):
+                    raise
+                for entry in entries:
+                    self._refuse(entry.position, f"the file name '{shown(path, 80)}' is not possible: {error.strerror}")
+            else:
+                self._acknowledge([e.position for e in entries])
             del self._waiting[path]
-            self._acknowledge([e.position for e in entries])
+
+    def _fit_for_rows(self, entries: list[Entry]) -> list[Entry]:
+        """Those that can be rows; the others are dead letters."""
+        good = []
+        for entry, reason in zip(entries, unfit_for_rows([e.message for e in entries])):
+            if reason:
+                self._refuse(entry.position, f"the message cannot be a row: {reason}")
+            else:
+                good.append(entry)
+        return good
 
     def _release(self) -> None:
         self._waiting.clear()

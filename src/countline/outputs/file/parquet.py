@@ -9,10 +9,11 @@ from typing import Any
 
 from countline.errors import MissingExtra
 from countline.outputs._common import readable
+from countline.outputs._fitness import UNFIT
 from countline.outputs.file.paths import PART, fsync_folder, next_number
 from countline.types import Message
 
-__all__ = ["need_pyarrow", "write"]
+__all__ = ["need_pyarrow", "unfit_for_rows", "write"]
 
 
 def need_pyarrow(name: str) -> None:
@@ -56,6 +57,22 @@ def _row(message: Message) -> dict[str, Any]:
     except UnicodeDecodeError:
         row["value_bytes"] = message.value
     return row
+
+
+def unfit_for_rows(messages: Sequence[Message]) -> list[str]:
+    """For each message why it cannot be a row; '' for those that can."""
+    import pyarrow as pa
+
+    def reason(some: Sequence[Message]) -> str:
+        try:
+            pa.Table.from_pylist([_row(m) for m in some], schema=_schema())
+        except (*UNFIT, pa.ArrowException) as error:
+            return str(error) or type(error).__name__
+        return ""
+
+    if not reason(messages):  # nearly always
+        return [""] * len(messages)
+    return [reason([message]) for message in messages]
 
 
 def write(path: str, messages: Sequence[Message], *, sync: bool) -> str:

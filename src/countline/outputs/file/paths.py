@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import fcntl
 import glob
+import logging
 import os
 import re
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import BinaryIO
 
+from countline.outputs._envelope import is_json
+from countline.outputs._fitness import shown
 from countline.outputs.file.config import FIELDS, Config
 from countline.types import Message
 
-__all__ = ["PART", "finish_left_over", "fsync_folder", "left_over", "next_number", "path_of", "recover"]
+__all__ = ["PART", "finish_left_over", "fsync_folder", "left_over", "mend", "next_number", "path_of"]
 
 PART = ".part"
 """Ends the name of a file that is being written and will be renamed when it is finished."""
 
+_log = logging.getLogger(__name__)
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _UNSAFE = re.compile(r"[^\w.@+=-]+")
 
@@ -59,7 +64,7 @@ def finish_left_over(path: str) -> None:
     descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        recover(path)
+        mend(path)
         if os.fstat(descriptor).st_size:
             os.rename(path, path.removesuffix(PART))
         else:
@@ -70,22 +75,51 @@ def finish_left_over(path: str) -> None:
         os.close(descriptor)
 
 
-def recover(path: str) -> int:
-    """Cut a line that was begun but not ended from the end of the file; returns the number of bytes cut."""
+def mend(path: str) -> None:
+    """End the last line of a file where its line break is missing, and say so.
+
+    A whole one gets its line break. One that a crash has torn (JSON that breaks off, text that is not UTF-8) is cut off: it
+    was never acknowledged, so its message comes again. What cannot be told, text that is not JSON, is kept as a line.
+    """
     with open(path, "r+b") as file:
-        size = end = file.seek(0, os.SEEK_END)
-        while end > 0:
-            begin = max(0, end - 65536)
-            file.seek(begin)
-            found = file.read(end - begin).rfind(b"\n")
-            if found >= 0:
-                end = begin + found + 1
-                break
-            end = begin
-        if end < size:
-            file.truncate(end)
-            os.fsync(file.fileno())
-        return size - end
+        begin, tail = _last_line(file)
+        if not tail:
+            return
+        if _torn(tail):
+            file.truncate(begin)
+            what = f"cut {len(tail)} bytes of a line that was never finished"
+        else:
+            file.seek(0, os.SEEK_END)
+            file.write(b"\n")
+            what = "ended its last line, whose line break was missing"
+        file.flush()
+        os.fsync(file.fileno())
+    _log.warning("%s: %s: %s", path, what, shown(tail[:1000].decode("utf-8", "backslashreplace"), 200))
+
+
+def _last_line(file: BinaryIO) -> tuple[int, bytes]:
+    """Where what stands behind the last line break begins, and what it is."""
+    size = end = file.seek(0, os.SEEK_END)
+    while end > 0:
+        begin = max(0, end - 65536)
+        file.seek(begin)
+        found = file.read(end - begin).rfind(b"\n")
+        if found >= 0:
+            end = begin + found + 1
+            break
+        end = begin
+    file.seek(end)
+    return end, file.read(size - end)
+
+
+def _torn(tail: bytes) -> bool:
+    if b"\x00" in tail:  # a file system that had the length on disk and not the content
+        return True
+    try:
+        text = tail.decode().lstrip()
+    except UnicodeDecodeError:
+        return True
+    return text[:1] in ("{", "[", '"') and not is_json(tail)
 
 
 def fsync_folder(path: str) -> None:

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from countline.config.base import Model
 from countline.config.loader import CountlineFault
-from countline.outputs._common import Host, NetworkConfig, Port, Secret, Tls
+from countline.outputs._common import Host, OrderedConfig, Port, Secret, Tls
 
-__all__ = ["Config", "WillConfig", "is_topic"]
+__all__ = ["Config", "WillConfig", "is_topic", "without_control"]
+
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
+"""Control characters and non-characters of Unicode (MQTT 5, section 1.5.4): brokers close the connection over them."""
 
 
 def is_topic(topic: str) -> bool:
-    """Can be published to: 1 to 65535 bytes, no wildcards, no NUL."""
-    return 0 < len(topic.encode("utf-8", "replace")) <= 65535 and not set(topic) & set("+#\x00")
+    """Can be published to: 1 to 65535 bytes, no wildcards, no control characters."""
+    fits = 0 < len(topic.encode("utf-8", "replace")) <= 65535
+    return fits and not set(topic) & set("+#") and not _CONTROL.search(topic)
+
+
+def without_control(text: str) -> str:
+    """The text with control characters written as Python writes them: ``\\x0a``."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def _topic(value: str) -> str:
@@ -36,7 +47,7 @@ class WillConfig(Model):
     retain: bool = False
 
 
-class Config(NetworkConfig):
+class Config(OrderedConfig):
     """Publishes to an MQTT broker. With MQTT 5 the message id, key and headers are user properties (``countline-id``,
     ``countline-key``); MQTT 3.1.1 carries the value alone."""
 

@@ -8,9 +8,11 @@ from typing import Any
 
 from countline.errors import MissingExtra
 from countline.outputs._common import readable, reveal
+from countline.outputs._fitness import shown
 from countline.outputs._loop import LoopOutput, test_message
 from countline.outputs._words import PERMISSION, Fault
-from countline.outputs.mqtt.config import Config, is_topic
+from countline.outputs.mqtt.client import make_client
+from countline.outputs.mqtt.config import Config, is_topic, without_control
 from countline.outputs.mqtt.security import port, secure, tls_context
 from countline.protocols import Check, Entry
 from countline.types import Message
@@ -19,6 +21,8 @@ __all__ = ["MqttOutput", "make"]
 
 _NEVER = {0x90: "topic name invalid", 0x95: "packet too large", 0x99: "payload format invalid"}
 """Reason codes of MQTT 5 (section 2.4) after which sending again cannot help."""
+_LARGEST = 268_435_455
+"""Bytes of the largest packet that MQTT knows."""
 
 
 def make(config: Config) -> MqttOutput:
@@ -129,13 +133,17 @@ class MqttOutput(LoopOutput):
     """
 
     def __init__(self, config: Config) -> None:
-        super().__init__(config, config.host, port(config))
+        # A broker that speaks 3.1.1 cannot refuse one message: it takes them in order, or breaks the connection.
+        single = config.ordered and config.version == "5" and config.qos > 0
+        super().__init__(config, config.host, port(config), by_key=single)
         self.config = config
         self.secrets = (reveal(config.password),)
         self._tls: ssl.SSLContext | None = None
         self._positions: dict[int, int] = {}
         self._early: dict[int, Any] = {}
         self._room: asyncio.Event
+        self._largest: int | None = None
+        """Bytes of the largest packet that the broker takes, as it said in its welcome."""
 
     def _prepare(self) -> None:
         try:
@@ -146,14 +154,8 @@ class MqttOutput(LoopOutput):
 
     def client(self) -> Any:
         """A new paho client with all options, not connected."""
-        from paho.mqtt import client as paho
-        from paho.mqtt.enums import CallbackAPIVersion
-
         config = self.config
-        version = paho.MQTTv5 if config.version == "5" else paho.MQTTv311
-        client = paho.Client(
-            CallbackAPIVersion.VERSION2, config.client_id, protocol=version, reconnect_on_failure=False
-        )
+        client = make_client(config.client_id, version5=config.version == "5")
         client.connect_timeout = config.connect_timeout
         client.max_inflight_messages_set(0)  # the window is kept here
         client.max_queued_messages_set(0)
@@ -171,9 +173,9 @@ class MqttOutput(LoopOutput):
         try:
             properties = await link.open(self.config.host, self._port, self.config.keepalive)
             window = min(self.config.max_in_flight, getattr(properties, "ReceiveMaximum", 65535))
-            largest = getattr(properties, "MaximumPacketSize", None)
+            self._largest = getattr(properties, "MaximumPacketSize", None)
             self._online()
-            publisher: asyncio.Future[Any] = asyncio.ensure_future(self._publish(link, window, largest))
+            publisher: asyncio.Future[Any] = asyncio.ensure_future(self._publish(link, window))
             breath: asyncio.Future[Any] = asyncio.ensure_future(link.breathe())
             try:
                 await asyncio.wait([publisher, breath], return_when=asyncio.FIRST_COMPLETED)
@@ -184,17 +186,15 @@ class MqttOutput(LoopOutput):
         finally:
             link.close(politely=True)
 
-    async def _publish(self, link: _Link, window: int, largest: int | None) -> None:
+    async def _publish(self, link: _Link, window: int) -> None:
         while True:
             for entry in await self._batch(100):
                 while len(self._positions) >= window:
                     self._room.clear()
                     await self._room.wait()
-                fault = self._unfit(entry.message, largest)
-                if fault:
-                    self._refuse(entry.position, fault, retry=False)
-                    continue
-                self._publish_one(link, entry)
+                self._publishing([entry])
+                with self._fitting(entry):
+                    self._publish_one(link, entry)
             link.flush()
             await asyncio.sleep(0)  # lets the socket have its turn between batches
 
@@ -207,21 +207,30 @@ class MqttOutput(LoopOutput):
             self._settle(info.mid, self._early.pop(info.mid))
         link.flush()
 
-    def _unfit(self, message: Message, largest: int | None) -> str:
+    def _unfit(self, message: Message) -> str:
         topic = message.topic or self.config.topic
         if not is_topic(topic):
-            return f"the topic '{topic[:100]}' is not one that MQTT can publish to"
-        most = min(largest or 268_435_455, 268_435_455)
-        # An upper bound of what stands around the value is enough here.
-        around = (
-            len(topic) * 3 + sum(len(n) + len(v) * 4 + 10 for n, v in message.headers) + len(message.key or b"") * 4
-        )
-        if (
-            len(message.value) + around + len(message.id) + 100 > most
-            and len(message.value) + len(topic) + 7 > most - around
-        ):
-            return f"{len(message.value)} bytes are more than the broker takes ({most})"
+            return f"the topic '{shown(topic, 100)}' is not one that MQTT can publish to"
+        most = min(self._largest or _LARGEST, _LARGEST)
+        size = len(message.value) + len(topic.encode()) + 7
+        if self.config.version == "5":
+            texts = [text for pair in self._user_properties(message) for text in pair] + [
+                without_control(message.content_type)
+            ]
+            for text in texts:
+                if len(text.encode()) > 65535:
+                    return f"a text of {len(text.encode())} bytes among id, key and headers is longer than MQTT's 65535"
+            size += sum(len(text.encode()) + 3 for text in texts) + 4
+        if size > most:
+            return f"{size} bytes, with topic, key and headers, are more than the broker takes ({most})"
         return ""
+
+    def _user_properties(self, message: Message) -> list[tuple[str, str]]:
+        """Brokers close the connection over control characters in a text: they are written out."""
+        user = [("countline-id", without_control(message.id))]
+        if message.key is not None:
+            user.append(("countline-key", without_control(readable(message.key))))
+        return user + [(without_control(name), without_control(readable(value))) for name, value in message.headers]
 
     def _properties(self, message: Message) -> Any:
         if self.config.version != "5":
@@ -230,12 +239,8 @@ class MqttOutput(LoopOutput):
         from paho.mqtt.properties import Properties
 
         properties = Properties(PacketTypes.PUBLISH)
-        user = [("countline-id", message.id)]
-        if message.key is not None:
-            user.append(("countline-key", readable(message.key)))
-        user += [(name, readable(value)) for name, value in message.headers]
-        properties.UserProperty = user
-        properties.ContentType = message.content_type
+        properties.UserProperty = self._user_properties(message)
+        properties.ContentType = without_control(message.content_type)
         return properties
 
     def _on_publish(self, _client: Any, _data: Any, mid: int, reason: Any, _properties: Any) -> None:

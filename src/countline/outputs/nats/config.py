@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from countline.config.loader import CountlineFault
-from countline.outputs._common import Host, NetworkConfig, Port, Secret, Tls
+from countline.outputs._common import Host, OrderedConfig, Port, Secret, Tls
 
 __all__ = ["SUBJECT", "Config"]
 
@@ -24,7 +24,7 @@ def _subject(value: str) -> str:
     return value
 
 
-class Config(NetworkConfig):
+class Config(OrderedConfig):
     """Publishes to NATS JetStream. The message id is in the header ``Nats-Msg-Id``, by which the server drops duplicates
     within its window; the key is in ``Countline-Key``."""
 

@@ -5,19 +5,26 @@ from __future__ import annotations
 import asyncio
 import functools
 import re
+from contextlib import suppress
 from typing import Any
 
 from countline.errors import MissingExtra
 from countline.outputs._common import header_safe, reveal
+from countline.outputs._fitness import shown
 from countline.outputs._loop import LoopOutput, test_message
 from countline.outputs._words import PERMISSION, Fault, explain
 from countline.outputs.nats.config import SUBJECT, Config
-from countline.outputs.nats.security import connection_options, require_tls
+from countline.outputs.nats.security import connection_options, secure_client
 from countline.protocols import Check, Entry
 from countline.types import Message
 
 __all__ = ["NatsOutput", "make"]
 
+_LONGEST_SUBJECT = 3000
+"""Bytes: the whole line of a command may have 4096 (max_control_line), else the server closes the connection."""
+_MOST_HEADERS = 65_535
+_NEVER = (10054,)
+"""JetStream's error codes of a message that the stream can never take: larger than its max_msg_size."""
 _HEADER_NAME = re.compile(r"[!-9;-~]+")
 
 
@@ -30,11 +37,12 @@ class NatsOutput(LoopOutput):
     """Acknowledged = the stream has stored it (on file or in memory, on as many replicas as the stream says)."""
 
     def __init__(self, config: Config) -> None:
-        super().__init__(config, config.host, config.port)
+        super().__init__(config, config.host, config.port, by_key=config.ordered)
         self.config = config
         self.secrets = (reveal(config.password), reveal(config.token), reveal(config.nkey))
         self._options: dict[str, Any] = {}
         self._broken: asyncio.Future[Exception] | None = None
+        self._largest: int | None = None
         self.status.extra["duplicates"] = 0
 
     def _prepare(self) -> None:
@@ -45,9 +53,6 @@ class NatsOutput(LoopOutput):
         self._options = connection_options(self.config)
 
     async def _connect(self) -> Any:
-        from nats.aio.client import Client
-
-        await require_tls(self.config)
         broken: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
         self._broken = broken
 
@@ -59,7 +64,7 @@ class NatsOutput(LoopOutput):
             if not broken.done():
                 broken.set_result(client.last_error or Fault(f"{self.where} closed the connection"))
 
-        client: Any = Client()
+        client = secure_client(self.config)
         timeout = max(1, int(self.config.connect_timeout))
         connecting = asyncio.ensure_future(
             client.connect(
@@ -75,10 +80,13 @@ class NatsOutput(LoopOutput):
             await asyncio.wait([connecting, broken], return_when=asyncio.FIRST_COMPLETED)
             if not connecting.done() or connecting.exception() is not None:
                 error = connecting.exception() if connecting.done() else broken.result()
+                await self._let_go(client)
                 raise self._fault(error or Fault(f"{self.where} closed the connection")) from error
         finally:
             if not connecting.done():
                 connecting.cancel()
+                await asyncio.wait([connecting], timeout=1.0)
+        self._largest = client.max_payload
         return client
 
     async def _session(self) -> None:
@@ -97,28 +105,23 @@ class NatsOutput(LoopOutput):
             error = self._broken.result() if self._broken.done() else publisher.exception()
             raise self._fault(error or Fault(f"{self.where} closed the connection")) from error
         finally:
+            await self._let_go(client)
+
+    @staticmethod
+    async def _let_go(client: Any) -> None:
+        with suppress(Exception):  # it is broken, or being closed already; the reason is known
             await asyncio.wait_for(client.close(), 2.0)
 
     async def _publish(self, stream: Any) -> None:
         while True:
             for entry in await self._batch(256):
-                fault = self._unfit(entry.message)
-                if fault:
-                    self._refuse(entry.position, fault, retry=False)
-                    continue
-                await self._publish_one(stream, entry)
+                with self._fitting(entry):
+                    await self._publish_one(stream, entry)
 
     async def _publish_one(self, stream: Any, entry: Entry) -> None:
-        import nats.errors
-
         message = entry.message
         subject = message.topic or self.config.topic
-        try:
-            future = await stream.publish_async(subject, message.value, headers=_headers(message))
-        except nats.errors.MaxPayloadError:
-            what = f"{len(message.value)} bytes are more than the server takes (max_payload)"
-            self._refuse(entry.position, what, retry=False)
-            return
+        future = await stream.publish_async(subject, message.value, headers=_headers(message))
         future.add_done_callback(functools.partial(self._confirmed, entry.position, subject))
 
     def _confirmed(self, position: int, subject: str, future: asyncio.Future[Any]) -> None:
@@ -130,7 +133,8 @@ class NatsOutput(LoopOutput):
             self._acknowledge(position)
         else:
             # A full stream, one that is missing or has no leader: all of that can be put right on the server.
-            self._refuse(position, self._fault(error, subject), retry=True)
+            never = getattr(error, "err_code", None) in _NEVER
+            self._refuse(position, self._fault(error, subject), retry=not never)
 
     async def _find_stream(self, stream: Any) -> str:
         from nats.js.api import StreamConfig
@@ -149,12 +153,22 @@ class NatsOutput(LoopOutput):
         await stream.add_stream(wanted)
         return config.stream
 
-    @staticmethod
-    def _unfit(message: Message) -> str:
+    def _unfit(self, message: Message) -> str:
         if message.topic is not None and not SUBJECT.fullmatch(message.topic):
-            return f"the topic '{message.topic}' is not a NATS subject"
+            return f"the topic '{shown(message.topic, 100)}' is not a NATS subject"
+        if len((message.topic or "").encode()) > _LONGEST_SUBJECT:
+            return f"the topic '{shown(message.topic or '', 80)}' is longer than NATS takes ({_LONGEST_SUBJECT} bytes)"
         bad = [name for name, _ in message.headers if not _HEADER_NAME.fullmatch(name)]
-        return f"NATS allows no header named '{bad[0]}'" if bad else ""
+        if bad:
+            return f"NATS allows no header named '{shown(bad[0], 100)}'"
+        # The server counts the headers, the client library does not; and the server closes the connection over it.
+        around = 14 + sum(len(name) + len(text) + 4 for name, text in _headers(message).items())
+        if around > _MOST_HEADERS:
+            return f"id, key and headers of {around} bytes are more than JetStream takes ({_MOST_HEADERS})"
+        size = len(message.value) + around
+        if self._largest is not None and size > self._largest:
+            return f"{size} bytes with the headers are more than the server takes (max_payload {self._largest})"
+        return ""
 
     def _fault(self, error: BaseException, subject: str = "") -> Fault:
         text = str(error).lower()
@@ -163,6 +177,8 @@ class NatsOutput(LoopOutput):
         if "permissions violation" in text:
             return Fault(f"{self.where} refuses: {error}", PERMISSION)
         name = type(error).__name__
+        if "expecting info message" in text or "info message, json" in text:
+            return Fault(f"{self.where} does not speak NATS", "check the port")
         if name in ("NoStreamResponseError", "NoRespondersError"):
             return Fault(
                 f"no stream of {self.where} takes the subject {subject or self.config.topic}", "make the stream"
@@ -191,7 +207,7 @@ class NatsOutput(LoopOutput):
                 await stream.publish(self.config.topic, message.value, headers=_headers(message))
                 lines.append(Check("test message", True, "confirmed"))
         finally:
-            await client.close()
+            await self._let_go(client)
 
 
 def _headers(message: Message) -> dict[str, str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,7 @@ from countline.outputs._common import make_ssl_context, reveal
 from countline.outputs._words import Fault
 from countline.outputs.nats.config import Config
 
-__all__ = ["connection_options", "require_tls"]
+__all__ = ["connection_options", "secure_client"]
 
 
 def connection_options(config: Config) -> dict[str, Any]:
@@ -45,17 +43,53 @@ def connection_options(config: Config) -> dict[str, Any]:
     return options
 
 
-async def require_tls(config: Config) -> None:
-    """Raises OSError if nobody answers, and Fault if TLS is wanted and the server does not ask for it: the client library
-    would then log in without encryption."""
-    reader, writer = await asyncio.open_connection(config.host, config.port)
-    try:
-        line = await asyncio.wait_for(reader.readline(), config.connect_timeout)
-    finally:
-        writer.close()
-    if not line.startswith(b"INFO "):
-        raise Fault(f"{config.host}:{config.port} does not speak NATS", "check the port")
-    if config.tls is not None and not json.loads(line[5:]).get("tls_required"):
-        raise Fault(
-            f"{config.host}:{config.port} does not require TLS", "switch TLS on in the server, or remove tls here"
-        )
+def secure_client(config: Config) -> Any:
+    """A client of the library, not connected. With TLS configured it cannot write a byte in clear: the library itself would log in
+    unencrypted to any server (or anybody in between) that says it does not require TLS."""
+    from nats.aio.client import Client
+
+    client = Client()
+    if config.tls is not None:
+        client._transport = _tls_transport(f"{config.host}:{config.port}")  # the library has no public way in
+    return client
+
+
+def _tls_transport(where: str) -> Any:
+    from nats.aio.transport import TcpTransport
+
+    class TlsTransport(TcpTransport):  # type: ignore[misc]
+        """Reads the greeting in clear, as the protocol has it, and writes on this very connection only what TLS carries."""
+
+        encrypted = False
+
+        def __bool__(self) -> bool:
+            return True  # else the library puts a transport of its own in its place
+
+        async def connect(self, *args: Any, **options: Any) -> None:
+            self.encrypted = False
+            await super().connect(*args, **options)
+
+        async def connect_tls(self, *args: Any, **options: Any) -> None:
+            reader = self._bare_io_reader
+            if reader is not None and reader._buffer:
+                raise Fault(f"{where} goes on in clear where TLS begins", "look who stands between: this is an attack")
+            await super().connect_tls(*args, **options)
+            self.encrypted = True
+
+        def write(self, payload: bytes) -> None:
+            self._demand_tls()
+            super().write(payload)
+
+        def writelines(self, payload: list[bytes]) -> None:
+            self._demand_tls()
+            super().writelines(payload)
+
+        async def drain(self) -> None:
+            if self._io_writer is not None:
+                await super().drain()
+
+        def _demand_tls(self) -> None:
+            if not self.encrypted:
+                raise Fault(f"{where} does not require TLS", "switch TLS on in the server, or remove tls here")
+
+    return TlsTransport()

@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote, urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from countline.config.loader import CountlineFault
-from countline.outputs._common import NetworkConfig, Secret, TlsConfig, in_braces
+from countline.outputs._common import OrderedConfig, Secret, TlsConfig, in_braces
 from countline.outputs.object_store.keys import FIELDS, key_of
 from countline.outputs.object_store.options import OPTIONS, OWN_KEYS, SCHEMES
 from countline.types import Message
@@ -63,7 +63,7 @@ def _options(value: Any) -> Any:
     }
 
 
-class Config(NetworkConfig):
+class Config(OrderedConfig):
     """Puts each message into an object store as an object of its own. Also where ``attach: {as: object}`` puts pictures."""
 
     url: Annotated[str, AfterValidator(_url)]
@@ -145,6 +145,9 @@ class Config(NetworkConfig):
                 raise CountlineFault(
                     "object stores log clients in by keys, not by certificates", fix="leave it out", loc=("tls", name)
                 )
+        if "tls" in self.model_fields_set and (self.endpoint or "").startswith("http:"):
+            fix = "write https:// under endpoint, or leave tls out"
+            raise CountlineFault("tls with an http:// address", fix=fix, loc=("tls",))
         for name in self.options:
             self._known_option(name, scheme)
         return self

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from countline.outputs._envelope import envelope
+from countline.outputs._fitness import shown
 from countline.outputs._loop import LoopOutput, test_message
-from countline.outputs._words import scrub
+from countline.outputs._words import tell
 from countline.outputs.object_store.config import Config
 from countline.outputs.object_store.keys import content_type_of, wrapped
 from countline.outputs.object_store.security import address, open_store, secrets_of
@@ -18,6 +19,10 @@ from countline.protocols import Check, Entry
 from countline.types import Message
 
 __all__ = ["ObjectStoreOutput", "make"]
+
+_LONGEST_NAME = 240
+"""Bytes: file systems take 255, and the library writes under a longer name first."""
+_LONGEST_KEY = 8000
 
 
 def make(config: Config) -> ObjectStoreOutput:
@@ -30,7 +35,7 @@ class ObjectStoreOutput(LoopOutput):
     that is sent twice becomes one object, since its name is made of its id."""
 
     def __init__(self, config: Config) -> None:
-        super().__init__(config, *address(config))
+        super().__init__(config, *address(config), by_key=config.ordered)
         self.config = config
         self.secrets = secrets_of(config)
         self._store: Any = None
@@ -76,14 +81,25 @@ class ObjectStoreOutput(LoopOutput):
                 self.status.connected = False
             if found.retry and before != self._failures:
                 # An outage breaks all that is on its way, one after another: that must not make the pause longer each time.
-                self._ledger.fail(entry.position, scrub(found.fault.what, self.secrets), retry=True)
-                self._news.set()
+                self._again(entry.position, tell(found.fault.what, self.secrets))
                 return
             self._failures += found.retry
             self._refuse(entry.position, found.fault, retry=found.retry)
         else:
             self.status.connected = True
             self._acknowledge(entry.position)
+
+    def _unfit(self, message: Message) -> str:
+        kind = content_type_of(message, self.config.content)
+        if len(kind) > 255 or not (kind.isascii() and kind.isprintable()):
+            return f"the content type '{shown(kind, 100)}' cannot be in an HTTP header"
+        key = self.config.key_of(message)
+        if self.config.scheme == "file":
+            long, most = max(len(part.encode()) for part in key.split("/")), _LONGEST_NAME
+        else:
+            # Stores take 1024 bytes and say so themselves, by their own measure; over 64 kB the library breaks down.
+            long, most = len(quote(key)), _LONGEST_KEY
+        return f"its name '{shown(key, 80)}' is too long: {long} bytes of {most}" if long > most else ""
 
     async def _put(self, message: Message) -> str:
         """Returns the object's key."""

@@ -95,6 +95,9 @@ def _client_options(config: Config, where: str) -> dict[str, Any]:
         "timeout": f"{round(config.timeout * 1000)}ms",
     }
     if (_endpoint(config) or "").startswith("http://"):
+        if "tls" in config.model_fields_set:
+            fix = "set it to https://, or leave tls out"
+            raise OutputError("AWS_ENDPOINT_URL is an http:// address, and tls is set", where=where, fix=fix)
         options["allow_http"] = True
     if config.proxy is not None:
         options["proxy_url"] = reveal(config.proxy)

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from countline.config.loader import CountlineFault
-from countline.outputs._common import Host, NetworkConfig, Port, Secret, Tls
+from countline.outputs._common import Host, OrderedConfig, Port, Secret, Tls
 
 __all__ = ["Config"]
 
@@ -20,7 +20,7 @@ def _free(name: str) -> str:
     return name
 
 
-class Config(NetworkConfig):
+class Config(OrderedConfig):
     """Appends to a Redis stream (XADD), fields ``value`` and ``id``, and ``key`` and ``headers`` where present."""
 
     host: Host = "localhost"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from countline.config.loader import CountlineFault
 from countline.outputs._common import NetworkConfig, Secret, Tls
@@ -72,6 +72,12 @@ class Config(NetworkConfig):
     """Most rows in one transaction."""
     tls: Tls | None = None
     """TLS to PostgreSQL: certificate and host name are checked unless ``verify`` is false."""
+
+    @model_validator(mode="after")
+    def _for_postgres(self) -> Config:
+        if self.sqlite is not None and self.tls is not None:
+            raise CountlineFault("a file has no TLS", fix="leave tls out: it is for PostgreSQL", loc=("tls",))
+        return self
 
     @property
     def sqlite(self) -> str | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from countline.errors import MissingExtra
 from countline.outputs._common import reveal
+from countline.outputs._fitness import UNFIT
 from countline.outputs._loop import LoopOutput, test_message
 from countline.outputs._words import PERMISSION, Fault, explain
 from countline.outputs.sql.config import Config
@@ -66,7 +67,7 @@ class PostgresOutput(LoopOutput):
                 try:
                     await self._insert(connection, rows)
                     self._acknowledge(*(position for position, _ in rows))
-                except (psycopg.DataError, psycopg.IntegrityError):
+                except _refusals():
                     await self._one_by_one(connection, rows)
         except psycopg.Error as error:
             raise self._fault(error) from error
@@ -87,12 +88,10 @@ class PostgresOutput(LoopOutput):
             await cursor.executemany(self.table.insert(), [row for _, row in rows])
 
     async def _one_by_one(self, connection: Any, rows: list[tuple[int, list[Any]]]) -> None:
-        import psycopg
-
         for position, row in rows:
             try:
                 await self._insert(connection, [(position, row)])
-            except (psycopg.DataError, psycopg.IntegrityError) as error:
+            except _refusals() as error:
                 self._refuse(position, f"{self.where} refuses the row: {_first_line(error)}", retry=False)
             else:
                 self._acknowledge(position)
@@ -139,6 +138,13 @@ class PostgresOutput(LoopOutput):
             raise self._fault(error) from error
         finally:
             await connection.close()
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    """What is raised for one row: of a wrong kind, against a rule of the table, beyond a limit (an id too long for its index)."""
+    from psycopg import DataError, IntegrityError, errors
+
+    return (DataError, IntegrityError, errors.ProgramLimitExceeded, *UNFIT)
 
 
 def _first_line(error: BaseException) -> str:

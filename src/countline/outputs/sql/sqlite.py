@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from contextlib import suppress
 from typing import Any
 
 from countline.outputs._buffered import BufferedOutput
+from countline.outputs._fitness import UNFIT
 from countline.outputs._loop import test_message
 from countline.outputs._words import Fault
 from countline.outputs.sql.config import Config
@@ -50,7 +52,10 @@ class SqliteOutput(BufferedOutput):
         while self._queue:
             connection = self._connect()
             lock = min(_LONGEST_LOCK, max(0.0, end - time.monotonic()))
-            connection.execute(f"PRAGMA busy_timeout={int(lock * 1000)}")
+            try:
+                connection.execute(f"PRAGMA busy_timeout={int(lock * 1000)}")
+            except sqlite3.Error as error:
+                raise self._fault(error) from error
             batch = [self._queue.popleft() for _ in range(min(self.config.batch, len(self._queue)))]
             self._insert(connection, batch)
             if time.monotonic() >= end:
@@ -71,7 +76,7 @@ class SqliteOutput(BufferedOutput):
                     try:
                         connection.execute(self.table.insert(), row)
                         done.append(position)
-                    except (sqlite3.IntegrityError, sqlite3.DataError) as error:
+                    except (sqlite3.IntegrityError, sqlite3.DataError, *UNFIT) as error:
                         self._refuse(position, f"{self.path} refuses the row: {error}")
                 connection.execute("COMMIT")
             except sqlite3.Error:
@@ -90,7 +95,8 @@ class SqliteOutput(BufferedOutput):
     def _release(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.close()
+            with suppress(sqlite3.Error):
+                connection.close()
 
     def check(self, *, send: bool = False, timeout: float = 5.0) -> list[Check]:
         """Can the file be opened and the table be written? With ``send`` a row is written and removed."""

@@ -71,4 +71,8 @@ class Config(NetworkConfig):
     def _login(self) -> Config:
         if self.password is not None and self.username is None:
             raise CountlineFault("password without username", fix="add username", loc=("password",))
+        if "tls" in self.model_fields_set and urlsplit(self.url.get_secret_value()).scheme != "https":
+            raise CountlineFault(
+                "tls with an http:// address", fix="write https:// under url, or leave tls out", loc=("tls",)
+            )
         return self

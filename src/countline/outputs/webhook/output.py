@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from countline.errors import MissingExtra
 from countline.outputs._common import header_safe, reveal
 from countline.outputs._envelope import envelope
+from countline.outputs._fitness import UNFIT, shown
 from countline.outputs._loop import LoopOutput, test_message
 from countline.outputs._words import Fault, scrub
 from countline.outputs.webhook.config import Config
@@ -23,6 +26,22 @@ from countline.types import Message
 
 __all__ = ["WebhookOutput", "make"]
 
+_MOST_OF_AN_ANSWER = 2000
+"""Bytes of an answer's body that are read."""
+_FOR_AN_ANSWER = 2.0
+"""Seconds for its body."""
+_OF_THE_CONNECTION = {
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+}
+_OF_THE_CONNECTION |= {"transfer-encoding", "upgrade"}
+"""Headers that say where a request ends or goes to."""
 _LONGEST_PAUSE = 3600.0
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -30,6 +49,16 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 def make(config: Config) -> WebhookOutput:
     """An output for this configuration; nothing is connected yet."""
     return WebhookOutput(config)
+
+
+class Answer(NamedTuple):
+    """What a web server has said."""
+
+    status: int
+    reason: str
+    headers: Mapping[str, str]
+    body: bytes
+    """Its beginning."""
 
 
 class _Discreet(logging.Filter):
@@ -86,8 +115,9 @@ class WebhookOutput(LoopOutput):
                 batch = self._together(waiting)
                 waiting = waiting[len(batch) :]
                 if not await self._post(client, batch):
-                    self._hold_back(waiting, "waits for an earlier message")
+                    self._hold_back(waiting)
                     waiting = []
+                self._publishing(waiting)  # requests go one at a time: only now has theirs begun
 
     def _together(self, waiting: Sequence[Entry]) -> list[Entry]:
         """Those from the front that fit into one request."""
@@ -107,20 +137,22 @@ class WebhookOutput(LoopOutput):
     async def _post(self, client: Any, batch: Sequence[Entry]) -> bool:
         """Sends and settles them. False: something has to be sent again, so nothing may follow."""
         messages = [e.message for e in batch]
-        bad = [name for m in messages for name, _ in m.headers if len(batch) == 1 and not _TOKEN.fullmatch(name)]
-        if bad:
-            self._refuse(batch[0].position, f"'{bad[0]}' cannot be the name of an HTTP header", retry=False)
-            return True
         body = self._body(messages)
         topic = messages[0].topic or self.config.topic
         url = self.config.url.get_secret_value().replace("{topic}", quote(topic, safe=""))
-        answer = await client.post(url, content=body, headers=self._headers(messages, body))
+        headers = self._headers(messages, body)
+        try:
+            answer = await self._answer(client, "POST", url, content=body, headers=headers)
+        except UNFIT as error:
+            for entry in batch:
+                self._refuse(entry.position, f"it cannot be posted to {self.where}: {error}", retry=False)
+            return True
         self.status.connected = True
-        if answer.is_success:
+        if 200 <= answer.status < 300:
             self._acknowledge(*(e.position for e in batch))
             return True
         fault = self._refusal(answer)
-        if answer.status_code >= 500 or answer.status_code in self.config.retry_status:
+        if answer.status >= 500 or answer.status in self.config.retry_status:
             for entry in batch:
                 self._refuse(entry.position, fault, retry=True)
             self._pause(_retry_after(answer.headers.get("Retry-After", "")))
@@ -134,6 +166,37 @@ class WebhookOutput(LoopOutput):
                     self._ledger.fail(later.position, "waits for an earlier message", retry=True)
                 return False
         return True
+
+    def _unfit(self, message: Message) -> str:
+        if self.config.batch > 1:
+            return ""  # headers are not carried
+        for name, _ in message.headers:
+            if not _TOKEN.fullmatch(name):
+                return f"'{shown(name, 100)}' cannot be the name of an HTTP header"
+            if name.lower() in _OF_THE_CONNECTION:
+                return f"the header '{name}' belongs to the connection, not to a message"
+        kind = message.content_type
+        if len(kind) > 255 or not (kind.isascii() and kind.isprintable()):
+            return f"the content type '{shown(kind, 100)}' cannot be in an HTTP header"
+        return ""
+
+    @staticmethod
+    async def _answer(client: Any, method: str, url: str, **request: Any) -> Answer:
+        """The answer to a request, with no more of its body than what is shown of it: a server may send without end."""
+        import httpx
+
+        parts: list[bytes] = []
+
+        async def read() -> None:
+            async for part in answer.aiter_raw(4096):
+                parts.append(part)
+                if sum(map(len, parts)) >= _MOST_OF_AN_ANSWER:
+                    return
+
+        async with client.stream(method, url, **request) as answer:
+            with suppress(asyncio.TimeoutError, httpx.HTTPError):  # what counts has been answered before the body
+                await asyncio.wait_for(read(), _FOR_AN_ANSWER)
+            return Answer(answer.status_code, answer.reason_phrase, answer.headers, b"".join(parts))
 
     def _body(self, messages: Sequence[Message]) -> bytes:
         parts = [envelope(m) if self.config.content == "message" else m.value for m in messages]
@@ -164,12 +227,12 @@ class WebhookOutput(LoopOutput):
             headers["Countline-Signature"] = sign(secret, int(time.time()), body)
         return headers
 
-    def _refusal(self, answer: Any) -> Fault:
-        text = " ".join(answer.text[:200].split())
-        what = f"{self.where} answers {answer.status_code} {answer.reason_phrase}" + (f": {text}" if text else "")
-        if answer.status_code in (401, 403, 407):
+    def _refusal(self, answer: Answer) -> Fault:
+        text = shown(answer.body.decode("utf-8", "replace"), 200)
+        what = f"{self.where} answers {answer.status} {shown(answer.reason, 80)}" + (f": {text}" if text else "")
+        if answer.status in (401, 403, 407):
             return Fault(f"authentication failed: {what}", "check username and password, headers or secret")
-        if answer.is_redirect:
+        if 300 <= answer.status < 400:
             return Fault(f"{what}; it sends us elsewhere", "give the final address under url")
         return Fault(what, "look at the server's log")
 
@@ -177,18 +240,18 @@ class WebhookOutput(LoopOutput):
         async with self._client() as client:
             url = self.config.url.get_secret_value().replace("{topic}", quote(self.config.topic, safe=""))
             if not send:
-                answer = await client.options(url)
-                if answer.status_code in (401, 403, 407):
+                answer = await self._answer(client, "OPTIONS", url)
+                if answer.status in (401, 403, 407):
                     raise self._refusal(answer)
-                lines.append(Check("web server", True, f"answers {answer.status_code} to OPTIONS; nothing was posted"))
+                lines.append(Check("web server", True, f"answers {answer.status} to OPTIONS; nothing was posted"))
                 return
             message = test_message()
             body = self._body([message])
-            answer = await client.post(url, content=body, headers=self._headers([message], body))
-            if not answer.is_success:
+            answer = await self._answer(client, "POST", url, content=body, headers=self._headers([message], body))
+            if not 200 <= answer.status < 300:
                 raise self._refusal(answer)
             lines.append(Check("web server", True, "answers"))
-            lines.append(Check("test message", True, f"answered {answer.status_code}"))
+            lines.append(Check("test message", True, f"answered {answer.status}"))
 
     def check(self, *, send: bool = False, timeout: float = 5.0) -> list[Check]:
         """As every output; behind a proxy only what the proxy answers is looked at."""

@@ -1,0 +1,50 @@
+"""What no protocol can carry, and text of others made fit to be shown. Pure."""
+
+from __future__ import annotations
+
+import struct
+
+from countline.terminal import visible
+from countline.types import Message
+
+__all__ = ["UNFIT", "shown", "unfit"]
+
+UNFIT = (ValueError, TypeError, OverflowError, struct.error)
+"""What client libraries raise for a message that cannot be put into their protocol (UnicodeError is a ValueError). Troubles of a
+connection have classes of their own."""
+
+_FIRST, _LAST = -62_135_596_800 * 10**9, 253_402_300_800 * 10**9
+"""The years 1 to 9999 in ns since the Unix epoch: beyond them there is no date."""
+
+
+def unfit(message: Message) -> str:
+    """Why no output can send this message, in words; '' if there is no such reason."""
+    texts = (message.id, message.topic or "", message.content_type, message.source, message.definition)
+    if not all(text.isascii() for text in texts):
+        for what, text in zip(("id", "topic", "content type", "source's name", "definition's name"), texts):
+            if _torn(text):
+                return f"the {what} '{shown(text)}' is not text: half a character stands in it (a lone surrogate)"
+    for name, _ in message.headers:
+        if not name.isascii() and _torn(name):
+            return f"the header name '{shown(name)}' is not text: half a character stands in it (a lone surrogate)"
+    if not _FIRST <= message.time < _LAST:
+        return f"its time, {message.time} ns since 1970, is not within the years 1 to 9999"
+    return ""
+
+
+def _torn(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def shown(text: str, most: int = 300) -> str:
+    """Text from outside on one line, cut to ``most`` characters, with everything that a terminal would obey made visible.
+
+    >>> shown("busy\\n  \\x1b[2Jtry later")
+    'busy \\\\x1b[2Jtry later'
+    """
+    line = visible(" ".join(text[: most * 8].split()), breaks=False)
+    return line if len(line) <= most else line[: most - 1] + "…"
