@@ -21,6 +21,8 @@ class NamedFile(NamedTuple):
     """E.g. ``source 'entrance'`` or ``--annotate``."""
     path: str
     """As the user wrote it; of a file that is written, words in braces stand for anything."""
+    odd: bool = False
+    """Of a name that nothing in braces will ever become."""
 
 
 _BRACES = re.compile(r"\{[^{}]*\}")
@@ -32,7 +34,7 @@ def refuse_overwriting(reads: Iterable[NamedFile], writes: Iterable[NamedFile]) 
     taken = [(file, "is read") for file in reads]
     for file in writes:
         for other, role in taken:
-            if _same(file.path, other.path):
+            if _same(file, other):
                 raise ConfigError(
                     f"{file.path} would overwrite {other.what}"
                     if role == "is read"
@@ -43,8 +45,11 @@ def refuse_overwriting(reads: Iterable[NamedFile], writes: Iterable[NamedFile]) 
         taken.append((file, "is written"))
 
 
-def _same(written: str, other: str) -> bool:
+def _same(one: NamedFile, two: NamedFile) -> bool:
+    written, other = one.path, two.path
     if _BRACES.search(written) or _BRACES.search(other):
+        if one.odd or two.odd:
+            return False
         return bool(_pattern(written).fullmatch(_real(other)) or _pattern(other).fullmatch(_real(written)))
     if _real(written) == _real(other):
         return True

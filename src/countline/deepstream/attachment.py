@@ -318,6 +318,8 @@ class Attachment:
         summary.outputs = output_summaries(self._delivery.stats())
         if self._failure is not None:
             summary.error, summary.exit_code = str(self._failure), self._failure.exit_code
+        elif self._closed and self._delivery.failure is not None:
+            summary.error, summary.exit_code = str(self._delivery.failure), self._delivery.failure.exit_code
         elif self._closed and (summary.pending or any(o.dead for o in summary.outputs.values())):
             summary.exit_code = 4
         return summary

@@ -196,21 +196,34 @@ class Delivery:
         for commit in unwritten:
             self._not_written(commit)
         self._given_up = sum(len(c.messages) for c in unwritten)
+        why = f": {self.writer.trouble}" if self.writer.trouble else ""
+        said = []
         live = [c for c in unwritten if c.source in self._live]
         counts = sum(amount for c in live for _, amount in c.deltas)
-        messages = sum(len(c.messages) for c in live)
-        if not counts and not messages:
+        lost = sum(len(c.messages) for c in live)
+        if counts or lost:
+            fate = "their counts were kept"
+            try:
+                self.outbox.write_counts(live)
+            except OutboxError as error:
+                fate = f"{counts} counts are lost with them ({error.what})"
+            said.append(f"{lost} messages of live sources could not be written before the end{why}; {fate}")
+        files = [c for c in unwritten if c.source not in self._live]
+        if files:
+            again = sum(len(c.messages) for c in files)
+            names = ", ".join(sorted({c.source for c in files}))
+            said.append(
+                f"{again} messages and the counts of {len(files)} commits of files ({names}) could not be written before the end{why}; "
+                "the next run makes them again from where this one was cut short"
+            )
+        self._fail_with(said)
+
+    def _fail_with(self, said: Sequence[str]) -> None:
+        """What was made and is neither stored nor acknowledged is a failure of the run, with its number."""
+        if not said:
             return
-        reason = f"{messages} messages of live sources could not be written before the end"
-        if self.writer.trouble:
-            reason += f": {self.writer.trouble}"
-        fate = "their counts were kept"
-        try:
-            self.outbox.write_counts(live)
-        except OutboxError as error:
-            fate = f"{counts} counts are lost with them ({error.what})"
         fix = "make room on its disk, or raise outbox.max_bytes where that is the limit, before the next run"
-        self.failure = OutboxError(f"{reason}; {fate}", where=f"outbox {self.outbox.path}", fix=fix)
+        self.failure = OutboxError("; ".join(said), where=f"outbox {self.outbox.path}", fix=fix)
         log.error("%s", self.failure)
 
     def stop(self, timeout: float) -> None:
@@ -218,9 +231,12 @@ class Delivery:
         stays in the outbox for the next run (unless that is in memory)."""
         self._stopped = True
         deadline = clock.monotonic() + timeout
+        dropped = max(self._lost.values(), default=0)
         unwritten = self.writer.stop(timeout)
         if unwritten:
             self._give_up(unwritten)
+        elif dropped:
+            self._fail_with([f"{dropped} messages were dropped because they could not be written to the outbox in time"])
         for deliverer in self.deliverers.values():
             deliverer.stop(deadline)
         for deliverer in self.deliverers.values():
