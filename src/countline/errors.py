@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from countline.redaction import redact
+
 __all__ = [
     "ConfigError",
     "CountlineError",
@@ -38,6 +40,11 @@ class Place:
             where += f":{self.line}" + (f":{self.column}" if self.column else "")
         return " ".join(part for part in (where, f"[{self.key}]" if self.key else "") if part)
 
+    def redacted(self) -> Place:
+        """The same place; secrets that stand where a key should are left out."""
+        key = redact(self.key)
+        return self if key == self.key else Place(self.file, self.line, self.column, key)
+
 
 class CountlineError(Exception):
     """Base of everything countline raises on purpose.
@@ -47,14 +54,16 @@ class CountlineError(Exception):
     what: what was wrong, one sentence without a full stop.
     where: a :class:`Place` or words (``source 'entrance'``); optional.
     fix: what the user can do; optional.
+
+    Secrets of the configuration are kept out of all three.
     """
 
     exit_code = 1
 
     def __init__(self, what: str, *, where: Place | str = "", fix: str = "") -> None:
-        self.what = what
-        self.where = where
-        self.fix = fix
+        self.what = redact(what)
+        self.where = redact(where) if isinstance(where, str) else where.redacted()
+        self.fix = redact(fix)
         super().__init__(str(self))
 
     def __str__(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
+from countline.redaction import redact
 from countline.types import (
     Analytics,
     CounterKey,
@@ -42,6 +43,10 @@ class Check:
     detail: str
     fix: str = ""
     """What to do; empty when ``ok``."""
+
+    def __post_init__(self) -> None:
+        for name in ("subject", "detail", "fix"):  # whoever made them: servers and libraries quote what they were given
+            object.__setattr__(self, name, redact(getattr(self, name)))
 
 
 @dataclass(slots=True)

@@ -10,12 +10,17 @@ import json
 import logging
 import os
 import re
+import sys
+import threading
+import traceback
 from typing import Any
 
 import click
 import orjson
 
-__all__ = ["VisibleFormatter", "echo", "echo_coloured", "is_terminal", "json_line", "visible", "visible_json"]
+from countline.redaction import redact, redacted
+
+__all__ = ["VisibleFormatter", "echo", "echo_coloured", "guard_tracebacks", "is_terminal", "json_line", "visible", "visible_json"]
 
 _FORMAT = "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"
 """Marks without width: direction, joiners, tags. They hide or turn what stands beside them."""
@@ -56,8 +61,10 @@ def visible_json(text: str) -> str:
     return _UNSEEN.sub(_json_escape, text)
 
 
-def json_line(value: Any) -> str:
-    """``value`` as JSON in one line, without a line break at its end. Integers of any size are exact."""
+def json_line(value: Any, *, data: bool = False) -> str:
+    """``value`` as JSON in one line, without a line break at its end. Integers of any size are exact. Secrets are left out,
+    unless it is ``data``: a user's own messages."""
+    value = value if data else redacted(value)
     try:
         text = orjson.dumps(value, default=repr).decode()
     except TypeError:  # an integer beyond 64 bits, or a name that is not UTF-8
@@ -67,12 +74,12 @@ def json_line(value: Any) -> str:
 
 def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
     """Print to standard output, or error, what may come from outside."""
-    click.echo(visible(text), err=err, nl=nl)
+    click.echo(visible(redact(text)), err=err, nl=nl)
 
 
 def echo_coloured(*parts: tuple[str, str]) -> None:
     """Print a line of (words, colour) to standard output; the colours are left out where it is no terminal."""
-    click.echo("".join([click.style(visible(text), fg=colour or None) for text, colour in parts]))
+    click.echo("".join([click.style(visible(redact(text)), fg=colour or None) for text, colour in parts]))
 
 
 def is_terminal(descriptor: int) -> bool:
@@ -83,9 +90,27 @@ def is_terminal(descriptor: int) -> bool:
         return False
 
 
+def guard_tracebacks() -> None:
+    """Tracebacks of what nobody foresaw go through the same door, from whichever thread."""
+
+    def say(kind: Any, error: Any, trace: Any) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            sys.__excepthook__(kind, error, trace)
+        else:
+            echo("".join(traceback.format_exception(kind, error, trace)), err=True, nl=False)
+
+    def unraisable(info: Any) -> None:
+        echo(f"{info.err_msg or 'Exception ignored in'}: {info.object!r}", err=True)
+        say(info.exc_type, info.exc_value, info.exc_traceback)
+
+    sys.excepthook = say
+    sys.unraisablehook = unraisable
+    threading.excepthook = lambda info: say(info.exc_type, info.exc_value, info.exc_traceback)
+
+
 class VisibleFormatter(logging.Formatter):
     """Log lines for people."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return visible(super().format(record))
+        return visible(redact(super().format(record)))
 

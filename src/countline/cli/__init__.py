@@ -15,7 +15,7 @@ import click
 
 from countline.cli import streams
 from countline.errors import CountlineError
-from countline.terminal import echo
+from countline.terminal import echo, guard_tracebacks
 
 __all__ = ["main"]
 
@@ -71,6 +71,7 @@ def group() -> None:
 def main(args: Sequence[str] | None = None) -> None:
     """Entry point. A user's mistake ends with one clear message and a documented exit code."""
     streams.open_closed()
+    guard_tracebacks()
     if hasattr(sys.stdout, "reconfigure"):  # a terminal that cannot show a name shows its escape instead of a traceback
         sys.stdout.reconfigure(errors="backslashreplace")
     try:

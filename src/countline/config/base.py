@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
 
+from countline.config.secret_places import address_secrets, secrets_of
+from countline.redaction import remember
 from countline.types import Message
 
 __all__ = ["FileName", "Model", "OutputConfig"]
@@ -32,9 +34,19 @@ hold."""
 
 
 class Model(BaseModel):
-    """Unknown keys are errors; values are fixed once read; docstrings under fields become JSON Schema descriptions."""
+    """Unknown keys are errors; values are fixed once read; docstrings under fields become JSON Schema descriptions. What has
+    the type SecretStr is kept out of every text for as long as it lives."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False, hide_input_in_errors=True
+    )
+
+    @model_validator(mode="after")
+    def _remember_secrets(self) -> Model:
+        for holder, secret in secrets_of(self):
+            remember(holder, secret)
+        remember(self, *address_secrets(self))
+        return self
 
 
 class OutputConfig(Model):

@@ -1,169 +1,31 @@
-"""YAML in, checked models out, with file and line in every error."""
+"""Plain data in, checked models out, with file and line in every error."""
 
 from __future__ import annotations
 
 import difflib
-import os
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar, get_args
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
+from countline.config.secret_places import harvest, holds_secrets
+from countline.config.yaml_reader import Document, Loc, read_yaml
 from countline.errors import ConfigError, Place
+from countline.redaction import during
+from countline.secret_forms import SECRET_NAME
 
 __all__ = ["Document", "read_yaml", "validate"]
 
 M = TypeVar("M", bound=BaseModel)
-Loc = tuple[str | int, ...]
-
-_VARIABLE = re.compile(r"\$\{(?:(file):([^}]+)|([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?)\}")
-
-
-class Document:
-    """A parsed YAML file that knows on which line each key stands."""
-
-    def __init__(self, data: Any, marks: Mapping[Loc, tuple[int, int]], file: str) -> None:
-        self.data = data
-        self.marks = marks
-        self.file = file
-
-    def has(self, loc: Sequence[str | int]) -> bool:
-        """Whether the data has something at this path."""
-        value = self.data
-        for part in loc:
-            if isinstance(value, Mapping):
-                if part not in value:
-                    return False
-            elif isinstance(value, str) or not isinstance(value, Sequence) or not isinstance(part, int) or part >= len(value):
-                return False
-            value = value[part]
-        return True
-
-    def place(self, loc: Sequence[str | int]) -> Place:
-        """Place of a key path; of its nearest parent where the key itself is absent."""
-        path = tuple(loc)
-        while path and path not in self.marks:
-            path = path[:-1]
-        line, column = self.marks.get(path, (0, 0))
-        return Place(self.file, line, column, _dotted(loc))
-
-
-def _dotted(loc: Sequence[str | int]) -> str:
-    text = ""
-    for part in loc:
-        text += f"[{part}]" if isinstance(part, int) else (f".{part}" if text else part)
-    return text
-
-
-def read_yaml(path: str | Path, text: str | None = None) -> Document:
-    """Read a YAML file (or ``text`` as if it stood in that file).
-
-    ``${NAME}`` and ``${NAME:-default}`` in a string are replaced from the environment, ``${file:PATH}`` by the content of
-    that file without its final newline (for secrets). Raises ConfigError: file missing, not YAML, a key twice in one
-    mapping, variable not set.
-    """
-    file = str(path)
-    if text is None:
-        try:
-            text = Path(path).read_text(encoding="utf-8-sig")
-        except FileNotFoundError:
-            raise ConfigError(
-                "no such file",
-                where=file,
-                fix="check the path; `countline run --help` shows what can be given without a file",
-            ) from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"cannot be read: {error}", where=file, fix="give a UTF-8 YAML file") from None
-    try:
-        return _document(text, file)
-    except RecursionError:
-        raise ConfigError(
-            "is nested too deeply, or contains itself", where=file, fix="look for an alias (*name) inside its own anchor"
-        ) from None
-
-
-def _document(text: str, file: str) -> Document:
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        # An open quote or bracket is found at the end of the file; where it was opened is what helps.
-        at_end = "end of stream" in str(error.problem)
-        mark = (error.context_mark if at_end else None) or error.problem_mark or error.context_mark
-        place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
-        raise ConfigError(
-            f"is not valid YAML: {error.problem or error.context}",
-            where=place,
-            fix="check indentation, quotes and brackets near this line",
-        ) from None
-    except yaml.YAMLError as error:
-        raise ConfigError(
-            f"is not valid YAML: {error}", where=file, fix="remove characters that YAML does not allow"
-        ) from None
-    marks: dict[Loc, tuple[int, int]] = {}
-    constructor = yaml.SafeLoader("")
-    data = _build(node, (), marks, file, constructor) if node is not None else {}
-    return Document(data, marks, file)
-
-
-def _build(
-    node: yaml.Node, loc: Loc, marks: dict[Loc, tuple[int, int]], file: str, constructor: yaml.SafeLoader
-) -> Any:
-    marks.setdefault(loc, (node.start_mark.line + 1, node.start_mark.column + 1))
-    if isinstance(node, yaml.MappingNode):
-        constructor.flatten_mapping(node)  # YAML merge keys: <<: *anchor
-        result: dict[Any, Any] = {}
-        for key_node, value_node in node.value:
-            key = constructor.construct_object(key_node, deep=True)
-            place = Place(file, key_node.start_mark.line + 1, key_node.start_mark.column + 1, _dotted((*loc, str(key))))
-            if not isinstance(key, (str, int, float, bool)) and key is not None:
-                raise ConfigError("a key must be a plain word", where=place)
-            # YAML 1.1 reads an unquoted `on:` key as true; nobody means that here.
-            name = {True: "on", False: "off"}.get(key, key) if isinstance(key, bool) else key
-            name = str(name)
-            if name in result:
-                raise ConfigError(
-                    f"the key '{name}' stands twice in one mapping", where=place, fix="keep one of the two"
-                )
-            path = (*loc, name)
-            marks[path] = (place.line, place.column)
-            result[name] = _build(value_node, path, marks, file, constructor)
-        return result
-    if isinstance(node, yaml.SequenceNode):
-        return [_build(child, (*loc, i), marks, file, constructor) for i, child in enumerate(node.value)]
-    value = constructor.construct_object(node, deep=True)
-    if isinstance(value, str) and "${" in value:
-        value = _expand(value, Place(file, *marks[loc], _dotted(loc)))
-    return value
-
-
-def _expand(text: str, place: Place) -> str:
-    def replace(match: re.Match[str]) -> str:
-        kind, path, name, default = match.groups()
-        if kind:
-            try:
-                return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
-            except (OSError, UnicodeDecodeError) as error:
-                reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-                raise ConfigError(f"the file {path} cannot be read: {reason}", where=place) from None
-        value = os.environ.get(name, default)
-        if value is None:
-            raise ConfigError(
-                f"the environment variable {name} is not set", where=place, fix=f"set it, or write ${{{name}:-default}}"
-            )
-        return value
-
-    return _VARIABLE.sub(replace, text)
 
 
 def validate(model: type[M], data: Any, document: Document, loc: Sequence[str | int] = ()) -> M:
     """Check ``data`` (which stands at ``loc`` of the document) against a model; all faults in one ConfigError."""
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        raise merge_faults(_faults(error, model, document, tuple(loc))) from None
+    with during([*document.secrets, *harvest(data, model)]):
+        try:
+            return model.model_validate(data)
+        except ValidationError as error:
+            raise merge_faults(_faults(error, model, document, tuple(loc))) from None
 
 
 def _faults(error: ValidationError, model: type[BaseModel], document: Document, prefix: Loc) -> list[ConfigError]:
@@ -180,7 +42,7 @@ def _faults(error: ValidationError, model: type[BaseModel], document: Document, 
         elif item["type"] == "missing" and item["loc"] in renamed:
             continue  # the unknown key beside it says it
         else:
-            fault = _fault(item, model, document, path)
+            fault = _as_written(_fault(item, model, document, path), document, path)
             known = faults.get(path)
             # Several kinds of value were possible and each said no: one fault with all of them.
             faults[path] = fault if known is None else _either(known, fault)
@@ -273,9 +135,36 @@ def _fault(item: Any, model: type[BaseModel], document: Document, path: Loc) -> 
         what = str(inner) if inner is not None else what
         return ConfigError(what, where=place)
     shown = item.get("input")
-    value = f" (here: {shown!r})" if isinstance(shown, (str, int, float, bool)) else ""
+    hidden = path in document.written or _is_secret(item["loc"], model)
+    value = f" (here: {shown!r})" if isinstance(shown, (str, int, float, bool)) and not hidden else ""
     quotes = f'put it in quotes: "{shown!s}"' if kind == "string_type" and value else ""
+    if kind == "string_type" and hidden:
+        quotes = "put the secret in quotes, or write ${NAME} to take it from the environment"
     return ConfigError(what[:1].lower() + what[1:] + value, where=place, fix=quotes)
+
+
+def _is_secret(loc: Loc, model: type[BaseModel]) -> bool:
+    """Whether the value there is a secret, or stands where some should stand within."""
+    found: type[BaseModel] | None = model
+    for part in loc:
+        if isinstance(part, str) and SECRET_NAME.search(part):
+            return True
+        if isinstance(part, str) and found is not None and part in found.model_fields:
+            annotation = found.model_fields[part].annotation
+            found = next((m for m in _models(annotation) if holds_secrets(m)), next(_models(annotation), None))
+            if part == loc[-1] and holds_secrets(annotation):
+                return True
+            if found is None and holds_secrets(annotation):
+                return True  # a mapping of secrets
+    return False
+
+
+def _as_written(fault: ConfigError, document: Document, path: Loc) -> ConfigError:
+    """The fault of a value that came from elsewhere, with ``${NAME}`` in place of what it stands for."""
+    value, written = document.written.get(path, ("", ""))
+    if not value:
+        return fault
+    return ConfigError(fault.what.replace(value, written), where=fault.where, fix=fault.fix.replace(value, written))
 
 
 def _known(loc: Loc, model: type[BaseModel]) -> str:

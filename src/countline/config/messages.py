@@ -15,6 +15,9 @@ from countline.config.base import Model
 from countline.config.loader import CountlineFault
 from countline.config.msgconv import StaticDescription
 from countline.config.msgconv import read as read_static
+from countline.config.secret_places import named_secrets
+from countline.redaction import remember
+from countline.secret_forms import uri_secrets
 
 __all__ = ["AttachConfig", "CloudEventsConfig", "MessageConfig", "PlaceConfig", "SchemaConfig", "trigger_of", "zone_of"]
 
@@ -116,6 +119,11 @@ class SchemaConfig(Model):
     """Level to set for the subject; the registry's own unless set."""
     options: dict[str, str | int | float | bool] = {}
     """Further options of the registry client, e.g. {basic.auth.user.info: 'user:${PASSWORD}', ssl.ca.location: ca.pem}."""
+
+    @model_validator(mode="after")
+    def _remember_login(self) -> SchemaConfig:
+        remember(self, *uri_secrets(self.registry or ""), *named_secrets(self.options))
+        return self
 
 
 class AttachConfig(Model):

@@ -21,6 +21,9 @@ from countline.config.loader import CountlineFault, Document, Nested, read_yaml,
 from countline.config.messages import MessageConfig
 from countline.config.outputs import config_class, kinds
 from countline.config.rules import RulesConfig, check_sources
+from countline.config.secret_places import named_secrets
+from countline.redaction import remember
+from countline.secret_forms import uri_secrets
 
 __all__ = ["Config", "DetectorConfig", "OutboxConfig", "SourceConfig", "TrackerConfig", "load"]
 
@@ -68,6 +71,11 @@ class SourceConfig(Model):
     """Seconds without a packet after which a live source counts as gone."""
     counts: Literal["continue", "restart"] | None = None
     """Whether a new run goes on with the cumulative counts of the last; live sources do, files do not, unless set."""
+
+    @model_validator(mode="after")
+    def _remember_address(self) -> SourceConfig:
+        remember(self, *uri_secrets(self.uri), *named_secrets(self.options))
+        return self
 
 
 class DetectorConfig(Model):

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from countline.config.keygroups import Group, read_groups
+from countline.config.secret_places import text_secrets
+from countline.config.yaml_reader import MOST_BYTES
 from countline.errors import ConfigError
+from countline.redaction import during, redact
+from countline.secret_forms import SECRET_NAME, uri_secrets
 
 __all__ = ["BrokerOutput", "kind_of", "output", "parse_conn_str"]
 
@@ -110,12 +115,25 @@ def output(
     ConfigError."""
     kind = kind_of(proto_lib)
     notes: list[str] = []
-    group = _message_broker(cfg_file, notes) if cfg_file is not None else None
-    parts = parse_conn_str(kind, conn_str) if conn_str else []
-    made = _MAKERS[kind](
-        parts, _Reader(group, notes), topic or None, os.environ if environment is None else environment
-    )
-    return BrokerOutput(kind, made.options, made.partition_key, notes)
+    with during(_secrets(kind, conn_str, cfg_file)):
+        group = _message_broker(cfg_file, notes) if cfg_file is not None else None
+        parts = parse_conn_str(kind, conn_str) if conn_str else []
+        made = _MAKERS[kind](
+            parts, _Reader(group, notes), topic or None, os.environ if environment is None else environment
+        )
+        return BrokerOutput(kind, made.options, made.partition_key, [redact(note) for note in notes])
+
+
+def _secrets(kind: str, conn_str: str | None, cfg_file: str | Path | None) -> list[str]:
+    """What no error may show: passwords in the connection string, and in the file, even where it cannot be read."""
+    found = list(uri_secrets(conn_str or ""))
+    parts = (conn_str or "").split(";")
+    if kind == "amqp" and len(parts) > 2:
+        found += [part.strip() for part in parts[3:] or parts[2:]]
+    if cfg_file is not None:
+        with suppress(OSError), open(cfg_file, encoding="utf-8", errors="replace") as file:
+            found += text_secrets(file.read(MOST_BYTES))
+    return found
 
 
 def _message_broker(path: str | Path, notes: list[str]) -> Group | None:
@@ -168,8 +186,9 @@ class _Reader:
                 continue
             if not equals or not name.strip():
                 assert self.group is not None
+                shown = "a part of it" if SECRET_NAME.search(text or "") else repr(part.strip())
                 raise ConfigError(
-                    f"{part.strip()!r} is not an option with its value",
+                    f"{shown} is not an option with its value",
                     where=self.group.place(key),
                     fix=f'write {key}="acks=all;linger.ms=5"',
                 )

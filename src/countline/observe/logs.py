@@ -23,6 +23,8 @@ class _JsonLines(logging.Formatter):
         }
         if record.exc_info:
             data["exception"] = self.formatException(record.exc_info)
+        elif record.exc_text:
+            data["exception"] = record.exc_text
         return json_line(data)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from countline.outputs._fitness import shown
 from countline.protocols import Check
+from countline.redaction import redact
 
 __all__ = ["PERMISSION", "Fault", "check_dns", "check_tcp", "explain", "scrub", "tell"]
 
@@ -28,11 +29,9 @@ class Fault(Exception):
 PERMISSION = "give the user the right to write there, or use another user"
 
 
-def scrub(text: str, secrets: Iterable[str | None]) -> str:
-    """``text`` without the secrets: client libraries like to quote what they were given."""
-    for secret in sorted((s for s in secrets if s), key=len, reverse=True):
-        text = text.replace(secret, "***")
-    return text
+def scrub(text: str, secrets: Iterable[str | None] = ()) -> str:
+    """``text`` without any known secret, and without ``secrets``: client libraries like to quote what they were given."""
+    return redact(text, *secrets)
 
 
 def tell(text: str, secrets: Iterable[str | None]) -> str:
@@ -72,7 +71,7 @@ def explain(error: BaseException, where: str = "the server") -> Fault:
     for one in chain:
         text = re.sub(r"\[Errno -?\d+\]\s*", "", " ".join(str(one).split()))
         if any(c.isalpha() for c in text):
-            return Fault(text[:300])
+            return Fault(redact(text)[:300])  # a secret that was cut is harder to know
     return Fault(f"{where}: {type(error).__name__}")
 
 

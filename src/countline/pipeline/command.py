@@ -23,6 +23,7 @@ from countline.pipeline.roles import refuse_collisions
 from countline.pipeline.run import Run
 from countline.pipeline.signals import finishing
 from countline.pipeline.stats import Summary
+from countline.secret_forms import MASK, hide_uri
 from countline.terminal import echo, json_line, visible
 from countline.types import FrameTracks
 from countline.video.place import visible as printable
@@ -221,7 +222,8 @@ def _source_names(uris: tuple[str, ...]) -> list[str]:
     names: list[str] = []
     for uri in uris:
         # A name is text; bytes of a file's name that are none are written out.
-        base = visible(printable(Path(uri.split("?")[0].rstrip("/")).stem), breaks=False) or "source"
+        base = visible(printable(Path(hide_uri(uri).split("?")[0].rstrip("/")).stem), breaks=False).rpartition("@")[2]
+        base = "source" if not base or MASK in base else base  # a stream's key is no name
         name, n = base, 2
         while name in names:
             name, n = f"{base}-{n}", n + 1

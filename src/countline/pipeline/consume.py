@@ -18,6 +18,8 @@ from rich.text import Text
 from countline.config import load
 from countline.errors import ConfigError
 from countline.outputs.kafka.tail import Record, tail
+from countline.redaction import keep
+from countline.secret_forms import SECRET_NAME, uri_secrets
 from countline.terminal import echo, json_line, visible, visible_json
 
 __all__ = ["connection", "consume_command", "show"]
@@ -38,6 +40,7 @@ def connection(
         options = client(found[0])
         topic = topic or found[0].topic
     if kafka:
+        keep(*uri_secrets(kafka))
         _check_addresses(kafka)
         options["bootstrap.servers"] = kafka
     for pair in pairs:
@@ -45,6 +48,8 @@ def connection(
         if not equals:
             raise ConfigError(f"'{pair}' is not KEY=VALUE", where="--option", fix="e.g. -X security.protocol=SSL")
         options[key] = value
+        if SECRET_NAME.search(key):
+            keep(value)
     if not options.get("bootstrap.servers"):
         raise ConfigError("no broker given", fix="add --kafka HOST:PORT, or --config FILE")
     if not topic:
@@ -81,7 +86,7 @@ def consume_command(given: Mapping[str, Any]) -> int:
                 raw.write((on_screen(record.value) if screen else record.value or b"") + b"\n")
                 raw.flush()
             elif given["as_json"]:
-                raw.write(json_line(as_json(record)).encode() + b"\n")
+                raw.write(json_line(as_json(record), data=True).encode() + b"\n")
                 raw.flush()
             else:
                 show(console, record)

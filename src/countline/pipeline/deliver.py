@@ -15,6 +15,7 @@ from countline.outbox import Commit, OutboxStatus, Resume
 from countline.pipeline.deliverer import Deliverer
 from countline.pipeline.writer import Writer
 from countline.protocols import Output
+from countline.redaction import redact
 from countline.types import CounterDelta, CounterKey, FrameInfo, Message
 
 if TYPE_CHECKING:
@@ -276,7 +277,7 @@ class Delivery:
                 in_flight=d.in_flight,
                 oldest_age=self.outbox.oldest_age(name) if pending else 0.0,
                 connected=status.connected,
-                error=d.trouble or self.writer.trouble,
+                error=redact(d.trouble or self.writer.trouble),
             )
         return found
 

@@ -11,6 +11,7 @@ from countline.errors import CountlineError
 from countline.outbox import Outbox
 from countline.pipeline.lanes import Lanes
 from countline.protocols import Entry, Output, Receipt
+from countline.redaction import redact
 
 __all__ = ["Deliverer"]
 
@@ -198,7 +199,7 @@ class Deliverer:
             elif again:
                 self.retried += 1
             else:
-                letters.append((entry, receipt.error))
+                letters.append((entry, redact(receipt.error)))
         self._fine(fine)
         if letters:
             self._refuse(letters)

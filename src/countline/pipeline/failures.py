@@ -8,6 +8,8 @@ from typing import IO, Any
 
 import orjson
 
+from countline.redaction import redacted
+
 __all__ = ["FailureFile"]
 
 log = logging.getLogger("countline.pipeline")
@@ -44,7 +46,7 @@ class FailureFile:
             if self._file is None:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 self._file = self.path.open("ab")
-            self._file.write(orjson.dumps(data, default=str) + b"\n")
+            self._file.write(orjson.dumps(redacted(data), default=str) + b"\n")
             self._file.flush()
         except OSError as error:
             log.error("the dead-letter file %s cannot be written: %s", self.path, error)

@@ -25,6 +25,7 @@ from countline.pipeline.inference import Inference, Round
 from countline.pipeline.roles import refuse_collisions
 from countline.pipeline.stats import SourceSummary, StageClock, Summary, output_summaries
 from countline.protocols import Source
+from countline.redaction import redact
 
 __all__ = ["Run", "run"]
 
@@ -233,7 +234,7 @@ class Run:
             self.summary.sources[name].error = str(error)
             log.error("%s", error)
         except Exception as error:
-            self.summary.sources[name].error = f"unforeseen error: {error!r}"
+            self.summary.sources[name].error = redact(f"unforeseen error: {error!r}")
             log.exception("source '%s'", name)
         finally:
             self._ended[name] = whole

@@ -19,7 +19,8 @@ from typing import IO, Any
 import av
 
 from countline.errors import SourceError
-from countline.video.place import STREAMS, Place, redact, visible
+from countline.secret_forms import hide_uri
+from countline.video.place import STREAMS, Place, visible
 
 __all__ = ["NOT_LISTS", "Folder", "allowed", "demuxers", "whitelist"]
 
@@ -163,9 +164,9 @@ class Folder:
     def _network(self, name: str, scheme: str) -> SourceError:
         if scheme in STREAMS:
             return self._refuse(
-                f"names {visible(redact(name))}", f"if it may, write `protocols: [{scheme}]` for this source"
+                f"names {visible(hide_uri(name))}", f"if it may, write `protocols: [{scheme}]` for this source"
             )
-        return self._refuse(f"names {visible(redact(name))}", "such entries are never opened")
+        return self._refuse(f"names {visible(hide_uri(name))}", "such entries are never opened")
 
     def _refuse(self, what: str, fix: str) -> SourceError:
         error = SourceError(f"{self.shown} {what}", where=self._where, fix=fix)

@@ -12,8 +12,9 @@ from typing import Protocol
 
 from countline.config.models import SourceConfig
 from countline.protocols import SourceStats
+from countline.secret_forms import hide_uri
 from countline.types import Frame, FrameInfo, Picture, SourceInfo, TimeQuality
-from countline.video.place import redact, visible
+from countline.video.place import visible
 
 __all__ = ["BaseSource", "Stop"]
 
@@ -34,7 +35,7 @@ class BaseSource(ABC):
     def __init__(self, config: SourceConfig, index: int, *, live: bool, stop: Stop | None = None) -> None:
         self.config = config
         self.where = f"source '{config.name}'"
-        self.info = SourceInfo(config.name, index, config.device_id or config.name, visible(redact(config.uri)), live)
+        self.info = SourceInfo(config.name, index, config.device_id or config.name, visible(hide_uri(config.uri)), live)
         self.stats = SourceStats()
         self._closing = threading.Event()
         self._stop = stop

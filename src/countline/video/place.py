@@ -12,10 +12,11 @@ from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
 from countline.errors import SourceError
+from countline.secret_forms import hide_uri
 
 log = logging.getLogger("countline.video")
 
-__all__ = ["IMAGES", "Place", "file_digest", "natural", "place_of", "redact", "visible"]
+__all__ = ["IMAGES", "Place", "file_digest", "natural", "place_of", "visible"]
 
 IMAGES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 """Suffixes of image files."""
@@ -70,19 +71,6 @@ def visible(name: object) -> str:
     return str(name).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def redact(uri: str) -> str:
-    """The address without user and password.
-
-    >>> redact("rtsp://admin:secret@10.0.0.2:554/main?x=1")
-    'rtsp://***@10.0.0.2:554/main?x=1'
-    """
-    match = _SCHEME.match(uri)
-    if not match:
-        return uri
-    host, slash, path = uri[match.end() :].partition("/")
-    return f"{match.group(0)}***@{host.rpartition('@')[2]}{slash}{path}" if "@" in host else uri
-
-
 def natural(path: Path) -> tuple[list[tuple[int, int, str]], str]:
     """Sort key by which image 10 comes after image 9."""
     parts = re.split(r"(\d+)", path.name)
@@ -99,10 +87,10 @@ def place_of(uri: str, where: str) -> Place:
     match = _SCHEME.match(address)
     scheme = match.group(1).lower() if match else ""
     if scheme in STREAMS:
-        return Place("http" if scheme.startswith("http") else "stream", address, redact(address))
+        return Place("http" if scheme.startswith("http") else "stream", address, hide_uri(address))
     if scheme and scheme != "file":
         raise SourceError(
-            f"{visible(redact(address))}: unknown protocol '{scheme}'",
+            f"{visible(hide_uri(address))}: unknown protocol '{scheme}'",
             where=where,
             fix="known are a path, file://, " + ", ".join(f"{s}://" for s in sorted(STREAMS)),
         )

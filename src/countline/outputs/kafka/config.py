@@ -9,6 +9,8 @@ from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
 from countline.config.base import Model, OutputConfig
 from countline.config.loader import CountlineFault
+from countline.outputs._common import Secret
+from countline.secret_forms import SECRET_NAME
 
 __all__ = ["OAUTH", "Config", "Sasl", "Security", "Tls", "Token"]
 
@@ -24,7 +26,7 @@ class Tls(Model):
     """File with the client's certificate."""
     key: str | None = None
     """File with the client's private key."""
-    key_password: SecretStr | None = None
+    key_password: Secret | None = None
     """Password of the key file."""
     verify: bool = True
     """Check the broker's certificate and host name. False only for tests."""
@@ -42,7 +44,7 @@ class Token(Model):
     url: str | None = None
     """Token endpoint of the identity provider."""
     client_id: str | None = None
-    client_secret: SecretStr | None = None
+    client_secret: Secret | None = None
     scope: str | None = None
     extensions: dict[str, str] = {}
     """SASL extensions, e.g. {logicalCluster: lkc-1, identityPoolId: pool-1}."""
@@ -63,7 +65,7 @@ class Sasl(Model):
 
     mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = "PLAIN"
     username: str | None = None
-    password: SecretStr | None = None
+    password: Secret | None = None
     """Better as ${KAFKA_PASSWORD} or ${file:/run/secrets/kafka} than in words."""
     token: Token | None = None
     """For OAUTHBEARER."""
@@ -124,12 +126,11 @@ def _hide(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     return {
-        name: SecretStr(str(v)) if isinstance(v, str) and any(w in str(name) for w in _SECRET_WORDS) else v
+        name: SecretStr(str(v))
+        if isinstance(v, (str, int, float)) and not isinstance(v, bool) and SECRET_NAME.search(str(name))
+        else v
         for name, v in value.items()
     }
-
-
-_SECRET_WORDS = ("password", "secret", "passphrase", "key.pem", "ssl_key", "oauthbearer.config", "sasl.jaas")
 
 
 class Config(OutputConfig):

@@ -16,8 +16,9 @@ from countline.messages.time import GuardWindow
 from countline.outputs.kafka import words
 from countline.outputs.kafka.config import Config
 from countline.outputs.kafka.record import RecordClock, illegal
-from countline.outputs.kafka.settings import build_producer, secrets
+from countline.outputs.kafka.settings import build_producer
 from countline.protocols import Check, Entry, OutputStatus, Receipt
+from countline.redaction import redact
 from countline.types import Message
 
 __all__ = ["KafkaOutput", "make"]
@@ -63,7 +64,6 @@ class KafkaOutput:
         self.name = config.name or "kafka"
         self.status = OutputStatus()
         self._config = config
-        self._secrets = secrets(config)
         self._producer: Producer | None = None
         self._flight = _Flight()
         self._receipts: list[Receipt] = []
@@ -89,9 +89,7 @@ class KafkaOutput:
 
     def scrub(self, text: str) -> str:
         """Without any secret that may have crept in."""
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text
+        return redact(text)
 
     def open(self) -> None:
         """Make the producer. Raises ConfigError (option) and OutputError (certificate); needs no broker."""

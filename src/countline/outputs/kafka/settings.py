@@ -15,7 +15,7 @@ from countline.errors import ConfigError, OutputError
 from countline.outputs.kafka.config import OAUTH, Config, Sasl, Tls, Token
 from countline.outputs.kafka.properties import names, nearest
 
-__all__ = ["build", "build_producer", "client", "secrets"]
+__all__ = ["build", "build_producer", "client"]
 
 _REFUSED = {
     "transactional.id": "countline does not use transactions",
@@ -39,18 +39,6 @@ class _Log:
     def log(self, level: int, text: str, *args: Any) -> None:
         if self._log.isEnabledFor(logging.DEBUG):
             self._log.debug("%s", self._scrub(text % args if args else text))
-
-
-def secrets(config: Config) -> list[str]:
-    """Every secret of the configuration in plain words, for keeping them out of texts."""
-    found: list[SecretStr | None] = [v for v in config.options.values() if isinstance(v, SecretStr)]
-    if config.security.tls is not None:
-        found.append(config.security.tls.key_password)
-    if config.security.sasl is not None:
-        found.append(config.security.sasl.password)
-        if config.security.sasl.token is not None:
-            found.append(config.security.sasl.token.client_secret)
-    return [s.get_secret_value() for s in found if s is not None and s.get_secret_value()]
 
 
 def client(config: Config) -> dict[str, Any]:

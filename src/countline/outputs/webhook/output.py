@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import logging
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -18,10 +17,10 @@ from countline.outputs._common import header_safe, reveal
 from countline.outputs._envelope import envelope
 from countline.outputs._fitness import UNFIT, shown
 from countline.outputs._loop import LoopOutput, test_message
-from countline.outputs._words import Fault, scrub
+from countline.outputs._words import Fault
 from countline.outputs.webhook.config import Config
 from countline.outputs.webhook.security import client_options, secrets_of, sign
-from countline.protocols import Check, Entry, Receipt
+from countline.protocols import Check, Entry
 from countline.types import Message
 
 __all__ = ["WebhookOutput", "make"]
@@ -61,18 +60,6 @@ class Answer(NamedTuple):
     """Its beginning."""
 
 
-class _Discreet(logging.Filter):
-    """The HTTP library logs whole addresses; those of webhooks are secrets."""
-
-    def __init__(self, secrets: Sequence[str]) -> None:
-        super().__init__()
-        self.secrets = secrets
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = scrub(record.getMessage(), self.secrets), None
-        return True
-
-
 class WebhookOutput(LoopOutput):
     """Acknowledged = the server has answered 2xx."""
 
@@ -82,7 +69,6 @@ class WebhookOutput(LoopOutput):
         super().__init__(config, url.hostname or "", port)
         self.config = config
         self.secrets = secrets_of(config)
-        self._discreet = _Discreet(self.secrets)
         self._options: dict[str, Any] = {}
 
     def _prepare(self) -> None:
@@ -91,13 +77,6 @@ class WebhookOutput(LoopOutput):
         except ImportError:
             raise MissingExtra("httpx", "webhook", what_for=f"output '{self.name}' (webhook)") from None
         self._options = client_options(self.config)
-        logging.getLogger("httpx").addFilter(self._discreet)
-
-    def close(self, timeout: float) -> list[Receipt]:
-        """As every output; also lets go of the HTTP library's log."""
-        receipts = super().close(timeout)
-        logging.getLogger("httpx").removeFilter(self._discreet)
-        return receipts
 
     def _client(self) -> Any:
         import httpx
@@ -252,14 +231,6 @@ class WebhookOutput(LoopOutput):
                 raise self._refusal(answer)
             lines.append(Check("web server", True, "answers"))
             lines.append(Check("test message", True, f"answered {answer.status}"))
-
-    def check(self, *, send: bool = False, timeout: float = 5.0) -> list[Check]:
-        """As every output; behind a proxy only what the proxy answers is looked at."""
-        try:
-            return super().check(send=send, timeout=timeout)
-        finally:
-            if self._loop is None:
-                logging.getLogger("httpx").removeFilter(self._discreet)
 
 
 def _retry_after(value: str) -> float:
