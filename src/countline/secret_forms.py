@@ -132,6 +132,7 @@ _HARMLESS = re.compile(
 _USER = re.compile(r"user|usr|login|email|^u$|^name$", re.IGNORECASE)
 _KEYWORD = re.compile(r"pas|pwd|^pw$|^p$|token|key|secret|auth|sig|cred|sess|^sid$|code|hash|streamid", re.IGNORECASE)
 _PAIR = re.compile(r"([A-Za-z0-9.\[\]%-]+(?:_[A-Za-z0-9.\[\]%-]+)*)=((?:(?!_[A-Za-z]+=)[^&;?#/\s])*)")
+_QUERY = re.compile(r"([^=&;\s]+)=([^&;\s]*)")
 _RANDOM = re.compile(
     r"(?=[^/]*[0-9])(?=[^/]*[A-Za-z])[A-Za-z0-9]{16,}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE
 )
@@ -150,8 +151,8 @@ def _credentials(rest: str) -> int:
             return -1  # an @ within the path
         if "?" in before and re.fullmatch(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d+)?", before.partition("/")[0]):
             return -1  # an @ within the query
-    region = rest[: first + 1] + rest[first + 1 :].partition("?")[0]
-    return region.rfind("@")
+    query = re.compile(r"\?[\w.-]+=").search(rest, first)
+    return rest.rfind("@", 0, query.start() if query else len(rest))
 
 
 def _split(uri: str) -> tuple[str, list[str]]:
@@ -190,7 +191,7 @@ def _split(uri: str) -> tuple[str, list[str]]:
             segments[i] = MASK
         else:
             segments[i] = _PAIR.sub(pair, segments[i])
-    return head + host + "/".join(segments) + mark + _PAIR.sub(pair, query), secrets
+    return head + host + "/".join(segments) + mark + _QUERY.sub(pair, query), secrets
 
 
 def hide_uri(uri: str) -> str:

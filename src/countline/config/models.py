@@ -19,6 +19,7 @@ from pydantic import (
 from countline.config.base import FileName, Model, OutputConfig
 from countline.config.loader import CountlineFault, Document, Nested, read_yaml, validate
 from countline.config.messages import MessageConfig
+from countline.config.moment import moment_of
 from countline.config.outputs import config_class, kinds
 from countline.config.rules import RulesConfig, check_sources
 from countline.config.secret_places import named_secrets
@@ -42,6 +43,16 @@ def _given(value: str) -> str:
     return value
 
 
+def _start(value: str) -> str:
+    moment = moment_of(value)
+    if value and (moment is None or moment.tzinfo is None):
+        raise CountlineFault(
+            f"'{value}' is not a time with its offset from UTC",
+            fix="write it as 2026-11-22T08:00:00Z or 2026-11-22T09:00:00+01:00",
+        )
+    return value
+
+
 class SourceConfig(Model):
     """One camera or file."""
 
@@ -53,7 +64,7 @@ class SourceConfig(Model):
     """Identity in messages; the name unless set."""
     fps: float | None = Field(default=None, gt=0)
     """Frame rate where the input has no time stamps (raw .h264, images); 30 unless the stream says otherwise."""
-    start: str | None = None
+    start: Annotated[str, AfterValidator(_start)] | None = None
     """Capture time of the first frame of a file, RFC 3339, e.g. 2026-11-22T08:00:00Z."""
     live: bool | None = None
     """Newest frame wins and counts go on after a restart; by kind of input unless set."""

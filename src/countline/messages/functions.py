@@ -89,6 +89,39 @@ def message(target: Any = None, /, **options: Any) -> Any:
 
 
 def _mark(target: Any, options: Mapping[str, Any]) -> Any:
+    made = _made(target, options)
+    try:
+        setattr(target, _MARK, made)
+    except (AttributeError, TypeError):
+        raise MessageError(f"{_called(target)} {_unfit(target) or 'cannot be marked'}", fix=_WRAP) from None
+    return target
+
+
+_WRAP = "write a function: def payload(event): return {...}"
+
+
+def _unfit(given: Any) -> str:
+    """Why this can be no message function; empty if it may be one."""
+    if inspect.ismodule(given) or not callable(given):
+        return f"is a {type(given).__name__}, neither a function nor a class"
+    module = str(getattr(given, "__module__", ""))
+    if inspect.isbuiltin(given) or isinstance(given, (type(str.join), type(object.__init__))) or module == "builtins":
+        return "is built into Python: it makes no messages"
+    if inspect.isclass(given) and not callable(getattr(given, "of", None)):
+        from countline.messages.typed import is_class_of_fields
+
+        if not is_class_of_fields(given):
+            return "is a class without fields (no dataclass, Struct, pydantic model or TypedDict), and without a classmethod `of`"
+    return ""
+
+
+def _called(given: Any) -> str:
+    """Its name: what it holds (``os.environ``, say) is nobody's business."""
+    name = getattr(given, "__qualname__", None) or getattr(given, "__name__", None)
+    return name if isinstance(name, str) else "this object"
+
+
+def _made(target: Any, options: Mapping[str, Any]) -> MessageFunction:
     data = dict(options)
     calls: dict[str, Callable[[Any], Any]] = {}
     for word in ("key", "topic"):
@@ -105,8 +138,7 @@ def _mark(target: Any, options: Mapping[str, Any]) -> Any:
     data["function"] = f"{getattr(target, '__module__', '?')}:{getattr(target, '__qualname__', data['name'])}"
     data = {k: v for k, v in data.items() if v is not None}
     config = validate(MessageConfig, data, Document(data, {}, f"@countline.message on {data['function']}"))
-    setattr(target, _MARK, MessageFunction(target, config, calls, schema))
-    return target
+    return MessageFunction(target, config, calls, schema)
 
 
 def as_function(given: Any) -> MessageFunction:
@@ -116,13 +148,10 @@ def as_function(given: Any) -> MessageFunction:
     found = getattr(given, _MARK, None)
     if isinstance(found, MessageFunction):
         return found
-    if not callable(given):
-        raise MessageError(
-            f"{given!r} is neither a function nor a class", fix="pass functions marked with @countline.message"
-        )
-    _mark(given, {})
-    marked: MessageFunction = getattr(given, _MARK)
-    return marked
+    unfit = _unfit(given)
+    if unfit:
+        raise MessageError(f"{_called(given)} {unfit}", fix=_WRAP)
+    return _made(given, {})
 
 
 def returned_type(target: Any) -> Any:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from countline.messages.faults import Fault, Loc, suggest
+from countline.messages.faults import Fault, Loc
 
 __all__ = ["load_function"]
 
@@ -18,14 +19,17 @@ def load_function(text: str, loc: Loc) -> Any:
 
     Raises Fault: no such module, an error while it is imported (with its place), no such name."""
     module_name, colon, name = text.rpartition(":")
-    if not colon or not name:
+    if not colon or not name or not module_name.strip("."):
         raise Fault(f"'{text}' names no function", loc, "write module:function or file.py:function")
     module = _module(module_name, loc)
     found: Any = module
     for part in name.split("."):
         if not hasattr(found, part):
             names = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
-            raise Fault(f"there is no '{name}' in {module_name}", loc, suggest(name, names, noun="it has"))
+            near = get_close_matches(name, names, 3, 0.5)
+            fix = f"did you mean {near[0]}? " if near else ""
+            fix += "it has: " + ", ".join(near[1:] or names[:10]) if names else "the module has no functions"
+            raise Fault(f"there is no '{name}' in {module_name}", loc, fix)
         found = getattr(found, part)
     return found
 
@@ -49,7 +53,7 @@ def _module(name: str, loc: Loc) -> Any:
         raise
     except ModuleNotFoundError as error:
         raise Fault(f"cannot import {name}: {error}", loc, "check the name, or give a path: file.py:function") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script may end itself: that would end countline without a word
         from countline.messages.functions import place_in_user_code
 
         what = f"{name} fails when imported: {type(error).__name__}: {error} ({place_in_user_code(error, None)})"

@@ -120,7 +120,11 @@ def _from_config(config: MessageConfig, loc: Loc, world: _World) -> Definition:
         return made
     if config.function is not None:
         target = load_function(config.function, (*loc, "function"))
-        marked = as_function(target)
+        try:
+            marked = as_function(target)
+        except MessageError as error:
+            what = error.what if getattr(error, "faults", None) is None else str(error)
+            raise Fault(what, (*loc, "function"), error.fix) from None
         own = marked.config.model_dump(include=marked.config.model_fields_set, by_alias=True)
         said = config.model_dump(include=config.model_fields_set, by_alias=True)
         merged = MessageConfig.model_validate({**own, **said})

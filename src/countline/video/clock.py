@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from fractions import Fraction
 
+from countline.config.moment import moment_of
 from countline.errors import SourceError
 from countline.types import TimeQuality
 
@@ -32,20 +32,9 @@ def _ns(moment: datetime) -> int:
     return ((delta.days * 86400 + delta.seconds) * 1_000_000 + delta.microseconds) * 1000
 
 
-def _moment(text: str) -> datetime | None:
-    """ISO 8601 with any number of decimals, 'Z' or an offset with or without colon, also on Python 3.10."""
-    text = re.sub(r"[Zz]$", "+00:00", text.strip())
-    text = re.sub(r"([+-]\d\d)(\d\d)$", r"\1:\2", text) if "T" in text or " " in text else text
-    text = re.sub(r"\.(\d+)", lambda match: "." + match.group(1)[:6].ljust(6, "0"), text)
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return None
-
-
 def parse_start(text: str, where: str) -> int:
     """RFC 3339 time with its offset -> ns since the Unix epoch. Raises SourceError."""
-    moment = _moment(text)
+    moment = moment_of(text)
     if moment is None or moment.tzinfo is None:
         raise SourceError(
             f"start '{text}' is not a time with its offset from UTC",
@@ -58,7 +47,7 @@ def parse_start(text: str, where: str) -> int:
 def creation_time(metadata: Mapping[str, str]) -> int | None:
     """Creation time that a container declares, ns since the Unix epoch; None if there is none or it is a zero date."""
     for key in ("com.apple.quicktime.creationdate", "creation_time"):
-        moment = _moment(metadata.get(key, ""))
+        moment = moment_of(metadata.get(key, ""))
         if moment is None:
             continue
         if moment.tzinfo is None:
