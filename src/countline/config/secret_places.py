@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from functools import cache
 from typing import Any, get_args
 
@@ -134,6 +135,9 @@ def _by_name(data: Any, found: list[object], depth: int = 0) -> None:
 def _by_type(data: Any, model: type[BaseModel], found: list[object]) -> None:
     if not isinstance(data, Mapping):
         return
+    for key, value in data.items():  # `sasl: {the password}`: a key without a value that is no misspelt option either
+        if value is None and key not in model.model_fields and not get_close_matches(str(key), model.model_fields, 1):
+            found.append(key)
     for name, field in model.model_fields.items():
         value = data.get(name, data.get(field.alias or name))
         if name in secret_fields(model):

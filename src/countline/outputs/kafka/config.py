@@ -125,12 +125,17 @@ def _hide(value: Any) -> Any:
     """Values of options that are secrets become SecretStr, so that no text of the configuration shows them."""
     if not isinstance(value, dict):
         return value
-    return {
-        name: SecretStr(str(v))
-        if isinstance(v, (str, int, float)) and not isinstance(v, bool) and SECRET_NAME.search(str(name))
-        else v
-        for name, v in value.items()
-    }
+    return {name: _hidden(str(name), v) for name, v in value.items()}
+
+
+def _hidden(name: str, value: Any) -> Any:
+    if not SECRET_NAME.search(name) or isinstance(value, (bool, SecretStr)):
+        return value
+    if isinstance(value, (str, int, float)):
+        return SecretStr(str(value))
+    raise CountlineFault(
+        "must be text", fix="put the secret in quotes, or write ${NAME} to take it from the environment", loc=(name,)
+    )
 
 
 class Config(OutputConfig):

@@ -24,15 +24,30 @@ def _url(value: SecretStr) -> SecretStr:
         fine = False
     if not fine:
         raise CountlineFault("is not the address of a web server", fix="write it as https://host:port/path")
+    if _UNFIT.search(value.get_secret_value()):
+        raise CountlineFault("holds a line break, a blank or a control character", fix=_BREAK)
     return value
 
 
+_UNFIT = re.compile(r"[\x00-\x20\x7f]")
+_BREAK = "remove it; a secret of several lines, or with a line break before its end, is not what a server wants"
+
+
+def _value(name: str, value: SecretStr) -> None:
+    text = value.get_secret_value()
+    if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", text) or text != text.strip():
+        raise CountlineFault("holds a line break or another character that no HTTP header may have", fix=_BREAK, loc=(name,))
+    if not text.isascii():
+        raise CountlineFault("holds a character that is not ASCII", fix="HTTP headers are ASCII; encode it", loc=(name,))
+
+
 def _names(value: dict[str, Any]) -> dict[str, Any]:
-    for name in value:
+    for name, content in value.items():
         if not _NAME.fullmatch(name):
             raise CountlineFault(
                 f"'{name}' cannot be the name of an HTTP header", fix="letters, digits and hyphens", loc=(name,)
             )
+        _value(name, content)
     return value
 
 
