@@ -51,7 +51,11 @@ def test_an_unquoted_on_key_means_on() -> None:
     ("old", "new", "words"),
     [
         ("count: every", "count: evry", ["countline.yaml:7:", "'every' or 'once'", "evry"]),
-        ("device_id: device_test", "devic_id: x", ["countline.yaml:2:", "unknown key 'devic_id'", "did you mean 'device_id'"]),
+        (
+            "device_id: device_test",
+            "devic_id: x",
+            ["countline.yaml:2:", "unknown key 'devic_id'", "did you mean 'device_id'"],
+        ),
         ("uri: street.mp4, ", "", ["countline.yaml:2:", "'uri' is missing"]),
         ("confidence: 0.4", "confidence: high", ["countline.yaml:3:", "confidence"]),
         ("- kafka:", "- kafak:", ["countline.yaml:17:", "unknown output 'kafak'", "kafka"]),

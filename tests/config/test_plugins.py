@@ -42,5 +42,7 @@ def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("plugins")
 @pytest.mark.parametrize("order", [("acme", "acme_pro", "acme_pro_max"), ("acme_pro_max", "acme_pro", "acme")])
 def test_packages_whose_names_begin_alike_are_told_apart(order: tuple[str, ...]) -> None:
-    config = Config.model_validate({"sources": [{"name": "a", "uri": "b"}], "outputs": [{kind: {"to": "x"}} for kind in order]})
+    config = Config.model_validate(
+        {"sources": [{"name": "a", "uri": "b"}], "outputs": [{kind: {"to": "x"}} for kind in order]}
+    )
     assert [made.package for made in build.outputs(config)] == list(order)  # type: ignore[attr-defined]

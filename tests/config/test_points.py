@@ -19,7 +19,9 @@ from countline.pipeline import build
 
 def fault(points: Any) -> str:
     rules = {"lines": [{"name": "l", "points": points}]}
-    Path("c.yaml").write_text(yaml.safe_dump({"sources": [{"name": "a", "uri": "b"}], "rules": rules, "outputs": ["stdout"]}))
+    Path("c.yaml").write_text(
+        yaml.safe_dump({"sources": [{"name": "a", "uri": "b"}], "rules": rules, "outputs": ["stdout"]})
+    )
     with pytest.raises(ConfigError) as caught:
         load("c.yaml")
     return str(caught.value)
@@ -45,7 +47,11 @@ def test_points_that_are_written_wrong_are_answered_with_how_they_are_written(po
         assert word in said
 
 
-@given(st.recursive(st.none() | st.booleans() | st.floats(-2, 3) | st.text(max_size=3), lambda inner: st.lists(inner, max_size=4)))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats(-2, 3) | st.text(max_size=3), lambda inner: st.lists(inner, max_size=4)
+    )
+)
 def test_no_points_are_answered_with_words_of_a_library(points: Any) -> None:
     from countline.config.loader import Document, validate
 
@@ -75,7 +81,9 @@ def test_a_rule_that_can_never_fire_is_told_at_the_start_with_its_line(
     kind: str, points: Any, words: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     rules = {kind: [{"name": "r", "points": points}]}
-    Path("c.yaml").write_text(yaml.safe_dump({"sources": [{"name": "a", "uri": "b"}], "rules": rules, "outputs": ["stdout"]}))
+    Path("c.yaml").write_text(
+        yaml.safe_dump({"sources": [{"name": "a", "uri": "b"}], "rules": rules, "outputs": ["stdout"]})
+    )
     config = load("c.yaml")
     with caplog.at_level("WARNING", "countline"):
         build.rules(config, [], [])
@@ -97,7 +105,13 @@ def test_rules_that_can_fire_are_not_told(kind: str, points: Any) -> None:
     assert list(oddities(RulesConfig.model_validate({kind: [{"name": "r", "points": points}]}))) == []
 
 
-@given(st.floats(0, 1), st.floats(0, 1), st.floats(0.01, 1), st.floats(0, 6.28), st.lists(st.floats(0, 1), min_size=1, max_size=4))
+@given(
+    st.floats(0, 1),
+    st.floats(0, 1),
+    st.floats(0.01, 1),
+    st.floats(0, 6.28),
+    st.lists(st.floats(0, 1), min_size=1, max_size=4),
+)
 def test_points_on_one_line_are_flat_and_a_corner_beside_it_is_not(
     x: float, y: float, length: float, angle: float, at: list[float]
 ) -> None:

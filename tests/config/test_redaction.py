@@ -97,7 +97,18 @@ def test_secrets_of_every_type_and_their_parts_are_found(value: object, text: st
     with during([value]):
         shown = redact(text)
     assert "***" in shown
-    for part in ("8675309", "1234", "31415", "2031", "hunter", "line two", "abcdefgh", "pass-word", "XYZabc", "abcd%2F"):
+    for part in (
+        "8675309",
+        "1234",
+        "31415",
+        "2031",
+        "hunter",
+        "line two",
+        "abcdefgh",
+        "pass-word",
+        "XYZabc",
+        "abcd%2F",
+    ):
         assert part not in shown
 
 

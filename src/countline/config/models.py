@@ -177,7 +177,9 @@ def _output(value: Any) -> Any:
         raise CountlineFault(
             f"unknown output '{kind}'", fix="known are: " + ", ".join(sorted(kinds())), loc=(kind,)
         ) from None
-    options = dict(options or {})
+    if options is not None and not isinstance(options, Mapping):
+        raise CountlineFault("takes a mapping of options", fix=f"write `- {kind}: {{option: value}}`", loc=(kind,))
+    options = {str(name): option for name, option in (options or {}).items()}
     options.setdefault("name", kind)
     try:
         return cls.model_validate(options)

@@ -32,7 +32,7 @@ _VARIABLE = re.compile(r"\$\{(?:(file):([^}]+)|([A-Za-z_][A-Za-z0-9_]*)(?::-([^}
 _TAG = "tag:yaml.org,2002:"
 _TEXTS = frozenset(_TAG + kind for kind in ("timestamp", "value", "merge"))
 """What plain words look like to YAML 1.1 and nobody means here: a date, ``=`` and ``<<``. They are texts, as in YAML 1.2."""
-_TAKEN = frozenset(_TAG + kind for kind in ("null", "bool", "int", "float", "str", "timestamp", "binary"))
+_TAKEN = frozenset(_TAG + kind for kind in ("null", "bool", "int", "float", "str", "timestamp"))
 
 
 class Document:
@@ -139,6 +139,8 @@ class _Loader(yaml.SafeLoader):
         self.depth = 0
         self.sizes: dict[int, tuple[int, int]] = {}
         """Values and depth of every whole node, by identity."""
+        self.own: dict[int, set[int]] = {}
+        """Of every mapping the keys that stand in it, not those that ``<<`` brings."""
 
     def fault(self, what: str, mark: yaml.Mark, fix: str) -> ConfigError:
         return ConfigError(what, where=Place(self.file, mark.line + 1, mark.column + 1), fix=fix)
@@ -169,6 +171,7 @@ class _Loader(yaml.SafeLoader):
         parts: list[yaml.Node] = []
         if isinstance(node, yaml.MappingNode):
             parts = [part for pair in node.value for part in pair]
+            self.own[id(node)] = {id(key) for key, _ in node.value}
         elif isinstance(node, yaml.SequenceNode):
             parts = list(node.value)
         sizes = [self.sizes[id(part)] for part in parts]
@@ -208,10 +211,10 @@ def _document(text: str, file: str) -> Document:
         raise ConfigError(
             f"is not valid YAML: the character{sign} may not stand in YAML", where=Place(file, line), fix="remove it"
         ) from None
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: `%YAML 1.99999…`, `\UFFFFFFFF`
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # ValueError: `%YAML 1.99999…`, `\UFFFFFFFF`
         where = Place(file, loader.line + 1) if loader is not None else file
         raise ConfigError(f"is not valid YAML: {error}", where=where, fix="correct this line") from None
-    builder = _Builder(file)
+    builder = _Builder(file, loader.own)
     data = builder.build(node, ()) if node is not None else {}
     document = Document(data, builder.marks, file, builder.written)
     document.secrets = builder.secrets
@@ -221,8 +224,9 @@ def _document(text: str, file: str) -> Document:
 class _Builder:
     """Makes plain data of nodes."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, own: Mapping[int, set[int]]) -> None:
         self.file = file
+        self._own = own
         self.marks: dict[Loc, tuple[int, int]] = {}
         self.written: dict[Loc, tuple[str, str]] = {}
         self.secrets: list[str] = []
@@ -251,14 +255,17 @@ class _Builder:
         except yaml.YAMLError:
             raise self._fault("<< takes a mapping", node, loc, "write <<: *name, the alias of a mapping") from None
         result: dict[str, Any] = {}
+        seen: set[str] = set()
         for key_node, value_node in node.value:
             name = self._key(key_node, loc)
             path = (*loc, name)
             place = Place(self.file, key_node.start_mark.line + 1, key_node.start_mark.column + 1, _dotted(path))
-            if name in result:
-                raise ConfigError(
-                    f"the key '{name}' stands twice in one mapping", where=place, fix="keep one of the two"
-                )
+            if id(key_node) in self._own[id(node)]:  # goes before what << brings
+                if name in seen:
+                    raise ConfigError(
+                        f"the key '{name}' stands twice in one mapping", where=place, fix="keep one of the two"
+                    )
+                seen.add(name)
             self.marks[path] = (place.line, place.column)
             result[name] = self.build(value_node, path)
         return result
