@@ -32,6 +32,18 @@ errors with file and line.
 
 In any string, `${NAME}` and `${NAME:-default}` stand for an environment variable, `${file:PATH}` for the content of a file
 (secrets). A key in **bold** must be given.
+
+A configuration is code: it names Python modules to import, which `countline check` does as well, and files to read. See
+[SECURITY.md](../SECURITY.md).
+
+The YAML is that of version 1.1, with these differences: a date, `=` and `<<` are texts where they stand as values; an unquoted
+`on:` is the key *on*; tags (`!!int`) are known for numbers, texts, booleans and null only; and a key that stands in a mapping
+goes before one that `<<: *name` brings, but may not stand twice. A file may be 4 MiB long, nest 64 mappings and lists, and stand
+for 200,000 values with its aliases followed; a number may have 100 digits. What is more is refused with its line.
+
+**Secrets** (type *secret text*, options whose name says so, what stands in addresses) are never shown: not in errors, logs, JSON
+or tracebacks, in whatever form, as long as they have 4 characters or more. A value that came from `${...}` is shown as `${...}`
+in errors. A secret of digits needs quotes.
 """
 
 

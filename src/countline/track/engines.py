@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countline.errors import ConfigError
+from countline.track.bytetrack import tracker_class
 
 __all__ = ["BEGINS", "CONTINUES", "FINDS", "NOISE", "ByteTrackEngine", "EdgeFirstEngine", "Engine"]
 
@@ -68,10 +69,9 @@ class ByteTrackEngine:
 
     def __init__(self, iou: float, lost: int) -> None:
         try:
-            import pyxtrackers
+            self._class = tracker_class()
         except ImportError:
             raise _absent("bytetrack", "pyxtrackers") from None
-        self._library = pyxtrackers
         self._iou = iou
         self._lost = max(1, lost)
         self._past: deque[tuple[NDArray[np.float64], NDArray[np.int64], int]] = deque(maxlen=self.REMEMBERED)
@@ -89,7 +89,7 @@ class ByteTrackEngine:
     def _new(self) -> Any:
         # mot20 leaves the confidence out of the association: overlap alone decides, whatever the detector's scale.
         # At 30 frames/s the library's buffer counts in frames.
-        return self._library.BYTETracker(
+        return self._class(
             frame_rate=30,
             track_thresh=self.THRESHOLD,
             match_thresh=1 - self._iou,

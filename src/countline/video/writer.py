@@ -19,6 +19,16 @@ from countline.file_safety import partial_name
 __all__ = ["VideoWriter"]
 
 _MS = Fraction(1, 1000)
+_VP9 = {"deadline": "realtime", "cpu-used": "8", "row-mt": "1", "crf": "32", "b": "0"}
+"""As small and as good as H.264 of x264's `veryfast`, in half the time (measured on the demo's clip)."""
+
+
+def _encoder(container: str) -> tuple[str, dict[str, str]]:
+    """VP9 where the file may hold it, else MPEG-4: both encoders' licences are permissive or LGPL. PyAV's wheels come with
+    x264 and x265, too, which are GPL: they are never called."""
+    if container in ("mp4", "matroska", "webm") and "libvpx-vp9" in av.codecs_available:
+        return "libvpx-vp9", _VP9
+    return "mpeg4", {"q": "5"}
 
 
 class VideoWriter:
@@ -62,9 +72,8 @@ class VideoWriter:
         """Append a picture at ``pts`` (ns); times that do not grow are moved on by a millisecond."""
         height, width = image.shape[:2]
         if self._stream is None:
-            codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
-            options = {"preset": "veryfast", "crf": "23"} if codec == "libx264" else {"q": "5"}
-            stream = self._container.add_stream(codec, rate=30, options=options)
+            codec, options = _encoder(self._container.format.name)
+            stream: av.VideoStream = self._container.add_stream(codec, rate=30, options=dict(options))
             # 4:2:0 needs even sizes
             stream.width, stream.height, stream.pix_fmt = width - width % 2, height - height % 2, "yuv420p"
             stream.time_base = stream.codec_context.time_base = _MS
