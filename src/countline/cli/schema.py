@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from countline.errors import ConfigError
+from countline.secret_forms import hide_uri
 from countline.terminal import echo
 
 __all__ = ["command"]
@@ -91,7 +92,7 @@ def _one(path: Path, name: str | None) -> tuple[Any, Any, Any, Any]:
     if name not in names:
         what = f"there is no message '{name}'" if name is not None else "which message? Add --message NAME"
         raise ConfigError(what, where=str(path), fix=suggest(name or "", names, noun="messages"))
-    infos = [SourceInfo(s.name, i, s.device_id or s.name, s.uri) for i, s in enumerate(config.sources)]
+    infos = [SourceInfo(s.name, i, s.device_id or s.name, hide_uri(s.uri)) for i, s in enumerate(config.sources)]
     detector = build.detector(config)
     try:
         rules = build.rules(config, infos, detector.labels)
@@ -110,7 +111,7 @@ def _message(path: Path, name: str, format_: str | None) -> str:
     if not chosen:
         names = [m.name for m in config.messages]
         raise ConfigError(f"there is no message '{name}'", where=str(path), fix=suggest(name, names, noun="messages"))
-    infos = [SourceInfo(s.name, i, s.device_id or s.name, s.uri) for i, s in enumerate(config.sources)]
+    infos = [SourceInfo(s.name, i, s.device_id or s.name, hide_uri(s.uri)) for i, s in enumerate(config.sources)]
     detector = build.detector(config)
     try:
         rules = build.rules(config, infos, detector.labels)

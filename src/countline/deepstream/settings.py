@@ -11,6 +11,7 @@ from countline.config.deepstream_classes import DEEPSTREAM_LABELS
 from countline.config.loader import Document, read_yaml, validate
 from countline.config.models import raise_not_mapping
 from countline.errors import ConfigError
+from countline.secret_forms import hide_uri
 from countline.types import SourceInfo
 
 __all__ = ["as_config", "labels_of", "read_labels", "sources_of", "state_beside"]
@@ -59,7 +60,7 @@ def _streams(rules: Any) -> int:
 def sources_of(config: Config, *, live: bool) -> list[SourceInfo]:
     """Sources by pad_index. ``live``: what they are unless the configuration says."""
     return [
-        SourceInfo(s.name, i, s.device_id or s.name, s.uri, s.live if s.live is not None else live)
+        SourceInfo(s.name, i, s.device_id or s.name, hide_uri(s.uri), s.live if s.live is not None else live)
         for i, s in enumerate(config.sources)
     ]
 

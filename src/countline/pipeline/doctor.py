@@ -19,6 +19,7 @@ from countline.outbox import files
 from countline.pipeline import build
 from countline.pipeline.roles import refuse_collisions
 from countline.protocols import Check
+from countline.secret_forms import hide_uri
 from countline.terminal import json_line, visible
 from countline.types import SourceInfo
 
@@ -48,7 +49,7 @@ def checks(config: Config, given: Path | None, *, send: bool, timeout: float) ->
     """(exit code if it fails, check) for everything a configuration names."""
     infos = []
     for i, source in enumerate(config.sources):
-        info = SourceInfo(source.name, i, source.device_id or source.name, source.uri)
+        info = SourceInfo(source.name, i, source.device_id or source.name, hide_uri(source.uri))
         infos.append(info)
         yield 3, video.probe(source)
     detector = None
