@@ -43,16 +43,6 @@ def _given(value: str) -> str:
     return value
 
 
-def _start(value: str) -> str:
-    moment = moment_of(value)
-    if value and (moment is None or moment.tzinfo is None):
-        raise CountlineFault(
-            f"'{value}' is not a time with its offset from UTC",
-            fix="write it as 2026-11-22T08:00:00Z or 2026-11-22T09:00:00+01:00",
-        )
-    return value
-
-
 class SourceConfig(Model):
     """One camera or file."""
 
@@ -64,7 +54,7 @@ class SourceConfig(Model):
     """Identity in messages; the name unless set."""
     fps: float | None = Field(default=None, gt=0)
     """Frame rate where the input has no time stamps (raw .h264, images); 30 unless the stream says otherwise."""
-    start: Annotated[str, AfterValidator(_start)] | None = None
+    start: str | None = None
     """Capture time of the first frame of a file, RFC 3339, e.g. 2026-11-22T08:00:00Z."""
     live: bool | None = None
     """Newest frame wins and counts go on after a restart; by kind of input unless set."""
@@ -216,6 +206,14 @@ class Config(Model):
                         loc=(f"{what}s", i),
                     )
                 seen.add(name)
+        for i, source in enumerate(self.sources):
+            moment = moment_of(source.start) if source.start else None
+            if source.start and (moment is None or moment.tzinfo is None):
+                raise CountlineFault(
+                    f"'{source.start}' is not a time with its offset from UTC",
+                    fix="write it as 2026-11-22T08:00:00Z or 2026-11-22T09:00:00+01:00",
+                    loc=("sources", i, "start"),
+                )
         for fault in check_sources(self.rules, [s.name for s in self.sources]):
             raise CountlineFault(fault.what, fix=fault.fix, loc=("rules", *fault.loc))
         self._destinations()
