@@ -16,8 +16,9 @@ import threading
 import traceback
 import weakref
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 from countline.secret_forms import MASK, SHORTEST, forms, pieces
@@ -28,38 +29,51 @@ _PUBLIC = frozenset({"guest", "true", "false", "none", "null"})
 """Passwords that everybody knows."""
 _WHOLE_WORDS = 6
 """Forms shorter than this are found only where they stand alone, not within a longer word."""
-_BEFORE = r"(?:(?<![0-9a-z])|(?<=\\[nrt])|(?<=%[0-9a-f]{2}))"
+_WORD = re.compile("[0-9a-z]")
+_ESCAPED = re.compile(r"(?:\\[nrt]|%[0-9a-f]{2})\Z")
 _LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 
 
-class _Needles:
-    """What is looked for, made ready: whole forms as one expression, and windows of longer ones, for those that were cut."""
+@lru_cache(maxsize=4096)
+def _lowered(secret: str) -> tuple[tuple[str, bool], ...]:
+    return tuple((form.translate(_LOWER), may_be_cut) for form, may_be_cut in forms(secret))
 
-    def __init__(self, secrets: Iterable[str]) -> None:
-        whole: set[str] = set()
+
+class _Needles:
+    """What is looked for, made ready: whole forms by their first characters, and windows of longer ones, for those that were
+    cut. Thousands of cameras with a password each are looked for as fast as one."""
+
+    def __init__(self, secrets: Sequence[str]) -> None:
+        self.heads: dict[str, set[str]] = {}
         self.windows: dict[int, set[str]] = {}
+        few = len(secrets) <= 200
         for secret in secrets:
-            for form, may_be_cut in forms(secret):
-                low = form.translate(_LOWER)
-                whole.add(low)
-                if may_be_cut and len(low) >= 8:
-                    width = min(16, max(6, (len(low) + 1) // 2))
+            for form, may_be_cut in _lowered(secret):
+                self.heads.setdefault(form[:SHORTEST], set()).add(form)
+                if len(form) >= 8 and may_be_cut and (few or form == secret.translate(_LOWER)):
+                    width = min(16, max(6, (len(form) + 1) // 2))
                     self.windows.setdefault(width, set()).update(
-                        low[i : i + width] for i in range(len(low) - width + 1)
+                        form[i : i + width] for i in range(len(form) - width + 1)
                     )
-        parts = [
-            re.escape(form) if len(form) >= _WHOLE_WORDS else f"{_BEFORE}{re.escape(form)}(?![0-9a-z])"
-            for form in sorted(whole, key=len, reverse=True)
-        ]
-        self.whole = re.compile("|".join(parts)) if parts else None
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Where secrets stand, in order; they may overlap."""
         low = text.translate(_LOWER)
-        found = [match.span() for match in self.whole.finditer(low)] if self.whole is not None else []
+        found = []
+        for i in range(len(low) - SHORTEST + 1):
+            for form in self.heads.get(low[i : i + SHORTEST], ()):
+                end = i + len(form)
+                if low.startswith(form, i) and (len(form) >= _WHOLE_WORDS or _alone(low, i, end)):
+                    found.append((i, end))
         for width, windows in self.windows.items():
             found += [(i, i + width) for i in range(len(low) - width + 1) if low[i : i + width] in windows]
         return sorted(found)
+
+
+def _alone(low: str, start: int, end: int) -> bool:
+    return not _WORD.match(low, end) and (
+        start == 0 or not _WORD.match(low, start - 1) or _ESCAPED.search(low, 0, start) is not None
+    )
 
 
 _lock = threading.RLock()  # a secret may be let go by the collector while one is remembered

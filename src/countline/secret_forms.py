@@ -23,7 +23,9 @@ SECRET_NAME = re.compile(
 )
 """Names of options whose value is a secret."""
 
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_SCHEME = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{0,31}://")
+_LONGEST = 8192
+"""Characters of an address that is looked into; a longer one is a secret as a whole."""
 _WORDS = frozenset({"bearer", "basic", "digest", "token", "apikey", "negotiate"})
 """Schemes of authorization: public."""
 
@@ -161,6 +163,8 @@ def _split(uri: str) -> tuple[str, list[str]]:
     if not match or uri[: match.end()].lower() == "file://":
         return uri, []
     head, rest = match.group(0), uri[match.end() :]
+    if len(rest) > _LONGEST:
+        return head + MASK, [rest]
     secrets: list[str] = []
     at = _credentials(rest)
     if at >= 0:
@@ -211,6 +215,6 @@ def uri_secrets(text: str) -> list[str]:
     """The secrets within an address, or within a text that begins with or holds one."""
     match = _SCHEME.search(text)
     if match is None:
-        found = re.search(r"(?<![^\s,])[^\s:/@,]+:([^\s@]+)@[\w.\[]", text)
+        found = re.search(r"(?<![^\s,])[^\s:/@,]{1,128}:([^\s@]{1,256})@[\w.\[]", text) if "@" in text else None
         return [found[1]] if found else []
     return [secret for secret in _split(text[match.start() :])[1] if secret]

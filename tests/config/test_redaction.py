@@ -203,3 +203,12 @@ def test_what_is_hidden_in_an_address_is_a_secret_everywhere(password: str, form
     found = uri_secrets(uri)
     with during(found):
         assert password not in redact(f"cannot open '{uri}' with {password}; {quote(password, safe='')}")
+
+
+def test_thousands_of_secrets_are_found_as_one_is() -> None:
+    words = [f"{number:05d}-canary-{number * 7919 % 100_003:06d}" for number in range(2000)]
+    with during(words):
+        for word in (words[0], words[999], words[-1]):
+            shown = redact(f"cannot open rtsp://admin:{quote(word, safe='')}@10.0.0.2/: {word!r} {word[:14]}")
+            assert "canary" not in shown
+        assert redact("source 'c17': connection refused; attempt 3") == "source 'c17': connection refused; attempt 3"

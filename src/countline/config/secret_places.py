@@ -12,7 +12,15 @@ from pydantic import BaseModel, SecretStr
 
 from countline.secret_forms import SECRET_NAME, uri_secrets
 
-__all__ = ["address_secrets", "harvest", "holds_secrets", "named_secrets", "secret_fields", "secrets_of", "text_secrets"]
+__all__ = [
+    "address_secrets",
+    "harvest",
+    "holds_secrets",
+    "named_secrets",
+    "secret_fields",
+    "secrets_of",
+    "text_secrets",
+]
 
 _PUBLIC_NAMES = frozenset(
     {
@@ -22,8 +30,11 @@ _PUBLIC_NAMES = frozenset(
 )
 """Headers and options of stores that are no secrets, though they stand among such."""
 _LINE = re.compile(
-    r"(?P<name>[\w.\-]{0,64})[\"']?[ \t]*[:=][ \t]*(?P<value>\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|[^\s,}{\[\]#;\"'|>][^,}\n;]*)"
+    r"(?<![\w.\-])(?P<name>[\w.\-]{1,64})[\"']?[ \t]{0,16}[:=][ \t]{0,16}"
+    r"(?P<value>\"(?:[^\"\\]|\\.){0,512}\"|'[^']{0,512}'|[^\s,}{\[\]#;\"'|>][^,}\n;]{0,512})"
 )
+_LONGEST_LINE = 4096
+_MOST = 5000
 
 
 @cache
@@ -80,14 +91,16 @@ def named_secrets(options: Mapping[str, Any]) -> Iterator[object]:
 
 def text_secrets(text: str) -> list[str]:
     """What stands behind names of secrets in the text of a file that may not even be YAML."""
-    found = []
-    for match in _LINE.finditer(text):
-        if SECRET_NAME.search(match["name"]):
-            value = match["value"].strip()
-            found += [value, value.strip("\"'")] if "{" not in value else []
+    found: list[str] = []
     for line in text.splitlines():
-        found += uri_secrets(line.strip()) if len(line) < 10_000 else []
-    return found
+        if len(line) > _LONGEST_LINE:
+            continue
+        for match in _LINE.finditer(line) if SECRET_NAME.search(line) else ():
+            if SECRET_NAME.search(match["name"]):
+                value = match["value"].strip()
+                found += [value, value.strip("\"'"), value.lstrip("*&!@%")] if "{" not in value else []
+        found += uri_secrets(line.strip()) if "@" in line or "://" in line else []
+    return list(dict.fromkeys(found))[:_MOST]
 
 
 def harvest(data: Any, model: type[BaseModel] | None = None) -> list[object]:

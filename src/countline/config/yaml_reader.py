@@ -136,7 +136,7 @@ class _Loader(yaml.SafeLoader):
     def __init__(self, text: str, file: str) -> None:
         super().__init__(text)
         self.file = file
-        self.depth = 0
+        self.depth = self.count = 0
         self.sizes: dict[int, tuple[int, int]] = {}
         """Values and depth of every whole node, by identity."""
         self.own: dict[int, set[int]] = {}
@@ -159,6 +159,9 @@ class _Loader(yaml.SafeLoader):
             raise self.fault(
                 _DEEP, mark, "close the brackets; see docs/configuration.md for what a configuration looks like"
             )
+        self.count += 1
+        if self.count > MOST_VALUES:
+            raise self.fault(_MANY, mark, "write less, or several configurations")
         self.depth += 1
         node = super().compose_node(parent, index)
         self.depth -= 1
@@ -177,16 +180,13 @@ class _Loader(yaml.SafeLoader):
         sizes = [self.sizes[id(part)] for part in parts]
         size, depth = 1 + sum(n for n, _ in sizes), 1 + max((d for _, d in sizes), default=0)
         if size > MOST_VALUES:
-            raise self.fault(
-                f"stands for more than {MOST_VALUES:,} values, aliases (*) counted as what they stand for",
-                mark,
-                "write less",
-            )
+            raise self.fault(_MANY, mark, "write less, or several configurations")
         if depth > MOST_DEPTH + 1:
             raise self.fault(_DEEP, mark, _SELF)
         self.sizes[id(node)] = (size, depth)
 
 
+_MANY = f"stands for more than {MOST_VALUES:,} values, aliases (*) counted as what they stand for"
 _DEEP = f"is nested too deeply (more than {MOST_DEPTH} mappings and lists within each other)"
 
 
