@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,7 @@ from countline.types import Detections, Frame
 
 
 def one(x: float = 1.0) -> Detections:
-    return Detections(np.array([[x, 2, 30, 40]]), np.array([0.8]), np.array([1]))
+    return Detections(np.array([[x, 2, x + 29, 40]]), np.array([0.8]), np.array([1]))
 
 
 def test_pictures_go_in_and_detections_come_out_in_order(blank: Callable[..., Frame]) -> None:
@@ -62,6 +63,37 @@ def test_wrong_answers_name_the_callable(answer: Any, match: str, blank: Callabl
     with pytest.raises(DetectorError, match=match) as caught:
         wrap(my_detector, labels=["cat", "dog"]).detect([blank(), blank()])
     assert "my_detector" in str(caught.value.where)
+
+
+@pytest.mark.parametrize(
+    ("box", "confidence", "match", "fix"),
+    [
+        ([30, 5, 10, 20], 0.9, "right or lower side lies before", "left \\+ width"),
+        ([300, 200, 40, 80], 0.9, "right or lower side lies before", "left \\+ width"),
+        ([0.25, 0.5, 0.5, 1.0], 0.9, "within its first pixel", "320 × 240"),
+        ([10, 5, 30, 20], 90, "confidence 90", "from 0 to 1"),
+        ([10, 5, 30, 20], -0.5, "confidence -0.5", "from 0 to 1"),
+    ],
+)
+def test_what_cannot_be_boxes_in_pixels_is_refused_with_what_it_looks_like(
+    box: list[float], confidence: float, match: str, fix: str, blank: Callable[..., Frame]
+) -> None:
+    detector = wrap(lambda images: [Detections([box], [confidence], [0])], labels=["cat"])
+    with pytest.raises(DetectorError, match=match) as caught:
+        detector.detect([blank(320, 240)])
+    assert re.search(fix, caught.value.fix)
+
+
+def test_boxes_without_size_and_confidences_a_rounding_above_one_are_no_mistake(blank: Callable[..., Frame]) -> None:
+    odd = Detections([[0, 0, 0, 0], [320, 5, 320, 20], [10, 5, 30, 20]], [1.000001, 0.5, 0.5], [0, 0, 0])
+    (found,) = wrap(lambda images: [odd], labels=["cat"]).detect([blank(320, 240)])
+    assert len(found) == 3
+
+
+def test_classes_of_equal_name_are_one(blank: Callable[..., Frame]) -> None:
+    both = Detections([[10, 5, 30, 20], [50, 5, 70, 20]], [0.9, 0.9], [0, 2])
+    (found,) = wrap(lambda images: [both], labels=["cat", "dog", "cat"]).detect([blank(320, 240)])
+    assert found.class_id.tolist() == [0, 0]
 
 
 def test_an_exception_is_reported_with_its_place(blank: Callable[..., Frame]) -> None:

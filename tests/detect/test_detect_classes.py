@@ -108,3 +108,14 @@ def test_thresholds_by_class_and_floor() -> None:
 def test_impossible_wishes_are_refused_with_a_hint(config: dict[str, Any], match: str) -> None:
     with pytest.raises(ConfigError, match=match):
         of(**config)
+
+
+def test_classes_of_equal_name_are_one_wherever_they_stand() -> None:
+    """Exported datasets have them; the second was never looked at."""
+    p = of(default=False, labels=("nut", "bolt", "nut"))
+    assert names(p) == [("nut",), ("bolt",)]
+    scores = np.array([[0.1, 0.9, 0.1], [0.1, 0.1, 0.8], [0.7, 0.1, 0.1]], np.float32)
+    cells, strongest = p.candidates(scores)
+    assert cells.tolist() == [0, 1, 2]
+    assert strongest.argmax(axis=0).tolist() == [0, 0, 1]
+    np.testing.assert_allclose(strongest.max(axis=0), [0.7, 0.9, 0.8])

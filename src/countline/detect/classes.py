@@ -64,9 +64,13 @@ def plan(config: DetectorConfig, labels: Sequence[str], *, default: bool, low: f
     groups, ids, names = _groups(config, labels, default)
     believed = _thresholds(config, labels, names, groups, default)
     floors = believed * FLOOR_RATIO if low is None else np.minimum(believed, low)
-    index = {name: i for i, name in reversed(list(enumerate(labels)))}
-    rows = [index[name] for group in groups for name in group]
-    starts = np.cumsum([0, *(len(group) for group in groups)])[:-1]
+    index: dict[str, list[int]] = {}
+    for i, name in enumerate(labels):  # classes of equal name are one
+        index.setdefault(name, []).append(i)
+    members = [[i for name in group for i in index[name]] for group in groups]
+    rows = [i for group in members for i in group]
+    counts = [len(group) for group in members]
+    starts = np.cumsum([0, *counts])[:-1]
     return ClassPlan(
         np.array(rows, np.intp),
         starts.astype(np.intp),
@@ -75,7 +79,7 @@ def plan(config: DetectorConfig, labels: Sequence[str], *, default: bool, low: f
         floors.astype(np.float32),
         tuple(names),
         tuple(tuple(group) for group in groups),
-        np.repeat(floors, [len(group) for group in groups]).astype(np.float32)[:, None],
+        np.repeat(floors, counts).astype(np.float32)[:, None],
     )
 
 

@@ -15,6 +15,9 @@ from countline.types import Detections, Frame
 
 __all__ = ["CallableDetector", "wrap"]
 
+_TINY = 16
+"""Sides of a picture (pixels) up to which a box of one pixel may be meant."""
+
 
 def wrap(
     function: Callable[[list[NDArray[np.uint8]]], Sequence[Any]],
@@ -55,12 +58,16 @@ class CallableDetector:
             )
         self._function = function
         self.labels: Sequence[str] = _labels(labels, function)
+        self._first = np.array([self.labels.index(label) for label in self.labels], np.int32)
+        """Class ids by class id: classes of equal name are one."""
         self.thresholds: NDArray[np.float32] = np.full(len(self.labels), confidence or 0.0, np.float32)
         """Confidence by class id from which a detection may begin a track."""
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """Call the function. Raises DetectorError that names it when it raises, or returns something else than one
-        result for each picture."""
+        result for each picture, and for what cannot be boxes in pixels with confidences from 0 to 1: boxes whose right
+        or lower side lies before the other (left, top, width and height?), boxes that are all within the first pixel
+        (parts of the picture?), percents."""
         try:
             results = self._function([frame.image for frame in frames])
         except Exception as error:
@@ -69,16 +76,37 @@ class CallableDetector:
             raise self._wrong(f"returned {_kind(results)} instead of a list")
         if len(results) != len(frames):
             raise self._wrong(f"returned {len(results)} results for {len(frames)} pictures")
-        return [self._one(result, i) for i, result in enumerate(results)]
+        return [self._one(result, i, frames[i].image.shape) for i, result in enumerate(results)]
 
-    def _one(self, answer: Any, i: int) -> Detections:
+    def _one(self, answer: Any, i: int, shape: tuple[int, ...]) -> Detections:
         result = self._converted(answer, i)
-        if len(result) and not (np.isfinite(result.xyxy).all() and np.isfinite(result.confidence).all()):
+        if not len(result):
+            return result
+        if not (np.isfinite(result.xyxy).all() and np.isfinite(result.confidence).all()):
             raise self._wrong(f"returned boxes or confidences for picture {i} that are not finite numbers")
-        if len(result) and not 0 <= result.class_id.min() <= result.class_id.max() < len(self.labels):
+        if not 0 <= result.class_id.min() <= result.class_id.max() < len(self.labels):
             ids = sorted({int(c) for c in result.class_id if not 0 <= c < len(self.labels)})
             raise self._wrong(f"returned class ids {ids} for picture {i}, but there are {len(self.labels)} labels")
-        return result
+        self._plausible(result, i, shape)
+        return Detections(result.xyxy, result.confidence, self._first[result.class_id])
+
+    def _plausible(self, result: Detections, i: int, shape: tuple[int, ...]) -> None:
+        box, confidence = result.xyxy, result.confidence
+        if not 0 <= confidence.min() <= confidence.max() <= 1 + 1e-5:
+            odd = confidence[(confidence < 0) | (confidence > 1 + 1e-5)][0]
+            raise self._wrong(f"returned the confidence {odd:g} for picture {i}", "give confidences from 0 to 1")
+        inside_out = (box[:, 2:] < box[:, :2]).any(axis=1)
+        if inside_out.any():
+            raise self._wrong(
+                f"returned the box {_shown(box[inside_out][0])} for picture {i}, whose right or lower side lies before the "
+                "other one",
+                "give left, top, right and bottom; (left, top, width, height) is (left, top, left + width, top + height)",
+            )
+        if box.max() <= 1 and (box[:, 2:] > box[:, :2]).all(axis=1).any() and min(shape[:2]) > _TINY:
+            raise self._wrong(
+                f"returned boxes for picture {i} that are all within its first pixel, such as {_shown(box[0])}",
+                f"give pixels: parts of the picture times its width and height ({shape[1]} × {shape[0]})",
+            )
 
     def _converted(self, result: Any, i: int) -> Detections:
         if isinstance(result, Detections):
@@ -90,11 +118,11 @@ class CallableDetector:
         except (TypeError, ValueError) as error:
             raise self._wrong(f"returned arrays for picture {i} that do not fit: {error}") from None
 
-    def _wrong(self, what: str) -> DetectorError:
+    def _wrong(self, what: str, fix: str = "") -> DetectorError:
         return DetectorError(
             what,
             where=f"detector {self._name}",
-            fix="return one countline.Detections for each picture, in the same order",
+            fix=fix or "return one countline.Detections for each picture, in the same order",
         )
 
     def _fault(self, error: Exception) -> DetectorError:
@@ -115,6 +143,10 @@ class CallableDetector:
         close = getattr(self._function, "close", None)
         if callable(close):
             close()
+
+
+def _shown(box: NDArray[np.float32]) -> str:
+    return "[" + ", ".join(f"{v:g}" for v in box.tolist()) + "]"
 
 
 def _kind(value: Any) -> str:

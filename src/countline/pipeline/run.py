@@ -288,6 +288,7 @@ class Run:
             s.dropped, s.corrupt, s.reconnects = source.stats.dropped, source.stats.corrupt, source.stats.reconnects
             s.corrupt_by = dict(getattr(source.stats, "lost", {}))
             s.untracked = self.rules.untracked(source.info.name)
+            s.never_tracked = getattr(self.analyst.trackers.get(source.info.name), "never_tracked", 0)
         errors = [s.error for s in summary.sources.values() if s.error]
         if self._fatal is not None:
             summary.error = str(self._fatal)

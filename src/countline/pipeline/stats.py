@@ -56,6 +56,8 @@ class SourceSummary:
     """Cumulative counts: journey -> 'A>B' -> count."""
     untracked: int = 0
     """Objects that came without a track id."""
+    never_tracked: int = 0
+    """Sure detections that the tracker could not join to a track: objects seen once, or too fast for the frame rate."""
 
 
 @dataclass

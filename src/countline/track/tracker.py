@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from countline.track.engines import BEGINS, CONTINUES, FINDS, NOISE, Engine
 from countline.track.hidden import Height, complete
+from countline.track.leaps import Leaps
 from countline.types import Detections, Tracks
 
 __all__ = ["EngineTracker"]
@@ -117,6 +118,9 @@ class EngineTracker:
         self.labels = tuple(labels)
         self._intervals: list[int] = []
         self._engine = engine(self._steps_kept())
+        self._leaps = Leaps()
+        self._first: dict[int, int] | None = None
+        """Number with the engine by number with the leaps, of the tracks in the frame that was its first."""
         self._pts: int | None = None
         self._known: dict[int, _Known] = {}
         """By the engine's id."""
@@ -140,18 +144,75 @@ class EngineTracker:
             return self.predict(pts)
         steps = self._clock(pts)
         boxes, confidence, classes = self._usable(detections)
-        rows, numbers = self._engine.step(boxes, self._graded(boxes, confidence, classes), steps)
+        grades = self._graded(boxes, confidence, classes)
+        rows, numbers = self._engine.step(boxes, grades, steps)
+        left = grades == BEGINS
+        left[rows] = False
+        leapt = []
+        if self._first is None:
+            self._adopt(boxes, classes, rows, numbers, pts)
+        elif len(self._leaps) or left.any():
+            leapt = self._leap(boxes, classes, left, rows, numbers, pts)
         known = list(map(self._known.get, numbers.tolist()))
         if not all(known):  # a track without a public id
             single = self._single(boxes[rows], known)
             rows, numbers = rows[single], numbers[single]
-            known = list(map(self._known.get, numbers.tolist()))
+        if leapt:
+            more, leaping = np.array(leapt, np.int64).T
+            rows, numbers = np.concatenate([rows, more]), np.concatenate([numbers, leaping])
+            order = rows.argsort()
+            rows, numbers = rows.take(order), numbers.take(order)
+        known = list(map(self._known.get, numbers.tolist()))
         confidence = confidence.take(rows)
         ids, best, heights = self._remember(numbers, known, classes.take(rows), confidence, pts)
         tracks = Tracks(complete(boxes.take(rows, axis=0), heights, pts, self._lost), confidence, best, ids)
         self._past.append((pts, tracks))
         self._forget(pts)
         return tracks
+
+    def _adopt(
+        self,
+        boxes: NDArray[np.float32],
+        classes: NDArray[np.int32],
+        rows: NDArray[np.intp],
+        numbers: NDArray[np.int64],
+        pts: int,
+    ) -> None:
+        """An engine's first frame: all it sees are tracks at once, of which it may find none again."""
+        self._first = {
+            self._leaps.adopt(boxes[row], int(classes[row]), pts): number
+            for row, number in zip(rows.tolist(), numbers.tolist())
+        }
+
+    def _leap(
+        self,
+        boxes: NDArray[np.float32],
+        classes: NDArray[np.int32],
+        sure: NDArray[np.bool_],
+        rows: NDArray[np.intp],
+        numbers: NDArray[np.int64],
+        pts: int,
+    ) -> list[tuple[int, int]]:
+        """(row, number) of objects that are followed without overlap (:mod:`countline.track.leaps`) among the ``sure``
+        detections that the engine left. Those that it has just found go on under the id they had."""
+        left = sure.nonzero()[0]
+        tracks = boxes.take(rows, axis=0)
+        if len(left) and len(rows):  # beside a track they are second boxes
+            left = left[_overlap(boxes.take(left, axis=0), tracks).max(axis=1) <= _BESIDE]
+        begun = np.array([number not in self._known for number in numbers.tolist()], bool)
+        fresh = numbers[begun].tolist()
+        asked = np.concatenate([rows[begun], left])
+        found = self._leaps.step(boxes.take(asked, axis=0), classes.take(asked), pts, tracks[~begun], len(fresh))
+        leapt = []
+        for at, number in found:
+            if self._first and number in self._first:
+                self._known[number] = self._known.pop(self._first[number])
+            if at < len(fresh):
+                self._known[fresh[at]] = self._known.pop(number)
+            else:
+                leapt.append((int(asked[at]), number))
+        self._first = {}
+        return leapt
 
     def predict(self, pts: int) -> Tracks:
         """Where the tracks of the last frame with detections are at ``pts``, if they go on as they went: for frames
@@ -200,6 +261,8 @@ class EngineTracker:
     def _begin_anew(self) -> None:
         """After a gap longer than ``lost`` nothing of before is to be found again."""
         self._engine = self._make(self._steps_kept())
+        self._leaps.begin_anew()
+        self._first = None
         self._known.clear()
 
     def _usable(self, detections: Detections) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]:
@@ -299,6 +362,11 @@ class EngineTracker:
         if len(self._known) > self._full:
             self._known = {n: k for n, k in self._known.items() if pts - k.seen <= self._lost}
             self._full = 2 * len(self._known) + 256
+
+    @property
+    def never_tracked(self) -> int:
+        """Sure detections that became part of no track so far, second boxes beside a track left aside."""
+        return self._leaps.never
 
     def describe(self) -> dict[str, Any]:
         """What is used, for ``countline check``."""
