@@ -201,7 +201,7 @@ def story(samples: Iterable[Sample], points: list[list[float]]) -> Story:
         picture = sample.picture
         a, b = ((round(x * 1_000_000) * width * 32, round(y * 1_000_000) * height * 32) for x, y in points)
         here = sample.x, sample.y
-        outside = _outside(here, a, b, sample.size, height, told)
+        outside = _outside(here, a, b, sample.size, (width, height), told)
         told.outside[sample.frame], told.left[sample.frame] = outside, _left(here, a, b, told)
         step = 0
         if before is not None and _left(before, a, b, told) != (left := _left(here, a, b, told)):
@@ -255,9 +255,26 @@ def _meets(p: Whole, q: Whole, a: Whole, b: Whole, told: Story) -> bool:
     return sides[0] != sides[1]
 
 
-def _outside(p: Whole, a: Whole, b: Whole, size: int, height: int, told: Story) -> bool:
-    """15 % of the box's longer side, at least 1 % and at most 2.5 % of the picture's height."""
-    half = min(max(size * 150, height * UNIT * 10), height * UNIT * 25)  # in thousandths
+def _most(a: Whole, b: Whole, picture: tuple[int, int]) -> int:
+    """60 % of the way from the middle of the line, square to it, to the nearer end of the picture, in thousandths; 2.5 % of
+    its height where that is more. A side on which there is less than that does not matter."""
+    middle = (Fraction(a[0] + b[0], 2), Fraction(a[1] + b[1], 2))
+    ways = []
+    for square in ((b[1] - a[1], a[0] - b[0]), (a[1] - b[1], b[0] - a[0])):
+        times = []
+        for place, step, size in zip(middle, square, picture):
+            if step:
+                times.append(((size * UNIT if step > 0 else 0) - place) / step)
+        way = min(times) if times else Fraction(0)
+        ways.append(float(way) * math.hypot(*square))
+    least = picture[1] * UNIT * 25
+    valid = [way for way in ways if way * 1000 > least]
+    return max(least, round(min(valid) * 600)) if valid else least
+
+
+def _outside(p: Whole, a: Whole, b: Whole, size: int, picture: tuple[int, int], told: Story) -> bool:
+    """15 % of the box's longer side, at least 1 % of the picture's height and at most what the room allows."""
+    half = min(max(size * 150, picture[1] * UNIT * 10), _most(a, b, picture))  # in thousandths
     dx, dy = b[0] - a[0], b[1] - a[1]
     along, square = (p[0] - a[0]) * dx + (p[1] - a[1]) * dy, dx * dx + dy * dy
     if 0 < along < square:

@@ -60,7 +60,10 @@ def summary_text(summary: Summary) -> str:
         for n, what in (
             (output.pending, waiting),
             (output.dead, "refused for good " + why),
-            (unwritten, "not written to the outbox, which could take no more: lost, or made again where a file is resumed"),
+            (
+                unwritten,
+                "not written to the outbox, which could take no more: lost, or made again where a file is resumed",
+            ),
             (output.dropped - unwritten, "given up by the outbox's bounds"),
         ):
             if n:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from countline.analytics.geometry import distance_to_segments
-from countline.analytics.native.plan import Rule
+from countline.analytics.native.plan import Rule, band
 from countline.analytics.native.state import ENDED_AGE, MEMORY, SourceState
 from countline.analytics.native.table import ARMED, BORN, TrackTable
 from countline.config.rules import DirectionConfig, JourneyConfig, LineConfig, RegionConfig, SpeedConfig
@@ -161,6 +161,6 @@ def distance(source: SourceState, rule: Rule, record: Record, *, closed: bool) -
 def half_width(source: SourceState, rule: Rule, record: Record) -> float:
     """Half-width of the band for this object in pixels."""
     left, top, right, bottom = record["box"]
-    factor, least, most = rule.band
+    factor, least, most = band(rule, source.aspect)
     size = max((right - left) * source.aspect, bottom - top)
     return float(min(max(size * factor, least), most)) * source.height

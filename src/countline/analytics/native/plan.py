@@ -27,7 +27,20 @@ from countline.config.rules import (
     SpeedConfig,
 )
 
-__all__ = ["BAND_FLOOR", "BAND_LIMIT", "BAND_SIZE", "PlainLine", "PlainRegion", "Plan", "Rule", "Segment", "Tables"]
+__all__ = [
+    "BAND_FLOOR",
+    "BAND_LIMIT",
+    "BAND_ROOM",
+    "BAND_SIZE",
+    "PlainLine",
+    "PlainRegion",
+    "Plan",
+    "Rule",
+    "Segment",
+    "Tables",
+    "band",
+    "band_limit",
+]
 
 BAND_SIZE = 0.15
 """Half-width of the hysteresis band, as a fraction of the longer side of the object's box. The edges of a box move from
@@ -37,8 +50,10 @@ BAND_FLOOR = 0.01
 """Least half-width, as a fraction of the picture's height: detectors see the picture scaled to some 400-640 pixels,
 and place the edges of small objects within one or two of those."""
 BAND_LIMIT = 0.025
-"""Greatest half-width, as a fraction of the picture's height: the jitter of boxes that fill the picture does not grow any
-more, and a line near the picture's edge must leave them room beyond it."""
+"""Half-width that the band may have wherever it lies, as a fraction of the picture's height."""
+BAND_ROOM = 0.6
+"""Greatest half-width, as a fraction of the room between a line or a region and the picture's edge: beyond it must be a place
+where large objects are outside."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +79,6 @@ class Rule:
     def anchor(self) -> tuple[float, float]:
         """Anchor point as fractions of the box."""
         return ANCHORS[self.config.anchor] if isinstance(self.config, PlacedConfig) else ANCHORS["bottom-center"]
-
-    @property
-    def band(self) -> tuple[float, float, float]:
-        """(fraction of the object's size, least, greatest) half-width of the band, the latter in picture heights."""
-        chosen = getattr(self.config, "band", None)
-        return (BAND_SIZE, BAND_FLOOR, BAND_LIMIT) if chosen is None else (float(chosen), 0.0, np.inf)
 
     def accepts(self, class_id: int) -> bool:
         """Whether the rule looks at objects of this class."""
@@ -114,6 +123,43 @@ class Plan:
         """Points of a rule with both axes in picture heights."""
         return [(x * self.aspect, y) for x, y in rule.points]
 
+    def band(self, rule: Rule) -> tuple[float, float, float]:
+        """(fraction of the object's size, least, greatest) half-width of a rule's band, the latter in picture heights."""
+        return band(rule, self.aspect)
+
+
+def band(rule: Rule, aspect: float) -> tuple[float, float, float]:
+    """As :meth:`Plan.band`, for a picture of this width in heights."""
+    chosen = getattr(rule.config, "band", None)
+    if chosen is not None:
+        return float(chosen), 0.0, np.inf
+    if not isinstance(rule.config, RegionConfig):
+        return BAND_SIZE, BAND_FLOOR, band_limit(rule.points, aspect)
+    # Of an inverse region the outside is within the polygon.
+    most = BAND_LIMIT if rule.config.inverse else band_limit(rule.points, aspect, closed=True)
+    return BAND_SIZE, BAND_FLOOR, most
+
+
+def band_limit(points: Sequence[Sequence[float]], aspect: float, *, closed: bool = False) -> float:
+    """Greatest half-width of the band of a line or (``closed``) a polygon of normalised points, in picture heights: a part of
+    the room from the middle of each part of a line (to both sides) or of each edge of a polygon (outward) to the edge of the
+    picture, the least of them. An edge with next to none is not meant: nobody gets out there."""
+    corners = [(x * aspect, y) for x, y in points]
+    ends = corners[1:] + corners[:1] if closed else corners[1:]
+    turn = sum(ax * by - bx * ay for (ax, ay), (bx, by) in zip(corners, ends))
+    rooms = []
+    for (ax, ay), (bx, by) in zip(corners, ends):
+        length = float(np.hypot(bx - ax, by - ay))
+        if not length:
+            continue
+        x, y, u, v = (ax + bx) / 2, (ay + by) / 2, (by - ay) / length, (ax - bx) / length
+        sides = ((u, v), (-u, -v)) if not closed else ((u, v),) if turn > 0 else ((-u, -v),)
+        for dx, dy in sides:
+            ways = [((aspect if d > 0 else 0.0) - x) / d for d in (dx,) if d]
+            ways += [((1.0 if d > 0 else 0.0) - y) / d for d in (dy,) if d]
+            rooms.append(max(0.0, min(ways)))
+    return max(BAND_LIMIT, BAND_ROOM * min((room for room in rooms if room > BAND_LIMIT), default=0.0))
+
 
 class Tables:
     """All plans side by side. First axis: plan; then line (L), segment (S, M), region (R), edge (E) and so on."""
@@ -153,7 +199,7 @@ class Tables:
                 ends[:, p, i, k:] = ends[:, p, i, k - 1, None]
                 self.real[p, i, :k] = True
                 self.line_anchor[p, i] = self._index[rule.anchor]
-                self.line_band[:, p, i] = rule.band
+                self.line_band[:, p, i] = plan.band(rule)
         self.ax, self.ay, self.bx, self.by = ends
         self.pieces = [
             [[tuple(ends[:, p, i, k].tolist()) for k in range(len(r.points) - 1)] for i, r in enumerate(plan.lines)]
@@ -186,7 +232,7 @@ class Tables:
                 self.edge[:2, p, i, :k], self.edge[2:, p, i, :k] = points.T, np.roll(points, -1, axis=0).T
                 self.edge[:, p, i, k:] = np.concatenate([points[0], points[0]])[:, None]
                 self.region_anchor[p, i] = self._index[rule.anchor]
-                self.region_band[:, p, i] = rule.band
+                self.region_band[:, p, i] = plan.band(rule)
                 self.inverse[p, i] = rule.config.inverse
                 self.admits[p, i] = admitted(rule, classes)
         self.edge_down = self.edge[3] > self.edge[1]
@@ -220,14 +266,16 @@ class Tables:
         lines = []
         for i, rule in enumerate(plan.lines):
             at = i * self.parts
-            lines.append(PlainLine(int(self.line_anchor[p, i]), rule.band, columns[at : at + len(rule.points) - 1]))
+            lines.append(
+                PlainLine(int(self.line_anchor[p, i]), plan.band(rule), columns[at : at + len(rule.points) - 1])
+            )
         regions = []
         for i, rule in enumerate(plan.regions):
             at, k = self.line_segments + i * self.edges, len(rule.points)
             heights = self.edge[1::2, p, i, :k].T.tolist()
             edges = [(segment, y1, y2) for segment, (y1, y2) in zip(columns[at : at + k], heights)]
             anchor, inverse = int(self.region_anchor[p, i]), bool(self.inverse[p, i])
-            regions.append(PlainRegion(anchor, rule.band, inverse, edges))
+            regions.append(PlainRegion(anchor, plan.band(rule), inverse, edges))
         return lines, regions
 
     def _motion(self, classes: int) -> None:

@@ -178,4 +178,3 @@ class Config(OutputConfig):
     def schema_topic(self) -> str | None:
         """Its own topic."""
         return self.topic
-
