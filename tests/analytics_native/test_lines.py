@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from native_world import CAM, MIDDLE, events, frame, rules, run, straight, walk, ways
 
 from countline.types import UNTRACKED, CounterKey, Crossing
@@ -262,6 +264,29 @@ def test_jitter_of_small_and_large_objects_never_counts(box):
     noise = rng.uniform(-6, 6, (1000, 2))
     assert ways(walk(rules(MIDDLE), [(960 + dx, 540 + dy) for dx, dy in noise], box=box)) == []
     assert ways(walk(rules(MIDDLE), straight((960, 400), (960, 700), 200), box=box)) == ["out"]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(0.1, 1.0), st.floats(0.2, 1.5), st.floats(0, 180), st.floats(0.4, 0.6), st.integers(0, 2**32 - 1))
+def test_an_object_of_any_size_on_a_line_amid_the_picture_counts_nothing_with_3_percent_jitter(
+    height, shape, degrees, place, seed
+):
+    """Each edge of the box jitters by 3 % of its longer side (standard deviation); the line has any slope."""
+    rng = np.random.default_rng(seed)
+    tall = height * 1080
+    size = np.array([min(tall * shape, 1900), tall])
+    dx, dy = 0.3 * np.cos(np.radians(degrees)) * 9 / 16, 0.3 * np.sin(np.radians(degrees))
+    sloped = {"name": "l", "points": [[0.5 - dx, place - dy], [0.5 + dx, place + dy]]}
+    noise = rng.normal(0, 0.03 * size.max(), (1000, 2))
+    assert ways(walk(rules(sloped), [(960 + x, place * 1080 + y) for x, y in noise], box=tuple(size))) == []
+
+
+def test_the_band_leaves_large_objects_room_near_the_pictures_edge():
+    """A line near the lower edge, which somebody who fills the picture passes going out of it."""
+    low = {"name": "low", "points": [[0.0, 0.9], [1.0, 0.9]]}
+    assert ways(walk(rules(low), straight((960, 700), (960, 1060), 30), box=(500, 900))) == ["out"]
+    beside = {"name": "beside", "points": [[0.95, 0.0], [0.95, 1.0]]}
+    assert len(ways(walk(rules(beside), straight((1500, 700), (1910, 700), 30), box=(700, 500)))) == 1
 
 
 def test_round_the_very_end_within_the_band_the_straight_way_between_the_sides_decides():

@@ -185,9 +185,7 @@ def read(path: str | Path) -> NvdsAnalyticsConfig:
         raise RuleError("no such file", where=file, fix="check the path") from None
     except UnicodeDecodeError as error:
         where = Place(file, data.count(b"\n", 0, error.start) + 1, error.start - data.rfind(b"\n", 0, error.start))
-        raise RuleError(
-            f"cannot be read: not UTF-8, byte 0x{data[error.start]:02X}", where=where, fix="save it as UTF-8"
-        ) from None
+        raise RuleError(f"cannot be read: not UTF-8, byte 0x{data[error.start]:02X}", where=where, fix="save it as UTF-8") from None
     except OSError as error:
         raise RuleError(f"cannot be read: {error.strerror}", where=file, fix="give a readable file") from None
     return parse(text, file, yaml=yaml)
@@ -367,9 +365,7 @@ def check_numbers(kind: str, numbers: Sequence[int], place: Place, config: NvdsA
         if number < 0:
             raise RuleError(f"the coordinate {number} is negative", where=place, fix="write 0 or more")
     if wanted is not None and len(numbers) > wanted:
-        config.warn(
-            place, f"{len(numbers)} numbers instead of {wanted} ({shape}): those behind are left out, as by DeepStream"
-        )
+        config.warn(place, f"{len(numbers)} numbers instead of {wanted} ({shape}): those behind are left out, as by DeepStream")
     return tuple(numbers[:wanted])
 
 

@@ -90,7 +90,5 @@ def _oddity(kind: str, rule: PlacedConfig, rules: RulesConfig) -> str:
         if kind == "lines" and max(values) <= _EDGE:
             return f"{word} lies on the {name} edge of the picture: objects are cut off there and hardly ever cross it"
         if kind == "lines" and min(values) >= 1 - _EDGE:
-            return (
-                f"{word} lies on the {opposite} edge of the picture: objects are cut off there and hardly ever cross it"
-            )
+            return f"{word} lies on the {opposite} edge of the picture: objects are cut off there and hardly ever cross it"
     return ""

@@ -102,9 +102,7 @@ class Catalogue:
             if rule.kind == "line":
                 yield from (f"lines.{name}.{leaf}".rstrip(".") for leaf in _LINE)
                 if self.interval:
-                    yield from (
-                        f"lines.{name}.{leaf}" for leaf in ("window", *(f"{d}.window" for d in rule.directions))
-                    )
+                    yield from (f"lines.{name}.{leaf}" for leaf in ("window", *(f"{d}.window" for d in rule.directions)))
                 yield from (f"lines.{name}.{d}.{leaf}" for d in rule.directions for leaf in _COUNT)
                 yield from (f"lines.{name}.classes.CLASS.{leaf}" for leaf in _COUNT)
             elif rule.kind == "region":

@@ -120,11 +120,7 @@ class Core:
             pending = self._count(state) if waiting else 0
             if pending != state.pending:
                 log.warning(
-                    "outbox %s: %d messages wait for output '%s', not %d as was noted",
-                    self.path,
-                    pending,
-                    state.name,
-                    state.pending,
+                    "outbox %s: %d messages wait for output '%s', not %d as was noted", self.path, pending, state.name, state.pending
                 )
                 state.pending, state.dirty = pending, True
 
@@ -295,10 +291,7 @@ class Core:
         self._db.execute("DELETE FROM dead WHERE number <= ?", (last,))
         for name, count in gone.items():
             log.warning(
-                "outbox %s: dead letters fill a tenth of it; the oldest %d, for '%s', were dropped",
-                self.path,
-                count,
-                name,
+                "outbox %s: dead letters fill a tenth of it; the oldest %d, for '%s', were dropped", self.path, count, name
             )
             if name in self._outputs:
                 dropped = self._outputs[name].dropped

@@ -125,9 +125,7 @@ class Lock:
                 where=f"outbox {path}",
                 fix="stop that one first, or give this run an outbox of its own (outbox.path, or --outbox PATH)",
             ) from None
-        with contextlib.suppress(
-            OSError
-        ):  # a hint for the other process, and room; a full disk must not prevent opening
+        with contextlib.suppress(OSError):  # a hint for the other process, and room; a full disk must not prevent opening
             os.ftruncate(self._fd, 0)
             os.pwrite(self._fd, b"%d\n" % os.getpid(), 0)
             # Noise, which no file system stores as less than it is.

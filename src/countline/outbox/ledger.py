@@ -207,9 +207,7 @@ class Ledger:
 def _history(counters: Mapping[CounterKey, int], epochs: dict[str, tuple[int, int]]) -> History:
     counted = sorted([*key[1:], value] for key, value in counters.items() if value)
     reset = sorted([rule, *epoch] for rule, epoch in epochs.items())
-    return History(
-        *(blake2b(orjson.dumps(known), digest_size=8).hexdigest() if known else "" for known in (counted, reset))
-    )
+    return History(*(blake2b(orjson.dumps(known), digest_size=8).hexdigest() if known else "" for known in (counted, reset)))
 
 
 def _parse(source: str, baseline: str) -> tuple[dict[CounterKey, int], dict[str, tuple[int, int]]]:

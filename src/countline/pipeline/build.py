@@ -42,12 +42,7 @@ def enter(config: Config) -> None:
     """Import what the configuration's rules, messages and outputs need. Says nothing of what is missing: that is for those
     who make them."""
     rooms = ["countline.analytics.native" if config.rules.file is None else "countline.analytics.deepstream"]
-    rooms += [
-        "countline.messages",
-        "countline.registry",
-        "countline.attach",
-        *(f"{_kind(o)}.output" for o in config.outputs),
-    ]
+    rooms += ["countline.messages", "countline.registry", "countline.attach", *(f"{_kind(o)}.output" for o in config.outputs)]
     for room in rooms:
         with suppress(Exception):
             importlib.import_module(room)
@@ -67,9 +62,7 @@ def detector(config: Config, own: Any = None) -> Detector:
             shown = ", ".join(f"{name} -> {number}" for name, number in DEEPSTREAM_CLASSES.items())
             log.info("class ids in %s mean: %s (`detector: {classes: ...}` changes it)", config.rules.file, shown)
         elif not isinstance(settings.classes, Mapping):
-            log.info(
-                "class ids in %s are the model's own (`detector: {classes: {name: id}}` maps them)", config.rules.file
-            )
+            log.info("class ids in %s are the model's own (`detector: {classes: {name: id}}` maps them)", config.rules.file)
     return detect.make(settings, low=config.tracker.low)
 
 

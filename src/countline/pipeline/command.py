@@ -78,9 +78,7 @@ def _make(config: Config, given: Path | None, options: Options, state: Path | No
         from countline.record import TracksWriter
 
         writer = TracksWriter(options["record"])
-        run.add_consumer(
-            lambda _, analytics: writer.write(FrameTracks(analytics.frame, analytics.tracks)), close=writer.close
-        )
+        run.add_consumer(lambda _, analytics: writer.write(FrameTracks(analytics.frame, analytics.tracks)), close=writer.close)
     return run
 
 

@@ -253,9 +253,7 @@ class Deliverer:
             if error or self._down_since is not None:
                 continue  # told already, for the whole output
             if reason:
-                log.warning(
-                    "output '%s'%s: %s; its messages wait in the outbox, others go on", self.output.name, name, reason
-                )
+                log.warning("output '%s'%s: %s; its messages wait in the outbox, others go on", self.output.name, name, reason)
             else:
                 log.info("output '%s'%s is back after %.0f s", self.output.name, name, seconds)
 

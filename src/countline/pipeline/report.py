@@ -43,7 +43,7 @@ def summary_text(summary: Summary) -> str:
         if source.untracked:
             rows.append(f"  {source.untracked} objects came without a track id and could not be counted")
         if source.never_tracked:
-            rows.append(f"  {source.never_tracked} sure detections never became a track, and could not be counted")
+            rows.append(f"  {source.never_tracked} sure detections never became a track, and were not counted")
     first = f", first after {summary.first_message:.2f} s" if summary.first_message is not None else ""
     rows.append(f"messages: {summary.messages}{first}")
     if summary.failures:

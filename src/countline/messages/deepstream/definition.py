@@ -78,9 +78,7 @@ class DeepStreamDefinition:
         self._outputs = tuple(config.outputs)
         self._numbers: list[bytes] = []
         self._places = named_places(config.places, rules) if config.places else default_places(rules)
-        self._surroundings(
-            config, Catalogue(rules, sources, labels, kinds, config.sources, interval=trigger == "interval")
-        )
+        self._surroundings(config, Catalogue(rules, sources, labels, kinds, config.sources, interval=trigger == "interval"))
         make: dict[str, Callable[[Analytics, Sequence[Event]], Iterable[Made]]] = {
             "full": self._full_events if self.api == "event" else self._full_objects,
             "minimal": self._frame,

@@ -178,3 +178,4 @@ class Config(OutputConfig):
     def schema_topic(self) -> str | None:
         """Its own topic."""
         return self.topic
+
