@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from countline.messages.time import GuardWindow
 from countline.outputs.kafka import words
 from countline.outputs.kafka.config import Config
+from countline.outputs.kafka.dead_letter import as_letter
 from countline.outputs.kafka.record import RecordClock, illegal
 from countline.outputs.kafka.settings import build_producer
 from countline.protocols import Check, Entry, OutputStatus, Receipt
@@ -77,7 +78,7 @@ class KafkaOutput:
         self._detail = ""
         self._progress = (0, 0)
         """Acknowledged messages and producer epochs when there was progress last."""
-        self._topic, self._id_header = config.topic, config.id_header
+        self.topic, self._id_header = config.topic, config.id_header
         self._headers = [(name, value.encode()) for name, value in config.headers.items()]
         self._headers_size = _size_of(self._headers)
         self._time_header = config.time_header
@@ -133,16 +134,16 @@ class KafkaOutput:
         """Give one entry to librdkafka; False if that must wait. Raises BufferError: queue full."""
         assert self._producer is not None
         message, position = entry.message, entry.position
-        topic = message.topic or self._topic
+        topic = message.topic or self.topic
         wrong = illegal(topic, message.headers)
         if wrong:
-            self._refuse(position, wrong)
+            self._refuse(position, wrong, "INVALID_RECORD")
             return True
         headers, size = self._record_headers(message)
         key, value = message.key, message.value
         size += len(value) + (len(key) if key else 0)
         if size + _RECORD > self._largest:
-            self._refuse(position, f"{size} bytes, larger than message.max.bytes ({self._largest})")
+            self._refuse(position, f"{size} bytes, larger than message.max.bytes ({self._largest})", "MSG_SIZE_TOO_LARGE")
             return True
         stamp = self._clock.stamp(topic, position, message.time, now)
         if stamp is None and self._time_header and message.time:
@@ -185,7 +186,7 @@ class KafkaOutput:
             return False
         text = self.scrub(words.say(error, topic))
         if error.code() in words.TOO_LARGE or error.code() in words.PERMANENT:
-            self._refuse(position, text)
+            self._refuse(position, text, error.name())
         else:
             if error.code() not in words.OF_TOPIC:
                 self.status.error = text
@@ -193,11 +194,11 @@ class KafkaOutput:
             self._receipts.append(Receipt(position, text, retry=True))
         return True
 
-    def _refuse(self, position: int, text: str) -> None:
+    def _refuse(self, position: int, text: str, kind: str) -> None:
         self._alone.discard(position)
         self._keyless.discard(position)
         self.status.failed += 1
-        self._receipts.append(Receipt(position, text))
+        self._receipts.append(Receipt(position, text, kind=kind))
 
     # -- receipts -------------------------------------------------------------------------------------------------
 
@@ -251,7 +252,7 @@ class KafkaOutput:
         elif code in words.PERMANENT or code in words.TOO_LARGE:
             if position in self._alone:
                 keyless = position in self._keyless
-                self._refuse(position, self.scrub(words.refused(error, topic, keyless=keyless)))
+                self._refuse(position, self.scrub(words.refused(error, topic, keyless=keyless)), error.name())
                 return
             self._alone.add(position)  # the whole batch comes back for one: the rest goes again, one by one
         elif code not in (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, words.ANOTHER, *words.OF_TOPIC):
@@ -355,3 +356,16 @@ class KafkaOutput:
         from countline.outputs.kafka.check import check
 
         return check(self._config, send=send, timeout=timeout, scrub=self.scrub)
+
+    def check_keyless(self, topics: Mapping[str, Sequence[str]], *, timeout: float = 5.0) -> Iterable[Check]:
+        """See :class:`countline.protocols.KeyedTopics`."""
+        from countline.outputs.kafka.check import check_keyless
+
+        return check_keyless(self._config, topics, timeout=timeout, scrub=self.scrub)
+
+    def dead_letter(self, message: Message, receipt: Receipt) -> Message | None:
+        """See :class:`countline.protocols.DeadLetterTopic`."""
+        letters = self._config.dead_letters
+        if letters is None or message.topic == letters.topic:
+            return None
+        return as_letter(message, receipt, topic=letters.topic, own=self.topic, output=self.name)
