@@ -19,8 +19,10 @@ from feed import SOURCE, Feed, in_order_per_key, kafka, message, numbers
 from kafka_tools import Record, consume, deny_writing, new_topic
 
 from countline import outbox
-from countline.config import OutboxConfig
+from countline.config import Config, OutboxConfig
 from countline.errors import ConfigError
+from countline.pipeline import build
+from countline.pipeline.doctor import checks
 from countline.types import FrameInfo, Message
 
 pytestmark = pytest.mark.kafka4
@@ -156,7 +158,7 @@ resume = delivery.begin("gate", "s", live=False, policy=None, time=1)
 for n, made in enumerate(mixed(0, int(count), bad=20)):
     if resume.frame is None or n > resume.frame:
         delivery.put(FrameInfo(SOURCE, n, 0, 0, 1, 1, stream="s"), [made], ())
-delivery.finished("gate", "s")
+delivery.writer.flush()
 print("put", flush=True)
 delivery.stop(60.0)
 """
@@ -184,23 +186,39 @@ def test_no_dead_letter_is_lost_when_countline_is_killed_again_and_again(apache:
     assert outbox.inspect(path).messages == 0
 
 
+def configured(bootstrap: str, **kafka: Any) -> Config:
+    messages = [
+        {"name": "bare", "on": "crossing", "value": {"n": 1}},
+        {"name": "keyed", "on": "crossing", "key": "{source}", "value": {"n": 1}},
+        {"name": "fixed", "on": "crossing", "topic": "elsewhere", "value": {"n": 1}},
+        {"name": "chosen", "on": "crossing", "topic": "by-{source}", "value": {"n": 1}},
+        {"name": "ready", "type": "deepstream/minimal"},
+        {"name": "other", "on": "crossing", "value": {"n": 1}, "outputs": ["stdout"]},
+    ]
+    data = {
+        "sources": [{"name": "gate", "uri": "no-such.mp4"}],
+        "rules": {"lines": [{"name": "door", "points": [[0.5, 0.0], [0.5, 1.0]]}]},
+        "messages": messages,
+        "outputs": [{"kafka": {"bootstrap": bootstrap, **kafka}}, "stdout"],
+        "outbox": "memory",
+    }
+    return build.as_config(data)
+
+
 def test_dead_letters_into_the_topic_that_refused_them_are_no_configuration() -> None:
-    with pytest.raises(Exception, match="a topic of their own, e.g. counts-dead-letters") as found:
-        kafka("localhost:9092", "counts", dead_letters={"topic": "counts"})
-    assert isinstance(found.value, (ConfigError, ValueError))
+    with pytest.raises(ConfigError, match="'counts'") as found:
+        configured("localhost:9092", topic="counts", dead_letters={"topic": "counts"})
+    assert "a topic of their own, e.g. counts-dead-letters" in str(found.value)
 
 
-CONFIG = """
-sources: [{{name: gate, uri: "{video}"}}]
-detector: {{model: "{model}"}}
-rules: {{lines: [{{name: door, points: [[0.5, 0.0], [0.5, 1.0]]}}]}}
-messages:
-  - {{name: bare, on: crossing, value: {{n: "{{count}}"}}}}
-  - {{name: keyed, on: crossing, key: "{{source}}", value: {{n: 1}}}}
-  - {{name: elsewhere, on: crossing, topic: {plain}, value: {{n: 1}}}}
-outputs:
-  - kafka: {{bootstrap: "{bootstrap}", topic: {topic}}}
-"""
+def test_check_asks_for_the_topics_of_exactly_the_messages_without_a_key(apache: kafka4.Kafka4) -> None:
+    topic = new_topic(apache.bootstrap(), **{"cleanup.policy": "compact"})
+    config = configured(apache.bootstrap(), topic=topic, dead_letters=f"{topic}-dead")
+    lines = [check for code, check in checks(config, None, send=False, timeout=8.0) if code == 4]
+    bad = [line for line in lines if not line.ok]
+    assert len(bad) == 1
+    assert "the message 'bare' has none" in bad[0].detail
+    assert any(f"topic '{topic}-dead' does not exist yet" in line.detail for line in lines)
 
 
 @pytest.mark.parametrize("policy", ["compact", "compact,delete", "delete"])

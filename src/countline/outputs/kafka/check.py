@@ -69,7 +69,7 @@ def _admin(config: Config, on_error: Callable[[KafkaError], None]) -> AdminClien
 
 _PRODUCER_ONLY = frozenset(
     {
-        "acks", "enable.idempotence", "message.timeout.ms", "compression.type", "linger.ms", "partitioner",
+        "acks", "enable.gapless.guarantee", "enable.idempotence", "message.timeout.ms", "compression.type", "linger.ms", "partitioner",
         "queue.buffering.max.kbytes", "queue.buffering.max.messages", "statistics.interval.ms",
     }
 )  # fmt: skip
