@@ -21,9 +21,11 @@ from countline.types import (
 
 __all__ = [
     "Check",
+    "DeadLetterTopic",
     "Definition",
     "Detector",
     "Entry",
+    "KeyedTopics",
     "Output",
     "OutputStatus",
     "Receipt",
@@ -169,6 +171,8 @@ class Receipt:
     """Empty: acknowledged by the broker."""
     retry: bool = False
     """With an error: True if sending again can help (then the deliverer does); False: dead letter."""
+    kind: str = ""
+    """Class of the error, where there are classes: a name of the protocol (INVALID_RECORD), or of an exception."""
 
 
 @dataclass(slots=True)
@@ -215,4 +219,25 @@ class Output(Protocol):
 
     def check(self, *, send: bool = False, timeout: float = 5.0) -> Iterable[Check]:
         """For the doctor: name resolution, port, TLS, authentication, topic, rights; with ``send`` a test message."""
+        ...
+
+
+@runtime_checkable
+class KeyedTopics(Protocol):
+    """What an output offers besides if some of its topics refuse messages without a key."""
+
+    topic: str
+    """Topic of messages that name none themselves."""
+
+    def check_keyless(self, topics: Mapping[str, Sequence[str]], *, timeout: float = 5.0) -> Iterable[Check]:
+        """For the doctor. ``topics``: topic -> names of the definitions whose messages go there without a key."""
+        ...
+
+
+@runtime_checkable
+class DeadLetterTopic(Protocol):
+    """What an output offers besides if messages that it refuses for good may go to a topic of their own."""
+
+    def dead_letter(self, message: Message, receipt: Receipt) -> Message | None:
+        """What is to be sent in the stead of a message that ``receipt`` refused; None: it is kept in the outbox."""
         ...

@@ -14,6 +14,7 @@ from feed import SOURCE, Feed, in_order_per_key, kafka, message, numbers
 from kafka_tools import consume, deny_writing, new_topic
 
 from countline import outbox
+from countline.broker.embedded import free_port
 from countline.config import OutboxConfig
 from countline.types import CounterDelta, CounterKey, FrameInfo, Message
 
@@ -58,6 +59,43 @@ def test_a_record_without_a_key_in_a_compacted_topic_is_the_only_dead_letter_and
     for reason in found.values():
         assert "takes no record without a key" in reason
         assert "give the message a `key`" in reason
+
+
+def test_a_backlog_with_refused_records_in_it_arrives_in_order(apache: kafka4.Kafka4, path: Path) -> None:
+    """Many batches are in hand when one is refused: none of them may go on before it."""
+    count = 4000
+    bad = {f"id-{n:06d}" for n in range(0, count, 100)}
+    for turn in range(3):
+        topic = new_topic(apache.bootstrap(), **{"cleanup.policy": "compact"})
+        box = path.with_name(f"{turn}.outbox")
+        with Feed(box, kafka(f"127.0.0.1:{free_port()}", topic)) as feed:
+            put(feed, [replace(message(n), key=None) if n % 100 == 0 else message(n) for n in range(count)])
+            feed.delivery.writer.flush()
+        with Feed(box, kafka(apache.bootstrap(), topic, options={"batch.num.messages": 50})) as feed:
+            feed.delivered()
+        ids = [r.id for r in consume(apache.bootstrap(), topic, count - len(bad))]
+        assert set(ids) == numbers(count) - bad
+        assert len(ids) == count - len(bad), "no duplicates"
+        assert in_order_per_key(ids)
+        assert set(letters(box)) == bad
+
+
+def test_records_too_large_for_a_topic_in_a_backlog_leave_the_rest_in_order(apache: kafka4.Kafka4, path: Path) -> None:
+    topic = new_topic(apache.bootstrap(), **{"max.message.bytes": "20000"})
+    count = 2000
+    bad = {f"id-{n:06d}" for n in range(50, count, 100)}
+    with Feed(path, kafka(f"127.0.0.1:{free_port()}", topic)) as feed:
+        put(feed, [message(n, size=30_000 if n % 100 == 50 else 200) for n in range(count)])
+        feed.delivery.writer.flush()
+    with Feed(path, kafka(apache.bootstrap(), topic, compression="none", options={"batch.num.messages": 50})) as feed:
+        feed.delivered()
+    ids = [r.id for r in consume(apache.bootstrap(), topic, count - len(bad))]
+    assert set(ids) == numbers(count) - bad
+    assert len(ids) == count - len(bad), "no duplicates"
+    assert in_order_per_key(ids)
+    found = letters(path)
+    assert set(found) == bad
+    assert all("max.message.bytes" in reason for reason in found.values())
 
 
 @pytest.mark.parametrize("hours", [-30, 0.5])

@@ -64,6 +64,8 @@ class Parts:
     key: Get | None = None
     partition_key: Sequence[str] | None = None
     topic: Get | None = None
+    fixed_topic: str | None = None
+    """What ``topic`` gives always; None where it may differ, or there is none."""
     headers: Sequence[tuple[str, Get]] = ()
     condition: Get | None = None
     attach: Callable[[Scope, Frame | None], Attached | None] | None = None
@@ -146,6 +148,15 @@ class BaseDefinition(ABC):
     def trajectory(self, scope: Scope, track_id: int | None) -> list[list[float]] | None:
         """Path of a track: [ms since the Unix epoch, x, y] of its bottom centre, oldest first."""
         return self.memory.of(scope.source.name, track_id) if self.memory is not None else None
+
+    @property
+    def keyed(self) -> bool:
+        """Whether its messages have keys."""
+        return self.parts.key is not None or self.parts.partition_key is not None
+
+    def topic(self, own: str) -> str | None:
+        """Topic of all its messages at an output whose own topic is ``own``; None where it is decided by message."""
+        return own if self.parts.topic is None else self.parts.fixed_topic
 
     def take_failures(self) -> list[MessageFailure]:
         """The failures since the last call; at most the newest 1000 (``failed`` counts all)."""

@@ -218,6 +218,7 @@ class _Plan:
             key=self._text(config.key, "key"),
             partition_key=self._partition_key(shape),
             topic=self._text(config.topic, "topic"),
+            fixed_topic=None if "topic" in self.calls or "{" in (config.topic or "{") else config.topic,
             headers=headers,
             condition=None if config.if_ is None else self.compiler.condition(config.if_, (*loc, "if")),
             outputs=tuple(config.outputs),

@@ -6,9 +6,11 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from countline.errors import CountlineError
 from countline.outbox import Outbox
+from countline.pipeline.dead_letters import DeadLetters
 from countline.pipeline.lanes import Lanes
 from countline.protocols import Entry, Output, Receipt
 from countline.redaction import redact
@@ -22,8 +24,6 @@ POLL = 0.01
 IDLE = 0.2
 STRIKES = 3
 """Times that one message may make an output raise an unforeseen error before it becomes a dead letter."""
-EVERY = 60.0
-"""Seconds between two lines of the log about refused messages."""
 
 
 class Deliverer:
@@ -37,7 +37,6 @@ class Deliverer:
     def __init__(self, outbox: Outbox, output: Output) -> None:
         self.output = output
         self.acknowledged = 0
-        self.dead = 0
         self.retried = 0
         self.error = ""
         """Trouble of the deliverer itself; the output's own stands in its status."""
@@ -51,9 +50,13 @@ class Deliverer:
         self._careful = 0
         """Entries that go one by one, because one of them made the output raise what it should not."""
         self._strikes: dict[int, int] = {}
-        self._untold: list[tuple[int, str, str]] = []
-        self._tell_at = 0.0
+        self._letters = DeadLetters(outbox, output)
         self._thread = threading.Thread(target=self._work, name=f"countline-deliver-{output.name}", daemon=True)
+
+    @property
+    def dead(self) -> int:
+        """Messages refused for good."""
+        return self._letters.count
 
     @property
     def in_flight(self) -> int:
@@ -163,7 +166,8 @@ class Deliverer:
         self._careful -= 1
         del self._strikes[entry.position]
         log.error("output '%s': message %s cannot be sent", self.output.name, entry.message.id, exc_info=error)
-        self._refuse([(entry, f"cannot be sent: {type(error).__name__}: {error}")])
+        name = type(error).__name__
+        self._refuse([(entry, Receipt(entry.position, f"cannot be sent: {name}: {error}", kind=name))])
         return 1
 
     def _refill(self) -> None:
@@ -188,7 +192,7 @@ class Deliverer:
             return
         now = time.monotonic()
         fine: list[int] = []
-        letters: list[tuple[Entry, str]] = []
+        letters: list[tuple[Entry, Receipt]] = []
         for receipt in receipts:
             again = bool(receipt.error) and receipt.retry
             entry = self._lanes.landed(receipt.position, again=again, now=now, reason=receipt.error)
@@ -199,43 +203,26 @@ class Deliverer:
             elif again:
                 self.retried += 1
             else:
-                letters.append((entry, redact(receipt.error)))
+                letters.append((entry, replace(receipt, error=redact(receipt.error))))
         self._fine(fine)
         if letters:
             self._refuse(letters)
 
-    def _refuse(self, letters: list[tuple[Entry, str]]) -> None:
-        """Keep what was refused for good as dead letters; told at once when it begins, then once a minute with numbers."""
-        self.dead += len(letters)
-        self._outbox.bury(self.output.name, letters)
-        self._untold.append((len(letters), letters[0][0].message.id, letters[0][1]))
-        self._tell_refused(time.monotonic())
-
-    def _tell_refused(self, now: float, *, last: bool = False) -> None:
-        if not self._untold or (now < self._tell_at and not last):
-            return
-        count = sum(n for n, _, _ in self._untold)
-        _, first, reason = self._untold[0]
-        self._untold.clear()
-        self._tell_at = now + EVERY
-        log.error(
-            "output '%s': %d messages refused for good and kept as dead letters; the first, %s: %s",
-            self.output.name,
-            count,
-            first,
-            reason,
-        )
+    def _refuse(self, letters: list[tuple[Entry, Receipt]]) -> None:
+        instead = self._letters.refuse(letters)
+        if instead:
+            self._lanes.put_back(instead)
 
     def _fine(self, positions: list[int]) -> None:
         if positions:
-            self.acknowledged += len(positions)
+            self.acknowledged += len(positions) - self._letters.arrived(positions)
             self._outbox.ack(self.output.name, positions)
 
     def _watch(self) -> None:
         """Log when the output goes away and when it is back, once each."""
         error = self.output.status.error
         now = time.monotonic()
-        self._tell_refused(now)
+        self._letters.tell(now)
         if error and self._down_since is None:
             self._down_since = now
             log.warning("output '%s': %s; messages wait in the outbox", self.output.name, error)
@@ -283,7 +270,7 @@ class Deliverer:
             self.error = str(failure)
 
     def _finish(self) -> None:
-        self._tell_refused(time.monotonic(), last=True)
+        self._letters.tell(time.monotonic(), last=True)
         rest = max(0.2, (self._stop_at or 0.0) - time.monotonic())
         try:
             self._book(self.output.close(min(rest, 5.0)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,11 @@ from rich.text import Text
 from countline import outbox, video
 from countline.config import Config, load
 from countline.errors import CountlineError, OutboxError
+from countline.messages.definition import BaseDefinition
 from countline.outbox import files
 from countline.pipeline import build
 from countline.pipeline.roles import refuse_collisions
-from countline.protocols import Check
+from countline.protocols import Check, Definition, KeyedTopics, Output
 from countline.secret_forms import hide_uri
 from countline.terminal import json_line, visible
 from countline.types import SourceInfo
@@ -53,6 +54,7 @@ def checks(config: Config, given: Path | None, *, send: bool, timeout: float) ->
         infos.append(info)
         yield 3, video.probe(source)
     detector = None
+    made: list[Definition] = []
     try:
         detector = build.detector(config)
         yield 3, Check("model", True, _describe(detector))
@@ -77,6 +79,10 @@ def checks(config: Config, given: Path | None, *, send: bool, timeout: float) ->
         for output in build.outputs(config):
             for check in output.check(send=send, timeout=timeout):
                 yield 4, check
+            keyless = _keyless(output, made)
+            if keyless and isinstance(output, KeyedTopics):
+                for check in output.check_keyless(keyless, timeout=timeout):
+                    yield 4, check
     except CountlineError as error:
         yield error.exit_code, _failed("outputs", error)
     if not config.outputs:
@@ -89,6 +95,18 @@ def checks(config: Config, given: Path | None, *, send: bool, timeout: float) ->
                 "add an output, e.g. `- kafka: {bootstrap: localhost:9092, topic: ds-kafka}`",
             ),
         )
+
+
+def _keyless(output: Output, definitions: Sequence[Definition]) -> dict[str, list[str]]:
+    """Topic -> names of the definitions whose messages go there through this output without a key."""
+    found: dict[str, list[str]] = {}
+    for definition in definitions:
+        if isinstance(definition, BaseDefinition) and isinstance(output, KeyedTopics) and not definition.keyed:
+            outputs = definition.parts.outputs
+            topic = definition.topic(output.topic) if not outputs or output.name in outputs else None
+            if topic is not None:
+                found.setdefault(topic, []).append(definition.name)
+    return found
 
 
 def _describe(detector: Any) -> str:

@@ -240,9 +240,9 @@ class Lanes:
         return found
 
     def put_back(self, entries: Iterable[Entry]) -> None:
-        """Entries from :meth:`due` that the output did not accept."""
+        """Entries from :meth:`due` that the output did not accept, or that are to be sent in the stead of such as have landed."""
         for entry in entries:
-            lane = self._lanes[entry.message.topic]
+            lane = self._lanes.setdefault(entry.message.topic, Lane())
             heapq.heappush(lane.again, (entry.position, entry))
             lane.probing = False
             self._kept += 1

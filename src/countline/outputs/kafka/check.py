@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
@@ -14,9 +14,10 @@ from countline.errors import CountlineError
 from countline.outputs.kafka import words
 from countline.outputs.kafka.config import Config
 from countline.outputs.kafka.settings import build, build_producer
+from countline.outputs.kafka.topics import keyless
 from countline.protocols import Check
 
-__all__ = ["check"]
+__all__ = ["check", "check_keyless"]
 
 
 def check(config: Config, *, send: bool, timeout: float, scrub: Callable[[str], str]) -> Iterator[Check]:
@@ -31,8 +32,7 @@ def check(config: Config, *, send: bool, timeout: float, scrub: Callable[[str], 
         return
     errors: list[KafkaError] = []
     try:
-        settings = {k: v for k, v in build(config, {}).items() if k not in _PRODUCER_ONLY}
-        admin = AdminClient({**settings, "error_cb": errors.append}, logger=_Silent())
+        admin = _admin(config, errors.append)
     except (CountlineError, KafkaException) as error:
         yield Check(subject, False, scrub(str(error)), "correct the options of this output")
         return
@@ -40,17 +40,36 @@ def check(config: Config, *, send: bool, timeout: float, scrub: Callable[[str], 
     yield line
     if metadata is None:
         return
-    yield _topic(subject, config, metadata.topics.get(config.topic))
-    rights = _rights(subject, config, admin, timeout)
-    if rights is not None:
-        yield rights
+    for topic in [config.topic] + ([config.dead_letters.topic] if config.dead_letters is not None else []):
+        yield _topic(subject, topic, metadata.topics.get(topic))
+        rights = _rights(subject, topic, admin, timeout)
+        if rights is not None:
+            yield rights
     if send:
         yield _test_message(subject, config, timeout, scrub)
 
 
+def check_keyless(
+    config: Config, topics: Mapping[str, Sequence[str]], *, timeout: float, scrub: Callable[[str], str]
+) -> Iterator[Check]:
+    """Whether topics take the messages without a key that go there (topic -> names of the definitions). Silent where no broker
+    answers: the other checks say so."""
+    try:
+        admin = _admin(config, lambda _: None)
+        admin.list_topics(timeout=timeout)
+    except (CountlineError, KafkaException):
+        return
+    yield from keyless(f"output '{config.name or 'kafka'}'", admin, topics, timeout=timeout, scrub=scrub)
+
+
+def _admin(config: Config, on_error: Callable[[KafkaError], None]) -> AdminClient:
+    settings = {k: v for k, v in build(config, {}).items() if k not in _PRODUCER_ONLY}
+    return AdminClient({**settings, "error_cb": on_error}, logger=_Silent())
+
+
 _PRODUCER_ONLY = frozenset(
     {
-        "acks", "enable.idempotence", "message.timeout.ms", "compression.type", "linger.ms", "partitioner",
+        "acks", "enable.gapless.guarantee", "enable.idempotence", "message.timeout.ms", "compression.type", "linger.ms", "partitioner",
         "queue.buffering.max.kbytes", "queue.buffering.max.messages", "statistics.interval.ms",
     }
 )  # fmt: skip
@@ -130,44 +149,44 @@ def _how(config: Config) -> str:
     return f" ({', '.join(parts)})" if parts else ""
 
 
-def _topic(subject: str, config: Config, topic: TopicMetadata | None) -> Check:
+def _topic(subject: str, name: str, topic: TopicMetadata | None) -> Check:
     if topic is None or (topic.error is not None and topic.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART):
         return Check(
             subject,
             True,
-            f"topic '{config.topic}' does not exist yet; it is made at the first message if the broker allows that",
+            f"topic '{name}' does not exist yet; it is made at the first message if the broker allows that",
         )
     if topic.error is not None:
         return Check(
             subject,
             False,
-            f"topic '{config.topic}': {words.say(topic.error, config.topic)}",
+            f"topic '{name}': {words.say(topic.error, name)}",
             "grant the right, or create the topic",
         )
-    return Check(subject, True, f"topic '{config.topic}' has {len(topic.partitions)} partition(s)")
+    return Check(subject, True, f"topic '{name}' has {len(topic.partitions)} partition(s)")
 
 
-def _rights(subject: str, config: Config, admin: AdminClient, timeout: float) -> Check | None:
+def _rights(subject: str, name: str, admin: AdminClient, timeout: float) -> Check | None:
     """Whether we may write; None where the broker does not say (old ones, and those that know no rights)."""
     from confluent_kafka import TopicCollection
 
     try:
         futures = admin.describe_topics(
-            TopicCollection([config.topic]), include_authorized_operations=True, request_timeout=timeout
+            TopicCollection([name]), include_authorized_operations=True, request_timeout=timeout
         )
-        operations = futures[config.topic].result(timeout).authorized_operations
+        operations = futures[name].result(timeout).authorized_operations
     except Exception as error:
         failure = error.args[0] if error.args else None
         if isinstance(failure, KafkaError) and failure.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
             return Check(
-                subject, False, f"no right to see topic '{config.topic}'", "grant DESCRIBE and WRITE on it to this user"
+                subject, False, f"no right to see topic '{name}'", "grant DESCRIBE and WRITE on it to this user"
             )
         return None
     if operations is None:
         return None
     if AclOperation.WRITE in operations or AclOperation.ALL in operations:
-        return Check(subject, True, f"may write to topic '{config.topic}'")
-    return Check(subject, False, f"no right to write to topic '{config.topic}'", "grant WRITE on it to this user")
+        return Check(subject, True, f"may write to topic '{name}'")
+    return Check(subject, False, f"no right to write to topic '{name}'", "grant WRITE on it to this user")
 
 
 def _test_message(subject: str, config: Config, timeout: float, scrub: Callable[[str], str]) -> Check:
@@ -177,6 +196,7 @@ def _test_message(subject: str, config: Config, timeout: float, scrub: Callable[
         producer.produce(
             config.topic,
             b'{"test":"countline check"}',
+            b"countline-test",  # a compacted topic takes nothing without a key
             headers=[("countline-test", b"1")],
             on_delivery=lambda error, _: result.append(error),
         )

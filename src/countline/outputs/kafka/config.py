@@ -12,7 +12,7 @@ from countline.config.loader import CountlineFault
 from countline.outputs._common import Secret
 from countline.secret_forms import SECRET_NAME
 
-__all__ = ["OAUTH", "Config", "Sasl", "Security", "Tls", "Token"]
+__all__ = ["OAUTH", "Config", "DeadLetters", "Sasl", "Security", "Tls", "Token"]
 
 OAUTH = "OAUTHBEARER"
 
@@ -138,12 +138,26 @@ def _hidden(name: str, value: Any) -> Any:
     )
 
 
+_TOPIC_NAME = r"^[A-Za-z0-9._-]+$"
+
+
+class DeadLetters(Model):
+    """Where messages go that the broker refuses for good."""
+
+    topic: str = Field(min_length=1, max_length=249, pattern=_TOPIC_NAME)
+    """A topic of their own: the same key and value, with the reason in headers, as Kafka Connect does it."""
+
+
+def _dead_letters(value: Any) -> Any:
+    return {"topic": value} if isinstance(value, str) else value
+
+
 class Config(OutputConfig):
     """``kafka: {bootstrap: "localhost:9092", topic: counts}``"""
 
     bootstrap: Annotated[list[str], BeforeValidator(_servers)] = Field(min_length=1)
     """One ``host:port`` or several (a list, or separated by commas); the port is 9092 unless given."""
-    topic: str = Field(min_length=1, max_length=249, pattern=r"^[A-Za-z0-9._-]+$")
+    topic: str = Field(min_length=1, max_length=249, pattern=_TOPIC_NAME)
     """Topic of messages that name none themselves."""
     security: Security = Security()
     compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = "lz4"
@@ -168,11 +182,23 @@ class Config(OutputConfig):
     time_header: str = "event_time"
     """Name of the header with the event time (ms since 1970) of records that carry the send time as their time stamp; '' for
     none."""
+    dead_letters: Annotated[DeadLetters | None, BeforeValidator(_dead_letters)] = None
+    """``{topic: NAME}``: messages that are refused for good go there, and into the outbox only if that topic refuses them too."""
     queue_bytes: int = Field(default=64 << 20, ge=1 << 20)
     """Bound on what waits in memory to be sent, counted with overhead; the rest waits in the outbox."""
     options: Annotated[dict[str, bool | int | float | str | SecretStr], BeforeValidator(_hide)] = {}
     """Any option of librdkafka by its own name, e.g. {socket.keepalive.enable: true}; goes before what countline sets itself.
     Unknown names and impossible values are errors."""
+
+    @model_validator(mode="after")
+    def _two_topics(self) -> Config:
+        if self.dead_letters is not None and self.dead_letters.topic == self.topic:
+            raise CountlineFault(
+                f"dead letters would go to the topic that refused them, '{self.topic}'",
+                fix=f"give them a topic of their own, e.g. {self.topic}-dead-letters",
+                loc=("dead_letters",),
+            )
+        return self
 
     @property
     def schema_topic(self) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,8 +13,11 @@ import orjson
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from countline.messages.time import GuardWindow
+from countline.outputs._words import tell
 from countline.outputs.kafka import words
+from countline.outputs.kafka.apart import Apart
 from countline.outputs.kafka.config import Config
+from countline.outputs.kafka.dead_letter import as_letter
 from countline.outputs.kafka.record import RecordClock, illegal
 from countline.outputs.kafka.settings import build_producer
 from countline.protocols import Check, Entry, OutputStatus, Receipt
@@ -30,6 +33,8 @@ _OVERHEAD = 650
 _RECORD = 128
 """Most bytes that the record format adds to key, value and headers."""
 
+PATIENCE = 5.0
+"""Seconds for which a producer that stopped at a refusal may wait for what is on its way, before all of it is sent again."""
 EPOCHS = 5
 """A broker that has forgotten our producer id makes librdkafka try one epoch after the other, for ever, and say nothing:
 after so many without an acknowledgement the producer is renewed."""
@@ -67,17 +72,17 @@ class KafkaOutput:
         self._producer: Producer | None = None
         self._flight = _Flight()
         self._receipts: list[Receipt] = []
-        self._alone: set[int] = set()
-        """Positions that came back as too large or invalid within a batch: sent alone next, to find the guilty one."""
-        self._keyless: set[int] = set()
-        """Those of them that have no key."""
+        self._apart = Apart(lambda: build_producer(config, {"error_cb": self._on_error}, self.scrub, gaps=True))
         self._failing: set[str] = set()
         """Topics with something refused, until all that is on its way to them has come back."""
         self._fatal = ""
+        """Why the producer must be renewed; empty while it lives."""
+        self._patience = 0.0
+        """Until when (``time.monotonic``) a producer that stopped at a refusal may wait for what is on its way; 0: it lives."""
         self._detail = ""
         self._progress = (0, 0)
         """Acknowledged messages and producer epochs when there was progress last."""
-        self._topic, self._id_header = config.topic, config.id_header
+        self.topic, self._id_header = config.topic, config.id_header
         self._headers = [(name, value.encode()) for name, value in config.headers.items()]
         self._headers_size = _size_of(self._headers)
         self._time_header = config.time_header
@@ -88,8 +93,8 @@ class KafkaOutput:
         return f"KafkaOutput({self.name!r}, {','.join(self._config.bootstrap)!r}, {self._config.topic!r})"
 
     def scrub(self, text: str) -> str:
-        """Without any secret that may have crept in."""
-        return redact(text)
+        """Without any secret that may have crept in, of bounded length, and with control characters made visible."""
+        return tell(redact(text), ())
 
     def open(self) -> None:
         """Make the producer. Raises ConfigError (option) and OutputError (certificate); needs no broker."""
@@ -104,54 +109,53 @@ class KafkaOutput:
 
     def send(self, entries: Sequence[Entry]) -> int:
         """See the protocol."""
-        if self._fatal or self._failing:
+        if self._fatal or self._patience or self._failing:
             return 0  # first everything that is on its way must have come back
         self.open()
-        flight, most, alone = self._flight, self._config.queue_bytes, self._alone
+        flight, most, careful = self._flight, self._config.queue_bytes, self._apart
         now = time.time_ns()
         accepted = 0
         for entry in entries:
             if flight.bytes > most:
                 break
-            solitary = alone and entry.position in alone
-            if solitary and flight.sizes:
+            topic = entry.message.topic or self.topic
+            alone = bool(careful) and careful.wants(entry.position, topic, entry.message)
+            if flight.topics.get(topic) and (alone or careful.blocks(topic)):
                 break
             try:
-                took = self._produce(entry, now, flight)
+                took = self._produce(entry, topic, now, flight, alone=alone)
             except BufferError:
                 break
             if not took:
                 break
             accepted += 1
-            if solitary:
+            if alone:
                 break
         self.status.in_flight = len(flight.sizes)
         self.status.sent += accepted
         return accepted
 
-    def _produce(self, entry: Entry, now: int, flight: _Flight) -> bool:
+    def _produce(self, entry: Entry, topic: str, now: int, flight: _Flight, *, alone: bool) -> bool:
         """Give one entry to librdkafka; False if that must wait. Raises BufferError: queue full."""
-        assert self._producer is not None
         message, position = entry.message, entry.position
-        topic = message.topic or self._topic
         wrong = illegal(topic, message.headers)
         if wrong:
-            self._refuse(position, wrong)
+            self._refuse(position, wrong, "INVALID_RECORD")
             return True
         headers, size = self._record_headers(message)
         key, value = message.key, message.value
         size += len(value) + (len(key) if key else 0)
         if size + _RECORD > self._largest:
-            self._refuse(position, f"{size} bytes, larger than message.max.bytes ({self._largest})")
+            self._refuse(position, f"{size} bytes, larger than message.max.bytes ({self._largest})", "MSG_SIZE_TOO_LARGE")
             return True
         stamp = self._clock.stamp(topic, position, message.time, now)
         if stamp is None and self._time_header and message.time:
             headers.append((self._time_header, str(message.time // 1_000_000).encode()))
-        if position in self._alone and not key:
-            self._keyless.add(position)
         size += _OVERHEAD
+        producer = self._apart.producer() if alone else self._producer
+        assert producer is not None
         try:
-            self._producer.produce(
+            producer.produce(
                 topic,
                 value,
                 key,
@@ -161,6 +165,8 @@ class KafkaOutput:
             )
         except KafkaException as error:
             return self._not_produced(error.args[0], position, topic)
+        if alone:
+            self._apart.went(position, topic, message)
         flight.sizes[position] = size
         flight.bytes += size
         flight.topics[topic] += 1
@@ -181,11 +187,11 @@ class KafkaOutput:
     def _not_produced(self, error: KafkaError, position: int, topic: str) -> bool:
         """produce() itself refused: a dead producer, a topic without rights, a message too large."""
         if error.fatal() or error.code() == KafkaError._FATAL:
-            self._died(words.tidy(error.str()))
+            self._stopped(error)
             return False
         text = self.scrub(words.say(error, topic))
         if error.code() in words.TOO_LARGE or error.code() in words.PERMANENT:
-            self._refuse(position, text)
+            self._refuse(position, text, error.name())
         else:
             if error.code() not in words.OF_TOPIC:
                 self.status.error = text
@@ -193,11 +199,10 @@ class KafkaOutput:
             self._receipts.append(Receipt(position, text, retry=True))
         return True
 
-    def _refuse(self, position: int, text: str) -> None:
-        self._alone.discard(position)
-        self._keyless.discard(position)
+    def _refuse(self, position: int, text: str, kind: str) -> None:
+        self._apart.positions.discard(position)
         self.status.failed += 1
-        self._receipts.append(Receipt(position, text))
+        self._receipts.append(Receipt(position, self.scrub(text), kind=kind))
 
     # -- receipts -------------------------------------------------------------------------------------------------
 
@@ -206,15 +211,13 @@ class KafkaOutput:
         if self._producer is not None:
             try:
                 wait = 0.0 if self._receipts else timeout
-                if self._alone and self._flight.sizes:
-                    self._producer.flush(wait)  # what is sent alone has no company to linger for
-                else:
-                    self._producer.poll(wait)
+                self._apart.poll(wait)
+                self._producer.poll(0.0 if self._apart.flying else wait)
             except KafkaException as error:
-                self._died(words.tidy(error.args[0].str()))
-            if self._failing:
+                self._stopped(error.args[0])
+            if self._failing and not self._patience:
                 self._drain_failing()
-            if self._fatal:
+            if self._fatal or (self._patience and (not self._flight.sizes or time.monotonic() > self._patience)):
                 self._bury_producer()
         elif not self._receipts and timeout > 0:
             time.sleep(timeout)
@@ -234,9 +237,8 @@ class KafkaOutput:
         if error is None:
             self.status.acknowledged += 1
             self._receipts.append(Receipt(position))
-            if self._alone:
-                self._alone.discard(position)
-                self._keyless.discard(position)
+            if self._apart:
+                self._apart.taken(position, topic)
             if self.status.error or not self.status.connected:
                 self.status.connected, self.status.error = True, ""
             return
@@ -245,17 +247,20 @@ class KafkaOutput:
     def _failed(self, position: int, topic: str, error: KafkaError) -> None:
         code = error.code()
         text = self.scrub(words.say(error, topic))
+        flown = self._apart.back(position)
         if code == words.TIMESTAMP:
             text = self._clock.refused(topic, position, text)
             self.status.extra["timestamps_refused"] = self._clock.count
         elif code in words.PERMANENT or code in words.TOO_LARGE:
-            if position in self._alone:
-                keyless = position in self._keyless
-                self._refuse(position, self.scrub(words.refused(error, topic, keyless=keyless)))
+            if flown is not None:
+                self._apart.refused(position, topic, flown, too_large=code in words.TOO_LARGE)
+                self._refuse(position, words.refused(error, topic, keyless=flown[0]), error.name())
                 return
-            self._alone.add(position)  # the whole batch comes back for one: the rest goes again, one by one
+            self._apart.positions.add(position)  # the whole batch comes back for one: the rest goes again, one by one
         elif code not in (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, words.ANOTHER, *words.OF_TOPIC):
             self.status.error = text
+        if code in words.OF_TOPIC:
+            self._apart.topics.add(topic)
         self.status.failed += 1
         self._receipts.append(Receipt(position, text, retry=True))
         self._failing.add(topic)
@@ -267,6 +272,14 @@ class KafkaOutput:
         self._failing = {topic for topic in self._failing if self._flight.topics.get(topic)}
         if self._failing:
             self._producer.purge(in_queue=True, in_flight=False, blocking=False)
+
+    def _stopped(self, error: KafkaError) -> None:
+        """The producer goes on no more. After a refusal it only does so to keep the order: what has left it is waited for, and a
+        new one begins behind that. (produce() does not say which it was; the next poll does.)"""
+        if error.code() in (KafkaError._GAPLESS_GUARANTEE, KafkaError._FATAL):
+            self._patience = self._patience or time.monotonic() + PATIENCE
+        else:
+            self._died(words.tidy(error.str()))
 
     def _died(self, reason: str) -> None:
         if not self._fatal:
@@ -289,15 +302,16 @@ class KafkaOutput:
                     continue  # a dead producer raises at every call, and still hands out reports
                 if not flight.sizes:
                     break
-        self._abandon(flight, self._fatal)
+        self._abandon(flight, self._fatal or "another message was refused")
         self._failing.clear()
-        self._fatal = ""
+        self._fatal, self._patience = "", 0.0
 
     def _abandon(self, flight: _Flight, reason: str) -> None:
         flight.alive = False
         self._receipts += [Receipt(position, reason, retry=True) for position in flight.sizes]
         flight.sizes.clear()
         self._flight = _Flight()
+        self._apart.abandon()
 
     def close(self, timeout: float) -> list[Receipt]:
         """See the protocol. What is not acknowledged within ``timeout`` s comes back to be sent again another time."""
@@ -306,13 +320,15 @@ class KafkaOutput:
             deadline = time.monotonic() + timeout
             try:
                 while self._flight.sizes and time.monotonic() < deadline:
+                    self._apart.poll(0.05)
                     producer.flush(min(0.2, max(0.0, deadline - time.monotonic())))
                 producer.purge(in_queue=True, in_flight=True, blocking=False)
                 producer.poll(0)
             except KafkaException as error:
-                self._died(words.tidy(error.args[0].str()))
+                self._stopped(error.args[0])
             self._abandon(self._flight, "not acknowledged before the end")
         self._failing.clear()
+        self._patience = 0.0
         return self._take()
 
     # -- state ----------------------------------------------------------------------------------------------------
@@ -320,7 +336,7 @@ class KafkaOutput:
     def _on_error(self, error: KafkaError) -> None:
         code = error.code()
         if error.fatal() or code == KafkaError._FATAL:
-            self._died(words.tidy(error.str()))
+            self._stopped(error)
         elif code in words.AUTHENTICATION:
             self.status.connected, self.status.error = False, self.scrub(words.security(error))
         elif code == KafkaError._ALL_BROKERS_DOWN:
@@ -355,3 +371,16 @@ class KafkaOutput:
         from countline.outputs.kafka.check import check
 
         return check(self._config, send=send, timeout=timeout, scrub=self.scrub)
+
+    def check_keyless(self, topics: Mapping[str, Sequence[str]], *, timeout: float = 5.0) -> Iterable[Check]:
+        """See :class:`countline.protocols.KeyedTopics`."""
+        from countline.outputs.kafka.check import check_keyless
+
+        return check_keyless(self._config, topics, timeout=timeout, scrub=self.scrub)
+
+    def dead_letter(self, message: Message, receipt: Receipt) -> Message | None:
+        """See :class:`countline.protocols.DeadLetterTopic`."""
+        letters = self._config.dead_letters
+        if letters is None or message.topic == letters.topic:
+            return None
+        return as_letter(message, receipt, topic=letters.topic, own=self.topic, output=self.name)

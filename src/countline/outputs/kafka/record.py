@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from countline.messages.time import GuardWindow, record_timestamp
 
-__all__ = ["RecordClock", "illegal"]
+__all__ = ["RecordClock", "Suspects", "illegal"]
 
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
@@ -76,3 +76,35 @@ class RecordClock:
             future = min(future, (event - now) // 2)
         self._narrow[topic] = GuardWindow(past, future)
         return f"topic '{topic}' refuses the event time as a time stamp, and gets the time of sending instead ({text})"
+
+
+class Suspects:
+    """Which records a topic is likely to refuse, as its refusals have taught: they go apart from the start, so that no batch comes
+    back because of them. What a topic takes after all clears it of the suspicion."""
+
+    def __init__(self) -> None:
+        self._keyless: set[str] = set()
+        """Topics that refused a record without a key."""
+        self._sizes: dict[str, int] = {}
+        """Topic -> bytes of the smallest record that was refused as too large."""
+
+    def __bool__(self) -> bool:
+        return bool(self._keyless or self._sizes)
+
+    def suspect(self, topic: str, key: bytes | None, size: int) -> bool:
+        """Whether a record with this key and ``size`` (bytes of key and value) should go apart."""
+        return (topic in self._keyless and not key) or size >= self._sizes.get(topic, size + 1)
+
+    def refused(self, topic: str, *, keyless: bool, size: int, too_large: bool) -> None:
+        """A record that went apart was refused."""
+        if too_large:
+            self._sizes[topic] = min(size, self._sizes.get(topic, size))
+        elif keyless:
+            self._keyless.add(topic)
+
+    def taken(self, topic: str, *, keyless: bool, size: int) -> None:
+        """A record that went apart was acknowledged."""
+        if keyless:
+            self._keyless.discard(topic)
+        if size >= self._sizes.get(topic, size + 1):
+            del self._sizes[topic]

@@ -135,6 +135,10 @@ def build(config: Config, callbacks: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in config.options.items():
         _known(config, name)
         settings[_canonical(name)] = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if str(settings["enable.idempotence"]).lower() == "true":
+        # When a batch is refused, librdkafka would go on with the next one before we can call that back: a later message of a key
+        # would overtake an earlier one. So it stops instead, and we begin anew behind what was acknowledged.
+        settings.setdefault("enable.gapless.guarantee", True)
     return {**settings, **callbacks}
 
 
@@ -184,9 +188,14 @@ def _token_readable(config: Config) -> None:
             ) from None
 
 
-def build_producer(config: Config, callbacks: Mapping[str, Any], scrub: Callable[[str], str]) -> Producer:
-    """A producer; does not need the broker. Raises ConfigError (impossible value) and OutputError (unreadable certificate)."""
+def build_producer(
+    config: Config, callbacks: Mapping[str, Any], scrub: Callable[[str], str], *, gaps: bool = False
+) -> Producer:
+    """A producer; does not need the broker. ``gaps``: it may go on after a refusal, for records that go one by one. Raises
+    ConfigError (impossible value) and OutputError (unreadable certificate)."""
     settings = build(config, callbacks)
+    if gaps:
+        settings["enable.gapless.guarantee"] = False
     _token_readable(config)
     try:
         return Producer(settings, logger=_Log(scrub))
