@@ -15,6 +15,7 @@ import orjson
 
 from countline.errors import OutboxError
 from countline.outbox import codec, files
+from countline.outbox.ages import AgeClock, uptime
 from countline.outbox.ledger import Ledger
 from countline.outbox.positions import END, Intervals
 from countline.outbox.state import OutputState, Staged
@@ -52,7 +53,7 @@ class Core:
         *,
         lock: files.Lock | None = None,
         clock: Callable[[], int] = time.time_ns,
-        steady: Callable[[], int] = time.monotonic_ns,
+        steady: Callable[[], int] = uptime,
     ) -> None:
         self.path = path
         self.durable = path != files.MEMORY
@@ -72,25 +73,21 @@ class Core:
         self._dead: list[tuple[str, int, str, bytes]] = []
         self._staged = Staged()
         self._expired_at = 0
-        self._steady = steady
+        self._ages = AgeClock(db, clock, steady)
         self._closed = False
         self._file = _identity(path) if self.durable else None
         self._bytes = 0
         self._next = 1
         self._outputs: dict[str, OutputState] = {}
-        self._load(outputs, clock)
+        self._load(outputs)
 
     # -- life -----------------------------------------------------------------------------------------------------
 
-    def _load(self, outputs: Sequence[str], clock: Callable[[], int]) -> None:
+    def _load(self, outputs: Sequence[str]) -> None:
         row = self._db.execute("SELECT value FROM meta WHERE name = 'next'").fetchone()
-        newest, size = self._db.execute("SELECT max(made), coalesce(sum(bytes), 0) FROM batch").fetchone()
-        self._bytes = int(size)
+        self._bytes = int(self._db.execute("SELECT coalesce(sum(bytes), 0) FROM batch").fetchone()[0])
         last = self._db.execute("SELECT max(last) FROM batch").fetchone()[0] or 0
         self._next = max(int(row[0]) if row else 1, last + 1)
-        # Ages are measured on a clock of our own that starts at the wall clock and cannot jump: were an hour
-        # added to the wall clock, max_age would throw away what is minutes old.
-        self._origin = max(clock(), newest or 0) - self._steady()
         for name, done, pending, acknowledged, dropped, absent in self._db.execute("SELECT * FROM output"):
             state = self._outputs[name] = OutputState(name)
             state.done, state.pending = Intervals.unpack(done), pending
@@ -198,7 +195,8 @@ class Core:
             )
 
     def _now(self) -> int:
-        return self._origin + self._steady()
+        """On the clock of ages: were an hour added to the wall clock, max_age would throw away what is minutes old."""
+        return self._ages.now()
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -242,6 +240,7 @@ class Core:
             with self._transaction() as db:
                 if due:
                     self._expire()
+                    self._ages.store()
                 self._store(db, {})
             if due:
                 self._expired_at = self._now()

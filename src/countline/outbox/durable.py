@@ -232,7 +232,7 @@ class Outbox(Core):
                 if state.done.add_many([entry.position]):
                     state.pending -= 1
                     said = reason.encode("utf-8", "backslashreplace").decode()  # what a server answered may be no text
-                    self._dead.append((output, self._now(), said, codec.encode([entry.message])))
+                    self._dead.append((output, self._ages.wall(), said, codec.encode([entry.message])))
             state.dirty = True
 
     def pending(self, output: str) -> int:

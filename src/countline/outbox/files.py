@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from countline.errors import OutboxError
+from countline.outbox import presence
 
 __all__ = [
     "MEMORY",
@@ -125,6 +126,7 @@ class Lock:
                 where=f"outbox {path}",
                 fix="stop that one first, or give this run an outbox of its own (outbox.path, or --outbox PATH)",
             ) from None
+        presence.claim(self._fd)
         with contextlib.suppress(OSError):  # a hint for the other process, and room; a full disk must not prevent opening
             os.ftruncate(self._fd, 0)
             os.pwrite(self._fd, b"%d\n" % os.getpid(), 0)
@@ -155,17 +157,16 @@ def _read_pid(path: Path) -> int:
 
 
 def holder(path: Path) -> int:
-    """Process id of whoever has the outbox open; 0: nobody."""
+    """Process id of whoever has the outbox open (-1: not known which); 0: nobody. Takes no lock: a run may start meanwhile."""
     lock = path.with_name(path.name + ".lock")
     try:
-        fd = os.open(lock, os.O_RDONLY)
+        fd = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return 0
     try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return 0
+        return (_read_pid(lock) or -1) if presence.is_claimed(fd) else 0
     except OSError:
-        return _read_pid(lock) or -1
+        return _read_pid(lock)  # a file system without such locks: the best that is known
     finally:
         os.close(fd)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from countline.errors import OutboxError
 from countline.outbox import files
+from countline.outbox.ages import uptime
 from countline.outbox.durable import Outbox
 from countline.outbox.types import Bounds
 
@@ -39,12 +40,12 @@ def open_outbox(
     *,
     live: bool = False,
     clock: Callable[[], int] = time.time_ns,
-    steady: Callable[[], int] = time.monotonic_ns,
+    steady: Callable[[], int] = uptime,
 ) -> Outbox:
     """Open (or make) the outbox at ``path``; None: in memory.
 
     ``outputs``: names of the configured outputs. ``live``: a source is live, which decides what ``when_full: auto`` means.
-    ``clock`` and ``steady`` give ns (wall clock since the Unix epoch; any clock that never jumps).
+    ``clock`` and ``steady`` give ns (wall clock since the Unix epoch; since the computer was started, jumps excluded).
 
     A damaged file is set aside as ``<name>.corrupt-<time>``, what can be read of it is carried over, and it is said in the log.
     Raises OutboxError: in use by another process, not writable, made by a newer version.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import sqlite3
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import orjson
 
 from countline.errors import OutboxError
 from countline.outbox import codec, files
+from countline.outbox.ages import AgeClock
 from countline.outbox.ledger import Ledger
 from countline.outbox.positions import Intervals
 from countline.outbox.types import Counter, Lag, OutboxStatus
@@ -23,7 +23,7 @@ __all__ = ["describe", "export", "inspect", "inspect_counters"]
 
 
 def describe(db: sqlite3.Connection, path: Path, *, now: int, max_bytes: int = 0) -> OutboxStatus:
-    """The status by the tables of ``db``; ``now`` in ns since the Unix epoch."""
+    """The status by the tables of ``db``; ``now`` in ns on the outbox's clock of ages."""
     count, size, oldest = db.execute(
         "SELECT coalesce(sum(last - first + 1), 0), coalesce(sum(bytes), 0), min(made) FROM batch"
     ).fetchone()
@@ -83,7 +83,7 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
 def inspect(path: Path) -> OutboxStatus:
     """The status of an outbox without opening it for use: also while a run has it. Raises OutboxError."""
     with _reading(path) as db:
-        status = describe(db, path, now=time.time_ns())
+        status = describe(db, path, now=AgeClock(db).now())
     status.in_use_by = files.holder(path)
     return status
 
@@ -95,17 +95,21 @@ def inspect_counters(path: Path) -> list[Counter]:
 
 
 def export(path: Path, output: str | None = None, *, dead: bool = False) -> Iterator[dict[str, Any]]:
-    """Every message that waits (for ``output``), or every dead letter, as plain values for JSON. Reads only."""
+    """Every message that waits (for ``output``), or every dead letter, as plain values for JSON. Reads only.
+
+    A few rows at a time, each time anew: were one reading left open while a pager shows its first page, the write-ahead log of the
+    run that has the outbox open would grow for as long. What the run settles meanwhile may be left out.
+    """
     with _reading(path) as db:
         if dead:
-            rows = db.execute("SELECT number, output, at, reason, data FROM dead ORDER BY number")
+            rows = _few(db, "SELECT number, output, at, reason, data FROM dead WHERE number > ? ORDER BY number LIMIT 16")
             for number, name, at, reason, data in rows:
                 if output in (None, name):
                     letter = {"number": number, "output": name, "at": at, "reason": reason}
                     yield {**letter, **_plain(codec.decode(data)[0])}
             return
-        done = {name: Intervals.unpack(blob) for name, blob in db.execute("SELECT name, done FROM output")}
-        for first, data in db.execute("SELECT first, data FROM batch ORDER BY first"):
+        done = {name: Intervals.unpack(blob) for name, blob in db.execute("SELECT name, done FROM output").fetchall()}
+        for first, data in _few(db, "SELECT first, data FROM batch WHERE first > ? ORDER BY first LIMIT 4"):
             for position, message in enumerate(codec.decode(data), first):
                 waiting = [
                     name
@@ -114,6 +118,17 @@ def export(path: Path, output: str | None = None, *, dead: bool = False) -> Iter
                 ]
                 if waiting if output is None else output in waiting:
                     yield {"position": position, "waiting": waiting, **_plain(message)}
+
+
+def _few(db: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ...]]:
+    """Rows of a query that begins after a number, its first column; between two askings nothing is being read."""
+    after = 0
+    while True:
+        rows = db.execute(query, (after,)).fetchall()
+        if not rows:
+            return
+        yield from rows
+        after = rows[-1][0]
 
 
 def _plain(message: Message) -> dict[str, Any]:
