@@ -20,7 +20,7 @@ from countline.outbox.ledger import Ledger
 from countline.outbox.positions import END, Intervals
 from countline.outbox.state import OutputState, Staged
 from countline.outbox.tail import Tail
-from countline.outbox.types import Bounds, OutboxFull
+from countline.outbox.types import Bounds, OutboxBusy, OutboxFull
 from countline.types import Message
 
 __all__ = ["Core"]
@@ -33,6 +33,8 @@ ABSENT_NS = 7 * 24 * 3600 * 10**9
 """How long messages wait for an output that is no longer configured."""
 COUNTED = 64 << 20
 """Bytes that are looked through at the start to count what waits."""
+CLOSE_PATIENCE = 10.0
+"""Seconds for which the end of a run waits for another program's lock: what is lost is only that some has been acknowledged."""
 DEAD_SHARE = 0.1
 """Share of the bound that dead letters may take."""
 
@@ -105,7 +107,7 @@ class Core:
         for name, state in list(self._outputs.items()):
             if name not in outputs:
                 self._absent(state)
-        self.settle()
+        self.settle(files.PATIENCE)
 
     def _recount(self) -> None:
         """What waits is what is stored and not settled: the numbers beside it are only believed where counting would take long,
@@ -170,7 +172,7 @@ class Core:
             if self._closed:
                 return
             with contextlib.suppress(OutboxError):
-                self.settle()
+                self.settle(CLOSE_PATIENCE)
             with self._read_lock:
                 self._reader.close()
                 self._db.close()
@@ -199,13 +201,14 @@ class Core:
         return self._ages.now()
 
     @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing. Raises OutboxFull or OutboxError instead of database errors."""
+    def _transaction(self, patience: float = 0.0) -> Iterator[sqlite3.Connection]:
+        """All or nothing. Raises OutboxFull or OutboxError instead of database errors; ``patience``: seconds for which another
+        program's lock is waited for before that is OutboxBusy."""
         with self._db_lock:
             if self._closed:
                 raise OutboxError("was closed", where=f"outbox {self.path}")
             try:
-                self._db.execute("BEGIN IMMEDIATE")
+                files.when_unlocked(lambda: self._db.execute("BEGIN IMMEDIATE"), self.path, patience)
                 yield self._db
                 self._db.execute("COMMIT")
                 self._staged = Staged()
@@ -220,6 +223,12 @@ class Core:
                 raise
 
     def _fault(self, error: Exception) -> OutboxError:
+        if files.is_locked(error):
+            return OutboxBusy(
+                "is locked by another program that has the file open",
+                where=f"outbox {self.path}",
+                fix="close that program; what could not be written waits in memory meanwhile",
+            )
         if files.is_full(error):
             return OutboxFull(
                 f"cannot be written: the disk is full or failing ({error})",
@@ -228,16 +237,17 @@ class Core:
             )
         if files.is_corruption(error) and self.durable:
             with contextlib.suppress(OSError):
-                files.damage_mark(self.path).touch()
+                files.damage_mark(self.path).touch(0o600)
         return files.translate(error, self.path)
 
-    def settle(self) -> None:
-        """Store acknowledgements and dead letters, prune what all outputs have settled, drop what is too old."""
+    def settle(self, patience: float = 0.0) -> None:
+        """Store acknowledgements and dead letters, prune what all outputs have settled, drop what is too old. Raises OutboxFull and
+        OutboxError; ``patience``: seconds for which another program's lock is waited for."""
         with self._db_lock:
             due = self._now() - self._expired_at > 10**9
             if not due and not self._dead and not any(s.dirty for s in self._outputs.values()):
                 return
-            with self._transaction() as db:
+            with self._transaction(patience) as db:
                 if due:
                     self._expire()
                     self._ages.store()

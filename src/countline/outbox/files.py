@@ -8,11 +8,15 @@ import fcntl
 import logging
 import os
 import sqlite3
+import time
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TypeVar
 
 from countline.errors import OutboxError
 from countline.outbox import presence
+from countline.private_files import close_to_others, opener
 
 __all__ = [
     "MEMORY",
@@ -23,12 +27,17 @@ __all__ = [
     "holder",
     "is_corruption",
     "is_full",
+    "is_locked",
+    "real",
     "refuse_foreign",
     "set_aside",
     "translate",
+    "when_unlocked",
 ]
 
 log = logging.getLogger("countline.outbox")
+
+T = TypeVar("T")
 
 MEMORY = Path(":memory:")
 """Stands for an outbox that keeps nothing."""
@@ -75,6 +84,10 @@ _MAGIC = b"SQLite format 3\0"
 
 RESERVE = 1 << 20
 """Bytes of disk that the lock file holds while an outbox is open, so that counts find room when the disk is full."""
+LOCK_WAIT = 1.0
+"""Seconds for which SQLite itself waits for another program's lock; acknowledging never waits for it."""
+PATIENCE = 60.0
+"""Seconds for which what a run cannot do without waits for one: opening, where a source goes on."""
 _HEAD = 64
 """Bytes at the beginning of the lock file for the process id."""
 
@@ -82,12 +95,14 @@ _HEAD = 64
 def refuse_foreign(path: Path) -> None:
     """Raise OutboxError for a file that never was an outbox: a slip in a path must not move somebody's video away. A file
     named ``.outbox`` is taken for a damaged one."""
+    if path.suffix == ".outbox":
+        return
     try:
         with open(path, "rb") as file:
             head = file.read(len(_MAGIC))
     except OSError:
         return  # absent, or told better by what opens it
-    if head and head != _MAGIC and path.suffix != ".outbox":
+    if head and head != _MAGIC:
         raise OutboxError(
             "is no outbox but some other file",
             where=f"outbox {path}",
@@ -103,15 +118,18 @@ def default_path(config: Path | None, name: str | None = None) -> Path:
 
 
 class Lock:
-    """The right to use an outbox: an advisory lock on ``<path>.lock``, which the system gives back however the process ends.
+    """The right to use an outbox: an advisory lock on ``<path>.lock``, and on the content of the outbox itself, which the system
+    gives back however the process ends. ``path`` must be the real one (:func:`real`).
 
     Raises OutboxError when another process has it.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path.with_name(path.name + ".lock")
+        self._outbox = path
+        self._content = -1
         try:
-            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._fd = opener(str(self.path), os.O_RDWR | os.O_CREAT)
         except OSError as error:
             raise OutboxError(
                 f"cannot be made: {error.strerror}", where=f"outbox {path}", fix=_write_fix(error)
@@ -119,19 +137,38 @@ class Lock:
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            pid = _read_pid(self.path)
             os.close(self._fd)
-            raise OutboxError(
-                "is in use by another countline" + (f" (process {pid})" if pid else ""),
-                where=f"outbox {path}",
-                fix="stop that one first, or give this run an outbox of its own (outbox.path, or --outbox PATH)",
-            ) from None
+            raise _in_use(path, _read_pid(self.path)) from None
         presence.claim(self._fd)
         with contextlib.suppress(OSError):  # a hint for the other process, and room; a full disk must not prevent opening
             os.ftruncate(self._fd, 0)
             os.pwrite(self._fd, b"%d\n" % os.getpid(), 0)
             # Noise, which no file system stores as less than it is.
             os.pwrite(self._fd, os.urandom(RESERVE), _HEAD)
+
+    def take_content(self) -> None:
+        """Lock the outbox itself, which is made if it is missing: before SQLite opens it, and again where a new one took its place.
+        Raises OutboxError."""
+        self._let_content_go()
+        try:
+            self._content = os.open(self._outbox, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError:
+            return  # told better by SQLite
+        if not presence.claim_content(self._content):
+            raise _in_use(self._outbox, 0, " under another name")
+        if not os.fstat(self._content).st_size:
+            close_to_others(self._content)
+
+    def make_private(self) -> None:
+        """Close what an earlier version made for all to read. By path: closing a descriptor would end locks of SQLite's."""
+        for ending in ("", "-wal", "-shm"):
+            close_to_others(f"{self._outbox}{ending}")
+
+    def _let_content_go(self) -> None:
+        # Closing any descriptor of a file ends the locks that SQLite has on it in this process: only while it has none.
+        if self._content >= 0:
+            os.close(self._content)
+            self._content = -1
 
     def make_room(self) -> None:
         """Give the disk back what is held in reserve."""
@@ -141,11 +178,25 @@ class Lock:
 
     def release(self) -> None:
         """Give it back."""
+        self._let_content_go()
         if self._fd >= 0:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._fd, 0)
             os.close(self._fd)
             self._fd = -1
+
+
+def _in_use(path: Path, pid: int, how: str = "") -> OutboxError:
+    return OutboxError(
+        "is in use by another countline" + how + (f" (process {pid})" if pid else ""),
+        where=f"outbox {path}",
+        fix="stop that one first, or give this run an outbox of its own (outbox.path, or --outbox PATH)",
+    )
+
+
+def real(path: Path) -> Path:
+    """Where symbolic links lead: SQLite follows them, so locks and whatever lies beside the outbox must, too."""
+    return Path(os.path.realpath(path))
 
 
 def _read_pid(path: Path) -> int:
@@ -158,7 +209,8 @@ def _read_pid(path: Path) -> int:
 
 def holder(path: Path) -> int:
     """Process id of whoever has the outbox open (-1: not known which); 0: nobody. Takes no lock: a run may start meanwhile."""
-    lock = path.with_name(path.name + ".lock")
+    lock = real(path)
+    lock = lock.with_name(lock.name + ".lock")
     try:
         fd = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -173,7 +225,7 @@ def holder(path: Path) -> int:
 
 def connect(path: Path, synchronous: str) -> sqlite3.Connection:
     """A connection for writing, with the schema in place. Raises sqlite3 errors."""
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0, cached_statements=64)
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=LOCK_WAIT, cached_statements=64)
     try:
         if db.execute("PRAGMA page_count").fetchone()[0] == 0:
             db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # works only before the first table
@@ -214,6 +266,26 @@ def _tables(db: sqlite3.Connection) -> int:
     return count
 
 
+def when_unlocked(work: Callable[[], T], path: Path, patience: float) -> T:
+    """Do ``work``, and again for ``patience`` seconds as long as another program's lock keeps us from it, which is said once. Raises
+    sqlite3 errors."""
+    end, told = time.monotonic() + patience, False
+    while True:
+        try:
+            done = work()
+        except sqlite3.OperationalError as error:
+            if not is_locked(error) or time.monotonic() >= end:
+                raise
+            if not told:
+                log.warning("the outbox %s is locked by another program that has the file open; waiting for it", path)
+                told = True
+            time.sleep(0.05)
+        else:
+            if told:
+                log.info("the outbox %s is free again", path)
+            return done
+
+
 def set_aside(path: Path, reason: str) -> Path:
     """Rename a damaged outbox (and its log) to ``<name>.corrupt-<UTC time>``; returns the new path."""
     stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S%fZ")
@@ -233,6 +305,11 @@ def is_full(error: BaseException) -> bool:
         return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     # Python 3.10 does not tell the error code. SQLite says 'disk I/O error' where a limit on file size or a quota stops it.
     return isinstance(error, sqlite3.OperationalError) and ("disk is full" in text or "disk i/o error" in text)
+
+
+def is_locked(error: BaseException) -> bool:
+    """Whether another program holds a lock on the database that keeps us from it for now."""
+    return isinstance(error, sqlite3.OperationalError) and ("locked" in str(error).lower() or "busy" in str(error).lower())
 
 
 def is_corruption(error: BaseException) -> bool:
@@ -261,7 +338,7 @@ def translate(error: BaseException, path: Path) -> OutboxError:
         return OutboxError("cannot be written: the file or its disk is read-only", where=where, fix=_write_fix())
     if "unable to open" in text:
         return OutboxError("cannot be opened or made", where=where, fix=_write_fix())
-    if "locked" in text:
+    if is_locked(error):
         return OutboxError("is locked by another program", where=where, fix="close the program that has the file open")
     return OutboxError(f"failed: {text}", where=where, fix="check the disk")
 

@@ -14,6 +14,7 @@ from countline.outbox import files
 from countline.outbox.ages import uptime
 from countline.outbox.durable import Outbox
 from countline.outbox.types import Bounds
+from countline.private_files import make_folder
 
 if TYPE_CHECKING:
     from countline.config import OutboxConfig
@@ -56,7 +57,8 @@ def open_outbox(
         db = files.connect(files.MEMORY, "off")
         return Outbox(files.MEMORY, db, outputs, Bounds(most, config.max_age, when_full), clock=clock, steady=steady)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = files.real(path)
+        make_folder(path.parent)
     except OSError as error:
         raise OutboxError(
             f"the folder {path.parent} cannot be made: {error.strerror}",
@@ -66,7 +68,9 @@ def open_outbox(
     files.refuse_foreign(path)
     lock = files.Lock(path)
     try:
-        db = _sound(path, config.synchronous)
+        lock.take_content()
+        db = files.when_unlocked(lambda: _sound(path, config.synchronous, lock), path, files.PATIENCE)
+        lock.make_private()
         bounds = Bounds(config.max_bytes, config.max_age, when_full)
         return Outbox(path, db, outputs, bounds, lock=lock, clock=clock, steady=steady)
     except BaseException as error:
@@ -76,7 +80,7 @@ def open_outbox(
         raise
 
 
-def _sound(path: Path, synchronous: str) -> sqlite3.Connection:
+def _sound(path: Path, synchronous: str, lock: files.Lock) -> sqlite3.Connection:
     """A connection to a sound database at ``path``."""
     mark = files.damage_mark(path)
     reason = "damage was found while it was in use" if mark.exists() else ""
@@ -96,6 +100,7 @@ def _sound(path: Path, synchronous: str) -> sqlite3.Connection:
             reason = str(error)
     aside = files.set_aside(path, reason)
     mark.unlink(missing_ok=True)
+    lock.take_content()
     db = files.connect(path, synchronous)
     _salvage(aside, db)
     return db

@@ -9,7 +9,10 @@ import contextlib
 import fcntl
 import struct
 
-__all__ = ["claim", "is_claimed"]
+__all__ = ["claim", "claim_content", "is_claimed"]
+
+CONTENT = 1 << 40
+"""Far behind the bytes that SQLite locks, and what any file system lets one lock."""
 
 _FLOCK = "@hhqqi0q"
 """``struct flock``: type, whence, start, length, process."""
@@ -22,6 +25,18 @@ def claim(descriptor: int) -> None:
         fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _wanted())
 
 
+def claim_content(descriptor: int) -> bool:
+    """Claim the file itself, whatever name led to it: a second hard link has a lock file of its own, but not a second content. False
+    if another has it. Like :func:`claim` else."""
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _wanted(CONTENT))
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def is_claimed(descriptor: int) -> bool:
     """Whether another open of the file has claimed it; ``descriptor`` may be open for reading only. Locks nothing. Raises OSError
     where the file system has no such locks."""
@@ -29,5 +44,5 @@ def is_claimed(descriptor: int) -> bool:
     return bool(struct.unpack(_FLOCK, found)[0] != fcntl.F_UNLCK)
 
 
-def _wanted() -> bytes:
-    return struct.pack(_FLOCK, fcntl.F_WRLCK, 0, 0, 1, 0)
+def _wanted(at: int = 0) -> bytes:
+    return struct.pack(_FLOCK, fcntl.F_WRLCK, 0, at, 1, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,12 +64,13 @@ def _age(now: int, made: int | None) -> float:
 
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    path = files.real(path)
     if not path.exists():
         raise OutboxError(
             "does not exist", where=f"outbox {path}", fix="name the configuration, or the file with --outbox PATH"
         )
     try:
-        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)
+        db = _reader(path)
         try:
             if not db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
                 db.close()  # the first run was killed as it made the file: that holds nothing yet
@@ -78,6 +80,21 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
             db.close()
     except sqlite3.Error as error:
         raise files.translate(error, path) from error
+
+
+def _reader(path: Path) -> sqlite3.Connection:
+    """A connection for reading. Who may not write beside a closed outbox cannot make the files that SQLite shares with writers: where
+    there is no log, nobody has it open, and the file alone is all there is."""
+    address = f"{path.absolute().as_uri()}?mode=ro"
+    db = sqlite3.connect(address, uri=True, timeout=5.0)
+    try:
+        db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlite3.OperationalError:
+        db.close()
+        if not os.access(path, os.R_OK) or path.with_name(path.name + "-wal").exists():
+            raise
+        db = sqlite3.connect(address + "&immutable=1", uri=True)
+    return db
 
 
 def inspect(path: Path) -> OutboxStatus:

@@ -8,6 +8,8 @@ from typing import IO, Any
 
 import orjson
 
+from countline.private_files import make_folder, open_private
+
 __all__ = ["FailureFile"]
 
 log = logging.getLogger("countline.pipeline")
@@ -42,8 +44,8 @@ class FailureFile:
             )
         try:
             if self._file is None:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = self.path.open("ab")
+                make_folder(self.path.parent)
+                self._file = open_private(self.path, "ab")
             self._file.write(orjson.dumps(data, default=str) + b"\n")
             self._file.flush()
         except OSError as error:
