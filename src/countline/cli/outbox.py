@@ -39,6 +39,7 @@ def command() -> None:
     countline outbox --outbox .countline/countline.outbox
     countline outbox retry countline.yaml     # send dead letters again
     countline outbox export countline.yaml > waiting.jsonl
+    countline outbox backup copy.outbox countline.yaml
     """
 
 
@@ -89,3 +90,25 @@ def forget(place: Path | None, path: Path | None, output: str) -> None:
 
     count = commands.forget(commands.locate(place, path), output)
     echo(f"{count} messages for '{output}' given up")
+
+
+@command.command("backup")
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@_PLACE
+@_OUTBOX
+@click.option("--overwrite", is_flag=True, help="Replace FILE if it exists.")
+def backup(file: Path, place: Path | None, path: Path | None, overwrite: bool) -> None:
+    """Copy the outbox to FILE, whole, also while a run uses it.
+
+    A copy of the file alone lacks what is still in the log beside it (OUTBOX-wal), and can be empty without a word.
+    """
+    from countline.outbox import commands
+
+    if place is not None and place.suffix in (".yaml", ".yml"):
+        from countline.config import load
+        from countline.file_safety import NamedFile
+        from countline.pipeline.roles import refuse_collisions
+
+        refuse_collisions(load(place), place, None, [NamedFile("FILE", str(file))])
+    status = commands.backup(commands.locate(place, path), file, overwrite=overwrite)
+    echo(f"{file}: {status.messages} messages, {status.dead_letters} dead letters and all counts, as they were at one instant")

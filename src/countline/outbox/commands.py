@@ -10,13 +10,14 @@ from pathlib import Path
 import orjson
 
 from countline.errors import OutboxError
+from countline.outbox.backup import backup
 from countline.outbox.files import default_path
 from countline.outbox.report import export, inspect, inspect_counters
 from countline.outbox.types import Counter, Lag, OutboxStatus
 from countline.outbox.upkeep import forget, reset_counts, retry
 from countline.types import utc
 
-__all__ = ["export_lines", "forget", "locate", "reset", "retry", "show", "show_counts"]
+__all__ = ["backup", "export_lines", "forget", "locate", "reset", "retry", "show", "show_counts"]
 
 
 def locate(place: Path | None, path: Path | None) -> Path:

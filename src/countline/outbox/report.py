@@ -63,7 +63,7 @@ def _age(now: int, made: int | None) -> float:
 
 
 @contextlib.contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
     path = files.real(path)
     if not path.exists():
         raise OutboxError(
@@ -99,7 +99,7 @@ def _reader(path: Path) -> sqlite3.Connection:
 
 def inspect(path: Path) -> OutboxStatus:
     """The status of an outbox without opening it for use: also while a run has it. Raises OutboxError."""
-    with _reading(path) as db:
+    with reading(path) as db:
         status = describe(db, path, now=AgeClock(db).now())
     status.in_use_by = files.holder(path)
     return status
@@ -107,7 +107,7 @@ def inspect(path: Path) -> OutboxStatus:
 
 def inspect_counters(path: Path) -> list[Counter]:
     """The durable counters, likewise."""
-    with _reading(path) as db:
+    with reading(path) as db:
         return Ledger(db).counters()
 
 
@@ -117,7 +117,7 @@ def export(path: Path, output: str | None = None, *, dead: bool = False) -> Iter
     A few rows at a time, each time anew: were one reading left open while a pager shows its first page, the write-ahead log of the
     run that has the outbox open would grow for as long. What the run settles meanwhile may be left out.
     """
-    with _reading(path) as db:
+    with reading(path) as db:
         if dead:
             rows = _few(db, "SELECT number, output, at, reason, data FROM dead WHERE number > ? ORDER BY number LIMIT 16")
             for number, name, at, reason, data in rows:
