@@ -18,6 +18,7 @@ from countline.outbox import codec, files
 from countline.outbox.ages import AgeClock, uptime
 from countline.outbox.ledger import Ledger
 from countline.outbox.positions import END, Intervals
+from countline.outbox.recount import recount
 from countline.outbox.state import OutputState, Staged
 from countline.outbox.tail import Tail
 from countline.outbox.types import Bounds, OutboxBusy, OutboxFull
@@ -31,8 +32,6 @@ log = logging.getLogger("countline.outbox")
 
 ABSENT_NS = 7 * 24 * 3600 * 10**9
 """How long messages wait for an output that is no longer configured."""
-COUNTED = 64 << 20
-"""Bytes that are looked through at the start to count what waits."""
 CLOSE_PATIENCE = 10.0
 """Seconds for which the end of a run waits for another program's lock: what is lost is only that some has been acknowledged."""
 DEAD_SHARE = 0.1
@@ -95,7 +94,8 @@ class Core:
             state.done, state.pending = Intervals.unpack(done), pending
             state.acknowledged, state.dropped = acknowledged, orjson.loads(dropped)
             state.absent_since = absent
-        self._recount()
+        for state in self._outputs.values():
+            recount(self._db, state, self.path)
         for name in outputs:
             state = self._outputs.setdefault(name, OutputState(name))
             if not state.done and not state.pending:
@@ -108,46 +108,6 @@ class Core:
             if name not in outputs:
                 self._absent(state)
         self.settle(files.PATIENCE)
-
-    def _recount(self) -> None:
-        """What waits is what is stored and not settled: the numbers beside it are only believed where counting would take long,
-        and they can be right."""
-        for state in self._outputs.values():
-            waiting, size = self._waiting(state)
-            if waiting and size > COUNTED and 0 < state.pending <= waiting:
-                continue
-            pending = self._count(state) if waiting else 0
-            if pending != state.pending:
-                log.warning(
-                    "outbox %s: %d messages wait for output '%s', not %d as was noted", self.path, pending, state.name, state.pending
-                )
-                state.pending, state.dirty = pending, True
-
-    def _waiting(self, state: OutputState) -> tuple[int, int]:
-        """How many stored positions the output has not settled, those of other outputs among them; and the bytes of the batches
-        that hold them."""
-        count = size = 0
-        query = "SELECT first, last, bytes FROM batch WHERE last > ?"
-        for first, last, cost in self._db.execute(query, (state.done.low,)):
-            open_ = last - first + 1 - state.done.overlap(first, last)
-            if open_:
-                count, size = count + open_, size + cost
-        return count, size
-
-    def _count(self, state: OutputState) -> int:
-        """Messages that wait for the output, by looking at each."""
-        count = 0
-        query = "SELECT first, last, data FROM batch WHERE last > ?"
-        for first, last, data in self._db.execute(query, (state.done.low,)):
-            try:
-                messages = codec.decode(data)
-            except codec.Damaged:
-                count += last - first + 1 - state.done.overlap(first, last)
-                continue
-            for position, message in enumerate(messages, first):
-                if position not in state.done and (not message.outputs or state.name in message.outputs):
-                    count += 1
-        return count
 
     def _absent(self, state: OutputState) -> None:
         if state.absent_since is None:
@@ -166,13 +126,14 @@ class Core:
             del self._outputs[state.name]
             self._db.execute("DELETE FROM output WHERE name = ?", (state.name,))
 
-    def close(self) -> None:
-        """Store what is not stored yet and let go of the file. Harmless the second time."""
+    def close(self, *, store: bool = True) -> None:
+        """Store what is not stored yet (unless ``store`` is false) and let go of the file. Harmless the second time."""
         with self._db_lock:
             if self._closed:
                 return
-            with contextlib.suppress(OutboxError):
-                self.settle(CLOSE_PATIENCE)
+            if store:
+                with contextlib.suppress(OutboxError):
+                    self.settle(CLOSE_PATIENCE)
             with self._read_lock:
                 self._reader.close()
                 self._db.close()
