@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import orjson
 
+from countline.outbox import sums
+
 __all__ = ["AgeClock", "Mark", "boot_id", "elapsed", "uptime"]
 
 NEVER_SET = 1_735_689_600 * 10**9
@@ -102,13 +104,17 @@ class AgeClock:
         """ns; only differences mean something."""
         return self._origin + self._steady()
 
+    def use(self, db: sqlite3.Connection) -> None:
+        """Go on with another file."""
+        self._db = db
+
     def store(self) -> None:
         """Store how this clock stands to the others, where that has changed. In a transaction. What is stored is asked for each
         time: a transaction that came to nothing leaves nothing to undo here."""
         now = Mark(self.now(), self.wall(), self._steady(), self._boot)
         was = self._stored()
         if was is None or was.boot != now.boot or _apart(was, now) > SLACK:
-            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('clock', ?)", (orjson.dumps(tuple(now)).decode(),))
+            self._db.execute(sums.insert("meta"), ("clock", orjson.dumps(tuple(now)).decode()))
 
 
 def _apart(a: Mark, b: Mark) -> int:

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from countline.outbox import codec, files
+from countline.outbox import codec, files, sums
 from countline.outbox.blocks import Block, pack
 from countline.outbox.core import Core
 from countline.outbox.ledger import Due
@@ -105,14 +105,14 @@ class Outbox(Core):
                 self._make_room(cost)
             self._ledger.apply(commits)
             db.executemany(
-                "INSERT INTO batch VALUES (?, ?, ?, ?, ?)",
+                sums.insert("batch", "INSERT"),
                 [(e[0].position, e[-1].position, now, size, data) for e, data, size in blocks],
             )
             db.executemany("DELETE FROM dead WHERE number = ?", [(number,) for number in buried])
             fresh = self._counted(blocks)
             self._store(db, fresh)
             if blocks:
-                db.execute("INSERT OR REPLACE INTO meta VALUES ('next', ?)", (blocks[-1][0][-1].position + 1,))
+                db.execute(sums.insert("meta"), ("next", blocks[-1][0][-1].position + 1))
         return fresh
 
     def _used(self) -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from countline.errors import OutboxError
-from countline.outbox import presence
+from countline.outbox import presence, sums
 from countline.private_files import close_to_others, opener
 
 __all__ = [
@@ -43,13 +43,14 @@ MEMORY = Path(":memory:")
 """Stands for an outbox that keeps nothing."""
 
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value, crc INTEGER) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS batch (
     first INTEGER PRIMARY KEY,  -- position of its first message
     last INTEGER NOT NULL,      -- and of its last
     made INTEGER NOT NULL,      -- ns since the Unix epoch
     bytes INTEGER NOT NULL,     -- what it costs of the bound
-    data BLOB NOT NULL          -- codec.py
+    data BLOB NOT NULL,         -- codec.py
+    crc INTEGER                 -- sums.py
 );
 CREATE TABLE IF NOT EXISTS output (
     name TEXT PRIMARY KEY,
@@ -57,29 +58,34 @@ CREATE TABLE IF NOT EXISTS output (
     pending INTEGER NOT NULL,
     acknowledged INTEGER NOT NULL,
     dropped TEXT NOT NULL,      -- JSON, by reason
-    absent_since INTEGER        -- ns since the Unix epoch; NULL: configured
+    absent_since INTEGER,       -- ns since the Unix epoch; NULL: configured
+    crc INTEGER
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS dead (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
-    output TEXT NOT NULL, at INTEGER NOT NULL, reason TEXT NOT NULL, data BLOB NOT NULL
+    output TEXT NOT NULL, at INTEGER NOT NULL, reason TEXT NOT NULL, data BLOB NOT NULL,
+    crc INTEGER
 );
 CREATE TABLE IF NOT EXISTS counter (
     source TEXT NOT NULL, rule TEXT NOT NULL, counter TEXT NOT NULL, class TEXT NOT NULL, value INTEGER NOT NULL,
-    PRIMARY KEY (source, rule, counter, class)
+    crc INTEGER, PRIMARY KEY (source, rule, counter, class)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS epoch (
     source TEXT NOT NULL, rule TEXT NOT NULL,  -- '': all rules of the source
-    epoch INTEGER NOT NULL, reset_at INTEGER NOT NULL, PRIMARY KEY (source, rule)
+    epoch INTEGER NOT NULL, reset_at INTEGER NOT NULL, crc INTEGER, PRIMARY KEY (source, rule)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS run (
     source TEXT PRIMARY KEY, stream TEXT NOT NULL, frame INTEGER NOT NULL, finished INTEGER NOT NULL,
-    live INTEGER NOT NULL, baseline TEXT NOT NULL  -- JSON: counters and epochs when the run began
+    live INTEGER NOT NULL, baseline TEXT NOT NULL, -- JSON: counters and epochs when the run began
+    crc INTEGER
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS seen (
-    source TEXT PRIMARY KEY, time INTEGER NOT NULL  -- of the last frame, ns since the Unix epoch
+    source TEXT PRIMARY KEY, time INTEGER NOT NULL, -- of the last frame, ns since the Unix epoch
+    crc INTEGER
 ) WITHOUT ROWID;
 """
-VERSION = 1
+VERSION = 2
+"""1: without ``crc``."""
 _MAGIC = b"SQLite format 3\0"
 
 RESERVE = 1 << 20
@@ -226,6 +232,7 @@ def holder(path: Path) -> int:
 def connect(path: Path, synchronous: str) -> sqlite3.Connection:
     """A connection for writing, with the schema in place. Raises sqlite3 errors."""
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=LOCK_WAIT, cached_statements=64)
+    sums.register(db)
     try:
         if db.execute("PRAGMA page_count").fetchone()[0] == 0:
             db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # works only before the first table
@@ -251,6 +258,7 @@ def connect(path: Path, synchronous: str) -> sqlite3.Connection:
             for statement in SCHEMA.split(";\n"):
                 if statement.strip():
                     db.execute(statement)
+            sums.first_sums(db)
             db.execute(f"PRAGMA user_version = {VERSION}")
             db.execute("COMMIT")
         else:
@@ -312,10 +320,14 @@ def is_locked(error: BaseException) -> bool:
     return isinstance(error, sqlite3.OperationalError) and ("locked" in str(error).lower() or "busy" in str(error).lower())
 
 
+_SIGNS = ("malformed", "not a database", "unsupported file format", "no such table", "no such column", "user-defined function raised")
+"""What SQLite says of a file that is damaged: its names may be, too, and text that is none any more."""
+
+
 def is_corruption(error: BaseException) -> bool:
     """Whether the file is not, or no longer, a sound database."""
     text = str(error).lower()
-    return isinstance(error, sqlite3.DatabaseError) and ("malformed" in text or "not a database" in text)
+    return isinstance(error, sqlite3.DatabaseError) and any(sign in text for sign in _SIGNS)
 
 
 def _write_fix(error: OSError | None = None) -> str:
@@ -326,7 +338,7 @@ def translate(error: BaseException, path: Path) -> OutboxError:
     """A database error as one of ours."""
     where = f"outbox {path}"
     text = str(error)
-    if is_corruption(error):
+    if is_corruption(error) and "no such table" not in text:
         return OutboxError(
             f"is damaged: {text}",
             where=where,

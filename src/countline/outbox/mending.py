@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from countline.errors import OutboxError
-from countline.outbox import codec
+from countline.outbox import codec, sums
 from countline.outbox.blocks import cost, pack
 from countline.outbox.durable import Outbox
 from countline.outbox.state import OutputState
@@ -127,7 +127,8 @@ def edit(box: Outbox, ident: str, change: Change) -> int:
             _rewrite(db, box, waiting, change)
         for letter in found.dead:
             data = codec.encode([change(letter.message)])
-            db.execute("UPDATE dead SET data = ? WHERE number = ?", (data, letter.number))
+            crc = sums.expression("dead", data="?1")
+            db.execute(f"UPDATE dead SET data = ?1, crc = {crc} WHERE number = ?2", (data, letter.number))  # noqa: S608
     return len(found.waiting) + len(found.dead)
 
 
@@ -138,7 +139,9 @@ def _rewrite(db: sqlite3.Connection, box: Outbox, waiting: Waiting, change: Chan
     messages[at] = change(messages[at])
     data = codec.encode(messages)
     size = cost(len(data))
-    db.execute("UPDATE batch SET data = ?, bytes = ? WHERE first = ?", (data, size, waiting.first))
+    crc = sums.expression("batch", data="?1", bytes="?2")
+    query = f"UPDATE batch SET data = ?1, bytes = ?2, crc = {crc} WHERE first = ?3"  # noqa: S608
+    db.execute(query, (data, size, waiting.first))
     box._bytes = db.execute("SELECT coalesce(sum(bytes), 0) FROM batch").fetchone()[0]
 
 

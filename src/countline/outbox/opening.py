@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from countline.errors import OutboxError
-from countline.outbox import files
+from countline.outbox import files, sums
 from countline.outbox.ages import uptime
 from countline.outbox.durable import Outbox
+from countline.outbox.salvage import salvage
 from countline.outbox.types import Bounds
 from countline.private_files import make_folder
 
@@ -24,14 +25,7 @@ __all__ = ["open_outbox"]
 log = logging.getLogger("countline.outbox")
 
 MEMORY_BYTES = 64 << 20
-CHECKED = 64 << 20
-"""Files up to this size are checked through at every start (well under a second)."""
 
-_TABLES = {
-    "counts": ("counter", "epoch", "run", "seen"),
-    "messages": ("meta", "batch", "output"),
-    "dead letters": ("dead",),
-}
 
 
 def open_outbox(
@@ -87,12 +81,9 @@ def _sound(path: Path, synchronous: str, lock: files.Lock) -> sqlite3.Connection
     if not reason:
         try:
             db = files.connect(path, synchronous)
-            if path.stat().st_size > CHECKED:
+            reason = sums.damage(db, whole=path.stat().st_size <= sums.CHECKED)
+            if not reason:
                 return db
-            found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if found == "ok":
-                return db
-            reason = str(found)
             db.close()
         except sqlite3.DatabaseError as error:
             if not files.is_corruption(error):
@@ -102,60 +93,5 @@ def _sound(path: Path, synchronous: str, lock: files.Lock) -> sqlite3.Connection
     mark.unlink(missing_ok=True)
     lock.take_content()
     db = files.connect(path, synchronous)
-    _salvage(aside, db)
+    salvage(aside, db)
     return db
-
-
-def _salvage(aside: Path, db: sqlite3.Connection) -> None:
-    """Carry over what can still be read: the counts all together or not at all, then messages row by row."""
-    try:
-        old = sqlite3.connect(f"{aside.absolute().as_uri()}?mode=ro", uri=True)
-    except sqlite3.Error:
-        return
-    for what, tables in _TABLES.items():
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            rows = sum(_copy(old, db, table, whole=what == "counts") for table in tables)
-            db.execute("COMMIT")
-            if rows:
-                log.warning("outbox: %d rows of %s were carried over from %s", rows, what, aside)
-        except sqlite3.Error as error:
-            db.execute("ROLLBACK")
-            log.error("outbox: the %s in %s cannot be read any more: %s", what, aside, error)
-    old.close()
-
-
-def _copy(old: sqlite3.Connection, db: sqlite3.Connection, table: str, *, whole: bool) -> int:
-    rows = 0
-    try:
-        for row in old.execute(f"SELECT * FROM {table}"):  # noqa: S608
-            _insert(db, table, row)
-            rows += 1
-    except sqlite3.DatabaseError:
-        if whole:
-            raise
-        if table == "batch":
-            rows = _copy_around(old, db)
-    return rows
-
-
-def _copy_around(old: sqlite3.Connection, db: sqlite3.Connection) -> int:
-    """Batches on both sides of each damaged page: after a row that cannot be read, seek ahead in growing steps."""
-    after, step, rows = 0, 1, 0
-    end = db.execute("SELECT value FROM meta WHERE name = 'next'").fetchone()
-    last = int(end[0]) if end else 1 << 40
-    while after < last:
-        try:
-            for row in old.execute("SELECT * FROM batch WHERE first > ? ORDER BY first", (after,)):
-                _insert(db, "batch", row)
-                after, step, rows = row[1], 1, rows + 1
-            break
-        except sqlite3.DatabaseError:
-            after += step
-            step *= 2
-    return int(db.execute("SELECT count(*) FROM batch").fetchone()[0]) if rows else 0
-
-
-def _insert(db: sqlite3.Connection, table: str, row: tuple[object, ...]) -> None:
-    marks = ", ".join("?" * len(row))
-    db.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", row)  # noqa: S608

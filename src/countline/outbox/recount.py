@@ -17,16 +17,16 @@ COUNTED = 64 << 20
 """Bytes that are looked through at the start to count what waits."""
 
 
-def recount(db: sqlite3.Connection, state: OutputState, path: Path) -> None:
+def recount(db: sqlite3.Connection, state: OutputState, path: Path, *, quiet: bool = False) -> None:
     """Set ``state.pending`` to what waits: the number noted is only believed where counting would take long, and it can be right."""
     waiting, size = _waiting(db, state)
     if waiting and size > COUNTED and 0 < state.pending <= waiting:
         return
     pending = _count(db, state) if waiting else 0
     if pending != state.pending:
-        log.warning(
-            "outbox %s: %d messages wait for output '%s', not %d as was noted", path, pending, state.name, state.pending
-        )
+        if not quiet:
+            text = "outbox %s: %d messages wait for output '%s', not %d as was noted"
+            log.warning(text, path, pending, state.name, state.pending)
         state.pending, state.dirty = pending, True
 
 

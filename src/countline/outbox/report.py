@@ -39,7 +39,7 @@ def describe(db: sqlite3.Connection, path: Path, *, now: int, max_bytes: int = 0
     dead = dict(db.execute("SELECT output, count(*) FROM dead GROUP BY output").fetchall())
     status.dead_letters = sum(dead.values())
     for name, done, pending, acknowledged, dropped, absent in db.execute(
-        "SELECT * FROM output ORDER BY name"
+        "SELECT name, done, pending, acknowledged, dropped, absent_since FROM output ORDER BY name"
     ).fetchall():
         settled = Intervals.unpack(done)
         lag = Lag(name, min(settled.low, status.next_position - 1), pending, acknowledged, dead.pop(name, 0))
