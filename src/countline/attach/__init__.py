@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from countline.errors import MissingExtra
+from countline.private_files import make_folder, open_private
 
 __all__ = ["encode_image", "store"]
 
@@ -33,7 +34,8 @@ def encode_image(picture: Any, max_side: int, quality: int) -> bytes:
 def store(folder: str, name: str, data: bytes) -> None:
     """Write ``folder/name`` so that a reader sees the whole file or none; folders are made. Raises OSError."""
     path = Path(folder) / name
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     part = path.with_name(f".{path.name}.part")
-    part.write_bytes(data)
+    with open_private(part, "wb") as file:
+        file.write(data)
     os.replace(part, path)

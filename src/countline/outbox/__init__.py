@@ -22,14 +22,15 @@ For a deliverer (one thread per output)::
 Nothing in here starts a thread; every method may be called from any thread.
 
 For commands: :func:`inspect`, :func:`inspect_counters` and :func:`export` read an outbox, also while a run uses it;
-:func:`reset_counts` and :func:`retry` change one that nobody uses.
+:func:`backup` copies one; :func:`reset_counts` and :func:`retry` change one that nobody uses.
 """
 
+from countline.outbox.backup import backup
 from countline.outbox.durable import Outbox
 from countline.outbox.files import default_path
 from countline.outbox.opening import open_outbox as open
 from countline.outbox.report import export, inspect, inspect_counters
-from countline.outbox.types import Commit, Counter, DeadLetter, Lag, OutboxFull, OutboxStatus, Resume
+from countline.outbox.types import Commit, Counter, DeadLetter, Lag, OutboxBusy, OutboxFull, OutboxStatus, Resume
 from countline.outbox.upkeep import forget, reset_counts, retry
 
 __all__ = [
@@ -38,9 +39,11 @@ __all__ = [
     "DeadLetter",
     "Lag",
     "Outbox",
+    "OutboxBusy",
     "OutboxFull",
     "OutboxStatus",
     "Resume",
+    "backup",
     "default_path",
     "export",
     "forget",

@@ -8,7 +8,7 @@ from countline.outbox import codec
 from countline.protocols import Entry
 from countline.types import Message
 
-__all__ = ["Block", "pack"]
+__all__ = ["Block", "cost", "pack"]
 
 BLOCK_MESSAGES = 512
 BLOCK_BYTES = 1 << 20
@@ -35,7 +35,10 @@ def pack(first: int, messages: Sequence[Message]) -> list[Block]:
         data = codec.encode(block)
         entries = [Entry(position, m) for position, m in enumerate(block, first)]
         first += len(block)
-        # A row that does not fit into a page of 4,096 bytes goes on in pages of its own.
-        cost = len(data) + 64 if len(data) < 4000 else 4096 * (len(data) // 4092 + 1) + 128
-        packed.append((entries, data, cost))
+        packed.append((entries, data, cost(len(data))))
     return packed
+
+
+def cost(size: int) -> int:
+    """Bytes on disk of a row with ``size`` bytes of data: one that does not fit into a page of 4,096 goes on in pages of its own."""
+    return size + 64 if size < 4000 else 4096 * (size // 4092 + 1) + 128

@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import orjson
 
-from countline.errors import OutboxError
+from countline.errors import ConfigError, OutboxError
+from countline.outbox.backup import backup
 from countline.outbox.files import default_path
+from countline.outbox.mending import Change
 from countline.outbox.report import export, inspect, inspect_counters
 from countline.outbox.types import Counter, Lag, OutboxStatus
-from countline.outbox.upkeep import forget, reset_counts, retry
+from countline.outbox.upkeep import edit_message, forget, reset_counts, retry, send_message, skip_message
 from countline.types import utc
 
-__all__ = ["export_lines", "forget", "locate", "reset", "retry", "show", "show_counts"]
+__all__ = [
+    "backup",
+    "change",
+    "edit",
+    "export_lines",
+    "forget",
+    "locate",
+    "reset",
+    "retry",
+    "send_message",
+    "show",
+    "show_counts",
+    "show_message",
+    "skip_message",
+]
 
 
 def locate(place: Path | None, path: Path | None) -> Path:
@@ -109,6 +125,65 @@ def export_lines(path: Path, output: str | None, *, dead: bool) -> Iterator[str]
     """Messages as JSON, one a line."""
     for item in export(path, output, dead=dead):
         yield orjson.dumps(item).decode()
+
+
+def show_message(path: Path, ident: str) -> Iterator[str]:
+    """A message that waits or is a dead letter, as JSON; also while a run uses the outbox. Raises OutboxError where there is none."""
+    found = [item for dead in (False, True) for item in export(path, dead=dead) if item["id"] == ident]
+    if not found:
+        raise OutboxError(
+            f"has no message '{ident}' that waits or is a dead letter",
+            where=f"outbox {path}",
+            fix="see `countline outbox export` and `export --dead`; what was delivered is no longer kept",
+        )
+    for item in found:
+        yield orjson.dumps(item, option=orjson.OPT_INDENT_2).decode()
+
+
+def change(
+    value: bytes | None, key: str | None, no_key: bool, topic: str | None, headers: Sequence[str], without: Sequence[str]
+) -> Change:
+    """What the options of `countline outbox edit` say; ``headers``: 'NAME=VALUE'. Raises ConfigError for what no output could send."""
+    given = {}
+    for header in headers:
+        name, sign, text = header.partition("=")
+        if not name or not sign:
+            raise ConfigError(f"'{header}' is no NAME=VALUE", where="--header", fix="e.g. --header kind=crossing")
+        given[name] = _bytes_of("--header", text)
+    if key is not None and no_key:
+        raise ConfigError("both --key and --no-key", where="edit", fix="give one of them")
+    for where, texts in (("--topic", [topic] if topic is not None else []), ("--header", list(given))):
+        for text in texts:
+            if not text or "\0" in text:
+                raise ConfigError("is empty or holds a NUL", where=where, fix="give a name")
+            _bytes_of(where, text)
+    made = Change(value, None if key is None else _bytes_of("--key", key), no_key, topic, given, without)
+    if made == Change():
+        raise ConfigError("nothing is to be changed", where="edit", fix="give --value, --key, --topic, --header or --without")
+    return made
+
+
+def _bytes_of(where: str, text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise ConfigError("is not UTF-8", where=where, fix="give text") from None
+
+
+def edit(path: Path, ident: str, made: Change) -> int:
+    """Change a message. Raises OutboxError; ConfigError where a JSON value would become none."""
+    if made.value is not None:
+        for item in (i for dead in (False, True) for i in export(path, dead=dead) if i["id"] == ident):
+            if "json" in (item["content_type"] or ""):
+                _check_json(made.value)
+    return edit_message(path, ident, made)
+
+
+def _check_json(value: bytes) -> None:
+    try:
+        orjson.loads(value)
+    except orjson.JSONDecodeError as error:
+        raise ConfigError(f"is no JSON, which the message is: {error}", where="--value", fix="mend it") from None
 
 
 def show_counts(path: Path, source: str | None, rule: str | None, *, as_json: bool = False) -> str:

@@ -8,13 +8,14 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from countline.outbox import codec
+from countline.outbox import codec, files, sums
 from countline.outbox.blocks import Block, pack
 from countline.outbox.core import Core
 from countline.outbox.ledger import Due
 from countline.outbox.report import describe
 from countline.outbox.state import OutputState
 from countline.outbox.types import Commit, Counter, DeadLetter, OutboxStatus, Resume
+from countline.private_files import open_private
 from countline.protocols import Entry
 
 __all__ = ["Outbox"]
@@ -53,7 +54,7 @@ class Outbox(Core):
         ``rules``: names whose epochs are wanted even if they never counted. ``due``: gives the reset that was due between the
         last frame of the source and now; it is carried out where the counters go on.
         """
-        with self._transaction():
+        with self._transaction(files.PATIENCE):
             return self._ledger.begin(source, stream, live=live, policy=policy, time=time, fresh=fresh, rules=rules, due=due)
 
     def write(self, commits: Sequence[Commit]) -> int:
@@ -104,14 +105,14 @@ class Outbox(Core):
                 self._make_room(cost)
             self._ledger.apply(commits)
             db.executemany(
-                "INSERT INTO batch VALUES (?, ?, ?, ?, ?)",
+                sums.insert("batch", "INSERT"),
                 [(e[0].position, e[-1].position, now, size, data) for e, data, size in blocks],
             )
             db.executemany("DELETE FROM dead WHERE number = ?", [(number,) for number in buried])
             fresh = self._counted(blocks)
             self._store(db, fresh)
             if blocks:
-                db.execute("INSERT OR REPLACE INTO meta VALUES ('next', ?)", (blocks[-1][0][-1].position + 1,))
+                db.execute(sums.insert("meta"), ("next", blocks[-1][0][-1].position + 1))
         return fresh
 
     def _used(self) -> int:
@@ -211,7 +212,8 @@ class Outbox(Core):
         log.error("outbox %s: %d messages from position %d are damaged", self.path, last - first + 1, first)
         with contextlib.suppress(OSError):
             if self.durable:
-                self.path.with_name(f"{self.path.name}.damaged-{first}").write_bytes(data)
+                with open_private(self.path.with_name(f"{self.path.name}.damaged-{first}"), "wb") as file:
+                    file.write(data)
         self._give_up(first, last, data, "damaged")
 
     def ack(self, output: str, positions: Iterable[int]) -> int:
@@ -232,7 +234,7 @@ class Outbox(Core):
                 if state.done.add_many([entry.position]):
                     state.pending -= 1
                     said = reason.encode("utf-8", "backslashreplace").decode()  # what a server answered may be no text
-                    self._dead.append((output, self._now(), said, codec.encode([entry.message])))
+                    self._dead.append((output, self._ages.wall(), said, codec.encode([entry.message])))
             state.dirty = True
 
     def pending(self, output: str) -> int:
@@ -247,9 +249,12 @@ class Outbox(Core):
         with self._read_lock:
             if self._closed:
                 return 0.0
-            row = self._reader.execute(
-                "SELECT made FROM batch WHERE last > ? ORDER BY first LIMIT 1", (low,)
-            ).fetchone()
+            try:
+                row = self._reader.execute(
+                    "SELECT made FROM batch WHERE last > ? ORDER BY first LIMIT 1", (low,)
+                ).fetchone()
+            except sqlite3.Error as error:
+                raise self._fault(error) from error
         return max(0.0, (self._now() - row[0]) / 1e9) if row else 0.0
 
     def dropped(self, output: str) -> dict[str, int]:

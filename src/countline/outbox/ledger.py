@@ -8,6 +8,7 @@ from hashlib import blake2b
 
 import orjson
 
+from countline.outbox import sums
 from countline.outbox.types import Commit, Counter, History, Resume
 from countline.types import CounterKey
 
@@ -16,6 +17,22 @@ __all__ = ["Due", "Ledger"]
 
 Due = Callable[[int], "int | None"]
 """Gives the reset that was due between a time and now (ns since the Unix epoch), or None."""
+
+
+def _if_intact(table: str, new: str) -> str:
+    """SQL for the sum of a row that is changed by what it was: where that was damaged, the sum must not become right."""
+    return f"CASE WHEN crc IS {sums.expression(table)} THEN {new} ELSE crc END"
+
+
+_ADD = (
+    sums.insert("counter", "INSERT") + " ON CONFLICT (source, rule, counter, class) DO UPDATE SET value = value + excluded.value, "
+    f"crc = {_if_intact('counter', sums.expression('counter', value='value + excluded.value'))}"
+)
+_LATER = {"stream": "excluded.stream", "frame": "max(frame, excluded.frame)", "finished": "excluded.finished"}
+_PROGRESS = (
+    sums.insert("run", "INSERT") + f" ON CONFLICT (source) DO UPDATE SET {', '.join(f'{c} = {v}' for c, v in _LATER.items())}, "
+    f"crc = {_if_intact('run', sums.expression('run', **_LATER))}"
+)
 
 
 class Ledger:
@@ -28,6 +45,10 @@ class Ledger:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self._suppress: dict[str, tuple[str, int]] = {}
+
+    def use(self, db: sqlite3.Connection) -> None:
+        """Go on with another file."""
+        self._db = db
 
     # -- runs -----------------------------------------------------------------------------------------------------
 
@@ -69,8 +90,7 @@ class Ledger:
             "epochs": [[rule, *rest] for rule, rest in epochs.items()],
         }
         self._db.execute(
-            "INSERT OR REPLACE INTO run (source, stream, frame, finished, live, baseline) VALUES (?, ?, -1, 0, ?, ?)",
-            (source, stream, int(live), orjson.dumps(baseline).decode()),
+            sums.insert("run"), (source, stream, -1, 0, int(live), orjson.dumps(baseline).decode())
         )
         resets = self._spread(source, counters, epochs, rules)
         return Resume(None, counters, resets, seen, reset, _history(counters, epochs))
@@ -94,16 +114,16 @@ class Ledger:
 
     def apply(self, commits: Iterable[Commit]) -> None:
         """Add the deltas, carry out resets, note how far each source has come."""
-        sums: dict[CounterKey, int] = {}
+        amounts: dict[CounterKey, int] = {}
         progress: dict[str, tuple[str, int, bool]] = {}
         seen: dict[str, int] = {}
         for commit in commits:
             if commit.reset is not None:
-                self._add(sums)
-                sums = {}
+                self._add(amounts)
+                amounts = {}
                 self._reset_values(commit.source, None, commit.reset)
             for key, amount in commit.deltas:
-                sums[key] = sums.get(key, 0) + amount
+                amounts[key] = amounts.get(key, 0) + amount
             if not commit.stream:
                 continue  # a reset alone: no frame of its own
             if commit.time:
@@ -114,29 +134,22 @@ class Ledger:
                 max(frame, commit.frame_number),
                 commit.finished or finished,
             )
-        self._add(sums)
+        self._add(amounts)
         self._db.executemany(
-            "INSERT INTO run (source, stream, frame, finished, live, baseline) VALUES (?, ?, ?, ?, 1, '{}') "
-            "ON CONFLICT (source) DO UPDATE SET stream = excluded.stream, frame = max(frame, excluded.frame), "
-            "finished = excluded.finished",
-            [(source, *state) for source, state in progress.items()],
+            _PROGRESS, [(source, *state, 1, "{}") for source, state in progress.items()]
         )
-        self._db.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?)", seen.items())
+        self._db.executemany(sums.insert("seen"), list(seen.items()))
 
-    def _add(self, sums: dict[CounterKey, int]) -> None:
-        if sums:
-            self._db.executemany(
-                "INSERT INTO counter VALUES (?, ?, ?, ?, ?) "
-                "ON CONFLICT (source, rule, counter, class) DO UPDATE SET value = value + excluded.value",
-                [(*key, amount) for key, amount in sums.items()],
-            )
+    def _add(self, amounts: dict[CounterKey, int]) -> None:
+        if amounts:
+            self._db.executemany(_ADD, [(*key, amount) for key, amount in amounts.items()])
 
     # -- counters -------------------------------------------------------------------------------------------------
 
     def counters(self, source: str | None = None) -> list[Counter]:
         """All counters (of one source), in order of their keys."""
         where, values = (" WHERE source = ?", (source,)) if source is not None else ("", ())
-        rows = self._db.execute(f"SELECT * FROM counter{where} ORDER BY 1, 2, 3, 4", values).fetchall()  # noqa: S608
+        rows = self._db.execute(f"SELECT source, rule, counter, class, value FROM counter{where} ORDER BY 1, 2, 3, 4", values).fetchall()  # noqa: S608
         epochs = {name: self._epochs(name) for name in {row[0] for row in rows}}
         found = []
         for row in rows:
@@ -167,20 +180,25 @@ class Ledger:
             "counters": [[*key[1:], value] for key, value in counters.items()],
             "epochs": [[rule, *rest] for rule, rest in self._epochs(source).items()],
         }
-        self._db.execute("UPDATE run SET baseline = ? WHERE source = ?", (orjson.dumps(text).decode(), source))
+        crc = sums.expression("run", baseline="?1")
+        self._db.execute(
+            f"UPDATE run SET baseline = ?1, crc = {crc} WHERE source = ?2",  # noqa: S608
+            (orjson.dumps(text).decode(), source),
+        )
 
     def _reset_values(self, source: str, rule: str | None, at: int) -> None:
         name = rule or ""
         inherited = self._epochs(source).get("", (0, 0))
-        self._db.execute("INSERT OR IGNORE INTO epoch VALUES (?, ?, ?, ?)", (source, name, *inherited))
+        self._db.execute(sums.insert("epoch", "INSERT OR IGNORE"), (source, name, *inherited))
+        counter = f"UPDATE counter SET value = 0, crc = {sums.expression('counter', value='0')} WHERE source = ?"  # noqa: S608
+        new = sums.expression("epoch", epoch="epoch + 1", reset_at="?1")
+        epoch = f"UPDATE epoch SET epoch = epoch + 1, reset_at = ?1, crc = {_if_intact('epoch', new)} WHERE source = ?2"  # noqa: S608
         if rule is None:
-            self._db.execute("UPDATE counter SET value = 0 WHERE source = ?", (source,))
-            self._db.execute("UPDATE epoch SET epoch = epoch + 1, reset_at = ? WHERE source = ?", (at, source))
+            self._db.execute(counter, (source,))
+            self._db.execute(epoch, (at, source))
         else:
-            self._db.execute("UPDATE counter SET value = 0 WHERE source = ? AND rule = ?", (source, rule))
-            self._db.execute(
-                "UPDATE epoch SET epoch = epoch + 1, reset_at = ? WHERE source = ? AND rule = ?", (at, source, rule)
-            )
+            self._db.execute(counter + " AND rule = ?", (source, rule))
+            self._db.execute(epoch + " AND rule = ?3", (at, source, rule))
 
     def _epochs(self, source: str) -> dict[str, tuple[int, int]]:
         rows = self._db.execute("SELECT rule, epoch, reset_at FROM epoch WHERE source = ?", (source,))

@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from countline.errors import OutboxError
-from countline.outbox import files
+from countline.outbox import files, sums
+from countline.outbox.ages import uptime
 from countline.outbox.durable import Outbox
+from countline.outbox.salvage import salvage
 from countline.outbox.types import Bounds
+from countline.private_files import make_folder
 
 if TYPE_CHECKING:
     from countline.config import OutboxConfig
@@ -22,14 +25,7 @@ __all__ = ["open_outbox"]
 log = logging.getLogger("countline.outbox")
 
 MEMORY_BYTES = 64 << 20
-CHECKED = 64 << 20
-"""Files up to this size are checked through at every start (well under a second)."""
 
-_TABLES = {
-    "counts": ("counter", "epoch", "run", "seen"),
-    "messages": ("meta", "batch", "output"),
-    "dead letters": ("dead",),
-}
 
 
 def open_outbox(
@@ -39,12 +35,12 @@ def open_outbox(
     *,
     live: bool = False,
     clock: Callable[[], int] = time.time_ns,
-    steady: Callable[[], int] = time.monotonic_ns,
+    steady: Callable[[], int] = uptime,
 ) -> Outbox:
     """Open (or make) the outbox at ``path``; None: in memory.
 
     ``outputs``: names of the configured outputs. ``live``: a source is live, which decides what ``when_full: auto`` means.
-    ``clock`` and ``steady`` give ns (wall clock since the Unix epoch; any clock that never jumps).
+    ``clock`` and ``steady`` give ns (wall clock since the Unix epoch; since the computer was started, jumps excluded).
 
     A damaged file is set aside as ``<name>.corrupt-<time>``, what can be read of it is carried over, and it is said in the log.
     Raises OutboxError: in use by another process, not writable, made by a newer version.
@@ -55,7 +51,8 @@ def open_outbox(
         db = files.connect(files.MEMORY, "off")
         return Outbox(files.MEMORY, db, outputs, Bounds(most, config.max_age, when_full), clock=clock, steady=steady)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = files.real(path)
+        make_folder(path.parent)
     except OSError as error:
         raise OutboxError(
             f"the folder {path.parent} cannot be made: {error.strerror}",
@@ -65,7 +62,9 @@ def open_outbox(
     files.refuse_foreign(path)
     lock = files.Lock(path)
     try:
-        db = _sound(path, config.synchronous)
+        lock.take_content()
+        db = files.when_unlocked(lambda: _sound(path, config.synchronous, lock), path, files.PATIENCE)
+        lock.make_private()
         bounds = Bounds(config.max_bytes, config.max_age, when_full)
         return Outbox(path, db, outputs, bounds, lock=lock, clock=clock, steady=steady)
     except BaseException as error:
@@ -75,19 +74,16 @@ def open_outbox(
         raise
 
 
-def _sound(path: Path, synchronous: str) -> sqlite3.Connection:
+def _sound(path: Path, synchronous: str, lock: files.Lock) -> sqlite3.Connection:
     """A connection to a sound database at ``path``."""
     mark = files.damage_mark(path)
     reason = "damage was found while it was in use" if mark.exists() else ""
     if not reason:
         try:
             db = files.connect(path, synchronous)
-            if path.stat().st_size > CHECKED:
+            reason = sums.damage(db, whole=path.stat().st_size <= sums.CHECKED)
+            if not reason:
                 return db
-            found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if found == "ok":
-                return db
-            reason = str(found)
             db.close()
         except sqlite3.DatabaseError as error:
             if not files.is_corruption(error):
@@ -95,61 +91,7 @@ def _sound(path: Path, synchronous: str) -> sqlite3.Connection:
             reason = str(error)
     aside = files.set_aside(path, reason)
     mark.unlink(missing_ok=True)
+    lock.take_content()
     db = files.connect(path, synchronous)
-    _salvage(aside, db)
+    salvage(aside, db)
     return db
-
-
-def _salvage(aside: Path, db: sqlite3.Connection) -> None:
-    """Carry over what can still be read: the counts all together or not at all, then messages row by row."""
-    try:
-        old = sqlite3.connect(f"{aside.absolute().as_uri()}?mode=ro", uri=True)
-    except sqlite3.Error:
-        return
-    for what, tables in _TABLES.items():
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            rows = sum(_copy(old, db, table, whole=what == "counts") for table in tables)
-            db.execute("COMMIT")
-            if rows:
-                log.warning("outbox: %d rows of %s were carried over from %s", rows, what, aside)
-        except sqlite3.Error as error:
-            db.execute("ROLLBACK")
-            log.error("outbox: the %s in %s cannot be read any more: %s", what, aside, error)
-    old.close()
-
-
-def _copy(old: sqlite3.Connection, db: sqlite3.Connection, table: str, *, whole: bool) -> int:
-    rows = 0
-    try:
-        for row in old.execute(f"SELECT * FROM {table}"):  # noqa: S608
-            _insert(db, table, row)
-            rows += 1
-    except sqlite3.DatabaseError:
-        if whole:
-            raise
-        if table == "batch":
-            rows = _copy_around(old, db)
-    return rows
-
-
-def _copy_around(old: sqlite3.Connection, db: sqlite3.Connection) -> int:
-    """Batches on both sides of each damaged page: after a row that cannot be read, seek ahead in growing steps."""
-    after, step, rows = 0, 1, 0
-    end = db.execute("SELECT value FROM meta WHERE name = 'next'").fetchone()
-    last = int(end[0]) if end else 1 << 40
-    while after < last:
-        try:
-            for row in old.execute("SELECT * FROM batch WHERE first > ? ORDER BY first", (after,)):
-                _insert(db, "batch", row)
-                after, step, rows = row[1], 1, rows + 1
-            break
-        except sqlite3.DatabaseError:
-            after += step
-            step *= 2
-    return int(db.execute("SELECT count(*) FROM batch").fetchone()[0]) if rows else 0
-
-
-def _insert(db: sqlite3.Connection, table: str, row: tuple[object, ...]) -> None:
-    marks = ", ".join("?" * len(row))
-    db.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", row)  # noqa: S608

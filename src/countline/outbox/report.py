@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import os
 import sqlite3
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import orjson
 
 from countline.errors import OutboxError
 from countline.outbox import codec, files
+from countline.outbox.ages import AgeClock
 from countline.outbox.ledger import Ledger
 from countline.outbox.positions import Intervals
 from countline.outbox.types import Counter, Lag, OutboxStatus
@@ -23,7 +24,7 @@ __all__ = ["describe", "export", "inspect", "inspect_counters"]
 
 
 def describe(db: sqlite3.Connection, path: Path, *, now: int, max_bytes: int = 0) -> OutboxStatus:
-    """The status by the tables of ``db``; ``now`` in ns since the Unix epoch."""
+    """The status by the tables of ``db``; ``now`` in ns on the outbox's clock of ages."""
     count, size, oldest = db.execute(
         "SELECT coalesce(sum(last - first + 1), 0), coalesce(sum(bytes), 0), min(made) FROM batch"
     ).fetchone()
@@ -38,7 +39,7 @@ def describe(db: sqlite3.Connection, path: Path, *, now: int, max_bytes: int = 0
     dead = dict(db.execute("SELECT output, count(*) FROM dead GROUP BY output").fetchall())
     status.dead_letters = sum(dead.values())
     for name, done, pending, acknowledged, dropped, absent in db.execute(
-        "SELECT * FROM output ORDER BY name"
+        "SELECT name, done, pending, acknowledged, dropped, absent_since FROM output ORDER BY name"
     ).fetchall():
         settled = Intervals.unpack(done)
         lag = Lag(name, min(settled.low, status.next_position - 1), pending, acknowledged, dead.pop(name, 0))
@@ -62,13 +63,14 @@ def _age(now: int, made: int | None) -> float:
 
 
 @contextlib.contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    path = files.real(path)
     if not path.exists():
         raise OutboxError(
             "does not exist", where=f"outbox {path}", fix="name the configuration, or the file with --outbox PATH"
         )
     try:
-        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)
+        db = _reader(path)
         try:
             if not db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
                 db.close()  # the first run was killed as it made the file: that holds nothing yet
@@ -80,32 +82,51 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
         raise files.translate(error, path) from error
 
 
+def _reader(path: Path) -> sqlite3.Connection:
+    """A connection for reading. Who may not write beside a closed outbox cannot make the files that SQLite shares with writers: where
+    there is no log, nobody has it open, and the file alone is all there is."""
+    address = f"{path.absolute().as_uri()}?mode=ro"
+    db = sqlite3.connect(address, uri=True, timeout=5.0)
+    try:
+        db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlite3.OperationalError:
+        db.close()
+        if not os.access(path, os.R_OK) or path.with_name(path.name + "-wal").exists():
+            raise
+        db = sqlite3.connect(address + "&immutable=1", uri=True)
+    return db
+
+
 def inspect(path: Path) -> OutboxStatus:
     """The status of an outbox without opening it for use: also while a run has it. Raises OutboxError."""
-    with _reading(path) as db:
-        status = describe(db, path, now=time.time_ns())
+    with reading(path) as db:
+        status = describe(db, path, now=AgeClock(db).now())
     status.in_use_by = files.holder(path)
     return status
 
 
 def inspect_counters(path: Path) -> list[Counter]:
     """The durable counters, likewise."""
-    with _reading(path) as db:
+    with reading(path) as db:
         return Ledger(db).counters()
 
 
 def export(path: Path, output: str | None = None, *, dead: bool = False) -> Iterator[dict[str, Any]]:
-    """Every message that waits (for ``output``), or every dead letter, as plain values for JSON. Reads only."""
-    with _reading(path) as db:
+    """Every message that waits (for ``output``), or every dead letter, as plain values for JSON. Reads only.
+
+    A few rows at a time, each time anew: were one reading left open while a pager shows its first page, the write-ahead log of the
+    run that has the outbox open would grow for as long. What the run settles meanwhile may be left out.
+    """
+    with reading(path) as db:
         if dead:
-            rows = db.execute("SELECT number, output, at, reason, data FROM dead ORDER BY number")
+            rows = _few(db, "SELECT number, output, at, reason, data FROM dead WHERE number > ? ORDER BY number LIMIT 16")
             for number, name, at, reason, data in rows:
                 if output in (None, name):
                     letter = {"number": number, "output": name, "at": at, "reason": reason}
                     yield {**letter, **_plain(codec.decode(data)[0])}
             return
-        done = {name: Intervals.unpack(blob) for name, blob in db.execute("SELECT name, done FROM output")}
-        for first, data in db.execute("SELECT first, data FROM batch ORDER BY first"):
+        done = {name: Intervals.unpack(blob) for name, blob in db.execute("SELECT name, done FROM output").fetchall()}
+        for first, data in _few(db, "SELECT first, data FROM batch WHERE first > ? ORDER BY first LIMIT 4"):
             for position, message in enumerate(codec.decode(data), first):
                 waiting = [
                     name
@@ -114,6 +135,17 @@ def export(path: Path, output: str | None = None, *, dead: bool = False) -> Iter
                 ]
                 if waiting if output is None else output in waiting:
                     yield {"position": position, "waiting": waiting, **_plain(message)}
+
+
+def _few(db: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ...]]:
+    """Rows of a query that begins after a number, its first column; between two askings nothing is being read."""
+    after = 0
+    while True:
+        rows = db.execute(query, (after,)).fetchall()
+        if not rows:
+            return
+        yield from rows
+        after = rows[-1][0]
 
 
 def _plain(message: Message) -> dict[str, Any]:

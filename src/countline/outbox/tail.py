@@ -44,3 +44,7 @@ class Tail:
             if limit <= 0 or most <= 0:
                 break
         return found
+
+    def groups(self) -> list[list[Entry]]:
+        """All that is kept, oldest first."""
+        return [entries for _, entries, _ in self._groups]

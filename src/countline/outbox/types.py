@@ -9,7 +9,7 @@ from typing import NamedTuple
 from countline.errors import OutboxError
 from countline.types import CounterDelta, CounterKey, Message
 
-__all__ = ["Bounds", "Commit", "Counter", "DeadLetter", "History", "Lag", "OutboxFull", "OutboxStatus", "Resume"]
+__all__ = ["Bounds", "Commit", "Counter", "DeadLetter", "History", "Lag", "OutboxBusy", "OutboxFull", "OutboxStatus", "Resume"]
 
 
 class Bounds(NamedTuple):
@@ -136,3 +136,7 @@ class OutboxStatus:
 
 class OutboxFull(OutboxError):
     """Nothing was written: the disk is full. What was to be written is still the caller's; try again."""
+
+
+class OutboxBusy(OutboxFull):
+    """Nothing was written: another program holds a lock on the file. What was to be written is still the caller's; try again."""

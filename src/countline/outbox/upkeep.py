@@ -8,11 +8,12 @@ from typing import TypeVar
 
 from countline.config import OutboxConfig
 from countline.errors import OutboxError
+from countline.outbox import mending
 from countline.outbox.durable import Outbox
 from countline.outbox.opening import open_outbox
 from countline.outbox.report import inspect
 
-__all__ = ["forget", "reset_counts", "retry"]
+__all__ = ["edit_message", "forget", "reset_counts", "retry", "send_message", "skip_message"]
 
 T = TypeVar("T")
 
@@ -20,8 +21,14 @@ T = TypeVar("T")
 def _with(path: Path, work: Callable[[Outbox], T]) -> T:
     """Open the outbox with the outputs that it knows, do the work, close it."""
     known = [lag.output for lag in inspect(path).outputs if lag.configured]
-    with open_outbox(OutboxConfig(synchronous="full"), path, known) as box:
-        return work(box)
+    box = open_outbox(OutboxConfig(synchronous="full"), path, known)
+    try:
+        done = work(box)
+    except BaseException:
+        box.close(store=False)  # half of what was to be done must not be stored now
+        raise
+    box.close()
+    return done
 
 
 def reset_counts(path: Path, source: str | None, rule: str | None, *, at: int) -> int:
@@ -46,3 +53,21 @@ def forget(path: Path, output: str) -> int:
             fix="see `countline outbox`",
         )
     return _with(path, lambda box: box.forget(output))
+
+
+def skip_message(path: Path, ident: str, output: str | None = None) -> int:
+    """Give a message up that waits or is a dead letter (for one output), counted as 'skipped'; returns for how many outputs. Raises
+    OutboxError: in use, absent, no such message."""
+    return _with(path, lambda box: mending.skip(box, ident, output))
+
+
+def edit_message(path: Path, ident: str, change: mending.Change) -> int:
+    """Change a message that waits or is a dead letter; it keeps its place and its id. Returns how many were changed. Raises
+    OutboxError likewise."""
+    return _with(path, lambda box: mending.edit(box, ident, change))
+
+
+def send_message(path: Path, ident: str, output: str | None = None) -> int:
+    """Put a message that waits or is a dead letter behind all that waits now; returns for how many outputs. Raises OutboxError
+    likewise."""
+    return _with(path, lambda box: mending.send(box, ident, output))

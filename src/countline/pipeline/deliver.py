@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time as clock
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Delivery", "OutputStats"]
 
 log = logging.getLogger("countline.delivery")
+
+DAY = 86_400.0
 
 
 @dataclass(slots=True)
@@ -93,6 +96,8 @@ class Delivery:
             on_written=self._wake,
             on_dropped=self._not_written,
         )
+        self._ending = threading.Event()
+        self._checker = threading.Thread(target=self._check, name="countline-outbox-check", daemon=True)
         opened: list[Output] = []
         try:
             for output in outputs:
@@ -108,11 +113,19 @@ class Delivery:
         """Begin to deliver what an earlier run has left, and what comes."""
         self._started = True
         self.writer.start()
+        self._checker.start()
         for deliverer in self.deliverers.values():
             deliverer.start()
         backlog = {name: n for name in self.deliverers if (n := self.outbox.pending(name))}
         for name, count in backlog.items():
             log.info("output '%s': %d messages of an earlier run are waiting", name, count)
+
+    def _check(self) -> None:
+        """Read a large outbox through after the start (a small one was, before it) and any each day: damage waits for nobody to look."""
+        wait = 0.0 if self.outbox.large else DAY
+        while not self._ending.wait(wait):
+            self.outbox.look_through(self._ending)
+            wait = DAY
 
     # -- for the analyst ------------------------------------------------------------------------------------------
 
@@ -231,6 +244,7 @@ class Delivery:
         """Deliver what waits for at most ``timeout`` s, then end all threads and close everything. What is still undelivered
         stays in the outbox for the next run (unless that is in memory)."""
         self._stopped = True
+        self._ending.set()
         deadline = clock.monotonic() + timeout
         dropped = max(self._lost.values(), default=0)
         unwritten = self.writer.stop(timeout)
@@ -242,6 +256,8 @@ class Delivery:
             deliverer.stop(deadline)
         for deliverer in self.deliverers.values():
             deliverer.join()
+        if self._checker.is_alive():
+            self._checker.join(2.0)
         self.outbox.close()
 
     def abandon(self) -> None:

@@ -8,6 +8,7 @@ from typing import IO, Any
 
 import orjson
 
+from countline.private_files import make_folder, open_private
 from countline.redaction import redacted
 
 __all__ = ["FailureFile"]
@@ -44,8 +45,8 @@ class FailureFile:
             )
         try:
             if self._file is None:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = self.path.open("ab")
+                make_folder(self.path.parent)
+                self._file = open_private(self.path, "ab")
             self._file.write(orjson.dumps(redacted(data), default=str) + b"\n")
             self._file.flush()
         except OSError as error:

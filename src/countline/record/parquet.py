@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from countline.errors import DataError, MissingExtra
+from countline.private_files import open_private
 from countline.record.jsonl import FRAME_NS, ltwh
 from countline.types import UNTRACKED, FrameInfo, FrameTracks, SourceInfo, TimeQuality, Tracks
 
@@ -66,7 +67,7 @@ class ParquetSink:
         self._part = path.with_name(path.name + ".part")
         self._schema = _schema(self._arrow)
         # Arrow takes UTF-8 names only; the file is opened here.
-        self._file = open(self._part, "wb")  # noqa: SIM115 - closed with the writer
+        self._file = open_private(self._part, "wb")
         self._writer = parquet.ParquetWriter(self._file, self._schema, compression="zstd")
         self._frames: list[FrameTracks] = []
         self._rows = 0

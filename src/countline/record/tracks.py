@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import BinaryIO, Protocol, cast
 
 from countline.errors import DataError, Place
+from countline.private_files import open_private
 from countline.record.jsonl import frame_to_json, read_lines
 from countline.types import FrameTracks
 
@@ -123,7 +124,7 @@ class TracksWriter:
             from countline.record.parquet import ParquetSink
 
             return ParquetSink(self.path)
-        plain = open(self.path, "wb")  # noqa: SIM115 - closed with the writer
+        plain = cast(BinaryIO, open_private(self.path, "wb"))
         if self.path.suffix == ".gz":
             # No name and time in the header: equal tracks give equal files.
             return _JsonLines(cast(BinaryIO, gzip.GzipFile("", "wb", fileobj=plain, mtime=0)), plain)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from countline.errors import SourceError
 from countline.file_safety import partial_name
+from countline.private_files import make_folder, open_private
 
 __all__ = ["VideoWriter"]
 
@@ -44,12 +45,12 @@ class VideoWriter:
         self._stream: av.VideoStream | None = None
         self._last = -1
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path.parent)
             if self.path.is_dir():
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
             if self.path.exists() and not os.access(self.path, os.W_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-            self._part.write_bytes(b"")  # FFmpeg opens the file only with the first picture
+            open_private(self._part, "wb").close()  # FFmpeg opens the file only with the first picture
             self._container = av.open(f"file:{self._part}", "w")  # a name such as 'a:b.mp4' has no protocol
         except (OSError, av.error.FFmpegError, ValueError) as error:
             with suppress(OSError):

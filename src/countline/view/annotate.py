@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from countline.private_files import open_private
 from countline.types import Analytics, Frame, RuleInfo
 from countline.video.writer import VideoWriter
 from countline.view.overlay import Overlay
@@ -45,7 +46,8 @@ class AnnotatedVideo:
             return
         ok, data = self._overlay.cv2.imencode(".png", self.best)
         if ok:
-            Path(path).write_bytes(data.tobytes())
+            with open_private(path, "wb") as file:
+                file.write(data.tobytes())
 
     def close(self) -> None:
         """Finish the file."""

@@ -1,0 +1,98 @@
+"""Checksums of rows: what a disk or a memory has changed in silence is found, not counted on.
+
+Every row carries one of its other columns, ``crc``, reckoned by SQLite through the function ``row_sum``. Of rows with a message it
+is reckoned with the head of the message's block, which holds the block's own checksum.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+
+__all__ = ["CHECKED", "COLUMNS", "STATE", "damage", "expression", "faults", "first_sums", "insert", "intact", "register", "row_sum"]
+
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "meta": ("name", "value"),
+    "batch": ("first", "last", "made", "bytes", "data"),
+    "output": ("name", "done", "pending", "acknowledged", "dropped", "absent_since"),
+    "dead": ("number", "output", "at", "reason", "data"),
+    "counter": ("source", "rule", "counter", "class", "value"),
+    "epoch": ("source", "rule", "epoch", "reset_at"),
+    "run": ("source", "stream", "frame", "finished", "live", "baseline"),
+    "seen": ("source", "time"),
+}
+"""Tables and their columns besides ``crc``."""
+CHECKED = 64 << 20
+"""Files up to this size are read through at every start (well under a second); larger ones beside the run."""
+STATE = ("meta", "output", "counter", "epoch", "run", "seen")
+"""Tables without messages: small."""
+_LEFT_OUT = {("output", "pending"), ("dead", "number")}
+"""Derived at every start; given by SQLite when the row is stored."""
+
+
+def row_sum(*values: object) -> int:
+    """CRC-32 of values of SQLite, their kinds and lengths included."""
+    crc = 0
+    for value in values:
+        data = value if isinstance(value, bytes) else str(value).encode()
+        crc = zlib.crc32(data, zlib.crc32(b"%s%d:" % (type(value).__name__[:1].encode(), len(data)), crc))
+    return crc
+
+
+def register(db: sqlite3.Connection) -> None:
+    """Let statements of ``db`` use ``row_sum``."""
+    db.create_function("row_sum", -1, row_sum, deterministic=True)
+
+
+def expression(table: str, **instead: str) -> str:
+    """SQL that reckons the sum of a row; ``instead``: SQL for the value of a column."""
+    parts = []
+    for column in COLUMNS[table]:
+        if (table, column) not in _LEFT_OUT:
+            part = instead.get(column, column)
+            parts.append(f"substr({part}, 1, 12)" if column == "data" else part)
+    return f"row_sum({', '.join(parts)})"
+
+
+def insert(table: str, verb: str = "INSERT OR REPLACE") -> str:
+    """A statement that stores a row with its sum; takes a value for every column, without those that SQLite gives."""
+    columns = [c for c in COLUMNS[table] if (table, c) != ("dead", "number")]
+    places = {column: f"?{n}" for n, column in enumerate(columns, 1)}
+    return (
+        f"{verb} INTO {table} ({', '.join(columns)}, crc) VALUES ({', '.join(places.values())}, {expression(table, **places)})"
+    )
+
+
+def intact(table: str) -> str:
+    """SQL that is true for a row that is as it was written. Messages of versions that reckoned no sum pass: their data has its own."""
+    unknown = "crc IS NULL OR " if table not in STATE else ""
+    return f"({unknown}crc IS {expression(table)})"
+
+
+def faults(db: sqlite3.Connection, tables: tuple[str, ...]) -> str:
+    """Which rows are not as they were written, in words; '' if all are. Raises sqlite3 errors."""
+    found = []
+    for table in tables:
+        count = db.execute(f"SELECT count(*) FROM {table} WHERE NOT {intact(table)}").fetchone()[0]  # noqa: S608
+        if count:
+            found.append(f"{count} rows of {table}")
+    return ", ".join(found) + " differ from their checksums" if found else ""
+
+
+def first_sums(db: sqlite3.Connection) -> None:
+    """Add the column to tables of format 1, and reckon it where rows are few. In a transaction."""
+    for table in COLUMNS:
+        if "crc" not in {row[1] for row in db.execute(f"PRAGMA table_info({table})")}:
+            db.execute(f"ALTER TABLE {table} ADD COLUMN crc INTEGER")
+            if table in STATE:
+                db.execute(f"UPDATE {table} SET crc = {expression(table)}")  # noqa: S608
+
+
+def damage(db: sqlite3.Connection, *, whole: bool) -> str:
+    """What is wrong with the file, '' if nothing is; ``whole``: all of it is read, not only the tables without messages. Raises sqlite3
+    errors."""
+    if whole:
+        found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            return str(found)
+    return faults(db, (*STATE, "batch", "dead") if whole else STATE)
