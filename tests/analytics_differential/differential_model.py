@@ -269,12 +269,14 @@ def _most(a: Whole, b: Whole, picture: tuple[int, int]) -> int:
         ways.append(float(way) * math.hypot(*square))
     least = picture[1] * UNIT * 25
     valid = [way for way in ways if way * 1000 > least]
-    return max(least, round(min(valid) * 600)) if valid else least
+    most = max(least, round(min(valid) * 600)) if valid else least
+    return most if most < 200 * picture[1] * UNIT else 2**200
 
 
 def _outside(p: Whole, a: Whole, b: Whole, size: int, picture: tuple[int, int], told: Story) -> bool:
-    """15 % of the box's longer side, at least 1 % of the picture's height and at most what the room allows."""
-    half = min(max(size * 150, picture[1] * UNIT * 10), _most(a, b, picture))  # in thousandths
+    """15 % of the box's longer side, but 1 … 2.5 % of the picture's height; at least 13 % of the side, as far as there is room."""
+    tall = picture[1] * UNIT
+    half = min(max(min(max(size * 150, tall * 10), tall * 25), size * 130), _most(a, b, picture))  # in thousandths
     dx, dy = b[0] - a[0], b[1] - a[1]
     along, square = (p[0] - a[0]) * dx + (p[1] - a[1]) * dy, dx * dx + dy * dy
     if 0 < along < square:

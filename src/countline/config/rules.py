@@ -79,8 +79,8 @@ class LineConfig(PlacedConfig):
     """every: an object that goes back and forth is counted each time; once: one count for each object."""
     band: float | None = Field(default=None, ge=0, le=2)
     """Width of the band on either side of the line that an object must leave before it is counted, as a fraction of the
-    longer side of its box. 0.15 unless set, but at least 1 % of the picture's height, and at most 60 % of the room
-    between the line and the picture's edge (2.5 % of its height where that is less)."""
+    longer side of its box. 0.15 unless set, but at least 1 % of the picture's height, from 2.5 % of it on growing
+    with 0.13 of the side, and at most 60 % of the room to the picture's edge."""
 
     @model_validator(mode="after")
     def _shape(self) -> LineConfig:

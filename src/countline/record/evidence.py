@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from countline.analytics.deepstream.numeric import float_to_int32, float_to_uint32, half, wrap32
 from countline.analytics.deepstream.tables import GATES, LineTable, meeting_point, normal_form, scale
 from countline.analytics.native.nearby import straight_way
-from countline.analytics.native.plan import BAND_FLOOR, BAND_SIZE, band_limit
+from countline.analytics.native.plan import BAND_FLOOR, BAND_GROWTH, BAND_LIMIT, BAND_SIZE, band_limit
 from countline.analytics.native.rows import MOST_EXTENT
 from countline.config.nvdsanalytics import LineItem, StreamRules
 
@@ -201,7 +201,8 @@ class NativeView:
         piece = (ax, ay, bx, by)
         here = _foot(box, aspect)
         size = max((box[2] - box[0]) * aspect, box[3] - box[1])
-        width = min(max(size * BAND_SIZE, BAND_FLOOR), band_limit(self._points, aspect))
+        width = max(min(max(size * BAND_SIZE, BAND_FLOOR), BAND_LIMIT), size * BAND_GROWTH)
+        width = min(width, band_limit(self._points, aspect))
         left, square = _stand(here, piece)
         outside = square > width * width
         self.near[at] = not outside

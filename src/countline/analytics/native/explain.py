@@ -161,6 +161,6 @@ def distance(source: SourceState, rule: Rule, record: Record, *, closed: bool) -
 def half_width(source: SourceState, rule: Rule, record: Record) -> float:
     """Half-width of the band for this object in pixels."""
     left, top, right, bottom = record["box"]
-    factor, least, most = band(rule, source.aspect)
+    factor, least, soft, growth, most = band(rule, source.aspect)
     size = max((right - left) * source.aspect, bottom - top)
-    return float(min(max(size * factor, least), most)) * source.height
+    return float(min(max(min(max(size * factor, least), soft), size * growth), most)) * source.height

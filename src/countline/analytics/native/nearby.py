@@ -108,8 +108,8 @@ def _line(
         if square < near:
             near = square
         after.append(side >= 0)
-    factor, least, most = line.band
-    width = min(max(size * factor, least), most)
+    factor, least, soft, growth, most = line.band
+    width = min(max(min(max(size * factor, least), soft), size * growth), most)
     gap = sqrt(near)
     outside = near > width * width
     if outside:
@@ -157,8 +157,8 @@ def _region(size: float, region: PlainRegion, point: Point, was: bool) -> tuple[
     if inside == was:
         return gap, None
     if not inside:  # it has left when out of the band as well
-        factor, least, most = region.band
-        width = min(max(size * factor, least), most)
+        factor, least, soft, growth, most = region.band
+        width = min(max(min(max(size * factor, least), soft), size * growth), most)
         if near <= width * width:
             return min(gap, width - gap), None
     return gap, inside

@@ -149,10 +149,10 @@ def _lines(
 
 
 def _half_width(bands: Any, rows: Rows) -> F8:
-    """(N, 1) or (N, rules) half-width of the band for each object; ``bands``: what a band is as a part of the object's size,
-    at least, and at most."""
-    factor, least, most = bands
-    width: F8 = np.minimum(np.maximum(rows.size[:, None] * factor, least), most)
+    """(N, 1) or (N, rules) half-width of the band for each object; ``bands``: see :data:`countline.analytics.native.plan.Band`."""
+    factor, least, soft, growth, most = bands
+    size = rows.size[:, None]
+    width: F8 = np.minimum(np.maximum(np.minimum(np.maximum(size * factor, least), soft), size * growth), most)
     return width
 
 

@@ -29,9 +29,11 @@ from countline.config.rules import (
 
 __all__ = [
     "BAND_FLOOR",
+    "BAND_GROWTH",
     "BAND_LIMIT",
     "BAND_ROOM",
     "BAND_SIZE",
+    "Band",
     "PlainLine",
     "PlainRegion",
     "Plan",
@@ -50,10 +52,21 @@ BAND_FLOOR = 0.01
 """Least half-width, as a fraction of the picture's height: detectors see the picture scaled to some 400-640 pixels,
 and place the edges of small objects within one or two of those."""
 BAND_LIMIT = 0.025
-"""Half-width that the band may have wherever it lies, as a fraction of the picture's height."""
+"""Half-width from which the band grows more slowly with the object, as a fraction of the picture's height, and which it may
+have wherever it lies."""
+BAND_GROWTH = 0.13
+"""Least half-width of the band of large objects, as a fraction of the longer side: more than four times the 3 % by which the
+edges of good boxes jitter."""
+_AMPLE = 0.2
+"""Greatest half-width (picture heights) from which none is needed: an object of it has one and a half picture heights."""
 BAND_ROOM = 0.6
 """Greatest half-width, as a fraction of the room between a line or a region and the picture's edge: beyond it must be a place
 where large objects are outside."""
+
+
+Band = tuple[float, float, float, float, float]
+"""What a band's half-width is: a fraction of the longer side of the object's box; at least; from where it grows more slowly;
+the fraction of the longer side that it then has; at most. The second, third and last are in picture heights."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +106,7 @@ class PlainLine(NamedTuple):
     """A line for plain Python."""
 
     anchor: int
-    band: tuple[float, float, float]
+    band: Band
     segments: list[Segment]
 
 
@@ -101,7 +114,7 @@ class PlainRegion(NamedTuple):
     """A region for plain Python."""
 
     anchor: int
-    band: tuple[float, float, float]
+    band: Band
     inverse: bool
     edges: list[tuple[Segment, float, float]]
     """With the heights of each edge's ends."""
@@ -123,21 +136,21 @@ class Plan:
         """Points of a rule with both axes in picture heights."""
         return [(x * self.aspect, y) for x, y in rule.points]
 
-    def band(self, rule: Rule) -> tuple[float, float, float]:
-        """(fraction of the object's size, least, greatest) half-width of a rule's band, the latter in picture heights."""
+    def band(self, rule: Rule) -> Band:
+        """Of a rule."""
         return band(rule, self.aspect)
 
 
-def band(rule: Rule, aspect: float) -> tuple[float, float, float]:
+def band(rule: Rule, aspect: float) -> Band:
     """As :meth:`Plan.band`, for a picture of this width in heights."""
     chosen = getattr(rule.config, "band", None)
     if chosen is not None:
-        return float(chosen), 0.0, np.inf
+        return float(chosen), 0.0, np.inf, 0.0, np.inf
     if not isinstance(rule.config, RegionConfig):
-        return BAND_SIZE, BAND_FLOOR, band_limit(rule.points, aspect)
-    # Of an inverse region the outside is within the polygon.
-    most = BAND_LIMIT if rule.config.inverse else band_limit(rule.points, aspect, closed=True)
-    return BAND_SIZE, BAND_FLOOR, most
+        most = band_limit(rule.points, aspect)
+    else:  # of an inverse region the outside is within the polygon
+        most = BAND_LIMIT if rule.config.inverse else band_limit(rule.points, aspect, closed=True)
+    return BAND_SIZE, BAND_FLOOR, BAND_LIMIT, BAND_GROWTH, most
 
 
 def band_limit(points: Sequence[Sequence[float]], aspect: float, *, closed: bool = False) -> float:
@@ -158,7 +171,8 @@ def band_limit(points: Sequence[Sequence[float]], aspect: float, *, closed: bool
             ways = [((aspect if d > 0 else 0.0) - x) / d for d in (dx,) if d]
             ways += [((1.0 if d > 0 else 0.0) - y) / d for d in (dy,) if d]
             rooms.append(max(0.0, min(ways)))
-    return max(BAND_LIMIT, BAND_ROOM * min((room for room in rooms if room > BAND_LIMIT), default=0.0))
+    most = max(BAND_LIMIT, BAND_ROOM * min((room for room in rooms if room > BAND_LIMIT), default=0.0))
+    return most if most < _AMPLE else np.inf  # equal for most rules, which are then evaluated faster
 
 
 class Tables:
@@ -187,7 +201,7 @@ class Tables:
         self.lines, self.parts = lines, most
         ends = np.zeros((4, n, lines, most))
         self.line_anchor = np.zeros((n, lines), np.intp)
-        self.line_band = np.zeros((3, n, lines))
+        self.line_band = np.zeros((5, n, lines))
         self.real = np.zeros((n, lines, most), bool)
         """(P, L, S) False where a line has fewer segments than others."""
         for p, plan in enumerate(plans):
@@ -207,7 +221,7 @@ class Tables:
         ]
         """The same numbers for plain Python: pieces[plan][line] is a list of (ax, ay, bx, by)."""
         self.same_band = _one(self.line_band)
-        self.one_band: list[float] = self.line_band.reshape(3, -1)[:, 0].tolist() if lines else []
+        self.one_band: list[float] = self.line_band.reshape(5, -1)[:, 0].tolist() if lines else []
         """Band of all lines, if it is the same."""
         self.same_anchor = len(self.anchors) == 1
 
@@ -220,7 +234,7 @@ class Tables:
         self.edge = np.zeros((4, n, regions, most))
         """(4, P, R, E): x1, y1, x2, y2."""
         self.region_anchor = np.zeros((n, regions), np.intp)
-        self.region_band = np.zeros((3, n, regions))
+        self.region_band = np.zeros((5, n, regions))
         self.inverse = np.zeros((n, regions), bool)
         self.admits = np.zeros((n, regions, classes + 1), bool)
         """(P, R, C + 1) whether a region looks at a class; the last column stands for classes without a label."""
