@@ -19,7 +19,7 @@ For a deliverer (one thread per output)::
     box.ack(name, [positions])                             # any order
     box.bury(name, [(entry, "reason")])                    # dead letters
 
-Nothing in here starts a thread; every method may be called from any thread.
+Nothing in here starts a thread (the pipeline calls ``look_through`` on one of its own); every method may be called from any thread.
 
 For commands: :func:`inspect`, :func:`inspect_counters` and :func:`export` read an outbox, also while a run uses it;
 :func:`backup` copies one; :func:`reset_counts` and :func:`retry` change one that nobody uses.

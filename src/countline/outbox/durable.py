@@ -296,8 +296,15 @@ class Outbox(Core):
                 ).fetchone()
             if row is None:
                 return
+            if not isinstance(row[0], int) or row[0] <= number:
+                raise self._fault(sqlite3.DatabaseError("malformed: dead letters out of order"))
             number = row[0]
-            yield DeadLetter(row[0], row[1], row[2], row[3], codec.decode(row[4])[0])
+            try:
+                letter = codec.decode(row[4])[0]
+            except codec.Damaged as error:
+                log.error("outbox %s: dead letter %d, for '%s', is damaged: %s", self.path, number, row[1], error)
+                continue
+            yield DeadLetter(row[0], row[1], row[2], row[3], letter)
 
     def revive(self, output: str | None = None, number: int | None = None) -> int:
         """Put dead letters (of one output, or one by its number) back into the queue, each for its own output only;

@@ -86,6 +86,8 @@ CREATE TABLE IF NOT EXISTS seen (
 """
 VERSION = 2
 """1: without ``crc``."""
+HIGHEST = 100
+"""No format will have a higher number."""
 _MAGIC = b"SQLite format 3\0"
 
 RESERVE = 1 << 20
@@ -230,13 +232,22 @@ def holder(path: Path) -> int:
 
 
 def connect(path: Path, synchronous: str) -> sqlite3.Connection:
-    """A connection for writing, with the schema in place. Raises sqlite3 errors."""
+    """A connection for writing, with the schema in place. Raises sqlite3 errors, and OutboxError for what is none of ours."""
+    try:
+        return _connect(path, synchronous)
+    except UnicodeDecodeError:  # SQLite told of it in the damaged words themselves
+        raise sqlite3.DatabaseError("malformed database schema") from None
+
+
+def _connect(path: Path, synchronous: str) -> sqlite3.Connection:
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=LOCK_WAIT, cached_statements=64)
     sums.register(db)
     try:
         if db.execute("PRAGMA page_count").fetchone()[0] == 0:
             db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # works only before the first table
-        elif not db.execute("PRAGMA user_version").fetchone()[0] and _tables(db):
+        elif not db.execute("PRAGMA user_version").fetchone()[0] and (tables := _tables(db)):
+            if tables >= set(sums.COLUMNS):
+                raise sqlite3.DatabaseError("malformed: its format is gone")
             raise OutboxError(
                 "is a database of another program",
                 where=f"outbox {path}",
@@ -247,6 +258,8 @@ def connect(path: Path, synchronous: str) -> sqlite3.Connection:
         db.execute("PRAGMA journal_size_limit = 16777216")
         db.execute("PRAGMA temp_store = MEMORY")
         version = db.execute("PRAGMA user_version").fetchone()[0]
+        if not 0 <= version <= HIGHEST:
+            raise sqlite3.DatabaseError("malformed: there is no such format")
         if version > VERSION:
             raise OutboxError(
                 f"was made by a newer countline (format {version}, this one knows {VERSION})",
@@ -259,6 +272,7 @@ def connect(path: Path, synchronous: str) -> sqlite3.Connection:
                 if statement.strip():
                     db.execute(statement)
             sums.first_sums(db)
+            db.execute(sums.insert("meta"), ("schema", sums.schema_sum(db)))
             db.execute(f"PRAGMA user_version = {VERSION}")
             db.execute("COMMIT")
         else:
@@ -269,9 +283,8 @@ def connect(path: Path, synchronous: str) -> sqlite3.Connection:
     return db
 
 
-def _tables(db: sqlite3.Connection) -> int:
-    count: int = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-    return count
+def _tables(db: sqlite3.Connection) -> set[str]:
+    return {str(name) for (name,) in db.execute("SELECT name FROM sqlite_schema")}
 
 
 def when_unlocked(work: Callable[[], T], path: Path, patience: float) -> T:
@@ -320,7 +333,15 @@ def is_locked(error: BaseException) -> bool:
     return isinstance(error, sqlite3.OperationalError) and ("locked" in str(error).lower() or "busy" in str(error).lower())
 
 
-_SIGNS = ("malformed", "not a database", "unsupported file format", "no such table", "no such column", "user-defined function raised")
+_SIGNS = (
+    "malformed",
+    "not a database",
+    "unsupported file format",
+    "no such table",
+    "no such column",
+    "user-defined function raised",
+    "could not decode",
+)
 """What SQLite says of a file that is damaged: its names may be, too, and text that is none any more."""
 
 

@@ -149,7 +149,8 @@ class Ledger:
     def counters(self, source: str | None = None) -> list[Counter]:
         """All counters (of one source), in order of their keys."""
         where, values = (" WHERE source = ?", (source,)) if source is not None else ("", ())
-        rows = self._db.execute(f"SELECT source, rule, counter, class, value FROM counter{where} ORDER BY 1, 2, 3, 4", values).fetchall()  # noqa: S608
+        query = f"SELECT source, rule, counter, class, value FROM counter{where} ORDER BY 1, 2, 3, 4"  # noqa: S608
+        rows = self._db.execute(query, values).fetchall()
         epochs = {name: self._epochs(name) for name in {row[0] for row in rows}}
         found = []
         for row in rows:

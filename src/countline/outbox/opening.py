@@ -85,8 +85,8 @@ def _sound(path: Path, synchronous: str, lock: files.Lock) -> sqlite3.Connection
             if not reason:
                 return db
             db.close()
-        except sqlite3.DatabaseError as error:
-            if not files.is_corruption(error):
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            if isinstance(error, sqlite3.DatabaseError) and not files.is_corruption(error):
                 raise
             reason = str(error)
     aside = files.set_aside(path, reason)

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from countline.errors import OutboxError
-from countline.outbox import codec, files
+from countline.outbox import codec, files, sums
 from countline.outbox.ages import AgeClock
 from countline.outbox.ledger import Ledger
 from countline.outbox.positions import Intervals
@@ -75,11 +75,15 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
             if not db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
                 db.close()  # the first run was killed as it made the file: that holds nothing yet
                 db = files.connect(files.MEMORY, "off")
+            elif db.execute("PRAGMA user_version").fetchone()[0] >= 2 and (found := sums.damage(db, whole=False)):
+                raise files.translate(sqlite3.DatabaseError(f"malformed: {found}"), path)
             yield db
         finally:
             db.close()
     except sqlite3.Error as error:
         raise files.translate(error, path) from error
+    except (ValueError, TypeError, AttributeError, LookupError) as error:  # what no outbox holds
+        raise files.translate(sqlite3.DatabaseError(f"malformed: {error}"), path) from error
 
 
 def _reader(path: Path) -> sqlite3.Connection:
@@ -87,6 +91,7 @@ def _reader(path: Path) -> sqlite3.Connection:
     there is no log, nobody has it open, and the file alone is all there is."""
     address = f"{path.absolute().as_uri()}?mode=ro"
     db = sqlite3.connect(address, uri=True, timeout=5.0)
+    sums.register(db)
     try:
         db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     except sqlite3.OperationalError:
@@ -94,6 +99,7 @@ def _reader(path: Path) -> sqlite3.Connection:
         if not os.access(path, os.R_OK) or path.with_name(path.name + "-wal").exists():
             raise
         db = sqlite3.connect(address + "&immutable=1", uri=True)
+        sums.register(db)
     return db
 
 
@@ -144,8 +150,11 @@ def _few(db: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ...]]:
         rows = db.execute(query, (after,)).fetchall()
         if not rows:
             return
-        yield from rows
-        after = rows[-1][0]
+        for row in rows:
+            if not isinstance(row[0], int) or row[0] <= after:  # a damaged tree can go round in circles
+                raise sqlite3.DatabaseError("malformed: its rows are out of order")
+            after = row[0]
+            yield row
 
 
 def _plain(message: Message) -> dict[str, Any]:

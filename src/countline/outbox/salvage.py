@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sqlite3
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import orjson
 
 from countline.outbox import codec, sums
 from countline.outbox.blocks import cost
+from countline.outbox.first_page import readable
 from countline.outbox.positions import END, Intervals
 
 __all__ = ["RESEND", "missing", "salvage"]
@@ -30,18 +32,22 @@ _WHAT = {
 }
 
 Row = tuple[Any, ...]
+BROKEN = (sqlite3.Error, UnicodeDecodeError)
+"""What SQLite answers where it cannot read; the second where it tells of it in the damaged words themselves."""
 
 
 def salvage(aside: Path, db: sqlite3.Connection, *, book: bool = True) -> None:
     """Carry over to the new outbox ``db`` each row that is as it was written, and say what is lost: of counts by name, of messages how
     many. ``book``: false where who uses the outbox knows better what waits. Raises sqlite3 errors of ``db``."""
     try:
-        old = sqlite3.connect(f"{aside.absolute().as_uri()}?mode=ro", uri=True)
-    except sqlite3.Error as error:
-        log.error("outbox: nothing of %s can be read: %s", aside, error)
-        return
-    sums.register(old)
-    old.text_factory = lambda data: data.decode("utf-8", "replace")
+        with readable(aside) as old:
+            old.text_factory = lambda data: data.decode("utf-8", "replace")
+            _salvage(old, aside, db, book)
+    except OSError as error:
+        log.error("outbox: %s cannot be copied to be read: %s", aside, error)
+
+
+def _salvage(old: sqlite3.Connection, aside: Path, db: sqlite3.Connection, book: bool) -> None:
     db.execute("BEGIN IMMEDIATE")
     try:
         with_sums = _has_sums(old)
@@ -51,34 +57,36 @@ def salvage(aside: Path, db: sqlite3.Connection, *, book: bool = True) -> None:
         _carry_batches(old, db, with_sums)
         if book:
             _book_losses(db, aside)
+        db.execute(sums.insert("meta"), ("schema", sums.schema_sum(db)))
         db.execute("COMMIT")
     except BaseException:
         db.execute("ROLLBACK")
         raise
-    finally:
-        old.close()
 
 
 def _has_sums(old: sqlite3.Connection) -> bool:
     try:
         return bool(old.execute("PRAGMA user_version").fetchone()[0] >= 2)
-    except sqlite3.Error:
+    except BROKEN:
         return True
 
 
 def _carry_state(old: sqlite3.Connection, db: sqlite3.Connection, table: str, with_sums: bool, aside: Path) -> None:
-    good, lost, whole = 0, [], True
+    good, lost, whole, seen = 0, [], True, set[Row]()
     columns = ", ".join(sums.COLUMNS[table])
     query = f"SELECT {columns}{', crc' if with_sums else ''} FROM {table}"  # noqa: S608
     try:
         for row in old.execute(query):
+            if row in seen:
+                raise sqlite3.DatabaseError("malformed: rows in a circle")
+            seen.add(row)
             values = row[: len(sums.COLUMNS[table])]
             if with_sums and row[-1] != _sum(table, values):
                 lost.append(" ".join(str(v) for v in values[:4] if isinstance(v, str)))
                 continue
             db.execute(sums.insert(table), values)
             good += 1
-    except sqlite3.Error as error:
+    except BROKEN as error:
         whole = False
         log.error("outbox: the rest of the %s in %s cannot be read any more: %s", _WHAT[table], aside, error)
     if good:
@@ -96,14 +104,18 @@ def _sum(table: str, values: Row) -> int:
 
 def _around(old: sqlite3.Connection, table: str, key: str, columns: str) -> Iterator[Row]:
     """Rows on both sides of each damaged page: after a row that cannot be read, seek ahead in growing steps."""
+    with contextlib.suppress(*BROKEN):  # no row is written with such a key
+        yield from old.execute(f"SELECT {columns} FROM {table} WHERE {key} < 1 LIMIT 1000").fetchall()  # noqa: S608
     after, step = 0, 1
     while after < 1 << 48:
         try:
             for row in old.execute(f"SELECT {columns} FROM {table} WHERE {key} > ? ORDER BY {key}", (after,)):  # noqa: S608
-                yield row
+                if not isinstance(row[0], int) or row[0] <= after:
+                    raise sqlite3.DatabaseError("malformed: rows out of order")  # a damaged tree can go round in circles
                 after, step = row[0], 1
+                yield row
             return
-        except sqlite3.Error:
+        except BROKEN:
             after += step
             step *= 2
 

@@ -9,7 +9,20 @@ from __future__ import annotations
 import sqlite3
 import zlib
 
-__all__ = ["CHECKED", "COLUMNS", "STATE", "damage", "expression", "faults", "first_sums", "insert", "intact", "register", "row_sum"]
+__all__ = [
+    "CHECKED",
+    "COLUMNS",
+    "STATE",
+    "damage",
+    "expression",
+    "faults",
+    "first_sums",
+    "insert",
+    "intact",
+    "register",
+    "row_sum",
+    "schema_sum",
+]
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "meta": ("name", "value"),
@@ -66,7 +79,8 @@ def insert(table: str, verb: str = "INSERT OR REPLACE") -> str:
 def intact(table: str) -> str:
     """SQL that is true for a row that is as it was written. Messages of versions that reckoned no sum pass: their data has its own."""
     unknown = "crc IS NULL OR " if table not in STATE else ""
-    return f"({unknown}crc IS {expression(table)})"
+    number = " AND number > 0" if table == "dead" else ""
+    return f"(({unknown}crc IS {expression(table)}){number})"
 
 
 def faults(db: sqlite3.Connection, tables: tuple[str, ...]) -> str:
@@ -88,6 +102,11 @@ def first_sums(db: sqlite3.Connection) -> None:
                 db.execute(f"UPDATE {table} SET crc = {expression(table)}")  # noqa: S608
 
 
+def schema_sum(db: sqlite3.Connection) -> int:
+    """The sum of how the tables are made: SQLite believes whatever their text says."""
+    return row_sum(*(text for (text,) in db.execute("SELECT sql FROM sqlite_schema WHERE sql NOT NULL ORDER BY name")))
+
+
 def damage(db: sqlite3.Connection, *, whole: bool) -> str:
     """What is wrong with the file, '' if nothing is; ``whole``: all of it is read, not only the tables without messages. Raises sqlite3
     errors."""
@@ -95,4 +114,7 @@ def damage(db: sqlite3.Connection, *, whole: bool) -> str:
         found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
             return str(found)
+    row = db.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()
+    if row is None or row[0] != schema_sum(db):
+        return "its tables are not made as they were"
     return faults(db, (*STATE, "batch", "dead") if whole else STATE)
