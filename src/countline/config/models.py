@@ -142,6 +142,9 @@ class OutboxConfig(Model):
     """Seconds after which an undelivered message is dropped, counted and logged; never unless set."""
     when_full: Literal["auto", "block", "drop-oldest", "drop-newest"] = "auto"
     """auto: block where all sources are files, drop-oldest where one is live."""
+    quotas: dict[str, Annotated[int, Field(gt=0)]] = {}
+    """Bytes that may wait for an output, by its name, e.g. {mqtt: 100000000}: an output that falls further behind loses its oldest
+    messages (reason `quota`), and neither sources nor other outputs wait for it."""
     reset: str | None = None
     """Schedule on which cumulative counts begin anew, e.g. 'daily 00:00 Europe/Berlin'."""
 
@@ -229,6 +232,13 @@ class Config(Model):
     def _destinations(self) -> None:
         """A message for an output that is not there would go nowhere, without a word."""
         known = [o.name for o in self.outputs]
+        for name in self.outbox.quotas:
+            if name not in known:
+                raise CountlineFault(
+                    f"there is no output '{name}'",
+                    fix="outputs are " + (", ".join(known) or "none"),
+                    loc=("outbox", "quotas", name),
+                )
         stores = [o.name for o in self.outputs if o.holds_objects]
         for i, message in enumerate(self.messages):
             if message.attach is not None:

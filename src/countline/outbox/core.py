@@ -19,11 +19,13 @@ from countline.outbox.ages import AgeClock, uptime
 from countline.outbox.keeper import Keeper
 from countline.outbox.ledger import Ledger
 from countline.outbox.positions import END, Intervals
+from countline.outbox.quotas import Quotas
 from countline.outbox.recount import recount
 from countline.outbox.repair import look_through, repair
 from countline.outbox.salvage import RESEND, missing
 from countline.outbox.state import OutputState, Staged
 from countline.outbox.tail import Tail
+from countline.outbox.told import Told
 from countline.outbox.types import Bounds, OutboxBusy, OutboxFull
 
 __all__ = ["Core"]
@@ -58,7 +60,7 @@ class Core(Keeper):
     ) -> None:
         self.path = path
         self.durable = path != files.MEMORY
-        self.max_bytes, self.max_age, self.when_full = bounds
+        self.max_bytes, self.max_age, self.when_full, quotas = bounds
         self._db = db
         self._reader = self._reading(db)
         self._lock = lock
@@ -69,6 +71,8 @@ class Core(Keeper):
         self._tail = Tail(min(8 << 20, bounds.max_bytes))
         self._dead: list[tuple[str, int, str, bytes]] = []
         self._staged = Staged()
+        self._told = Told()
+        self._quotas = Quotas(quotas)
         self._expired_at = 0
         self._ages = AgeClock(db, clock, steady)
         self._closed = False
@@ -157,6 +161,8 @@ class Core(Keeper):
             if store:
                 with contextlib.suppress(OutboxError):
                     self.settle(CLOSE_PATIENCE)
+            for reason, count in self._told.rest().items():
+                self._say_dropped(count, reason)
             with self._read_lock:
                 self._reader.close()
                 self._db.close()

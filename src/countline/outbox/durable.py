@@ -103,6 +103,8 @@ class Outbox(Core):
         with self._transaction() as db:
             if self.when_full == "drop-oldest":
                 self._make_room(cost)
+            if self._quotas.keep(db, self._outputs, cost, self._give_up):
+                self._prune()
             self._ledger.apply(commits)
             db.executemany(
                 sums.insert("batch", "INSERT"),
@@ -137,7 +139,8 @@ class Outbox(Core):
                 state = self._outputs[name]
                 state.pending += count
                 state.drop(count, "size")
-        log.warning("outbox %s is full: the newest messages are dropped", self.path)
+        what = "size: it is full, and the newest give way"
+        self._say_dropped(self._told.add(what, sum(len(entries) for entries, _, _ in blocks)), what)
         return []
 
     # -- reading --------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import orjson
 from countline.outbox import codec, sums
 from countline.outbox.positions import Intervals
 from countline.outbox.state import OutputState, Staged
+from countline.outbox.told import Told
 from countline.types import Message
 
 __all__ = ["Keeper"]
@@ -36,6 +37,7 @@ class Keeper:
     _state: threading.RLock
     _outputs: dict[str, OutputState]
     _staged: Staged
+    _told: Told
     _bytes: int
     _next: int
 
@@ -115,15 +117,15 @@ class Keeper:
             self._give_up(row[0], row[1], row[2], "size")
             self._prune()
 
-    def _give_up(self, first: int, last: int, data: bytes, reason: str) -> None:
-        """Settle a batch for all outputs as dropped."""
+    def _give_up(self, first: int, last: int, data: bytes, reason: str, only: OutputState | None = None) -> None:
+        """Settle a batch as dropped, for all outputs or one."""
         try:
             messages = codec.decode(data)
         except codec.Damaged:
             messages = [Message("", b"")] * (last - first + 1)
         total = 0
         with self._state:
-            for state in self._outputs.values():
+            for state in self._outputs.values() if only is None else [only]:
                 lost = sum(
                     1
                     for position, m in enumerate(messages, first)
@@ -132,8 +134,11 @@ class Keeper:
                 state.done.add(first, last)
                 state.drop(lost, reason)
                 total += lost
-        if total:
-            log.warning("outbox %s: %d undelivered messages dropped (%s)", self.path, total, reason)
+        self._say_dropped(self._told.add(reason, total), reason)
+
+    def _say_dropped(self, count: int, reason: str) -> None:
+        if count:
+            log.warning("outbox %s: %d undelivered messages dropped (%s)", self.path, count, reason)
 
     def _remove(self, state: OutputState) -> None:
         log.warning("output '%s' is gone: the %d messages that waited for it are dropped", state.name, state.pending)

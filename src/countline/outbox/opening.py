@@ -49,7 +49,7 @@ def open_outbox(
     if path is None:
         most = MEMORY_BYTES if "max_bytes" not in config.model_fields_set else config.max_bytes
         db = files.connect(files.MEMORY, "off")
-        return Outbox(files.MEMORY, db, outputs, Bounds(most, config.max_age, when_full), clock=clock, steady=steady)
+        return Outbox(files.MEMORY, db, outputs, Bounds(most, config.max_age, when_full, config.quotas), clock=clock, steady=steady)
     try:
         path = files.real(path)
         make_folder(path.parent)
@@ -65,7 +65,7 @@ def open_outbox(
         lock.take_content()
         db = files.when_unlocked(lambda: _sound(path, config.synchronous, lock), path, files.PATIENCE)
         lock.make_private()
-        bounds = Bounds(config.max_bytes, config.max_age, when_full)
+        bounds = Bounds(config.max_bytes, config.max_age, when_full, config.quotas)
         return Outbox(path, db, outputs, bounds, lock=lock, clock=clock, steady=steady)
     except BaseException as error:
         lock.release()

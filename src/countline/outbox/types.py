@@ -20,6 +20,8 @@ class Bounds(NamedTuple):
     """Seconds; None: for ever."""
     when_full: str
     """'block', 'drop-oldest' or 'drop-newest'."""
+    quotas: Mapping[str, int] = {}
+    """Bytes that may wait for an output, by its name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from countline.errors import OutboxError
 from countline.outbox import Commit, Outbox, OutboxFull
+from countline.pipeline.trouble import Trouble
 from countline.types import CounterDelta, CounterKey
 
 __all__ = ["Writer"]
@@ -61,8 +62,7 @@ class Writer:
     ) -> None:
         self.error: OutboxError | None = None
         """Why writing has ended for good; raised by :meth:`put`."""
-        self.trouble = ""
-        """Why nothing is written just now; empty when all is well."""
+        self._trouble = Trouble(log, f"outbox {outbox.path}", "can be written again")
         self._outbox = outbox
         self._wait = commit_ms / 1000
         self._block = block
@@ -78,6 +78,11 @@ class Writer:
         """Whether something waits that is more than a place in a stream."""
         self._give_up_at: float | None = None
         self._thread = threading.Thread(target=self._work, name="countline-outbox", daemon=True)
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing is written just now; empty when all is well."""
+        return self.error.what if self.error is not None else self._trouble.text
 
     def start(self) -> None:
         """Begin to write."""
@@ -182,7 +187,6 @@ class Writer:
         log.error("%s", error)
         with self._change:
             self.error = error
-            self.trouble = error.what
             self._change.notify_all()
 
     def _step(self) -> bool:
@@ -212,9 +216,9 @@ class Writer:
     def _settle(self) -> None:
         try:
             self._outbox.settle()
-            self._well()
+            self._trouble.end()
         except OutboxFull as error:
-            self._say(error.what)
+            self._trouble.begin(error.what)
 
     def _take(self) -> None:
         messages = size = 0
@@ -234,13 +238,13 @@ class Writer:
             try:
                 stored = self._outbox.write(self._writing)
                 if stored:
-                    self._well()
+                    self._trouble.end()
                 else:
-                    self._say(
+                    self._trouble.begin(
                         f"it is full ({self._outbox.max_bytes} bytes); frames wait until an output has taken some"
                     )
             except OutboxFull as error:
-                self._say(error.what)
+                self._trouble.begin(error.what)
             if stored:
                 with self._change:
                     del self._writing[:stored]
@@ -252,13 +256,3 @@ class Writer:
                     return False
                 self._change.wait(0.05)
         return True
-
-    def _say(self, trouble: str) -> None:
-        if trouble != self.trouble:
-            self.trouble = trouble
-            log.error("outbox %s: %s", self._outbox.path, trouble)
-
-    def _well(self) -> None:
-        if self.trouble:
-            log.info("outbox %s: can be written again", self._outbox.path)
-            self.trouble = ""
