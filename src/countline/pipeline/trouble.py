@@ -75,6 +75,12 @@ class Trouble:
             )
             self._reset(self.text or self._told, now)
 
+    def close(self) -> None:
+        """Nothing comes any more: an end that was waited for is told now."""
+        if self._told and not self.text:
+            self._log.info("%s: %s", self._subject, self._over)
+            self._told = ""
+
     def _reset(self, told: str, now: float) -> None:
         self._told, self._tell_at = told, now + EVERY
         self._times, self._lasted = 0, 0.0

@@ -177,6 +177,7 @@ class Writer:
         try:
             while self._step():
                 pass
+            self._trouble.close()
         except OutboxError as error:
             self._fail(error)
         except Exception as error:  # must not die silently: the run would go on and store nothing
