@@ -62,7 +62,8 @@ def _files(what: str, value: Any) -> Iterator[NamedFile]:
 def _writes(config: Config, state: Path | None) -> Iterator[NamedFile]:
     if state is not None:
         for ending in _STATE:
-            yield NamedFile("outbox", str(state) + ending)
+            # No topic or source is called so: `{topic}.jsonl` beside an outbox is no mistake.
+            yield NamedFile("outbox", str(state) + ending, odd=bool(ending))
     for output in config.outputs:
         for path in output.files():
             yield NamedFile(f"output '{output.name}'", path)
