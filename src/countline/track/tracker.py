@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from countline.track.engines import BEGINS, CONTINUES, FINDS, NOISE, Engine
 from countline.track.hidden import Height, complete
 from countline.track.leaps import Leaps
+from countline.track.overlap import BESIDE, beside_stronger, clearly_beside, overlap
 from countline.types import Detections, Tracks
 
 __all__ = ["EngineTracker"]
@@ -38,8 +39,6 @@ _WEAK = 2
 """Limits passed by a detection that may find one who was out of sight, but is not believed."""
 _DOUBTFUL = 4
 """Limits passed by a detection that is at its threshold, but not at what it needs beside somebody."""
-_BESIDE = 0.1
-"""Overlap (IoU) from which a detection is beside another."""
 _FEW = 300
 """Pairs of boxes up to which a plain loop is faster than NumPy."""
 _SAME = 0.45
@@ -198,7 +197,7 @@ class EngineTracker:
         left = sure.nonzero()[0]
         tracks = boxes.take(rows, axis=0)
         if len(left) and len(rows):  # beside a track they are second boxes
-            left = left[_overlap(boxes.take(left, axis=0), tracks).max(axis=1) <= _BESIDE]
+            left = left[overlap(boxes.take(left, axis=0), tracks).max(axis=1) <= BESIDE]
         begun = np.array([number not in self._known for number in numbers.tolist()], bool)
         fresh = numbers[begun].tolist()
         asked = np.concatenate([rows[begun], left])
@@ -300,7 +299,7 @@ class EngineTracker:
         grades = _GRADES.take(passed)
         weak = (passed == _WEAK).nonzero()[0]
         if len(weak):
-            grades[weak[_beside_stronger(boxes, confidence, weak)]] = CONTINUES
+            grades[weak[beside_stronger(boxes, confidence, weak)]] = CONTINUES
         doubtful = (passed == _DOUBTFUL).nonzero()[0]
         if len(doubtful):
             grades[doubtful[self._beside(boxes, confidence, doubtful)]] = FINDS
@@ -314,12 +313,12 @@ class EngineTracker:
         result: NDArray[np.bool_] = np.zeros(len(rows), bool)
         if self._past:
             before = self._past[-1][1].xyxy
-            if len(rows) * len(before) <= _FEW and _clearly_beside(doubtful, before):
+            if len(rows) * len(before) <= _FEW and clearly_beside(doubtful, before):
                 return ~result
-            result[:] = (_overlap(doubtful, before) > _BESIDE).any(axis=1)
+            result[:] = (overlap(doubtful, before) > BESIDE).any(axis=1)
         if not result.all():
             left = (~result).nonzero()[0]
-            result[left] = _beside_stronger(boxes, confidence, rows[left])
+            result[left] = beside_stronger(boxes, confidence, rows[left])
         return result
 
     def _single(self, boxes: NDArray[np.float32], known: Sequence[_Known | None]) -> NDArray[np.bool_]:
@@ -329,7 +328,7 @@ class EngineTracker:
         if not result.any():
             return ~result
         fresh = ~result
-        result[fresh] = _overlap(boxes[fresh], boxes[result]).max(axis=1) <= _SAME
+        result[fresh] = overlap(boxes[fresh], boxes[result]).max(axis=1) <= _SAME
         return result
 
     def _remember(
@@ -371,40 +370,3 @@ class EngineTracker:
     def describe(self) -> dict[str, Any]:
         """What is used, for ``countline check``."""
         return {"engine": type(self._engine).__name__, "lost_seconds": self._lost / 1e9}
-
-
-def _clearly_beside(boxes: NDArray[np.float32], others: NDArray[np.float32]) -> bool:
-    """Whether each box overlaps one of the others by more than :data:`_BESIDE`, and by so much that the precision of the
-    sum does not matter. Mostly so: a doubtful box is the next sighting of somebody. False: look closely."""
-    neighbours = others.tolist()
-    for left, top, right, bottom in boxes.tolist():
-        area = (right - left) * (bottom - top)
-        for x0, y0, x1, y1 in neighbours:
-            if x0 < right and left < x1 and y0 < bottom and top < y1:
-                common = (min(right, x1) - max(left, x0)) * (min(bottom, y1) - max(top, y0))
-                if common > 1.01 * _BESIDE * (area + (x1 - x0) * (y1 - y0) - common):
-                    break
-        else:
-            return False
-    return True
-
-
-def _beside_stronger(
-    boxes: NDArray[np.float32], confidence: NDArray[np.float32], rows: NDArray[np.intp]
-) -> NDArray[np.bool_]:
-    """Which of the rows overlap a stronger detection."""
-    stronger = confidence > confidence.take(rows)[:, None]
-    return np.asarray(((_overlap(boxes.take(rows, axis=0), boxes) > _BESIDE) & stronger).any(axis=1))
-
-
-def _overlap(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(len(a), len(b)) intersection over union of xyxy boxes that are not empty."""
-    # Coordinate by coordinate, each a row of its own in memory: that is what NumPy is quick with.
-    a, b = np.ascontiguousarray(a.T)[:, :, None], np.ascontiguousarray(b.T)[:, None]
-    size_a, size_b = a[2:] - a[:2], b[2:] - b[:2]
-    shared = np.minimum(a[2:], b[2:])
-    shared -= np.maximum(a[:2], b[:2])
-    np.maximum(shared, 0, out=shared)
-    common = shared[0] * shared[1]
-    result: NDArray[np.float32] = common / (size_a[0] * size_a[1] + size_b[0] * size_b[1] - common)
-    return result
