@@ -21,8 +21,9 @@ class Quotas:
 
     def __init__(self, quotas: Mapping[str, int]) -> None:
         self._quotas = dict(quotas)
-        self._most = dict.fromkeys(self._quotas, 0)
-        """Output -> bytes that may wait for it now, at most: as last counted, and all that was stored since."""
+        self._most = {name: quota + 1 for name, quota in self._quotas.items()}
+        """Output -> bytes that may wait for it now, at most: as last counted, and all that was stored since. More than its quota
+        before the first count."""
 
     def keep(self, db: sqlite3.Connection, outputs: Mapping[str, OutputState], cost: int, give_up: GiveUp) -> bool:
         """Before ``cost`` more bytes are stored, in a transaction: give up the oldest batches of outputs that have more waiting

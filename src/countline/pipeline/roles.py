@@ -12,7 +12,7 @@ from countline.file_safety import NamedFile, refuse_overwriting
 
 __all__ = ["refuse_collisions"]
 
-_STATE = ("", "-wal", "-shm", ".lock", ".failures.jsonl")
+_STATE = ("", "-wal", "-shm", ".lock", ".failures.jsonl", ".failures.jsonl.old")
 """Endings of the files that belong to an outbox."""
 
 

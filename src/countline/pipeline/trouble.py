@@ -9,13 +9,12 @@ from collections.abc import Callable
 __all__ = ["Trouble"]
 
 EVERY = 60.0
-"""Seconds between two lines about a trouble that comes and goes."""
-SETTLED = 5.0
-"""Seconds without it after which it is over."""
+"""Seconds for which a trouble that comes and goes is told with one line."""
 
 
 class Trouble:
-    """Tells the log when a trouble begins and when it is over; while it comes and goes, one line a minute with numbers.
+    """Tells the log when a trouble begins and when it is over. If it goes on coming and going, further changes are counted and told
+    with one line a minute.
 
     Parameters
     ----------
@@ -30,59 +29,67 @@ class Trouble:
         """Why nothing goes on just now; empty when all is well."""
         self._log, self._subject, self._over, self._clock = log, subject, over, clock
         self._told = ""
+        """What the log was told last."""
+        self._changes = 0
+        """Changes told since the minute began."""
+        self._until = 0.0
+        """When that minute ends."""
         self._times = 0
+        """Beginnings that were not told, and how long those troubles took."""
         self._lasted = 0.0
         self._changed = 0.0
-        self._tell_at = 0.0
 
     def begin(self, text: str) -> None:
-        """It is there (still); told at once if it is new."""
-        now = self._clock()
+        """It is there (still)."""
         if not self.text:
             self._times += 1
-            self._changed = now
+            self._changed = self._clock()
         self.text = text
-        if text != self._told and (not self._told or now >= self._tell_at):
-            self._log.error("%s: %s", self._subject, text)
-            self._reset(text, now)
         self.look()
 
     def end(self) -> None:
-        """It is not there (any more)."""
+        """It is not there (any more). To be called now and then while all is well."""
         if self.text:
-            now = self._clock()
-            self._lasted += now - self._changed
-            self._changed, self.text = now, ""
+            self._lasted += self._clock() - self._changed
+            self.text = ""
         self.look()
 
     def look(self) -> None:
-        """Tell what is due. To be called now and then."""
-        if not self._told:
-            return
+        """Tell what is due."""
+        if not (self._told or self._times or self.text):
+            return  # nearly always
         now = self._clock()
-        if not self.text and now - self._changed >= SETTLED:
-            self._log.info("%s: %s", self._subject, self._over)
-            self._told = ""
-        elif now >= self._tell_at:
-            lasted = self._lasted + (now - self._changed if self.text else 0.0)
-            self._log.warning(
-                "%s: %s (came %d times in the last %.0f s, for %.0f s in all)",
-                self._subject,
-                self.text or self._told,
-                self._times,
-                EVERY,
-                lasted,
-            )
-            self._reset(self.text or self._told, now)
+        if now >= self._until:
+            self._changes = 0
+            if self._times > 1 or (self._times and not self.text):
+                self._count(now)
+                return
+        if self.text != self._told and self._changes < 2:
+            if not self._changes:
+                self._until = now + EVERY
+            self._changes += 1
+            self._tell()
 
     def close(self) -> None:
-        """Nothing comes any more: an end that was waited for is told now."""
-        if self._told and not self.text:
-            self._log.info("%s: %s", self._subject, self._over)
-            self._told = ""
+        """Nothing comes any more: what was not told yet is told now."""
+        if self._times > 1 or (self._times and not self.text):
+            self._count(self._clock())
+        elif self.text != self._told:
+            self._tell()
 
-    def _reset(self, told: str, now: float) -> None:
-        self._told, self._tell_at = told, now + EVERY
-        self._times, self._lasted = 0, 0.0
+    def _tell(self) -> None:
         if self.text:
-            self._changed = now
+            self._log.error("%s: %s", self._subject, self.text)
+        else:
+            self._log.info("%s: %s", self._subject, self._over)
+        self._forget()
+
+    def _count(self, now: float) -> None:
+        lasted = self._lasted + (now - self._changed if self.text else 0.0)
+        state = self.text or self._over
+        self._log.warning("%s: %s (came %d times more, for %.0f s in all)", self._subject, state, self._times, lasted)
+        self._forget()
+        self._until, self._changes = now + EVERY, 2
+
+    def _forget(self) -> None:
+        self._told, self._times, self._lasted, self._changed = self.text, 0, 0.0, self._clock()
