@@ -28,6 +28,7 @@ from countline._events import (
     Leave,
     Speeding,
 )
+from countline._gaps import Gap
 from countline._windows import Window
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "Frame",
     "FrameInfo",
     "FrameTracks",
+    "Gap",
     "Heading",
     "Journey",
     "Leave",
@@ -345,6 +347,8 @@ class Analytics:
     """Label for each class id."""
     window: Window | None = None
     """What the message tells of, where its trigger is an interval."""
+    gap: Gap | None = None
+    """What was missed before this frame; in a message, all that was since the last message of its definition."""
 
 
 @dataclass(frozen=True, slots=True)

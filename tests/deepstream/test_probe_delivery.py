@@ -138,6 +138,25 @@ def test_message_functions_work_behind_a_probe(broker: EmbeddedBroker) -> None:
     assert value["box"][2] - value["box"][0] == 8
 
 
+def test_what_a_pipeline_showed_while_no_probe_was_on_it_is_told(tmp_path: Path) -> None:
+    library, out = Library(), tmp_path / "out.jsonl"
+    given = config(
+        sources=[{"name": "camera-0", "live": True}],
+        messages=[{"name": "missed", "on": "gap", "value": ["{gap.start|epoch_ms}", "{gap.end|epoch_ms}", "{gap.cause}"]}],
+        outputs=[{"file": {"path": str(out)}}],
+        outbox=str(tmp_path / "o.outbox"),
+    )
+    frames = list(traffic(400, 1, 1))
+    for some in (frames[:20], frames[60:80] + frames[300:320]):
+        with Pipeline() as pipeline, attach(pipeline.element("here"), given, lossless=True):
+            pipeline.push(library.buffer(f) for f in some)
+            pipeline.finish()
+    at = [NTP // 10**6 + 40 * n for n in (19, 60, 79, 300)]
+    assert [orjson.loads(line) for line in out.read_bytes().splitlines()] == [
+        [at[0], at[1], "not-running"], [at[2], at[3], "frames-dropped"],
+    ], "the second by the numbers that are missing"  # fmt: skip
+
+
 def test_a_live_pipeline_never_waits_the_oldest_batches_go_and_are_counted() -> None:
     library, gate, seen = Library(), threading.Event(), []
 

@@ -15,7 +15,7 @@ from countline.config import load
 from countline.config.loader import read_yaml, validate
 from countline.config.messages import MessageConfig
 from countline.registry import SchemaIds
-from countline.types import Crowding, Leave, RuleInfo, SourceInfo
+from countline.types import Crowding, Gap, Leave, RuleInfo, SourceInfo
 
 ROOT = Path(__file__).parents[2]
 DOC = ROOT / "docs" / "messages.md"
@@ -37,6 +37,7 @@ def moment():
             Leave(frame, "lobby", 2, 4, 0, "person", 0.8, (0.0, 0.0, 9.0, 9.0), dwell=12.34),
             Crowding(frame, "lobby", 3, phase="begin", occupancy=9),
         ],
+        gap=Gap(TIME - 3600 * 10**9, TIME),
     )
 
 
@@ -72,8 +73,8 @@ def test_each_block_does_what_is_written_below_it(kind, text, expected):
         assert [orjson.loads(m.value) for m in made] == [orjson.loads(line) for line in expected.splitlines()]
 
 
-def test_there_are_ten_worked_examples_and_the_recipe():
-    assert sum(expected is not None for *_, expected in BLOCKS) == 11
+def test_there_are_ten_worked_examples_the_recipe_and_a_gap():
+    assert sum(expected is not None for *_, expected in BLOCKS) == 12
 
 
 def test_every_field_and_filter_in_the_documentation_exists_and_none_is_missing():

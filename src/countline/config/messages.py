@@ -22,17 +22,17 @@ from countline.secret_forms import uri_secrets
 __all__ = ["AttachConfig", "CloudEventsConfig", "MessageConfig", "PlaceConfig", "SchemaConfig", "trigger_of", "zone_of"]
 
 EVENTS = ("crossing", "enter", "leave", "dwell", "crowding", "heading", "speeding", "journey")
-_WORDS = (*EVENTS, "change", "frame", "interval <time>")
+_WORDS = (*EVENTS, "change", "gap", "frame", "interval <time>")
 _INTERVAL = re.compile(r"interval\s+(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d)(?:\s+(?P<zone>[A-Za-z][\w+\-/]*))?")
 _UNITS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "min": 60 * 10**9, "h": 3600 * 10**9, "d": 24 * 3600 * 10**9}
 
 
 def trigger_of(on: str | list[str]) -> tuple[str, tuple[str, ...], int]:
-    """``on:`` as (kind, kinds of event, interval in ns); kind is event, change, frame or interval.
+    """``on:`` as (kind, kinds of event, interval in ns); kind is event, change, gap, frame or interval.
 
     Raises CountlineFault for a trigger that does not exist."""
     words = on if isinstance(on, list) else re.split(r"\s*[,|]\s*", on.strip())
-    if len(words) == 1 and words[0] in ("change", "frame"):
+    if len(words) == 1 and words[0] in ("change", "gap", "frame"):
         return words[0], (), 0
     if len(words) == 1 and words[0].startswith("interval"):
         match = _INTERVAL.fullmatch(words[0])
@@ -206,7 +206,7 @@ class MessageConfig(Model):
     name: str = Field(min_length=1)
     on: Annotated[str | list[str], AfterValidator(_trigger)] = "crossing"
     """Trigger: crossing | enter | leave | dwell | crowding | heading | speeding | journey (or several of these) | change |
-    interval <time> [zone] | frame."""
+    gap | interval <time> [zone] | frame."""
     per: Literal["frame", "event"] | None = None
     """One message for each event or for each frame that has any; by the template unless set: per event if it names a field
     of an event."""

@@ -11,7 +11,7 @@ from countline.deepstream.handover import Handover
 from countline.errors import CountlineError
 from countline.outbox import Resume
 from countline.pipeline.deliver import Delivery
-from countline.types import CounterDelta, FrameInfo, Message
+from countline.types import CounterDelta, FrameInfo, Gap, Message
 
 __all__ = ["InlineDelivery", "Worker"]
 
@@ -51,6 +51,7 @@ class InlineDelivery:
 
     def __init__(self, delivery: Delivery) -> None:
         self._delivery = delivery
+        self.wall = delivery.wall
         self._made: dict[str, list[bytes]] = {}
 
     def begin_round(self) -> None:
@@ -65,11 +66,13 @@ class InlineDelivery:
         """As :meth:`Delivery.begin`."""
         return self._delivery.begin(source, stream, **more)
 
-    def put(self, frame: FrameInfo, messages: Sequence[Message], deltas: Sequence[CounterDelta]) -> None:
+    def put(
+        self, frame: FrameInfo, messages: Sequence[Message], deltas: Sequence[CounterDelta], untold: Gap | None = None
+    ) -> None:
         """Keep the values; commit the counters."""
         if messages:
             self._made.setdefault(frame.source.name, []).extend(m.value for m in messages)
-        self._delivery.put(frame, (), deltas)
+        self._delivery.put(frame, (), deltas, untold)
 
     def reset(self, source: str, time: int) -> None:
         """As :meth:`Delivery.reset`."""

@@ -44,8 +44,10 @@ class Catalogue:
     attachment: bool = False
     interval: bool = False
     """The trigger is an interval: there are fields of its window."""
+    gap: bool = False
+    """The trigger is a gap: it is never null."""
     used: set[str] = field(default_factory=set)
-    """Levels and fields used so far: 'event', 'trajectory', 'attachment', 'objects'."""
+    """Levels and fields used so far: 'event', 'trajectory', 'attachment', 'objects', 'gap' …"""
 
     def __post_init__(self) -> None:
         self.event = event_fields(self.kinds) if self.kinds else {}
@@ -133,6 +135,8 @@ class Catalogue:
             found = None
         if found is None and (self.interval or head != "window"):
             found = FRAME.get(path)
+        if found is not None and found.level == "gap" and self.gap:
+            found = replace(found, shape=found.shape.not_null())
         return found
 
     def _windowed(self, rule: RuleInfo, counter: str | None = None, class_name: str | None = None) -> Field:

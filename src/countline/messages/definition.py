@@ -15,10 +15,11 @@ from countline.messages.encode import Encoder, plain
 from countline.messages.filters import text_of
 from countline.messages.ids import IdMaker
 from countline.messages.memory import Trajectories
+from countline.messages.missed import Missed
 from countline.messages.schema import Schema
 from countline.messages.scope import Objects, Scope
 from countline.messages.trigger import Fired, Trigger
-from countline.types import Analytics, Event, Frame, FrameInfo, Message
+from countline.types import Analytics, Event, Frame, FrameInfo, Gap, Message
 
 __all__ = ["BaseDefinition", "MessageFailure", "TemplateDefinition", "to_bytes"]
 
@@ -92,6 +93,7 @@ class BaseDefinition(ABC):
         per_event: bool,
         trajectories: int = 0,
         tells_epochs: bool = True,
+        keeps_gaps: bool = False,
     ) -> None:
         self.name = name
         self.trigger = trigger
@@ -109,11 +111,20 @@ class BaseDefinition(ABC):
         """Messages that the condition or the function left out."""
         self.tells_epochs = tells_epochs
         """Whether the messages may say how often counts were reset, and when."""
+        self._missed = Missed(keeps_gaps)
         self._ids = IdMaker(name)
 
     def begin(self, source: str, counts: str, epochs: str) -> None:
         """A stream of a source begins. ``counts``, ``epochs``: marks of what was counted and reset before (empty: nothing)."""
         self._ids.begin(source, counts + (epochs if self.tells_epochs else ""))
+
+    def miss(self, source: str, gap: Gap) -> None:
+        """Something of a source was missed; the next message of it says so, where this definition tells of gaps."""
+        self._missed.add(source, gap)
+
+    def untold(self, source: str) -> Gap | None:
+        """What was missed of a source and no message has said yet."""
+        return self._missed.untold(source)
 
     def make(self, analytics: Analytics, frame: Frame | None = None) -> list[Message]:
         """Messages for this frame, maybe none. Never raises for what a template or a user's function does."""
@@ -122,6 +133,7 @@ class BaseDefinition(ABC):
             return []
         if self.memory is not None:
             self.memory.update(analytics)
+        self._missed.add(analytics.frame.source.name, analytics.gap)
         return self._fired(self.trigger.fire(analytics), frame)
 
     def finish(self, source: str) -> list[Message]:
@@ -133,6 +145,12 @@ class BaseDefinition(ABC):
         if fired is None:
             return []
         analytics, hits = fired
+        messages = self._told(self._missed.into(analytics), hits, frame)
+        if messages:
+            self._missed.told(analytics.frame.source.name)
+        return messages
+
+    def _told(self, analytics: Analytics, hits: Sequence[Event], frame: Frame | None) -> list[Message]:
         objects: list[Objects | None] = [None]
         if not self.per_event:
             part = "" if analytics.window is None else f"window\0{analytics.window.start}"

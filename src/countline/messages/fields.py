@@ -27,7 +27,7 @@ from countline.messages.shape import (
     record,
 )
 from countline.messages.time import rfc3339
-from countline.types import Count, LineState, RegionState, Window
+from countline.types import Count, Gap, LineState, RegionState, Window
 
 __all__ = ["EVENT_KINDS", "EVENT_ONLY", "FRAME", "LOOPS", "OBJECT", "Field", "event_fields"]
 
@@ -61,6 +61,7 @@ REGION = record(
     epoch=INTEGER,
 )
 WINDOW = record(start=TIME_TEXT, end=TIME_TEXT, seconds=NUMBER, complete=BOOLEAN, counts=map_of(map_of(INTEGER)))
+GAP = record(start=TIME_TEXT, end=TIME_TEXT, seconds=NUMBER, cause=STRING)
 TRAJECTORY = list_of(list_of(NUMBER))
 _TEXTS = list_of(STRING)
 
@@ -108,6 +109,13 @@ def window_value(window: Window | None) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
+def gap_value(gap: Gap | None) -> dict[str, Any] | None:
+    """All of a gap as a plain mapping (shape GAP)."""
+    if gap is None:
+        return None
+    return {"start": rfc3339(gap.start), "end": rfc3339(gap.end), "seconds": gap.seconds, "cause": gap.cause}
+
+
 def _object_count(s: Scope) -> int:
     found = s.analytics.object_count
     return sum(found.values()) if found else len(s.analytics.tracks)
@@ -121,6 +129,10 @@ def _class_counts(s: Scope) -> dict[str, int]:
 def _sum(which: str, attribute: str) -> Get:
     read = attrgetter(attribute)
     return lambda s: sum(read(state) for state in getattr(s.analytics, which).values())
+
+
+def _of_gap(attribute: str) -> Get:
+    return lambda s: None if s.analytics.gap is None else getattr(s.analytics.gap, attribute)
 
 
 def _of_window(attribute: str) -> Get:
@@ -137,6 +149,11 @@ FRAME: Mapping[str, Field] = {
     "window.end": Field(_of_window("end"), TIME, "window"),
     "window.seconds": Field(_of_window("seconds"), NUMBER, "window"),
     "window.complete": Field(_of_window("complete"), BOOLEAN, "window"),
+    "gap": Field(lambda s: gap_value(s.analytics.gap), GAP.or_null(), "gap"),
+    "gap.start": Field(_of_gap("start"), TIME.or_null(), "gap"),
+    "gap.end": Field(_of_gap("end"), TIME.or_null(), "gap"),
+    "gap.seconds": Field(_of_gap("seconds"), NUMBER.or_null(), "gap"),
+    "gap.cause": Field(_of_gap("cause"), STRING.or_null(), "gap"),
     "source": Field(lambda s: s.source.name, STRING),
     "source_index": Field(lambda s: s.source.index, INTEGER),
     "device_id": Field(lambda s: s.source.device_id or s.source.name, STRING),

@@ -52,6 +52,7 @@ def fields_of(
         config.sources,
         attachment=config.attach is not None,
         interval=trigger == "interval",
+        gap=trigger == "gap",
     )
     yield f"message '{config.name}':"
     for path in dict.fromkeys(own.paths()):

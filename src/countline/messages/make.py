@@ -176,6 +176,7 @@ class _Plan:
             only_sources=config.sources,
             attachment=config.attach is not None,
             interval=trigger == "interval",
+            gap=trigger == "gap",
         )
         self.compiler = Compiler(self.catalogue)
         self._check_names()
@@ -293,6 +294,8 @@ class _Plan:
             per_event = "event" in used or crop
         schema = make_schema(config, node.shape)
         foreign = self.is_function
+        # A function that is given the analytics may tell anything of them.
+        sees_all = target is not None and (not per_event or has_analytics(target))
         arguments: dict[str, Any] = {
             "name": config.name,
             "schema": schema,
@@ -301,8 +304,8 @@ class _Plan:
             "parts": parts,
             "per_event": per_event,
             "trajectories": config.trajectory_points if "trajectory" in used else 0,
-            # A function that is given the analytics may tell anything of them.
-            "tells_epochs": "epochs" in used or (target is not None and (not per_event or has_analytics(target))),
+            "tells_epochs": "epochs" in used or sees_all,
+            "keeps_gaps": ("gap" in used or sees_all) and not self.catalogue.gap,
         }
         if target is not None:
             return FunctionDefinition(target, **arguments)

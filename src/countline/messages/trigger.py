@@ -83,6 +83,13 @@ class Change:
         return tuple(found)
 
 
+class Gaps:
+    """Fires at each frame before which something is missing."""
+
+    def fire(self, analytics: Analytics) -> Fired | None:
+        return None if analytics.gap is None else (analytics, analytics.events)
+
+
 def make_trigger(
     on: str | list[str], rules: Sequence[str], classes: Sequence[str], zone: tzinfo | None = None
 ) -> Trigger:
@@ -92,6 +99,8 @@ def make_trigger(
         return Events(kinds, rules, classes)
     if kind == "change":
         return Change(rules)
+    if kind == "gap":
+        return Gaps()
     if kind == "interval":
         from countline.messages.windows import Interval
 

@@ -61,7 +61,8 @@ class _Open:
 class Interval:
     """Fires for each window at the first frame behind it, per source. It tells of the window's last frame, before any reset
     that comes with the next, and of what was counted in the window. Windows in which no frame came are not told. A clock that
-    jitters around a boundary does not close a window twice; one that is set back by more than a window begins anew.
+    jitters around a boundary does not close a window twice; one that is set back by more than a window begins anew. A window
+    that a gap reaches into is not complete.
 
     Parameters
     ----------
@@ -76,14 +77,17 @@ class Interval:
 
     def fire(self, analytics: Analytics) -> Fired | None:
         source, time = analytics.frame.source.name, analytics.frame.time
+        whole = analytics.gap is None
         window = self._open.get(source)
         fired = None
+        if window is not None and not whole:
+            window.complete = False
         if window is None or time >= window.end or time < window.start - self.ns:
             start, end = bounds(time, self.ns, self.zone)
             if window is not None:
                 fired = self._close(window, over=time >= window.end)
             seamless = window is not None and fired is not None and time >= window.end
-            window = self._open[source] = _Open(start, end, seamless or time <= start, analytics)
+            window = self._open[source] = _Open(start, end, whole and (seamless or time <= start), analytics)
         window.last = analytics
         for key, amount in analytics.deltas:
             window.counts[key] = window.counts.get(key, 0) + amount

@@ -105,7 +105,7 @@ class Outbox(Core):
                 self._make_room(cost)
             if self._quotas.keep(db, self._outputs, cost, self._give_up):
                 self._prune()
-            self._ledger.apply(commits)
+            self._ledger.apply(commits, self._ages.wall())
             db.executemany(
                 sums.insert("batch", "INSERT"),
                 [(e[0].position, e[-1].position, now, size, data) for e, data, size in blocks],

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from hashlib import blake2b
 
 import orjson
 
-from countline.outbox import sums
+from countline.outbox import missed, sums
 from countline.outbox.types import Commit, Counter, History, Resume
-from countline.types import CounterKey
+from countline.types import CounterKey, Gap
 
 __all__ = ["Due", "Ledger"]
 
@@ -45,6 +46,7 @@ class Ledger:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self._suppress: dict[str, tuple[str, int]] = {}
+        self._live: set[str] = set()
 
     def use(self, db: sqlite3.Connection) -> None:
         """Go on with another file."""
@@ -93,7 +95,11 @@ class Ledger:
             sums.insert("run"), (source, stream, -1, 0, int(live), orjson.dumps(baseline).decode())
         )
         resets = self._spread(source, counters, epochs, rules)
-        return Resume(None, counters, resets, seen, reset, _history(counters, epochs))
+        resume = Resume(None, counters, resets, seen, reset, _history(counters, epochs))
+        if not live:
+            return resume
+        self._live.add(source)
+        return replace(resume, looked=missed.looked(self._db, source), untold=missed.untold(self._db, source))
 
     def _seen(self, source: str) -> int:
         row = self._db.execute("SELECT time FROM seen WHERE source = ?", (source,)).fetchone()
@@ -112,11 +118,12 @@ class Ledger:
                 admitted.append(Commit(commit.source, commit.stream, commit.frame_number, finished=True))
         return admitted
 
-    def apply(self, commits: Iterable[Commit]) -> None:
-        """Add the deltas, carry out resets, note how far each source has come."""
+    def apply(self, commits: Iterable[Commit], now: int = 0) -> None:
+        """Add the deltas, carry out resets, note how far each source has come. ``now``: by the wall clock."""
         amounts: dict[CounterKey, int] = {}
         progress: dict[str, tuple[str, int, bool]] = {}
         seen: dict[str, int] = {}
+        untold: dict[str, Gap] = {}
         for commit in commits:
             if commit.reset is not None:
                 self._add(amounts)
@@ -128,6 +135,8 @@ class Ledger:
                 continue  # a reset alone: no frame of its own
             if commit.time:
                 seen[commit.source] = commit.time
+            if commit.untold is not None:
+                untold[commit.source] = commit.untold
             _, frame, finished = progress.get(commit.source, ("", -1, False))
             progress[commit.source] = (
                 commit.stream,
@@ -139,6 +148,8 @@ class Ledger:
             _PROGRESS, [(source, *state, 1, "{}") for source, state in progress.items()]
         )
         self._db.executemany(sums.insert("seen"), list(seen.items()))
+        missed.keep_looked(self._db, self._live & seen.keys(), now)
+        missed.keep_untold(self._db, untold)
 
     def _add(self, amounts: dict[CounterKey, int]) -> None:
         if amounts:

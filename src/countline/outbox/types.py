@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from countline.errors import OutboxError
-from countline.types import CounterDelta, CounterKey, Message
+from countline.types import CounterDelta, CounterKey, Gap, Message
 
 __all__ = ["Bounds", "Commit", "Counter", "DeadLetter", "History", "Lag", "OutboxBusy", "OutboxFull", "OutboxStatus", "Resume"]
 
@@ -40,6 +40,8 @@ class Commit:
     Unix epoch)."""
     time: int = 0
     """Event time of the frame, ns since the Unix epoch; 0: not known."""
+    untold: Gap | None = None
+    """Where this frame changed it: what was missed of the source and messages have still to tell; a gap without length: nothing."""
 
 
 class History(NamedTuple):
@@ -71,6 +73,10 @@ class Resume:
     """Time of the reset that was due since then, and has been carried out now."""
     history: History = _NO_HISTORY
     """What went before, for ids."""
+    looked: int = 0
+    """When a frame of a live source was last stored, by the wall clock, ns since the Unix epoch; 0: not known."""
+    untold: Gap | None = None
+    """What was missed of a live source in earlier runs, and no message has told."""
 
 
 class Counter(NamedTuple):

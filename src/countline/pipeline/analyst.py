@@ -10,9 +10,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from countline.messages.time import rfc3339
+from countline.pipeline.gaps import GapWatch, tell
 from countline.pipeline.stats import SourceSummary, StageClock, Summary
 from countline.protocols import Definition, RuleSet, Tracker
-from countline.types import Analytics, Detections, Frame, FrameInfo, FrameTracks, Message, Tracks
+from countline.types import Analytics, Detections, Frame, FrameInfo, FrameTracks, Gap, Message, Tracks
 
 if TYPE_CHECKING:
     from countline.outbox.schedule import Schedule
@@ -75,6 +76,11 @@ class Analyst:
         """By source: event time up to which scheduled resets have been carried out."""
         self._next_reset: dict[str, int] = {}
         self._last: dict[str, Analytics] = {}
+        self._watch = GapWatch()
+        self._gaps: dict[str, Gap] = {}
+        """By source: what is missing before the frame that is worked on."""
+        self._untold: dict[str, Gap] = {}
+        """By source: what the outbox knows that messages have still to tell."""
 
     def work(self, frames: Sequence[Frame], detections: Sequence[Detections | None]) -> None:
         """One round: at most one frame per source. ``None`` stands for a frame that the detector skipped."""
@@ -114,6 +120,10 @@ class Analyst:
     def _follow(self, info: FrameInfo) -> None:
         if self._streams.get(info.source.name) != info.stream:
             self._begin(info)
+        gap = self._watch.see(info)
+        if gap is not None:
+            tell(self.summary.sources, info.source.name, gap)
+            self._gaps[info.source.name] = gap
 
     def _begin(self, info: FrameInfo) -> None:
         """First frame of a stream: fetch the counters, and how far an unfinished run had come."""
@@ -132,6 +142,9 @@ class Analyst:
             if begin is not None and not info.source.live:  # the stream of a live source is one of its own in each run
                 # The same frames at another time are other events, too.
                 begin(name, f"{self.mark}{info.time - info.pts}{resume.history.counts}", resume.history.epochs)
+        self._watch.begin(name, resume.seen, (resume.looked, self.delivery.wall()))
+        if resume.untold is not None:
+            self._still_to_tell(name, resume.untold)
         source = self.summary.sources[name]
         if resume.frame is not None and not info.source.live:
             self._resume[name] = resume.frame
@@ -172,6 +185,8 @@ class Analyst:
         info = analytics.frame
         name = info.source.name
         self._last[name] = analytics
+        if self._gaps:
+            analytics.gap = self._gaps.pop(name, None)
         suppressed = info.number <= self._resume.get(name, -1)
         messages = []
         with self.clock.measure("messages"):
@@ -188,7 +203,7 @@ class Analyst:
                 source.directions[event.rule] = source.directions.get(event.rule, 0) + 1
         if not suppressed:
             with self.clock.measure("outbox"):
-                self.delivery.put(info, messages, analytics.deltas)
+                self.delivery.put(info, messages, analytics.deltas, self._untold_now(name, analytics.gap))
             if messages:
                 self.summary.messages += len(messages)
                 if self.summary.first_message is None:
@@ -197,6 +212,29 @@ class Analyst:
             with self.clock.measure("consumers"):
                 for consumer in self.consumers:
                     consumer(frame, analytics)
+
+    def _still_to_tell(self, name: str, gap: Gap) -> None:
+        """An earlier run found a gap, and ended before all messages that tell of gaps had told it."""
+        self._untold[name] = gap
+        for definition in self.definitions:
+            miss = getattr(definition, "miss", None)
+            if miss is not None:
+                miss(name, gap)
+
+    def _untold_now(self, name: str, found: Gap | None = None) -> Gap | None:
+        """What messages have still to tell of a source, where that has changed: a crash must not make it forgotten."""
+        before = self._untold.get(name)
+        if before is None and found is None:
+            return None
+        kept: list[Gap | None] = [d.untold(name) for d in self.definitions if hasattr(d, "untold")]
+        now = max((gap for gap in kept if gap is not None), key=lambda gap: gap.missed, default=None)
+        if now == before:
+            return None
+        if now is not None:
+            self._untold[name] = now
+            return now
+        del self._untold[name]
+        return _NOTHING
 
     def _report(self, failures: list[object], suppressed: bool) -> None:
         if not suppressed:
@@ -228,7 +266,7 @@ class Analyst:
         info = self._last[name].frame
         number = info.number + 1
         if messages and number > self._resume.get(name, -1):
-            self.delivery.put(replace(info, number=number), messages, ())
+            self.delivery.put(replace(info, number=number), messages, (), self._untold_now(name))
             self.summary.messages += len(messages)
 
     def snapshot(self) -> None:
@@ -236,6 +274,9 @@ class Analyst:
         for name, analytics in list(self._last.items()):
             source = self.summary.sources[name]
             _fill(source, analytics)
+
+
+_NOTHING = Gap(0, 0)
 
 
 def _due(schedule: Schedule, now: int, seen: int) -> int | None:

@@ -17,7 +17,7 @@ from countline.pipeline.deliverer import Deliverer
 from countline.pipeline.writer import Writer
 from countline.protocols import Output
 from countline.redaction import redact
-from countline.types import CounterDelta, CounterKey, FrameInfo, Message
+from countline.types import CounterDelta, CounterKey, FrameInfo, Gap, Message
 
 if TYPE_CHECKING:
     from countline.config import OutboxConfig
@@ -77,6 +77,8 @@ class Delivery:
     ) -> None:
         self.outbox = outbox.open(config, path, [o.name for o in outputs], live=live, clock=wall)
         self._fresh = fresh
+        self.wall = wall
+        """Gives ns since the Unix epoch."""
         self._live: dict[str, Resume] = {}
         self._rules: dict[str, tuple[str, ...]] = {}
         self._last_frame: dict[str, int] = {}
@@ -159,13 +161,15 @@ class Delivery:
             self._live[source] = Resume(None, dict(resume.counters), dict(resume.resets), resume.seen)
         return resume
 
-    def put(self, frame: FrameInfo, messages: Sequence[Message], deltas: Sequence[CounterDelta]) -> None:
-        """Hand over all that came of one frame. Raises OutboxError if the outbox has failed for good."""
+    def put(
+        self, frame: FrameInfo, messages: Sequence[Message], deltas: Sequence[CounterDelta], untold: Gap | None = None
+    ) -> None:
+        """Hand over all that came of one frame. ``untold``: as in a Commit. Raises OutboxError if the outbox has failed for good."""
         name = frame.source.name
         self._last_frame[name] = frame.number
         self._seen[name] = frame.time
         self._follow(name, deltas)
-        self.writer.put(Commit(name, frame.stream, frame.number, messages, deltas, time=frame.time))
+        self.writer.put(Commit(name, frame.stream, frame.number, messages, deltas, time=frame.time, untold=untold))
 
     def _follow(self, source: str, deltas: Sequence[CounterDelta]) -> None:
         known = self._live.get(source)

@@ -26,6 +26,8 @@ def summary_text(summary: Summary) -> str:
             )
             if n
         ]
+        if source.gaps:
+            extra.append(f"{source.gaps} gap{'s' if source.gaps > 1 else ''} of {source.missed:.1f} s in all")
         if source.resumed_after is not None:
             extra.append(f"resumed after frame {source.resumed_after}")
         rows.append(f"source {name}: {source.frames} frames" + (f" ({', '.join(extra)})" if extra else ""))

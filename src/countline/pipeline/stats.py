@@ -45,6 +45,10 @@ class SourceSummary:
     corrupt_by: dict[str, int] = field(default_factory=dict)
     """``corrupt`` by reason."""
     reconnects: int = 0
+    gaps: int = 0
+    """How often nothing of a live source was seen for a while: countline did not run, or no frames came."""
+    missed: float = 0.0
+    """Seconds of all gaps together."""
     error: str = ""
     lines: dict[str, dict[str, int]] = field(default_factory=dict)
     """Cumulative counts: line -> direction -> count."""

@@ -31,12 +31,13 @@ from countline.messages.deepstream.quick import QuickFull, joined, quick_minimal
 from countline.messages.definition import MessageFailure, lookup, to_bytes
 from countline.messages.faults import dotted, merge_faults, suggest
 from countline.messages.ids import IdMaker, twin
+from countline.messages.missed import Missed
 from countline.messages.scope import Objects, Scope
 from countline.messages.template import Compiler
 from countline.messages.tight import dumps
 from countline.messages.time import rfc3339
 from countline.messages.trigger import Fired, make_trigger
-from countline.types import Analytics, Event, Frame, Message, RuleInfo, SourceInfo
+from countline.types import Analytics, Event, Frame, Gap, Message, RuleInfo, SourceInfo
 
 __all__ = ["KINDS", "DeepStreamDefinition", "make_definition"]
 
@@ -78,7 +79,11 @@ class DeepStreamDefinition:
         self._outputs = tuple(config.outputs)
         self._numbers: list[bytes] = []
         self._places = named_places(config.places, rules) if config.places else default_places(rules)
-        self._surroundings(config, Catalogue(rules, sources, labels, kinds, config.sources, interval=trigger == "interval"))
+        catalogue = Catalogue(
+            rules, sources, labels, kinds, config.sources, interval=trigger == "interval", gap=trigger == "gap"
+        )
+        self._surroundings(config, catalogue)
+        self._missed = Missed("gap" in catalogue.used and trigger != "gap")
         make: dict[str, Callable[[Analytics, Sequence[Event]], Iterable[Made]]] = {
             "full": self._full_events if self.api == "event" else self._full_objects,
             "minimal": self._frame,
@@ -119,6 +124,7 @@ class DeepStreamDefinition:
         info = analytics.frame
         if self._sources and info.source.name not in self._sources:
             return []
+        self._missed.add(info.source.name, analytics.gap)
         if self._every > 1 and info.number % self._every:
             return []
         return self._fired(self._trigger.fire(analytics))
@@ -126,6 +132,14 @@ class DeepStreamDefinition:
     def begin(self, source: str, counts: str, epochs: str) -> None:
         """A stream of a source begins. ``counts``, ``epochs``: marks of what was counted and reset before (empty: nothing)."""
         self._ids.begin(source, counts + (epochs if self._tells_epochs else ""))
+
+    def miss(self, source: str, gap: Gap) -> None:
+        """Something of a source was missed; the next message of it may say so, in its key, topic or headers."""
+        self._missed.add(source, gap)
+
+    def untold(self, source: str) -> Gap | None:
+        """What was missed of a source and no message has said yet."""
+        return self._missed.untold(source)
 
     def finish(self, source: str) -> list[Message]:
         """No more frames of this source will come: the message of the interval that was begun, if any."""
@@ -135,7 +149,7 @@ class DeepStreamDefinition:
     def _fired(self, fired: Fired | None) -> list[Message]:
         if fired is None:
             return []
-        analytics, hits = fired
+        analytics, hits = self._missed.into(fired[0]), fired[1]
         info = analytics.frame
         if self.api == "event" and self._on != "event":
             hits = seen_objects(analytics)
@@ -158,6 +172,8 @@ class DeepStreamDefinition:
                 except Exception as error:  # what a template does with odd data must not stop the pipeline
                     self._fail(error, scope)
         self.made += len(messages)
+        if messages:
+            self._missed.told(info.source.name)
         return messages
 
     def take_failures(self) -> list[MessageFailure]:

@@ -1,0 +1,41 @@
+"""What of gaps a definition has still to tell."""
+
+from __future__ import annotations
+
+import copy
+
+from countline.types import Analytics, Gap
+
+__all__ = ["Missed"]
+
+
+class Missed:
+    """By source, the gaps since the last message of one definition, as one. ``kept`` false: the definition does not tell of
+    gaps, or is sent for each of them."""
+
+    def __init__(self, kept: bool) -> None:
+        self.kept = kept
+        self._gaps: dict[str, Gap] = {}
+
+    def add(self, source: str, gap: Gap | None) -> None:
+        """Something of a source was missed."""
+        if gap is not None and self.kept:
+            before = self._gaps.get(source)
+            self._gaps[source] = gap if before is None else before.joined(gap)
+
+    def untold(self, source: str) -> Gap | None:
+        """What no message has said yet."""
+        return self._gaps.get(source)
+
+    def into(self, analytics: Analytics) -> Analytics:
+        """The analytics as a message is to tell them."""
+        gap = self._gaps.get(analytics.frame.source.name) if self.kept else analytics.gap
+        if analytics.gap is gap:
+            return analytics
+        told = copy.copy(analytics)
+        told.gap = gap
+        return told
+
+    def told(self, source: str) -> None:
+        """A message was made."""
+        self._gaps.pop(source, None)
