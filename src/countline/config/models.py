@@ -90,7 +90,21 @@ class DetectorConfig(Model):
     """Lowest confidence, for all classes or by class name; per class by reasons unless set."""
     iou: float = Field(default=0.6, gt=0, le=1)
     """Overlap above which the weaker of two boxes is dropped (NMS)."""
-    layout: Literal["auto", "nanodet", "yolox", "yolov5", "yolov8", "detr"] = "auto"
+    layout: Literal[
+        "auto",
+        "nanodet",
+        "yolox",
+        "yolox-decoded",
+        "yolov5",
+        "yolov8",
+        "yolov8-seg",
+        "yolov8-pose",
+        "yolov8-obb",
+        "detr",
+        "rtdetr",
+        "end2end",
+        "end2end-obb",
+    ] = "auto"
     """Output layout of the model."""
     labels: str | list[str] | None = None
     """Label file or list; from the model unless set."""

@@ -16,6 +16,7 @@ from countline.detect.catalogue import default_model
 from countline.detect.classes import ClassPlan, plan
 from countline.detect.geometry import nms, to_picture
 from countline.detect.layouts import Layout
+from countline.detect.plausible import Watch
 from countline.detect.preprocess import Feeder
 from countline.detect.runtime import Run, Session, choose_runtime, choose_threads, open_session
 from countline.detect.signature import Signature, read_signature
@@ -90,6 +91,7 @@ class OnnxDetector:
         self._session: Session | None = session
         self._signature = signature
         self._classes = classes
+        self._watch = Watch(signature.size)
         self._iou = config.iou
         self._path = path
         self._about = {"precision": precision, "threads": str(threads), "device": config.device}
@@ -157,19 +159,32 @@ class OnnxDetector:
         plan, size = self._classes, self._signature.size
         raw = self.layout.decode(outputs, i, size, float(plan.floors.min()))
         cells, scores = plan.candidates(raw.scores)
-        if not len(cells):
-            return Detections.empty()
         # The class that exceeds its own floor by most, so that a low threshold of one does not shut out another.
         best = np.argmax(scores / plan.floors[:, None], axis=0)
         confidence = scores[best, np.arange(len(cells))]
         if len(cells) > CANDIDATES:
             strongest = np.sort(np.argsort(-confidence, kind="stable")[:CANDIDATES])
             cells, best, confidence = cells[strongest], best[strongest], confidence[strongest]
-        boxes = to_picture(raw.boxes(cells), scale, frame.info.width, frame.info.height)
+        inside = raw.boxes(cells)
+        problem = self._watch.problem(raw, inside, confidence, confidence >= plan.thresholds[best])
+        if problem:
+            raise self._misread(problem, frame)
+        if not len(cells):
+            return Detections.empty()
+        boxes = to_picture(inside, scale, frame.info.width, frame.info.height)
         sound = np.flatnonzero((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]))  # False for NaN too
         boxes, best, confidence = boxes[sound], best[sound], confidence[sound]
         keep = nms(boxes, confidence, best, self._iou, CANDIDATES)[:MOST]
         return Detections(boxes[keep], confidence[keep], plan.ids[best[keep]])
+
+    def _misread(self, problem: str, frame: Frame) -> DetectorError:
+        read = f"{self.layout.name} with {self.layout.classes} classes"
+        where = f"frame {frame.info.number} of '{frame.info.source.name}'"
+        return DetectorError(
+            f"read as {read}, the model gives {problem}, for {where}",
+            where=str(self._path),
+            fix="set detector.layout, detector.labels and `normalize` to what the model was exported with",
+        )
 
     def describe(self) -> dict[str, str]:
         """What is loaded, in words, for ``countline check``."""

@@ -14,9 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LAYOUTS", "Layout", "Raw", "cells", "recognise"]
+__all__ = ["LAYOUTS", "Layout", "Raw", "cells"]
 
 Array = NDArray[np.float32]
+
+SLACK = 0.01
+"""How far beyond 0 … 1 rounding may carry a probability."""
 
 
 @dataclass(slots=True)
@@ -27,6 +30,8 @@ class Raw:
     """(classes, cells) in 0..1."""
     boxes: Callable[[NDArray[np.intp]], Array]
     """Cell numbers -> (n, 4) xyxy in pixels of the network's input."""
+    odd: str = ""
+    """What cannot be, such as class numbers that are none."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,10 @@ class Layout:
     strides: tuple[int, ...] = (8, 16, 32)
     softmax: bool = False
     """DETR: the last class is 'no object'."""
+    probabilities: bool = False
+    """DETR: the scores are probabilities already, not logits."""
+    extra: int = 0
+    """Numbers of each cell behind its classes that are no classes: an angle, keypoints, mask coefficients."""
     order: tuple[int, ...] = (0,)
     """Positions of the outputs: (scores, boxes), or the one that holds all."""
     turned: bool = False
@@ -105,9 +114,10 @@ def _nanodet(layout: Layout, arrays: list[Array], size: tuple[int, int], floor: 
 
 
 def _objectness(layout: Layout, arrays: list[Array], size: tuple[int, int], floor: float) -> Raw:
-    """(cells, 5 + classes): box, objectness, class scores; YOLOv5 with pixels, YOLOX with offsets within the grid."""
+    """(cells, 5 + classes + extra): box, objectness, class scores; YOLOX with offsets within the grid, the others with
+    pixels."""
     table = arrays[0].T if layout.turned else arrays[0]
-    rows = np.flatnonzero(table[:, 4] >= floor)
+    rows = np.flatnonzero(~(table[:, 4] < floor))  # what is not a number is kept, to be seen
     table = table[rows]
 
     def boxes(index: NDArray[np.intp]) -> Array:
@@ -115,16 +125,44 @@ def _objectness(layout: Layout, arrays: list[Array], size: tuple[int, int], floo
         if layout.name == "yolox":
             corner, stride = _grid(size, layout.strides)
             at, step = corner[rows[index]], stride[rows[index]]
-            box = np.concatenate([(box[:, :2] + at) * step, np.exp(box[:, 2:4]) * step], 1)
+            with np.errstate(over="ignore"):
+                box = np.concatenate([(box[:, :2] + at) * step, np.exp(box[:, 2:4]) * step], 1)
         return _centred(box)
 
-    return Raw((table[:, 5:] * table[:, 4:5]).T, boxes)
+    scores = (table[:, 5 : 5 + layout.classes] * table[:, 4:5]).T
+    impossible = _outside(table[:, 4]) or _outside(table[:, 5 : 5 + layout.classes])
+    return Raw(scores, boxes, f"objectness or class scores {impossible}" if impossible else "")
+
+
+def _outside(values: Array) -> str:
+    """What is seen of numbers that are no probabilities; '' when they are."""
+    if not values.size:
+        return ""
+    low, high = float(values.min()), float(values.max())
+    return "" if low >= -SLACK and high <= 1 + SLACK else f"from {low:.4g} to {high:.4g}"
 
 
 def _yolov8(layout: Layout, arrays: list[Array], size: tuple[int, int], floor: float) -> Raw:
-    """(4 + classes, cells): box in pixels, class scores."""
+    """(4 + classes + extra, cells): box in pixels, class scores, extra numbers."""
     table = arrays[0].T if layout.turned else arrays[0]
-    return Raw(table[4:], lambda index: _centred(table[:4, index].T))
+    scores = table[4 : 4 + layout.classes]
+    if layout.name != "yolov8-obb":
+        return Raw(scores, lambda index: _centred(table[:4, index].T))
+    angle = table[4 + layout.classes]
+    return Raw(scores, lambda index: _enclosing(table[:4, index].T, angle[index]), _bend(angle))
+
+
+def _enclosing(boxes: Array, angle: Array) -> Array:
+    """(n, 4) centre, width, height and the angle (radians) by which they are turned -> the upright boxes around them."""
+    cos, sin = np.abs(np.cos(angle)), np.abs(np.sin(angle))
+    wide, high = boxes[:, 2], boxes[:, 3]
+    around = np.stack([boxes[:, 0], boxes[:, 1], wide * cos + high * sin, wide * sin + high * cos], 1)
+    return _centred(around.astype(np.float32))
+
+
+def _bend(angle: Array) -> str:
+    low, high = (float(angle.min()), float(angle.max())) if angle.size else (0.0, 0.0)
+    return "" if -3.2 <= low <= high <= 3.2 else f"angles from {low:.4g} to {high:.4g} radians"
 
 
 def _detr(layout: Layout, arrays: list[Array], size: tuple[int, int], floor: float) -> Raw:
@@ -133,90 +171,53 @@ def _detr(layout: Layout, arrays: list[Array], size: tuple[int, int], floor: flo
     if layout.softmax:
         weight = np.exp(logits - logits.max(axis=1, keepdims=True))
         scores = (weight / weight.sum(axis=1, keepdims=True))[:, :-1]
+    elif layout.probabilities:
+        scores = logits
     else:
-        scores = 1 / (1 + np.exp(-logits))
-    pixels = np.array([size[0], size[1], size[0], size[1]], np.float32)
-    return Raw(scores.T, lambda index: _centred(part[index] * pixels))
+        with np.errstate(over="ignore"):
+            scores = 1 / (1 + np.exp(-logits))
+    return Raw(scores[:, : layout.classes].T, lambda index: _centred(part[index] * _pixels(size)))
+
+
+def _pixels(size: tuple[int, int]) -> Array:
+    return np.array([size[0], size[1], size[0], size[1]], np.float32)
+
+
+def _rtdetr(layout: Layout, arrays: list[Array], size: tuple[int, int], floor: float) -> Raw:
+    """(queries, 4 + classes): box in parts of the picture, class scores."""
+    table = arrays[0]
+    return Raw(table[:, 4 : 4 + layout.classes].T, lambda index: _centred(table[index, :4] * _pixels(size)))
+
+
+def _end2end(layout: Layout, arrays: list[Array], size: tuple[int, int], floor: float) -> Raw:
+    """(objects, 6 + extra): box in pixels, score, class number, after suppression; unused rows have score 0. The box is
+    xyxy, but where an angle follows: centre, width, height."""
+    table = arrays[0]
+    used = np.flatnonzero(~(table[:, 4] <= 0))
+    table = table[used]
+    numbers = np.nan_to_num(np.rint(table[:, 5]), nan=-1.0, posinf=-1.0, neginf=-1.0).astype(np.int64)
+    wrong = (numbers < 0) | (numbers >= layout.classes) | (np.abs(numbers - table[:, 5]) > SLACK)
+    scores = np.zeros((layout.classes, len(table)), np.float32)
+    right = np.flatnonzero(~wrong)
+    scores[numbers[right], right] = table[right, 4]
+    odd = f"the class number {table[wrong, 5][0]:.4g}, where there are {layout.classes} classes" if wrong.any() else ""
+    if layout.name == "end2end-obb":
+        angle = table[:, 6]
+        return Raw(scores, lambda index: _enclosing(table[index, :4], angle[index]), odd or _bend(angle))
+    return Raw(scores, lambda index: table[index, :4], odd)
 
 
 LAYOUTS: Mapping[str, Callable[[Layout, list[Array], tuple[int, int], float], Raw]] = {
     "nanodet": _nanodet,
     "yolox": _objectness,
+    "yolox-decoded": _objectness,
     "yolov5": _objectness,
     "yolov8": _yolov8,
+    "yolov8-seg": _yolov8,
+    "yolov8-pose": _yolov8,
+    "yolov8-obb": _yolov8,
     "detr": _detr,
+    "rtdetr": _rtdetr,
+    "end2end": _end2end,
+    "end2end-obb": _end2end,
 }
-
-_NANODET_STRIDES = ((8, 16, 32), (8, 16, 32, 64))
-_YOLO_STRIDES = ((8, 16, 32), (8, 16, 32, 64))
-
-
-def recognise(
-    shapes: Sequence[tuple[int, ...]], names: Sequence[str], size: tuple[int, int], classes: int | None, wanted: str
-) -> list[Layout]:
-    """Layouts that fit the outputs' shapes (of a real run with a batch of one); more than one: ambiguous, none: unknown.
-
-    ``classes`` is the number of labels where known, ``wanted`` the declared layout or 'auto'.
-    """
-    found = [*_pairs(shapes, names, size, classes), *_whole(shapes, size, classes)]
-    return [layout for layout in found if wanted in ("auto", layout.name)]
-
-
-def _pairs(
-    shapes: Sequence[tuple[int, ...]], names: Sequence[str], size: tuple[int, int], classes: int | None
-) -> list[Layout]:
-    """Scores and boxes as two outputs."""
-    flat = [i for i, shape in enumerate(shapes) if len(shape) == 3]
-    found: list[Layout] = []
-    for a in flat:
-        for b in flat:
-            if a == b:
-                continue
-            (_, rows, columns), (_, rows_b, columns_b) = shapes[a], shapes[b]
-            if rows == rows_b and columns_b == 4 and (columns != 4 or "logit" in names[a].lower()):
-                softmax = columns == classes + 1 if classes else (columns == 92)
-                if classes in (None, columns - softmax):
-                    found.append(Layout("detr", columns - softmax, softmax=bool(softmax), order=(a, b)))
-            for strides in _NANODET_STRIDES:
-                if columns == columns_b == cells(size, strides) and rows_b % 4 == 0 and rows_b >= 8 and classes == rows:
-                    found.append(Layout("nanodet", rows, strides, order=(a, b)))
-    return found
-
-
-def _whole(shapes: Sequence[tuple[int, ...]], size: tuple[int, int], classes: int | None) -> list[Layout]:
-    """All in one output of three dimensions; others beside it (masks, raw feature maps) are left alone."""
-    found: list[Layout] = []
-    for at, shape in enumerate(shapes):
-        if len(shape) != 3 or (at and found):
-            continue
-        for turned, (count, channels) in ((False, shape[1:]), (True, shape[:0:-1])):
-            for strides in _YOLO_STRIDES:
-                if count == 3 * cells(size, strides) and _fits(channels - 5, classes):
-                    found.append(Layout("yolov5", channels - 5, strides, order=(at,), turned=turned))
-                if count == cells(size, strides):
-                    found += _one_per_cell(channels, strides, classes, at, turned)
-    return found
-
-
-def _fits(count: int, classes: int | None) -> bool:
-    return count >= 1 and classes in (None, count)
-
-
-def _one_per_cell(channels: int, strides: tuple[int, ...], classes: int | None, at: int, turned: bool) -> list[Layout]:
-    """One prediction in each cell: YOLOX, YOLOv8 or NanoDet, told apart by the number of channels."""
-    guess = classes
-    found: list[Layout] = []
-    if _fits(channels - 4, guess):
-        # YOLOv8 exports have channels first, so 'turned' is its usual form here.
-        found.append(Layout("yolov8", channels - 4, strides, order=(at,), turned=not turned))
-    if _fits(channels - 5, guess):
-        found.append(Layout("yolox", channels - 5, strides, order=(at,), turned=turned))
-    bins = (channels - guess) / 4 if guess else 0
-    if bins in (8, 11, 16, 17):
-        found.append(Layout("nanodet", channels - int(bins) * 4, strides, order=(at,), turned=turned))
-    if guess is None:
-        # Without labels only the customary forms count: YOLOv8 channels first, YOLOX cells first, both COCO or not.
-        usual = {"yolov8": True, "yolox": False}
-        found = [layout for layout in found if usual.get(layout.name) == turned]
-        found += [Layout("nanodet", 80, strides, order=(at,), turned=turned) for n in (112, 124) if channels == n]
-    return found

@@ -35,9 +35,12 @@ class Preprocess:
 BY_LAYOUT: Mapping[str, Preprocess] = {
     "nanodet": Preprocess("bgr", 1.0, (103.53, 116.28, 123.675), (57.375, 57.12, 58.395), pad=0),
     "yolox": Preprocess("bgr", 1.0),
-    "yolov5": Preprocess(),
-    "yolov8": Preprocess(),
+    "yolox-decoded": Preprocess("bgr", 1.0),
     "detr": Preprocess(letterbox=False),
+    "rtdetr": Preprocess(letterbox=False),
+    **dict.fromkeys(
+        ("yolov5", "yolov8", "yolov8-seg", "yolov8-pose", "yolov8-obb", "end2end", "end2end-obb"), Preprocess()
+    ),
 }
 """What the original projects do; ``normalize`` in the configuration changes single parts."""
 
@@ -101,7 +104,7 @@ class Feeder:
         if len(self._pixels) < count:
             self._pixels = np.zeros((count, self.height, self.width, 3), np.uint8)
         scales = [self._place(frame, self._pixels[i]) for i, frame in enumerate(frames)]
-        return self._convert(self._pixels[:count]), scales
+        return self.convert(self._pixels[:count]), scales
 
     def _place(self, frame: Frame, target: NDArray[np.uint8]) -> tuple[float, float]:
         if not self._how.letterbox:
@@ -115,7 +118,8 @@ class Feeder:
             target[round(frame.info.height * scale) :] = self._how.pad
         return scale, scale
 
-    def _convert(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
+    def convert(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
+        """(count, height, width, 3) BGR pixels of the input's size -> the input."""
         result: NDArray[Any] = pixels
         if self._how.order == "rgb":
             result = result[..., ::-1]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from countline import _telemetry
 from countline.errors import DetectorError, MissingExtra
 
-__all__ = ["MOST_LANES", "Port", "Run", "Session", "choose_runtime", "choose_threads", "open_session"]
+__all__ = ["MOST_LANES", "Port", "Run", "Session", "choose_runtime", "choose_threads", "open_session", "tensor_shapes"]
 
 Run = Callable[[NDArray[Any]], list[NDArray[Any]]]
 
@@ -170,6 +170,21 @@ def _ort_session(path: Path, threads: int, providers: list[str], optimise: bool 
         return ort.InferenceSession(_model(path), options, providers=providers)
     except Exception as error:  # the library has one exception class per status code, without a common base
         raise _load_error(path, error) from None
+
+
+def tensor_shapes(model: bytes, folder: Path, batch: NDArray[Any]) -> dict[str, tuple[int, ...]]:
+    """Shapes of a model's outputs for one input, without any optimisation; empty when it cannot be run."""
+    ort = _onnxruntime()
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 4
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
+    try:
+        session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        outputs = session.run(None, {session.get_inputs()[0].name: batch})
+    except Exception:  # the library has no common base; what is not known here is found out otherwise
+        return {}
+    return {port.name: np.shape(array) for port, array in zip(session.get_outputs(), outputs)}
 
 
 def _ports(nodes: Any, path: Path) -> tuple[Port, ...]:

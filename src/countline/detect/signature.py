@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import ast
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from countline.config import DetectorConfig
-from countline.detect.layouts import Layout, recognise
+from countline.detect.layouts import LAYOUTS, Layout
 from countline.detect.preprocess import BY_LAYOUT, Preprocess, customised, shape_of
 from countline.detect.runtime import Port, Session
+from countline.detect.trial import Input, Trial, literal, read_layout
 from countline.errors import ConfigError, DetectorError
 
 __all__ = ["Signature", "read_signature"]
@@ -52,14 +48,18 @@ def read_signature(session: Session, config: DetectorConfig, where: str) -> Sign
     size, planes = shape_of(port, _asked(config), _size(metadata), where)
     labels, source = _labels(config, metadata)
     wanted = config.layout if config.layout != "auto" else metadata.get("layout", "auto")
-    layout = _layout(session, port, size, planes, len(labels) if labels else None, wanted, where)
+    wanted = wanted if wanted in LAYOUTS else "auto"  # others write other things under this key, such as NCHW
+    told = literal(metadata.get("normalize", ""))
+
+    def preprocess(name: str) -> Preprocess:
+        base = customised(BY_LAYOUT[name], told if isinstance(told, Mapping) else None)
+        return customised(base, config.normalize)
+
+    trial = Trial(session, Input(port, size, planes), preprocess, Path(where))
+    layout = read_layout(trial, metadata, len(labels) if labels else None, wanted)
     if not labels:
         labels, source = _unnamed(layout.classes)
-    base = BY_LAYOUT[layout.name]
-    told = _literal(metadata.get("normalize", ""))
-    if isinstance(told, Mapping):
-        base = customised(base, told)
-    return Signature(port, size, planes, layout, customised(base, config.normalize), labels, source)
+    return Signature(port, size, planes, layout, preprocess(layout.name), labels, source)
 
 
 def _list(ports: Sequence[Port]) -> str:
@@ -70,22 +70,12 @@ def _asked(config: DetectorConfig) -> tuple[int, int] | None:
     return (config.size, config.size) if isinstance(config.size, int) else config.size
 
 
-def _literal(text: str) -> Any:
-    """Metadata are JSON or Python literals, depending on the exporter; None when neither."""
-    for read in (json.loads, ast.literal_eval):
-        try:
-            return read(text)
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-            continue
-    return None
-
-
 def _size(metadata: Mapping[str, str]) -> tuple[int, int] | None:
     """'416x416' (width x height) under ``size``, or [height, width] / a number under ``imgsz``."""
     match = re.fullmatch(r"\s*(\d+)\s*x\s*(\d+)\s*", metadata.get("size", ""))
     if match:
         return int(match[1]), int(match[2])
-    value = _literal(metadata.get("imgsz", ""))
+    value = literal(metadata.get("imgsz", ""))
     if isinstance(value, int):
         return value, value
     if isinstance(value, (list, tuple)) and len(value) == 2 and all(isinstance(v, int) for v in value):
@@ -107,7 +97,7 @@ def _labels(config: DetectorConfig, metadata: Mapping[str, str]) -> tuple[tuple[
 
 def _names(text: str) -> tuple[str, ...]:
     """Labels from a metadata text: a list, a mapping from number to name, or names on lines or between commas."""
-    value = _literal(text)
+    value = literal(text)
     if isinstance(value, Mapping):
         try:
             numbered = {int(k): str(v) for k, v in value.items()}
@@ -151,41 +141,3 @@ def _unnamed(count: int) -> tuple[tuple[str, ...], str]:
     if count == len(COCO):
         return COCO, "assumed to be COCO's, because there are 80"
     return tuple(f"class {i}" for i in range(count)), "unknown: set detector.labels"
-
-
-def _layout(
-    session: Session, port: Port, size: tuple[int, int], planes: bool, classes: int | None, wanted: str, where: str
-) -> Layout:
-    """Layout by the shapes of a trial run, which also is the warm-up."""
-    count, (width, height) = port.shape[0] or 1, size
-    blank = np.zeros((count, 3, height, width) if planes else (count, height, width, 3), port.dtype)
-    try:
-        shapes = [tuple(array.shape) for array in session.run(blank)]
-    except DetectorError:
-        raise
-    except Exception as error:  # the runtimes raise classes of their own without a common base
-        text = " ".join(str(error).split())
-        raise DetectorError(
-            f"a trial run with an input of {width}x{height} failed: {text[:300]}",
-            where=where,
-            fix="check detector.size",
-        ) from None
-    found = recognise(shapes, [p.name for p in session.outputs], size, classes, wanted)
-    if len(found) == 1:
-        return found[0]
-    seen = f"input {port} at {width}x{height}, outputs " + "; ".join(
-        f"{p.name}{list(s)}" for p, s in zip(session.outputs, shapes)
-    )
-    known = f", {classes} labels" if classes else ", no labels"
-    if found:
-        raise DetectorError(
-            f"the layout could be any of {', '.join(dict.fromkeys(f.name for f in found))}: {seen}{known}",
-            where=where,
-            fix="set detector.layout, or detector.labels so that the number of classes is known",
-        )
-    what = "fits no known layout" if wanted == "auto" else f"does not fit the layout '{wanted}'"
-    raise DetectorError(
-        f"the model {what}: {seen}{known}",
-        where=where,
-        fix="set detector.layout to nanodet, yolox, yolov5, yolov8 or detr and detector.labels to the model's names; export without NMS",
-    )

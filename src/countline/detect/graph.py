@@ -1,0 +1,213 @@
+"""How a model makes its outputs: the operations behind them, and the parts that they are joined from.
+
+The shape of an output does not tell a class from an angle, a keypoint or a mask coefficient; the operations that make it
+often do. Of the file's protobuf only the graph's nodes are described here; all else is passed through as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Graph", "Made", "Part", "read_graph"]
+
+Shape = tuple[int, ...]
+
+MOST_NODES = 4000
+"""Most operations that are looked at behind one output."""
+MOST_DEPTH = 24
+"""Most joins and reshapings behind each other."""
+
+_WEIGHTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "QLinearConv", "QLinearMatMul", "ConvInteger"})
+"""Layers with weights: what stands before them is no longer the making of the output."""
+_FORM = frozenset(
+    {
+        "Identity",
+        "Cast",
+        "Transpose",
+        "Reshape",
+        "Squeeze",
+        "Unsqueeze",
+        "Flatten",
+        "QuantizeLinear",
+        "DequantizeLinear",
+    }
+)
+"""Operations that change the form of a tensor, not its numbers."""
+_CUTS = frozenset({"Slice", "Split", "Gather", "StridedSlice"})
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of the tensors that an output is joined from, along its channels."""
+
+    width: int
+    """Channels."""
+    last: str
+    """The operation that made its numbers, such as 'Sigmoid'; '' where it is cut out of another tensor or given."""
+    cut: bool
+    """It is cut out of another tensor: where that one was joined is not known."""
+    ops: frozenset[str]
+    """Operations back to the layers with weights."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """The making of one output."""
+
+    last: str = ""
+    """The operation that made its numbers; '' for a join."""
+    ops: frozenset[str] = frozenset()
+    """Operations back to the layers with weights."""
+    parts: tuple[Part, ...] = ()
+    """What it is joined from along its channels; () when it is not, or not known."""
+
+
+@dataclass(frozen=True)
+class _Join:
+    """A tensor as joined from others; a leaf has none."""
+
+    name: str
+    """The tensor itself."""
+    made: str
+    """The tensor that has its numbers first, before their form is changed."""
+    last: str
+    children: tuple[_Join, ...] = ()
+
+
+@dataclass
+class Graph:
+    """Nodes of a model file by what they make."""
+
+    made_by: Mapping[str, Any] = field(default_factory=dict)
+    with_outputs: Callable[[Sequence[str]], bytes] = lambda names: b""
+    """Names of tensors -> the model's bytes with these as outputs."""
+    constants: Mapping[str, Shape] = field(default_factory=dict)
+    """Shapes of the tensors that are given in the file."""
+
+    def ops(self, name: str) -> frozenset[str]:
+        """Operations behind a tensor, back to the layers with weights."""
+        seen: set[str] = set()
+        kinds: set[str] = set()
+        waiting = [name]
+        while waiting and len(seen) < MOST_NODES:
+            node = self.made_by.get(waiting.pop())
+            if node is None or node.output[0] in seen:
+                continue
+            seen.add(node.output[0])
+            if node.op_type in _WEIGHTS:
+                continue
+            kinds.add(node.op_type)
+            waiting += node.input
+        return frozenset(kinds)
+
+    def tensors(self, outputs: Sequence[str]) -> list[str]:
+        """All tensors whose shapes :meth:`made` needs for these outputs."""
+        names = dict.fromkeys(n for output in outputs for n in _names(self._join(output)))
+        return [name for name in names if name in self.made_by]
+
+    def made(self, output: str, channels: Iterable[int], shapes: Mapping[str, Shape]) -> Mapping[int, Made]:
+        """The making of an output for each number that could be the number of its channels. ``shapes``: of tensors."""
+        join, ops, shapes = self._join(output), self.ops(output), {**self.constants, **shapes}
+        result = {}
+        for count in channels:
+            found = _flat(join, count, shapes)
+            parts = [Part(width, leaf.last, leaf.last in _CUTS, self.ops(leaf.name)) for leaf, width in found or ()]
+            result[count] = Made(join.last, ops, tuple(parts))
+        return result
+
+    def _join(self, name: str, depth: int = 0) -> _Join:
+        first, node = name, self.made_by.get(name)
+        while node is not None and node.op_type in _FORM and depth < MOST_DEPTH:
+            first, depth = node.input[0], depth + 1
+            node = self.made_by.get(first)
+        if node is None or depth >= MOST_DEPTH:
+            return _Join(name, first, "")
+        if node.op_type != "Concat":
+            return _Join(name, first, node.op_type)
+        return _Join(name, first, "", tuple(self._join(child, depth + 1) for child in node.input))
+
+
+def _names(join: _Join) -> list[str]:
+    return [join.name, join.made, *(name for child in join.children for name in _names(child))]
+
+
+def _flat(join: _Join, channels: int, shapes: Mapping[str, Shape]) -> list[tuple[_Join, int]] | None:
+    """Leaves of a join along the axis of this many channels, with their channels; None: not joined, or not known."""
+    whole = shapes.get(join.made)
+    forms = [shapes.get(child.name, ()) for child in join.children]
+    axis = _axis(whole, forms) if whole else None
+    if whole is None or axis is None:
+        return None
+    if whole[axis] != channels:  # joined from several grids: each is made alike
+        return _flat(join.children[0], channels, shapes)
+    found: list[tuple[_Join, int]] = []
+    for child, form in zip(join.children, forms):
+        found += _flat(child, form[axis], shapes) or [(child, form[axis])]
+    return found
+
+
+def _axis(whole: Shape, forms: Sequence[Shape]) -> int | None:
+    """The axis along which tensors of these shapes make up one of shape ``whole``; None unless there is just one."""
+    if not forms or any(len(f) != len(whole) for f in forms):
+        return None
+    fits = [
+        a
+        for a in range(len(whole))
+        if sum(f[a] for f in forms) == whole[a] and all(f[:a] + f[a + 1 :] == whole[:a] + whole[a + 1 :] for f in forms)
+    ]
+    return fits[0] if len(fits) == 1 else None
+
+
+@lru_cache(maxsize=1)
+def _messages() -> Any:
+    """The class for ONNX's ModelProto, as far as it is used here (field numbers of onnx.proto)."""
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+    kinds = descriptor_pb2.FieldDescriptorProto
+    file = descriptor_pb2.FileDescriptorProto(name="countline_onnx.proto", package="countline_onnx", syntax="proto2")
+    described = {
+        "Value": (("name", 1, ""),),
+        "Node": (("input", 1, "*"), ("output", 2, "*"), ("op_type", 4, "")),
+        "Tensor": (("dims", 1, "*int64"), ("name", 8, "")),
+        "Graph": (("node", 1, "*Node"), ("initializer", 5, "*Tensor"), ("output", 12, "*Value")),
+        "Model": (("graph", 7, "Graph"),),
+    }
+    for name, fields in described.items():
+        message = file.message_type.add(name=name)
+        for key, number, kind in fields:
+            item = message.field.add(name=key, number=number)
+            item.label = kinds.LABEL_REPEATED if kind.startswith("*") else kinds.LABEL_OPTIONAL
+            of = kind.lstrip("*")
+            item.type = {"": kinds.TYPE_STRING, "int64": kinds.TYPE_INT64}.get(of, kinds.TYPE_MESSAGE)
+            if item.type == kinds.TYPE_MESSAGE:
+                item.type_name = f".countline_onnx.{of}"
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("countline_onnx.Model"))
+
+
+def read_graph(path: Path) -> Graph:
+    """The nodes of a model file; an empty graph when they cannot be read."""
+    from google.protobuf.message import DecodeError, EncodeError
+
+    model = _messages()()
+    try:
+        model.ParseFromString(path.read_bytes())
+    except (DecodeError, OSError, ValueError):
+        return Graph()
+    made_by = {name: node for node in model.graph.node if node.output for name in node.output}
+
+    def with_outputs(names: Sequence[str]) -> bytes:
+        del model.graph.output[:]
+        for name in names:
+            model.graph.output.add(name=name)
+        try:
+            return bytes(model.SerializeToString())
+        except EncodeError:  # beyond what a message may hold
+            return b""
+
+    return Graph(made_by, with_outputs, {t.name: tuple(t.dims) for t in model.graph.initializer})

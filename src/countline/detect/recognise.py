@@ -1,0 +1,276 @@
+"""Which layouts a model's outputs may have: by what the file says of itself, how the outputs are made, and their shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from countline.detect.graph import Made
+from countline.detect.layouts import Layout, cells
+
+__all__ = ["TASKS", "Told", "activated", "recognise"]
+
+Shape = tuple[int, ...]
+
+TASKS = {"detect": "yolov8", "segment": "yolov8-seg", "pose": "yolov8-pose", "obb": "yolov8-obb"}
+"""Ultralytics' words for what a model does, with the layouts of its plain exports."""
+
+_NANODET_STRIDES = ((8, 16, 32), (8, 16, 32, 64))
+_YOLO_STRIDES = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32))
+_MOST_OBJECTS = 5000
+"""Most rows of an output that lists objects."""
+_COCO = 80
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a file says of its outputs beside their shapes."""
+
+    task: str = ""
+    """A key of :data:`TASKS`; '' when nothing is said."""
+    keypoints: int = 0
+    """Numbers of keypoints that each object has."""
+    made: Mapping[str, Mapping[int, Made]] = field(default_factory=dict)
+    """Making of each output by the number of its channels."""
+
+    def of(self, name: str, channels: int) -> Made:
+        return self.made.get(name, {}).get(channels, Made())
+
+
+@dataclass(frozen=True)
+class _Output:
+    """One output of three dimensions, looked at in one direction."""
+
+    at: int
+    count: int
+    channels: int
+    turned: bool
+    """Cells come after the channels."""
+    made: Made
+    grid: tuple[int, ...] | None
+    """Strides with as many cells, or a third as many, as there are rows."""
+
+
+@dataclass(frozen=True)
+class _Seen:
+    classes: int | None
+    wanted: str
+    told: Told
+    masks: int
+    """Channels of mask prototypes among the outputs; 0: none."""
+
+
+def recognise(
+    shapes: Sequence[Shape],
+    names: Sequence[str],
+    size: tuple[int, int],
+    classes: int | None,
+    wanted: str,
+    told: Told | None = None,
+) -> list[Layout]:
+    """Layouts that fit the outputs (shapes of a real run); more than one: ambiguous, none: unknown.
+
+    ``classes`` is the number of labels where known, ``wanted`` the declared layout or 'auto'. Where the number of classes
+    of a list of found objects is not known, the layout has 0.
+    """
+    told = told or Told()
+    masks = next((shape[1] for shape in shapes if len(shape) == 4 and shape[1] < min(shape[2:])), 0)
+    seen = _Seen(classes, wanted, told, masks)
+    found = [*_pairs(shapes, names, size, classes)]
+    for at, shape in enumerate(shapes):
+        if len(shape) == 3 and not (at and found):
+            found += _whole(shape, at, names[at], size, seen)
+    return [layout for layout in dict.fromkeys(found) if wanted in ("auto", layout.name)]
+
+
+def _pairs(
+    shapes: Sequence[Shape], names: Sequence[str], size: tuple[int, int], classes: int | None
+) -> Iterator[Layout]:
+    """Scores and boxes as two outputs."""
+    flat = [i for i, shape in enumerate(shapes) if len(shape) == 3]
+    for a in flat:
+        for b in flat:
+            if a == b:
+                continue
+            (_, rows, columns), (_, rows_b, columns_b) = shapes[a], shapes[b]
+            boxes_first = columns == 4 and _boxes_by_name(names[a], names[b])
+            fits = classes is None or columns - classes in (0, 1)
+            if rows == rows_b and columns_b == 4 and fits and not boxes_first:
+                yield Layout("detr", classes or columns, order=(a, b))
+            for strides in _NANODET_STRIDES:
+                if columns == columns_b == cells(size, strides) and rows_b % 4 == 0 and rows_b >= 8 and classes == rows:
+                    yield Layout("nanodet", rows, strides, order=(a, b))
+
+
+def _boxes_by_name(first: str, second: str) -> bool:
+    """The names say that the first of two outputs of four columns holds the boxes, or do not say that it does not."""
+    boxes, scores = ("box", "dets", "loc"), ("logit", "label", "score", "cls", "class", "conf")
+    first, second = first.lower(), second.lower()
+    return any(w in first for w in boxes) or any(w in second for w in scores)
+
+
+def activated(layout: Layout, logits: NDArray[np.floating], name: str, made: Made, labels: int | None) -> Layout:
+    """A layout 'detr' with the activation of its class scores: ``logits`` (queries, columns) of a real run.
+
+    Softmax where most queries are 'no object' by their last column; a network whose last column never wins was trained with
+    a sigmoid, and then a column more than labels is unused (RF-DETR).
+    """
+    columns = logits.shape[1]
+    if made.last in ("Sigmoid", "Softmax", "HardSigmoid") or (logits.size and logits.min() >= 0 and logits.max() <= 1):
+        return replace(layout, probabilities=True, classes=labels or columns)
+    none = float((logits.argmax(axis=1) == columns - 1).mean()) if columns > 1 and len(logits) else 0.0
+    spare = columns == (labels or 0) + 1 if labels else columns == 92 or none > 0.8
+    if spare and none > 0.5 and name.lower() != "labels":  # RF-DETR's name; it never has 'no object'
+        return replace(layout, softmax=True, classes=columns - 1)
+    return replace(layout, classes=labels or columns)
+
+
+def _whole(shape: Shape, at: int, name: str, size: tuple[int, int], seen: _Seen) -> list[Layout]:
+    """All in one output of three dimensions; others beside it (masks, raw feature maps) are left alone."""
+    found: list[Layout] = []
+    unusual: list[Layout] = []
+    for turned, (count, channels) in ((False, shape[1:]), (True, shape[:0:-1])):
+        if channels < 5:
+            continue
+        grid = next((s for s in _YOLO_STRIDES if count in (cells(size, s), 3 * cells(size, s))), None)
+        output = _Output(at, count, channels, turned, seen.told.of(name, channels), grid)
+        for layout in _of_one(output, size, seen):
+            # Ultralytics' dense exports have channels first, all others cells first.
+            usual = turned if layout.name.startswith("yolov8") else not turned
+            (found if usual else unusual).append(layout)
+    if seen.wanted == "auto":
+        # A label too few makes YOLOX of another's channels, a label too many the reverse.
+        sure = ("nanodet", "yolov5") if seen.classes is None else ("nanodet", "yolov5", "yolov8")
+        unusual = [layout for layout in unusual if layout.name in sure]
+    return found or unusual
+
+
+def _of_one(output: _Output, size: tuple[int, int], seen: _Seen) -> Iterator[Layout]:
+    dense = output.grid is not None
+    if dense and output.count == 3 * cells(size, output.grid or ()):
+        yield from _yolov5(output, seen)
+    elif dense:
+        yield from _yolox(output, seen)
+        yield from _nanodet(output, seen)
+        yield from _yolov8(output, seen)
+    elif seen.told.task and output.turned and output.count > output.channels:
+        yield from _yolov8(output, seen)  # strides that are not known here: the task tells enough
+    if not dense and not output.turned and output.count <= _MOST_OBJECTS:
+        yield from _listed(output, seen)
+
+
+def _cuts(made: Made) -> tuple[set[int], set[int]]:
+    """Channels at which an output is joined, from the box's end on, and those at which it may be joined unseen."""
+    joined: set[int] = set()
+    unseen: set[int] = set()
+    end = 0
+    for part in made.parts:
+        if part.cut or not part.last:
+            unseen.update(range(end + 1, end + part.width))
+        end += part.width
+        joined.add(end)
+    joined.discard(end)
+    return {c for c in joined if c >= 4}, unseen
+
+
+def _agrees(output: _Output, *cuts: int) -> bool:
+    """An output of these parts may be joined as this one is: nothing that is one for the layout is joined, and what the
+    layout keeps apart is joined, as far as can be seen."""
+    if not output.made.parts:
+        return True
+    joined, unseen = _cuts(output.made)
+    wanted = set(cuts) - {output.channels}
+    return joined <= wanted and wanted <= joined | unseen
+
+
+def _classes(output: _Output, seen: _Seen) -> int | None:
+    """Number of classes behind four numbers of the box: that of the labels, else of the part that follows the box."""
+    if seen.classes is not None:
+        return seen.classes
+    joined, _ = _cuts(output.made)
+    if 4 in joined:
+        return min((c for c in joined if c > 4), default=output.channels) - 4
+    return _COCO if output.channels - 4 == _COCO else None
+
+
+def _exp(output: _Output) -> bool:
+    """The box is made with an exponential, as YOLOX's is, and NanoDet's and Ultralytics' are not."""
+    return "Exp" in output.made.ops
+
+
+def _yolox(output: _Output, seen: _Seen) -> Iterator[Layout]:
+    if seen.told.task:
+        return
+    n = output.channels - 5
+    if n < 1 or seen.classes not in (None, n) or not _agrees(output, 4, 5):
+        return
+    strides = output.grid or ()
+    for name in ("yolox", "yolox-decoded"):
+        if name == "yolox-decoded" or not _exp(output):
+            yield Layout(name, n, strides, order=(output.at,), turned=output.turned)
+
+
+def _nanodet(output: _Output, seen: _Seen) -> Iterator[Layout]:
+    if seen.told.task or output.grid == (4, 8, 16, 32):
+        return
+    known = [seen.classes] if seen.classes else [_COCO] if output.channels in (112, 124) else []
+    for classes in known:
+        if (output.channels - classes) / 4 in (8, 11, 16, 17):
+            yield Layout("nanodet", classes, output.grid or (), order=(output.at,), turned=output.turned)
+
+
+def _yolov5(output: _Output, seen: _Seen) -> Iterator[Layout]:
+    n = seen.classes or output.channels - 5 - seen.masks
+    if n >= 1 and output.channels - 5 - n in (0, seen.masks):
+        yield Layout(
+            "yolov5",
+            n,
+            output.grid or (),
+            order=(output.at,),
+            turned=output.turned,
+            extra=output.channels - 5 - n,
+        )
+
+
+def _yolov8(output: _Output, seen: _Seen) -> Iterator[Layout]:
+    """Box, classes, and what the task adds; what stands behind the classes must be known, not guessed from its number."""
+    rest = output.channels - 4
+    n = _classes(output, seen)
+    if n is None:
+        n = rest - {"yolov8": 0, "yolov8-obb": 1, "yolov8-seg": seen.masks or 32}.get(seen.wanted, rest)
+    extra = rest - n
+    if n < 1 or extra < 0 or (_exp(output) and not output.turned):
+        return
+    said = TASKS.get(seen.told.task, "") or (seen.wanted if seen.wanted != "auto" else "")
+    joined = 4 + n in _cuts(output.made)[0]
+    for name, fits, sure in (
+        ("yolov8", extra == 0, True),
+        ("yolov8-seg", extra > 0 and extra == (seen.masks or 32), bool(seen.masks)),
+        ("yolov8-obb", extra == 1, joined),
+        ("yolov8-pose", _keypoints(extra, seen.told.keypoints), joined and not seen.masks),
+    ):
+        if fits and (said == name if said else sure) and _agrees(output, 4, 4 + n):
+            yield Layout(name, n, output.grid or (), order=(output.at,), turned=not output.turned, extra=extra)
+
+
+def _keypoints(extra: int, told: int) -> bool:
+    return extra == told if told else extra >= 4 and (extra % 3 == 0 or extra % 2 == 0)
+
+
+def _listed(output: _Output, seen: _Seen) -> Iterator[Layout]:
+    """Rows are objects: after suppression, or the queries of a transformer."""
+    n = _classes(output, seen)
+    if n and output.channels == 4 + n and _agrees(output, 4):
+        yield Layout("rtdetr", n, order=(output.at,))
+    extra = output.channels - 6
+    task = seen.told.task
+    if task in ("pose", "segment") or seen.wanted == "end2end":
+        fits = extra >= 0
+    else:
+        fits = extra == (task == "obb" or seen.wanted == "end2end-obb")
+    if fits:
+        name = "end2end-obb" if extra == 1 and (task == "obb" or seen.wanted == "end2end-obb") else "end2end"
+        yield Layout(name, seen.classes or 0, order=(output.at,), extra=extra)

@@ -1,0 +1,213 @@
+"""Trial runs of a model at load: how its outputs are to be read, or why they are not."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from countline.detect.graph import read_graph
+from countline.detect.layouts import LAYOUTS, Layout
+from countline.detect.plausible import Verdict, judge, test_picture
+from countline.detect.preprocess import Feeder, Preprocess
+from countline.detect.recognise import TASKS, Told, activated, recognise
+from countline.detect.runtime import Port, Session, tensor_shapes
+from countline.errors import DetectorError
+
+__all__ = ["Input", "Trial", "literal", "read_layout"]
+
+
+@dataclass(frozen=True)
+class Input:
+    """Where the picture goes."""
+
+    port: Port
+    size: tuple[int, int]
+    """Width, height."""
+    planes: bool
+    """Channels before rows (NCHW)."""
+
+
+@dataclass
+class Trial:
+    """Runs a model on the test picture, once for each way to prepare it. The first run also is the warm-up."""
+
+    session: Session
+    input: Input
+    preprocess: Callable[[str], Preprocess]
+    """Name of a layout -> how pictures are prepared for it."""
+    path: Path
+    _done: dict[Preprocess, list[NDArray[Any]]] = field(default_factory=dict)
+
+    def batch(self, how: Preprocess) -> NDArray[Any]:
+        """The test picture as the model's input."""
+        port, (width, height) = self.input.port, self.input.size
+        pixels = np.repeat(test_picture(width, height)[None], port.shape[0] or 1, axis=0)
+        return Feeder(port, how, (width, height), self.input.planes).convert(pixels)
+
+    def outputs(self, layout: str) -> list[NDArray[Any]]:
+        """What the model answers to the test picture, prepared for a layout. Raises DetectorError when it fails."""
+        how = self.preprocess(layout)
+        if how not in self._done:
+            try:
+                self._done[how] = [np.array(a) for a in self.session.run(self.batch(how))]
+            except DetectorError:
+                raise
+            except Exception as error:  # the runtimes raise classes of their own without a common base
+                text, (width, height) = " ".join(str(error).split()), self.input.size
+                raise DetectorError(
+                    f"a trial run with an input of {width}x{height} failed: {text[:300]}",
+                    where=str(self.path),
+                    fix="check detector.size",
+                ) from None
+        return self._done[how]
+
+
+def literal(text: str) -> Any:
+    """Metadata are JSON or Python literals, depending on the exporter; None when neither."""
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(text)
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            continue
+    return None
+
+
+def read_layout(trial: Trial, metadata: Mapping[str, str], labels: int | None, wanted: str) -> Layout:
+    """The layout of a model's outputs: by metadata, the operations that make them, names, shapes, and what comes out for a
+    test picture. ``labels`` is their number where known, ``wanted`` the declared layout or 'auto'.
+
+    Raises DetectorError that says what was seen and what to declare, when no reading can be or several can.
+    """
+    # Any preparation will do to see the shapes; the declared layout's saves a run.
+    outputs = trial.outputs(wanted if wanted in LAYOUTS else "yolov8")
+    shapes = [tuple(array.shape) for array in outputs]
+    names = [port.name for port in trial.session.outputs]
+    told = _told(trial, metadata, shapes, names, labels, wanted)
+    found = recognise(shapes, names, trial.input.size, labels, wanted, told)
+    seen = _Seen(trial, shapes, names, labels, told, wanted)
+    if not found:
+        raise seen.unknown()
+    fitted = list(dict.fromkeys(_activated(layout, trial, told, names, labels) for layout in found))
+    layout = _settled(fitted, trial, seen)
+    if not layout.classes:
+        raise seen.refusal("lists found objects, but the number of classes is not known", _LABELS)
+    return layout
+
+
+_LABELS = "set detector.labels to the names of the model's classes, in order"
+
+
+def _told(
+    trial: Trial,
+    metadata: Mapping[str, str],
+    shapes: Sequence[tuple[int, ...]],
+    names: Sequence[str],
+    labels: int | None,
+    wanted: str,
+) -> Told:
+    task = metadata.get("task", "").strip().lower()
+    if task in ("classify", "classification"):
+        raise DetectorError(
+            f"is a classifier (its metadata say task: {task}); it gives no boxes",
+            where=str(trial.path),
+            fix="give a detector",
+        )
+    form = literal(metadata.get("kpt_shape", ""))
+    sound = isinstance(form, (list, tuple)) and len(form) == 2 and all(isinstance(v, int) and v > 0 for v in form)
+    told = Told(task if task in TASKS else "", form[0] * form[1] if sound else 0)
+    if wanted != "auto" and (labels or wanted not in LAYOUTS):
+        return told  # all is known: no need to look into the file
+    graph = read_graph(trial.path)
+    tensors = graph.tensors(names)
+    inner = tensor_shapes(graph.with_outputs(tensors), trial.path.parent, trial.batch(trial.preprocess("yolov8")))
+    made = {n: graph.made(n, {d for d in shape[1:] if d > 0}, inner) for n, shape in zip(names, shapes)}
+    return replace(told, made=made)
+
+
+def _activated(layout: Layout, trial: Trial, told: Told, names: Sequence[str], labels: int | None) -> Layout:
+    if layout.name != "detr":
+        return layout
+    at = layout.order[0]
+    logits = trial.outputs(layout.name)[at][0]
+    return activated(layout, logits, names[at], told.of(names[at], logits.shape[1]), labels)
+
+
+def _settled(found: list[Layout], trial: Trial, seen: _Seen) -> Layout:
+    """The one reading that the test picture leaves."""
+    verdicts = {
+        layout: judge(layout, trial.outputs(layout.name), trial.input.size) for layout in found if layout.classes
+    }
+    unknown = [layout for layout in found if not layout.classes]
+    left = [layout for layout, v in verdicts.items() if not (v.problem and v.sure)]
+    if not left and not unknown:
+        raise seen.impossible(verdicts)
+    if len(left) > 1:
+        # A hint decides between readings, but refuses none alone: nothing was found in the picture.
+        left = [layout for layout in left if not verdicts[layout].problem] or left
+    if len(left) > 1:
+        left = [layout for layout in left if verdicts[layout].sure] or left
+    if {layout.name for layout in left} == {"yolox", "yolox-decoded"} and seen.told.made:
+        left = [layout for layout in left if layout.name == "yolox"]  # no exponential in the file: nobody decoded
+    left += unknown if not left else []
+    if len(left) == 1:
+        return left[0]
+    raise seen.ambiguous(left)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What was seen of a model, for its refusal."""
+
+    trial: Trial
+    shapes: Sequence[tuple[int, ...]]
+    names: Sequence[str]
+    labels: int | None
+    told: Told
+    wanted: str
+
+    def refusal(self, what: str, fix: str) -> DetectorError:
+        width, height = self.trial.input.size
+        outputs = "; ".join(f"{n}{list(s)}" for n, s in zip(self.names, self.shapes))
+        known = f", {self.labels} labels" if self.labels else ", no labels"
+        task = f", task {self.told.task}" if self.told.task else ""
+        seen = f"input {self.trial.input.port} at {width}x{height}, outputs {outputs}{known}{task}"
+        return DetectorError(f"the model {what}: {seen}", where=str(self.trial.path), fix=fix)
+
+    def unknown(self) -> DetectorError:
+        what = "fits no known layout" if self.wanted == "auto" else f"does not fit the layout '{self.wanted}'"
+        if self.labels is None:
+            return self.refusal(
+                what, f"{_LABELS}: without them classes cannot be told from what else the outputs hold; or {_declare()}"
+            )
+        others = recognise(self.shapes, self.names, self.trial.input.size, None, self.wanted, self.told)
+        fits = " or ".join(dict.fromkeys(f"{o.classes} ({o.name})" for o in others if o.classes))
+        number = f"detector.labels has {self.labels} names, and this model seems to have {fits}" if fits else ""
+        labels = number or "check that detector.labels has one name for each class, and detector.size"
+        return self.refusal(what, f"{labels}; or {_declare()}")
+
+    def ambiguous(self, found: Sequence[Layout]) -> DetectorError:
+        names = ", ".join(dict.fromkeys(f"{f.name} with {f.classes} classes" for f in found))
+        return self.refusal(
+            f"can be read as any of {names}",
+            "set detector.layout, or detector.labels so that the number of classes is known",
+        )
+
+    def impossible(self, verdicts: Mapping[Layout, Verdict]) -> DetectorError:
+        read = "; ".join(f"as {layout.name} they give {v.problem}" for layout, v in verdicts.items())
+        raw = any("confidences from" in v.problem or "scores from" in v.problem for v in verdicts.values())
+        how = "export the model with its final sigmoid; " if raw else ""
+        return self.refusal(
+            f"has outputs that cannot be read, {read}",
+            f"{how}set detector.layout and detector.labels to what the model was exported with, and check `normalize`",
+        )
+
+
+def _declare() -> str:
+    return f"set detector.layout to one of {', '.join(LAYOUTS)}"
