@@ -104,6 +104,52 @@ def test_a_column_more_than_labels_is_no_object_only_where_it_wins(tmp_path: Pat
     assert d.layout.classes == 3
 
 
+def test_a_column_more_than_labels_is_refused_where_nothing_says_what_it_is(tmp_path: Path) -> None:
+    """It may be a class whose name was left out."""
+    path = seeing.transformer(tmp_path / "m.onnx", columns=4, number=1, names=("pred_boxes", "logits"))
+    assert "detector.labels has 3 names, and this model seems to have 4" in refused(path, labels=list("abc"))
+    assert read(path, labels=list("abc"), layout="detr")[1] == "b"
+    assert read(path, labels=list("abcd"))[1] == "b"
+
+
+def test_objectness_that_is_always_one_is_yolov6s(tmp_path: Path) -> None:
+    """Which is fed with other pictures than YOLOX."""
+    model = seeing.Seeing()
+    row = model.join(model.centred, model.given([1]), model.classes(2, 1, 0.9), axis=2)
+    rest = np.zeros((1, seeing.CELLS - 1, 7), np.float32)
+    rest[..., 4] = 1
+    whole = model.op("Concat", row, model.constant(rest), axis=1)
+    model.plain("outputs", whole, [1, seeing.CELLS, 7])
+    path = model.save(tmp_path / "m.onnx")
+    for config in ({}, {"layout": "yolov6"}):
+        assert read(path, labels=["a", "b"], **config) == ("yolov6", "b", seeing.BLOCK, 0.9)
+
+
+@pytest.mark.parametrize("form", ["queries", "cells"])
+def test_corners_are_not_read_as_centre_and_sides(form: str, tmp_path: Path) -> None:
+    model = seeing.Seeing()
+    corners = model.op("Identity", model.xyxy)
+    if form == "queries":
+        corners = model.op("Div", corners, model.constant(np.float32(seeing.SIZE)))
+        model.output("dets", corners, 4, rows=300)
+        logits = np.full((1, 300, 3), -6, np.float32)
+        logits[0, 0, 1] = 2
+        model.plain("labels", model.constant(logits), [1, 300, 3])
+    else:
+        row = model.join(corners, model.classes(3, 1, 0.9), axis=2)
+        model.output("output0", row, 7, channels_first=True)
+    path = model.save(tmp_path / "m.onnx")
+    assert "left, top, right and bottom rather than centre" in refused(path, labels=list("abc"))
+
+
+def test_lists_with_class_before_score_are_refused(tmp_path: Path) -> None:
+    for number in (0, 1):
+        model = seeing.Seeing()
+        model.output("output0", model.join(model.xyxy, model.given([number, 0.9]), axis=2), 6, rows=300)
+        path = model.save(tmp_path / f"{number}.onnx")
+        assert "class number 0.9" in refused(path, labels=["a", "b"])
+
+
 def test_lists_of_found_objects_are_read_as_such(tmp_path: Path) -> None:
     """End-to-end exports, of which a network without NMS (YOLO26) has no others: labels are needed, and must be enough."""
     path = seeing.listed(tmp_path / "m.onnx")

@@ -96,6 +96,7 @@ class DetectorConfig(Model):
         "yolox",
         "yolox-decoded",
         "yolov5",
+        "yolov6",
         "yolov8",
         "yolov8-seg",
         "yolov8-pose",

@@ -6,9 +6,10 @@ often do. Of the file's protobuf only the graph's nodes are described here; all 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ MOST_NODES = 4000
 """Most operations that are looked at behind one output."""
 MOST_DEPTH = 24
 """Most joins and reshapings behind each other."""
+MOST_TENSORS = 1000
+"""Most tensors that the outputs of a model are joined from."""
 
 _WEIGHTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "QLinearConv", "QLinearMatMul", "ConvInteger"})
 """Layers with weights: what stands before them is no longer the making of the output."""
@@ -87,6 +90,7 @@ class Graph:
     """Names of tensors -> the model's bytes with these as outputs."""
     constants: Mapping[str, Shape] = field(default_factory=dict)
     """Shapes of the tensors that are given in the file."""
+    _joins: dict[str, _Join] = field(default_factory=dict)
 
     def ops(self, name: str) -> frozenset[str]:
         """Operations behind a tensor, back to the layers with weights."""
@@ -105,9 +109,9 @@ class Graph:
         return frozenset(kinds)
 
     def tensors(self, outputs: Sequence[str]) -> list[str]:
-        """All tensors whose shapes :meth:`made` needs for these outputs."""
-        names = dict.fromkeys(n for output in outputs for n in _names(self._join(output)))
-        return [name for name in names if name in self.made_by]
+        """All tensors whose shapes :meth:`made` needs for these outputs; none when they are too many."""
+        every = list(islice((n for output in outputs for n in _names(self._join(output))), MOST_TENSORS))
+        return [name for name in dict.fromkeys(every) if name in self.made_by] if len(every) < MOST_TENSORS else []
 
     def made(self, output: str, channels: Iterable[int], shapes: Mapping[str, Shape]) -> Mapping[int, Made]:
         """The making of an output for each number that could be the number of its channels. ``shapes``: of tensors."""
@@ -120,6 +124,11 @@ class Graph:
         return result
 
     def _join(self, name: str, depth: int = 0) -> _Join:
+        if name not in self._joins:
+            self._joins[name] = self._joined(name, depth)
+        return self._joins[name]
+
+    def _joined(self, name: str, depth: int) -> _Join:
         first, node = name, self.made_by.get(name)
         while node is not None and node.op_type in _FORM and depth < MOST_DEPTH:
             first, depth = node.input[0], depth + 1
@@ -131,8 +140,10 @@ class Graph:
         return _Join(name, first, "", tuple(self._join(child, depth + 1) for child in node.input))
 
 
-def _names(join: _Join) -> list[str]:
-    return [join.name, join.made, *(name for child in join.children for name in _names(child))]
+def _names(join: _Join) -> Iterator[str]:
+    yield from (join.name, join.made)
+    for child in join.children:
+        yield from _names(child)
 
 
 def _flat(join: _Join, channels: int, shapes: Mapping[str, Shape]) -> list[tuple[_Join, int]] | None:

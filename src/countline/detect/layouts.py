@@ -190,11 +190,11 @@ def _rtdetr(layout: Layout, arrays: list[Array], size: tuple[int, int], floor: f
 
 
 def _end2end(layout: Layout, arrays: list[Array], size: tuple[int, int], floor: float) -> Raw:
-    """(objects, 6 + extra): box in pixels, score, class number, after suppression; unused rows have score 0. The box is
+    """(objects, 6 + extra): box in pixels, score, class number, after suppression; unused rows have no score. The box is
     xyxy, but where an angle follows: centre, width, height."""
     table = arrays[0]
-    used = np.flatnonzero(~(table[:, 4] <= 0))
-    table = table[used]
+    whole = np.abs(table[:, 5] - np.rint(table[:, 5])) <= SLACK
+    table = table[~(whole & (table[:, 4] <= 0))]
     numbers = np.nan_to_num(np.rint(table[:, 5]), nan=-1.0, posinf=-1.0, neginf=-1.0).astype(np.int64)
     wrong = (numbers < 0) | (numbers >= layout.classes) | (np.abs(numbers - table[:, 5]) > SLACK)
     scores = np.zeros((layout.classes, len(table)), np.float32)
@@ -212,6 +212,7 @@ LAYOUTS: Mapping[str, Callable[[Layout, list[Array], tuple[int, int], float], Ra
     "yolox": _objectness,
     "yolox-decoded": _objectness,
     "yolov5": _objectness,
+    "yolov6": _objectness,
     "yolov8": _yolov8,
     "yolov8-seg": _yolov8,
     "yolov8-pose": _yolov8,

@@ -39,7 +39,8 @@ BY_LAYOUT: Mapping[str, Preprocess] = {
     "detr": Preprocess(letterbox=False),
     "rtdetr": Preprocess(letterbox=False),
     **dict.fromkeys(
-        ("yolov5", "yolov8", "yolov8-seg", "yolov8-pose", "yolov8-obb", "end2end", "end2end-obb"), Preprocess()
+        ("yolov5", "yolov6", "yolov8", "yolov8-seg", "yolov8-pose", "yolov8-obb", "end2end", "end2end-obb"),
+        Preprocess(),
     ),
 }
 """What the original projects do; ``normalize`` in the configuration changes single parts."""

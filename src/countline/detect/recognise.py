@@ -112,20 +112,28 @@ def _boxes_by_name(first: str, second: str) -> bool:
     return any(w in first for w in boxes) or any(w in second for w in scores)
 
 
-def activated(layout: Layout, logits: NDArray[np.floating], name: str, made: Made, labels: int | None) -> Layout:
+def activated(
+    layout: Layout, logits: NDArray[np.floating], name: str, made: Made, labels: int | None, declared: bool
+) -> Layout | None:
     """A layout 'detr' with the activation of its class scores: ``logits`` (queries, columns) of a real run.
 
-    Softmax where most queries are 'no object' by their last column; a network whose last column never wins was trained with
-    a sigmoid, and then a column more than labels is unused (RF-DETR).
+    Softmax where most queries are 'no object' by their last column. A network whose last column does not win was trained
+    with a sigmoid; a column more than labels then is unused (RF-DETR, known by its name, or ``declared``), or a label is
+    missing: None.
     """
     columns = logits.shape[1]
-    if made.last in ("Sigmoid", "Softmax", "HardSigmoid") or (logits.size and logits.min() >= 0 and logits.max() <= 1):
-        return replace(layout, probabilities=True, classes=labels or columns)
-    none = float((logits.argmax(axis=1) == columns - 1).mean()) if columns > 1 and len(logits) else 0.0
-    spare = columns == (labels or 0) + 1 if labels else columns == 92 or none > 0.8
-    if spare and none > 0.5 and name.lower() != "labels":  # RF-DETR's name; it never has 'no object'
-        return replace(layout, softmax=True, classes=columns - 1)
-    return replace(layout, classes=labels or columns)
+    unused = name.lower() == "labels"  # RF-DETR's name; it has a column for 'no object', and never uses it
+    wins = float((logits.argmax(axis=1) == columns - 1).mean()) if columns > 1 and len(logits) else 0.0
+    probabilities = made.last in ("Sigmoid", "Softmax", "HardSigmoid") or (
+        logits.size > 0 and logits.min() >= 0 and logits.max() <= 1
+    )
+    nothing = columns == labels + 1 if labels else columns == 92 or wins > 0.8
+    if nothing and wins > 0.5 and not unused:
+        kept = not probabilities
+        return replace(layout, softmax=kept, probabilities=not kept, classes=columns - 1)
+    if labels and columns > labels and not (unused or declared):
+        return None
+    return replace(layout, probabilities=probabilities, classes=labels or columns)
 
 
 def _whole(shape: Shape, at: int, name: str, size: tuple[int, int], seen: _Seen) -> list[Layout]:
@@ -208,8 +216,9 @@ def _yolox(output: _Output, seen: _Seen) -> Iterator[Layout]:
     if n < 1 or seen.classes not in (None, n) or not _agrees(output, 4, 5):
         return
     strides = output.grid or ()
-    for name in ("yolox", "yolox-decoded"):
-        if name == "yolox-decoded" or not _exp(output):
+    for name in ("yolox", "yolox-decoded", "yolov6"):
+        # Which of the latter two it is, its numbers say.
+        if name == "yolox-decoded" or (name == "yolox" and not _exp(output)) or name == seen.wanted:
             yield Layout(name, n, strides, order=(output.at,), turned=output.turned)
 
 

@@ -92,10 +92,8 @@ def read_layout(trial: Trial, metadata: Mapping[str, str], labels: int | None, w
     told = _told(trial, metadata, shapes, names, labels, wanted)
     found = recognise(shapes, names, trial.input.size, labels, wanted, told)
     seen = _Seen(trial, shapes, names, labels, told, wanted)
-    if not found:
-        raise seen.unknown()
-    fitted = list(dict.fromkeys(_activated(layout, trial, told, names, labels) for layout in found))
-    layout = _settled(fitted, trial, seen)
+    fitted = dict.fromkeys(_fitted(layout, seen) for layout in found)
+    layout = _settled([layout for layout in fitted if layout], trial, seen)
     if not layout.classes:
         raise seen.refusal("lists found objects, but the number of classes is not known", _LABELS)
     return layout
@@ -131,12 +129,19 @@ def _told(
     return replace(told, made=made)
 
 
-def _activated(layout: Layout, trial: Trial, told: Told, names: Sequence[str], labels: int | None) -> Layout:
+def _fitted(layout: Layout, seen: _Seen) -> Layout | None:
+    """A layout with what only numbers tell; None: they speak against it."""
+    at = layout.order[0]
+    table = seen.trial.outputs(layout.name)[at][0]
+    if layout.name == "yolox-decoded" and seen.wanted == "auto":
+        objectness = table[4] if layout.turned else table[:, 4]
+        # YOLOv6 has no objectness, and fills its place.
+        return replace(layout, name="yolov6") if (objectness == 1).all() else layout
     if layout.name != "detr":
         return layout
-    at = layout.order[0]
-    logits = trial.outputs(layout.name)[at][0]
-    return activated(layout, logits, names[at], told.of(names[at], logits.shape[1]), labels)
+    name = seen.names[at]
+    made = seen.told.of(name, table.shape[1])
+    return activated(layout, table, name, made, seen.labels, seen.wanted == layout.name)
 
 
 def _settled(found: list[Layout], trial: Trial, seen: _Seen) -> Layout:
@@ -145,6 +150,8 @@ def _settled(found: list[Layout], trial: Trial, seen: _Seen) -> Layout:
         layout: judge(layout, trial.outputs(layout.name), trial.input.size) for layout in found if layout.classes
     }
     unknown = [layout for layout in found if not layout.classes]
+    if not found:
+        raise seen.unknown()
     left = [layout for layout, v in verdicts.items() if not (v.problem and v.sure)]
     if not left and not unknown:
         raise seen.impossible(verdicts)
