@@ -175,3 +175,42 @@ def listed(path: Path, *, number: int = 1, score: float = 0.9, extra: Sequence[f
     row = model.join(model.xyxy, model.given([score, number, *extra]), axis=2)
     model.output("output0", row, 6 + len(extra), rows=300)
     return model.save(path, {"task": task} if task else {})
+
+
+def found_objects(path: Path, form: str) -> Path:
+    """Boxes, scores and class numbers apart: 'pixels', 'parts', 'tensorflow', 'unbatched', or with the size of the picture as
+    an input: 'sized'; or one table: 'paddle'. One object of class 1 at 0.9."""
+    model = Seeing({"orig_target_sizes": ("n", 2)} if form == "sized" else None)
+    box = model.xyxy if form != "sized" else model.op("Div", model.xyxy, model.constant(np.float32(SIZE)))
+    if form == "sized":
+        size = model.op("Cast", "orig_target_sizes", to=TensorProto.FLOAT)
+        sides = model.op("Unsqueeze", model.op("Concat", size, size, axis=1), model.constant([1]))
+        box = model.op("Mul", box, sides)
+    elif form in ("parts", "tensorflow"):
+        box = model.op("Div", box, model.constant(np.float32(SIZE)))
+    if form == "tensorflow":
+        box = model.op("Gather", box, model.constant(np.array([1, 0, 3, 2])), axis=2)
+    if form == "paddle":
+        row = model.join(model.given([1, 0.9]), box, axis=2)
+        model.plain("multiclass_nms3_0.tmp_0", model.op("Squeeze", row, model.constant([0])), ["n", 6])
+        model.plain("multiclass_nms3_0.tmp_2", model.constant(np.array([1], np.int32)), [1], TensorProto.INT32)
+        return model.save(path)
+    lead = [1] if form == "unbatched" else [1, 1]
+    box = model.op("Squeeze", box, model.constant([0])) if form == "unbatched" else box
+    names = ("boxes", "scores", "labels")
+    number, dtype = np.array(1, np.int64), TensorProto.INT64
+    if form == "tensorflow":
+        names, number = ("detection_boxes", "detection_scores", "detection_classes"), np.array(2, np.float32)
+        dtype = TensorProto.FLOAT
+    model.plain(names[2], model.constant(number.reshape(lead)), lead, dtype)
+    model.plain(names[0], box, [*lead, 4])
+    model.plain(names[1], model.constant(np.full(lead, 0.9, np.float32)), lead)
+    return model.save(path)
+
+
+def boxes_and_scores(path: Path, *, classes_first: bool) -> Path:
+    """All cells' boxes in pixels, and their scores: YOLO-NAS, and PP-YOLOE and PicoDet with classes first."""
+    model = Seeing()
+    model.output("boxes", model.xyxy, 4)
+    model.output("scores", model.classes(3, 1, 0.9), 3, channels_first=classes_first)
+    return model.save(path)

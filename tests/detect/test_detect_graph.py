@@ -51,7 +51,7 @@ def heads(path: Path, *, quantised: bool = False) -> Path:
 def made(path: Path, channels: int) -> Made:
     graph = read_graph(path)
     inner = graph.with_outputs(graph.tensors(["output"]))
-    shapes = tensor_shapes(inner, path.parent, np.zeros((1, 3, 32, 32), np.float32))
+    shapes = tensor_shapes(inner, path.parent, {"images": np.zeros((1, 3, 32, 32), np.float32)})
     return graph.made("output", [channels], shapes)[channels]
 
 
@@ -82,7 +82,7 @@ def test_files_that_are_no_models_have_no_graph(content: bytes | None, tmp_path:
         path.write_bytes(content)
     graph = read_graph(path)
     assert graph.tensors(["output"]) == []
-    assert tensor_shapes(graph.with_outputs(["output"]), tmp_path, np.zeros((1, 3, 8, 8), np.float32)) == {}
+    assert tensor_shapes(graph.with_outputs(["output"]), tmp_path, {"images": np.zeros((1, 3, 8, 8), np.float32)}) == {}
     assert Graph().made("output", [8], {})[8] == Made()
 
 

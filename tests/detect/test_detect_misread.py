@@ -112,6 +112,13 @@ def test_a_column_more_than_labels_is_refused_where_nothing_says_what_it_is(tmp_
     assert read(path, labels=list("abcd"))[1] == "b"
 
 
+def test_ninety_one_unnamed_classes_are_cocos_by_their_numbers(tmp_path: Path) -> None:
+    path = seeing.transformer(tmp_path / "m.onnx", columns=91, number=90)
+    assert read(path)[1] == "toothbrush"
+    assert read(seeing.transformer(tmp_path / "p.onnx", columns=91, number=1))[1] == "person"
+    assert read(seeing.transformer(tmp_path / "p.onnx", columns=91, number=44))[1] == "bottle"
+
+
 def test_objectness_that_is_always_one_is_yolov6s(tmp_path: Path) -> None:
     """Which is fed with other pictures than YOLOX."""
     model = seeing.Seeing()

@@ -105,6 +105,11 @@ class DetectorConfig(Model):
         "rtdetr",
         "end2end",
         "end2end-obb",
+        "paddle",
+        "detections",
+        "detections-parts",
+        "detections-tf",
+        "boxes-scores",
     ] = "auto"
     """Output layout of the model."""
     labels: str | list[str] | None = None

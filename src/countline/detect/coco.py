@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["COCO"]
+__all__ = ["COCO", "COCO_BY_ID"]
 
 COCO: tuple[str, ...] = (
     *("person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat", "traffic light"),
@@ -15,3 +15,9 @@ COCO: tuple[str, ...] = (
     *("microwave", "oven", "toaster", "sink", "refrigerator", "book", "clock", "vase", "scissors", "teddy bear"),
     *("hair drier", "toothbrush"),
 )
+
+_GAPS = (0, 12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
+
+_NAMES = iter(COCO)
+COCO_BY_ID: tuple[str, ...] = tuple(f"class {i}" if i in _GAPS else next(_NAMES) for i in range(91))
+"""Names by COCO's own category numbers, 0 to 90, of which eleven are not in use; transformers have these."""

@@ -99,8 +99,9 @@ class OnnxDetector:
         self.thresholds: NDArray[np.float32] = classes.by_id()
         """Confidence by class id from which a detection may begin a track."""
         fixed = signature.port.shape[0]
-        self._batch = 1 if session.single and fixed in (None, 1) else fixed
-        self._exact = fixed or (1 if session.single else None)
+        alone = session.single or signature.layout.unbatched
+        self._batch = 1 if alone and fixed in (None, 1) else fixed
+        self._exact = fixed or (1 if alone else None)
         self.parallel = session.lanes if self._batch == 1 else 1
         """Calls that may run at once; more than 1: frames are best given one by one."""
         # A lane is taken by one call at a time: memory for the input, and a function that runs the network on it.

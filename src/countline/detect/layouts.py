@@ -49,13 +49,16 @@ class Layout:
     """Numbers of each cell behind its classes that are no classes: an angle, keypoints, mask coefficients."""
     order: tuple[int, ...] = (0,)
     """Positions of the outputs: (scores, boxes), or the one that holds all."""
+    unbatched: bool = False
+    """The outputs have no dimension for the frames of a batch: one frame at a time."""
     turned: bool = False
     """The output has cells before channels where the layout's usual form has them after, or the reverse."""
 
     def decode(self, outputs: Sequence[NDArray[Any]], frame: int, size: tuple[int, int], floor: float) -> Raw:
         """Scores and boxes of one frame of the batch; ``size`` is width, height of the input. Cells that cannot reach
         ``floor`` may be left out."""
-        arrays = [np.asarray(outputs[i][frame], np.float32) for i in self.order]
+        chosen = [outputs[i] if self.unbatched else outputs[i][frame] for i in self.order]
+        arrays = [np.asarray(array, np.float32) for array in chosen]
         return LAYOUTS[self.name](self, arrays, size, floor)
 
 
@@ -191,8 +194,11 @@ def _rtdetr(layout: Layout, arrays: list[Array], size: tuple[int, int], floor: f
 
 def _end2end(layout: Layout, arrays: list[Array], size: tuple[int, int], floor: float) -> Raw:
     """(objects, 6 + extra): box in pixels, score, class number, after suppression; unused rows have no score. The box is
-    xyxy, but where an angle follows: centre, width, height."""
+    xyxy, but where an angle follows: centre, width, height. PaddleDetection has class number, score, box."""
     table = arrays[0]
+    if layout.name == "paddle":
+        table = table[:, [2, 3, 4, 5, 1, 0]]
+        table = table[table[:, 5] >= 0]  # a row of class -1 says that nothing was found
     whole = np.abs(table[:, 5] - np.rint(table[:, 5])) <= SLACK
     table = table[~(whole & (table[:, 4] <= 0))]
     numbers = np.nan_to_num(np.rint(table[:, 5]), nan=-1.0, posinf=-1.0, neginf=-1.0).astype(np.int64)
@@ -205,6 +211,23 @@ def _end2end(layout: Layout, arrays: list[Array], size: tuple[int, int], floor: 
         angle = table[:, 6]
         return Raw(scores, lambda index: _enclosing(table[index, :4], angle[index]), odd or _bend(angle))
     return Raw(scores, lambda index: table[index, :4], odd)
+
+
+def _detections(layout: Layout, arrays: list[Array], size: tuple[int, int], floor: float) -> Raw:
+    """(objects, 4) boxes, (objects,) scores, (objects,) class numbers, after suppression. TensorFlow's boxes are top, left,
+    bottom, right in parts of the picture, and its classes are counted from 1."""
+    boxes, scores, numbers = arrays[0], arrays[1].reshape(-1, 1), arrays[2].reshape(-1, 1)
+    if layout.name == "detections-tf":
+        boxes, numbers = boxes[:, [1, 0, 3, 2]], numbers - 1
+    if layout.name != "detections":
+        boxes = boxes * _pixels(size)
+    return _end2end(layout, [np.concatenate([boxes, scores, numbers], 1)], size, floor)
+
+
+def _boxes_scores(layout: Layout, arrays: list[Array], size: tuple[int, int], floor: float) -> Raw:
+    """(cells, classes) scores and (cells, 4) boxes in pixels, before suppression."""
+    scores, boxes = arrays
+    return Raw(scores if layout.turned else scores.T, lambda index: boxes[index])
 
 
 LAYOUTS: Mapping[str, Callable[[Layout, list[Array], tuple[int, int], float], Raw]] = {
@@ -221,4 +244,9 @@ LAYOUTS: Mapping[str, Callable[[Layout, list[Array], tuple[int, int], float], Ra
     "rtdetr": _rtdetr,
     "end2end": _end2end,
     "end2end-obb": _end2end,
+    "paddle": _end2end,
+    "detections": _detections,
+    "detections-parts": _detections,
+    "detections-tf": _detections,
+    "boxes-scores": _boxes_scores,
 }

@@ -21,6 +21,8 @@ _LARGEST = 3.0
 """Largest box in widths and heights of the picture: what leaves the picture may be larger than it."""
 _FEW = 0.1
 """Share of boxes that may happen to be possible although all are misread."""
+_CORNERS = ("nanodet", "end2end", "paddle", "detections", "detections-parts", "detections-tf", "boxes-scores")
+"""Layouts whose boxes are left, top, right and bottom in the file, or distances."""
 _WATCHED = 25
 """Frames with believed detections whose boxes are looked at."""
 _TINY = 16
@@ -52,7 +54,7 @@ def judge(layout: Layout, outputs: Sequence[NDArray[Any]], size: tuple[int, int]
         cells = order[best[order] >= best.max() / 2]
         boxes = raw.boxes(cells)
         problem = boxes_problem(boxes, size) or _all_one(boxes)
-        if not problem and layout.name not in ("nanodet", "end2end"):
+        if not problem and layout.name not in _CORNERS:
             problem = _corners(boxes, size)
     return Verdict(problem, sure)
 

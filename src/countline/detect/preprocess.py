@@ -32,16 +32,16 @@ class Preprocess:
     """The network's graph does the arithmetic itself and takes pixels as they are."""
 
 
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
 BY_LAYOUT: Mapping[str, Preprocess] = {
     "nanodet": Preprocess("bgr", 1.0, (103.53, 116.28, 123.675), (57.375, 57.12, 58.395), pad=0),
     "yolox": Preprocess("bgr", 1.0),
     "yolox-decoded": Preprocess("bgr", 1.0),
-    "detr": Preprocess(letterbox=False),
-    "rtdetr": Preprocess(letterbox=False),
-    **dict.fromkeys(
-        ("yolov5", "yolov6", "yolov8", "yolov8-seg", "yolov8-pose", "yolov8-obb", "end2end", "end2end-obb"),
-        Preprocess(),
-    ),
+    **dict.fromkeys(("detr", "rtdetr", "detections", "detections-parts", "detections-tf"), Preprocess(letterbox=False)),
+    "paddle": Preprocess(mean=IMAGENET_MEAN, std=IMAGENET_STD, letterbox=False),
+    **dict.fromkeys(("yolov5", "yolov6", "yolov8", "yolov8-seg", "yolov8-pose", "yolov8-obb"), Preprocess()),
+    **dict.fromkeys(("end2end", "end2end-obb", "boxes-scores"), Preprocess()),
 }
 """What the original projects do; ``normalize`` in the configuration changes single parts."""
 

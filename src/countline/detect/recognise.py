@@ -33,6 +33,8 @@ class Told:
     """A key of :data:`TASKS`; '' when nothing is said."""
     keypoints: int = 0
     """Numbers of keypoints that each object has."""
+    integers: frozenset[str] = frozenset()
+    """Outputs of integers."""
     made: Mapping[str, Mapping[int, Made]] = field(default_factory=dict)
     """Making of each output by the number of its channels."""
 
@@ -79,7 +81,7 @@ def recognise(
     told = told or Told()
     masks = next((shape[1] for shape in shapes if len(shape) == 4 and shape[1] < min(shape[2:])), 0)
     seen = _Seen(classes, wanted, told, masks)
-    found = [*_pairs(shapes, names, size, classes)]
+    found = [*_pairs(shapes, names, size, classes), *_found_objects(shapes, names, classes, told)]
     for at, shape in enumerate(shapes):
         if len(shape) == 3 and not (at and found):
             found += _whole(shape, at, names[at], size, seen)
@@ -100,16 +102,42 @@ def _pairs(
             fits = classes is None or columns - classes in (0, 1)
             if rows == rows_b and columns_b == 4 and fits and not boxes_first:
                 yield Layout("detr", classes or columns, order=(a, b))
+            if rows == rows_b and columns_b == 4 and classes in (None, columns) and not boxes_first:
+                yield Layout("boxes-scores", columns, order=(a, b))
+            if columns == rows_b and columns_b == 4 and classes in (None, rows) and rows != columns:
+                yield Layout("boxes-scores", rows, order=(a, b), turned=True)
             for strides in _NANODET_STRIDES:
                 if columns == columns_b == cells(size, strides) and rows_b % 4 == 0 and rows_b >= 8 and classes == rows:
                     yield Layout("nanodet", rows, strides, order=(a, b))
 
 
+def _found_objects(shapes: Sequence[Shape], names: Sequence[str], classes: int | None, told: Told) -> Iterator[Layout]:
+    """Objects after suppression, as boxes, scores and class numbers apart, or as PaddleDetection's table."""
+    for at, shape in enumerate(shapes):
+        if len(shape) == 2 and shape[1] == 6:
+            yield Layout("paddle", classes or 0, order=(at,), unbatched=True)
+            yield Layout("end2end", classes or 0, order=(at,), unbatched=True)
+        if shape[-1:] != (4,) or len(shape) not in (2, 3):
+            continue
+        rest = [i for i, s in enumerate(shapes) if s == shape[:-1] and i != at]
+        numbers = [i for i in rest if names[i] in told.integers or _says(names[i], ("class", "label", "cls"))]
+        scores = [i for i in rest if _says(names[i], ("score", "conf", "prob")) and i not in numbers[:1]]
+        scores = scores or [i for i in rest if i not in numbers]
+        if len(numbers) == 1 and len(scores) == 1:
+            forms = ("detections", "detections-parts")
+            for name in ("detections-tf",) if names[at].startswith("detection_boxes") else forms:
+                order = (at, scores[0], numbers[0])
+                yield Layout(name, classes or 0, order=order, unbatched=len(shape) == 2)
+
+
+def _says(name: str, words: Sequence[str]) -> bool:
+    return any(word in name.lower() for word in words)
+
+
 def _boxes_by_name(first: str, second: str) -> bool:
     """The names say that the first of two outputs of four columns holds the boxes, or do not say that it does not."""
     boxes, scores = ("box", "dets", "loc"), ("logit", "label", "score", "cls", "class", "conf")
-    first, second = first.lower(), second.lower()
-    return any(w in first for w in boxes) or any(w in second for w in scores)
+    return _says(first, boxes) or _says(second, scores)
 
 
 def activated(

@@ -6,7 +6,7 @@ import importlib.util
 import os
 import platform
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,7 +17,17 @@ from numpy.typing import NDArray
 from countline import _telemetry
 from countline.errors import DetectorError, MissingExtra
 
-__all__ = ["MOST_LANES", "Port", "Run", "Session", "choose_runtime", "choose_threads", "open_session", "tensor_shapes"]
+__all__ = [
+    "MOST_LANES",
+    "Port",
+    "Run",
+    "Session",
+    "choose_runtime",
+    "choose_threads",
+    "open_session",
+    "picture_port",
+    "tensor_shapes",
+]
 
 Run = Callable[[NDArray[Any]], list[NDArray[Any]]]
 
@@ -53,6 +63,8 @@ class Session(Protocol):
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     metadata: Mapping[str, str]
+    beside: dict[str, NDArray[Any]]
+    """What the inputs beside the picture are fed with for each frame; set before the first run."""
     single: bool
     """Frames are best given one at a time: on a CPU a batch gains nothing, and so the company that a frame keeps cannot
     change its result."""
@@ -172,8 +184,17 @@ def _ort_session(path: Path, threads: int, providers: list[str], optimise: bool 
         raise _load_error(path, error) from None
 
 
-def tensor_shapes(model: bytes, folder: Path, batch: NDArray[Any]) -> dict[str, tuple[int, ...]]:
-    """Shapes of a model's outputs for one input, without any optimisation; empty when it cannot be run."""
+def picture_port(ports: Sequence[Port]) -> Port | None:
+    """The input that takes the picture: the first of four dimensions, else the first."""
+    return next((port for port in ports if len(port.shape) == 4), ports[0] if ports else None)
+
+
+def _feeds(name: str, batch: NDArray[Any], beside: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {name: batch, **{n: np.repeat(row[None], len(batch), axis=0) for n, row in beside.items()}}
+
+
+def tensor_shapes(model: bytes, folder: Path, feeds: Mapping[str, NDArray[Any]]) -> dict[str, tuple[int, ...]]:
+    """Shapes of a model's outputs for some inputs, without any optimisation; empty when it cannot be run."""
     ort = _onnxruntime()
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -181,7 +202,7 @@ def tensor_shapes(model: bytes, folder: Path, batch: NDArray[Any]) -> dict[str, 
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
     try:
         session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        outputs = session.run(None, {session.get_inputs()[0].name: batch})
+        outputs = session.run(None, dict(feeds))
     except Exception:  # the library has no common base; what is not known here is found out otherwise
         return {}
     return {port.name: np.shape(array) for port, array in zip(session.get_outputs(), outputs)}
@@ -229,10 +250,12 @@ class _OnnxRuntime:
         self.inputs = _ports(self._session.get_inputs(), path)
         self.outputs = _ports(self._session.get_outputs(), path)
         self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
-        self._feed = self.inputs[0].name if self.inputs else ""
+        port = picture_port(self.inputs)
+        self._feed = port.name if port else ""
+        self.beside: dict[str, NDArray[Any]] = {}
 
     def run(self, batch: NDArray[Any]) -> list[NDArray[Any]]:
-        result: list[NDArray[Any]] = self._session.run(None, {self._feed: batch})
+        result: list[NDArray[Any]] = self._session.run(None, _feeds(self._feed, batch, self.beside))
         return result
 
     def lane(self) -> Run:
@@ -259,6 +282,9 @@ class _OpenVino:
         self.outputs = _ports(signature.get_outputs(), path)
         self.metadata: Mapping[str, str] = dict(signature.get_modelmeta().custom_metadata_map)
         del signature
+        port = picture_port(self.inputs)
+        self.feed = port.name if port else ""
+        self.beside: dict[str, NDArray[Any]] = {}
         _telemetry.bar()
         import openvino
 
@@ -287,7 +313,7 @@ class _OpenVino:
         try:
             core = self._openvino.Core()
             model = core.read_model(_model(self._path))
-            model.reshape({model.inputs[0].any_name: list(shape)})
+            model.reshape({self.feed: list(shape), **{n: [shape[0], *row.shape] for n, row in self.beside.items()}})
             return core.compile_model(model, "CPU", self._options)
         except RuntimeError as error:
             text = " ".join(str(error).split())
@@ -316,5 +342,6 @@ class _OpenVinoLane:
     def __call__(self, batch: NDArray[Any]) -> list[NDArray[Any]]:
         if batch.shape != self._shape:
             self._request, self._shape = self._session.request(batch.shape), batch.shape
-        self._request.infer([batch], share_inputs=True, share_outputs=True)  # no copies
+        feeds = _feeds(self._session.feed, batch, self._session.beside)
+        self._request.infer(feeds, share_inputs=True, share_outputs=True)  # no copies
         return [self._request.get_output_tensor(i).data for i in range(len(self._session.outputs))]

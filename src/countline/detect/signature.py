@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from countline.config import DetectorConfig
 from countline.detect.layouts import LAYOUTS, Layout
 from countline.detect.preprocess import BY_LAYOUT, Preprocess, customised, shape_of
-from countline.detect.runtime import Port, Session
+from countline.detect.runtime import Port, Session, picture_port
 from countline.detect.trial import Input, Trial, literal, read_layout
 from countline.errors import ConfigError, DetectorError
 
@@ -33,19 +37,16 @@ class Signature:
 
 
 def read_signature(session: Session, config: DetectorConfig, where: str) -> Signature:
-    """Find out from metadata, shapes, a trial run with an empty picture and the configuration, which wins over all.
+    """Find out from metadata, shapes, trial runs with a test picture and the configuration, which wins over all.
 
     Raises DetectorError saying what was seen and what to declare, ConfigError for settings that do not fit the model.
     """
     metadata = session.metadata
-    if len(session.inputs) != 1:
-        raise DetectorError(
-            f"has {len(session.inputs)} inputs ({_list(session.inputs)}); a detector has one, the picture",
-            where=where,
-            fix="export the network without its post-processing",
-        )
-    port = session.inputs[0]
+    port = picture_port(session.inputs)
+    if port is None:
+        raise DetectorError("has no input", where=where, fix="give a detector, which takes a picture")
     size, planes = shape_of(port, _asked(config), _size(metadata), where)
+    session.beside.update({p.name: _beside(p, size, session, where) for p in session.inputs if p is not port})
     labels, source = _labels(config, metadata)
     wanted = config.layout if config.layout != "auto" else metadata.get("layout", "auto")
     wanted = wanted if wanted in LAYOUTS else "auto"  # others write other things under this key, such as NCHW
@@ -62,8 +63,23 @@ def read_signature(session: Session, config: DetectorConfig, where: str) -> Sign
     return Signature(port, size, planes, layout, preprocess(layout.name), labels, source)
 
 
-def _list(ports: Sequence[Port]) -> str:
-    return "; ".join(str(p) for p in ports)
+def _beside(port: Port, size: tuple[int, int], session: Session, where: str) -> NDArray[Any]:
+    """What an input beside the picture is fed with for each frame, so that boxes come out in pixels of the input."""
+    width, height = size
+    known = {
+        "orig_target_sizes": (width, height),  # RT-DETR, D-FINE, DEIM
+        "orig_size": (width, height),
+        "im_shape": (height, width),  # PaddleDetection
+        "scale_factor": (1, 1),
+    }
+    row = known.get(port.name)
+    if row is None or len(port.shape) != 2 or port.shape[1] not in (2, None):
+        raise DetectorError(
+            f"has {len(session.inputs)} inputs, and what belongs into {port} is not known",
+            where=where,
+            fix=f"export the network without its post-processing; known are {', '.join(known)}, two numbers each",
+        )
+    return np.array(row, port.dtype)
 
 
 def _asked(config: DetectorConfig) -> tuple[int, int] | None:
@@ -136,8 +152,10 @@ def _label_file(path: str) -> tuple[str, ...]:
 
 
 def _unnamed(count: int) -> tuple[tuple[str, ...], str]:
-    from countline.detect.coco import COCO
+    from countline.detect.coco import COCO, COCO_BY_ID
 
     if count == len(COCO):
         return COCO, "assumed to be COCO's, because there are 80"
+    if count == len(COCO_BY_ID):
+        return COCO_BY_ID, "assumed to be COCO's by their numbers, because there are 91"
     return tuple(f"class {i}" for i in range(count)), "unknown: set detector.labels"

@@ -51,6 +51,12 @@ class Trial:
         pixels = np.repeat(test_picture(width, height)[None], port.shape[0] or 1, axis=0)
         return Feeder(port, how, (width, height), self.input.planes).convert(pixels)
 
+    def feeds(self, layout: str) -> dict[str, NDArray[Any]]:
+        """The test picture, prepared for a layout, and what the inputs beside it take."""
+        batch = self.batch(self.preprocess(layout))
+        beside = {n: np.repeat(row[None], len(batch), axis=0) for n, row in self.session.beside.items()}
+        return {self.input.port.name: batch, **beside}
+
     def outputs(self, layout: str) -> list[NDArray[Any]]:
         """What the model answers to the test picture, prepared for a layout. Raises DetectorError when it fails."""
         how = self.preprocess(layout)
@@ -86,17 +92,14 @@ def read_layout(trial: Trial, metadata: Mapping[str, str], labels: int | None, w
     Raises DetectorError that says what was seen and what to declare, when no reading can be or several can.
     """
     # Any preparation will do to see the shapes; the declared layout's saves a run.
-    outputs = trial.outputs(wanted if wanted in LAYOUTS else "yolov8")
+    outputs = trial.outputs("yolov8" if wanted == "auto" else wanted)
     shapes = [tuple(array.shape) for array in outputs]
     names = [port.name for port in trial.session.outputs]
     told = _told(trial, metadata, shapes, names, labels, wanted)
     found = recognise(shapes, names, trial.input.size, labels, wanted, told)
     seen = _Seen(trial, shapes, names, labels, told, wanted)
     fitted = dict.fromkeys(_fitted(layout, seen) for layout in found)
-    layout = _settled([layout for layout in fitted if layout], trial, seen)
-    if not layout.classes:
-        raise seen.refusal("lists found objects, but the number of classes is not known", _LABELS)
-    return layout
+    return _settled([layout for layout in fitted if layout], trial, seen)
 
 
 _LABELS = "set detector.labels to the names of the model's classes, in order"
@@ -119,26 +122,27 @@ def _told(
         )
     form = literal(metadata.get("kpt_shape", ""))
     sound = isinstance(form, (list, tuple)) and len(form) == 2 and all(isinstance(v, int) and v > 0 for v in form)
-    told = Told(task if task in TASKS else "", form[0] * form[1] if sound else 0)
-    if wanted != "auto" and (labels or wanted not in LAYOUTS):
+    whole = frozenset(p.name for p in trial.session.outputs if np.issubdtype(p.dtype, np.integer))
+    told = Told(task if task in TASKS else "", form[0] * form[1] if sound else 0, whole)
+    if wanted != "auto" and labels:
         return told  # all is known: no need to look into the file
     graph = read_graph(trial.path)
     tensors = graph.tensors(names)
-    inner = tensor_shapes(graph.with_outputs(tensors), trial.path.parent, trial.batch(trial.preprocess("yolov8")))
+    inner = tensor_shapes(graph.with_outputs(tensors), trial.path.parent, trial.feeds("yolov8"))
     made = {n: graph.made(n, {d for d in shape[1:] if d > 0}, inner) for n, shape in zip(names, shapes)}
     return replace(told, made=made)
 
 
 def _fitted(layout: Layout, seen: _Seen) -> Layout | None:
     """A layout with what only numbers tell; None: they speak against it."""
+    if layout.name not in ("yolox-decoded", "detr"):
+        return layout
     at = layout.order[0]
     table = seen.trial.outputs(layout.name)[at][0]
-    if layout.name == "yolox-decoded" and seen.wanted == "auto":
+    if layout.name == "yolox-decoded":
         objectness = table[4] if layout.turned else table[:, 4]
         # YOLOv6 has no objectness, and fills its place.
-        return replace(layout, name="yolov6") if (objectness == 1).all() else layout
-    if layout.name != "detr":
-        return layout
+        return replace(layout, name="yolov6") if seen.wanted == "auto" and (objectness == 1).all() else layout
     name = seen.names[at]
     made = seen.told.of(name, table.shape[1])
     return activated(layout, table, name, made, seen.labels, seen.wanted == layout.name)
@@ -162,7 +166,8 @@ def _settled(found: list[Layout], trial: Trial, seen: _Seen) -> Layout:
         left = [layout for layout in left if verdicts[layout].sure] or left
     if {layout.name for layout in left} == {"yolox", "yolox-decoded"} and seen.told.made:
         left = [layout for layout in left if layout.name == "yolox"]  # no exponential in the file: nobody decoded
-    left += unknown if not left else []
+    if not left:
+        raise seen.refusal("lists found objects, but the number of classes is not known", _LABELS)
     if len(left) == 1:
         return left[0]
     raise seen.ambiguous(left)
