@@ -82,13 +82,18 @@ class Seeing:
     def given(self, values: Sequence[float] | np.ndarray) -> str:
         return self.constant(np.asarray(values, np.float32).reshape(1, 1, -1))
 
-    def output(self, name: str, row: str, width: int, *, rows: int = CELLS, channels_first: bool = False) -> None:
+    def output(
+        self, name: str, row: str, width: int, *, rows: int = CELLS, channels_first: bool = False, half: bool = False
+    ) -> None:
         """``row`` (1, 1, width) as the first of many rows, the others 0."""
         rest = self.constant(np.zeros((1, rows - 1, width), np.float32))
         whole = self.op("Concat", row, rest, axis=1)
+        if half:
+            whole = self.op("Cast", whole, to=TensorProto.FLOAT16)
         if channels_first:
             whole = self.op("Transpose", whole, perm=[0, 2, 1])
-        self.plain(name, whole, [1, width, rows] if channels_first else [1, rows, width])
+        dtype = TensorProto.FLOAT16 if half else TensorProto.FLOAT
+        self.plain(name, whole, [1, width, rows] if channels_first else [1, rows, width], dtype)
 
     def plain(self, name: str, tensor: str, shape: Sequence[int], dtype: int = TensorProto.FLOAT) -> None:
         self.nodes.append(helper.make_node("Identity", [tensor], [name]))
@@ -115,12 +120,13 @@ def ultralytics(
     task: str = "",
     labels: Sequence[str] = (),
     made: str = "Sigmoid",
+    half: bool = False,
 ) -> Path:
     """``output0`` (1, 4 + classes + extra, cells), and mask prototypes beside it."""
     model = Seeing()
     tensors = [model.centred, model.classes(classes, number, score, made=made)]
     tensors += [model.given(extra)] if len(extra) else []
-    model.output("output0", model.join(*tensors, axis=2), 4 + classes + len(extra), channels_first=True)
+    model.output("output0", model.join(*tensors, axis=2), 4 + classes + len(extra), channels_first=True, half=half)
     if masks:
         model.plain("output1", model.constant(np.zeros((1, 32, 80, 80), np.float32)), [1, 32, 80, 80])
     told: dict[str, object] = {"imgsz": "[320, 320]"}

@@ -65,3 +65,11 @@ def test_models_of_one_picture_are_given_one(form: str, tmp_path: Path) -> None:
     path = seeing.found_objects(tmp_path / "m.onnx", form)
     d = make(DetectorConfig(model=str(path), labels=LABELS, runtime="onnxruntime"))
     assert [len(found) for found in d.detect([seeing.block(), seeing.block(), seeing.block()])] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_outputs_of_half_precision(runtime: str, tmp_path: Path) -> None:
+    if runtime == "openvino":
+        pytest.importorskip("openvino")
+    path = seeing.ultralytics(tmp_path / "m.onnx", classes=3, number=1, extra=[0.0], half=True)
+    assert read(path, runtime) == ("yolov8-obb", "b", seeing.BLOCK, 0.9)

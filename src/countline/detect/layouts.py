@@ -45,6 +45,8 @@ class Layout:
     """DETR: the last class is 'no object'."""
     probabilities: bool = False
     """DETR: the scores are probabilities already, not logits."""
+    imagenet: bool = False
+    """Pictures are prepared with ImageNet's mean and deviation: DETR and RF-DETR, unlike RT-DETR and its kin."""
     extra: int = 0
     """Numbers of each cell behind its classes that are no classes: an angle, keypoints, mask coefficients."""
     order: tuple[int, ...] = (0,)

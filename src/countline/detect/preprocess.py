@@ -13,7 +13,7 @@ from countline.detect.runtime import Port
 from countline.errors import ConfigError, DetectorError
 from countline.types import Frame
 
-__all__ = ["BY_LAYOUT", "Preprocess", "customised", "stretch"]
+__all__ = ["BY_LAYOUT", "IMAGENET_MEAN", "IMAGENET_STD", "Preprocess", "customised", "stretch"]
 
 
 @dataclass(frozen=True)

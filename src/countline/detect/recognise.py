@@ -158,10 +158,10 @@ def activated(
     nothing = columns == labels + 1 if labels else columns == 92 or wins > 0.8
     if nothing and wins > 0.5 and not unused:
         kept = not probabilities
-        return replace(layout, softmax=kept, probabilities=not kept, classes=columns - 1)
+        return replace(layout, softmax=kept, probabilities=not kept, classes=columns - 1, imagenet=True)
     if labels and columns > labels and not (unused or declared):
         return None
-    return replace(layout, probabilities=probabilities, classes=labels or columns)
+    return replace(layout, probabilities=probabilities, classes=labels or columns, imagenet=unused)
 
 
 def _whole(shape: Shape, at: int, name: str, size: tuple[int, int], seen: _Seen) -> list[Layout]:

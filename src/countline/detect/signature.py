@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from countline.config import DetectorConfig
 from countline.detect.layouts import LAYOUTS, Layout
-from countline.detect.preprocess import BY_LAYOUT, Preprocess, customised, shape_of
+from countline.detect.preprocess import BY_LAYOUT, IMAGENET_MEAN, IMAGENET_STD, Preprocess, customised, shape_of
 from countline.detect.runtime import Port, Session, picture_port
 from countline.detect.trial import Input, Trial, literal, read_layout
 from countline.errors import ConfigError, DetectorError
@@ -52,15 +52,17 @@ def read_signature(session: Session, config: DetectorConfig, where: str) -> Sign
     wanted = wanted if wanted in LAYOUTS else "auto"  # others write other things under this key, such as NCHW
     told = literal(metadata.get("normalize", ""))
 
-    def preprocess(name: str) -> Preprocess:
-        base = customised(BY_LAYOUT[name], told if isinstance(told, Mapping) else None)
+    def preprocess(layout: Layout) -> Preprocess:
+        base = BY_LAYOUT[layout.name]
+        base = replace(base, mean=IMAGENET_MEAN, std=IMAGENET_STD) if layout.imagenet else base
+        base = customised(base, told if isinstance(told, Mapping) else None)
         return customised(base, config.normalize)
 
     trial = Trial(session, Input(port, size, planes), preprocess, Path(where))
     layout = read_layout(trial, metadata, len(labels) if labels else None, wanted)
     if not labels:
         labels, source = _unnamed(layout.classes)
-    return Signature(port, size, planes, layout, preprocess(layout.name), labels, source)
+    return Signature(port, size, planes, layout, preprocess(layout), labels, source)
 
 
 def _beside(port: Port, size: tuple[int, int], session: Session, where: str) -> NDArray[Any]:

@@ -40,8 +40,8 @@ class Trial:
 
     session: Session
     input: Input
-    preprocess: Callable[[str], Preprocess]
-    """Name of a layout -> how pictures are prepared for it."""
+    preprocess: Callable[[Layout], Preprocess]
+    """A layout -> how pictures are prepared for it."""
     path: Path
     _done: dict[Preprocess, list[NDArray[Any]]] = field(default_factory=dict)
 
@@ -51,13 +51,13 @@ class Trial:
         pixels = np.repeat(test_picture(width, height)[None], port.shape[0] or 1, axis=0)
         return Feeder(port, how, (width, height), self.input.planes).convert(pixels)
 
-    def feeds(self, layout: str) -> dict[str, NDArray[Any]]:
+    def feeds(self, layout: Layout) -> dict[str, NDArray[Any]]:
         """The test picture, prepared for a layout, and what the inputs beside it take."""
         batch = self.batch(self.preprocess(layout))
         beside = {n: np.repeat(row[None], len(batch), axis=0) for n, row in self.session.beside.items()}
         return {self.input.port.name: batch, **beside}
 
-    def outputs(self, layout: str) -> list[NDArray[Any]]:
+    def outputs(self, layout: Layout) -> list[NDArray[Any]]:
         """What the model answers to the test picture, prepared for a layout. Raises DetectorError when it fails."""
         how = self.preprocess(layout)
         if how not in self._done:
@@ -92,7 +92,8 @@ def read_layout(trial: Trial, metadata: Mapping[str, str], labels: int | None, w
     Raises DetectorError that says what was seen and what to declare, when no reading can be or several can.
     """
     # Any preparation will do to see the shapes; the declared layout's saves a run.
-    outputs = trial.outputs("yolov8" if wanted == "auto" else wanted)
+    first = Layout("yolov8" if wanted == "auto" else wanted, 0)
+    outputs = trial.outputs(first)
     shapes = [tuple(array.shape) for array in outputs]
     names = [port.name for port in trial.session.outputs]
     told = _told(trial, metadata, shapes, names, labels, wanted)
@@ -128,7 +129,7 @@ def _told(
         return told  # all is known: no need to look into the file
     graph = read_graph(trial.path)
     tensors = graph.tensors(names)
-    inner = tensor_shapes(graph.with_outputs(tensors), trial.path.parent, trial.feeds("yolov8"))
+    inner = tensor_shapes(graph.with_outputs(tensors), trial.path.parent, trial.feeds(Layout("yolov8", 0)))
     made = {n: graph.made(n, {d for d in shape[1:] if d > 0}, inner) for n, shape in zip(names, shapes)}
     return replace(told, made=made)
 
@@ -138,7 +139,7 @@ def _fitted(layout: Layout, seen: _Seen) -> Layout | None:
     if layout.name not in ("yolox-decoded", "detr"):
         return layout
     at = layout.order[0]
-    table = seen.trial.outputs(layout.name)[at][0]
+    table = seen.trial.outputs(layout)[at][0]
     if layout.name == "yolox-decoded":
         objectness = table[4] if layout.turned else table[:, 4]
         # YOLOv6 has no objectness, and fills its place.
@@ -150,9 +151,7 @@ def _fitted(layout: Layout, seen: _Seen) -> Layout | None:
 
 def _settled(found: list[Layout], trial: Trial, seen: _Seen) -> Layout:
     """The one reading that the test picture leaves."""
-    verdicts = {
-        layout: judge(layout, trial.outputs(layout.name), trial.input.size) for layout in found if layout.classes
-    }
+    verdicts = {layout: judge(layout, trial.outputs(layout), trial.input.size) for layout in found if layout.classes}
     unknown = [layout for layout in found if not layout.classes]
     if not found:
         raise seen.unknown()
