@@ -185,7 +185,7 @@ def listed(path: Path, *, number: int = 1, score: float = 0.9, extra: Sequence[f
 
 def found_objects(path: Path, form: str) -> Path:
     """Boxes, scores and class numbers apart: 'pixels', 'parts', 'tensorflow', 'unbatched', or with the size of the picture as
-    an input: 'sized'; or one table: 'paddle'. One object of class 1 at 0.9."""
+    an input: 'sized'; or one table: 'paddle', 'yolov7'. One object of class 1 at 0.9."""
     model = Seeing({"orig_target_sizes": ("n", 2)} if form == "sized" else None)
     box = model.xyxy if form != "sized" else model.op("Div", model.xyxy, model.constant(np.float32(SIZE)))
     if form == "sized":
@@ -200,6 +200,10 @@ def found_objects(path: Path, form: str) -> Path:
         row = model.join(model.given([1, 0.9]), box, axis=2)
         model.plain("multiclass_nms3_0.tmp_0", model.op("Squeeze", row, model.constant([0])), ["n", 6])
         model.plain("multiclass_nms3_0.tmp_2", model.constant(np.array([1], np.int32)), [1], TensorProto.INT32)
+        return model.save(path)
+    if form == "yolov7":
+        row = model.join(model.given([0]), box, model.given([1, 0.9]), axis=2)
+        model.plain("output", model.op("Squeeze", row, model.constant([0])), ["n", 7])
         return model.save(path)
     lead = [1] if form == "unbatched" else [1, 1]
     box = model.op("Squeeze", box, model.constant([0])) if form == "unbatched" else box

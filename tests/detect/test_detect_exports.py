@@ -10,6 +10,7 @@ import seeing_models as seeing
 
 from countline.config import DetectorConfig
 from countline.detect import make
+from countline.detect.layouts import Layout
 from countline.errors import DetectorError
 
 LABELS = ["a", "b", "c"]
@@ -37,6 +38,7 @@ def read(path: Path, runtime: str = "onnxruntime") -> tuple[str, str, list[float
         ("unbatched", "detections"),
         ("sized", "detections"),
         ("paddle", "paddle"),
+        ("yolov7", "yolov7-end2end"),
     ],
 )
 def test_found_objects(form: str, layout: str, runtime: str, tmp_path: Path) -> None:
@@ -65,6 +67,26 @@ def test_models_of_one_picture_are_given_one(form: str, tmp_path: Path) -> None:
     path = seeing.found_objects(tmp_path / "m.onnx", form)
     d = make(DetectorConfig(model=str(path), labels=LABELS, runtime="onnxruntime"))
     assert [len(found) for found in d.detect([seeing.block(), seeing.block(), seeing.block()])] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "outputs"),
+    [
+        ("paddle", [np.zeros((0, 6))]),
+        ("paddle", [np.array([[-1, 0, 0, 0, 0, 0]])]),
+        ("yolov7-end2end", [np.zeros((0, 7))]),
+        ("end2end", [np.zeros((300, 6))]),
+        ("end2end", [np.full((300, 6), -1)]),
+        ("detections", [np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.int64)]),
+        ("detections-tf", [np.zeros((100, 4)), np.zeros(100), np.zeros(100)]),
+    ],
+)
+def test_nothing_found_is_nothing(name: str, outputs: list[np.ndarray]) -> None:
+    layout = Layout(name, 3, order=tuple(range(len(outputs))), unbatched=True)
+    raw = layout.decode(outputs, 0, (320, 320), 0.1)
+    assert raw.scores.shape == (3, 0)
+    assert not raw.odd
+    assert raw.boxes(np.zeros(0, np.intp)).shape == (0, 4)
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])

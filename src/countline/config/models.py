@@ -105,6 +105,7 @@ class DetectorConfig(Model):
         "rtdetr",
         "end2end",
         "end2end-obb",
+        "yolov7-end2end",
         "paddle",
         "detections",
         "detections-parts",

@@ -196,11 +196,14 @@ def _rtdetr(layout: Layout, arrays: list[Array], size: tuple[int, int], floor: f
 
 def _end2end(layout: Layout, arrays: list[Array], size: tuple[int, int], floor: float) -> Raw:
     """(objects, 6 + extra): box in pixels, score, class number, after suppression; unused rows have no score. The box is
-    xyxy, but where an angle follows: centre, width, height. PaddleDetection has class number, score, box."""
+    xyxy, but where an angle follows: centre, width, height. PaddleDetection has class number, score, box,
+    YOLOv7 the frame's number, box, class number, score."""
     table = arrays[0]
     if layout.name == "paddle":
         table = table[:, [2, 3, 4, 5, 1, 0]]
         table = table[table[:, 5] >= 0]  # a row of class -1 says that nothing was found
+    elif layout.name == "yolov7-end2end":
+        table = table[:, [1, 2, 3, 4, 6, 5]]
     whole = np.abs(table[:, 5] - np.rint(table[:, 5])) <= SLACK
     table = table[~(whole & (table[:, 4] <= 0))]
     numbers = np.nan_to_num(np.rint(table[:, 5]), nan=-1.0, posinf=-1.0, neginf=-1.0).astype(np.int64)
@@ -247,6 +250,7 @@ LAYOUTS: Mapping[str, Callable[[Layout, list[Array], tuple[int, int], float], Ra
     "end2end": _end2end,
     "end2end-obb": _end2end,
     "paddle": _end2end,
+    "yolov7-end2end": _end2end,
     "detections": _detections,
     "detections-parts": _detections,
     "detections-tf": _detections,

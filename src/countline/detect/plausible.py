@@ -21,7 +21,16 @@ _LARGEST = 3.0
 """Largest box in widths and heights of the picture: what leaves the picture may be larger than it."""
 _FEW = 0.1
 """Share of boxes that may happen to be possible although all are misread."""
-_CORNERS = ("nanodet", "end2end", "paddle", "detections", "detections-parts", "detections-tf", "boxes-scores")
+_CORNERS = (
+    "nanodet",
+    "end2end",
+    "yolov7-end2end",
+    "paddle",
+    "detections",
+    "detections-parts",
+    "detections-tf",
+    "boxes-scores",
+)
 """Layouts whose boxes are left, top, right and bottom in the file, or distances."""
 _WATCHED = 25
 """Frames with believed detections whose boxes are looked at."""

@@ -41,7 +41,7 @@ BY_LAYOUT: Mapping[str, Preprocess] = {
     **dict.fromkeys(("detr", "rtdetr", "detections", "detections-parts", "detections-tf"), Preprocess(letterbox=False)),
     "paddle": Preprocess(mean=IMAGENET_MEAN, std=IMAGENET_STD, letterbox=False),
     **dict.fromkeys(("yolov5", "yolov6", "yolov8", "yolov8-seg", "yolov8-pose", "yolov8-obb"), Preprocess()),
-    **dict.fromkeys(("end2end", "end2end-obb", "boxes-scores"), Preprocess()),
+    **dict.fromkeys(("end2end", "end2end-obb", "yolov7-end2end", "boxes-scores"), Preprocess()),
 }
 """What the original projects do; ``normalize`` in the configuration changes single parts."""
 

@@ -112,11 +112,13 @@ def _pairs(
 
 
 def _found_objects(shapes: Sequence[Shape], names: Sequence[str], classes: int | None, told: Told) -> Iterator[Layout]:
-    """Objects after suppression, as boxes, scores and class numbers apart, or as PaddleDetection's table."""
+    """Objects after suppression, as boxes, scores and class numbers apart, or as PaddleDetection's or YOLOv7's table."""
     for at, shape in enumerate(shapes):
         if len(shape) == 2 and shape[1] == 6:
             yield Layout("paddle", classes or 0, order=(at,), unbatched=True)
             yield Layout("end2end", classes or 0, order=(at,), unbatched=True)
+        if len(shape) == 2 and shape[1] == 7:
+            yield Layout("yolov7-end2end", classes or 0, order=(at,), unbatched=True)
         if shape[-1:] != (4,) or len(shape) not in (2, 3):
             continue
         rest = [i for i, s in enumerate(shapes) if s == shape[:-1] and i != at]
