@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from countline.analytics.deepstream.numeric import float_to_int32, float_to_uint32, half, wrap32
 from countline.analytics.deepstream.tables import GATES, LineTable, meeting_point, normal_form, scale
+from countline.analytics.native.band import Band, default_band, half_width
 from countline.analytics.native.nearby import straight_way
-from countline.analytics.native.plan import BAND_FLOOR, BAND_GROWTH, BAND_LIMIT, BAND_SIZE, band_limit
 from countline.analytics.native.rows import MOST_EXTENT
 from countline.config.nvdsanalytics import LineItem, StreamRules
 
@@ -189,6 +189,8 @@ class NativeView:
         self.near = [False] * len(rows)
         self.passages: list[Passage] = []
         self._points = points
+        self._bands: dict[float, Band] = {}
+        """By aspect ratio."""
         self._phase, self._net, self._passed = "new", 0, -1
         self._entry = 0j
         self._box: tuple[float, float, float, float] | None = None
@@ -201,8 +203,9 @@ class NativeView:
         piece = (ax, ay, bx, by)
         here = _foot(box, aspect)
         size = max((box[2] - box[0]) * aspect, box[3] - box[1])
-        width = max(min(max(size * BAND_SIZE, BAND_FLOOR), BAND_LIMIT), size * BAND_GROWTH)
-        width = min(width, band_limit(self._points, aspect))
+        if aspect not in self._bands:
+            self._bands[aspect] = default_band(self._points, aspect)
+        width = half_width(self._bands[aspect], size)
         left, square = _stand(here, piece)
         outside = square > width * width
         self.near[at] = not outside

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from countline.analytics.geometry import distance_to_segments
-from countline.analytics.native.plan import Rule, band
+from countline.analytics.native.band import band, half_width
+from countline.analytics.native.plan import Rule
 from countline.analytics.native.state import ENDED_AGE, MEMORY, SourceState
 from countline.analytics.native.table import ARMED, BORN, TrackTable
 from countline.config.rules import DirectionConfig, JourneyConfig, LineConfig, RegionConfig, SpeedConfig
@@ -116,7 +117,7 @@ def uneventful(source: SourceState, rule: Rule, record: Record) -> str:
 def no_crossing(source: SourceState, rule: Rule, record: Record, column: int) -> str:
     """Why a line was not crossed."""
     gap = distance(source, rule, record, closed=False)
-    band = half_width(source, rule, record)
+    band = _band_pixels(source, rule, record)
     phase, net = int(record["phase"][column]), int(record["net"][column])
     live = lived(record)
     if phase == BORN:
@@ -158,9 +159,8 @@ def distance(source: SourceState, rule: Rule, record: Record, *, closed: bool) -
     return float(gaps.min()) * source.height
 
 
-def half_width(source: SourceState, rule: Rule, record: Record) -> float:
+def _band_pixels(source: SourceState, rule: Rule, record: Record) -> float:
     """Half-width of the band for this object in pixels."""
     left, top, right, bottom = record["box"]
-    factor, least, soft, growth, most = band(rule, source.aspect)
     size = max((right - left) * source.aspect, bottom - top)
-    return float(min(max(min(max(size * factor, least), soft), size * growth), most)) * source.height
+    return float(half_width(band(rule, source.aspect), size)) * source.height

@@ -20,6 +20,7 @@ from __future__ import annotations
 from math import inf, sqrt
 from typing import NamedTuple
 
+from countline.analytics.native.band import half_width
 from countline.analytics.native.plan import PlainLine, PlainRegion, Tables
 from countline.analytics.native.rows import Hit
 from countline.analytics.native.table import ARMED, BORN, NEW, OUTSIDE, TrackTable
@@ -108,7 +109,7 @@ def _line(
         if square < near:
             near = square
         after.append(side >= 0)
-    factor, least, soft, growth, most = line.band
+    factor, least, soft, growth, most = line.band  # half_width(line.band, size), without a call for each object and line
     width = min(max(min(max(size * factor, least), soft), size * growth), most)
     gap = sqrt(near)
     outside = near > width * width
@@ -157,8 +158,7 @@ def _region(size: float, region: PlainRegion, point: Point, was: bool) -> tuple[
     if inside == was:
         return gap, None
     if not inside:  # it has left when out of the band as well
-        factor, least, soft, growth, most = region.band
-        width = min(max(min(max(size * factor, least), soft), size * growth), most)
+        width = half_width(region.band, size)
         if near <= width * width:
             return min(gap, width - gap), None
     return gap, inside

@@ -149,7 +149,7 @@ def _lines(
 
 
 def _half_width(bands: Any, rows: Rows) -> F8:
-    """(N, 1) or (N, rules) half-width of the band for each object; ``bands``: see :data:`countline.analytics.native.plan.Band`."""
+    """(N, 1) or (N, rules) half-width of the band for each object; ``bands``: see :data:`countline.analytics.native.band.Band`."""
     factor, least, soft, growth, most = bands
     size = rows.size[:, None]
     width: F8 = np.minimum(np.maximum(np.minimum(np.maximum(size * factor, least), soft), size * growth), most)

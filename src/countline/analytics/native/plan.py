@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countline.analytics.geometry import ANCHORS, homography
+from countline.analytics.native.band import Band, band
 from countline.config.rules import (
     DirectionConfig,
     JourneyConfig,
@@ -27,46 +28,7 @@ from countline.config.rules import (
     SpeedConfig,
 )
 
-__all__ = [
-    "BAND_FLOOR",
-    "BAND_GROWTH",
-    "BAND_LIMIT",
-    "BAND_ROOM",
-    "BAND_SIZE",
-    "Band",
-    "PlainLine",
-    "PlainRegion",
-    "Plan",
-    "Rule",
-    "Segment",
-    "Tables",
-    "band",
-    "band_limit",
-]
-
-BAND_SIZE = 0.15
-"""Half-width of the hysteresis band, as a fraction of the longer side of the object's box. The edges of a box move from
-frame to frame by an amount that grows with the box: detectors place them within a few per cent of its size, and up to
-about a tenth when feet are hidden or a pose changes. 15 % leaves a margin."""
-BAND_FLOOR = 0.01
-"""Least half-width, as a fraction of the picture's height: detectors see the picture scaled to some 400-640 pixels,
-and place the edges of small objects within one or two of those."""
-BAND_LIMIT = 0.025
-"""Half-width from which the band grows more slowly with the object, as a fraction of the picture's height, and which it may
-have wherever it lies."""
-BAND_GROWTH = 0.13
-"""Least half-width of the band of large objects, as a fraction of the longer side: more than four times the 3 % by which the
-edges of good boxes jitter."""
-_AMPLE = 0.2
-"""Greatest half-width (picture heights) from which none is needed: an object of it has one and a half picture heights."""
-BAND_ROOM = 0.6
-"""Greatest half-width, as a fraction of the room between a line or a region and the picture's edge: beyond it must be a place
-where large objects are outside."""
-
-
-Band = tuple[float, float, float, float, float]
-"""What a band's half-width is: a fraction of the longer side of the object's box; at least; from where it grows more slowly;
-the fraction of the longer side that it then has; at most. The second, third and last are in picture heights."""
+__all__ = ["PlainLine", "PlainRegion", "Plan", "Rule", "Segment", "Tables"]
 
 
 @dataclass(frozen=True)
@@ -136,44 +98,6 @@ class Plan:
         """Points of a rule with both axes in picture heights."""
         return [(x * self.aspect, y) for x, y in rule.points]
 
-    def band(self, rule: Rule) -> Band:
-        """Of a rule."""
-        return band(rule, self.aspect)
-
-
-def band(rule: Rule, aspect: float) -> Band:
-    """As :meth:`Plan.band`, for a picture of this width in heights."""
-    chosen = getattr(rule.config, "band", None)
-    if chosen is not None:
-        return float(chosen), 0.0, np.inf, 0.0, np.inf
-    if not isinstance(rule.config, RegionConfig):
-        most = band_limit(rule.points, aspect)
-    else:  # of an inverse region the outside is within the polygon
-        most = BAND_LIMIT if rule.config.inverse else band_limit(rule.points, aspect, closed=True)
-    return BAND_SIZE, BAND_FLOOR, BAND_LIMIT, BAND_GROWTH, most
-
-
-def band_limit(points: Sequence[Sequence[float]], aspect: float, *, closed: bool = False) -> float:
-    """Greatest half-width of the band of a line or (``closed``) a polygon of normalised points, in picture heights: a part of
-    the room from the middle of each part of a line (to both sides) or of each edge of a polygon (outward) to the edge of the
-    picture, the least of them. An edge with next to none is not meant: nobody gets out there."""
-    corners = [(x * aspect, y) for x, y in points]
-    ends = corners[1:] + corners[:1] if closed else corners[1:]
-    turn = sum(ax * by - bx * ay for (ax, ay), (bx, by) in zip(corners, ends))
-    rooms = []
-    for (ax, ay), (bx, by) in zip(corners, ends):
-        length = float(np.hypot(bx - ax, by - ay))
-        if not length:
-            continue
-        x, y, u, v = (ax + bx) / 2, (ay + by) / 2, (by - ay) / length, (ax - bx) / length
-        sides = ((u, v), (-u, -v)) if not closed else ((u, v),) if turn > 0 else ((-u, -v),)
-        for dx, dy in sides:
-            ways = [((aspect if d > 0 else 0.0) - x) / d for d in (dx,) if d]
-            ways += [((1.0 if d > 0 else 0.0) - y) / d for d in (dy,) if d]
-            rooms.append(max(0.0, min(ways)))
-    most = max(BAND_LIMIT, BAND_ROOM * min((room for room in rooms if room > BAND_LIMIT), default=0.0))
-    return most if most < _AMPLE else np.inf  # equal for most rules, which are then evaluated faster
-
 
 class Tables:
     """All plans side by side. First axis: plan; then line (L), segment (S, M), region (R), edge (E) and so on."""
@@ -213,7 +137,7 @@ class Tables:
                 ends[:, p, i, k:] = ends[:, p, i, k - 1, None]
                 self.real[p, i, :k] = True
                 self.line_anchor[p, i] = self._index[rule.anchor]
-                self.line_band[:, p, i] = plan.band(rule)
+                self.line_band[:, p, i] = band(rule, plan.aspect)
         self.ax, self.ay, self.bx, self.by = ends
         self.pieces = [
             [[tuple(ends[:, p, i, k].tolist()) for k in range(len(r.points) - 1)] for i, r in enumerate(plan.lines)]
@@ -246,7 +170,7 @@ class Tables:
                 self.edge[:2, p, i, :k], self.edge[2:, p, i, :k] = points.T, np.roll(points, -1, axis=0).T
                 self.edge[:, p, i, k:] = np.concatenate([points[0], points[0]])[:, None]
                 self.region_anchor[p, i] = self._index[rule.anchor]
-                self.region_band[:, p, i] = plan.band(rule)
+                self.region_band[:, p, i] = band(rule, plan.aspect)
                 self.inverse[p, i] = rule.config.inverse
                 self.admits[p, i] = admitted(rule, classes)
         self.edge_down = self.edge[3] > self.edge[1]
@@ -281,7 +205,7 @@ class Tables:
         for i, rule in enumerate(plan.lines):
             at = i * self.parts
             lines.append(
-                PlainLine(int(self.line_anchor[p, i]), plan.band(rule), columns[at : at + len(rule.points) - 1])
+                PlainLine(int(self.line_anchor[p, i]), band(rule, plan.aspect), columns[at : at + len(rule.points) - 1])
             )
         regions = []
         for i, rule in enumerate(plan.regions):
@@ -289,7 +213,7 @@ class Tables:
             heights = self.edge[1::2, p, i, :k].T.tolist()
             edges = [(segment, y1, y2) for segment, (y1, y2) in zip(columns[at : at + k], heights)]
             anchor, inverse = int(self.region_anchor[p, i]), bool(self.inverse[p, i])
-            regions.append(PlainRegion(anchor, plan.band(rule), inverse, edges))
+            regions.append(PlainRegion(anchor, band(rule, plan.aspect), inverse, edges))
         return lines, regions
 
     def _motion(self, classes: int) -> None:
