@@ -156,12 +156,13 @@ class EngineTracker:
         if not all(known):  # a track without a public id
             single = self._single(boxes[rows], known)
             rows, numbers = rows[single], numbers[single]
+            known = list(map(self._known.get, numbers.tolist()))
         if leapt:
             more, leaping = np.array(leapt, np.int64).T
             rows, numbers = np.concatenate([rows, more]), np.concatenate([numbers, leaping])
             order = rows.argsort()
             rows, numbers = rows.take(order), numbers.take(order)
-        known = list(map(self._known.get, numbers.tolist()))
+            known = list(map(self._known.get, numbers.tolist()))
         confidence = confidence.take(rows)
         ids, best, heights = self._remember(numbers, known, classes.take(rows), confidence, pts)
         tracks = Tracks(complete(boxes.take(rows, axis=0), heights, pts, self._lost), confidence, best, ids)
@@ -206,10 +207,10 @@ class EngineTracker:
         for at, number in found:
             if self._first and number in self._first:
                 self._known[number] = self._known.pop(self._first[number])
-            if at < len(fresh):
-                self._known[fresh[at]] = self._known.pop(number)
-            else:
+            if at >= len(fresh):
                 leapt.append((int(asked[at]), number))
+            elif number in self._known:  # else not seen for so long that it is another
+                self._known[fresh[at]] = self._known.pop(number)
         self._first = {}
         return leapt
 
