@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LAYOUTS", "Layout", "Raw", "cells"]
+__all__ = ["CORNERS", "LAYOUTS", "Layout", "Raw", "cells"]
 
 Array = NDArray[np.float32]
 
@@ -256,3 +256,8 @@ LAYOUTS: Mapping[str, Callable[[Layout, list[Array], tuple[int, int], float], Ra
     "detections-tf": _detections,
     "boxes-scores": _boxes_scores,
 }
+
+CORNERS = frozenset(
+    ("nanodet", "end2end", "yolov7-end2end", "paddle", "detections", "detections-parts", "detections-tf", "boxes-scores")
+)
+"""Those whose boxes are left, top, right and bottom in the file, or distances."""

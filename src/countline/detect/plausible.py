@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from countline.detect.layouts import SLACK, Layout, Raw
+from countline.detect.layouts import CORNERS, SLACK, Layout, Raw
 
-__all__ = ["Verdict", "Watch", "boxes_problem", "judge", "scores_problem", "test_picture"]
+__all__ = ["TINY", "Verdict", "Watch", "boxes_problem", "judge", "scores_problem", "shown_box", "test_picture"]
 
 STRONG = 0.25
 """Confidence of a cell from which its box must be possible, or the layout is refused."""
@@ -21,20 +21,9 @@ _LARGEST = 3.0
 """Largest box in widths and heights of the picture: what leaves the picture may be larger than it."""
 _FEW = 0.1
 """Share of boxes that may happen to be possible although all are misread."""
-_CORNERS = (
-    "nanodet",
-    "end2end",
-    "yolov7-end2end",
-    "paddle",
-    "detections",
-    "detections-parts",
-    "detections-tf",
-    "boxes-scores",
-)
-"""Layouts whose boxes are left, top, right and bottom in the file, or distances."""
 _WATCHED = 25
 """Frames with believed detections whose boxes are looked at."""
-_TINY = 16
+TINY = 16
 """Sides of an input (pixels) up to which a box of one pixel may be meant."""
 
 
@@ -63,7 +52,7 @@ def judge(layout: Layout, outputs: Sequence[NDArray[Any]], size: tuple[int, int]
         cells = order[best[order] >= best.max() / 2]
         boxes = raw.boxes(cells)
         problem = boxes_problem(boxes, size) or _all_one(boxes)
-        if not problem and layout.name not in _CORNERS:
+        if not problem and layout.name not in CORNERS:
             problem = _corners(boxes, size)
     return Verdict(problem, sure)
 
@@ -92,9 +81,9 @@ def boxes_problem(boxes: NDArray[np.float32], size: tuple[int, int]) -> str:
         possible &= (boxes[:, 2] > 0) & (boxes[:, 3] > 0) & (boxes[:, 0] < width) & (boxes[:, 1] < height)
     shown = f"in an input of {width}x{height}"
     if possible.mean() <= _FEW:
-        return f"boxes such as {_shown(boxes[~possible][0])} {shown}"
-    if boxes[possible].max() <= 1.5 and min(size) > _TINY:
-        return f"boxes that are all within the first pixel, such as {_shown(boxes[possible][0])} {shown}"
+        return f"boxes such as {shown_box(boxes[~possible][0])} {shown}"
+    if boxes[possible].max() <= 1.5 and min(size) > TINY:
+        return f"boxes that are all within the first pixel, such as {shown_box(boxes[possible][0])} {shown}"
     return ""
 
 
@@ -108,16 +97,17 @@ def _corners(boxes: NDArray[np.float32], size: tuple[int, int]) -> str:
     if (within & leaves).mean() < 1 - _FEW:
         return ""
     first = np.concatenate([centre, sides], 1)[within & leaves][0]
-    return f"boxes such as {_shown(first)}, which are left, top, right and bottom rather than centre, width and height"
+    return f"boxes such as {shown_box(first)}, which are left, top, right and bottom rather than centre, width and height"
 
 
 def _all_one(boxes: NDArray[np.float32]) -> str:
     if len(boxes) < _MOST or np.ptp(boxes, axis=0).max() >= 1:
         return ""
-    return f"one and the same box in {len(boxes)} places: {_shown(boxes[0])}"
+    return f"one and the same box in {len(boxes)} places: {shown_box(boxes[0])}"
 
 
-def _shown(box: NDArray[np.float32]) -> str:
+def shown_box(box: NDArray[np.float32]) -> str:
+    """A box for an error."""
     return "[" + ", ".join(f"{v:.4g}" for v in box.tolist()) + "]"
 
 

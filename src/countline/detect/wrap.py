@@ -10,13 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countline.detect.coco import COCO
+from countline.detect.plausible import TINY, shown_box
 from countline.errors import DetectorError
 from countline.types import Detections, Frame
 
 __all__ = ["CallableDetector", "wrap"]
-
-_TINY = 16
-"""Sides of a picture (pixels) up to which a box of one pixel may be meant."""
 
 
 def wrap(
@@ -98,13 +96,13 @@ class CallableDetector:
         inside_out = (box[:, 2:] < box[:, :2]).any(axis=1)
         if inside_out.any():
             raise self._wrong(
-                f"returned the box {_shown(box[inside_out][0])} for picture {i}, whose right or lower side lies before the "
+                f"returned the box {shown_box(box[inside_out][0])} for picture {i}, whose right or lower side lies before the "
                 "other one",
                 "give left, top, right and bottom; (left, top, width, height) is (left, top, left + width, top + height)",
             )
-        if box.max() <= 1 and (box[:, 2:] > box[:, :2]).all(axis=1).any() and min(shape[:2]) > _TINY:
+        if box.max() <= 1 and (box[:, 2:] > box[:, :2]).all(axis=1).any() and min(shape[:2]) > TINY:
             raise self._wrong(
-                f"returned boxes for picture {i} that are all within its first pixel, such as {_shown(box[0])}",
+                f"returned boxes for picture {i} that are all within its first pixel, such as {shown_box(box[0])}",
                 f"give pixels: parts of the picture times its width and height ({shape[1]} × {shape[0]})",
             )
 
@@ -143,10 +141,6 @@ class CallableDetector:
         close = getattr(self._function, "close", None)
         if callable(close):
             close()
-
-
-def _shown(box: NDArray[np.float32]) -> str:
-    return "[" + ", ".join(f"{v:g}" for v in box.tolist()) + "]"
 
 
 def _kind(value: Any) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import orjson
 
 from countline.outbox import codec, sums
+from countline.outbox.ages import AgeClock
 from countline.outbox.positions import Intervals
 from countline.outbox.state import OutputState, Staged
 from countline.outbox.told import Told
@@ -38,11 +39,9 @@ class Keeper:
     _outputs: dict[str, OutputState]
     _staged: Staged
     _told: Told
+    _ages: AgeClock
     _bytes: int
     _next: int
-
-    def _now(self) -> int:
-        raise NotImplementedError
 
     def _bound_dead(self) -> None:
         """Let the oldest dead letters go where they take more than their share. In a transaction."""
@@ -80,7 +79,7 @@ class Keeper:
                 self._bytes -= size
 
     def _expire(self) -> None:
-        now = self._now()
+        now = self._ages.now()
         if self.max_age is not None:
             limit = now - int(self.max_age * 1e9)
             for _ in range(1000):

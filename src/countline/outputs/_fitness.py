@@ -7,7 +7,7 @@ import struct
 from countline.terminal import visible
 from countline.types import Message
 
-__all__ = ["UNFIT", "shown", "unfit"]
+__all__ = ["UNFIT", "shown", "torn", "unfit"]
 
 UNFIT = (ValueError, TypeError, OverflowError, struct.error)
 """What client libraries raise for a message that cannot be put into their protocol (UnicodeError is a ValueError). Troubles of a
@@ -22,17 +22,18 @@ def unfit(message: Message) -> str:
     texts = (message.id, message.topic or "", message.content_type, message.source, message.definition)
     if not all(text.isascii() for text in texts):
         for what, text in zip(("id", "topic", "content type", "source's name", "definition's name"), texts):
-            if _torn(text):
+            if torn(text):
                 return f"the {what} '{shown(text)}' is not text: half a character stands in it (a lone surrogate)"
     for name, _ in message.headers:
-        if not name.isascii() and _torn(name):
+        if not name.isascii() and torn(name):
             return f"the header name '{shown(name)}' is not text: half a character stands in it (a lone surrogate)"
     if not _FIRST <= message.time < _LAST:
         return f"its time, {message.time} ns since 1970, is not within the years 1 to 9999"
     return ""
 
 
-def _torn(text: str) -> bool:
+def torn(text: str) -> bool:
+    """Whether half a character stands in it (a lone surrogate), so that it is not text."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -7,14 +7,13 @@ import time
 from collections.abc import Sequence
 
 from countline.outbox import Outbox
+from countline.outbox.told import EVERY
 from countline.protocols import DeadLetterTopic, Entry, Output, Receipt
 
 __all__ = ["DeadLetters"]
 
 log = logging.getLogger("countline.delivery")
 
-EVERY = 60.0
-"""Seconds between two lines of the log about refused messages."""
 MOST_ON_THE_WAY = 1000
 """Dead letters on their way to a topic, at most; further ones are kept in the outbox."""
 

@@ -6,10 +6,9 @@ import logging
 import time
 from collections.abc import Callable
 
-__all__ = ["Trouble"]
+from countline.outbox.told import EVERY
 
-EVERY = 60.0
-"""Seconds for which a trouble that comes and goes is told with one line."""
+__all__ = ["Trouble"]
 
 
 class Trouble:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from countline.messages.time import GuardWindow, record_timestamp
+from countline.outputs._fitness import torn
 
 __all__ = ["RecordClock", "Suspects", "illegal"]
 
@@ -18,17 +19,9 @@ def illegal(topic: str, headers: Sequence[tuple[str, bytes]]) -> str:
     if not _TOPIC.fullmatch(topic) or topic in (".", ".."):
         return f"{topic!r} is no name of a topic: 1 to 249 letters, digits, dots, dashes and underscores"
     for name, _ in headers:
-        if not name or "\0" in name or not _encodable(name):
+        if not name or "\0" in name or torn(name):
             return f"{name!r} is no name of a header: it must be text without NUL"
     return ""
-
-
-def _encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 class RecordClock:
