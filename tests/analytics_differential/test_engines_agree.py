@@ -160,7 +160,10 @@ def test_regions_crowding_and_directions_agree_away_from_their_edges(
             told, says = status(one, k), status(other, k)
             if clear[k]:
                 assert ("area" in told.regions) == ("area" in says.regions), (number, path[number])
-            if number >= 60 and not math.radians(55) < angles[k] < math.radians(80):
+            # A sum of negative centres makes the exact engine say STOPPED, as NVIDIA's does, and no direction is looked at.
+            lately = path[number - 60 : number + 1]
+            in_picture = all(x >= 1 and y - boxes[k][1] / 2 >= 1 for x, y in lately)
+            if number >= 60 and in_picture and not math.radians(55) < angles[k] < math.radians(80):
                 assert ("way" in told.direction) == ("way" in says.direction), (number, math.degrees(angles[k]))
         if all(clear):
             assert one.regions["area"].occupancy == other.regions["area"].occupancy
