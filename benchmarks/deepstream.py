@@ -43,9 +43,9 @@ from nvds_gst import gst, missing
 from nvds_metas import UNTRACKED, Frm, Library, Obj, ObjectMeta, listed
 from nvds_pipeline import Pipeline
 
-from countline.broker import EmbeddedBroker
 from countline.deepstream import attach
 from countline.deepstream.libraries import GSTREAMER
+from countline.demo.broker import EmbeddedBroker
 
 OBJECTS = 20
 TOPIC = "bench"

@@ -27,12 +27,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from countline.broker import EmbeddedBroker
-from countline.broker.embedded import free_port
 from countline.config import OutboxConfig
 from countline.config.outputs import config_class
+from countline.demo.broker import EmbeddedBroker, free_port
 from countline.outputs.kafka.output import make
-from countline.pipeline.deliver import Delivery
+from countline.pipeline.delivery.delivery import Delivery
 from countline.protocols import Entry, Receipt
 from countline.types import CounterDelta, CounterKey, FrameInfo, Message, SourceInfo
 

@@ -26,11 +26,11 @@ from machine import header
 from straightforward import run as straightforward
 
 from countline import detect, video
-from countline.broker import EmbeddedBroker
+from countline.commands.demo import LINE, configuration
 from countline.config import DetectorConfig, SourceConfig
 from countline.demo import clip_path
+from countline.demo.broker import EmbeddedBroker
 from countline.detect.catalogue import default_model
-from countline.pipeline.demo import LINE, configuration
 from countline.pipeline.run import Run
 
 THRESHOLD = 0.45

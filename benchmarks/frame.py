@@ -98,7 +98,7 @@ def of_outbox(infos: list[FrameInfo], made: Any, deltas: Any, found: dict[str, f
     """A crossing in every tenth frame, counts and messages together, into a file; groups of what 5 ms bring."""
     with tempfile.TemporaryDirectory() as folder:
         box = outbox.open(OutboxConfig(), Path(folder) / "frame.outbox", ["kafka"], live=False)
-        from countline.pipeline.writer import Writer
+        from countline.pipeline.delivery.commit_writer import Writer
 
         writer = Writer(box, commit_ms=5, block=True, on_written=lambda: None, on_dropped=lambda _: None)
         box.begin(SOURCE.name, infos[0].stream, live=False, policy=None, time=START)

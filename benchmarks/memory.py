@@ -22,10 +22,10 @@ import yaml
 from machine import header
 
 import countline as cl
-from countline.broker import EmbeddedBroker
+from countline.commands.demo import configuration
 from countline.demo import clip_path
+from countline.demo.broker import EmbeddedBroker
 from countline.outputs.kafka.tail import tail
-from countline.pipeline.demo import configuration
 
 
 def first_message(broker: EmbeddedBroker, folder: Path, topic: str) -> float:

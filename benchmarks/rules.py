@@ -21,9 +21,9 @@ import numpy as np
 import supervision as sv
 from machine import header
 
-from countline.analytics.deepstream import DeepStreamRules
 from countline.analytics.native import NativeRules
-from countline.config.nvdsanalytics import parse
+from countline.compat.deepstream.files.nvdsanalytics import parse
+from countline.compat.deepstream.rules import DeepStreamRules
 from countline.config.rules import RulesConfig
 from countline.types import FrameInfo, FrameTracks, SourceInfo, Tracks
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from exact_oracle import GATE, Oracle, OracleStream, cdiv, heads, hits, s32
 
-from countline.config.nvdsanalytics import NvdsAnalyticsConfig, StreamRules
+from countline.compat.deepstream.files.nvdsanalytics import NvdsAnalyticsConfig, StreamRules
 from countline.types import UNTRACKED, FrameTracks
 
 UNIT = 32_000_000

@@ -10,11 +10,11 @@ from typing import Any
 from differential_model import Fact, Observer, Sample, Stay, Story, Witness, samples_of, story
 from differential_world import Scenario
 
-from countline.analytics.deepstream import DeepStreamRules
 from countline.analytics.native import NativeRules
-from countline.config.nvdsanalytics import NvdsAnalyticsConfig
-from countline.config.nvdsanalytics_native import ConvertedRule, convert
-from countline.record.compare import Comparison, Difference, compare
+from countline.compat.deepstream.files.nvdsanalytics import NvdsAnalyticsConfig
+from countline.compat.deepstream.migrate.compare import Comparison, Difference, compare
+from countline.compat.deepstream.migrate.native_rules import ConvertedRule, convert
+from countline.compat.deepstream.rules import DeepStreamRules
 from countline.types import UNTRACKED, Crossing, FrameTracks
 
 STITCH_NS = 1_000_000_000

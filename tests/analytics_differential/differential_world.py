@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from countline.config import nvdsanalytics
+from countline.compat.deepstream.files import nvdsanalytics
 from countline.types import UNTRACKED, FrameInfo, FrameTracks, SourceInfo, Tracks
 
 FRAME_NS = 33_333_333

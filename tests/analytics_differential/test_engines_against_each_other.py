@@ -15,7 +15,7 @@ from differential_world import KINDS, scenario
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from countline.record.causes import CAUSES
+from countline.compat.deepstream.migrate.causes import CAUSES
 
 SEEDS = int(os.environ.get("COUNTLINE_FUZZ_SEEDS", "216"))
 FIRST = int(os.environ.get("COUNTLINE_FUZZ_FIRST", "0"))

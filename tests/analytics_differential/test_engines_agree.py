@@ -9,11 +9,11 @@ from differential_world import Box, tracks_of
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from countline.analytics.deepstream import DeepStreamAnalytics, DeepStreamRules
 from countline.analytics.native import NativeRules
-from countline.config import nvdsanalytics
-from countline.config.nvdsanalytics_native import convert
-from countline.record.compare import compare
+from countline.compat.deepstream.files import nvdsanalytics
+from countline.compat.deepstream.migrate.compare import compare
+from countline.compat.deepstream.migrate.native_rules import convert
+from countline.compat.deepstream.rules import DeepStreamAnalytics, DeepStreamRules
 from countline.types import FrameInfo, FrameTracks, SourceInfo
 
 SIZES = [(1920, 1080), (1280, 720), (640, 360), (3840, 2160)]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from countline.config import nvdsanalytics
+from countline.compat.deepstream.files import nvdsanalytics
 from countline.types import UNTRACKED, FrameInfo, FrameTracks, SourceInfo, Tracks
 
 LABELS = ["A", "B", "C", "", "two words", "線"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from countline.config.nvdsanalytics import NvdsAnalyticsConfig, StreamRules
+from countline.compat.deepstream.files.nvdsanalytics import NvdsAnalyticsConfig, StreamRules
 from countline.types import UNTRACKED
 
 F = np.float32

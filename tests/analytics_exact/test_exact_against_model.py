@@ -9,8 +9,8 @@ import pytest
 from exact_fuzz import scenario, to_tracks
 from exact_oracle import Oracle
 
-from countline.analytics.deepstream import DeepStreamAnalytics, DeepStreamRules
-from countline.config import nvdsanalytics
+from countline.compat.deepstream.files import nvdsanalytics
+from countline.compat.deepstream.rules import DeepStreamAnalytics, DeepStreamRules
 
 SEEDS = int(os.environ.get("COUNTLINE_FUZZ_SEEDS", "120"))
 FIRST = int(os.environ.get("COUNTLINE_FUZZ_FIRST", "0"))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from countline.config import nvdsanalytics as nv
-from countline.config.keyfile import KeyFile, boolean, integer, integer_list
+from countline.compat.deepstream.files import nvdsanalytics as nv
+from countline.compat.deepstream.files.keyfile import KeyFile, boolean, integer, integer_list
 from countline.errors import Place, RuleError
 
 HEAD = "[property]\nenable=1\nconfig-width=1920\nconfig-height=1080\n"

@@ -8,9 +8,9 @@ import pytest
 from exact_fuzz import World, config_text, to_tracks
 from exact_oracle import Oracle, OracleStream
 
-from countline.analytics.deepstream import DeepStreamAnalytics, DeepStreamRules
-from countline.config import nvdsanalytics
-from countline.config.nvdsanalytics import StreamRules
+from countline.compat.deepstream.files import nvdsanalytics
+from countline.compat.deepstream.files.nvdsanalytics import StreamRules
+from countline.compat.deepstream.rules import DeepStreamAnalytics, DeepStreamRules
 
 
 @pytest.mark.parametrize("streams", [1, 2])

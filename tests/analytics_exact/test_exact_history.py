@@ -6,7 +6,7 @@ import pytest
 from exact_fuzz import scenario, to_tracks
 from exact_oracle import Oracle
 
-from countline.analytics.deepstream import DeepStreamAnalytics, DeepStreamRules, memory
+from countline.compat.deepstream.rules import DeepStreamAnalytics, DeepStreamRules, memory
 
 
 @pytest.mark.parametrize("block", range(4))

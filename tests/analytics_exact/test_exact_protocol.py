@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from countline.analytics.deepstream import DeepStreamAnalytics, DeepStreamRules
-from countline.config import nvdsanalytics
+from countline.compat.deepstream.files import nvdsanalytics
+from countline.compat.deepstream.rules import DeepStreamAnalytics, DeepStreamRules
 from countline.types import (
     UNTRACKED,
     CounterKey,

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from exact_vectors import config_of, load_lines, vector_folders
 
-from countline.analytics.deepstream import DeepStreamAnalytics, DeepStreamRules
-from countline.config import nvdsanalytics
+from countline.compat.deepstream.files import nvdsanalytics
+from countline.compat.deepstream.rules import DeepStreamAnalytics, DeepStreamRules
 from countline.errors import RuleError
 from countline.record import read_tracks
 from countline.types import FrameTracks

@@ -8,8 +8,8 @@ import pytest
 from exact_fuzz import World, config_text, to_tracks
 from exact_oracle import Oracle
 
-from countline.analytics.deepstream import DeepStreamAnalytics, DeepStreamRules
-from countline.config import nvdsanalytics
+from countline.compat.deepstream.files import nvdsanalytics
+from countline.compat.deepstream.rules import DeepStreamAnalytics, DeepStreamRules
 
 
 @pytest.mark.parametrize("hostile", [False, True])

@@ -17,9 +17,8 @@ from nvds_metas import UNTRACKED, Frm, Library, Obj
 from nvds_pipeline import Pipeline
 
 import countline
-from countline.broker import EmbeddedBroker
-from countline.broker.embedded import free_port
 from countline.deepstream import attach
+from countline.demo.broker import EmbeddedBroker, free_port
 from countline.outputs.kafka.tail import tail
 from countline.types import TimeQuality
 

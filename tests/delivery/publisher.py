@@ -16,7 +16,7 @@ import orjson
 from countline.config import OutboxConfig
 from countline.config.outputs import config_class
 from countline.outputs.kafka.output import make
-from countline.pipeline.deliver import Delivery
+from countline.pipeline.delivery.delivery import Delivery
 from countline.types import CounterDelta, CounterKey, FrameInfo, Message, SourceInfo
 
 CAR = CounterKey("gate", "line", "in", "car")

@@ -13,13 +13,12 @@ from feed import SOURCE, Feed, in_order_per_key, kafka, message, numbers
 from kafka_tools import consume, new_topic
 
 from countline import outbox
-from countline.broker import EmbeddedBroker
-from countline.broker.embedded import free_port
 from countline.config import OutboxConfig
+from countline.demo.broker import EmbeddedBroker, free_port
 from countline.errors import ConfigError, OutboxError
 from countline.outbox import Commit
-from countline.pipeline.deliver import Delivery
-from countline.pipeline.writer import Writer
+from countline.pipeline.delivery.commit_writer import Writer
+from countline.pipeline.delivery.delivery import Delivery
 from countline.types import CounterDelta, CounterKey, FrameInfo
 
 CAR = CounterKey("gate", "line", "in", "car")

@@ -10,8 +10,8 @@ import pytest
 from delivery_disk import fill
 
 from countline import outbox
-from countline.broker.embedded import free_port
-from countline.pipeline.report import summary_text
+from countline.commands.summary_text import summary_text
+from countline.demo.broker import free_port
 from countline.pipeline.run import Run
 from countline.types import Detections
 

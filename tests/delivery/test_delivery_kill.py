@@ -17,7 +17,7 @@ from kafka_tools import consume, new_topic
 from publisher import messages
 
 from countline import outbox
-from countline.broker import EmbeddedBroker
+from countline.demo.broker import EmbeddedBroker
 
 HERE = Path(__file__).parent
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from countline.pipeline.lanes import LANE_BYTES, TOLD_AFTER, Lanes
+from countline.pipeline.delivery.topic_queues import LANE_BYTES, TOLD_AFTER, Lanes
 from countline.protocols import Entry
 from countline.types import Message
 

@@ -19,9 +19,9 @@ from countline import outbox
 from countline.config import OutboxConfig
 from countline.outbox import Commit
 from countline.outbox.told import EVERY, Told
-from countline.pipeline.failures import FailureFile
-from countline.pipeline.trouble import Trouble
-from countline.pipeline.writer import Writer
+from countline.pipeline.delivery.commit_writer import Writer
+from countline.pipeline.delivery.failure_file import FailureFile
+from countline.pipeline.delivery.trouble import Trouble
 
 
 class Lines(logging.Handler):

@@ -18,7 +18,7 @@ import orjson
 import pytest
 import yaml
 
-from countline.broker import EmbeddedBroker
+from countline.demo.broker import EmbeddedBroker
 from countline.outputs.kafka.tail import Record, tail
 from countline.types import Detections
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from conftest_e2e import command, made, street, write
 
-from countline.broker import EmbeddedBroker
+from countline.demo.broker import EmbeddedBroker
 
 
 def told(done: object, code: int, *words: str) -> None:

@@ -16,8 +16,7 @@ import orjson
 from conftest_e2e import WALKERS, bright, command, made, street, values, write
 
 import countline as cl
-from countline.broker import EmbeddedBroker
-from countline.broker.embedded import free_port
+from countline.demo.broker import EmbeddedBroker, free_port
 from countline.outputs.kafka.tail import Record, tail
 
 Read = Callable[..., list[Record]]

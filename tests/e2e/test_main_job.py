@@ -10,7 +10,7 @@ import pytest
 from conftest_e2e import WALKERS, bright, command, made, street, values, walkers, write
 
 import countline as cl
-from countline.broker import EmbeddedBroker
+from countline.demo.broker import EmbeddedBroker
 from countline.outputs.kafka.tail import Record
 
 Read = Callable[..., list[Record]]

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from countline.cli import main
+from countline.commands.summary_text import summary_text
 from countline.config.loader import CountlineFault
 from countline.outputs.kafka.config import check_server
-from countline.pipeline.report import summary_text
 from countline.pipeline.stats import OutputSummary, Summary
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from countline.config import nvdsanalytics
+from countline.compat.deepstream.files import nvdsanalytics
 
 strace = shutil.which("strace")
 pytestmark = pytest.mark.skipif(

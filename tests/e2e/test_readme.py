@@ -8,7 +8,7 @@ from pathlib import Path
 
 from conftest_e2e import values
 
-from countline.broker import EmbeddedBroker
+from countline.demo.broker import EmbeddedBroker
 from countline.outputs.kafka.tail import Record
 
 README = Path(__file__).resolve().parents[2] / "README.md"

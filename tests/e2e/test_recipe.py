@@ -10,7 +10,7 @@ import orjson
 import pytest
 from conftest_e2e import command, values
 
-from countline.broker import EmbeddedBroker
+from countline.demo.broker import EmbeddedBroker
 from countline.outputs.kafka.tail import Record
 
 Read = Callable[..., list[Record]]

@@ -129,7 +129,7 @@ def test_an_unforeseen_error_prints_its_traceback_without_secrets(clip: Path) ->
 
 
 def test_a_name_that_is_made_of_an_address_holds_no_secret() -> None:
-    from countline.pipeline.command import _source_names
+    from countline.commands.run import _source_names
 
     uris = (
         "rtmp://127.0.0.1:1/app/canary-7531",

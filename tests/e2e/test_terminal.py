@@ -19,8 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import countline
-from countline.broker import EmbeddedBroker
 from countline.cli import main
+from countline.demo.broker import EmbeddedBroker
 from countline.terminal import json_line, visible, visible_json
 
 EVIL = "\x1b]0;TITLE\x07\x1b[2J\x9b31m\u202ertl\x7f"

@@ -9,7 +9,7 @@ from pathlib import Path
 import kafka4
 import pytest
 
-from countline.broker import EmbeddedBroker
+from countline.demo.broker import EmbeddedBroker
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "outputs"))  # the contract every output keeps
 pytest.register_assert_rewrite("contract", "kafka_tools")

@@ -13,7 +13,7 @@ from typing import Any
 from countline.config import OutboxConfig
 from countline.config.outputs import config_class
 from countline.outputs.kafka.output import KafkaOutput, make
-from countline.pipeline.deliver import Delivery
+from countline.pipeline.delivery.delivery import Delivery
 from countline.protocols import Output
 from countline.types import CounterDelta, CounterKey, FrameInfo, Message, SourceInfo
 

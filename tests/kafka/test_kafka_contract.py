@@ -10,7 +10,7 @@ import pytest
 from contract import OutputContract, Received
 from kafka_tools import consume, new_topic
 
-from countline.broker import EmbeddedBroker
+from countline.demo.broker import EmbeddedBroker
 
 
 class _Tansu:

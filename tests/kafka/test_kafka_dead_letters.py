@@ -19,10 +19,10 @@ from feed import SOURCE, Feed, in_order_per_key, kafka, message, numbers
 from kafka_tools import Record, consume, deny_writing, new_topic
 
 from countline import outbox
+from countline.commands.check import checks
 from countline.config import Config, OutboxConfig
 from countline.errors import ConfigError
 from countline.pipeline import build
-from countline.pipeline.doctor import checks
 from countline.types import FrameInfo, Message
 
 pytestmark = pytest.mark.kafka4
@@ -149,7 +149,7 @@ sys.path.insert(0, sys.argv[1])
 from test_kafka_dead_letters import mixed
 from feed import Feed, SOURCE, kafka
 from countline.config import OutboxConfig
-from countline.pipeline.deliver import Delivery
+from countline.pipeline.delivery.delivery import Delivery
 from countline.types import FrameInfo
 _, _, path, bootstrap, topic, dead, count = sys.argv
 delivery = Delivery(OutboxConfig(), Path(path), [kafka(bootstrap, topic, dead_letters=dead)], live=False)

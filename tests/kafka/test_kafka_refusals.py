@@ -14,8 +14,8 @@ from feed import SOURCE, Feed, in_order_per_key, kafka, message, numbers
 from kafka_tools import consume, deny_writing, new_topic
 
 from countline import outbox
-from countline.broker.embedded import free_port
 from countline.config import OutboxConfig
+from countline.demo.broker import free_port
 from countline.types import CounterDelta, CounterKey, FrameInfo, Message
 
 pytestmark = pytest.mark.kafka4

@@ -13,7 +13,7 @@ import pytest
 from feed import kafka, message
 from kafka_tools import consume, deny_writing, new_topic
 
-from countline.broker import EmbeddedBroker
+from countline.demo.broker import EmbeddedBroker
 from countline.errors import ConfigError, OutputError
 from countline.outputs.kafka import properties
 from countline.outputs.kafka.output import KafkaOutput

@@ -14,7 +14,7 @@ from messages_build import definition
 from countline.cli.schema import command
 from countline.errors import ConfigError
 from countline.messages import GuardWindow, record_timestamp
-from countline.messages.compat import differences
+from countline.messages.schema_diff import differences
 from countline.messages.time import rfc3339
 
 S = 1_000_000_000

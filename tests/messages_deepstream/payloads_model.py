@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from countline.config.msgconv import StaticDescription
+from countline.compat.deepstream.files.msgconv import StaticDescription
+from countline.compat.deepstream.payloads import full, minimal, protobuf
 from countline.errors import MessageError
-from countline.messages.deepstream import full, minimal, protobuf
 from countline.types import Analytics
 
 Item = Mapping[str, Any]

@@ -9,8 +9,8 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from countline.compat.deepstream.payloads import make_definition
 from countline.config.messages import MessageConfig
-from countline.messages.deepstream import make_definition
 from countline.types import Analytics, FrameInfo, Message, SourceInfo, Tracks
 
 SOURCE = SourceInfo("entrance", 0, "device_test", "street.mp4")

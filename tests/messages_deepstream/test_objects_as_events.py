@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
+from countline.compat.deepstream.payloads import make_definition
 from countline.config.messages import MessageConfig
-from countline.messages.deepstream import make_definition
 from countline.types import Analytics, FrameInfo, SourceInfo, Tracks
 
 SOURCE = SourceInfo("entrance", 0, device_id="device_test")

@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nvmsgconv_recordings import NOW, counted_ids
 
-from countline.config.msgconv import AnalyticsModule, PlaceInfo, Sensor, StaticDescription
+from countline.compat.deepstream import payloads as deepstream
+from countline.compat.deepstream.files.msgconv import AnalyticsModule, PlaceInfo, Sensor, StaticDescription
+from countline.compat.deepstream.payloads.numbers import box, fixed, float32, general, integer, unsigned
+from countline.compat.deepstream.payloads.proto import SCHEMA, timestamp
 from countline.errors import MessageError
-from countline.messages import deepstream
-from countline.messages.deepstream.numbers import box, fixed, float32, general, integer, unsigned
-from countline.messages.deepstream.proto import SCHEMA, timestamp
 
 STATIC = StaticDescription(
     sensors={0: Sensor("CAM", "Camera", 'a "b"', (1.0, 2.0, 3.0), (4.0, 5.0, 6.0))},

@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from payloads_model import dsmeta_frame
 from pydantic import ValidationError
 
+from countline.compat.deepstream import payloads as deepstream
+from countline.compat.deepstream.files.msgconv import StaticDescription, parse
+from countline.compat.deepstream.payloads import make_definition
+from countline.compat.deepstream.payloads.objects import event_meta, object_type, static_of_sources
 from countline.config.messages import MessageConfig
-from countline.config.msgconv import StaticDescription, parse
 from countline.errors import ConfigError, MessageError
-from countline.messages import deepstream, make
-from countline.messages.deepstream import make_definition
-from countline.messages.deepstream.objects import event_meta, object_type, static_of_sources
+from countline.messages import make
 from countline.types import (
     Analytics,
     Count,

@@ -12,7 +12,7 @@ import pytest
 from google.protobuf import text_format
 from nvmsgconv_recordings import NOW, Case, counted_ids, find_cases
 
-from countline.config import msgconv
+from countline.compat.deepstream.files import msgconv
 from countline.errors import ConfigError
 
 

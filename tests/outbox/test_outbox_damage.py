@@ -128,7 +128,7 @@ def test_a_large_outbox_is_read_through_beside_the_run(
     db.close()
     monkeypatch.setattr(sums, "CHECKED", 1000)
     caplog.set_level(logging.WARNING, "countline")
-    from countline.pipeline.deliver import Delivery
+    from countline.pipeline.delivery.delivery import Delivery
 
     delivery = Delivery(OutboxConfig(), path, [], live=True)
     assert delivery.outbox.large

@@ -25,8 +25,8 @@ from countline import attach, outbox
 from countline.config import OutboxConfig
 from countline.errors import OutboxError
 from countline.outbox import Outbox, files
-from countline.pipeline.failures import FailureFile
-from countline.pipeline.writer import Writer
+from countline.pipeline.delivery.commit_writer import Writer
+from countline.pipeline.delivery.failure_file import FailureFile
 from countline.record.tracks import TracksWriter
 from countline.video.writer import VideoWriter
 

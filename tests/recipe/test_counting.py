@@ -8,10 +8,11 @@ import numpy as np
 import orjson
 import pytest
 
-from countline.analytics.deepstream import DeepStreamRules
-from countline.config import Config, nvdsanalytics
-from countline.config.deepstream_classes import DEEPSTREAM_LABELS
-from countline.config.recipe import RecipeOptions, from_recipe
+from countline.compat.deepstream.files import nvdsanalytics
+from countline.compat.deepstream.files.classes import DEEPSTREAM_LABELS
+from countline.compat.deepstream.files.recipe import RecipeOptions, from_recipe
+from countline.compat.deepstream.rules import DeepStreamRules
+from countline.config import Config
 from countline.messages import make
 from countline.types import FrameInfo, FrameTracks, Message, SourceInfo, Tracks
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from countline.config import nvdsanalytics
-from countline.config.keygroups import yaml_groups
+from countline.compat.deepstream.files import nvdsanalytics
+from countline.compat.deepstream.files.keygroups import yaml_groups
 from countline.errors import ConfigError, RuleError
 
 PROPERTY = "property:\n  enable: 1\n  config-width: 1920\n  config-height: 1080\n"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from countline.config.keygroups import Group, parse_groups
+from countline.compat.deepstream.files.keygroups import Group, parse_groups
 from countline.errors import ConfigError
 
 PIECES = ["1", "23", ";", "-", "+", ".", " ", "\t", "\\n", "\\;", "e", "x", "0", "true", "#", "é", '"', "=", "[", "]"]

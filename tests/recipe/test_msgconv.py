@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from countline.config.msgconv import AnalyticsModule, PlaceInfo, Sensor, parse, read
+from countline.compat.deepstream.files.msgconv import AnalyticsModule, PlaceInfo, Sensor, parse, read
 from countline.errors import ConfigError
 
 KEYFILE = """\

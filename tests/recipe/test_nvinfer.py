@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from countline.compat.deepstream.files.nvinfer import convert
 from countline.config import DetectorConfig
-from countline.config.nvinfer import convert
 from countline.detect.preprocess import Preprocess, customised
 from countline.errors import ConfigError
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from countline.config.nvmsgbroker import kind_of, output
+from countline.compat.deepstream.files.nvmsgbroker import kind_of, output
 from countline.config.outputs import config_class
 from countline.errors import ConfigError
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from countline.config import Config, nvdsanalytics
-from countline.config.deepstream_classes import DEEPSTREAM_CLASSES, DEEPSTREAM_LABELS
-from countline.config.recipe import RecipeOptions, from_recipe
+from countline.compat.deepstream.files import nvdsanalytics
+from countline.compat.deepstream.files.classes import DEEPSTREAM_CLASSES, DEEPSTREAM_LABELS
+from countline.compat.deepstream.files.recipe import RecipeOptions, from_recipe
+from countline.config import Config
 from countline.detect.coco import COCO
 from countline.errors import ConfigError
 from countline.messages import make

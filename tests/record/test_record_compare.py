@@ -9,9 +9,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from countline.config import nvdsanalytics
-from countline.config.nvdsanalytics_native import convert
-from countline.record.compare import Comparison, compare
+from countline.compat.deepstream.files import nvdsanalytics
+from countline.compat.deepstream.migrate.compare import Comparison, compare
+from countline.compat.deepstream.migrate.native_rules import convert
 from countline.types import FrameInfo, FrameTracks, SourceInfo, Tracks
 
 HEAD = "[property]\nenable=1\nconfig-width=1920\nconfig-height=1080\n"

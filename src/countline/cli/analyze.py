@@ -35,10 +35,10 @@ def command(rules_file: str, out: str, questions: tuple[str, ...], tracks: str) 
 
     One line of JSON for each frame: nvdsanalytics' metadata for the exact engine, events and counts for the native one.
     """
+    from countline.commands.analyze import as_json, evaluate, load_rules, parse_explain
+    from countline.commands.sink import open_output
     from countline.errors import ConfigError, DataError, RuleError
     from countline.file_safety import NamedFile, refuse_overwriting
-    from countline.record.output import open_output
-    from countline.record.replay import as_json, evaluate, load_rules, parse_explain
     from countline.record.tracks import read_tracks
 
     if out != "-":

@@ -24,6 +24,6 @@ __all__ = ["command"]
 def command(**options: object) -> int:
     """Check everything that CONFIG names: each source is opened, the model loaded, rules and messages built, each output
     resolved, reached and asked for its topic. One line each: what is wrong, and what to do."""
-    from countline.pipeline.doctor import check_command
+    from countline.commands.check import check_command
 
     return check_command(options)

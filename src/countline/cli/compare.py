@@ -14,8 +14,8 @@ __all__ = ["command"]
 @click.argument("tracks", metavar="TRACKS")
 def command(rules_file: str, tracks: str) -> None:
     """Run both engines over recorded TRACKS and show where and why their line counts differ."""
-    from countline.config import nvdsanalytics
-    from countline.record.compare import compare
+    from countline.compat.deepstream.files import nvdsanalytics
+    from countline.compat.deepstream.migrate.compare import compare
     from countline.record.tracks import read_tracks
 
     config = nvdsanalytics.read(rules_file)

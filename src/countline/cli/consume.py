@@ -41,6 +41,6 @@ def command(**options: object) -> int:
     countline consume ds-kafka --kafka localhost:9092
     countline consume --config countline.yaml --new
     """
-    from countline.pipeline.consume import consume_command
+    from countline.commands.consume import consume_command
 
     return consume_command(options)

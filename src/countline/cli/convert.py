@@ -23,7 +23,7 @@ def command(file: str, sources: tuple[str, ...]) -> None:
 
     config_nvdsanalytics.txt or .yml becomes rules of the native engine; what has no equal stands there as comments.
     """
-    from countline.record.convert import convert_file, source_names
+    from countline.compat.deepstream.migrate.convert import convert_file, source_names
 
     text, warnings = convert_file(file, source_names(sources))
     for warning in warnings:

@@ -36,7 +36,7 @@ def command(
     countline counts countline.yaml
     countline counts reset countline.yaml --source entrance
     """
-    from countline.outbox import commands
+    from countline.commands import outbox as commands
 
     where = commands.locate(place, path)
     if action == "reset":

@@ -19,7 +19,7 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def check(**options: object) -> int:
     """Say what is there of DeepStream: libraries and their layout, bindings, GStreamer's elements, GPU."""
-    from countline.deepstream.command import check_command
+    from countline.commands.deepstream import check_command
 
     return check_command(options)
 
@@ -51,6 +51,6 @@ def check(**options: object) -> int:
 @click.option("-v", "--verbose", is_flag=True, help="More log lines.")
 def run(**options: object) -> int:
     """Build the recipe's whole pipeline from its own files and run it: CONFIG.yaml, or the recipe's options."""
-    from countline.deepstream.command import run_command
+    from countline.commands.deepstream import run_command
 
     return run_command(options)

@@ -35,6 +35,6 @@ __all__ = ["command"]
 def command(**options: object) -> int:
     """Run the main job on a real street clip, against a real broker inside this machine: messages and running counts as
     they arrive, an annotated video, a snapshot, a summary. Nothing is downloaded."""
-    from countline.pipeline.demo import demo_command
+    from countline.commands.demo import demo_command
 
     return demo_command(options)

@@ -52,7 +52,7 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 def status(place: Path | None, path: Path | None, as_json: bool) -> None:
     """Show what waits for delivery."""
-    from countline.outbox import commands
+    from countline.commands import outbox as commands
 
     echo(commands.show(commands.locate(place, path), as_json=as_json))
 
@@ -69,7 +69,7 @@ _OF = click.option("--output", metavar="NAME", help="Only of this output.")
 @click.pass_context
 def show(ctx: click.Context, ident: str | None, place: Path | None, path: Path | None, as_json: bool) -> None:
     """Show a message that waits or is a dead letter, also while a run uses the outbox."""
-    from countline.outbox import commands
+    from countline.commands import outbox as commands
 
     if ident is None or (place is None and (Path(ident).suffix in _FILES or Path(ident).is_file())):
         ctx.invoke(status, place=Path(ident) if ident else None, path=path, as_json=as_json)  # as before there were single messages
@@ -85,7 +85,7 @@ def show(ctx: click.Context, ident: str | None, place: Path | None, path: Path |
 @_OF
 def skip(ident: str, place: Path | None, path: Path | None, output: str | None) -> None:
     """Give a message up, while no run uses the outbox; it is counted as dropped: 'skipped'."""
-    from countline.outbox import commands
+    from countline.commands import outbox as commands
 
     count = commands.skip_message(commands.locate(place, path), ident, output)
     echo(f"{ident} given up for {count} outputs")
@@ -98,7 +98,7 @@ def skip(ident: str, place: Path | None, path: Path | None, output: str | None) 
 @_OF
 def send(ident: str, place: Path | None, path: Path | None, output: str | None) -> None:
     """Put a message, waiting or dead, behind all that waits; the next run sends it. Later messages of its key overtake it."""
-    from countline.outbox import commands
+    from countline.commands import outbox as commands
 
     count = commands.send_message(commands.locate(place, path), ident, output)
     echo(f"{ident} waits again for {count} outputs")
@@ -129,7 +129,7 @@ def edit(
 ) -> None:
     """Change a message, waiting or dead, while no run uses the outbox. It keeps its id and its place; a dead letter waits for
     `send` or `retry`."""
-    from countline.outbox import commands
+    from countline.commands import outbox as commands
 
     if value is not None and value_file is not None:
         raise click.UsageError("give --value or --value-file")
@@ -146,7 +146,7 @@ def edit(
 @click.option("--number", type=int, metavar="N", help="Only this dead letter (numbers: `export --dead`).")
 def retry(place: Path | None, path: Path | None, output: str | None, number: int | None) -> None:
     """Put dead letters back into the queue; the next run sends them."""
-    from countline.outbox import commands
+    from countline.commands import outbox as commands
 
     count = commands.retry(commands.locate(place, path), output, number)
     echo(f"{count} dead letters wait for delivery again")
@@ -159,7 +159,7 @@ def retry(place: Path | None, path: Path | None, output: str | None, number: int
 @click.option("--dead", is_flag=True, help="Dead letters instead of waiting messages.")
 def export(place: Path | None, path: Path | None, output: str | None, dead: bool) -> None:
     """Write waiting messages or dead letters as JSON Lines to standard output; takes nothing away."""
-    from countline.outbox import commands
+    from countline.commands import outbox as commands
 
     for line in commands.export_lines(commands.locate(place, path), output, dead=dead):
         echo(line)
@@ -171,7 +171,7 @@ def export(place: Path | None, path: Path | None, output: str | None, dead: bool
 @click.option("--output", metavar="NAME", required=True, help="An output that is no longer configured.")
 def forget(place: Path | None, path: Path | None, output: str) -> None:
     """Give up what waits for an output that is no longer configured."""
-    from countline.outbox import commands
+    from countline.commands import outbox as commands
 
     count = commands.forget(commands.locate(place, path), output)
     echo(f"{count} messages for '{output}' given up")
@@ -187,7 +187,7 @@ def backup(file: Path, place: Path | None, path: Path | None, overwrite: bool) -
 
     A copy of the file alone lacks what is still in the log beside it (OUTBOX-wal), and can be empty without a word.
     """
-    from countline.outbox import commands
+    from countline.commands import outbox as commands
 
     if place is not None and place.suffix in (".yaml", ".yml"):
         from countline.config import load

@@ -93,6 +93,6 @@ def command(**options: object) -> int:
     countline run countline.yaml
     countline run -i street.mp4 --line straight=0.1,0.55,0.9,0.55 --kafka localhost:9092 --topic ds-kafka
     """
-    from countline.pipeline.command import run_command
+    from countline.commands.run import run_command
 
     return run_command(options)

@@ -135,7 +135,7 @@ def _message(path: Path, name: str, format_: str | None) -> str:
 
 
 def _check(old: Path, new: Path, mode: str) -> int:
-    from countline.messages.compat import differences, read
+    from countline.messages.schema_diff import differences, read
 
     found = differences(read(old.name, _text(old)), read(new.name, _text(new)), mode)
     for line in found:

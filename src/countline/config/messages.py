@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
+from countline.compat.deepstream.files.msgconv import StaticDescription
+from countline.compat.deepstream.files.msgconv import read as read_static
 from countline.config.base import Model
 from countline.config.loader import CountlineFault
-from countline.config.msgconv import StaticDescription
-from countline.config.msgconv import read as read_static
 from countline.config.secret_places import named_secrets
 from countline.redaction import remember
 from countline.secret_forms import uri_secrets

@@ -26,8 +26,8 @@ from countline.deepstream.streams import Streams
 from countline.errors import ConfigError, CountlineError
 from countline.pipeline import build
 from countline.pipeline.analyst import Analyst
-from countline.pipeline.deliver import Delivery
-from countline.pipeline.failures import FailureFile
+from countline.pipeline.delivery.delivery import Delivery
+from countline.pipeline.delivery.failure_file import FailureFile
 from countline.pipeline.stats import SourceSummary, StageClock, Summary, output_summaries
 from countline.types import Analytics, FrameTracks
 

@@ -10,7 +10,7 @@ from typing import Any
 from countline.deepstream.handover import Handover
 from countline.errors import CountlineError
 from countline.outbox import Resume
-from countline.pipeline.deliver import Delivery
+from countline.pipeline.delivery.delivery import Delivery
 from countline.types import CounterDelta, FrameInfo, Gap, Message
 
 __all__ = ["InlineDelivery", "Worker"]

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from countline.compat.deepstream.files.classes import DEEPSTREAM_LABELS
 from countline.config import Config
-from countline.config.deepstream_classes import DEEPSTREAM_LABELS
 from countline.config.loader import Document, read_yaml, validate
 from countline.config.models import raise_not_mapping
 from countline.errors import ConfigError
@@ -52,7 +52,7 @@ def _streams(rules: Any) -> int:
     file = rules.get("file") if isinstance(rules, dict) else None
     if not isinstance(file, (str, Path)):
         return 1
-    from countline.config import nvdsanalytics
+    from countline.compat.deepstream.files import nvdsanalytics
 
     return max(nvdsanalytics.read(file).streams, default=0) + 1
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from countline.config.keygroups import Group, parse_groups, read_text, yaml_groups
+from countline.compat.deepstream.files.keygroups import Group, parse_groups, read_text, yaml_groups
 from countline.errors import ConfigError
 
 __all__ = ["INFERENCE_FILE", "TRACKER_FILE", "Whole", "inference_files", "tracker_properties"]

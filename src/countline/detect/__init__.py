@@ -8,7 +8,7 @@
 >>> detector.close()
 """
 
-from countline.config.deepstream_classes import DEEPSTREAM_CLASSES, DEEPSTREAM_LABELS
+from countline.compat.deepstream.files.classes import DEEPSTREAM_CLASSES, DEEPSTREAM_LABELS
 from countline.detect.detector import OnnxDetector, make
 from countline.detect.wrap import CallableDetector, wrap
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from countline.compat.deepstream.files.classes import DEEPSTREAM_CLASSES, DEEPSTREAM_LABELS
 from countline.config import DetectorConfig
-from countline.config.deepstream_classes import DEEPSTREAM_CLASSES, DEEPSTREAM_LABELS
 from countline.detect.catalogue import COUNTED, DEFAULT_CONFIDENCE, FLOOR_RATIO, THRESHOLDS, VEHICLES
 from countline.errors import ConfigError
 

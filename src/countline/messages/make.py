@@ -108,7 +108,7 @@ def _function_task(function: MessageFunction, loc: Loc, world: _World) -> Callab
 
 def _from_config(config: MessageConfig, loc: Loc, world: _World) -> Definition:
     if config.type is not None:
-        deepstream = import_module("countline.messages.deepstream")
+        deepstream = import_module("countline.compat.deepstream.payloads")
         made: Definition = deepstream.make_definition(
             _destined(config, loc, world),
             rules=world.rules,

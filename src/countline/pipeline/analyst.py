@@ -17,7 +17,7 @@ from countline.types import Analytics, Detections, Frame, FrameInfo, FrameTracks
 
 if TYPE_CHECKING:
     from countline.outbox.schedule import Schedule
-    from countline.pipeline.deliver import Delivery
+    from countline.pipeline.delivery.delivery import Delivery
 
 __all__ = ["Analyst", "Consumer"]
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from countline.compat.deepstream.files.classes import DEEPSTREAM_CLASSES
 from countline.config import Config, load
-from countline.config.deepstream_classes import DEEPSTREAM_CLASSES
 from countline.config.loader import Document, validate
 from countline.config.outputs import BUILT_IN, config_class, kinds, package
 from countline.errors import ConfigError, MessageError
@@ -41,7 +41,7 @@ def as_config(config: Config | Mapping[str, Any] | str | Path) -> Config:
 def enter(config: Config) -> None:
     """Import what the configuration's rules, messages and outputs need. Says nothing of what is missing: that is for those
     who make them."""
-    rooms = ["countline.analytics.native" if config.rules.file is None else "countline.analytics.deepstream"]
+    rooms = ["countline.analytics.native" if config.rules.file is None else "countline.compat.deepstream.rules"]
     rooms += ["countline.messages", "countline.registry", "countline.attach", *(f"{_kind(o)}.output" for o in config.outputs)]
     for room in rooms:
         with suppress(Exception):
@@ -78,8 +78,8 @@ def tracker(config: Config, source: SourceConfig, detector: Detector) -> Tracker
 def rules(config: Config, sources: Sequence[SourceInfo], labels: Sequence[str]) -> RuleSet:
     """The rule set of the configured engine."""
     if config.rules.file is not None:
-        from countline.analytics.deepstream import DeepStreamRules
-        from countline.config import nvdsanalytics
+        from countline.compat.deepstream.files import nvdsanalytics
+        from countline.compat.deepstream.rules import DeepStreamRules
 
         parsed = nvdsanalytics.read(config.rules.file)
         for warning in parsed.warnings:

@@ -18,8 +18,8 @@ from countline.config import Config
 from countline.errors import CountlineError, SourceError
 from countline.pipeline import build
 from countline.pipeline.analyst import Analyst, Consumer
-from countline.pipeline.deliver import Delivery
-from countline.pipeline.failures import FailureFile
+from countline.pipeline.delivery.delivery import Delivery
+from countline.pipeline.delivery.failure_file import FailureFile
 from countline.pipeline.inbox import Inbox
 from countline.pipeline.inference import Inference, Round
 from countline.pipeline.roles import refuse_collisions

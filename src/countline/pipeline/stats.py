@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from countline.pipeline.deliver import OutputStats
+    from countline.pipeline.delivery.delivery import OutputStats
 
 __all__ = ["OutputSummary", "SourceSummary", "StageClock", "Summary", "output_summaries"]
 

@@ -1,0 +1,135 @@
+"""What ``countline deepstream`` does."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from countline.commands import logs
+from countline.commands.summary_text import summary_text
+from countline.compat.deepstream.files import recipe
+from countline.compat.deepstream.files.nvdsanalytics import read as read_rules
+from countline.config import Config
+from countline.deepstream import doctor, settings
+from countline.deepstream.attachment import attach
+from countline.deepstream.errors import DeepStreamError
+from countline.deepstream.gstreamer import Pipeline
+from countline.deepstream.whole import INFERENCE_FILE, TRACKER_FILE, Whole, inference_files, tracker_properties
+from countline.errors import ConfigError
+from countline.pipeline.signals import finishing
+from countline.protocols import Check
+from countline.terminal import echo, json_line
+
+__all__ = ["check_command", "run_command"]
+
+Options = Mapping[str, Any]
+
+
+def check_command(options: Options) -> int:
+    """Print a line for each part; 0 if a probe can work here, 3 if not. Parts that only a whole pipeline needs do not count
+    unless ``whole`` is asked for."""
+    needed = list(doctor.environment())
+    more = list(doctor.pipeline())
+    if options["as_json"]:
+        for check in needed + more:
+            sys.stdout.write(json_line(asdict(check)) + "\n")
+    else:
+        echo("for a probe (countline.deepstream.attach):")
+        _print(needed)
+        echo("for the whole pipeline (countline deepstream run):")
+        _print(more)
+    counted = needed + more if options["whole"] else needed
+    return 0 if all(check.ok for check in counted) else 3
+
+
+def _print(checks: Iterable[Check]) -> None:
+    for check in checks:
+        echo(f"  {'ok  ' if check.ok else 'FAIL'}  {check.subject}: {check.detail}")
+        if check.fix and not check.ok:
+            echo("        -> " + check.fix.replace("\n", "\n           "))
+
+
+def run_command(options: Options) -> int:
+    """Build the pipeline, put the probe in, play it to its end. Returns the exit code."""
+    logs.configure(as_json=False, quiet=options["quiet"], verbose=options["verbose"])
+    config, given, notes = _config(options)
+    whole = _whole(options, config, notes)
+    for note in notes:
+        echo(note, err=True)
+    if options["dry_run"]:
+        echo("gst-launch-1.0 " + whole.description())
+    missing = [c for c in (*doctor.environment(), *doctor.pipeline(whole)) if not c.ok]
+    if missing:
+        rows = "".join(f"\n  {c.subject}: {c.detail}" + (f"\n    -> {c.fix}" if c.fix else "") for c in missing)
+        raise DeepStreamError(
+            f"{len(missing)} part(s) that the pipeline needs are missing:{rows}",
+            where="DeepStream",
+            fix="without DeepStream, `countline run` with the same options does the same on the CPU",
+        )
+    return 0 if options["dry_run"] else _play(whole, config, given, options)
+
+
+def _play(whole: Whole, config: Config, given: Path | None, options: Options) -> int:
+    asked = threading.Event()
+    files = all("://" not in uri for uri in whole.inputs)
+    labels = inference_files(whole.inference).get("labelfile-path")
+    with finishing(asked.set), ExitStack() as stack:
+        pipeline = stack.enter_context(Pipeline(whole.description()))
+        attachment = attach(
+            pipeline.pad("tracker", "src"),
+            config,
+            labels=settings.read_labels(labels) if labels and config.detector.labels is None else None,
+            lossless=files,
+            state=settings.state_beside(config, given),
+        )
+        try:
+            pipeline.run(asked.is_set)
+        finally:
+            summary = attachment.close(options["drain_timeout"])
+            echo(summary_text(summary), err=True)
+    return summary.exit_code
+
+
+def _config(options: Options) -> tuple[Config, Path | None, list[str]]:
+    given: Path | None = options["config"]
+    if given is not None:
+        both = [n for n in ("proto_lib", "conn_str", "cfg_file", "topic", "rules_file", "msgconv") if options[n]]
+        if both:
+            raise ConfigError(
+                "options of the recipe cannot be combined with a configuration file: " + ", ".join(both),
+                where=str(given),
+                fix="write it into the file",
+            )
+        return settings.as_config(given), given, []
+    data, notes = recipe.from_recipe(recipe.RecipeOptions.of(options), Path.cwd())
+    first = data["sources"][0]
+    data["sources"] = [first] + [
+        {**first, "name": f"{first['name']}-{i}", "uri": uri} for i, uri in enumerate(options["inputs"][1:], 1)
+    ]
+    return settings.as_config(data), None, [n for n in notes if not n.startswith("class ids")]
+
+
+def _whole(options: Options, config: Config, notes: list[str]) -> Whole:
+    inputs = list(options["inputs"]) or [s.uri for s in config.sources]
+    if len(inputs) != len(config.sources) or any(uri.startswith("deepstream:") for uri in inputs):
+        raise ConfigError(
+            f"{len(config.sources)} source(s) are configured, and {len(options['inputs'])} input(s) given",
+            where="-i/--input-file",
+            fix="give each source a uri, or as many -i as there are sources",
+        )
+    inference = Path(options["pgie"] or INFERENCE_FILE)
+    file = Path(options["tracker"] or TRACKER_FILE)
+    tracker, more = tracker_properties(file)
+    notes += more
+    size = (1920, 1080)
+    if config.rules.file is not None:
+        parsed = read_rules(config.rules.file)
+        size = (parsed.width or size[0], parsed.height or size[1])
+    if options["size"]:
+        size = options["size"]
+    return Whole(inputs, inference, tracker, size, display=not options["no_display"])

@@ -1,0 +1,252 @@
+"""What ``countline run`` does: options -> configuration -> run -> summary."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from countline.commands import logs
+from countline.commands.progress import Progress
+from countline.commands.summary_text import summary_text
+from countline.config import Config, load
+from countline.config.loader import Document, validate
+from countline.errors import ConfigError
+from countline.file_safety import NamedFile
+from countline.pipeline import build
+from countline.pipeline.roles import refuse_collisions
+from countline.pipeline.run import Run
+from countline.pipeline.signals import finishing
+from countline.pipeline.stats import Summary
+from countline.secret_forms import MASK, hide_uri
+from countline.terminal import echo, json_line, visible
+from countline.types import FrameTracks
+from countline.video.place import visible as printable
+
+__all__ = ["execute", "from_options", "run_command"]
+
+Options = Mapping[str, Any]
+
+RECIPE_VALUE: Mapping[str, Any] = {
+    "messageid": "{id}",
+    "@timestamp": "{time}",
+    "deviceId": "{device_id}",
+}
+
+
+def run_command(options: Options) -> int:
+    """Build the configuration that the options ask for, run it, print the summary. Returns the exit code."""
+    logs.configure(as_json=options["as_json"], quiet=options["quiet"], verbose=options["verbose"])
+    config, given, notes = from_options(options)
+    for note in notes:
+        echo(note, err=True)
+    state = None if isinstance(given, Path) else _state_for(config)
+    run = _make(config, given, options, state)
+    summary = execute(run, options)
+    if options["as_json"]:
+        with suppress(OSError):  # the code tells how the run ended, whoever may read this
+            sys.stdout.write(json_line({"type": "summary", **summary.as_dict()}) + "\n")
+            sys.stdout.flush()
+    elif not options["quiet"] or summary.exit_code:
+        echo(summary_text(summary), err=True)
+    return summary.exit_code
+
+
+def _make(config: Config, given: Path | None, options: Options, state: Path | None) -> Run:
+    consumers: list[Any] = []
+    path = build.state_path(config, given, state if given is None else None)
+    named = [NamedFile(f"--{name}", str(options[name])) for name in ("annotate", "record") if options.get(name)]
+    refuse_collisions(config, given, path, named)
+    run = Run(
+        config if given is None or options.get("outbox") else given,
+        consumers=consumers,
+        state=state if given is None else None,
+        fresh=options["fresh"],
+    )
+    if options.get("annotate"):
+        from countline.view.annotate import AnnotatedVideo
+
+        if len(config.sources) != 1:
+            raise ConfigError("--annotate takes one source", where="--annotate", fix="run the sources one by one")
+        run.add_consumer(AnnotatedVideo(options["annotate"], run.rules.rules, run.detector.labels))
+    if options.get("record"):
+        from countline.record import TracksWriter
+
+        writer = TracksWriter(options["record"])
+        run.add_consumer(lambda _, analytics: writer.write(FrameTracks(analytics.frame, analytics.tracks)), close=writer.close)
+    return run
+
+
+def execute(run: Run, options: Options) -> Summary:
+    """Run with progress shown; the first Ctrl-C or SIGTERM finishes cleanly, a second one ends at once."""
+    progress = Progress(run.snapshot, as_json=options["as_json"], quiet=options["quiet"])
+
+    def last_words() -> str:
+        progress.show_cursor()
+        rest = "stays in the outbox" if run.delivery.outbox.durable else "is lost, the outbox was in memory"
+        return f"countline: ended at once; what was not acknowledged {rest}\n"
+
+    with finishing(run.stop, last_words), ExitStack() as stack:
+        stack.callback(progress.start().close)
+        return run.execute(drain_timeout=options["drain_timeout"])
+
+
+def _state_for(config: Config) -> Path:
+    """An outbox of its own for every set of sources and outputs that is given by options."""
+    what = orjson.dumps(
+        [
+            [s.model_dump(mode="json") for s in config.sources],
+            [type(o).__module__ for o in config.outputs],
+            [str(o) for o in config.outputs],
+        ]
+    )
+    return Path(".countline") / f"run-{hashlib.blake2b(what, digest_size=4).hexdigest()}.outbox"
+
+
+def from_options(options: Options) -> tuple[Config, Path | None, list[str]]:
+    """The configuration, the file it came from (None: from options alone), and notes for the user."""
+    given: Path | None = options["config"]
+    if given is not None:
+        return _from_file(given, options), given, []
+    if options["proto_lib"] or options["conn_str"]:
+        return _from_recipe(options)
+    if not options["inputs"]:
+        raise ConfigError(
+            "nothing to run",
+            fix="give a file (`countline run countline.yaml`), or `-i VIDEO --line straight=0.1,0.55,0.9,0.55`; or see `countline demo`",
+        )
+    data, notes = quick(options)
+    return validate(Config, data, Document(data, {}, "command line")), None, notes
+
+
+def _from_file(path: Path, options: Options) -> Config:
+    named = {
+        "inputs": "-i", "lines": "--line", "regions": "--region", "classes": "--classes", "rules_file": "--rules",
+        "kafka": "--kafka", "topic": "--topic", "to_stdout": "--stdout", "device_id": "--device-id", "model": "--model",
+    }  # fmt: skip
+    both = [option for key, option in named.items() if options[key]]
+    if both:
+        raise ConfigError(
+            f"{', '.join(both)} cannot be combined with a configuration file",
+            where=str(path),
+            fix="write it into the file",
+        )
+    config = load(path)
+    if options["outbox"]:
+        config = config.model_copy(update={"outbox": config.outbox.model_copy(update={"path": options["outbox"]})})
+    return config
+
+
+def _from_recipe(options: Options) -> tuple[Config, None, list[str]]:
+    from countline.compat.deepstream.files import recipe
+
+    data, notes = recipe.from_recipe(recipe.RecipeOptions.of(options), Path.cwd())
+    if options["outbox"]:
+        data["outbox"] = options["outbox"]
+    return validate(Config, data, Document(data, {}, "command line")), None, notes
+
+
+def quick(options: Options) -> tuple[dict[str, Any], list[str]]:
+    """Configuration data for ``-i VIDEO --line ... --kafka ...``: the recipe's message for every line."""
+    notes: list[str] = []
+    names = _source_names(options["inputs"])
+    sources = [{"name": n, "uri": uri} for n, uri in zip(names, options["inputs"])]
+    if options["device_id"]:
+        for source in sources:
+            source["device_id"] = options["device_id"]
+    lines = [_geometry("--line", text, least=2) for text in options["lines"]]
+    regions = [_geometry("--region", text, least=3) for text in options["regions"]]
+    data: dict[str, Any] = {"sources": sources}
+    if options["rules_file"]:
+        if lines or regions:
+            raise ConfigError(
+                "--rules cannot be combined with --line or --region", where="--rules", fix="give one of them"
+            )
+        data["rules"] = {"file": str(options["rules_file"])}
+        message: dict[str, Any] = {"type": "deepstream/analytics"}
+    else:
+        data["rules"] = {
+            "lines": [{"name": n, "points": p} for n, p in lines],
+            "regions": [{"name": n, "points": p} for n, p in regions],
+        }
+        if not lines and not regions:
+            notes.append("no --line and no --region: objects are tracked, nothing is counted")
+        message = {"value": {**RECIPE_VALUE, "analyticsModule": _module(lines)}}
+    if options["classes"]:
+        data.setdefault("detector", {})["classes"] = [c.strip() for c in options["classes"].split(",") if c.strip()]
+    if options["model"]:
+        data.setdefault("detector", {})["model"] = options["model"]
+    if lines or options["rules_file"]:
+        data["messages"] = [{"name": "line-crossing", "on": "crossing", "key": "{device_id}", **message}]
+    if regions:
+        data.setdefault("messages", []).extend(_region_messages())
+    data["outputs"] = _outputs(options)
+    if not data["outputs"]:
+        notes.append("no --kafka and no --stdout: messages go to standard output")
+        data["outputs"] = ["stdout"]
+    if options["outbox"]:
+        data["outbox"] = options["outbox"]
+    return data, notes
+
+
+def _module(lines: list[tuple[str, list[list[float]]]]) -> dict[str, str]:
+    module = {"stream_source_id": "{source_index}"}
+    for name, _ in lines:
+        module[f"lc_curr_{name}"] = f"{{lines.{name}.current}}"
+        module[f"lc_cum_{name}"] = f"{{lines.{name}.cumulative}}"
+    return module
+
+
+def _region_messages() -> list[dict[str, Any]]:
+    value = {**RECIPE_VALUE, "region": "{rule}", "event": "{kind}", "trackId": "{track_id}", "class": "{class}"}
+    return [{"name": f"region-{kind}", "on": kind, "key": "{device_id}", "value": value} for kind in ("enter", "leave")]
+
+
+def _outputs(options: Options) -> list[Any]:
+    outputs: list[Any] = []
+    if options["kafka"] is not None:  # an empty one is a mistake that the configuration's check tells
+        outputs.append({"kafka": {"bootstrap": options["kafka"], "topic": options["topic"] or "countline"}})
+    elif options["topic"]:
+        raise ConfigError("--topic needs --kafka", where="--topic", fix="add --kafka HOST:PORT")
+    if options["to_stdout"]:
+        outputs.append("stdout")
+    return outputs
+
+
+def _source_names(uris: tuple[str, ...]) -> list[str]:
+    names: list[str] = []
+    for uri in uris:
+        # A name is text; bytes of a file's name that are none are written out.
+        base = visible(printable(Path(hide_uri(uri).split("?")[0].rstrip("/")).stem), breaks=False).rpartition("@")[2]
+        base = "source" if not base or MASK in base else base  # a stream's key is no name
+        name, n = base, 2
+        while name in names:
+            name, n = f"{base}-{n}", n + 1
+        names.append(name)
+    return names
+
+
+def _geometry(option: str, text: str, *, least: int) -> tuple[str, list[list[float]]]:
+    name, equals, numbers = text.partition("=")
+    fix = f"write {option} NAME=" + ",".join(f"X{i},Y{i}" for i in range(1, least + 1)) + " with numbers from 0 to 1"
+    if not equals or not name:
+        raise ConfigError(f"'{text}' has no name", where=option, fix=fix)
+    try:
+        values = [float(v) for v in numbers.split(",")]
+    except ValueError:
+        raise ConfigError(f"'{numbers}' is not a list of numbers", where=option, fix=fix) from None
+    if any(not -1 <= v <= 2 for v in values):
+        raise ConfigError(
+            f"'{text}' is far outside the picture: coordinates are 0..1 of its width and height",
+            where=option,
+            fix="divide pixels by the width and height of the picture; or write a configuration file, which takes "
+            "`coordinates: pixels` and `resolution: [width, height]` (`countline run FILE.yaml`)",
+        )
+    if len(values) % 2 or len(values) < 2 * least:
+        raise ConfigError(f"'{text}' has {len(values)} numbers, not {least} or more pairs", where=option, fix=fix)
+    return name, [[values[i], values[i + 1]] for i in range(0, len(values), 2)]

@@ -1,0 +1,1 @@
+"""Other systems' files, engines and payloads, each in a package of its own."""

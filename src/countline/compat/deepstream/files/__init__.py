@@ -1,0 +1,1 @@
+"""Readers of DeepStream's configuration files."""

@@ -1,0 +1,1 @@
+"""From nvdsanalytics to native rules: conversion, and where and why the engines differ."""

@@ -1,0 +1,1 @@
+"""From commits of counters and messages to acknowledged messages: outbox writer, per-topic queues, senders."""

@@ -1,0 +1,259 @@
+"""The thread that writes commits to the outbox, several in one transaction."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+
+from countline.errors import OutboxError
+from countline.outbox import Commit, Outbox, OutboxFull
+from countline.pipeline.delivery.trouble import Trouble
+from countline.types import CounterDelta, CounterKey
+
+__all__ = ["Writer"]
+
+log = logging.getLogger("countline.delivery")
+
+QUEUE_BYTES = 16 << 20
+GROUP_MESSAGES = 4096
+GROUP_BYTES = 4 << 20
+_OVERHEAD = 400
+"""Rough cost in bytes of a message object beside its value."""
+
+
+PLACE_WAIT = 0.1
+"""Seconds for which a frame that brought nothing may stay unwritten: all that is at stake is to look at it again."""
+
+
+def _only_a_place(commit: Commit) -> bool:
+    return not (commit.messages or commit.deltas or commit.finished or commit.reset is not None)
+
+
+def _size(commit: Commit) -> int:
+    return 200 + sum(len(m.value) + _OVERHEAD for m in commit.messages)
+
+
+class Writer:
+    """Takes commits from the analyst without making it wait, and writes them in groups.
+
+    Parameters
+    ----------
+    outbox: where they go.
+    commit_ms: how long a commit may wait for company.
+    block: what happens when ``QUEUE_BYTES`` wait here because the outbox takes no more (full, disk full, slow disk): True
+        makes :meth:`put` wait (files); False gives up messages, which are counted, but never counts.
+    on_written: called after each group.
+    on_dropped: called with the commit whose messages were given up.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        *,
+        commit_ms: float,
+        block: bool,
+        on_written: Callable[[], None],
+        on_dropped: Callable[[Commit], None],
+        queue_bytes: int = QUEUE_BYTES,
+    ) -> None:
+        self.error: OutboxError | None = None
+        """Why writing has ended for good; raised by :meth:`put`."""
+        self._trouble = Trouble(log, f"outbox {outbox.path}", "can be written again")
+        self._outbox = outbox
+        self._wait = commit_ms / 1000
+        self._block = block
+        self._on_written = on_written
+        self._on_dropped = on_dropped
+        self._most = queue_bytes
+        self._queue: deque[Commit] = deque()
+        self._bytes = 0
+        self._writing: list[Commit] = []
+        self._change = threading.Condition()
+        self._stopping = False
+        self._pressing = False
+        """Whether something waits that is more than a place in a stream."""
+        self._give_up_at: float | None = None
+        self._thread = threading.Thread(target=self._work, name="countline-outbox", daemon=True)
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing is written just now; empty when all is well."""
+        return self.error.what if self.error is not None else self._trouble.text
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._thread.start()
+
+    def put(self, commit: Commit) -> None:
+        """Queue a commit. Raises OutboxError if nothing can be written any more."""
+        size = _size(commit)
+        with self._change:
+            while self._block and self._bytes + size > self._most and self._queue and self.error is None:
+                self._change.wait(0.5)
+            if self.error is not None:
+                raise self.error
+            if self._bytes + size > self._most and commit.messages and not self._block:
+                commit, size = self._give_up(commit, size)
+            news = not self._queue
+            if not self._merge(commit):
+                self._queue.append(commit)
+                self._bytes += size
+            if not self._pressing and not _only_a_place(commit):
+                news = self._pressing = True
+            if news:
+                self._change.notify_all()
+
+    def _give_up(self, commit: Commit, size: int) -> tuple[Commit, int]:
+        """Make room by dropping messages: the oldest in the queue, or those of ``commit``."""
+        if self._outbox.when_full == "drop-newest":
+            self._on_dropped(commit)
+            return replace(commit, messages=()), 200
+        old, self._queue, self._bytes = self._queue, deque(), 0
+        total = sum(map(_size, old))
+        for item in old:
+            if item.messages and total + size > self._most:
+                self._on_dropped(item)
+                total -= _size(item) - 200
+                item = replace(item, messages=())
+            if not self._merge(item):
+                self._queue.append(item)
+                self._bytes += _size(item)
+        return commit, size
+
+    def _merge(self, commit: Commit) -> bool:
+        """Add a commit without messages to the last one in the queue if that has none either: counts are never given up,
+        however long the queue cannot be written."""
+        last = self._queue[-1] if self._queue else None
+        if (
+            last is None
+            or commit.messages
+            or last.messages
+            or commit.reset is not None
+            or (last.source, last.stream) != (commit.source, commit.stream)
+        ):
+            return False
+        sums: dict[CounterKey, int] = {}
+        for key, amount in (*last.deltas, *commit.deltas):
+            sums[key] = sums.get(key, 0) + amount
+        deltas = [CounterDelta(key, amount) for key, amount in sums.items()]
+        frame, finished = max(last.frame_number, commit.frame_number), last.finished or commit.finished
+        time, untold = commit.time or last.time, commit.untold or last.untold
+        self._queue[-1] = replace(last, frame_number=frame, deltas=deltas, finished=finished, time=time, untold=untold)
+        return True
+
+    @property
+    def waiting(self) -> int:
+        """Messages that are not written yet."""
+        with self._change:
+            return sum(len(c.messages) for c in (*self._writing, *self._queue))
+
+    def flush(self) -> None:
+        """Wait until all that was put is written. Raises OutboxError."""
+        with self._change:
+            self._pressing = True
+            self._change.notify_all()
+            while (self._queue or self._writing) and self.error is None:
+                self._change.wait(0.5)
+            if self.error is not None:
+                raise self.error
+
+    def stop(self, timeout: float) -> list[Commit]:
+        """Write what waits, for at most ``timeout`` s, and end the thread. Returns what could not be written."""
+        with self._change:
+            self._stopping = True
+            self._give_up_at = time.monotonic() + timeout
+            self._change.notify_all()
+        if self._thread.is_alive():
+            self._thread.join()
+        return [*self._writing, *self._queue]
+
+    # -- on the writer's own thread -------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        try:
+            while self._step():
+                pass
+            self._trouble.close()
+        except OutboxError as error:
+            self._fail(error)
+        except Exception as error:  # must not die silently: the run would go on and store nothing
+            log.exception("unforeseen error while writing to the outbox")
+            self._fail(OutboxError(f"cannot be written: {error!r}", where=f"outbox {self._outbox.path}"))
+
+    def _fail(self, error: OutboxError) -> None:
+        log.error("%s", error)
+        with self._change:
+            self.error = error
+            self._change.notify_all()
+
+    def _step(self) -> bool:
+        with self._change:
+            if not self._queue and not self._stopping:
+                self._change.wait(0.1)
+            if not self._queue:
+                idle = True
+                if self._stopping:
+                    return False
+            else:
+                idle = False
+                self._change.wait_for(lambda: self._pressing or self._stopping, PLACE_WAIT)
+        if idle:
+            self._settle()
+            return True
+        if self._wait and not self._stopping:
+            time.sleep(self._wait)  # for company
+        with self._change:
+            self._take()
+        written = self._write()
+        with self._change:
+            self._writing = []
+            self._change.notify_all()
+        return written
+
+    def _settle(self) -> None:
+        try:
+            self._outbox.settle()
+            self._trouble.end()
+        except OutboxFull as error:
+            self._trouble.begin(error.what)
+
+    def _take(self) -> None:
+        messages = size = 0
+        while self._queue and messages < GROUP_MESSAGES and size < GROUP_BYTES:
+            commit = self._queue.popleft()
+            self._writing.append(commit)
+            messages += len(commit.messages)
+            size += _size(commit)
+        self._bytes -= size
+        self._pressing = bool(self._queue)
+        self._change.notify_all()
+
+    def _write(self) -> bool:
+        """Write the group, waiting as long as it takes; False if it was given up at the end of the run."""
+        while self._writing:
+            stored = 0
+            try:
+                stored = self._outbox.write(self._writing)
+                if stored:
+                    self._trouble.end()
+                else:
+                    self._trouble.begin(
+                        f"it is full ({self._outbox.max_bytes} bytes); frames wait until an output has taken some"
+                    )
+            except OutboxFull as error:
+                self._trouble.begin(error.what)
+            if stored:
+                with self._change:
+                    del self._writing[:stored]
+                self._on_written()
+                continue
+            with self._change:
+                if self._give_up_at is not None and time.monotonic() > self._give_up_at:
+                    self._queue.extendleft(reversed(self._writing))
+                    return False
+                self._change.wait(0.05)
+        return True

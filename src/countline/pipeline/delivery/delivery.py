@@ -1,0 +1,306 @@
+"""Delivery: commits in, acknowledged messages out. One thread writes the outbox, one per output carries from it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time as clock
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from countline import outbox
+from countline.errors import OutboxError
+from countline.outbox import Commit, OutboxStatus, Resume
+from countline.pipeline.delivery.commit_writer import Writer
+from countline.pipeline.delivery.sender import Deliverer
+from countline.protocols import Output
+from countline.redaction import redact
+from countline.types import CounterDelta, CounterKey, FrameInfo, Gap, Message
+
+if TYPE_CHECKING:
+    from countline.config import OutboxConfig
+
+__all__ = ["Delivery", "OutputStats"]
+
+log = logging.getLogger("countline.delivery")
+
+DAY = 86_400.0
+
+
+@dataclass(slots=True)
+class OutputStats:
+    """One output at one moment. Counts are of this run."""
+
+    acknowledged: int = 0
+    pending: int = 0
+    """Messages that wait for it, of earlier runs too."""
+    dead: int = 0
+    dropped: int = 0
+    """Given up because a bound was reached."""
+    dropped_by: dict[str, int] = field(default_factory=dict)
+    """The same by reason."""
+    retried: int = 0
+    in_flight: int = 0
+    oldest_age: float = 0.0
+    """Seconds since the oldest message that waits was written."""
+    connected: bool | None = None
+    error: str = ""
+
+
+class Delivery:
+    """From commits to acknowledged messages.
+
+    ``put`` never waits for a broker or a disk; with the policy 'block' (files) it waits once 16 MiB could not be written.
+
+    Parameters
+    ----------
+    config: bounds and policies of the outbox.
+    path: its file; None: in memory.
+    outputs: not opened yet.
+    live: whether a source is live (chooses the policy where the configuration says 'auto').
+    fresh: never resume a file's run that was cut short.
+
+    Raises OutboxError, OutputError and MissingExtra when made; nothing is left open then.
+    """
+
+    def __init__(
+        self,
+        config: OutboxConfig,
+        path: Path | None,
+        outputs: Sequence[Output],
+        *,
+        live: bool,
+        fresh: bool = False,
+        wall: Callable[[], int] = clock.time_ns,
+    ) -> None:
+        self.outbox = outbox.open(config, path, [o.name for o in outputs], live=live, clock=wall)
+        self._fresh = fresh
+        self.wall = wall
+        """Gives ns since the Unix epoch."""
+        self._live: dict[str, Resume] = {}
+        self._rules: dict[str, tuple[str, ...]] = {}
+        self._last_frame: dict[str, int] = {}
+        self._seen: dict[str, int] = {}
+        """By source: event time of the last frame."""
+        self._given_up = 0
+        self._started = self._stopped = False
+        self.failure: OutboxError | None = None
+        """What of live sources could not be stored before the end; set by :meth:`stop`."""
+        self._lost: dict[str, int] = {o.name: 0 for o in outputs}
+        self._dropped_before = {o.name: self.outbox.dropped(o.name) for o in outputs}
+        self.deliverers = {o.name: Deliverer(self.outbox, o) for o in outputs}
+        self.writer = Writer(
+            self.outbox,
+            commit_ms=config.commit_ms,
+            block=self.outbox.when_full == "block",
+            on_written=self._wake,
+            on_dropped=self._not_written,
+        )
+        self._ending = threading.Event()
+        self._checker = threading.Thread(target=self._check, name="countline-outbox-check", daemon=True)
+        opened: list[Output] = []
+        try:
+            for output in outputs:
+                output.open()
+                opened.append(output)
+        except BaseException:
+            for output in opened:
+                output.close(0.0)
+            self.outbox.close()
+            raise
+
+    def start(self) -> None:
+        """Begin to deliver what an earlier run has left, and what comes."""
+        self._started = True
+        self.writer.start()
+        self._checker.start()
+        for deliverer in self.deliverers.values():
+            deliverer.start()
+        backlog = {name: n for name in self.deliverers if (n := self.outbox.pending(name))}
+        for name, count in backlog.items():
+            log.info("output '%s': %d messages of an earlier run are waiting", name, count)
+
+    def _check(self) -> None:
+        """Read a large outbox through after the start (a small one was, before it) and any each day: damage waits for nobody to look."""
+        wait = 0.0 if self.outbox.large else DAY
+        while not self._ending.wait(wait):
+            self.outbox.look_through(self._ending)
+            wait = DAY
+
+    # -- for the analyst ------------------------------------------------------------------------------------------
+
+    def begin(
+        self,
+        source: str,
+        stream: str,
+        *,
+        live: bool,
+        policy: str | None,
+        time: int,
+        rules: Sequence[str] = (),
+        due: Callable[[int], int | None] | None = None,
+    ) -> Resume:
+        """A source's stream begins: with which counters, and what of it an earlier run has committed already. See
+        :meth:`countline.outbox.Outbox.begin`. A live source that begins anew in the same run goes on with its counts."""
+        known = self._live.get(source)
+        if known is not None and live:
+            seen = self._seen.get(source, known.seen)
+            reset = due(seen) if due is not None and seen else None
+            if reset is not None:
+                self.reset(source, reset)
+                known = self._live[source]
+            return Resume(None, dict(known.counters), dict(known.resets), seen, reset)
+        if source in self._last_frame:
+            self.writer.flush()
+        self._rules[source] = tuple(rules)
+        resume = self.outbox.begin(source, stream, live=live, policy=policy, time=time, fresh=self._fresh, rules=rules, due=due)
+        self._last_frame[source] = -1
+        if live:
+            self._live[source] = Resume(None, dict(resume.counters), dict(resume.resets), resume.seen)
+        return resume
+
+    def put(
+        self, frame: FrameInfo, messages: Sequence[Message], deltas: Sequence[CounterDelta], untold: Gap | None = None
+    ) -> None:
+        """Hand over all that came of one frame. ``untold``: as in a Commit. Raises OutboxError if the outbox has failed for good."""
+        name = frame.source.name
+        self._last_frame[name] = frame.number
+        self._seen[name] = frame.time
+        self._follow(name, deltas)
+        self.writer.put(Commit(name, frame.stream, frame.number, messages, deltas, time=frame.time, untold=untold))
+
+    def _follow(self, source: str, deltas: Sequence[CounterDelta]) -> None:
+        known = self._live.get(source)
+        if known is not None and deltas:
+            counters = known.counters
+            assert isinstance(counters, dict)
+            for key, amount in deltas:
+                counters[key] = counters.get(key, 0) + amount
+
+    def reset(self, source: str, time: int) -> None:
+        """The counts of a source begin anew at ``time`` (ns since the Unix epoch), in order with the frames."""
+        known = self._live.get(source)
+        if known is not None:
+            keys: list[CounterKey] = list(known.counters)
+            rules = {key.rule for key in keys} | {rule for _, rule in known.resets} | set(self._rules[source])
+            resets = {(source, rule): (known.resets.get((source, rule), (0, 0))[0] + 1, time) for rule in rules}
+            self._live[source] = Resume(None, dict.fromkeys(keys, 0), resets, known.seen)
+        self.writer.put(Commit(source, "", self._last_frame.get(source, -1), reset=time))
+
+    def finished(self, source: str, stream: str) -> None:
+        """The source's stream was read to its end: the next run over it is a new one."""
+        self.writer.put(Commit(source, stream, self._last_frame.get(source, -1), finished=True))
+
+    # -- life -----------------------------------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        for deliverer in self.deliverers.values():
+            deliverer.wake()
+
+    def _not_written(self, commit: Commit) -> None:
+        first = not any(self._lost.values())
+        for message in commit.messages:
+            for name in message.outputs or self._lost:
+                if name in self._lost:
+                    self._lost[name] += 1
+        if first and commit.messages:
+            log.error("messages are dropped because they cannot be written to the outbox: %s", self.writer.trouble)
+
+    def _give_up(self, unwritten: Sequence[Commit]) -> None:
+        """The end has come and the outbox takes no messages (full disk, bound): keep the counts of live sources at least. A
+        file's run goes on where its last commit was."""
+        for commit in unwritten:
+            self._not_written(commit)
+        self._given_up = sum(len(c.messages) for c in unwritten)
+        why = f": {self.writer.trouble}" if self.writer.trouble else ""
+        said = []
+        live = [c for c in unwritten if c.source in self._live]
+        counts = sum(amount for c in live for _, amount in c.deltas)
+        lost = sum(len(c.messages) for c in live)
+        if counts or lost:
+            fate = "their counts were kept"
+            try:
+                self.outbox.write_counts(live)
+            except OutboxError as error:
+                fate = f"{counts} counts are lost with them ({error.what})"
+            said.append(f"{lost} messages of live sources could not be written before the end{why}; {fate}")
+        files = [c for c in unwritten if c.source not in self._live]
+        if files:
+            again = sum(len(c.messages) for c in files)
+            names = ", ".join(sorted({c.source for c in files}))
+            said.append(
+                f"{again} messages and the counts of {len(files)} commits of files ({names}) could not be written before the end{why}; "
+                "the next run makes them again from where this one was cut short"
+            )
+        self._fail_with(said)
+
+    def _fail_with(self, said: Sequence[str]) -> None:
+        """What was made and is neither stored nor acknowledged is a failure of the run, with its number."""
+        if not said:
+            return
+        fix = "make room on its disk, or raise outbox.max_bytes where that is the limit, before the next run"
+        self.failure = OutboxError("; ".join(said), where=f"outbox {self.outbox.path}", fix=fix)
+        log.error("%s", self.failure)
+
+    def stop(self, timeout: float) -> None:
+        """Deliver what waits for at most ``timeout`` s, then end all threads and close everything. What is still undelivered
+        stays in the outbox for the next run (unless that is in memory)."""
+        self._stopped = True
+        self._ending.set()
+        deadline = clock.monotonic() + timeout
+        dropped = max(self._lost.values(), default=0)
+        unwritten = self.writer.stop(timeout)
+        if unwritten:
+            self._give_up(unwritten)
+        elif dropped:
+            self._fail_with([f"{dropped} messages were dropped because they could not be written to the outbox in time"])
+        for deliverer in self.deliverers.values():
+            deliverer.stop(deadline)
+        for deliverer in self.deliverers.values():
+            deliverer.join()
+        if self._checker.is_alive():
+            self._checker.join(2.0)
+        self.outbox.close()
+
+    def abandon(self) -> None:
+        """Close everything without having started, or after :meth:`stop`. Harmless the second time."""
+        if not self._stopped:
+            self._stopped = True
+            if self._started:
+                self.stop(0.0)
+                return
+            for deliverer in self.deliverers.values():
+                deliverer.output.close(0.0)
+            self.outbox.close()
+
+    def stats(self) -> dict[str, OutputStats]:
+        """By output. From any thread, also after :meth:`stop`."""
+        unwritten = max(0, self.writer.waiting - self._given_up)
+        found = {}
+        for name, d in self.deliverers.items():
+            status = d.output.status
+            before = self._dropped_before[name]
+            by = {reason: n - before.get(reason, 0) for reason, n in self.outbox.dropped(name).items()}
+            by = {reason: n for reason, n in by.items() if n}
+            if self._lost[name]:
+                by["not-written"] = self._lost[name]
+            pending = self.outbox.pending(name) + unwritten
+            found[name] = OutputStats(
+                acknowledged=d.acknowledged,
+                pending=pending,
+                dead=d.dead,
+                dropped=sum(by.values()),
+                dropped_by=by,
+                retried=d.retried,
+                in_flight=d.in_flight,
+                oldest_age=self.outbox.oldest_age(name) if pending else 0.0,
+                connected=status.connected,
+                error=redact(d.trouble or self.writer.trouble),
+            )
+        return found
+
+    def status(self) -> OutboxStatus:
+        """The outbox itself: size, ages, lags."""
+        return self.outbox.status()

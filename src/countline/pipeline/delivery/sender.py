@@ -1,0 +1,278 @@
+"""The thread that carries messages from the outbox to one output."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from countline.errors import CountlineError
+from countline.outbox import Outbox
+from countline.pipeline.delivery.dead_letters import DeadLetters
+from countline.pipeline.delivery.topic_queues import Lanes
+from countline.protocols import Entry, Output, Receipt
+from countline.redaction import redact
+
+__all__ = ["Deliverer"]
+
+log = logging.getLogger("countline.delivery")
+
+BATCH = 1000
+POLL = 0.01
+IDLE = 0.2
+STRIKES = 3
+"""Times that one message may make an output raise an unforeseen error before it becomes a dead letter."""
+
+
+class Deliverer:
+    """Reads in order, sends, acknowledges; sends again what came back; puts aside what was refused for good.
+
+    Parameters
+    ----------
+    outbox, output: from where and to where.
+    """
+
+    def __init__(self, outbox: Outbox, output: Output) -> None:
+        self.output = output
+        self.acknowledged = 0
+        self.retried = 0
+        self.error = ""
+        """Trouble of the deliverer itself; the output's own stands in its status."""
+        self._outbox = outbox
+        self._lanes = Lanes()
+        self._buffer: list[Entry] = []
+        self._after = 0
+        self._wake = threading.Event()
+        self._stop_at: float | None = None
+        self._down_since: float | None = None
+        self._careful = 0
+        """Entries that go one by one, because one of them made the output raise what it should not."""
+        self._strikes: dict[int, int] = {}
+        self._letters = DeadLetters(outbox, output)
+        self._thread = threading.Thread(target=self._work, name=f"countline-deliver-{output.name}", daemon=True)
+
+    @property
+    def dead(self) -> int:
+        """Messages refused for good."""
+        return self._letters.count
+
+    @property
+    def in_flight(self) -> int:
+        """Messages that the output has taken and not yet answered for."""
+        return len(self._lanes.flying)
+
+    def start(self) -> None:
+        """Begin to deliver."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There may be something new."""
+        self._wake.set()
+
+    def stop(self, deadline: float) -> None:
+        """Ask to end once nothing waits, or at ``deadline`` (``time.monotonic``); :meth:`join` waits for it."""
+        self._stop_at = deadline
+        self._wake.set()
+
+    def join(self) -> None:
+        """Wait for the end."""
+        if self._thread.is_alive():
+            self._thread.join()
+
+    # -- on its own thread ----------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        wait = 0.5
+        while not self._over():
+            try:
+                self._round()
+                self._watch()
+                wait, self.error = 0.5, ""
+            except CountlineError as error:
+                self._mishap(str(error), wait)
+                wait = min(wait * 2, 30.0)
+            except Exception as error:  # one output's fault must not end delivery for good, here or elsewhere
+                log.exception("output '%s': unforeseen error", self.output.name)
+                self._mishap(f"unforeseen error: {error!r}", wait)
+                wait = min(wait * 2, 30.0)
+        self._finish()
+
+    def _over(self) -> bool:
+        if self._stop_at is None:
+            return False
+        empty = not self._outbox.pending(self.output.name)
+        return empty or time.monotonic() >= self._stop_at
+
+    def _round(self) -> None:
+        now = time.monotonic()
+        full = False
+        due = self._lanes.due(now, BATCH)
+        if due:
+            full = self._send(due) < len(due)
+        if not full:
+            full = self._send_new()
+        busy = bool(self._lanes.flying)
+        receipts = self.output.poll(POLL if busy and (full or not self._more) else 0.0)
+        if receipts:
+            self._book(receipts)
+        elif not busy and (full or not self._more):
+            self._wake.wait(IDLE if not full and not self._lanes.waiting else 0.05)
+            self._wake.clear()
+
+    @property
+    def _more(self) -> bool:
+        return bool(self._buffer) or self._after < self._outbox.last or bool(self._lanes.hungry())
+
+    def _send_new(self) -> bool:
+        """Send what is new; True if the output takes no more for now."""
+        self._refill()
+        if len(self._buffer) < BATCH:
+            entries, self._after = self._outbox.read(self.output.name, self._after, limit=BATCH)
+            self._buffer += entries
+        self._buffer = self._lanes.offer(self._buffer)
+        if not self._buffer:
+            return False
+        accepted = self._give(self._buffer)
+        del self._buffer[:accepted]
+        return bool(self._buffer)
+
+    def _give(self, entries: list[Entry]) -> int:
+        """Give entries to the output, in order; how many it is done with. After an error that no output should raise they go one
+        by one, until it is known which of them it is: that one becomes a dead letter, and does not hold up the rest for ever."""
+        alone = self._careful > 0
+        part = entries[:1] if alone else entries
+        try:
+            accepted = self.output.send(part)
+        except CountlineError:
+            raise
+        except Exception as error:
+            if not alone:
+                self._careful = len(entries)
+                raise
+            return self._strike(part[0], error)
+        self._lanes.sent(part[:accepted])
+        if alone:
+            self._careful -= accepted
+            self._strikes.clear()
+        return accepted
+
+    def _strike(self, entry: Entry, error: Exception) -> int:
+        """An entry that was sent alone raised an error: how many entries are done with now, 0 or 1."""
+        count = self._strikes[entry.position] = self._strikes.get(entry.position, 0) + 1
+        if count < STRIKES:
+            raise error
+        self._careful -= 1
+        del self._strikes[entry.position]
+        log.error("output '%s': message %s cannot be sent", self.output.name, entry.message.id, exc_info=error)
+        name = type(error).__name__
+        self._refuse([(entry, Receipt(entry.position, f"cannot be sent: {name}: {error}", kind=name))])
+        return 1
+
+    def _refill(self) -> None:
+        """Read what topics that flow again have left in the outbox."""
+        for topic, after in self._lanes.hungry():
+            entries, upto = self._outbox.read(self.output.name, after, limit=BATCH)
+            all_read = upto <= after or upto >= self._after
+            self._lanes.refill(topic, [e for e in entries if e.position <= self._after], upto, all_read=all_read)
+
+    def _send(self, due: list[Entry]) -> int:
+        try:
+            accepted = self._give(due)
+        except BaseException:
+            self._lanes.put_back(due)
+            raise
+        self._lanes.put_back(due[accepted:])
+        return accepted
+
+    def _book(self, receipts: Sequence[Receipt]) -> None:
+        if not any(receipt.error for receipt in receipts):  # nearly always
+            self._fine(self._lanes.settled([receipt.position for receipt in receipts]))
+            return
+        now = time.monotonic()
+        fine: list[int] = []
+        letters: list[tuple[Entry, Receipt]] = []
+        for receipt in receipts:
+            again = bool(receipt.error) and receipt.retry
+            entry = self._lanes.landed(receipt.position, again=again, now=now, reason=receipt.error)
+            if entry is None:
+                continue
+            if not receipt.error:
+                fine.append(receipt.position)
+            elif again:
+                self.retried += 1
+            else:
+                letters.append((entry, replace(receipt, error=redact(receipt.error))))
+        self._fine(fine)
+        if letters:
+            self._refuse(letters)
+
+    def _refuse(self, letters: list[tuple[Entry, Receipt]]) -> None:
+        instead = self._letters.refuse(letters)
+        if instead:
+            self._lanes.put_back(instead)
+
+    def _fine(self, positions: list[int]) -> None:
+        if positions:
+            self.acknowledged += len(positions) - self._letters.arrived(positions)
+            self._outbox.ack(self.output.name, positions)
+
+    def _watch(self) -> None:
+        """Log when the output goes away and when it is back, once each."""
+        error = self.output.status.error
+        now = time.monotonic()
+        self._letters.tell(now)
+        if error and self._down_since is None:
+            self._down_since = now
+            log.warning("output '%s': %s; messages wait in the outbox", self.output.name, error)
+        elif not error and self._down_since is not None:
+            waiting = self._outbox.pending(self.output.name)
+            log.info(
+                "output '%s' is back after %.0f s; %d messages are waiting",
+                self.output.name,
+                now - self._down_since,
+                waiting,
+            )
+            self._down_since = None
+        for topic, reason, seconds in self._lanes.changes(now):
+            name = "" if topic is None else f", topic '{topic}'"
+            if error or self._down_since is not None:
+                continue  # told already, for the whole output
+            if reason:
+                log.warning("output '%s'%s: %s; its messages wait in the outbox, others go on", self.output.name, name, reason)
+            else:
+                log.info("output '%s'%s is back after %.0f s", self.output.name, name, seconds)
+
+    @property
+    def trouble(self) -> str:
+        """What stands in the way: of the deliverer, the output, or one of its topics."""
+        return self.error or self.output.status.error or self._lanes.trouble
+
+    def _mishap(self, error: str, wait: float) -> None:
+        """The output failed in a way it should not: begin anew with it after a while; nothing is lost."""
+        self.error = error
+        log.error("output '%s': %s; trying again in %.1f s", self.output.name, error, wait)
+        now = time.monotonic()
+        try:
+            self._book(self.output.close(0.0))
+        except Exception:
+            log.debug("output '%s': error while closing", self.output.name, exc_info=True)
+        for position in sorted(self._lanes.flying):
+            self._lanes.landed(position, again=True, now=now)
+        limit = self._stop_at if self._stop_at is not None else now + wait
+        while time.monotonic() < min(now + wait, limit):
+            self._wake.wait(0.1)
+            limit = self._stop_at if self._stop_at is not None else limit
+        try:
+            self.output.open()
+        except Exception as failure:
+            self.error = str(failure)
+
+    def _finish(self) -> None:
+        self._letters.tell(time.monotonic(), last=True)
+        rest = max(0.2, (self._stop_at or 0.0) - time.monotonic())
+        try:
+            self._book(self.output.close(min(rest, 5.0)))
+        except Exception:
+            log.exception("output '%s': error while closing", self.output.name)
