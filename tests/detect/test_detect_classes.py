@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from countline.compat.deepstream.files.classes import DEEPSTREAM_CLASSES
 from countline.config import DetectorConfig
-from countline.detect import DEEPSTREAM_CLASSES
 from countline.detect.classes import ClassPlan, plan
 from countline.detect.coco import COCO
 from countline.errors import ConfigError

@@ -11,8 +11,9 @@ import onnx
 import pytest
 
 import countline.detect
+from countline.compat.deepstream.files.classes import DEEPSTREAM_CLASSES
 from countline.config import DetectorConfig
-from countline.detect import DEEPSTREAM_CLASSES, make
+from countline.detect import make
 from countline.detect.coco import COCO
 from countline.detect.geometry import pairwise_iou
 from countline.types import Detections, Frame

@@ -1,4 +1,4 @@
-"""Compatibility of schemas, the schema command, and the time stamp of records."""
+"""Compatibility of schemas, the schema command."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from messages_build import definition
 
 from countline.cli.schema import command
 from countline.errors import ConfigError
-from countline.messages import GuardWindow, record_timestamp
 from countline.messages.schema_diff import differences
 from countline.messages.time import rfc3339
 
@@ -143,30 +142,6 @@ def test_the_compatibility_check_is_a_command(tmp_path):
     new.write_text("{")
     assert isinstance(run("--check", str(old), str(new)).exception, ConfigError)
     assert isinstance(run("--check", str(old), str(tmp_path / "none")).exception, ConfigError)
-
-
-NOW = 1_800_000_000 * S
-
-
-@pytest.mark.parametrize(
-    ("age", "expected"),
-    [
-        (0, True),
-        (7 * 86400 * S, True),
-        (7 * 86400 * S + 1, False),
-        (-3600 * S, True),
-        (-3600 * S - 1, False),
-        (NOW, False),
-    ],
-)
-def test_the_record_time_stamp_is_the_event_time_only_within_the_window(age, expected):
-    found = record_timestamp(NOW - age, NOW)
-    assert found == ((NOW - age) // 10**6 if expected else None)
-
-
-def test_the_window_can_be_set():
-    assert record_timestamp(NOW - 2 * S, NOW, GuardWindow(past=S)) is None
-    assert record_timestamp(0, NOW, GuardWindow(past=NOW)) == 0
 
 
 @given(st.integers(-62_000_000_000, 250_000_000_000), st.integers(0, 999_999_999), st.integers(0, 9))

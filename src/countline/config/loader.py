@@ -8,7 +8,8 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from countline.config.secret_places import harvest, holds_secrets
+from countline.config.harvest import harvest
+from countline.config.secret_places import holds_secrets
 from countline.config.yaml_reader import Document, Loc, read_yaml
 from countline.errors import ConfigError, Place
 from countline.redaction import during

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from functools import cache
 from typing import Any, get_args
 
@@ -13,8 +12,8 @@ from pydantic import BaseModel, SecretStr
 from countline.secret_forms import SECRET_NAME, uri_secrets
 
 __all__ = [
+    "PUBLIC_NAMES",
     "address_secrets",
-    "harvest",
     "holds_secrets",
     "named_secrets",
     "secret_fields",
@@ -22,7 +21,7 @@ __all__ = [
     "text_secrets",
 ]
 
-_PUBLIC_NAMES = frozenset(
+PUBLIC_NAMES = frozenset(
     {
         *("accept", "accept-encoding", "accept-language", "content-encoding", "content-type", "host", "user-agent"),
         *("account_name", "region", "server_side_encryption", "storage_account_name"),
@@ -65,7 +64,7 @@ def secrets_of(model: BaseModel) -> Iterator[tuple[object, str]]:
             if not isinstance(item, SecretStr):
                 continue
             text = item.get_secret_value()
-            public = key.lower() in _PUBLIC_NAMES or (
+            public = key.lower() in PUBLIC_NAMES or (
                 isinstance(value, Mapping) and len(text) < 8 and not SECRET_NAME.search(key)
             )
             if not public:
@@ -101,86 +100,3 @@ def text_secrets(text: str) -> list[str]:
                 found += [value, value.strip("\"'"), value.lstrip("*&!@%")] if "{" not in value else []
         found += uri_secrets(line.strip()) if "@" in line or "://" in line else []
     return list(dict.fromkeys(found))[:_MOST]
-
-
-def harvest(data: Any, model: type[BaseModel] | None = None) -> list[object]:
-    """Every value of raw data that is, or holds, a secret: by the model's types, by names of keys, and within addresses."""
-    found: list[object] = []
-    if isinstance(data, Mapping):
-        messages = data.get("messages")
-        _by_name({key: value for key, value in data.items() if key != "messages"}, found)
-        for message in messages if isinstance(messages, list) else ():
-            if isinstance(message, Mapping):  # its value is a template of the user's own words
-                _by_name(message.get("schema"), found)
-        for output in data["outputs"] if isinstance(data.get("outputs"), list) else ():
-            _by_kind(output, found)
-    if model is not None:
-        _by_type(data, model, found)
-    return found
-
-
-def _by_kind(output: Any, found: list[object]) -> None:
-    from countline.config.outputs import config_class
-
-    if isinstance(output, Mapping) and len(output) == 1:
-        kind, options = next(iter(output.items()))
-        try:
-            _by_type(options, config_class(kind), found)
-        except Exception:
-            return  # no such kind, or its package cannot be imported: told elsewhere
-
-
-def _by_name(data: Any, found: list[object], depth: int = 0) -> None:
-    if isinstance(data, Mapping) and depth < 64:
-        for key, value in data.items():
-            if SECRET_NAME.search(str(key)):
-                found.extend(item for item in (value if isinstance(value, list) else [value]) if _scalar(item))
-            if isinstance(key, str):
-                found.extend(uri_secrets(key))
-            _by_name(value, found, depth + 1)
-    elif isinstance(data, list) and depth < 64:
-        for value in data:
-            _by_name(value, found, depth + 1)
-    elif isinstance(data, str):
-        found.extend(uri_secrets(data))
-
-
-def _by_type(data: Any, model: type[BaseModel], found: list[object]) -> None:
-    if not isinstance(data, Mapping):
-        return
-    for key, value in data.items():  # `sasl: {the password}`: a key without a value that is no misspelt option either
-        if value is None and key not in model.model_fields and not get_close_matches(str(key), model.model_fields, 1):
-            found.append(key)
-    for name, field in model.model_fields.items():
-        value = data.get(name, data.get(field.alias or name))
-        if name in secret_fields(model):
-            _beneath(value, found)
-        for inner in _models(field.annotation):
-            if holds_secrets(inner):
-                _by_type(value, inner, found)
-
-
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for part in get_args(annotation):
-        yield from _models(part)
-
-
-def _beneath(value: Any, found: list[object], depth: int = 0) -> None:
-    if isinstance(value, Mapping) and depth < 16:
-        for key, item in value.items():
-            # `{Authorization:Bearer x}`, without the blank that would make it a key with a value.
-            if item is None and isinstance(key, str):
-                found.extend([key, *key.split()[1:], key.partition(":")[2]])
-            if not (isinstance(item, str) and str(key).lower() in _PUBLIC_NAMES):
-                _beneath(item, found, depth + 1)
-    elif isinstance(value, list) and depth < 16:
-        for item in value:
-            _beneath(item, found, depth + 1)
-    elif _scalar(value):
-        found.append(value)
-
-
-def _scalar(value: Any) -> bool:
-    return value is not None and not isinstance(value, (Mapping, list))

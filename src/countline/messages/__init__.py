@@ -3,15 +3,12 @@
 from countline.messages.definition import BaseDefinition, MessageFailure
 from countline.messages.functions import MessageFunction, message
 from countline.messages.make import Tools, make
-from countline.messages.time import GuardWindow, record_timestamp
 
 __all__ = [
     "BaseDefinition",
-    "GuardWindow",
     "MessageFailure",
     "MessageFunction",
     "Tools",
     "make",
     "message",
-    "record_timestamp",
 ]

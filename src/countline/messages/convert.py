@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from countline.messages.schema import safe_names
+from countline.messages.schema_names import safe_names
 from countline.messages.shape import ANY, Shape
 
 __all__ = ["converter", "plain_values"]

@@ -138,8 +138,7 @@ class BaseDefinition(ABC):
 
     def finish(self, source: str) -> list[Message]:
         """No more frames of this source will come: the message of the interval that was begun, if any."""
-        finish = getattr(self.trigger, "finish", None)
-        return [] if finish is None else self._fired(finish(source), None)
+        return self._fired(self.trigger.finish(source), None)
 
     def _fired(self, fired: Fired | None, frame: Frame | None) -> list[Message]:
         if fired is None:

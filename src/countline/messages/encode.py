@@ -19,7 +19,8 @@ from countline.config.messages import MessageConfig
 from countline.errors import MissingExtra
 from countline.messages.convert import converter, json_text, plain_values
 from countline.messages.faults import Fault, Loc
-from countline.messages.schema import Schema, SchemaRequest, record_name
+from countline.messages.schema import Schema, SchemaRequest
+from countline.messages.schema_names import record_name
 from countline.messages.shape import Shape, record
 from countline.messages.tight import dumps, tight
 

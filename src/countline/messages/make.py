@@ -21,7 +21,7 @@ from countline.messages.load_function import load_function
 from countline.messages.node import Node
 from countline.messages.shape import ANY, Shape
 from countline.messages.template import Compiler
-from countline.messages.trigger import make_trigger
+from countline.messages.triggers import make_trigger
 from countline.protocols import Definition
 from countline.types import Message, RuleInfo, SourceInfo
 

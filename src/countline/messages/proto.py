@@ -6,22 +6,39 @@ shape is ``google.protobuf.Value``, as are elements that may be null and contain
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 from countline.errors import MissingExtra
 from countline.messages.convert import Convert, converter
-from countline.messages.schema import Schema, safe_names
-from countline.messages.shape import ANY, Shape
+from countline.messages.schema_names import record_name, safe_names
+from countline.messages.shape import ANY, Shape, record
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
 
-__all__ = ["file_descriptor", "message_class", "proto_converter", "proto_text"]
+__all__ = ["RecordSchema", "file_descriptor", "message_class", "proto_converter", "proto_text"]
 
 _SCALARS = {"string": 9, "time": 9, "integer": 3, "uint64": 4, "number": 1, "boolean": 8, "bytes": 12}
 _WORDS = {9: "string", 3: "int64", 4: "uint64", 1: "double", 8: "bool", 12: "bytes"}
 _MESSAGE, _OPTIONAL, _REPEATED = 11, 1, 3
 _VALUE = ".google.protobuf.Value"
+
+
+class RecordSchema(Protocol):
+    """What a descriptor is made of; see ``schema.Schema``."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def namespace(self) -> str: ...
+
+    @property
+    def shape(self) -> Shape: ...
+
+    @property
+    def numbers(self) -> Mapping[str, int]: ...
 
 
 def _pb() -> Any:
@@ -32,7 +49,7 @@ def _pb() -> Any:
     return descriptor_pb2
 
 
-def file_descriptor(schema: Schema) -> FileDescriptorProto:
+def file_descriptor(schema: RecordSchema) -> FileDescriptorProto:
     """The descriptor of one file with one outermost message."""
     pb = _pb()
     file: FileDescriptorProto = pb.FileDescriptorProto(
@@ -40,8 +57,6 @@ def file_descriptor(schema: Schema) -> FileDescriptorProto:
     )
     shape = schema.shape
     if shape.kind != "record":
-        from countline.messages.shape import record
-
         shape = record(value=shape)
     file.message_type.append(_message(shape, schema.name, "", f".{schema.namespace}", schema.numbers))
     if _VALUE in str(file):
@@ -82,7 +97,7 @@ def _type(
         items = shape.items or ANY
         field.label = _REPEATED  # type: ignore[assignment]
         if shape.kind == "map":
-            entry = message.nested_type.add(name=_camel(field.name) + "Entry")
+            entry = message.nested_type.add(name=record_name(field.name) + "Entry")
             entry.options.map_entry = True
             entry.field.add(name="key", number=1, type=9, label=_OPTIONAL)
             value = entry.field.add(name="value", number=2, label=_OPTIONAL)
@@ -104,7 +119,7 @@ def _plain(
     if is_value(shape):
         field.type, field.type_name = _MESSAGE, _VALUE  # type: ignore[assignment]
     elif shape.kind == "record":
-        name = _camel(path.rstrip(".").rpartition(".")[2])
+        name = record_name(path.rstrip(".").rpartition(".")[2])
         while any(n.name == name for n in message.nested_type):
             name += "_"
         message.nested_type.append(_message(shape, name, path, scope, numbers))
@@ -113,13 +128,7 @@ def _plain(
         field.type = _SCALARS[shape.kind]  # type: ignore[assignment]
 
 
-def _camel(key: str) -> str:
-    from countline.messages.schema import record_name
-
-    return record_name(key)
-
-
-def message_class(schema: Schema) -> Any:
+def message_class(schema: RecordSchema) -> Any:
     """The message class of the schema, made at run time."""
     _pb()
     from google.protobuf import descriptor_pool, message_factory, struct_pb2

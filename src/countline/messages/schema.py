@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
 import orjson
 
-from countline.messages.shape import ANY, Member, Shape
+from countline.messages.proto import file_descriptor, proto_text
+from countline.messages.schema_names import safe_names
+from countline.messages.shape import ANY, Shape
 
-__all__ = ["FORMATS", "Schema", "SchemaRequest", "record_name", "safe_names"]
+__all__ = ["FORMATS", "Schema", "SchemaRequest"]
 
-_SAFE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 FORMATS = ("json", "avro", "proto")
 
 
@@ -85,8 +85,6 @@ class Schema:
 
     def proto(self) -> str:
         """Text of a .proto file (proto3)."""
-        from countline.messages.proto import file_descriptor, proto_text
-
         return proto_text(file_descriptor(self), f"version {self.full_version}")
 
     def text(self, format: str) -> str:
@@ -95,32 +93,6 @@ class Schema:
             return self.proto()
         value = self.json() if format == "json" else self.avro()
         return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n"
-
-
-def record_name(name: str) -> str:
-    """``line-crossing`` -> ``LineCrossing``: a name that Avro and Protobuf allow."""
-    words = re.findall(r"[A-Za-z0-9]+", name)
-    joined = "".join(w[:1].upper() + w[1:] for w in words) or "Message"
-    return joined if not joined[0].isdigit() else f"M{joined}"
-
-
-def safe_names(members: Sequence[Member]) -> list[str]:
-    """A name that Avro and Protobuf allow for each key. Keys that are such names stay; in others every other sign becomes
-    ``_`` (those around are dropped), and a name that is taken gets a number."""
-    taken = {m.key for m in members if _SAFE.fullmatch(m.key)}
-    names: list[str] = []
-    for member in members:
-        if _SAFE.fullmatch(member.key):
-            names.append(member.key)
-            continue
-        base = re.sub(r"[^A-Za-z0-9_]", "_", member.key).strip("_") or "field"
-        base = "_" + base if base[0].isdigit() else base
-        name, n = base, 2
-        while name in taken:
-            name, n = f"{base}_{n}", n + 1
-        taken.add(name)
-        names.append(name)
-    return names
 
 
 _JSON_TYPES: dict[str, dict[str, Any]] = {

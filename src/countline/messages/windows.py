@@ -6,7 +6,7 @@ import copy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone, tzinfo
 
-from countline.messages.trigger import Fired
+from countline.messages.trigger import Fired, Trigger
 from countline.types import Analytics, CounterKey, Window
 
 __all__ = ["Interval", "bounds"]
@@ -58,7 +58,7 @@ class _Open:
     counts: dict[CounterKey, int] = field(default_factory=dict)
 
 
-class Interval:
+class Interval(Trigger):
     """Fires for each window at the first frame behind it, per source. It tells of the window's last frame, before any reset
     that comes with the next, and of what was counted in the window. Windows in which no frame came are not told. A clock that
     jitters around a boundary does not close a window twice; one that is set back by more than a window begins anew. A window

@@ -12,13 +12,13 @@ from typing import Any
 import orjson
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from countline.messages.time import GuardWindow
 from countline.outputs._words import tell
 from countline.outputs.kafka import words
 from countline.outputs.kafka.apart import Apart
 from countline.outputs.kafka.config import Config
 from countline.outputs.kafka.dead_letter import as_letter
 from countline.outputs.kafka.record import RecordClock, illegal
+from countline.outputs.kafka.record_time import GuardWindow
 from countline.outputs.kafka.settings import build_producer
 from countline.protocols import Check, Entry, OutputStatus, Receipt
 from countline.redaction import redact

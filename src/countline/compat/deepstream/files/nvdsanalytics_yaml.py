@@ -11,7 +11,7 @@ import re
 
 import yaml
 
-from countline.compat.deepstream.files.nvdsanalytics import (
+from countline.compat.deepstream.files.nvdsanalytics_items import (
     Group,
     NvdsAnalyticsConfig,
     StreamRules,

@@ -36,7 +36,8 @@ from countline.messages.scope import Objects, Scope
 from countline.messages.template import Compiler
 from countline.messages.tight import dumps
 from countline.messages.time import rfc3339
-from countline.messages.trigger import Fired, make_trigger
+from countline.messages.trigger import Fired
+from countline.messages.triggers import make_trigger
 from countline.types import Analytics, Event, Frame, Gap, Message, RuleInfo, SourceInfo
 
 __all__ = ["KINDS", "DeepStreamDefinition", "make_definition"]
@@ -143,8 +144,7 @@ class DeepStreamDefinition:
 
     def finish(self, source: str) -> list[Message]:
         """No more frames of this source will come: the message of the interval that was begun, if any."""
-        finish = getattr(self._trigger, "finish", None)
-        return [] if finish is None else self._fired(finish(source))
+        return self._fired(self._trigger.finish(source))
 
     def _fired(self, fired: Fired | None) -> list[Message]:
         if fired is None:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from countline.compat.deepstream.files.nvdsanalytics import LineItem
+from countline.compat.deepstream.files.nvdsanalytics import LineItem, NvdsAnalyticsConfig
 from countline.compat.deepstream.rules.evaluate import BESIDE, SAME_SIDE, WRONG_WAY
-from countline.compat.deepstream.rules.memory import CLASS, PEAK, SAMPLES
+from countline.compat.deepstream.rules.memory import CLASS, PEAK, SAMPLES, TrackMemory
+from countline.compat.deepstream.rules.stream import StreamState
 from countline.compat.deepstream.rules.tables import GATES
 from countline.types import UNTRACKED
 
-if TYPE_CHECKING:
-    from countline.compat.deepstream.rules.engine import DeepStreamRules
-    from countline.compat.deepstream.rules.stream import StreamState
-
-__all__ = ["Past", "cause", "explain", "past"]
+__all__ = ["Evaluated", "Past", "cause", "explain", "past"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,25 @@ class Past:
     """Line label -> number of the frame in which it was counted."""
 
 
-def past(engine: DeepStreamRules, state: StreamState, track_id: int, slot: int) -> Past:
+class Evaluated(Protocol):
+    """What the exact engine remembers, from which an explanation is made."""
+
+    @property
+    def config(self) -> NvdsAnalyticsConfig: ...
+
+    @property
+    def memory(self) -> TrackMemory: ...
+
+    @property
+    def streams(self) -> Mapping[int, StreamState]: ...
+
+    @property
+    def past(self) -> Mapping[tuple[str, int], Past]:
+        """Tracks that have left, by source and track id."""
+        ...
+
+
+def past(engine: Evaluated, state: StreamState, track_id: int, slot: int) -> Past:
     """What the memory knows of a track now."""
     memory = engine.memory
     row = memory.rows[slot].tolist()
@@ -50,7 +66,7 @@ def past(engine: DeepStreamRules, state: StreamState, track_id: int, slot: int) 
     )
 
 
-def explain(engine: DeepStreamRules, source: str, track_id: int, rule: str) -> str:
+def explain(engine: Evaluated, source: str, track_id: int, rule: str) -> str:
     """See :meth:`countline.protocols.RuleSet.explain`."""
     if not engine.config.enable:
         return "nothing is evaluated: enable=0 in [property]"
@@ -78,7 +94,7 @@ def explain(engine: DeepStreamRules, source: str, track_id: int, rule: str) -> s
     return "not counted: " + "; ".join(reasons)
 
 
-def cause(engine: DeepStreamRules, source: str, track_id: int, rule: str) -> str:
+def cause(engine: Evaluated, source: str, track_id: int, rule: str) -> str:
     """The explanation in a word: counted, untracked, class, slow, short, late (way and length never together), side,
     arrow, segment, other."""
     state = _state(engine, source)
@@ -93,11 +109,11 @@ def cause(engine: DeepStreamRules, source: str, track_id: int, rule: str) -> str
     return codes[0] if codes else "other"
 
 
-def _state(engine: DeepStreamRules, source: str) -> StreamState | None:
+def _state(engine: Evaluated, source: str) -> StreamState | None:
     return next((s for s in engine.streams.values() if s.name == source), None)
 
 
-def _story(engine: DeepStreamRules, state: StreamState, track_id: int) -> Past | None:
+def _story(engine: Evaluated, state: StreamState, track_id: int) -> Past | None:
     slot = state.slots.get(track_id)
     return past(engine, state, track_id, slot) if slot is not None else engine.past.get((state.name, track_id))
 
