@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from countline.config import load
-from countline.config.points import flat, oddities, turns_back
+from countline.config.oddities import oddities
+from countline.config.points import flat, turns_back
 from countline.config.rules import RulesConfig
 from countline.errors import ConfigError
 from countline.pipeline import build

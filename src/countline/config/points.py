@@ -1,18 +1,15 @@
-"""Points of rules: how they are written, and what of them can never fire."""
+"""Points of rules: how they are written, and what can be said of them alone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from collections.abc import Sequence
+from typing import Annotated, Any, TypeAlias
 
 from pydantic import BeforeValidator
 
 from countline.config.loader import CountlineFault
 
-if TYPE_CHECKING:
-    from countline.config.rules import PlacedConfig, RulesConfig
-
-__all__ = ["Point", "Points", "flat", "oddities", "turns_back"]
+__all__ = ["Point", "Points", "flat", "turns_back"]
 
 Point: TypeAlias = tuple[float, float]
 
@@ -54,41 +51,3 @@ def turns_back(points: Sequence[Point]) -> int | None:
         if along < 0 and abs(across) <= 1e-9 * -along:
             return i + 1
     return None
-
-
-_EDGE = 1e-3
-
-
-def oddities(rules: RulesConfig) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """(place in the configuration, what is odd) of rules that are right as written and will hardly ever fire."""
-    for kind, placed in (("lines", rules.lines), ("regions", rules.regions)):
-        for i, rule in enumerate(placed):
-            what = _oddity(kind, rule, rules)
-            if what:
-                yield ("rules", kind, i, "points"), what
-
-
-def _oddity(kind: str, rule: PlacedConfig, rules: RulesConfig) -> str:
-    size = rule.resolution or (rules.resolution if rules.coordinates == "pixels" else None)
-    width, height = size or (1, 1)
-    points: list[Point] = getattr(rule, "points")  # noqa: B009 - lines and regions have them
-    xs, ys = [x / width for x, _ in points], [y / height for _, y in points]
-    word = f"{kind[:-1]} '{rule.name}'"
-    if max(xs) < 0 or min(xs) > 1 or max(ys) < 0 or min(ys) > 1:
-        return f"{word} lies outside the picture: nothing will ever be counted there"
-    turn = turns_back(points) if kind == "lines" else None
-    if turn is not None:
-        return (
-            f"{word} turns back onto itself at point {turn + 1}: whoever crosses there goes in and out at once and is not counted; "
-            "leave out that point"
-        )
-    if kind == "regions" and flat(points):
-        return f"the corners of {word} lie on one straight line, which surrounds nothing: move one of them"
-    edges = {"left": xs, "top": ys}
-    for name, values in edges.items():
-        opposite = {"left": "right", "top": "bottom"}[name]
-        if kind == "lines" and max(values) <= _EDGE:
-            return f"{word} lies on the {name} edge of the picture: objects are cut off there and hardly ever cross it"
-        if kind == "lines" and min(values) >= 1 - _EDGE:
-            return f"{word} lies on the {opposite} edge of the picture: objects are cut off there and hardly ever cross it"
-    return ""

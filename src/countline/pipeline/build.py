@@ -92,7 +92,7 @@ def rules(config: Config, sources: Sequence[SourceInfo], labels: Sequence[str]) 
             fix="add `file: config_nvdsanalytics.txt`, or use `engine: native`",
         )
     from countline.analytics.native import NativeRules
-    from countline.config.points import oddities
+    from countline.config.oddities import oddities
 
     for loc, what in oddities(config.rules):
         log.warning("%s: %s", config._document.place(loc) if config._document is not None else "rules", what)
