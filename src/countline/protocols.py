@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from countline.redaction import redact
+from countline.source_status import SourceStats
 from countline.types import (
     Analytics,
     CounterKey,
@@ -49,24 +50,6 @@ class Check:
     def __post_init__(self) -> None:
         for name in ("subject", "detail", "fix"):  # whoever made them: servers and libraries quote what they were given
             object.__setattr__(self, name, redact(getattr(self, name)))
-
-
-@dataclass(slots=True)
-class SourceStats:
-    """Running counts of one source; only its reader thread writes them."""
-
-    frames: int = 0
-    """Frames handed on."""
-    corrupt: int = 0
-    """Packets or frames that could not be decoded and were left out."""
-    lost: dict[str, int] = field(default_factory=dict)
-    """``corrupt`` by reason: damaged-packet, damaged-picture, undecodable, unreadable, no-picture, incomplete."""
-    dropped: int = 0
-    """Decoded frames of a live source that a newer one replaced before they were processed."""
-    reconnects: int = 0
-    resolution_changes: int = 0
-    repaired: int = 0
-    """Frames whose time stamp was missing or went backward and was replaced."""
 
 
 @runtime_checkable

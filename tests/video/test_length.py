@@ -13,7 +13,7 @@ from countline.types import TimeQuality
 from countline.video import open_source, probe
 from countline.video.clock import SECOND
 from countline.video.length import measure
-from countline.video.open import connector
+from countline.video.open import Connector
 from countline.video.place import place_of
 
 from .conftest import config
@@ -126,7 +126,7 @@ def test_the_end_of_a_large_file_is_found_without_reading_it(
     )
     where = "source 'cam'"
     given = config(path)
-    connect = connector(place_of(given.uri, where), given, where)
+    connect = Connector(place_of(given.uri, where), given, where)
     span = measure(connect, path.stat().st_size)
     far = measure(connect, 1 << 40)
     assert span is not None

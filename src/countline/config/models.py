@@ -43,6 +43,15 @@ def _given(value: str) -> str:
     return value
 
 
+class SourceTls(Model):
+    """Encryption of a connection to a camera or server (rtsps, https, rtmps)."""
+
+    ca: FileName | None = None
+    """PEM file of the certificate authorities to trust; those of the system unless set."""
+    verify: bool = True
+    """Check the certificate and the host name. False accepts anybody, and is said in the log."""
+
+
 class SourceConfig(Model):
     """One camera or file."""
 
@@ -69,7 +78,12 @@ class SourceConfig(Model):
     """Protocols that may be opened besides the uri itself, by a playlist, say: for a local one the network protocols that
     its entries may use (none unless set); for an input from the network all that it may use."""
     timeout: float = Field(default=10.0, gt=0)
-    """Seconds without a packet after which a live source counts as gone."""
+    """Seconds without a packet after which a live source counts as gone, and is connected to anew."""
+    tls: SourceTls = SourceTls()
+    """Which certificates rtsps, https and rtmps accept."""
+    time: Literal["auto", "arrival"] = "auto"
+    """Whose clock times a live source's frames: auto takes the camera's where it tells it (RTCP sender reports) and is within
+    an hour of this machine's; arrival always takes this machine's."""
     counts: Literal["continue", "restart"] | None = None
     """Whether a new run goes on with the cumulative counts of the last; live sources do, files do not, unless set."""
 

@@ -62,6 +62,9 @@ class BaseSource(ABC):
         """``close`` was called, or whoever made the source wants it to stop."""
         return self._closing.is_set() or (self._stop is not None and self._stop.is_set())
 
+    def watch(self, quiet: float, dark: float) -> None:  # noqa: B027 - files have nothing to say of it
+        """Called while nothing comes from the network: seconds since the last packet, and since the last picture."""
+
     def wait(self, seconds: float) -> None:
         """Wait, but no longer than to the end."""
         until = time.monotonic() + seconds
@@ -96,7 +99,7 @@ class BaseSource(ABC):
             log.warning("%s: packets and frames left out of %s: %s", self.where, self.info.uri, words)
 
     def frame(
-        self, picture: Picture, size: tuple[int, int], pts: int, time: int, quality: TimeQuality, stream: str
+        self, picture: Picture, size: tuple[int, int], pts: int, moment: int, quality: TimeQuality, stream: str
     ) -> Frame:
         """The next frame; ``size`` is width, height."""
         if self._size is not None and size != self._size:
@@ -104,5 +107,8 @@ class BaseSource(ABC):
         self._size = size
         number = self._number
         self._number += 1
-        self.stats.frames += 1
-        return Frame(FrameInfo(self.info, number, pts, time, *size, quality, stream), picture)
+        stats = self.stats
+        stats.frames += 1
+        stats.last_frame = time.monotonic()
+        stats.sample(stats.last_frame)
+        return Frame(FrameInfo(self.info, number, pts, moment, *size, quality, stream), picture)

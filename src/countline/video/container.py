@@ -22,6 +22,8 @@ __all__ = ["PARTS", "RAW", "Opened", "open_stream"]
 
 log = logging.getLogger("countline.video")
 
+_LEFT_BEHIND = 2.0
+"""Seconds by which FFmpeg's own limit is later than ours."""
 RAW = frozenset(
     {"av1", "avs2", "avs3", "cavsvideo", "dirac", "evc", "h261", "h263", "h264", "hevc", "ipu", "m4v", "mjpeg"}
     | {"mjpeg_2000", "mpegvideo", "obu", "rawvideo", "vc1", "vvc"}
@@ -54,6 +56,26 @@ class Opened:
     def lost(self) -> dict[str, int]:
         """Packets and frames that were left out so far, by reason (see :mod:`countline.video.decode`)."""
         return self._decoding.lost
+
+    @property
+    def packets(self) -> int:
+        """Packets that came so far."""
+        return self._decoding.packets
+
+    @property
+    def vanished(self) -> int:
+        """Pictures of which packets came and that could not be shown whole, since the first that was."""
+        return self._decoding.vanished
+
+    @property
+    def heard(self) -> float:
+        """When the last packet came, or the input was opened: seconds of the monotonic clock."""
+        return self._decoding.heard
+
+    @property
+    def waited(self) -> float:
+        """Seconds spent waiting for packets."""
+        return self._decoding.waited
 
     @property
     def corrupt(self) -> int:
@@ -137,7 +159,9 @@ def open_stream(
 
     Raises SourceError for what has no such video stream, else av.FFmpegError.
     """
-    limits = None if timeout is None else (timeout, timeout)
+    # Who waits for frames looks at when packets came; FFmpeg's own limit is for the thread that is left behind. Were it the
+    # same, FFmpeg would give out what it still holds at the limit, and the wait would begin anew.
+    limits = None if timeout is None else (timeout, timeout + _LEFT_BEHIND)
     began = time.monotonic()
     try:
         container = av.open(location, format=format, options=dict(options), timeout=limits, **_TAGS, **more)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -78,6 +79,14 @@ class Decoding:
 
     def __init__(self, container: Any, stream: Any, *, live: bool = False) -> None:
         self.lost: Counter[str] = Counter()
+        self.packets = 0
+        self.vanished = 0
+        self._pictures = 0
+        self._shown = 0
+        self._behind: int | None = None
+        self._last: int | None = None
+        self.heard = time.monotonic()
+        self.waited = 0.0
         self._live = live and container.format.name != "hls"  # over TCP nothing is lost on the way
         self._late = container.format.name in _SPLIT and stream.time_base == _TRANSPORT_CLOCK
         self._container = container
@@ -106,13 +115,20 @@ class Decoding:
     def _packets(self) -> Iterator[Any]:
         packets = self._container.demux(self._stream)
         while True:
+            began = time.monotonic()
             try:
-                yield next(packets)
+                packet = next(packets)
             except StopIteration:
                 return
             except av.error.InvalidDataError:
                 self._failed(UNREADABLE)
                 packets = self._container.demux(self._stream)
+                continue
+            if packet.size:
+                self.packets += 1
+                self.heard = time.monotonic()
+                self.waited += self.heard - began
+            yield packet
 
     def _judged(self, packets: Iterator[Any]) -> Iterator[tuple[Any, bool]]:
         """Packets, and whether a part of each was lost on the way.
@@ -169,13 +185,25 @@ class Decoding:
             if frame.is_corrupt:
                 self.lost[DAMAGED_PICTURE] += 1
                 continue
+            self._count_vanished()
             pts = to_ns(stamp, frame.time_base)
             yield Decoded(frame, pts, tag.sent, orientation_of(frame, tag.coded), interlaced)
+
+    def _count_vanished(self) -> None:
+        """Pictures of which packets came and that were never shown, since the first one that was."""
+        self._shown += 1
+        if self._behind is None:  # before a key frame there is nothing to show
+            self._behind = self._pictures - self._shown
+        if not self._paired:
+            self.vanished = max(self.vanished, self._pictures - self._shown - self._behind)
 
     def _note(self, packet: Any, damaged: bool) -> None:
         """That a part of it was lost on the way (transport streams); with RTSP the sender's wall clock, which FFmpeg
         computes from RTCP sender reports; and where EXIF may stand."""
         self._sent += not packet.is_discard
+        if packet.pts is None or packet.pts != self._last:  # RTP brings a picture in several packets
+            self._pictures += 1
+            self._last = packet.pts
         if self._stamps is not None:
             self._stamps.append(packet.pts)
         reason, sent = DAMAGED_PACKET if damaged else "", _sent(packet)

@@ -5,39 +5,36 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import av.error
 
 from countline.config.models import SourceConfig
+from countline.source_status import SourceState
 from countline.types import Frame
+from countline.video.backoff import backoff
 from countline.video.base import DEFAULT_FPS, BaseSource, Stop
 from countline.video.clock import SECOND, ArrivalClock, Stamper
 from countline.video.container import PARTS, Opened
 from countline.video.decode import Decoded
+from countline.video.health import CLOCK_OFF, LOSS, Lag, lossy
 from countline.video.picture import AvPicture
 from countline.video.place import Place
 from countline.video.pump import Item
-from countline.video.trouble import explain, fatal
+from countline.video.transport import Transport
+from countline.video.trouble import cause_of, explain, fatal
 
-__all__ = ["FIRST_WAIT", "LONGEST_WAIT", "LiveSource", "backoff"]
+__all__ = ["LiveSource"]
 
 log = logging.getLogger("countline.video")
 
-FIRST_WAIT = 0.5
-"""Seconds before the first new attempt."""
-LONGEST_WAIT = 30.0
-"""Seconds that the wait grows to."""
-
-
-def backoff(attempt: int, jitter: float) -> float:
-    """Seconds to wait before attempt ``attempt`` (from 1): doubling, at most half a minute, times 0.5 to 1 by ``jitter``
-    in 0..1, so that many cameras behind one switch do not all come back in the same instant.
-
-    >>> backoff(1, 1.0), backoff(3, 1.0), backoff(99, 0.0)
-    (0.5, 2.0, 15.0)
-    """
-    return float(min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(attempt - 1, 16)) * (0.5 + jitter / 2))
+_QUIET = 2.0
+"""Seconds without a packet, or without a picture, from which a source is called stalled, or waiting for a key frame."""
+_EVERY = 60.0
+"""Seconds between two lines of the log about a state that lasts."""
+_DAMAGED = "damaged on the way"
+_LOOK = 1.0
+"""Seconds between two looks at what the stream is worth."""
 
 
 class LiveSource(BaseSource):
@@ -50,15 +47,21 @@ class LiveSource(BaseSource):
         place: Place,
         read: Callable[[BaseSource], Iterator[Item]],
         stop: Stop | None,
+        transport: Transport | None = None,
     ) -> None:
         super().__init__(config, index, live=config.live is not False, stop=stop)
         self.place = place
         self._read = read
+        self._transport = transport or Transport({})
         self._stamper = Stamper(int(SECOND / (config.fps or DEFAULT_FPS)))
         self._clock = ArrivalClock()
+        self._lag = Lag()
         self._stream = ""
         self._last = 0  # monotonic ns of the last frame
-        self._warned = False
+        self._opened: Opened | None = None
+        self._looked = 0.0
+        self._said = 0.0
+        self._warned: set[str] = set()
 
     def __iter__(self) -> Iterator[Frame]:
         """Frames from now on. Iterated again, it goes on with the same stream: numbers and times are never used twice."""
@@ -66,77 +69,190 @@ class LiveSource(BaseSource):
 
     def _frames(self) -> Iterator[Frame]:
         attempt = 0
-        while not self.ended():
-            before = self.stats.frames
-            items = self._read(self)
-            reason = "the stream ended"
-            try:
-                yield from self._connection(items)
-            except Exception as error:
-                known = isinstance(error, (av.error.FFmpegError, OSError))
-                hopeless = fatal(error, self.place.kind)
-                if not known and not hopeless:
-                    raise
+        self.stats.enter("connecting")
+        try:
+            while not self.ended():
+                before = self.stats.frames
+                self.stats.attempts += 1
+                error = yield from self._attempt()
+                if self.ended():
+                    return
+                attempt = 1 if self.stats.frames > before else attempt + 1
+                self._again(attempt, error)
+        finally:
+            if self.stats.state != "failed":
+                self.stats.enter("ended")
+
+    def _attempt(self) -> Generator[Frame, None, Exception | None]:
+        """Connect once and give its frames. Returns the error that ended it, None where the stream ended by itself."""
+        items = self._read(self)
+        try:
+            yield from self._connection(items)
+        except Exception as error:
+            known = isinstance(error, (av.error.FFmpegError, OSError))
+            hopeless = fatal(error, self.place.kind)
+            if not known and not hopeless:
+                raise
+            if hopeless:
                 told = explain(error, self.place.shown, self.where, self.place.kind)
-                if hopeless:
-                    raise told from None
-                reason = told.what if not self.ended() else ""
-            finally:
-                items.close()  # type: ignore[attr-defined]
-            if self.ended():
-                return
-            attempt = 1 if self.stats.frames > before else attempt + 1
-            delay = backoff(attempt, random.random())
-            log.warning("%s: %s; attempt %d in %.1f s", self.where, reason, attempt, delay)
-            self.wait(delay)
+                self.stats.enter("failed", told.what)
+                raise told from None
+            return error
+        finally:
+            self._opened = None
+            items.close()  # type: ignore[attr-defined]
+        return None
+
+    def _again(self, attempt: int, error: Exception | None) -> None:
+        """Say why there is nothing, and wait."""
+        cause = cause_of(error)
+        reason = "the stream ended"
+        if error is not None:
+            told = explain(error, self.place.shown, self.where, self.place.kind)
+            reason = told.what.removeprefix(f"{self.place.shown}: ")
+        if self._transport.may_fall_back and cause == "silent":
+            self._fall_back("nothing came over UDP")
+        delay = backoff(attempt, random.random(), cause)
+        state: SourceState = "refused" if cause in ("auth", "refused") else "connecting"
+        hint = ""
+        if cause == "auth":
+            hint = ". Cameras lock an account after a few wrong passwords: set it right and start anew, or wait"
+        words = f"{self.place.shown}: {reason}; attempt {attempt} in {delay:.1f} s{hint}"
+        self._enter(state, reason, words, loud=cause == "auth" and attempt > 1)
+        self.wait(delay)
+
+    def _enter(self, state: SourceState, reason: str, words: str, *, loud: bool = False) -> None:
+        """Be in a state; said in the log when it is a new one, or has another reason, and once a minute while it lasts."""
+        other = state != self.stats.state or reason != self.stats.reason
+        self.stats.enter(state, reason)
+        now = time.monotonic()
+        if other or loud or now - self._said >= _EVERY:
+            self._said = now
+            (log.error if loud else log.warning)("%s: %s", self.where, words)
+
+    def _fall_back(self, why: str) -> None:
+        self._transport.fall_back()
+        log.warning("%s: %s; TCP is used from now on (rtsp_transport: auto)", self.where, why)
+
+    def watch(self, quiet: float, dark: float) -> None:
+        """Nothing came for a moment: is it the packets, or only the pictures?"""
+        self._note_packets()
+        if quiet > _QUIET:
+            self._enter("stalled", "no packet comes", f"no packet for {quiet:.0f} s")
+        elif dark > _QUIET and quiet < _QUIET / 2:
+            self._enter(
+                "waiting-for-key-frame",
+                "packets come, and no picture",
+                f"packets come, and no picture for {dark:.0f} s; waiting for a key frame",
+            )
+
+    def _note_packets(self) -> None:
+        if self._opened is not None:
+            self.stats.last_packet = self._opened.heard
 
     def _connection(self, items: Iterator[Item]) -> Iterator[Frame]:
         opened = next(items, None)
         if not isinstance(opened, Opened):
             return
+        self._opened = opened
         if opened.rate:
             self._stamper.step = int(SECOND / float(opened.rate))
         # Pictures without time stamps are timed by when they come.
         timed = not opened.raw and opened.format != PARTS
         first = True
-        earlier = dict(self.stats.lost)
+        earlier, packets = dict(self.stats.lost), self.stats.packets
+        vanished = self.stats.vanished
         try:
             for item in items:
                 if self.ended():
                     return
                 assert isinstance(item, Decoded)
                 now, ticks = time.time_ns(), time.monotonic_ns()
+                self.count_lost(earlier, opened.lost)
+                self.stats.packets = packets + opened.packets
+                self.stats.vanished = vanished + opened.vanished
+                self._note_packets()
                 if first:
                     self._begin(now, ticks)
                     first = False
+                elif self.stats.state in ("stalled", "waiting-for-key-frame"):
+                    log.info("%s: pictures come again", self.where)
+                    self.stats.enter("live")
                 pts = self._stamper.stamp(item.pts if timed else ticks)
                 self._last = ticks
-                self.count_lost(earlier, opened.lost)
                 self.stats.repaired = self._stamper.repaired
-                when = self._clock.time(pts, now, item.sent)
-                self._warn()
+                when = self._clock.time(pts, now, None if self.config.time == "arrival" else item.sent)
+                self._judge(opened, pts, ticks, now, item.sent)
                 picture = AvPicture(item.frame, item.orientation)
                 yield self.frame(picture, (picture.width, picture.height), pts, *when, self._stream)
+                if self._too_lossy():
+                    return
         finally:
             self.count_lost(earlier, opened.lost)
+            self.stats.packets = packets + opened.packets
             self.tell_lost(earlier)
 
     def _begin(self, now: int, ticks: int) -> None:
         """The first frame of a connection."""
+        stats = self.stats
+        stats.connections += 1
+        stats.attempts = 0
+        stats.enter("live")
+        self._lag.begin()
         if not self._stream:
             self._stream = str(now)
             log.info("%s: connected to %s", self.where, self.place.shown)
             return
-        self.stats.reconnects += 1
+        stats.reconnects += 1
         self._stamper.begin(ticks - self._last)
         self._clock.begin()
         log.info("%s: connected to %s again", self.where, self.place.shown)
 
-    def _warn(self) -> None:
-        if self._clock.distrusted and not self._warned:
-            self._warned = True
-            log.warning(
-                "%s: the camera's clock is more than an hour from this machine's; time of arrival is used instead. "
+    def _judge(self, opened: Opened, pts: int, ticks: int, now: int, sent: int | None) -> None:
+        """Once a second: are counts of these pictures to be trusted?"""
+        late = self._lag.look(pts, ticks, opened.waited)
+        if ticks - self._looked < _LOOK * SECOND:
+            return
+        self._looked = ticks
+        share = lossy(self.stats, ticks / SECOND)
+        reason, words = late.partition(":")[0], late
+        # Once degraded, better only when it is clearly so.
+        if share > (LOSS / 2 if self.stats.state == "degraded" else LOSS):
+            reason, words = _DAMAGED, f"{share:.0%} of the pictures are {_DAMAGED}"
+        if reason:
+            self._enter("degraded", reason, words)
+        elif self.stats.state == "degraded":
+            log.info("%s: the stream is good again", self.where)
+            self.stats.enter("live")
+        if sent is not None:
+            self.stats.clock_offset = (sent - now) / SECOND
+            self._warn(self.stats.clock_offset)
+
+    def _too_lossy(self) -> bool:
+        if not self._transport.may_fall_back or self.stats.reason != _DAMAGED:
+            return False
+        self._fall_back("pictures are damaged on the way")
+        return True
+
+    def _warn(self, offset: float) -> None:
+        """Of a clock that is off, once."""
+        if self.config.time == "arrival":
+            return
+        if self._clock.distrusted:
+            self._warn_once(
+                "distrusted",
+                "the camera's clock is more than an hour from this machine's; time of arrival is used instead. "
                 "Set the camera's clock, best by NTP",
-                self.where,
             )
+        elif abs(offset) > CLOCK_OFF:
+            way = "ahead of" if offset > 0 else "behind"
+            self._warn_once(
+                "off",
+                f"the camera's clock is {abs(offset):.1f} s {way} this machine's, and events carry the camera's time. "
+                "Set it by NTP, or write `time: arrival` for this source",
+            )
+
+    def _warn_once(self, about: str, words: str) -> None:
+        if about not in self._warned:
+            self._warned.add(about)
+            log.warning("%s: %s", self.where, words)

@@ -23,9 +23,11 @@ from countline.video.lists import open_list
 from countline.video.live import LiveSource
 from countline.video.place import IMAGES, Place, place_of
 from countline.video.pump import Connect, Item, direct, pumped
+from countline.video.tls import diagnose, tls_options
+from countline.video.transport import Transport
 from countline.video.trouble import REFUSED
 
-__all__ = ["connector", "open_source", "options_of"]
+__all__ = ["Connector", "open_source", "options_of"]
 
 log = logging.getLogger("countline.video")
 
@@ -44,7 +46,7 @@ def open_source(config: SourceConfig, index: int, *, stop: Stop | None = None) -
         log.warning("%s: %s", where, told)
     if place.kind == "images":
         return ImageSource(config, index, place, stop)
-    connect = connector(place, config, where)
+    connect = Connector(place, config, where)
     if place.kind == "file":
         return FileSource(config, index, place, lambda _: direct(connect), connect, stop)
     if place.kind == "pipe":
@@ -52,11 +54,11 @@ def open_source(config: SourceConfig, index: int, *, stop: Stop | None = None) -
         return FileSource(config, index, place, partial(_await, connect), connect, stop)
     if place.kind == "http" and _is_file(place, config, connect, stop):
         return FileSource(config, index, place, partial(_read, connect), connect, stop)
-    return LiveSource(config, index, place, partial(_read, connect), stop)
+    return LiveSource(config, index, place, partial(_read, connect), stop, transport=connect.transport)
 
 
 def _read(connect: Connect, source: BaseSource) -> Iterator[Item]:
-    return pumped(connect, source.config.name, source.ended, source.config.timeout)
+    return pumped(connect, source.config.name, source.ended, source.config.timeout, source.watch)
 
 
 def _await(connect: Connect, source: BaseSource) -> Iterator[Item]:
@@ -73,21 +75,27 @@ def _once(place: Place, config: SourceConfig, where: str) -> None:
         )
 
 
-def connector(place: Place, config: SourceConfig, where: str) -> Connect:
-    """A function that opens the input anew at each call. Raises SourceError for options and protocols that it may not
-    have."""
-    local = place.kind in ("file", "pipe")
-    options = options_of(place, config, where)
+class Connector:
+    """Opens the input anew at each call. Raises SourceError for options and protocols that it may not have."""
 
-    def connect() -> Opened:
+    def __init__(self, place: Place, config: SourceConfig, where: str) -> None:
+        self._place, self._config, self._where = place, config, where
+        self._local = place.kind in ("file", "pipe")
+        self._options = options_of(place, config, where)
+        self.transport = Transport(self._options)
+
+    def __call__(self) -> Opened:
+        """Open it. Raises SourceError, av.FFmpegError, :class:`Unreachable`."""
+        place, config = self._place, self._config
+        options = self.transport.options()
         try:
             return open_stream(
                 place.location,
-                where,
+                self._where,
                 options=options,
                 format=_format(place),
-                timeout=None if local else config.timeout,
-                low_delay=not local and config.live is not False,
+                timeout=None if self._local else config.timeout,
+                low_delay=not self._local and config.live is not False,
                 deinterlace=config.deinterlace,
                 stream=config.options.get("stream", ""),
                 shown=place.shown,
@@ -95,9 +103,17 @@ def connector(place: Place, config: SourceConfig, where: str) -> Connect:
         except av.error.ArgumentError:
             if place.kind != "file":
                 raise
-            return open_list(place, config, where, options)
+            return open_list(place, config, self._where, options)
+        except OSError as error:
+            # FFmpeg calls a name that is not known, and a certificate that is not trusted, an input/output error.
+            told = diagnose(place.location, config.tls) if place.kind in ("http", "stream") and _vague(error) else None
+            if told is None:
+                raise
+            raise told from None
 
-    return connect
+
+def _vague(error: OSError) -> bool:
+    return not isinstance(error, (TimeoutError, ConnectionRefusedError))
 
 
 def _format(place: Place) -> str | None:
@@ -118,6 +134,9 @@ def options_of(place: Place, config: SourceConfig, where: str = "") -> dict[str,
         options["rtsp_transport"] = (
             "tcp"  # UDP loses packets, and each lost one smears pictures up to the next key frame
         )
+    options.update(tls_options(place.location, config.tls, where))
+    if options.get("tls_verify") == "0":
+        log.warning("%s: the certificate of %s is not checked (tls.verify: false): anybody may answer", where, place.shown)
     if place.kind not in ("file", "pipe") and config.live is not False:
         # FFmpeg would watch a stream for seconds to measure its frame rate, which nothing here needs.
         options["fpsprobesize"] = "0"

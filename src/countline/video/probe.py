@@ -17,7 +17,7 @@ from countline.video.decode import Decoded
 from countline.video.files import quality_of, rate_of
 from countline.video.images import ImageSource
 from countline.video.known_options import unknown_options
-from countline.video.open import connector
+from countline.video.open import Connector
 from countline.video.picture import AvPicture
 from countline.video.place import Place, place_of
 from countline.video.pump import Item, direct, pumped
@@ -36,7 +36,7 @@ def probe(config: SourceConfig) -> Check:
     try:
         place = place_of(config.uri, where)
         if place.kind == "pipe":
-            connector(place, config, where)
+            Connector(place, config, where)
             detail = f"{place.shown} can be read only once, so it is not looked into"
         else:
             detail = _images(config, place) if place.kind == "images" else _video(config, place, where)
@@ -57,7 +57,7 @@ def _images(config: SourceConfig, place: Place) -> str:
 
 
 def _video(config: SourceConfig, place: Place, where: str) -> str:
-    connect = connector(place, config, where)
+    connect = Connector(place, config, where)
     until = time.monotonic() + 3 * config.timeout + 1
     items: Iterator[Item]
     if place.kind == "file":

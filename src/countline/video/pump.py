@@ -16,10 +16,16 @@ from collections.abc import Callable, Iterator
 from countline.video.container import Opened
 from countline.video.decode import Decoded
 
-__all__ = ["Connect", "Item", "Silence", "direct", "pumped"]
+__all__ = ["PATIENCE", "Connect", "Item", "NoPicture", "Silence", "Watch", "direct", "pumped"]
 
 Connect = Callable[[], Opened]
 Item = Opened | Decoded
+Watch = Callable[[float, float], None]
+"""Called while nothing comes, with the seconds since the last packet and since the last picture (or the connection)."""
+
+PATIENCE = 3
+"""Timeouts without a picture, while packets come, after which a connection is given up: cameras send a key frame every few
+seconds, some with a "smart" codec every ten."""
 
 _DEPTH = 4
 """Frames between decoder and reader: enough to keep both busy, few enough to add no delay."""
@@ -28,7 +34,11 @@ _LOOK = 0.1
 
 
 class Silence(TimeoutError):
-    """Nothing came for longer than the source's timeout."""
+    """No packet came for longer than the source's timeout."""
+
+
+class NoPicture(TimeoutError):
+    """Packets came, and for very long no picture."""
 
 
 class _Ended:
@@ -43,6 +53,8 @@ class _Pump(threading.Thread):
         super().__init__(name=f"countline-connection-{name}", daemon=True)
         self.items: queue.Queue[Item | _Ended] = queue.Queue(_DEPTH)
         self.abandoned = threading.Event()
+        self.handed = 0.0
+        """When the last item found room in the queue (monotonic clock, s): until then no packet was read."""
         self._connect = connect
 
     def run(self) -> None:
@@ -64,6 +76,7 @@ class _Pump(threading.Thread):
         while not self.abandoned.is_set():
             try:
                 self.items.put(item, timeout=_LOOK)
+                self.handed = time.monotonic()
                 return True
             except queue.Full:
                 continue
@@ -80,31 +93,45 @@ def direct(connect: Connect) -> Iterator[Item]:
         opened.close()
 
 
-def pumped(connect: Connect, name: str, ended: Callable[[], bool], timeout: float) -> Iterator[Item]:
+def pumped(
+    connect: Connect, name: str, ended: Callable[[], bool], timeout: float, watch: Watch | None = None
+) -> Iterator[Item]:
     """The same through a thread: ends soon after ``ended()`` became true.
 
-    Raises what the connection raised, and :class:`Silence` when nothing came for ``timeout`` s (while connecting, for
-    three times that: name lookup, connection and first packets each have their own limit).
+    Raises what the connection raised; :class:`Silence` when no packet came for ``timeout`` s (while connecting, for three
+    times that: name lookup, connection and first packets each have their own limit); and :class:`NoPicture` when packets
+    came for ``PATIENCE`` times that, and no picture.
     """
     pump = _Pump(connect, name)
     pump.start()
-    limit = 3 * timeout
-    heard = time.monotonic()
+    began = pictured = time.monotonic()
+    opened: Opened | None = None
     try:
         while not ended():
             try:
                 item = pump.items.get(timeout=_LOOK)
             except queue.Empty:
-                # FFmpeg's own limit strikes first where it can: it knows better what was missing.
-                if time.monotonic() - heard > limit + 1.0:
-                    raise Silence(f"nothing came for {limit:g} s") from None
+                now = time.monotonic()
+                if opened is None:
+                    # FFmpeg's own limit strikes first where it can: it knows better what was missing.
+                    if now - began > PATIENCE * timeout + 1.0:
+                        raise Silence(f"nothing came for {PATIENCE * timeout:g} s") from None
+                    continue
+                quiet, dark = now - max(opened.heard, pump.handed), now - pictured
+                if quiet > timeout:
+                    raise Silence(f"no packet came for {timeout:g} s") from None
+                if dark > PATIENCE * timeout:
+                    raise NoPicture(f"packets came for {dark:.0f} s, and no picture: no key frame") from None
+                if watch is not None:
+                    watch(quiet, dark)
                 continue
             if isinstance(item, _Ended):
                 if item.error is not None:
                     raise item.error
                 return
-            limit = timeout
+            if isinstance(item, Opened):
+                opened = item
             yield item
-            heard = time.monotonic()
+            pictured = time.monotonic()
     finally:
         pump.abandoned.set()

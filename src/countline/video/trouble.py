@@ -8,8 +8,11 @@ from typing import Any
 import av.error
 
 from countline.errors import SourceError
+from countline.video.backoff import Cause
+from countline.video.pump import NoPicture, Silence
+from countline.video.tls import Unreachable
 
-__all__ = ["REFUSED", "explain", "fatal"]
+__all__ = ["REFUSED", "cause_of", "explain", "fatal"]
 
 
 REFUSED = (av.error.ArgumentError, av.error.PermissionError)
@@ -49,7 +52,28 @@ def explain(error: BaseException, shown: str, where: str, kind: str = "file") ->
     return SourceError(f"{shown}: {what}", where=where, fix=fix)
 
 
+def cause_of(error: BaseException | None) -> Cause:
+    """What kind of trouble this is, for the wait before the next attempt. None: the stream ended."""
+    if error is None:
+        return "ended"
+    if isinstance(error, Unreachable):
+        return error.cause
+    if isinstance(error, (av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError)):
+        return "auth"
+    if isinstance(error, (TimeoutError, av.error.ExitError)):
+        return "silent"
+    if isinstance(error, (ConnectionRefusedError, av.error.HTTPClientError, av.error.HTTPServerError)):
+        return "refused"
+    if getattr(error, "errno", None) in (errno.EHOSTUNREACH, errno.ENETUNREACH):
+        return "unreachable"
+    return "ended"
+
+
 def _words(error: BaseException) -> tuple[str, str]:
+    if isinstance(error, Unreachable):
+        return error.what, error.fix
+    if isinstance(error, (Silence, NoPicture)):
+        return str(error), "check the camera, and the network between"
     number = getattr(error, "errno", None)
     for kind, what, fix in _MEANINGS:
         if isinstance(error, kind):
