@@ -1,0 +1,1 @@
+"""Sources spread over several processes or machines."""
