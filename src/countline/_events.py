@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-if TYPE_CHECKING:
-    from countline.types import FrameInfo, SourceInfo
+from countline._frames import FrameInfo, SourceInfo, utc
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +40,6 @@ class Event:
     @property
     def time(self) -> datetime:
         """Event time as an aware UTC ``datetime``."""
-        from countline.types import utc
-
         return utc(self.frame.time)
 
 

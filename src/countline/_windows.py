@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from countline.types import CounterKey
+from countline._counters import CounterKey
 
 __all__ = ["Window"]
 

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
-from enum import Enum
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from countline._counters import CounterDelta, CounterKey
 from countline._events import (
     Crossing,
     Crowding,
@@ -28,6 +27,7 @@ from countline._events import (
     Leave,
     Speeding,
 )
+from countline._frames import FrameInfo, SourceInfo, TimeQuality, utc
 from countline._gaps import Gap
 from countline._windows import Window
 
@@ -62,67 +62,11 @@ __all__ = [
     "TimeQuality",
     "Tracks",
     "Window",
+    "utc",
 ]
 
 UNTRACKED = 2**64 - 1
 """Track id of an object that no tracker follows (the value DeepStream uses)."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-
-
-def utc(ns: int) -> datetime:
-    """Nanoseconds since the Unix epoch as an aware UTC ``datetime`` (microsecond resolution)."""
-    return _EPOCH + timedelta(microseconds=ns // 1000)
-
-
-class TimeQuality(str, Enum):
-    """How a frame's capture time is known, best first."""
-
-    NTP = "ntp"
-    """From the sender's wall clock: RTCP sender reports, or DeepStream's ntp_timestamp."""
-    FILE_START = "file-start"
-    """Start time told by the user or by the container's creation time, plus PTS."""
-    FILE_MTIME = "file-mtime"
-    """File modification time minus duration, plus PTS: an estimate."""
-    ARRIVAL = "arrival"
-    """This machine's clock when the stream was opened, plus PTS: late by the network's delay."""
-    NONE = "none"
-    """No clock at all: the Unix epoch plus PTS."""
-
-
-@dataclass(frozen=True, slots=True)
-class SourceInfo:
-    """One camera or file as the user named it."""
-
-    name: str
-    index: int = 0
-    """Position in the configuration, from 0 (DeepStream's pad_index / source_id)."""
-    device_id: str = ""
-    """Identity used in messages; equals ``name`` unless set."""
-    uri: str = ""
-    live: bool = False
-    """True for cameras and network streams: the newest frame wins, and counts go on after a restart."""
-
-
-@dataclass(frozen=True, slots=True)
-class FrameInfo:
-    """All that is known of a frame but its pixels."""
-
-    source: SourceInfo
-    number: int
-    """Frame number within the stream, from 0; frames that were dropped have used up theirs."""
-    pts: int
-    """Presentation time in ns on the source's own clock; never goes backward within a stream."""
-    time: int
-    """Capture time in ns since the Unix epoch (UTC): the event time of all that is made from this frame."""
-    width: int
-    """Picture width in pixels."""
-    height: int
-    time_quality: TimeQuality = TimeQuality.NONE
-    stream: str = ""
-    """Identity of the stream: for a file a digest of its content, for a live source the time of the first connection.
-    (source, stream, number) names a frame for ever; deterministic message ids are made from it."""
-
 
 class Picture(Protocol):
     """Pixels of a frame, on the host or a device, in whatever form the decoder gave them."""
@@ -243,24 +187,6 @@ class FrameTracks(NamedTuple):
 
     info: FrameInfo
     tracks: Tracks
-
-
-class CounterKey(NamedTuple):
-    """Identity of one cumulative counter. Sums over classes and directions are derived, never stored."""
-
-    source: str
-    rule: str
-    counter: str
-    """'in' / 'out' (or the user's names) for lines, 'enter' / 'leave' for regions, 'A>B' for journeys, 'total' where
-    the engine knows no direction."""
-    class_name: str
-
-
-class CounterDelta(NamedTuple):
-    """A counter grew by ``amount`` in this frame."""
-
-    key: CounterKey
-    amount: int
 
 
 @dataclass(slots=True)

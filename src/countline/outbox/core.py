@@ -21,7 +21,7 @@ from countline.outbox.ledger import Ledger
 from countline.outbox.positions import END, Intervals
 from countline.outbox.quotas import Quotas
 from countline.outbox.recount import recount
-from countline.outbox.repair import look_through, repair
+from countline.outbox.repair import book_lost, look_through, put_back, replace_file
 from countline.outbox.salvage import RESEND, missing
 from countline.outbox.state import OutputState, Staged
 from countline.outbox.tail import Tail
@@ -240,7 +240,14 @@ class Core(Keeper):
     def _mend(self) -> None:
         reason, self._damage = self._damage, ""
         self._repairs_left -= 1
-        repair(self, reason)
+        with self._read_lock, self._state:
+            synchronous = str(self._db.execute("PRAGMA synchronous").fetchone()[0])
+            self._reader.close()
+            self._db.close()
+            db = replace_file(self.path, reason, synchronous, self._lock)
+            put_back(db, self._tail.groups(), next_position=self._next, now=self._now())
+            self._use(db)
+            book_lost(db, self._outputs.values(), next_position=self._next, path=self.path)
 
     @property
     def large(self) -> bool:
@@ -250,7 +257,7 @@ class Core(Keeper):
     def look_through(self, stop: threading.Event) -> bool:
         """Read the whole file beside its use, which takes long where it is large; whether it is sound. Damage is repaired with the
         next :meth:`settle` or write. ``stop`` ends it. From any thread."""
-        found = look_through(self, stop) if self.durable and not self._closed else ""
+        found = look_through(self.path, stop) if self.durable and not self._closed else ""
         if found:
             self._damage = found
         return not found

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import base64
-from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import orjson
 
 from countline.outputs._common import readable
-from countline.types import Message
+from countline.types import Message, utc
 
 __all__ = ["as_line", "envelope", "is_json", "rfc3339"]
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def rfc3339(ns: int) -> str:
     """Nanoseconds since the Unix epoch as RFC 3339 with milliseconds, UTC."""
-    moment = _EPOCH + timedelta(microseconds=ns // 1000)
+    moment = utc(ns)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

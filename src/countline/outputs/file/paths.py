@@ -7,14 +7,13 @@ import glob
 import logging
 import os
 import re
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import BinaryIO
 
 from countline.outputs._envelope import is_json
 from countline.outputs._fitness import shown
 from countline.outputs.file.config import FIELDS, Config
-from countline.types import Message
+from countline.types import Message, utc
 
 __all__ = ["PART", "finish_left_over", "fsync_folder", "left_over", "mend", "next_number", "path_of"]
 
@@ -22,13 +21,12 @@ PART = ".part"
 """Ends the name of a file that is being written and will be renamed when it is finished."""
 
 _log = logging.getLogger(__name__)
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _UNSAFE = re.compile(r"[^\w.@+=-]+")
 
 
 def path_of(config: Config, message: Message) -> str:
     """The template filled in. Whatever could leave the folder or confuse a shell becomes ``_``."""
-    moment = _EPOCH + timedelta(microseconds=message.time // 1000)
+    moment = utc(message.time)
     return config.path.format(
         date=moment.strftime("%Y-%m-%d"),
         hour=moment.strftime("%H"),

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta, timezone
 
-from countline.types import Message
+from countline.types import Message, utc
 
 __all__ = ["FIELDS", "content_type_of", "extension_of", "key_of"]
 
 FIELDS = ("id", "extension", "date", "hour", "source", "topic", "definition")
 """What may stand in braces in a path."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _UNSAFE = re.compile(r"[^\w.@+=-]+")
 _EXTENSIONS = {
     "application/json": "json",
@@ -43,7 +41,7 @@ def extension_of(content_type: str) -> str:
 
 def key_of(path: str, message: Message, content: str) -> str:
     """``path`` filled in for a message, without the store's prefix. What could lead elsewhere becomes ``_``."""
-    moment = _EPOCH + timedelta(microseconds=message.time // 1000)
+    moment = utc(message.time)
     return path.format(
         id=_safe(message.id),
         extension=extension_of(content_type_of(message, content)),

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from countline.outputs._common import headers_json, readable
 from countline.outputs._envelope import is_json, rfc3339
 from countline.outputs.sql.config import FIELDS, Config
-from countline.types import Message
+from countline.types import Message, utc
 
 __all__ = ["Table", "Unfit"]
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _TYPES = {
     "postgres": {"time": "TIMESTAMPTZ NOT NULL", "headers": "JSONB", "json": "JSONB", "text": "TEXT", "bytes": "BYTEA"},
     "sqlite": {"time": "TEXT NOT NULL", "headers": "TEXT", "json": "TEXT", "text": "TEXT", "bytes": "BLOB"},
@@ -60,7 +58,7 @@ class Table:
         if field == "value":
             return self._value(message.value)
         if field == "time":
-            moment = _EPOCH + timedelta(microseconds=message.time // 1000)
+            moment = utc(message.time)
             return moment if self.dialect == "postgres" else rfc3339(message.time)
         if field == "headers":
             return headers_json(message.headers) if message.headers else None
