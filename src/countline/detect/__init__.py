@@ -9,7 +9,8 @@
 """
 
 from countline.compat.deepstream.files.classes import DEEPSTREAM_CLASSES, DEEPSTREAM_LABELS
+from countline.detect.catalogue import MODELS
 from countline.detect.detector import OnnxDetector, make
 from countline.detect.wrap import CallableDetector, wrap
 
-__all__ = ["DEEPSTREAM_CLASSES", "DEEPSTREAM_LABELS", "CallableDetector", "OnnxDetector", "make", "wrap"]
+__all__ = ["DEEPSTREAM_CLASSES", "DEEPSTREAM_LABELS", "MODELS", "CallableDetector", "OnnxDetector", "make", "wrap"]
