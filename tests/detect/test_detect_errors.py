@@ -85,7 +85,7 @@ def test_size_against_a_fixed_one() -> None:
 
 def test_precision_of_a_users_model(tmp_path: Path) -> None:
     path = models.constant_model(tmp_path / "m.onnx", {"output0": models.yolov8()})
-    refuse(ConfigError, "default model only", path, precision="int8")
+    refuse(ConfigError, "package's own models only", path, precision="int8")
 
 
 def test_unknown_device() -> None:

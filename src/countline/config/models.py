@@ -97,7 +97,8 @@ class DetectorConfig(Model):
     """What finds the objects."""
 
     model: FileName = "default"
-    """'default' (NanoDet-g, COCO-80, inside the package) or the path of an ONNX file."""
+    """A model inside the package, 'default' (which is 'nanodet': NanoDet-g, COCO-80) or 'yolox-nano' (YOLOX-Nano, COCO-80), or
+    the path of an ONNX file."""
     classes: list[str] | dict[str, int] | None = None
     """Classes to keep, by name; or a mapping from name to the class id that rules see (DeepStream files)."""
     confidence: float | dict[str, float] | None = None
@@ -132,11 +133,11 @@ class DetectorConfig(Model):
     size: int | tuple[int, int] | None = None
     """Input width and height in pixels; from the model unless set."""
     merge: list[list[str]] | None = None
-    """Groups of classes that are one before NMS, the first name stands for all. Vehicles are merged in the default model."""
+    """Groups of classes that are one before NMS, the first name stands for all. Vehicles are merged in the package's models."""
     runtime: Literal["auto", "onnxruntime", "openvino"] = "auto"
     """Inference library; auto takes what is fastest on this machine among those installed."""
     precision: Literal["auto", "fp32", "int8"] = "auto"
-    """Precision of the default model."""
+    """Precision of a model of the package."""
     device: str = "cpu"
     threads: int = Field(default=0, ge=0)
     """Threads of one inference; 0: chosen for the machine."""

@@ -8,7 +8,8 @@
 >>> detector.close()
 """
 
+from countline.detect.catalogue import MODELS
 from countline.detect.detector import OnnxDetector, make
 from countline.detect.wrap import CallableDetector, wrap
 
-__all__ = ["CallableDetector", "OnnxDetector", "make", "wrap"]
+__all__ = ["MODELS", "CallableDetector", "OnnxDetector", "make", "wrap"]

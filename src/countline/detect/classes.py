@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from countline.compat.deepstream.files.classes import DEEPSTREAM_CLASSES, DEEPSTREAM_LABELS
 from countline.config import DetectorConfig
-from countline.detect.catalogue import COUNTED, DEFAULT_CONFIDENCE, FLOOR_RATIO, THRESHOLDS, VEHICLES
+from countline.detect.catalogue import DEFAULT_CONFIDENCE, FLOOR_RATIO, ModelInfo
 from countline.errors import ConfigError
 
 __all__ = ["ClassPlan", "plan"]
@@ -55,14 +55,16 @@ class ClassPlan:
         return result
 
 
-def plan(config: DetectorConfig, labels: Sequence[str], *, default: bool, low: float | None = None) -> ClassPlan:
-    """Make the plan for a network with these labels. ``default``: it is the model of the package, whose vehicle classes
-    are merged and whose thresholds are known. ``low`` sets the floor of all classes.
+def plan(
+    config: DetectorConfig, labels: Sequence[str], *, known: ModelInfo | None, low: float | None = None
+) -> ClassPlan:
+    """Make the plan for a network with these labels. ``known``: it is this model of the package, whose classes and
+    thresholds are known; None: a user's. ``low`` sets the floor of all classes.
 
     Raises ConfigError: unknown class names, classes in two merge groups, a class asked for that is merged into another.
     """
-    groups, ids, names = _groups(config, labels, default)
-    believed = _thresholds(config, labels, names, groups, default)
+    groups, ids, names = _groups(config, labels, known)
+    believed = _thresholds(config, labels, names, groups, known)
     floors = believed * FLOOR_RATIO if low is None else np.minimum(believed, low)
     index: dict[str, list[int]] = {}
     for i, name in enumerate(labels):  # classes of equal name are one
@@ -94,15 +96,15 @@ def _known(name: str, labels: Sequence[str], key: str) -> None:
 
 
 def _groups(
-    config: DetectorConfig, labels: Sequence[str], default: bool
+    config: DetectorConfig, labels: Sequence[str], known: ModelInfo | None
 ) -> tuple[list[list[str]], list[int], list[str]]:
     """Output classes as groups of names, their ids, and the name for each id."""
-    merge = _merge(config, labels, default)
+    merge = _merge(config, labels, known)
     if isinstance(config.classes, Mapping):
         return _renumbered(config.classes, labels)
     wanted = config.classes
     if wanted is None:
-        wanted = list(COUNTED) if default else list(dict.fromkeys(labels))
+        wanted = list(known.counted) if known else list(dict.fromkeys(labels))
         follower = {name for group in merge for name in group[1:]}
         wanted = [name for name in wanted if name not in follower]
     if not wanted:
@@ -125,12 +127,12 @@ def _groups(
     return groups, [list(labels).index(group[0]) for group in groups], list(labels)
 
 
-def _merge(config: DetectorConfig, labels: Sequence[str], default: bool) -> list[list[str]]:
-    """Merge groups in force. Those of the default model give way as soon as the user names a member other than the
+def _merge(config: DetectorConfig, labels: Sequence[str], known: ModelInfo | None) -> list[list[str]]:
+    """Merge groups in force. Those of a model of the package give way as soon as the user names a member other than the
     first: who asks for buses wants buses."""
     if config.merge is None:
         named = set(config.classes or ())
-        return [list(VEHICLES)] if default and not named & set(VEHICLES[1:]) else []
+        return [list(group) for group in known.merged if not named & set(group[1:])] if known else []
     seen: set[str] = set()
     for group in config.merge:
         for name in group:
@@ -169,10 +171,14 @@ def _renumbered(classes: Mapping[str, int], labels: Sequence[str]) -> tuple[list
 
 
 def _thresholds(
-    config: DetectorConfig, labels: Sequence[str], names: Sequence[str], groups: Sequence[Sequence[str]], default: bool
+    config: DetectorConfig,
+    labels: Sequence[str],
+    names: Sequence[str],
+    groups: Sequence[Sequence[str]],
+    known: ModelInfo | None,
 ) -> NDArray[np.float64]:
     """Threshold of each group: the lowest of its members', so that merging never hides what was seen before."""
-    own = THRESHOLDS if default else {}
+    own = known.thresholds if known else {}
     given = config.confidence
     if isinstance(given, (int, float)):
         values = [_share(float(given))] * len(groups)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countline.config import DetectorConfig
-from countline.detect.catalogue import default_model
+from countline.detect.catalogue import CATALOGUE, DEFAULT, weights
 from countline.detect.classes import ClassPlan, plan
 from countline.detect.geometry import nms, to_picture
 from countline.detect.layouts import Layout
@@ -40,16 +40,17 @@ def make(config: DetectorConfig, *, low: float | None = None) -> OnnxDetector:
     """
     runtime = choose_runtime(config.runtime, config.device)
     threads = choose_threads(config.threads)
-    default = config.model == "default"
-    if default:
+    name = DEFAULT if config.model == "default" else config.model
+    known = CATALOGUE.get(name)
+    if known:
         # 8-bit arithmetic pays with OpenVINO; ONNX Runtime gains too little from it to be worth its rounding.
-        auto = "int8" if runtime == "openvino" and _has_int8() else "fp32"
-        weights = default_model(auto if config.precision == "auto" else config.precision)
-        path, precision = weights.path, weights.precision
+        auto = "int8" if runtime == "openvino" and _has_int8(name) else "fp32"
+        file = weights(name, auto if config.precision == "auto" else config.precision)
+        path, precision = file.path, file.precision
     else:
         if config.precision != "auto":
             raise ConfigError(
-                "precision is a choice of the default model only",
+                "precision is a choice of the package's own models only",
                 where="detector.precision",
                 fix="leave it out, or give a model of that precision",
             )
@@ -57,16 +58,16 @@ def make(config: DetectorConfig, *, low: float | None = None) -> OnnxDetector:
     session = open_session(path, runtime, threads, config.device)
     try:
         signature = read_signature(session, config, str(path))
-        classes = plan(config, signature.labels, default=default, low=low)
+        classes = plan(config, signature.labels, known=known, low=low)
         return OnnxDetector(session, signature, classes, config, path, precision, threads)
     except BaseException:
         session.close()
         raise
 
 
-def _has_int8() -> bool:
+def _has_int8(name: str) -> bool:
     try:
-        default_model("int8")
+        weights(name, "int8")
     except DetectorError:
         return False
     return True

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countline import _telemetry
+from countline.detect.catalogue import MODELS
 from countline.errors import DetectorError, MissingExtra
 
 __all__ = [
@@ -116,9 +117,8 @@ def choose_runtime(wanted: str, device: str) -> str:
 def open_session(path: Path, runtime: str, threads: int, device: str) -> Session:
     """Load a model. Raises DetectorError: no such file, not an ONNX model, unknown device."""
     if not path.is_file():
-        raise DetectorError(
-            "no such file", where=str(path), fix="check `model`; 'default' names the model in the package"
-        )
+        names = ", ".join(f"'{name}'" for name in MODELS)
+        raise DetectorError("no such file", where=str(path), fix=f"check `model`; those in the package are {names}")
     try:
         with path.open("rb") as file:
             file.read(1)

@@ -56,7 +56,7 @@ def detector(config: Config, own: Any = None) -> Detector:
         return own if hasattr(own, "detect") else detect.wrap(own)
     settings = config.detector
     if config.rules.file is not None:
-        if settings.classes is None and settings.model == "default":
+        if settings.classes is None and settings.model in detect.MODELS:
             # Class ids in a DeepStream file mean the classes of DeepStream's detector, not the model's own.
             settings = settings.model_copy(update={"classes": dict(DEEPSTREAM_CLASSES)})
             shown = ", ".join(f"{name} -> {number}" for name, number in DEEPSTREAM_CLASSES.items())
