@@ -18,10 +18,10 @@ from nvds_pipeline import Pipeline
 
 import countline
 from countline.broker import EmbeddedBroker
-from countline.broker.embedded import free_port
 from countline.deepstream import attach
 from countline.outputs.kafka.tail import tail
 from countline.types import TimeQuality
+from ports import free_port
 
 NTP = 1_700_000_000_000_000_000
 _number = itertools.count()

@@ -14,13 +14,13 @@ from kafka_tools import consume, new_topic
 
 from countline import outbox
 from countline.broker import EmbeddedBroker
-from countline.broker.embedded import free_port
 from countline.config import OutboxConfig
 from countline.errors import ConfigError, OutboxError
 from countline.outbox import Commit
 from countline.pipeline.deliver import Delivery
 from countline.pipeline.writer import Writer
 from countline.types import CounterDelta, CounterKey, FrameInfo
+from ports import free_port
 
 CAR = CounterKey("gate", "line", "in", "car")
 

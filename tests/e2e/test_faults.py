@@ -17,8 +17,8 @@ from conftest_e2e import WALKERS, bright, command, made, street, values, write
 
 import countline as cl
 from countline.broker import EmbeddedBroker
-from countline.broker.embedded import free_port
 from countline.outputs.kafka.tail import Record, tail
+from ports import free_port
 
 Read = Callable[..., list[Record]]
 

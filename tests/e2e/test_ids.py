@@ -83,8 +83,8 @@ def test_a_file_that_stands_for_a_camera_gives_events_of_its_own_each_time(tmp_p
     assert not ids(live[1]) & ids(live[2])
 
 
-def test_whatever_runs_one_after_the_other_an_id_never_has_two_contents(squares: Path, tmp_path: Path) -> None:
-    other = walkers(tmp_path / "other.mp4", WALKERS)
+def test_whatever_runs_one_after_the_other_an_id_never_has_two_contents(tmp_path: Path) -> None:
+    video, other = walkers(tmp_path / "one.mp4", 2 * FEW), walkers(tmp_path / "other.mp4", 2 * FEW + 1)
     found: dict[str, bytes] = {}
     steps: list[tuple[Path, dict[str, Any]]] = [
         (squares, {}), (other, {}), (squares, {}), (squares, {"counts": "continue"}), (squares, {}), (squares, {}), (other, {}),

@@ -22,7 +22,7 @@ from feed import Feed, Proxy, in_order_per_key, kafka, numbers, running
 from kafka_tools import Record, consume, deny_writing, new_topic
 
 from countline.broker import EmbeddedBroker
-from countline.broker.embedded import free_port
+from ports import free_port
 
 needs_kafka4 = pytest.mark.kafka4
 LONG = bool(os.environ.get("COUNTLINE_LONG_OUTAGES"))

@@ -14,9 +14,9 @@ from feed import SOURCE, Feed, in_order_per_key, kafka, message, numbers
 from kafka_tools import consume, deny_writing, new_topic
 
 from countline import outbox
-from countline.broker.embedded import free_port
 from countline.config import OutboxConfig
 from countline.types import CounterDelta, CounterKey, FrameInfo, Message
+from ports import free_port
 
 pytestmark = pytest.mark.kafka4
 HOUR_NS = 3600 * 10**9
