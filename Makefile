@@ -5,11 +5,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo test test-kafka test-pythons lint types walls check bench clean constraints system
+.PHONY: help demo test quick hunt test-kafka test-pythons lint types walls check bench clean constraints system
 
 help:
 	@echo "make demo        run the main job on a street clip against an embedded broker"
 	@echo "make test        set up all and run the tests"
+	@echo "make quick       a first answer within two minutes: the core, messages, one run end to end, one Kafka"
+	@echo "make hunt        property tests with examples of their own in every round, to find faults"
 	@echo "make test-kafka  contract and fault tests against Apache Kafka 4 (Java and Maven)"
 	@echo "make test-pythons  the pure core's tests on every Python 3.10+ of this machine"
 	@echo "make check       lint, types, import walls"
@@ -45,6 +47,12 @@ system:
 
 test: $(VENV)/.dev system
 	@tools/run_tests.sh
+
+quick: $(VENV)/.dev
+	@tools/run_quick.sh
+
+hunt: $(VENV)/.dev
+	@tools/hunt.sh
 
 test-kafka: $(VENV)/.dev
 	@$(BIN)/python -m pytest -m kafka4 -ra

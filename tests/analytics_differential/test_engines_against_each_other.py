@@ -43,6 +43,7 @@ def test_every_difference_has_a_cause_that_is_true(random: Random) -> None:
     one(random, "hypothesis")
 
 
+@pytest.mark.seeded
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_every_difference_of_fixed_seeds_has_a_cause_that_is_true(block: int) -> None:
     found[block], seen[block] = Counter(), Counter()

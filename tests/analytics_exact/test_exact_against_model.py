@@ -34,6 +34,7 @@ def check(seed: int) -> tuple[int, int]:
     return len(frames), crossings
 
 
+@pytest.mark.seeded
 @pytest.mark.parametrize("block", range(8))
 def test_engine_equals_the_model_on_random_input(block: int) -> None:
     per_block = -(-SEEDS // 8)

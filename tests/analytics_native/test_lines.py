@@ -266,7 +266,7 @@ def test_jitter_of_small_and_large_objects_never_counts(box):
     assert ways(walk(rules(MIDDLE), straight((960, 400), (960, 700), 200), box=box)) == ["out"]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.floats(0.1, 1.0), st.floats(0.2, 1.5), st.floats(0, 180), st.floats(0.4, 0.6), st.integers(0, 2**32 - 1))
 def test_an_object_of_any_size_on_a_line_amid_the_picture_counts_nothing_with_3_percent_jitter(
     height, shape, degrees, place, seed

@@ -16,7 +16,7 @@ from countline.config.rules import RulesConfig
 from countline.types import Crossing, SourceInfo
 
 W, H = 1920, 1080
-examples = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+examples = settings(max_examples=60, suppress_health_check=list(HealthCheck))
 few = settings(examples, max_examples=15)
 seeds = st.integers(0, 2**32 - 1)
 inside = st.floats(0.05, 0.95)

@@ -18,9 +18,10 @@ from nvds_pipeline import Pipeline
 
 import countline
 from countline.deepstream import attach
-from countline.demo.broker import EmbeddedBroker, free_port
+from countline.demo.broker import EmbeddedBroker
 from countline.outputs.kafka.tail import tail
 from countline.types import TimeQuality
+from ports import free_port
 
 NTP = 1_700_000_000_000_000_000
 _number = itertools.count()

@@ -14,12 +14,13 @@ from kafka_tools import consume, new_topic
 
 from countline import outbox
 from countline.config import OutboxConfig
-from countline.demo.broker import EmbeddedBroker, free_port
+from countline.demo.broker import EmbeddedBroker
 from countline.errors import ConfigError, OutboxError
 from countline.outbox import Commit
 from countline.pipeline.delivery.commit_writer import Writer
 from countline.pipeline.delivery.delivery import Delivery
 from countline.types import CounterDelta, CounterKey, FrameInfo
+from ports import free_port
 
 CAR = CounterKey("gate", "line", "in", "car")
 

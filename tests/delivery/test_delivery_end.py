@@ -11,9 +11,9 @@ from delivery_disk import fill
 
 from countline import outbox
 from countline.commands.summary_text import summary_text
-from countline.demo.broker import free_port
 from countline.pipeline.run import Run
 from countline.types import Detections
+from ports import free_port
 
 
 def test_a_live_run_on_a_full_disk_ends_with_code_5_and_says_what_is_lost(small_disk: Path, clip: Path) -> None:

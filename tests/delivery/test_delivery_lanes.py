@@ -51,7 +51,7 @@ class Broker:
         return answers
 
 
-@settings(derandomize=True, max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_nothing_is_lost_doubled_or_overtaken_in_a_topic_however_topics_fail(data: st.DataObject) -> None:
     topics = ["a", "b", "c"]

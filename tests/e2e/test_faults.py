@@ -16,8 +16,9 @@ import orjson
 from conftest_e2e import WALKERS, bright, command, made, street, values, write
 
 import countline as cl
-from countline.demo.broker import EmbeddedBroker, free_port
+from countline.demo.broker import EmbeddedBroker
 from countline.outputs.kafka.tail import Record, tail
+from ports import free_port
 
 Read = Callable[..., list[Record]]
 

@@ -21,7 +21,8 @@ from confluent_kafka.admin import (
 from feed import Feed, Proxy, in_order_per_key, kafka, numbers, running
 from kafka_tools import Record, consume, deny_writing, new_topic
 
-from countline.demo.broker import EmbeddedBroker, free_port
+from countline.demo.broker import EmbeddedBroker
+from ports import free_port
 
 needs_kafka4 = pytest.mark.kafka4
 LONG = bool(os.environ.get("COUNTLINE_LONG_OUTAGES"))

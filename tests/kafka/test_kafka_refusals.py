@@ -17,6 +17,7 @@ from countline import outbox
 from countline.config import OutboxConfig
 from countline.demo.broker import free_port
 from countline.types import CounterDelta, CounterKey, FrameInfo, Message
+from ports import free_port
 
 pytestmark = pytest.mark.kafka4
 HOUR_NS = 3600 * 10**9

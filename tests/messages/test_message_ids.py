@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from countline.messages.ids import NAMESPACE, IdMaker, twin
 
 
-@settings(derandomize=True, max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.text(max_size=20), max_size=8), st.text(max_size=5), st.integers(0, 2**40))
 def test_ids_made_together_are_those_made_one_by_one(parts: list[str], stream: str, number: int) -> None:
     maker = IdMaker("m")
@@ -21,7 +21,7 @@ def test_ids_made_together_are_those_made_one_by_one(parts: list[str], stream: s
     assert (ids, twins) == (one_by_one, [twin(identity) for identity in one_by_one])
 
 
-@settings(derandomize=True, max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.text(max_size=20))
 def test_twin_is_another_uuid_whose_twin_is_the_first(name: str) -> None:
     identity = str(uuid.uuid5(NAMESPACE, name))

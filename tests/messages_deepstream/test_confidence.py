@@ -24,7 +24,7 @@ def messages(confidences: list[float]) -> list[Message]:
     return made.make(Analytics(FrameInfo(SOURCE, 0, 0, 0, 1920, 1080), tracks, class_names=("car",)))
 
 
-@settings(derandomize=True, max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.one_of(TINY_AND_HUGE, st.floats(0, 1, width=32)), min_size=1, max_size=8))
 def test_confidence_is_the_shortest_text_of_the_64_bit_float(confidences: list[float]) -> None:
     found = [m.value.split(b'"confidence":')[1].split(b"}")[0] for m in messages(confidences)]

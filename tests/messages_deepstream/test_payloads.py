@@ -89,7 +89,7 @@ FRAME = st.fixed_dictionaries(
 )
 
 
-@settings(derandomize=True, max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(EVENT, max_size=3), st.sampled_from([STATIC, StaticDescription()]))
 def test_any_events_give_valid_payloads(events: list[dict[str, Any]], static: StaticDescription) -> None:
     item = {"events": events}
@@ -103,7 +103,7 @@ def test_any_events_give_valid_payloads(events: list[dict[str, Any]], static: St
         assert len(orjson.loads(value)["objects"]) == len(events)
 
 
-@settings(derandomize=True, max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(EVENT, max_size=3), st.sampled_from([STATIC, None]))
 def test_any_events_give_readable_protobuf(
     frame_class: Any, events: list[dict[str, Any]], static: StaticDescription | None
@@ -123,7 +123,7 @@ def test_any_events_give_readable_protobuf(
         assert "visibility" in item.info
 
 
-@settings(derandomize=True, max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(FRAME, st.sampled_from([STATIC, StaticDescription()]))
 def test_any_frame_gives_valid_payloads(frame_class: Any, frame: dict[str, Any], static: StaticDescription) -> None:
     item = {"frame": frame}
@@ -139,7 +139,7 @@ def test_any_frame_gives_valid_payloads(frame_class: Any, frame: dict[str, Any],
     assert (read.timestamp.seconds, read.timestamp.nanos) == timestamp(NOW)
 
 
-@settings(derandomize=True, max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(FLOAT, FLOAT)
 def test_float32_is_numpys(a: float, b: float) -> None:
     with np.errstate(all="ignore"):

@@ -240,7 +240,7 @@ def test_region_events_without_object_make_no_object_message() -> None:
         assert definition(kind, on="crowding").make(analytics(events=(event,))) == []
 
 
-@settings(derandomize=True, max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 25), st.booleans(), st.sampled_from([None, DESCRIPTION]))
 def test_full_messages_of_a_frame_equal_nvmsgconvs(n: int, ltwh: bool, text: str | None) -> None:
     static = None if text is None else parse(text, "x.txt")
@@ -259,7 +259,7 @@ def test_full_messages_of_a_frame_equal_nvmsgconvs(n: int, ltwh: bool, text: str
     assert len(set(every)) == 2 * n
 
 
-@settings(derandomize=True, max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(OBJECT, max_size=8), st.booleans())
 def test_any_objects_make_the_full_messages_nvmsgconv_would(objects: list[tuple[Any, ...]], ltwh: bool) -> None:
     a = analytics(tracks=tracks_of(objects, ltwh))
@@ -270,7 +270,7 @@ def test_any_objects_make_the_full_messages_nvmsgconv_would(objects: list[tuple[
     assert [ordered(m.value) for m in messages] == [ordered(v) for v in wanted]
 
 
-@settings(derandomize=True, max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(OBJECT, max_size=8), st.booleans())
 def test_minimal_and_protobuf_of_a_frame_equal_nvmsgconvs(objects: list[tuple[Any, ...]], ltwh: bool) -> None:
     a = analytics(tracks=tracks_of(objects, ltwh))

@@ -49,7 +49,7 @@ def test_a_file_that_was_cut_short_is_resumed_with_the_counts_it_began_with(open
     assert drain(box) == ids(range(20)), "each message is there once, also those that were repeated"
 
 
-@settings(derandomize=True, max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 25), max_size=5), st.lists(st.integers(0, 3), min_size=25, max_size=25))
 def test_however_often_a_run_is_cut_short_the_result_is_that_of_an_uninterrupted_one(
     cuts: list[int], per_frame: list[int]

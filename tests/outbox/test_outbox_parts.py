@@ -16,7 +16,7 @@ from countline.outbox.positions import Intervals
 from countline.types import Message
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-exhaustive = settings(derandomize=True, max_examples=200, deadline=None)
+exhaustive = settings(max_examples=200)
 positions = st.integers(1, 60)
 ranges = st.tuples(positions, st.integers(0, 8)).map(lambda p: (p[0], p[0] + p[1]))
 
@@ -124,7 +124,7 @@ def test_the_next_reset_is_right_also_when_clocks_change(text: str, after: str, 
     assert schedule.parse(text).next_after(ns(after)) == ns(expected)
 
 
-@settings(derandomize=True, max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sampled_from(["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "UTC"]),
     st.integers(0, 23),

@@ -13,6 +13,7 @@ import pytest
 
 from countline.protocols import Entry, Output, Receipt
 from countline.types import Message
+from ports import free_port
 
 __all__ = ["BlackHole", "Deliverer", "Patience", "Received", "Server", "Turncoat", "entries", "free_port"]
 
@@ -38,13 +39,6 @@ class Server(Protocol):
 
     def stop(self) -> None:
         """Returns when the process has ended and nobody listens any more."""
-
-
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
 
 
 def entries(count: int, first: int = 1, *, keys: int = 3, pad: int = 0) -> list[Entry]:

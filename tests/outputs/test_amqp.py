@@ -127,10 +127,10 @@ class AmqpContract(OutputContract):
 
     @contextmanager
     def refusals(self, server: RabbitServer) -> Iterator[tuple[dict[str, Any], Read]]:
-        """A queue that refuses what is more than two, and a consumer that takes them away."""
+        """A queue that refuses what is more than ten, and a consumer that takes them away."""
         with server.connect() as connection:
             channel = connection.channel()
-            channel.queue_declare("narrow", arguments={"x-max-length": 2, "x-overflow": "reject-publish"})
+            channel.queue_declare("narrow", arguments={"x-max-length": 10, "x-overflow": "reject-publish"})
             found: list[Received] = []
 
             def take() -> None:

@@ -13,7 +13,7 @@ from countline.types import Message
 Step = tuple[str, int]
 
 
-@settings(derandomize=True, max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.sampled_from([b"a", b"b", None]), max_size=12), st.lists(st.integers(0, 5), max_size=60))
 def test_no_message_is_published_before_an_earlier_one_of_its_key_is_settled(
     keys: list[bytes | None], turns: list[int]
@@ -42,7 +42,7 @@ def test_no_message_is_published_before_an_earlier_one_of_its_key_is_settled(
         assert positions == sorted(positions)
 
 
-@settings(derandomize=True, max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(), st.integers(10, 100))
 def test_text_of_a_server_is_one_short_line_that_no_terminal_obeys(text: str, most: int) -> None:
     line = shown(text + "\x1b[2J\x07\u202e", most)
@@ -51,7 +51,7 @@ def test_text_of_a_server_is_one_short_line_that_no_terminal_obeys(text: str, mo
     line.encode()
 
 
-@settings(derandomize=True, max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(), st.text(), st.integers(-(2**80), 2**80))
 def test_what_no_protocol_can_carry_is_found_in_every_field(number: str, name: str, time: int) -> None:
     good = unfit(Message(number, b"", headers=((name, b""),), time=time)) == ""

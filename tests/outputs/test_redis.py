@@ -77,10 +77,10 @@ class RedisContract(OutputContract):
 
     @contextmanager
     def refusals(self, server: RedisServer) -> Iterator[tuple[dict[str, Any], Read]]:
-        """Full, and not full, and full again."""
+        """Full, and not full for a while, and full again."""
         client = server.client()
         full, empty = (partial(client.config_set, "maxmemory", most) for most in (1, 0))
-        with contextmanager(toggled)(full, empty):
+        with contextmanager(toggled)(full, empty, empty, empty):
             yield {"batch": 5}, partial(self.read_back, server)
 
     def read_back(self, server: RedisServer, count: int) -> list[Received]:

@@ -28,7 +28,7 @@ from countline.outputs._words import Fault, explain, scrub
 from countline.protocols import OutputStatus, Receipt
 from countline.types import Message
 
-quick = settings(derandomize=True, max_examples=200, deadline=None)
+quick = settings(max_examples=200)
 
 
 @quick

@@ -34,7 +34,7 @@ def test_an_object_is_one_track_however_far_it_moves_between_two_frames(kind: st
         assert all(found[i] == [1] for i in range(start + 1, 12)), found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.floats(40, 220),
     st.floats(-np.pi, np.pi),

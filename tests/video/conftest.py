@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import socket
 import subprocess
 import sys
 import threading
@@ -158,13 +157,6 @@ def site() -> Iterator[Site]:
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """20 frames, 64x48, 10 a second."""
     return encode(tmp_path_factory.mktemp("video") / "plain.mp4")
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 SENDER = """

@@ -20,8 +20,9 @@ from countline.protocols import Source
 from countline.types import Frame, TimeQuality
 from countline.video import open_source, probe
 from countline.video.backoff import LONGEST_WAIT, backoff
+from ports import free_port
 
-from .conftest import Site, config, encode, free_port
+from .conftest import Site, config, encode
 
 Sender = Callable[[str, int], "subprocess.Popen[bytes]"]
 

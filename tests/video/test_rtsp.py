@@ -21,8 +21,9 @@ from rtspcam import Camera, Running
 from countline.types import Frame, TimeQuality
 from countline.video import backoff, open_source, probe
 from countline.video.live import LiveSource
+from ports import free_port
 
-from .conftest import Site, config, encode, free_port
+from .conftest import Site, config, encode
 
 Start = Callable[..., tuple[Camera, Running, str]]
 

@@ -1,0 +1,50 @@
+"""How the suite is spread over several processes (``pytest -n``): a file is one piece of work, the long ones begin first, and
+those that mostly wait run beside those that mostly compute."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from typing import Any
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+WAITING = ("tests/kafka", "tests/outputs/", "tests/delivery/", "tests/video/")
+COMPUTING = ("tests/e2e/", "tests/analytics_differential/", "tests/deepstream/", "tests/analytics_exact/", "tests/record/", "tests/")
+"""Longest first: begun last, it would hold up the end of the run."""
+EMBEDDED = ("tests/kafka/test_kafka_errors.py", "tests/kafka/test_kafka_contract.py::TestEmbeddedBroker")
+
+
+def piece(nodeid: str) -> str:
+    """The piece of work that a test belongs to. Its tests run in one process, one after another.
+
+    The tests of Apache Kafka are one piece: a second one would cost seconds of computing and half a gigabyte.
+    """
+    if nodeid.startswith("tests/kafka/") and not nodeid.startswith(EMBEDDED):
+        return "tests/kafka"
+    return nodeid.partition("::")[0]
+
+
+class Pieces(LoadScopeScheduling):
+    """Hands out pieces of work in the order of the collection."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return piece(nodeid)
+
+
+def order(items: list[pytest.Item]) -> None:
+    """Pieces of both kinds in turn; the same in every process."""
+    pieces: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        pieces.setdefault(piece(item.nodeid), []).append(item)
+    kinds: tuple[list[str], list[str]] = ([], [])
+    for name in pieces:
+        kinds[name.startswith(WAITING)].append(name)
+    for kind, heads in zip(kinds, (COMPUTING, WAITING)):
+        kind.sort(key=lambda name: next((n for n, head in enumerate(heads) if name.startswith(head)), len(heads)))
+    items[:] = [item for pair in zip_longest(*kinds) for name in pair if name for item in pieces[name]]
+
+
+def scheduler(config: pytest.Config, log: Any) -> Pieces:
+    config.option.loadscopereorder = False
+    return Pieces(config, log)
