@@ -15,7 +15,6 @@ from kafka_tools import consume, deny_writing, new_topic
 
 from countline import outbox
 from countline.config import OutboxConfig
-from countline.demo.broker import free_port
 from countline.types import CounterDelta, CounterKey, FrameInfo, Message
 from ports import free_port
 
