@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from countline.config import Config
+from countline.config.messages import MessageConfig, kind_classes
 from countline.config.outputs import BUILT_IN, config_class
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "configuration.md"
@@ -86,11 +87,20 @@ def default_text(field: Any) -> str:
     return f"`{value}`" if not isinstance(value, bool) else f"`{str(value).lower()}`"
 
 
+def fields(model: type[BaseModel]) -> dict[str, Any]:
+    """Fields of a model; of a message those that its kinds have besides, too."""
+    found = dict(model.model_fields)
+    if model is MessageConfig:
+        for _, own in kind_classes():
+            found |= {name: field for name, field in own.model_fields.items() if name not in found}
+    return found
+
+
 def section(model: type[BaseModel], title: str) -> str:
     """One model as a table."""
     doc = (model.__doc__ or "").strip().split("\n\n")[0].replace("\n", " ")
     rows = [f"## {title}", "", " ".join(doc.split()), "", "| key | type | default | meaning |", "|---|---|---|---|"]
-    for name, field in model.model_fields.items():
+    for name, field in fields(model).items():
         key = field.alias or name
         key = f"**`{key}`**" if field.is_required() else f"`{key}`"
         meaning = " ".join((field.description or "").split()).replace("|", "\\|")
@@ -110,7 +120,7 @@ def text() -> str:
             continue
         seen.add(model)
         parts.append(section(model, title))
-        inner = [m for f in model.model_fields.values() for m in models(f.annotation)]
+        inner = [m for f in fields(model).values() for m in models(f.annotation)]
         waiting[0:0] = [(m, m.__name__) for m in dict.fromkeys(inner) if m not in seen]
     return "\n".join(parts)
 

@@ -14,12 +14,10 @@ __all__ = ["command"]
 @click.argument("tracks", metavar="TRACKS")
 def command(rules_file: str, tracks: str) -> None:
     """Run both engines over recorded TRACKS and show where and why their line counts differ."""
-    from countline.compat.deepstream.files import nvdsanalytics
-    from countline.compat.deepstream.migrate.compare import compare
-    from countline.record.tracks import read_tracks
+    from countline.commands.compare import compared
 
-    config = nvdsanalytics.read(rules_file)
-    for warning in config.warnings:
+    warnings, lines = compared(rules_file, tracks)
+    for warning in warnings:
         echo(f"warning: {warning}", err=True)
-    for line in compare(config, read_tracks(tracks)).text():
+    for line in lines:
         echo(line)

@@ -23,9 +23,9 @@ def command(file: str, sources: tuple[str, ...]) -> None:
 
     config_nvdsanalytics.txt or .yml becomes rules of the native engine; what has no equal stands there as comments.
     """
-    from countline.compat.deepstream.migrate.convert import convert_file, source_names
+    from countline.commands.convert import converted
 
-    text, warnings = convert_file(file, source_names(sources))
+    text, warnings = converted(file, sources)
     for warning in warnings:
         echo(f"warning: {warning}", err=True)
     echo(text, nl=False)

@@ -15,7 +15,7 @@ from rich.text import Text
 from countline import outbox, video
 from countline.config import Config, load
 from countline.errors import CountlineError, OutboxError
-from countline.messages.definition import BaseDefinition
+from countline.messages import BaseDefinition
 from countline.outbox import files
 from countline.pipeline import build
 from countline.pipeline.roles import refuse_collisions
@@ -102,7 +102,7 @@ def _keyless(output: Output, definitions: Sequence[Definition]) -> dict[str, lis
     found: dict[str, list[str]] = {}
     for definition in definitions:
         if isinstance(definition, BaseDefinition) and isinstance(output, KeyedTopics) and not definition.keyed:
-            outputs = definition.parts.outputs
+            outputs = definition.record.outputs
             topic = definition.topic(output.topic) if not outputs or output.name in outputs else None
             if topic is not None:
                 found.setdefault(topic, []).append(definition.name)

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from countline.config.outputs import config_class
 from countline.config.secret_places import PUBLIC_NAMES, holds_secrets, secret_fields
+from countline.registry.kinds import MESSAGES, message_kind
 from countline.secret_forms import SECRET_NAME, uri_secrets
 
 __all__ = ["harvest"]
@@ -24,6 +25,7 @@ def harvest(data: Any, model: type[BaseModel] | None = None) -> list[object]:
         for message in messages if isinstance(messages, list) else ():
             if isinstance(message, Mapping):  # its value is a template of the user's own words
                 _by_name(message.get("schema"), found)
+                _by_message_kind(message, found)
         for output in data["outputs"] if isinstance(data.get("outputs"), list) else ():
             _by_kind(output, found)
     if model is not None:
@@ -36,6 +38,15 @@ def _by_kind(output: Any, found: list[object]) -> None:
         kind, options = next(iter(output.items()))
         try:
             _by_type(options, config_class(kind), found)
+        except Exception:
+            return  # no such kind, or its package cannot be imported: told elsewhere
+
+
+def _by_message_kind(message: Mapping[Any, Any], found: list[object]) -> None:
+    type_ = message.get("type")
+    if isinstance(type_, str):
+        try:
+            _by_type(message, MESSAGES.module(message_kind(type_), "config").Config, found)
         except Exception:
             return  # no such kind, or its package cannot be imported: told elsewhere
 

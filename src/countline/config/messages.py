@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timezone, tzinfo
-from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import CoreSchema
 
-from countline.compat.deepstream.files.msgconv import StaticDescription
-from countline.compat.deepstream.files.msgconv import read as read_static
 from countline.config.base import Model
-from countline.config.loader import CountlineFault
+from countline.config.loader import CountlineFault, Nested
 from countline.config.secret_places import named_secrets
 from countline.redaction import remember
+from countline.registry.kinds import MESSAGES, message_kind
 from countline.secret_forms import uri_secrets
 
-__all__ = ["AttachConfig", "CloudEventsConfig", "MessageConfig", "PlaceConfig", "SchemaConfig", "trigger_of", "zone_of"]
+__all__ = ["AttachConfig", "CloudEventsConfig", "MessageConfig", "SchemaConfig", "kind_class", "kind_classes", "trigger_of", "zone_of"]
 
 EVENTS = ("crossing", "enter", "leave", "dwell", "crowding", "heading", "speeding", "journey")
 _WORDS = (*EVENTS, "change", "gap", "frame", "interval <time>")
@@ -186,20 +194,29 @@ class AttachConfig(Model):
         return self.output if self.output is not None else stores[0]
 
 
-def _static(value: Any) -> Any:
-    return read_static(value) if isinstance(value, (str, Path)) else value
+def kind_class(type_: Any) -> type[MessageConfig] | None:
+    """The configuration class of a message's ``type:``; None where there is no such kind (or no type)."""
+    if not isinstance(type_, str):
+        return None
+    try:
+        found: type[MessageConfig] = MESSAGES.module(message_kind(type_), "config").Config
+    except KeyError:
+        return None
+    return found
 
 
-class PlaceConfig(Model):
-    """Which crossings enter and leave a place."""
-
-    entry: Names = []
-    """Lines, or lines with one of their directions: [door.in, Entry]."""
-    exit: Names = []
+def kind_classes() -> Iterator[tuple[str, type[MessageConfig]]]:
+    """Every kind of ready payload with its configuration class."""
+    for kind in MESSAGES.packages():
+        found = kind_class(kind)
+        if found is not None:
+            yield kind, found
 
 
 class MessageConfig(Model):
     """One message definition: when it is sent, and what it says."""
+
+    # Where ``type:`` names a kind of ready payload, what is made is that kind's own class, which may have further keys.
 
     model_config = ConfigDict(populate_by_name=True, protected_namespaces=())
 
@@ -230,16 +247,6 @@ class MessageConfig(Model):
     """Template of the value."""
     type: str | None = None
     """A ready payload: deepstream/full, deepstream/minimal, deepstream/protobuf, deepstream/analytics, deepstream/occupancy."""
-    msgconv: Annotated[StaticDescription | None, BeforeValidator(_static), WithJsonSchema({"type": "string"})] = None
-    """Static data of the deepstream payloads: a msgconv_config.txt, .yml or .csv."""
-    api: Literal["event", "dsmeta"] | None = None
-    """Which of nvmsgconv's two forms deepstream/full, minimal and protobuf have: event = one for what happened, dsmeta = all
-    objects of the frame; by the trigger unless set."""
-    every: int | None = Field(default=None, ge=1)
-    """With `on: frame` and a deepstream type: only frames whose number is a multiple; 30 for full, minimal and protobuf
-    (nvmsgconv's frame-interval), else 1."""
-    places: dict[str, PlaceConfig] = {}
-    """Places of deepstream/occupancy; by the names and directions of the lines unless set."""
     function: str | None = None
     """A Python function that makes the value: 'module:name' or 'file.py:name'."""
     encoding: Literal["json", "jsonl", "avro", "protobuf", "msgpack"] = "json"
@@ -280,3 +287,50 @@ class MessageConfig(Model):
             if self.per == "event":
                 raise CountlineFault(f"'on: {self.on}' has no event of its own", fix="leave 'per' out", loc=("per",))
         return self
+
+    def files(self) -> list[str]:
+        """Names of files that this kind of message reads."""
+        return []
+
+    def __new__(cls, **data: Any) -> MessageConfig:
+        """The class of the kind that ``type`` names."""
+        own = kind_class(data.get("type")) if cls is MessageConfig else None
+        return super().__new__(own or cls)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _of_its_kind(cls, data: Any, handler: ModelWrapValidatorHandler[MessageConfig]) -> MessageConfig:
+        if cls is not MessageConfig or not isinstance(data, Mapping):
+            return handler(data)
+        own = kind_class(data.get("type"))
+        if own is None:
+            _refuse_keys_of_kinds(data)
+            return handler(data)
+        try:
+            return own.model_validate(data)
+        except ValidationError as error:
+            raise Nested(error, own, ()) from None
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """With the keys of every kind, so that editors know them."""
+        made = handler(core_schema)
+        if cls is MessageConfig:
+            whole = handler.resolve_ref_schema(made)
+            for _, own in kind_classes():
+                keys = handler.resolve_ref_schema(handler(own.__pydantic_core_schema__))["properties"]
+                whole["properties"].update({key: keys[key] for key in keys if key not in whole["properties"]})
+        return made
+
+
+def _refuse_keys_of_kinds(data: Mapping[Any, Any]) -> None:
+    """A key that only some kinds have says so, where the message is of none."""
+    own = {name for key, field in MessageConfig.model_fields.items() for name in (key, field.alias)}
+    for key in data:
+        having = [k for k, c in kind_classes() if key in c.model_fields] if key not in own else []
+        if having:
+            raise CountlineFault(
+                f"'{key}' is a key of messages of type {' or '.join(having)}",
+                fix=f"add type: {having[0]}/… , or leave it out",
+                loc=(key,),
+            )

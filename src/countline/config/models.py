@@ -223,7 +223,7 @@ class Config(Model):
     detector: DetectorConfig = DetectorConfig()
     tracker: TrackerConfig = TrackerConfig()
     rules: RulesConfig = RulesConfig()
-    messages: list[MessageConfig] = []
+    messages: list[SerializeAsAny[MessageConfig]] = []
     outputs: list[SerializeAsAny[Annotated[OutputConfig, BeforeValidator(_output)]]] = []
     outbox: Annotated[OutboxConfig, BeforeValidator(_outbox)] = OutboxConfig()
     _document: Document | None = PrivateAttr(default=None)

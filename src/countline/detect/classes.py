@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from countline.compat.deepstream.files.classes import DEEPSTREAM_CLASSES, DEEPSTREAM_LABELS
 from countline.config import DetectorConfig
 from countline.detect.catalogue import DEFAULT_CONFIDENCE, FLOOR_RATIO, ModelInfo
 from countline.errors import ConfigError
+from countline.registry.kinds import CLASS_SETS
 
 __all__ = ["ClassPlan", "plan"]
 
@@ -165,8 +165,8 @@ def _renumbered(classes: Mapping[str, int], labels: Sequence[str]) -> tuple[list
         )
     ids = sorted(by_id)
     names = [by_id[i][0] if i in by_id else f"class {i}" for i in range(ids[-1] + 1)]
-    if dict(classes) == dict(DEEPSTREAM_CLASSES):
-        names = list(DEEPSTREAM_LABELS)
+    known = (CLASS_SETS.module(kind, "classes") for kind in CLASS_SETS.packages())
+    names = next((list(numbering.LABELS) for numbering in known if dict(classes) == dict(numbering.CLASSES)), names)
     return [by_id[i] for i in ids], ids, names
 
 

@@ -15,7 +15,7 @@ from countline.config.loader import Document, validate
 from countline.config.messages import MessageConfig
 from countline.errors import MessageError
 from countline.messages.convert import plain_values
-from countline.messages.definition import BaseDefinition
+from countline.messages.definition import ValueDefinition
 from countline.messages.encode import plain
 from countline.messages.scope import Scope
 from countline.types import Frame
@@ -205,7 +205,7 @@ def place_in_user_code(error: BaseException, target: Any) -> str:
     return where + str(getattr(target, "__qualname__", target))
 
 
-class FunctionDefinition(BaseDefinition):
+class FunctionDefinition(ValueDefinition):
     """A definition whose value a user's function makes."""
 
     def __init__(self, target: Any, *args: Any, **kwargs: Any) -> None:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from countline.compat.deepstream.files.classes import DEEPSTREAM_CLASSES
 from countline.config import Config, load
 from countline.config.loader import Document, validate
 from countline.config.outputs import BUILT_IN, config_class, kinds, package
 from countline.errors import ConfigError, MessageError
 from countline.protocols import Definition, Detector, Output, RuleSet, Tracker
+from countline.registry.kinds import CLASS_SETS, RULE_FILES
 from countline.types import RuleInfo, SourceInfo
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ def as_config(config: Config | Mapping[str, Any] | str | Path) -> Config:
 def enter(config: Config) -> None:
     """Import what the configuration's rules, messages and outputs need. Says nothing of what is missing: that is for those
     who make them."""
-    rooms = ["countline.analytics.native" if config.rules.file is None else "countline.compat.deepstream.rules"]
+    engine = "countline.analytics.native" if config.rules.file is None else RULE_FILES.package("nvdsanalytics")
+    rooms = [engine]
     rooms += ["countline.messages", "countline.registry", "countline.attach", *(f"{_kind(o)}.output" for o in config.outputs)]
     for room in rooms:
         with suppress(Exception):
@@ -58,8 +59,9 @@ def detector(config: Config, own: Any = None) -> Detector:
     if config.rules.file is not None:
         if settings.classes is None and settings.model in detect.MODELS:
             # Class ids in a DeepStream file mean the classes of DeepStream's detector, not the model's own.
-            settings = settings.model_copy(update={"classes": dict(DEEPSTREAM_CLASSES)})
-            shown = ", ".join(f"{name} -> {number}" for name, number in DEEPSTREAM_CLASSES.items())
+            classes = dict(CLASS_SETS.module("deepstream", "classes").CLASSES)
+            settings = settings.model_copy(update={"classes": classes})
+            shown = ", ".join(f"{name} -> {number}" for name, number in classes.items())
             log.info("class ids in %s mean: %s (`detector: {classes: ...}` changes it)", config.rules.file, shown)
         elif not isinstance(settings.classes, Mapping):
             log.info("class ids in %s are the model's own (`detector: {classes: {name: id}}` maps them)", config.rules.file)
@@ -78,13 +80,11 @@ def tracker(config: Config, source: SourceConfig, detector: Detector) -> Tracker
 def rules(config: Config, sources: Sequence[SourceInfo], labels: Sequence[str]) -> RuleSet:
     """The rule set of the configured engine."""
     if config.rules.file is not None:
-        from countline.compat.deepstream.files import nvdsanalytics
-        from countline.compat.deepstream.rules import DeepStreamRules
-
-        parsed = nvdsanalytics.read(config.rules.file)
-        for warning in parsed.warnings:
+        engine, warnings = RULE_FILES.module("nvdsanalytics", "by_file").make(config.rules, sources, labels)
+        for warning in warnings:
             log.warning("%s: %s", config.rules.file, warning)
-        return DeepStreamRules(parsed, sources, labels, ignore_untracked=config.rules.exact.ignore_untracked)
+        made: RuleSet = engine
+        return made
     if config.rules.engine == "deepstream":
         raise ConfigError(
             "the deepstream engine takes its rules from a file",

@@ -34,8 +34,7 @@ def _reads(config: Config, given: object) -> Iterator[NamedFile]:
     yield from _files("the rules", config.rules.file)
     for message in config.messages:
         said = message.model_dump(include={"function", "schema_"})
-        static = getattr(message.msgconv, "file", None)
-        yield from _files(f"message '{message.name}'", [said, static])
+        yield from _files(f"message '{message.name}'", [said, message.files()])
     for output in config.outputs:
         yield from _files(f"output '{output.name}'", output.model_dump(exclude={"path", "dsn", "url"}))
 

@@ -1,4 +1,4 @@
-"""Schema registries with the Confluent API, through confluent-kafka's client."""
+"""Registries: kinds by their names (``kinds``), and schemas by their ids, through confluent-kafka's client (``ids``)."""
 
 from countline.registry.ids import SchemaIds, subject_of
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["DEEPSTREAM_CLASSES", "DEEPSTREAM_LABELS"]
+__all__ = ["CLASSES", "DEEPSTREAM_CLASSES", "DEEPSTREAM_LABELS", "LABELS"]
 
 DEEPSTREAM_LABELS = ("Vehicle", "TwoWheeler", "Person", "Roadsign")
 """Class names by class id."""
@@ -19,3 +19,6 @@ DEEPSTREAM_CLASSES: Mapping[str, int] = {
     "stop sign": 3,
 }
 """COCO name -> class id. Given as ``detector.classes`` where rules come from a DeepStream file."""
+
+CLASSES, LABELS = DEEPSTREAM_CLASSES, DEEPSTREAM_LABELS
+"""By the names under which ``countline.registry.kinds.CLASS_SETS`` asks for them."""

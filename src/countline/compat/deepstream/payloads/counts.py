@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from countline.config.messages import PlaceConfig
+from countline.compat.deepstream.payloads.config import PlaceConfig
 from countline.errors import MessageError
 from countline.types import Analytics, LineState, RuleInfo
 

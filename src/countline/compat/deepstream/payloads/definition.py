@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from datetime import tzinfo
-from itertools import repeat
-from operator import add
 from typing import Any
 
 import orjson
 
-from countline.compat.deepstream.files.msgconv import StaticDescription
+from countline.compat.deepstream.payloads.config import FORMS, TYPES, Config
 from countline.compat.deepstream.payloads.counts import (
     PlaceCounts,
     analytics_payload,
@@ -19,143 +16,98 @@ from countline.compat.deepstream.payloads.counts import (
     named_places,
     occupancy_payload,
 )
+from countline.compat.deepstream.payloads.fast_path import FastPath, fits
 from countline.compat.deepstream.payloads.full import full_event
 from countline.compat.deepstream.payloads.minimal import minimal_event
 from countline.compat.deepstream.payloads.objects import all_named, event_meta, seen_objects, static_of_sources
 from countline.compat.deepstream.payloads.proto import protobuf_event
-from countline.compat.deepstream.payloads.quick import QuickFull, joined, quick_minimal, quick_protobuf
 from countline.config.messages import MessageConfig, trigger_of
 from countline.errors import MessageError
+from countline.messages.base import BaseDefinition
 from countline.messages.catalogue import Catalogue
-from countline.messages.cloudevents import Envelope
-from countline.messages.definition import MessageFailure, lookup, to_bytes
-from countline.messages.faults import dotted, merge_faults, suggest
-from countline.messages.ids import IdMaker, twin
-from countline.messages.missed import Missed
+from countline.messages.context import Context
+from countline.messages.faults import Fault, Loc, merge_faults, suggest
+from countline.messages.ids import twin
+from countline.messages.record import RecordTemplate, lookup, make_envelope, to_bytes
 from countline.messages.scope import Objects, Scope
 from countline.messages.template import Compiler
 from countline.messages.tight import dumps
 from countline.messages.time import rfc3339
-from countline.messages.trigger import Fired
 from countline.messages.triggers import make_trigger
-from countline.types import Analytics, Event, Frame, Gap, Message, RuleInfo, SourceInfo
+from countline.types import Analytics, Event, Frame, Message, RuleInfo, SourceInfo
 
-__all__ = ["KINDS", "DeepStreamDefinition", "make_definition"]
+__all__ = ["DeepStreamDefinition", "make", "make_definition"]
 
-KINDS = ("full", "minimal", "protobuf", "analytics", "occupancy")
 Made = tuple[str, bytes, Event | None]
 """Message id, value, and the event behind it."""
 
 
-class DeepStreamDefinition:
+class DeepStreamDefinition(BaseDefinition):
     """Makes DeepStream payloads (protocol ``countline.protocols.Definition``)."""
 
-    def __init__(
-        self,
-        config: MessageConfig,
-        static: StaticDescription | None,
-        rules: Sequence[RuleInfo],
-        sources: Sequence[SourceInfo],
-        labels: Sequence[str],
-        zone: tzinfo | None = None,
-    ) -> None:
-        self.name = config.name
+    def __init__(self, config: Config, context: Context, loc: Loc) -> None:
         self.kind = str(config.type).removeprefix("deepstream/")
         trigger, kinds, _ = trigger_of(config.on)
         self._on = trigger
         self.api = config.api or ("event" if trigger == "event" else "dsmeta")
         self.content_type = "application/x-protobuf" if self.kind == "protobuf" else "application/json"
-        self.made = 0
-        self.failed = 0
-        self.skipped = 0
-        self.failures: deque[MessageFailure] = deque(maxlen=1000)
-        self._trigger = make_trigger(config.on, config.rules, config.classes, zone)
-        self._every = config.every or (30 if config.on == "frame" and self.kind in KINDS[:3] else 1)
-        self._static = static_of_sources(static, sources)
-        self._named = all_named(self._static, sources)
-        self._ids = IdMaker(config.name)
-        self._rules = {rule.name: rule for rule in rules}
-        self._quick = QuickFull(self._static)
-        self._sources = frozenset(config.sources)
-        self._outputs = tuple(config.outputs)
-        self._numbers: list[bytes] = []
-        self._places = named_places(config.places, rules) if config.places else default_places(rules)
         catalogue = Catalogue(
-            rules, sources, labels, kinds, config.sources, interval=trigger == "interval", gap=trigger == "gap"
+            context.rules,
+            context.sources,
+            context.labels,
+            kinds,
+            config.sources,
+            interval=trigger == "interval",
+            gap=trigger == "gap",
         )
-        self._surroundings(config, catalogue)
-        self._missed = Missed("gap" in catalogue.used and trigger != "gap")
+        record = _record(config, self.kind, catalogue, loc)
+        if "event" in catalogue.used and not (self.kind == "full" and self.api == "event"):
+            raise Fault(
+                f"a message of {config.type} belongs to a frame, not to one event",
+                loc,
+                "use fields of the frame in key, topic, headers and if, such as {device_id}",
+            )
+        super().__init__(
+            config.name,
+            make_trigger(config.on, config.rules, config.classes, context.zone),
+            record,
+            tells_epochs="epochs" in catalogue.used,
+            keeps_gaps="gap" in catalogue.used and trigger != "gap",
+        )
+        self._plain = (
+            not (config.partition_key or config.key or config.topic or config.headers)
+            and record.condition is None
+            and record.envelope is None
+        )
+        """Nothing but the default key, which needs no template."""
+        self._every = config.every or (30 if config.on == "frame" and self.kind in FORMS[:3] else 1)
+        self._static = static_of_sources(config.msgconv, context.sources)
+        self._fast = FastPath(self._static, all_named(self._static, context.sources), self._ids)
+        self._rules = {rule.name: rule for rule in context.rules}
+        self.places: Sequence[PlaceCounts] = (
+            named_places(config.places, context.rules) if config.places else default_places(context.rules)
+        )
+        """Places of deepstream/occupancy."""
         make: dict[str, Callable[[Analytics, Sequence[Event]], Iterable[Made]]] = {
-            "full": self._full_events if self.api == "event" else self._full_objects,
-            "minimal": self._frame,
-            "protobuf": self._frame,
+            "full": self._full_events,
+            "minimal": self._frame_of_events,
+            "protobuf": self._frame_of_events,
             "analytics": self._analytics,
             "occupancy": self._occupancy,
         }
-        self._make = make[self.kind]
+        self._make = make[self.kind] if self.api == "event" or self.kind not in FORMS[:3] else self._objects
 
-    def _surroundings(self, config: MessageConfig, catalogue: Catalogue) -> None:
-        """Key, topic, headers and condition: templates over the frame, and over the event where a message has one."""
-        compiler = Compiler(catalogue)
-        text = None if config.partition_key is not None else config.key or "{device_id}"
-        self._key = None if text is None else compiler.text(text, ("key",)).get
-        self._path = None if config.partition_key is None else config.partition_key.split(".")
-        self._topic = None if config.topic is None else compiler.text(config.topic, ("topic",)).get
-        self._headers = [(k, compiler.tree(v, ("headers", k)).get) for k, v in config.headers.items()]
-        self._if = None if config.if_ is None else compiler.condition(config.if_, ("if",))
-        self._plain = not (config.partition_key or config.key or config.topic or config.headers) and self._if is None
-        """Nothing but the default key, which needs no template."""
-        self._envelope = _envelope(config, self.kind, compiler)
-        self._plain = self._plain and self._envelope is None
-        if compiler.faults:
-            where = f"message '{config.name}' "
-            raise merge_faults(
-                [MessageError(f.what, where=f"{where}{dotted(f.loc)}", fix=f.fix) for f in compiler.faults]
-            )
-        self._tells_epochs = "epochs" in catalogue.used
-        if "event" in catalogue.used and not (self.kind == "full" and self.api == "event"):
-            raise MessageError(
-                f"a message of {config.type} belongs to a frame, not to one event",
-                where=f"message '{config.name}'",
-                fix="use fields of the frame in key, topic, headers and if, such as {device_id}",
-            )
+    def due(self, analytics: Analytics) -> bool:
+        return self._every <= 1 or not analytics.frame.number % self._every
 
-    def make(self, analytics: Analytics, frame: Frame | None = None) -> list[Message]:
-        """Messages for this frame, maybe none. ``frame`` is not used."""
-        info = analytics.frame
-        if self._sources and info.source.name not in self._sources:
-            return []
-        self._missed.add(info.source.name, analytics.gap)
-        if self._every > 1 and info.number % self._every:
-            return []
-        return self._fired(self._trigger.fire(analytics))
-
-    def begin(self, source: str, counts: str, epochs: str) -> None:
-        """A stream of a source begins. ``counts``, ``epochs``: marks of what was counted and reset before (empty: nothing)."""
-        self._ids.begin(source, counts + (epochs if self._tells_epochs else ""))
-
-    def miss(self, source: str, gap: Gap) -> None:
-        """Something of a source was missed; the next message of it may say so, in its key, topic or headers."""
-        self._missed.add(source, gap)
-
-    def untold(self, source: str) -> Gap | None:
-        """What was missed of a source and no message has said yet."""
-        return self._missed.untold(source)
-
-    def finish(self, source: str) -> list[Message]:
-        """No more frames of this source will come: the message of the interval that was begun, if any."""
-        return self._fired(self._trigger.finish(source))
-
-    def _fired(self, fired: Fired | None) -> list[Message]:
-        if fired is None:
-            return []
-        analytics, hits = self._missed.into(fired[0]), fired[1]
+    def messages(self, analytics: Analytics, hits: Sequence[Event], frame: Frame | None) -> list[Message]:
+        """``frame`` is not used."""
         info = analytics.frame
         if self.api == "event" and self._on != "event":
             hits = seen_objects(analytics)
         made = self._make(analytics, hits)
         if self._plain:
-            name, kind, outputs = self.name, self.content_type, self._outputs
+            name, kind, outputs = self.name, self.content_type, self.record.outputs
             source, key, time = info.source.name, info.source.device_id.encode(), info.time
             messages = [Message(i, v, key, (), time, None, name, source, kind, outputs) for i, v, _ in made]
         else:
@@ -165,68 +117,28 @@ class DeepStreamDefinition:
                 scope = Scope(analytics, hits, shared, self)
                 scope.id, scope.event = identity, event
                 try:
-                    if self._if is None or self._if(scope):
+                    if self.record.condition is None or self.record.condition(scope):
                         messages.append(self._message(scope, value))
                     else:
                         self.skipped += 1
                 except Exception as error:  # what a template does with odd data must not stop the pipeline
-                    self._fail(error, scope)
+                    self._fail(scope, error)
         self.made += len(messages)
-        if messages:
-            self._missed.told(info.source.name)
         return messages
 
-    def take_failures(self) -> list[MessageFailure]:
-        """Messages that could not be made since the last call, because a key, topic, header or condition failed."""
-        taken = list(self.failures)
-        self.failures.clear()
-        return taken
-
-    def _fail(self, error: Exception, scope: Scope) -> None:
-        self.failed += 1
-        place, text = f"templates of the message '{self.name}'", f"{type(error).__name__}: {error}"
-        self.failures.append(MessageFailure(self.name, place, text, scope.info, scope.event, scope.id))
-
-    @property
-    def places(self) -> Sequence[PlaceCounts]:
-        """Places of deepstream/occupancy."""
-        return self._places
-
-    def describes(self, labels: Sequence[str]) -> bool:
-        """Whether no class name would overwrite a key of the payload."""
-        return self.api == "event" or self._quick.fits(labels)
-
-    def trajectory(self, scope: Scope, track_id: int | None) -> list[list[float]] | None:
-        """DeepStream payloads keep no trajectories."""
-        return None
+    def place_of(self, error: BaseException) -> str:
+        return f"templates of the message '{self.name}'"
 
     def _message(self, scope: Scope, value: bytes) -> Message:
-        info = scope.info
-        topic = None if self._topic is None else self._topic(scope)
-        key = to_bytes(self._key(scope) if self._key is not None else self._looked_up(scope, value))
-        headers = tuple([(k, b) for k, get in self._headers if (b := to_bytes(get(scope))) is not None])
-        content_type = self.content_type
-        if self._envelope is not None:
-            value, more, content_type = self._envelope.wrap(scope, value, self, key)
-            headers += more
-        return Message(
-            scope.id,
-            value,
-            key,
-            headers,
-            info.time,
-            None if topic is None else str(topic),
-            self.name,
-            info.source.name,
-            content_type,
-            self._outputs,
-        )
+        record = self.record
+        key = to_bytes(record.key(scope) if record.key is not None else self._looked_up(scope, value))
+        return record.message(scope, value, key, self, self.name)
 
     def _looked_up(self, scope: Scope, value: bytes) -> Any:
         if self.kind == "protobuf":  # NVIDIA's adapter takes Frame.sensorId where the value is Protobuf
             sensor = self._static.sensors.get(scope.source.index)
             return sensor.id if sensor is not None else scope.source.device_id
-        return lookup(orjson.loads(value), self._path or ())
+        return lookup(orjson.loads(value), self.record.partition_key or ())
 
     def _identify(self, a: Analytics, part: str = "") -> str:
         return self._ids(a.frame.source.name, a.frame.stream, a.frame.number, part)
@@ -243,39 +155,18 @@ class DeepStreamDefinition:
             made.append((identity, dumps(value), event))
         return made
 
-    def _full_objects(self, a: Analytics, hits: Sequence[Event]) -> Iterable[Made]:
-        info = a.frame
-        if not len(a.tracks):
-            return ()
-        tracks = joined(a.tracks.track_id.tolist())
-        parts = map(add, self._numbered(len(a.tracks)), tracks.split(b","))
-        ids, event_ids = self._ids.pairs(info.source.name, info.stream, info.number, parts)
-        values = self._quick.make(a, ids, event_ids, tracks.decode().split(","), rfc3339(info.time))
-        return zip(ids, values, repeat(None))
-
-    def _numbered(self, count: int) -> list[bytes]:
-        """Beginnings of the names of a frame's objects, at least ``count`` of them."""
-        known = self._numbers
-        known.extend(b"#%d\0" % number for number in range(len(known), count))
-        return known
-
-    def _frame(self, a: Analytics, hits: Sequence[Event]) -> list[Made]:
-        if self.api == "event":
-            objects = [e for e in hits if e.track_id is not None or e.box is not None]
-            metas = [event_meta(e, self._static, self._rules) for e in objects]
-            if self.kind == "protobuf":
-                body = protobuf_event(metas, self._static)
-            else:
-                made = minimal_event(metas, self._static)
-                body = None if made is None else dumps(made)
-            return [] if body is None else [(self._identify(a), body, None)]
-        sensor = self._named.sensors.get(a.frame.source.index)
-        name = sensor.id if sensor is not None else a.frame.source.device_id
+    def _frame_of_events(self, a: Analytics, hits: Sequence[Event]) -> list[Made]:
+        objects = [e for e in hits if e.track_id is not None or e.box is not None]
+        metas = [event_meta(e, self._static, self._rules) for e in objects]
         if self.kind == "protobuf":
-            second, ns = divmod(a.frame.time, 1_000_000_000)
-            time = (second, ns // 1_000_000 * 1_000_000)
-            return [(self._identify(a), quick_protobuf(a, name, time), None)]
-        return [(self._identify(a), dumps(quick_minimal(a, name, rfc3339(a.frame.time))), None)]
+            body = protobuf_event(metas, self._static)
+        else:
+            made = minimal_event(metas, self._static)
+            body = None if made is None else dumps(made)
+        return [] if body is None else [(self._identify(a), body, None)]
+
+    def _objects(self, a: Analytics, hits: Sequence[Event]) -> Iterable[Made]:
+        return self._fast.make(self.kind, a)
 
     def _analytics(self, a: Analytics, hits: Sequence[Event]) -> list[Made]:
         identity = self._identify(a)
@@ -283,7 +174,7 @@ class DeepStreamDefinition:
 
     def _occupancy(self, a: Analytics, hits: Sequence[Event]) -> list[Made]:
         made: list[Made] = []
-        for place in self._places:
+        for place in self.places:
             identity = self._identify(a, f"place\0{place.name}")
             value = occupancy_payload(identity, rfc3339(a.frame.time), a, place)
             if value is not None:
@@ -291,53 +182,71 @@ class DeepStreamDefinition:
         return made
 
 
-def _envelope(config: MessageConfig, kind: str, compiler: Compiler) -> Envelope | None:
-    chosen = config.cloudevents
-    if chosen is None:
-        return None
+def _record(config: Config, kind: str, catalogue: Catalogue, loc: Loc) -> RecordTemplate:
+    """Key, topic, headers and condition: templates over the frame, and over the event where a message has one."""
+    compiler = Compiler(catalogue)
 
-    def text(value: str | None, key: str) -> Callable[[Scope], Any] | None:
-        return None if value is None else compiler.text(value, ("cloudevents", key)).get
+    def text(value: str | None, keys: tuple[str, ...]) -> Callable[[Scope], Any] | None:
+        return None if value is None else compiler.text(value, (*loc, *keys)).get
 
-    made = text(chosen.type or f"io.countline.deepstream.{kind}", "type")
-    assert made is not None
-    return Envelope(
-        structured=chosen.mode == "structured",
-        type=made,
-        source=text(chosen.source, "source"),
-        subject=text(chosen.subject, "subject"),
-        dataschema=f"urn:countline:schema:deepstream:{kind}",
+    made = RecordTemplate(
+        key=text(None if config.partition_key is not None else config.key or "{device_id}", ("key",)),
+        partition_key=None if config.partition_key is None else config.partition_key.split("."),
+        topic=text(config.topic, ("topic",)),
+        fixed_topic=None if "{" in (config.topic or "{") else config.topic,
+        headers=[(k, compiler.tree(v, (*loc, "headers", k)).get) for k, v in config.headers.items()],
+        condition=None if config.if_ is None else compiler.condition(config.if_, (*loc, "if")),
+        envelope=make_envelope(config, text, f"io.countline.deepstream.{kind}", f"urn:countline:schema:deepstream:{kind}"),
+        outputs=tuple(config.outputs),
+        sources=frozenset(config.sources),
     )
+    if compiler.faults:
+        raise merge_faults(compiler.faults)
+    return made
 
 
-def _check(
-    config: MessageConfig,
-    kind: str,
-    where: str,
-    rules: Sequence[RuleInfo],
-    sources: Sequence[SourceInfo],
-    labels: Sequence[str],
-) -> None:
+def _check(config: Config, context: Context, loc: Loc) -> None:
     """Names that must exist, and options that a fixed payload has no place for."""
-    if not str(config.type).startswith("deepstream/") or kind not in KINDS:
-        known = ", ".join(f"deepstream/{word}" for word in KINDS)
-        raise MessageError(f"there is no message type '{config.type}'", where=where, fix=f"known are: {known}")
+    if config.type not in TYPES:
+        raise Fault(f"there is no message type '{config.type}'", (*loc, "type"), "known are: " + ", ".join(TYPES))
     for word in _NOT_HERE:
         if word in config.model_fields_set:
             option = MessageConfig.model_fields[word].alias or word
-            raise MessageError(f"'{option}' has no meaning with type: {config.type}", where=where, fix="leave it out")
+            raise Fault(f"'{option}' has no meaning with type: {config.type}", (*loc, option), "leave it out")
     valid = {
-        "sources": [s.name for s in sources],
-        "rules": [r.name for r in rules],
-        "classes": list(labels),
+        "sources": [s.name for s in context.sources],
+        "rules": [r.name for r in context.rules],
+        "classes": list(context.labels),
     }
     for word, names in valid.items():
-        for name in getattr(config, word):
+        for i, name in enumerate(getattr(config, word)):
             if name not in names and (names or word != "classes"):
-                raise MessageError(f"{word}: there is no '{name}'", where=where, fix=suggest(name, names))
+                raise Fault(f"{word}: there is no '{name}'", (*loc, word, i), suggest(name, names))
 
 
 _NOT_HERE = ("attach", "encoding", "schema_", "per", "trajectory_points", "version")
+
+
+def make(config: Config, context: Context, loc: Loc) -> DeepStreamDefinition:
+    """The definition of a message of ``type: deepstream/...``, which stands at ``loc`` of the configuration. Raises MessageError
+    for a type that does not exist, a field that the trigger does not offer, a source, rule, class or place's line that does
+    not exist."""
+    _check(config, context, loc)
+    try:
+        made = DeepStreamDefinition(config, context, loc)
+    except MessageError as error:
+        if isinstance(error, Fault) or hasattr(error, "faults"):
+            raise
+        raise Fault(error.what, (*loc, *str(error.where).split(".")), error.fix) from None
+    if made.kind == "occupancy" and not made.places:
+        raise Fault(
+            "no line tells entries from exits",
+            loc,
+            "name two lines 'Entry' and 'Exit', use the native engine's directions, or set `places:`",
+        )
+    if made.kind == "full" and made.api != "event" and not fits(context.labels):
+        raise Fault("a class is named like a part of the payload", loc, "rename it in the detector's labels")
+    return made
 
 
 def make_definition(
@@ -346,23 +255,9 @@ def make_definition(
     rules: Sequence[RuleInfo],
     sources: Sequence[SourceInfo],
     labels: Sequence[str] = (),
-    name: str = "",
     zone: tzinfo | None = None,
 ) -> DeepStreamDefinition:
-    """The definition of a message of ``type: deepstream/...``. Raises MessageError for a type that does not exist, a field
-    that the trigger does not offer, a source, rule, class or place's line that does not exist."""
-    kind = str(config.type).removeprefix("deepstream/")
-    where = f"message '{name or config.name}'"
-    _check(config, kind, where, rules, sources, labels)
-    made = DeepStreamDefinition(config, config.msgconv, rules, sources, labels, zone)
-    if kind == "occupancy" and not made.places:
-        raise MessageError(
-            "no line tells entries from exits",
-            where=where,
-            fix="name two lines 'Entry' and 'Exit', use the native engine's directions, or set `places:`",
-        )
-    if kind == "full" and not made.describes(labels):
-        raise MessageError(
-            "a class is named like a part of the payload", where=where, fix="rename it in the detector's labels"
-        )
-    return made
+    """:func:`make` without a configuration file. Raises MessageError."""
+    if not isinstance(config, Config):
+        raise MessageError(f"there is no message type '{config.type}'", fix="known are: " + ", ".join(TYPES))
+    return make(config, Context(rules, sources, labels, zone=zone), (f"message '{config.name}'",))

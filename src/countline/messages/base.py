@@ -1,0 +1,154 @@
+"""What all message definitions have in common: when they fire, their ids, what was missed, and what went wrong."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from countline.messages.ids import IdMaker
+from countline.messages.missed import Missed
+from countline.messages.record import RecordTemplate
+from countline.messages.scope import Scope
+from countline.messages.trigger import Fired, Trigger
+from countline.types import Analytics, Event, Frame, FrameInfo, Gap, Message
+
+__all__ = ["BaseDefinition", "MessageFailure"]
+
+_MOST_FAILURES = 1000
+
+
+@dataclass(frozen=True)
+class MessageFailure:
+    """A message that could not be made. The pipeline writes these to the dead-letter file."""
+
+    definition: str
+    place: str
+    """File and line of the user's code, or the key path of the template."""
+    error: str
+    """Class and text of the exception."""
+    frame: FrameInfo
+    event: Event | None = None
+    id: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for a JSON line of the dead-letter file. ``when`` is the event time in ns."""
+        event = self.event
+        return {
+            "definition": self.definition,
+            "place": self.place,
+            "error": self.error,
+            "source": self.frame.source.name,
+            "stream": self.frame.stream,
+            "frame": self.frame.number,
+            "when": self.frame.time,
+            "id": self.id,
+            "event": None
+            if event is None
+            else {"kind": event.kind, "rule": event.rule, "sequence": event.sequence, "track_id": event.track_id},
+        }
+
+
+class BaseDefinition(ABC):
+    """Makes messages from analytics (protocol ``countline.protocols.Definition``).
+
+    ``failures`` holds what could not be made since the last :meth:`take_failures`; ``failed``, ``made`` and ``skipped``
+    count for ever.
+    """
+
+    def __init__(
+        self, name: str, trigger: Trigger, record: RecordTemplate, *, tells_epochs: bool = True, keeps_gaps: bool = False
+    ) -> None:
+        self.name = name
+        self.trigger = trigger
+        self.record = record
+        """What surrounds the value."""
+        self.failures: deque[MessageFailure] = deque(maxlen=_MOST_FAILURES)
+        self.failed = 0
+        """Messages that could not be made."""
+        self.made = 0
+        self.skipped = 0
+        """Messages that the condition or the function left out."""
+        self.tells_epochs = tells_epochs
+        """Whether the messages may say how often counts were reset, and when."""
+        self._missed = Missed(keeps_gaps)
+        self._ids = IdMaker(name)
+
+    def begin(self, source: str, counts: str, epochs: str) -> None:
+        """A stream of a source begins. ``counts``, ``epochs``: marks of what was counted and reset before (empty: nothing)."""
+        self._ids.begin(source, counts + (epochs if self.tells_epochs else ""))
+
+    def miss(self, source: str, gap: Gap) -> None:
+        """Something of a source was missed; the next message of it says so, where this definition tells of gaps."""
+        self._missed.add(source, gap)
+
+    def untold(self, source: str) -> Gap | None:
+        """What was missed of a source and no message has said yet."""
+        return self._missed.untold(source)
+
+    def make(self, analytics: Analytics, frame: Frame | None = None) -> list[Message]:
+        """Messages for this frame, maybe none. Never raises for what a template or a user's function does."""
+        source = analytics.frame.source.name
+        if self.record.sources and source not in self.record.sources:
+            return []
+        self.see(analytics)
+        self._missed.add(source, analytics.gap)
+        return self._fired(self.trigger.fire(analytics), frame) if self.due(analytics) else []
+
+    def finish(self, source: str) -> list[Message]:
+        """No more frames of this source will come: the message of the interval that was begun, if any."""
+        return self._fired(self.trigger.finish(source), None)
+
+    def see(self, analytics: Analytics) -> None:
+        """Called once for every frame, before anything fires; remembers what later messages need."""
+        return
+
+    def due(self, analytics: Analytics) -> bool:
+        """Whether the trigger looks at this frame at all."""
+        return True
+
+    @property
+    def keyed(self) -> bool:
+        """Whether its messages have keys."""
+        return self.record.key is not None or self.record.partition_key is not None
+
+    def topic(self, own: str) -> str | None:
+        """Topic of all its messages at an output whose own topic is ``own``; None where it is decided by message."""
+        return own if self.record.topic is None else self.record.fixed_topic
+
+    def take_failures(self) -> list[MessageFailure]:
+        """The failures since the last call; at most the newest 1000 (``failed`` counts all)."""
+        taken = list(self.failures)
+        self.failures.clear()
+        return taken
+
+    def trajectory(self, scope: Scope, track_id: int | None) -> list[list[float]] | None:
+        """Path of a track: [ms since the Unix epoch, x, y] of its bottom centre, oldest first; None where none is kept."""
+        return None
+
+    def _fired(self, fired: Fired | None, frame: Frame | None) -> list[Message]:
+        if fired is None:
+            return []
+        analytics, hits = fired
+        messages = self.messages(self._missed.into(analytics), hits, frame)
+        if messages:
+            self._missed.told(analytics.frame.source.name)
+        return messages
+
+    @abstractmethod
+    def messages(self, analytics: Analytics, hits: Sequence[Event], frame: Frame | None) -> list[Message]:
+        """Messages of a frame at which the trigger fired; ``hits`` are the events behind it."""
+
+    def place_of(self, error: BaseException) -> str:
+        """Where in the user's files an exception comes from."""
+        return f"template of the message '{self.name}'"
+
+    def _fail(self, scope: Scope, error: Exception) -> None:
+        self.failed += 1
+        text = f"{type(error).__name__}: {error}"
+        if error.__cause__ is not None:  # orjson puts what we said of the type there
+            text += f" ({error.__cause__})"
+        place = self.place_of(error)
+        self.failures.append(MessageFailure(self.name, place, text, scope.info, scope.event, scope.id))
