@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+import fetching
 from ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,14 +51,16 @@ def missing() -> str:
         return "COUNTLINE_SKIP_KAFKA4 is set"
     if shutil.which("java") is None:
         return "Apache Kafka 4 needs Java 17, which is not installed"
-    if not any(JARS.glob("kafka_2.13-*.jar")):
-        if shutil.which("mvn") is None:
-            return "Apache Kafka 4 is assembled with Maven, which is not installed"
-        command = ["mvn", "-B", "-q", "-f", str(ROOT / "kafka" / "pom.xml"), "package"]
-        made = subprocess.run(command, capture_output=True, text=True, timeout=600)
-        if made.returncode:
-            return f"Maven could not fetch Apache Kafka: {(made.stdout + made.stderr)[-300:]}"
-    return ""
+    with fetching.alone():
+        return "" if any(JARS.glob("kafka_2.13-*.jar")) else _assemble()
+
+
+def _assemble() -> str:
+    if shutil.which("mvn") is None:
+        return "Apache Kafka 4 is assembled with Maven, which is not installed"
+    command = ["mvn", "-B", "-q", "-f", str(ROOT / "kafka" / "pom.xml"), "package"]
+    made = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    return f"Maven could not fetch Apache Kafka: {(made.stdout + made.stderr)[-300:]}" if made.returncode else ""
 
 
 def certificates(folder: Path) -> None:

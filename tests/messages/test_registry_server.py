@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tarfile
 import time
@@ -20,10 +19,12 @@ from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 from messages_build import analytics, definition
 
+import fetching
 from countline.errors import MessageError
 from countline.messages import Tools
 from countline.messages.proto import message_class
 from countline.registry import SchemaIds
+from ports import free_port
 
 VERSION = "2.6.13.Final"
 CACHE = Path(__file__).parents[2] / ".cache" / f"apicurio-registry-{VERSION}"
@@ -54,12 +55,12 @@ def registry(tmp_path_factory):
     java, maven = shutil.which("java"), shutil.which("mvn")
     if not java or not maven:
         pytest.skip("needs java and mvn for a real registry (the built-in one is tested always)")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    with fetching.alone():
+        jar = unpacked()
+    port = free_port()
     options = ["-Xmx400m", "-Dquarkus.http.host=127.0.0.1", f"-Dquarkus.http.port={port}"]
     with open(tmp_path_factory.mktemp("registry") / "log.txt", "w+b") as log:
-        server = subprocess.Popen([java, *options, "-jar", str(unpacked())], stdout=log, stderr=log)
+        server = subprocess.Popen([java, *options, "-jar", str(jar)], stdout=log, stderr=log)
         url = f"http://127.0.0.1:{port}/apis/ccompat/v7"
         try:
             wait_for(f"{url}/subjects", server, log)

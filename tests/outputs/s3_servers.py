@@ -15,6 +15,8 @@ import pytest
 from contract import free_port
 from servers import Certificates, ProcessServer
 
+import fetching
+
 __all__ = ["ACCESS_KEY", "SECRET_KEY", "Bucket", "nanio", "running", "s3proxy"]
 
 ACCESS_KEY = "AKIACOUNTLINETEST"
@@ -83,20 +85,24 @@ def nanio(folder: Path, tls: Certificates | None = None) -> ProcessServer:
     return ProcessServer(command, folder, port, login)
 
 
+def _fetch(maven: str) -> list[Path]:
+    _CACHE.mkdir(parents=True, exist_ok=True)
+    goal = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
+    fetch = [maven, "-B", "-ntp", "-q", goal, f"-Dartifact={_S3PROXY}", f"-DoutputDirectory={_CACHE}"]
+    done = subprocess.run(fetch, capture_output=True, text=True, timeout=600, cwd=_CACHE)
+    jars = list(_CACHE.glob("s3proxy-*.jar"))
+    if done.returncode or not jars:
+        pytest.skip(f"Maven cannot fetch {_S3PROXY}: {done.stdout[-300:]}")
+    return jars
+
+
 def s3proxy(folder: Path) -> ProcessServer:
     """Not started yet. Skips without Java or Maven; the program (90 MB) stays in ``.cache/``."""
     java, maven = shutil.which("java"), shutil.which("mvn")
     if java is None or maven is None:
         pytest.skip("S3Proxy needs java and mvn (the S3 server from PyPI is tested always)")
-    jars = list(_CACHE.glob("s3proxy-*.jar"))
-    if not jars:
-        _CACHE.mkdir(parents=True, exist_ok=True)
-        goal = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
-        fetch = [maven, "-B", "-ntp", "-q", goal, f"-Dartifact={_S3PROXY}", f"-DoutputDirectory={_CACHE}"]
-        done = subprocess.run(fetch, capture_output=True, text=True, timeout=600, cwd=_CACHE)
-        jars = list(_CACHE.glob("s3proxy-*.jar"))
-        if done.returncode or not jars:
-            pytest.skip(f"Maven cannot fetch {_S3PROXY}: {done.stdout[-300:]}")
+    with fetching.alone():
+        jars = list(_CACHE.glob("s3proxy-*.jar")) or _fetch(maven)
     port = free_port()
     settings = {
         "s3proxy.endpoint": f"http://127.0.0.1:{port}",
