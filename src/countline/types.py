@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,7 @@ __all__ = [
     "Picture",
     "RegionState",
     "RuleInfo",
+    "RuleState",
     "SourceInfo",
     "Speeding",
     "TimeQuality",
@@ -248,6 +249,20 @@ class ObjectStatus:
     text: str = ""
 
 
+class RuleState(Protocol):
+    """State of a rule after one frame: a dataclass of numbers, texts and :class:`Count`."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    def watched(self) -> tuple[Any, ...]:
+        """What ``on: change`` looks at: all that changes when something happens, not with time alone."""
+        ...
+
+    def summary(self) -> str:
+        """In a few words, for pictures and for the summary of a run."""
+        ...
+
+
 @dataclass(slots=True)
 class Analytics:
     """All that the rules report for one frame."""
@@ -271,6 +286,8 @@ class Analytics:
     """Track id -> speed in km/h, where a speed rule applies."""
     class_names: Sequence[str] = ()
     """Label for each class id."""
+    states: dict[str, dict[str, RuleState]] = field(default_factory=dict)
+    """States of rules of further kinds: key of the kind in the configuration -> rule name -> state."""
     window: Window | None = None
     """What the message tells of, where its trigger is an interval."""
     gap: Gap | None = None
@@ -283,7 +300,7 @@ class RuleInfo:
 
     name: str
     kind: str
-    """'line', 'region', 'direction', 'speed' or 'journey'."""
+    """'line', 'region', 'direction', 'speed', 'journey' …"""
     source: str | None
     """Name of the only source it applies to; None: all sources."""
     points: tuple[tuple[float, float], ...] = ()
@@ -291,6 +308,12 @@ class RuleInfo:
     directions: tuple[str, ...] = ()
     """Direction names of a line: first the one that goes to the left-hand side of the line on screen, then the other."""
     crowding: bool = False
+    shape: str = ""
+    """What the points are: 'line', 'area', 'arrow' or 'quad' (four corners); '' where nobody said."""
+    key: str = ""
+    """Key of its kind in the configuration and in ``Analytics.states``."""
+    arrow: tuple[tuple[float, float], ...] = ()
+    """Tail and head of an arrow that belongs to an area, normalised."""
 
 
 @dataclass(slots=True, unsafe_hash=True)

@@ -238,7 +238,7 @@ def test_few_and_many_objects_are_tested_alike(seed, lines, objects):
     results = []
     for few_are in (0, 10**6):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("countline.analytics.native.places.FEW", few_are)
+            patch.setattr("countline.analytics.native.boundaries.SMALL_BATCH", few_are)
             areas = [{"name": f"r{i}", "points": [*line, (0.31, 0.37)]} for i, line in enumerate(lines)]
             made = engine(lines, regions=areas)
             found = run(made, frames_of(path))
@@ -276,7 +276,7 @@ def test_looking_closely_at_everybody_in_each_frame_finds_nothing_more(seed, lin
     results = []
     for most_room in (0.0, 100.0):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("countline.analytics.native.calm.MOST_ROOM", most_room)
+            patch.setattr("countline.analytics.native.safe_region.MOST_CLEARANCE", most_room)
             made = NativeRules(config, [CAM], LABELS)
             found = run(made, crowd(seed, objects))
         results.append([(a.lines, a.regions, a.events, a.deltas, list(a.objects)) for a in found])

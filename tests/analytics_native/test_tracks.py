@@ -7,7 +7,7 @@ import pytest
 from native_world import FRAME, LABELS, MIDDLE, events, frame, rules, run, straight, walk, ways
 
 from countline.analytics.native import NativeRules
-from countline.analytics.native.state import MEMORY
+from countline.analytics.native.source import MEMORY
 from countline.config.rules import RulesConfig
 from countline.types import UNTRACKED, CounterKey, FrameInfo, FrameTracks, Journey, SourceInfo, Tracks
 

@@ -1,4 +1,4 @@
-"""From findings to events, counts and the state of each rule."""
+"""From what was found in a micro-batch to the events, counts and states of each frame."""
 
 from __future__ import annotations
 
@@ -10,185 +10,85 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from countline.analytics.native.books import Book, RegionBook, Stay
-from countline.analytics.native.plan import Rule
-from countline.analytics.native.rows import Arrival, Findings, Group
-from countline.analytics.native.state import MEMORY, MOST_UNSEEN, SourceState
+from countline.analytics.native.arrays import Hit
+from countline.analytics.native.batch import MicroBatch
+from countline.analytics.native.frame_result import FrameResult
+from countline.analytics.native.kind import Part, RuleKind
+from countline.analytics.native.source import MEMORY, MOST_UNSEEN, FrameInput, SourceState
 from countline.analytics.native.statuses import Statuses
 from countline.analytics.native.table import TrackTable
-from countline.config.rules import DirectionConfig, LineConfig, SpeedConfig
-from countline.types import (
-    Analytics,
-    CounterDelta,
-    CounterKey,
-    Crossing,
-    Crowding,
-    DirectionState,
-    Dwell,
-    Enter,
-    Event,
-    Heading,
-    Journey,
-    Leave,
-    Speeding,
-)
+from countline.types import Analytics
 
-__all__ = ["Report"]
+__all__ = ["Findings", "Report"]
 
 
 @dataclass(slots=True)
-class Entry:
-    """An event in the making. Sorted by place of the object in the frame, then by rule."""
+class Findings:
+    """What was found in a micro-batch."""
 
-    place: int
-    order: int
-    make: type[Event]
-    rule: str
-    slot: int
-    extra: dict[str, Any]
-    along: float = 1.0
-    """How far along the object's movement in this frame it happened, 0..1."""
-    stay: Stay | None = None
-
-
-@dataclass(slots=True)
-class Slip:
-    """What is gathered for one frame."""
-
-    entries: list[Entry] = field(default_factory=list)
-    deltas: dict[CounterKey, int] = field(default_factory=dict)
-    crossed: dict[int, list[str]] = field(default_factory=dict)
-    """Place of the object -> lines it crossed."""
+    crossings: list[Hit]
+    passages: list[Hit]
+    """Who entered or left which area."""
+    others: list[tuple[RuleKind, list[Hit], NDArray[Any] | None]] = field(default_factory=list)
+    """What the kinds found that evaluate objects themselves (``RuleKind.evaluate``)."""
 
 
 class Report:
-    """Makes one Analytics for each frame of a round."""
+    """Makes one Analytics for each frame of a micro-batch."""
 
     def __init__(
         self,
         table: TrackTable,
         labels: Sequence[str],
         metrics: dict[str, int],
-        arrivals: Sequence[Arrival],
-        group: Group,
+        kinds: dict[str, RuleKind],
+        frames: Sequence[FrameInput],
+        batch: MicroBatch,
         findings: Findings,
     ) -> None:
         self.table = table
         self.labels = labels
         self.metrics = metrics
-        self.arrivals = arrivals
-        self.slots, self.starts = group.slots, group.starts
+        self.kinds = kinds
+        self.frames = frames
+        self.slots, self.starts = batch.slots, batch.starts
         self.findings = findings
-        self.slips: dict[int, Slip] = {}
-        """Index of the frame in the round -> what happened in it; most frames have none."""
+        self.found = {kind.config.kind: found for kind, _, found in findings.others if found is not None}
+        self.results: dict[int, FrameResult] = {}
+        """Index of the frame in the micro-batch -> what happened in it; most frames have none."""
 
     def make(self) -> list[Analytics]:
         """Count what was found and tell of it."""
-        self._hits()
-        headings = self.table.heading[self.slots] if self.table.heading.shape[1] else None
-        return [self._frame(i, headings) for i in range(len(self.arrivals))]
-
-    def class_name(self, class_id: int) -> str:
-        """Label of a class, its number where it has none."""
-        return self.labels[class_id] if 0 <= class_id < len(self.labels) else str(class_id)
-
-    def _slip(self, i: int) -> Slip:
-        slip = self.slips.get(i)
-        if slip is None:
-            slip = self.slips[i] = Slip()
-        return slip
-
-    # -- findings ------------------------------------------------------------------------------------------------
-
-    def _hits(self) -> None:
         found = self.findings
-        for hit in found.lines:
-            self._crossing(*self._where(hit.row), hit.rule, hit.value, hit.along)
-        for hit in found.regions:
-            self._region(*self._where(hit.row), hit.rule, hit.value > 0)
-        for hit in found.directions:
-            i, place, slot = self._where(hit.row)
-            rule = self._rule(i, DirectionConfig, hit.rule)
-            self._slip(i).entries.append(Entry(place, rule.order, Heading, rule.name, slot, {"direction": rule.name}))
-            self._note(i, slot, rule.name, "began to head this way")
-        for hit in found.speeding:
-            i, place, slot = self._where(hit.row)
-            rule = self._rule(i, SpeedConfig, hit.rule)
-            self._slip(i).entries.append(Entry(place, rule.order, Speeding, rule.name, slot, {"speed": hit.value}))
-            self._note(i, slot, rule.name, f"went over the limit at {hit.value:.1f} km/h")
+        if found.crossings:
+            self._tell(found.crossings, "line")
+        if found.passages:
+            self._tell(found.passages, "area")
+        for kind, hits, _ in found.others:
+            self._tell(hits, None, kind.config.kind)
+        return [self._frame(i) for i in range(len(self.frames))]
 
-    def _where(self, row: int) -> tuple[int, int, int]:
-        """(index of the frame in the round, place in the frame, slot) of a row."""
-        i = bisect_right(self.starts, row) - 1
-        at = row - self.starts[i]
-        places = self.arrivals[i].places
-        return i, at if places is None else places[at], int(self.slots[row])
+    def _tell(self, hits: Sequence[Hit], shape: str | None, kind: str = "") -> None:
+        """Tell counters of their hits: those of the rules of a shape, else of a kind."""
+        for hit in hits:
+            i = bisect_right(self.starts, hit.row) - 1
+            at = hit.row - self.starts[i]
+            frame = self.frames[i]
+            counters = frame.source.by_kind[kind] if shape is None else frame.source.by_shape[shape]
+            index = at if frame.indices is None else frame.indices[at]
+            counters[hit.column].hit(self._result(i), index, int(self.slots[hit.row]), hit)
 
-    def _rule(self, i: int, kind: type, index: int) -> Rule:
-        return [r for r in self.arrivals[i].source.rules if isinstance(r.config, kind)][index]
-
-    def _note(self, i: int, slot: int, rule: str, text: str) -> None:
-        self.arrivals[i].source.note(slot, rule, text)
-
-    def _count(self, i: int, book: Book, counter: str, class_name: str) -> None:
-        book.add(counter, class_name)
-        key = CounterKey(self.arrivals[i].source.info.name, book.rule.name, counter, class_name)
-        deltas = self._slip(i).deltas
-        deltas[key] = deltas.get(key, 0) + 1
-
-    def _crossing(self, i: int, place: int, slot: int, line: int, sense: float, along: float) -> None:
-        book = self.arrivals[i].source.lines[line]
-        config = book.rule.config
-        assert isinstance(config, LineConfig)
-        way = "in" if sense > 0 else "out"
-        name = config.names.get("in" if sense > 0 else "out", way)
-        class_id = int(self.arrivals[i].item.tracks.class_id[place])
-        if not book.rule.accepts(class_id):
-            self._note(i, slot, book.rule.name, f"crossed {name} but class filtered ({self.class_name(class_id)})")
-            return
-        if config.direction not in ("both", way):
-            self._note(i, slot, book.rule.name, f"crossed {name}, which this line does not count,")
-            return
-        if config.count == "once" and self.table.counted[slot, line]:
-            self._note(i, slot, book.rule.name, f"crossed {name} again, which `count: once` does not count,")
-            return
-        self.table.counted[slot, line] = True
-        self._count(i, book, name, self.class_name(class_id))
-        self._note(i, slot, book.rule.name, f"counted {name}")
-        slip = self._slip(i)
-        slip.entries.append(Entry(place, book.rule.order, Crossing, book.rule.name, slot, {"direction": name}, along))
-        slip.crossed.setdefault(place, []).append(book.rule.name)
-
-    def _region(self, i: int, place: int, slot: int, region: int, enters: bool) -> None:
-        source = self.arrivals[i].source
-        source.disturb()
-        book = source.regions[region]
-        if not enters:
-            self._leave(i, place, slot, book, source.clock, "left")
-            return
-        class_id = int(self.arrivals[i].item.tracks.class_id[place])
-        stay = Stay(source.clock, class_id, self.class_name(class_id))
-        book.enter(slot, stay)
-        self._count(i, book, "enter", stay.class_name)
-        self._note(i, slot, book.rule.name, "entered")
-        self._slip(i).entries.append(Entry(place, book.rule.order, Enter, book.rule.name, slot, {}))
-
-    def _leave(self, i: int, place: int, slot: int, book: RegionBook, clock: int, how: str) -> None:
-        stay = book.leave(slot)
-        if stay is None:
-            return
-        seconds = (clock - stay.since) / 1e9
-        self._count(i, book, "leave", stay.class_name)
-        self._note(i, slot, book.rule.name, f"{how} after {seconds:.1f} s")
-        entry = Entry(place, book.rule.order, Leave, book.rule.name, slot, {"dwell": seconds}, stay=stay)
-        self._slip(i).entries.append(entry)
+    def _result(self, i: int) -> FrameResult:
+        result = self.results.get(i)
+        if result is None:
+            result = self.results[i] = FrameResult(self.frames[i], self.table, self.labels)
+        return result
 
     # -- what time brings ----------------------------------------------------------------------------------------
 
-    def _vanished(self, i: int) -> None:
-        """Let objects that have not been seen for long leave regions, and forget those unseen for very long."""
-        arrival = self.arrivals[i]
-        source = arrival.source
+    def _expire(self, i: int) -> None:
+        """Let objects that have not been seen for long leave areas, and forget those unseen for very long."""
+        source = self.frames[i].source
         if source.clock < source.due and source.frames < source.due_frames:
             return
         table, clock = self.table, source.clock
@@ -196,16 +96,16 @@ class Report:
         for slot, frames in list(source.lost.items()):
             last = int(table.clock[slot])
             old = clock - last > MEMORY or source.frames - frames > MOST_UNSEEN
-            for r, book in enumerate(source.regions):
-                grace = int(book.config.grace * 1e9)
-                if slot in book.inside and (old or clock - last > grace):
-                    table.inside[slot, r] = False
+            for column, area in enumerate(source.areas):
+                if slot in area.inside and (old or clock - last > area.grace):
+                    table.inside[slot, column] = False
                     table.low[slot] = np.inf  # if it comes back, it enters anew
-                    self._leave(i, len(arrival), slot, book, last, "was seen no more and left")
-                elif slot in book.inside:
-                    due = min(due, last + grace + 1)
+                    result = self._result(i)
+                    area.leave(result, result.gone, slot, last, "was seen no more and left")
+                elif slot in area.inside:
+                    due = min(due, last + area.grace + 1)
             if old:
-                self._entries_now(i, slot)
+                self._result(i).keep(slot)
                 source.drop(slot, table)
                 self.metrics["forgotten"] += 1
             else:
@@ -214,164 +114,71 @@ class Report:
         source.due, source.due_frames = due, due_frames
         source.forget_old()
 
-    def _entries_now(self, i: int, slot: int) -> None:
-        """Take down what events tell of a slot that is about to be given back."""
-        for entry in self._slip(i).entries:
-            if entry.slot == slot:
-                entry.extra.update(self._object(i, entry))
-
-    def _stays(self, i: int, book: RegionBook) -> None:
-        """Dwell and crowding events of a region."""
-        source = self.arrivals[i].source
-        if book.waiting and book.config.dwell is not None:
-            present = set(source.present_list)
-            for slot, stay in list(book.waiting.items()):
-                seconds = (source.clock - stay.since) / 1e9
-                if seconds < book.config.dwell:
-                    break
-                if slot in present:
-                    del book.waiting[slot]
-                    place = self._place(i, slot)
-                    entry = Entry(place, book.rule.order, Dwell, book.rule.name, slot, {"dwell": seconds})
-                    self._slip(i).entries.append(entry)
-                    self._note(i, slot, book.rule.name, f"has stayed {seconds:.1f} s")
-        if book.config.crowding or book.config.limits:
-            self._crowding(i, book)
-
-    def _crowding(self, i: int, book: RegionBook) -> None:
-        source = self.arrivals[i].source
-        clock = source.clock
-        over = {name: (count, wait) for name, count, wait in book.over()}
-        for name, (count, wait) in over.items():
-            since = book.since.setdefault(name, clock)
-            if name not in book.active and clock - since >= wait * 1e9:
-                book.active.add(name)
-                source.disturb()
-                self._crowd(i, book, name, "begin", count)
-        for name in [n for n in book.since if n not in over]:
-            del book.since[name]
-            if name in book.active:
-                book.active.discard(name)
-                source.disturb()
-                self._crowd(i, book, name, "end", book.classes.get(name, 0) if name else len(book.inside))
-
-    def _crowd(self, i: int, book: RegionBook, name: str, phase: str, count: int) -> None:
-        extra = {"phase": phase, "occupancy": count, "class_name": name}
-        if name in self.labels:
-            extra["class_id"] = list(self.labels).index(name)
-        place = len(self.arrivals[i]) + 1
-        self._slip(i).entries.append(Entry(place, book.rule.order, Crowding, book.rule.name, -1, extra))
-
-    def _place(self, i: int, slot: int) -> int:
-        arrival = self.arrivals[i]
-        at = arrival.slots.index(slot)
-        return at if arrival.places is None else arrival.places[at]
-
     # -- the result ----------------------------------------------------------------------------------------------
 
-    def _frame(self, i: int, headings: NDArray[np.bool_] | None) -> Analytics:
-        arrival = self.arrivals[i]
-        source, item = arrival.source, arrival.item
+    def _frame(self, i: int) -> Analytics:
+        frame = self.frames[i]
+        source, item = frame.source, frame.item
         if source.lost or source.ended:
-            self._vanished(i)
-        for book in source.timed:
-            self._stays(i, book)
-        slip = self.slips.get(i)
-        events = self._events(i) if slip and slip.entries else ()
-        deltas = slip.deltas if slip else {}
-        if deltas or source.stale:
+            self._expire(i)
+        for counter in source.ticking:
+            counter.tick(self._result(i))
+        result = self.results.get(i) if self.results else None
+        analytics = Analytics(item.info, item.tracks, class_names=self.labels)
+        counted = False
+        if result is not None:
+            counted = self._happened(analytics, source, result)
+        if counted or source.stale:
             source.publish()
-        clock = source.clock
-        result = Analytics(
-            item.info,
-            item.tracks,
-            source.line_states,
-            {name: book.state(clock) for name, book in zip(source.names["region"], source.regions)},
-            {},
-            source.journey_states,
-            events,
-            tuple([CounterDelta(key, n) for key, n in deltas.items()]) if deltas else (),
-            source.tally(item.tracks.class_id),
-            class_names=self.labels,
-        )
-        if headings is not None or self.findings.speeds is not None:
-            self._motion(i, result, headings)
-        crossed = slip.crossed if slip else {}
-        if crossed or headings is not None:
-            part = None if headings is None else headings[self.starts[i] : self.starts[i + 1]]
-            result.objects = Statuses(arrival, self._within(source), part, crossed)
+        analytics.object_count = source.count_classes(item.tracks.class_id)
+        kinds, found = self.kinds, self.found
+        for name in source.by_kind:
+            kinds[name].publish(analytics, source, self._part(name, i) if found else None)
+        if found or (result is not None and result.crossed):
+            self._statuses_now(analytics, i, result)
         elif source.occupied():
             if source.statuses is None:
-                source.statuses = Statuses(arrival, self._within(source), None, {})
-            result.objects = source.statuses
-        if deltas or source.stale:
-            for settled in source.books():
-                settled.settle()
-            source.stale = bool(deltas)
-        return result
+                source.statuses = Statuses(frame, self._within(source), None, {})
+            analytics.objects = source.statuses
+        if counted or source.stale:
+            for counter in source.counters:
+                counter.settle()
+            source.stale = counted
+        return analytics
+
+    def _happened(self, analytics: Analytics, source: SourceState, result: FrameResult) -> bool:
+        """Events and counts of a frame; whether anything was counted."""
+        if result.events:
+            for name, counters in source.by_kind.items():
+                if self.kinds[name].finishes:
+                    self.kinds[name].finish(result, counters)
+            analytics.events = result.made_events()
+        analytics.deltas = result.made_deltas()
+        return bool(analytics.deltas)
+
+    def _part(self, kind: str, i: int) -> Part | None:
+        found = self.found.get(kind)
+        if found is None:
+            return None
+        part = slice(self.starts[i], self.starts[i + 1])
+        return Part(found[part], self.slots[part], self.table)
+
+    def _statuses_now(self, analytics: Analytics, i: int, result: FrameResult | None) -> None:
+        """What the rules say of each object in a frame with a crossing, or where rules tell which way objects head."""
+        frame = self.frames[i]
+        headings = None
+        for name in self.found:
+            part = self._part(name, i) if self.kinds[name].heads else None
+            if part is not None:
+                headings = frame.source.names(name), part.found
+        crossed = result.crossed if result is not None else {}
+        if crossed or headings is not None:
+            analytics.objects = Statuses(frame, self._within(frame.source), headings, crossed)
+        elif frame.source.occupied():
+            analytics.objects = Statuses(frame, self._within(frame.source), None, {})
 
     def _within(self, source: SourceState) -> NDArray[np.bool_] | None:
-        """(N, R) which of the objects in the picture are in which region."""
-        if source.within is None and source.regions:
+        """(N, areas) which of the objects in the picture are in which area."""
+        if source.within is None and source.status_areas:
             source.within = self.table.inside[source.present]
         return source.within
-
-    def _motion(self, i: int, result: Analytics, headings: NDArray[np.bool_] | None) -> None:
-        part = slice(self.starts[i], self.starts[i + 1])
-        if headings is not None:
-            counts = headings[part].sum(axis=0).tolist()
-            names = self.arrivals[i].source.names["direction"]
-            result.directions = {name: DirectionState(n) for name, n in zip(names, counts)}
-        if self.findings.speeds is not None:
-            speeds = self.findings.speeds[part]
-            at = np.flatnonzero(~np.isnan(speeds))
-            result.speeds = dict(zip(self.table.track_id[self.slots[part][at]].tolist(), speeds[at].tolist()))
-
-    def _events(self, i: int) -> tuple[Event, ...]:
-        source, slip = self.arrivals[i].source, self._slip(i)
-        entries = slip.entries
-        if source.journeys:
-            self._journeys(i)
-        if len(entries) > 1:
-            entries.sort(key=lambda e: (e.place, e.order))
-        info = self.arrivals[i].item.info
-        return tuple([e.make(info, e.rule, n, **(self._object(i, e) | e.extra)) for n, e in enumerate(entries)])
-
-    def _journeys(self, i: int) -> None:
-        source, slip = self.arrivals[i].source, self._slip(i)
-        visits = [e for e in slip.entries if e.make is Crossing or e.make is Enter]
-        visits.sort(key=lambda e: (e.place, e.along, e.order))
-        for visit in visits:
-            for book in source.journeys:
-                class_id = int(self.arrivals[i].item.tracks.class_id[visit.place])
-                origin = book.visit(visit.slot, visit.rule) if book.rule.accepts(class_id) else None
-                if origin is not None:
-                    self._count(i, book, f"{origin}>{visit.rule}", self.class_name(class_id))
-                    self._note(i, visit.slot, book.rule.name, f"counted {origin}>{visit.rule}")
-                    extra = {"origin": origin, "destination": visit.rule}
-                    slip.entries.append(Entry(visit.place, book.rule.order, Journey, book.rule.name, visit.slot, extra))
-
-    def _object(self, i: int, entry: Entry) -> dict[str, Any]:
-        """What an event tells of its object."""
-        arrival, slot = self.arrivals[i], entry.slot
-        if slot < 0 or "track_id" in entry.extra:
-            return {}
-        tracks, source = arrival.item.tracks, arrival.source
-        if entry.place < len(arrival):
-            class_id = int(tracks.class_id[entry.place])
-            confidence = float(tracks.confidence[entry.place])
-            box = tracks.xyxy[entry.place].tolist()
-            track_id = int(tracks.track_id[entry.place])
-        else:
-            scale = np.array([source.width, source.height] * 2)
-            class_id, confidence = int(self.table.class_id[slot]), float(self.table.confidence[slot])
-            box, track_id = (self.table.box[slot] * scale).tolist(), int(self.table.track_id[slot])
-        if entry.stay is not None:
-            class_id = entry.stay.class_id
-        return {
-            "track_id": track_id,
-            "class_id": class_id,
-            "class_name": self.class_name(class_id),
-            "confidence": confidence,
-            "box": tuple(box),
-        }

@@ -8,28 +8,32 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from countline.analytics.native.rows import Arrival
+from countline.analytics.native.source import FrameInput
 from countline.types import ObjectStatus
 
 __all__ = ["Statuses"]
 
 
 class Statuses(Sequence["ObjectStatus | None"]):
-    """What the rules say of each object of a frame, made when asked for."""
+    """What the rules say of each object of a frame, made when asked for.
+
+    ``within``: (N, areas) who is in which area, None: nobody; ``headings``: (N, rules) who heads which way, with the rules'
+    names; ``crossed``: index of an object -> names of the lines it crossed.
+    """
 
     def __init__(
         self,
-        arrival: Arrival,
-        regions: NDArray[np.bool_] | None,
-        headings: NDArray[np.bool_] | None,
+        frame: FrameInput,
+        within: NDArray[np.bool_] | None,
+        headings: tuple[Sequence[str], NDArray[np.bool_]] | None,
         crossed: dict[int, list[str]],
     ) -> None:
-        source = arrival.source
-        self._length = len(arrival.ids)
-        self._places = arrival.places
-        self._regions, self._headings, self._crossed = regions, headings, crossed
-        self._names = source.names
-        self._crowded = [b.rule.name for b in source.regions if b.active]
+        source = frame.source
+        self._length = len(frame.ids)
+        self._indices = frame.indices
+        self._within, self._headings, self._crossed = within, headings, crossed
+        self._areas = [(c.rule.name, c.in_status) for c in source.areas]
+        self._crowded = [c.rule.name for c in source.status_areas if c.crowded()]
 
     def __len__(self) -> int:
         return self._length
@@ -37,21 +41,19 @@ class Statuses(Sequence["ObjectStatus | None"]):
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(self._length))]
-        place = range(self._length)[index]
-        row = place
-        if self._places is not None:
-            if place not in self._places:
+        at = range(self._length)[index]
+        row = at
+        if self._indices is not None:
+            if at not in self._indices:
                 return None
-            row = self._places.index(place)
-        regions = (
-            [] if self._regions is None else [n for n, yes in zip(self._names["region"], self._regions[row]) if yes]
-        )
-        heading = (
-            ""
-            if self._headings is None
-            else " ".join(n for n, yes in zip(self._names["direction"], self._headings[row]) if yes)
-        )
-        lines = self._crossed.get(place, [])
+            row = self._indices.index(at)
+        regions: list[str] = []
+        if self._within is not None:
+            regions = [name for (name, told), yes in zip(self._areas, self._within[row]) if yes and told]
+        heading = ""
+        if self._headings is not None:
+            heading = " ".join(name for name, yes in zip(self._headings[0], self._headings[1][row]) if yes)
+        lines = self._crossed.get(at, [])
         if not (regions or heading or lines):
             return None
         return ObjectStatus(regions, [n for n in regions if n in self._crowded], list(lines), heading)

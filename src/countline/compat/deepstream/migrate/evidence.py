@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from countline.analytics.native.arrays import MOST_EXTENT
 from countline.analytics.native.band import Band, default_band, half_width
-from countline.analytics.native.nearby import straight_way
-from countline.analytics.native.rows import MOST_EXTENT
+from countline.analytics.native.polylines import straight_way
 from countline.compat.deepstream.files.nvdsanalytics import LineItem, StreamRules
 from countline.compat.deepstream.rules.numeric import float_to_int32, float_to_uint32, half, wrap32
 from countline.compat.deepstream.rules.tables import GATES, LineTable, meeting_point, normal_form, scale

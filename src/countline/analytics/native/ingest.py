@@ -5,102 +5,102 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from countline.analytics.native.motion import BASE_WINDOW, earliest
-from countline.analytics.native.rows import Arrival, sound
-from countline.analytics.native.state import SourceState
+from countline.analytics.native.arrays import sound
+from countline.analytics.native.history import BASE_WINDOW, earliest
+from countline.analytics.native.source import FrameInput, SourceState
 from countline.analytics.native.table import TrackTable
 from countline.types import UNTRACKED
 
-__all__ = ["STITCH", "admit", "turn_over"]
+__all__ = ["STITCH", "ingest", "update_presence"]
 
 STITCH = int(1e9)
 """ns within which a track that begins may continue one that ended. Detectors lose an object behind another for well
 under a second; later, a person walking has gone farther than can be told apart from somebody else."""
 STITCH_DISTANCE = 0.5
-"""Farthest from the place where the ended track would be by now, in longer sides of its box."""
+"""Farthest from where the ended track would be by now, in longer sides of its box."""
 STITCH_SIZE = 1.6
 """Greatest ratio of the two boxes' longer sides."""
 STITCH_MOVED = 0.2
 """Movement during the gap, in longer sides of the box, from which the new track must lie ahead, not behind."""
 
 
-def sift(
+def filter_objects(
     source: SourceState, ids: list[int], fine: NDArray[np.bool_] | None, metrics: dict[str, int]
 ) -> tuple[list[int], list[int]]:
-    """Slots (-1: a new track) of the objects that can be evaluated, and their places in the frame.
+    """Slots (-1: a new track) of the objects that can be evaluated, and their indices in the frame.
 
     Left out and counted: objects without a track, boxes that are no boxes, and all but the first object of an id.
     """
     slots: list[int] = []
-    places: list[int] = []
+    indices: list[int] = []
     used: set[int] = set()
-    for place, track in enumerate(ids):
+    for index, track in enumerate(ids):
         if track == UNTRACKED:
             metrics["untracked"] += 1
             source.untracked += 1
-        elif fine is not None and not fine[place]:
+        elif fine is not None and not fine[index]:
             metrics["bad_boxes"] += 1
         elif track in used:
             metrics["duplicate_ids"] += 1
         else:
             used.add(track)
             slots.append(source.ids.get(track, -1))
-            places.append(place)
-    return slots, places
+            indices.append(index)
+    return slots, indices
 
 
-def admit(
-    arrivals: list[Arrival],
+def ingest(
+    frames: list[FrameInput],
     table: TrackTable,
     metrics: dict[str, int],
     boxes: NDArray[np.float64],
     classes: NDArray[np.int32],
 ) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-    """Find out who is there in this round, who is gone, and give slots to new tracks. Returns boxes and classes of those
+    """Find out who is there in this micro-batch, who is gone, and give slots to new tracks. Returns boxes and classes of those
     who can be evaluated."""
     fine = sound(boxes)
     good = bool(fine.all())
     start = 0
     whole = True
-    for a in arrivals:
+    for a in frames:
         end = start + len(a)
         # One -1 may be a new track or an object without one, so the whole frame is looked at.
         if not (a.steady and good) and (a.fresh or not good or len(set(a.slots)) != len(a.slots)):
-            a.slots, a.places = sift(a.source, a.ids, None if good else fine[start:end], metrics)
+            a.slots, a.indices = filter_objects(a.source, a.ids, None if good else fine[start:end], metrics)
             a.fresh = -1 in a.slots
             a.steady = False
-            whole = whole and len(a.places) == len(a)
+            whole = whole and len(a.indices) == len(a)
         start = end
     if not whole:
-        boxes, classes = _left_over(arrivals, boxes, classes)
+        boxes, classes = _kept(frames, boxes, classes)
     start = 0
-    for a in arrivals:
+    for a in frames:
         end = start + len(a.slots)
         if not a.steady:
-            turn_over(a, table)
+            update_presence(a, table)
             if a.fresh:
-                _welcome(a, table, metrics, boxes[start:end], classes[start:end])
+                _register(a, table, metrics, boxes[start:end], classes[start:end])
             a.source.present = np.array(a.slots, np.intp)
         start = end
     return boxes, classes
 
 
-def _left_over(
-    arrivals: list[Arrival], boxes: NDArray[np.float64], classes: NDArray[np.int32]
+def _kept(
+    frames: list[FrameInput], boxes: NDArray[np.float64], classes: NDArray[np.int32]
 ) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-    """Those of all rows that were not sifted out."""
+    """Those of all rows that were not filtered out."""
     keep: list[int] = []
     start = 0
-    for a in arrivals:
-        keep += [start + p for p in (range(len(a)) if a.places is None else a.places)]
+    for a in frames:
+        keep += [start + p for p in (range(len(a)) if a.indices is None else a.indices)]
         start += len(a)
     return boxes[keep], classes[keep]
 
 
-def turn_over(arrival: Arrival, table: TrackTable) -> None:
+def update_presence(frame: FrameInput, table: TrackTable) -> None:
     """A frame whose objects are not those of the frame before it: who is gone, who is back. What is left to do is
     ``source.present``, once all of them have slots."""
-    source, slots = arrival.source, arrival.slots
+    source, slots = frame.source, frame.slots
     before, now = set(source.present_list), set(slots)
     if not before <= now:
         for at, slot in enumerate(source.present_list):
@@ -109,29 +109,29 @@ def turn_over(arrival: Arrival, table: TrackTable) -> None:
     for slot in now - before:
         if slot >= 0:
             source.come(slot, table)
-    # Where objects were left out, the next frame must be sifted too.
-    whole = arrival.places is None or len(arrival.places) == len(arrival)
-    source.present_ids = arrival.item.tracks.track_id.tobytes() if whole else None
+    # Where objects were left out, the next frame must be filtered too.
+    whole = frame.indices is None or len(frame.indices) == len(frame)
+    source.present_ids = frame.item.tracks.track_id.tobytes() if whole else None
     source.present_list = slots
-    source.disturb()
+    source.invalidate()
 
 
-def _welcome(
-    arrival: Arrival,
+def _register(
+    frame: FrameInput,
     table: TrackTable,
     metrics: dict[str, int],
     boxes: NDArray[np.float64],
     classes: NDArray[np.int32],
 ) -> None:
     """Give slots to the tracks of a frame that are new, after it was told who is gone."""
-    source, slots, ids = arrival.source, arrival.slots, arrival.ids
+    source, slots, ids = frame.source, frame.slots, frame.ids
     new = [i for i, slot in enumerate(slots) if slot < 0]
-    tracks = [ids[i if arrival.places is None else arrival.places[i]] for i in new]
-    for i, slot in zip(new, begin(source, table, tracks, boxes[new], classes[new].tolist(), metrics)):
+    tracks = [ids[i if frame.indices is None else frame.indices[i]] for i in new]
+    for i, slot in zip(new, new_tracks(source, table, tracks, boxes[new], classes[new].tolist(), metrics)):
         slots[i] = slot
 
 
-def begin(
+def new_tracks(
     source: SourceState,
     table: TrackTable,
     tracks: list[int],
@@ -179,26 +179,26 @@ class Ended:
         sample_clock, sample = earliest(table, self.slots, last - BASE_WINDOW)
         gap, span = (source.clock - last) / 1e9, (last - sample_clock) / 1e9
         pace = np.divide(gap, span, out=np.zeros_like(gap), where=span > 0)
-        self.foot = self._foot(box)
-        self.ahead = (self.foot - self._foot(sample)) * pace[:, None]
+        self.bottom = self._bottom_centre(box)
+        self.ahead = (self.bottom - self._bottom_centre(sample)) * pace[:, None]
         self.extent = np.maximum((box[:, 2] - box[:, 0]) * self.aspect, box[:, 3] - box[:, 1])
         self.moving = np.hypot(*self.ahead.T) >= STITCH_MOVED * self.extent
         self.class_id = table.class_id[self.slots]
         self.free = np.ones(len(self.slots), bool)
 
-    def _foot(self, box: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _bottom_centre(self, box: NDArray[np.float64]) -> NDArray[np.float64]:
         """(N, 2) bottom centre of (N, 4) normalised boxes, in picture heights."""
         return np.stack([(box[:, 0] + box[:, 2]) * (self.aspect / 2), box[:, 3]], axis=1)
 
     def take(self, box: NDArray[np.float64], class_id: int) -> int:
         """The slot of the track that a new box of this class continues, taken away from the others; -1 if none.
 
-        It is the one whose extrapolated place is nearest, in sizes of its box; the gates are: near in place, of like
+        It is the one whose extrapolated position is nearest, in sizes of its box; the gates are: near, of like
         size, of the same class, and not behind where it was going.
         """
         if not len(self.slots):
             return -1
-        step = self._foot(box[None]) - self.foot
+        step = self._bottom_centre(box[None]) - self.bottom
         size = max((box[2] - box[0]) * self.aspect, box[3] - box[1])
         error = np.hypot(*(step - self.ahead).T)
         good = self.free & (error <= STITCH_DISTANCE * self.extent) & (self.class_id == class_id)

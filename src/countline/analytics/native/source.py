@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from countline.analytics.native.books import JourneyBook, LineBook, RegionBook
-from countline.analytics.native.plan import Rule
-from countline.analytics.native.rows import Arrival
-from countline.analytics.native.table import TrackTable
-from countline.types import LineState, SourceInfo
+from countline.analytics.native.counter import AreaCounter, Counter
+from countline.analytics.native.rule import Rule
+from countline.analytics.native.table import Moves, TrackTable
+from countline.types import FrameTracks, ObjectStatus, SourceInfo
 
-if TYPE_CHECKING:
-    from countline.analytics.native.statuses import Statuses
-
-__all__ = ["MEMORY", "MOST_UNSEEN", "SourceState"]
+__all__ = ["MEMORY", "MOST_UNSEEN", "FrameInput", "SourceState", "count_classes"]
 
 MEMORY = int(8e9)
 """ns after which an object that is not seen any more is forgotten: longer than trackers keep lost objects."""
@@ -33,15 +30,7 @@ MOST_CLASSES = 10_000
 """Range of class ids up to which an array of counts is made."""
 
 
-KINDS = ("line", "region", "direction", "speed", "journey")
-BOOKS: dict[str, type[LineBook] | type[RegionBook] | type[JourneyBook]] = {
-    "line": LineBook,
-    "region": RegionBook,
-    "journey": JourneyBook,
-}
-
-
-def tally(class_id: NDArray[np.int32]) -> dict[int, int]:
+def count_classes(class_id: NDArray[np.int32]) -> dict[int, int]:
     """How often each class occurs, by class id in ascending order."""
     found: dict[int, int] = {}
     if len(class_id) > MANY:
@@ -56,7 +45,7 @@ def tally(class_id: NDArray[np.int32]) -> dict[int, int]:
 
 
 class SourceState:
-    """One source: its clock, its live tracks, its books."""
+    """One source: its clock, its live tracks, its counters."""
 
     def __init__(self, info: SourceInfo) -> None:
         self.info = info
@@ -75,24 +64,20 @@ class SourceState:
         self.present_ids: bytes | None = None
         """Track ids of the last frame; None if objects were left out of it."""
         self.within: NDArray[np.bool_] | None = None
-        """(N, R) which of them are in which region; None: to be looked up. Never altered, since it is given out."""
-        self.statuses: Statuses | None = None
+        """(N, R) which of them are in which area; None: to be looked up. Never altered, since it is given out."""
+        self.statuses: Sequence[ObjectStatus | None] | None = None
         """What the rules say of them in a frame without an event; None: to be made. Never altered, since it is given out."""
-        self.timed: list[RegionBook] = []
-        """Regions of which something becomes true with time alone."""
         self.classes: tuple[bytes, dict[int, int]] = (b"", {})
         """Classes of the last frame, and how many there were of each."""
-        self.line_states: dict[str, LineState] = {}
-        self.journey_states: dict[str, dict[str, int]] = {}
+        self.states: dict[str, dict[str, Any]] = {}
+        """Kind of rule -> name -> state, of kinds whose state changes only with what happens."""
         self.stale = True
         """Whether the states that were published still tell of a frame in which something was counted."""
-        self.names: dict[str, list[str]] = {}
-        """Names of the rules of each kind."""
         self.scale = np.ones(4)
         """Width, height, width, height of the picture in pixels."""
         self.sampled = -(2**62)
         """Clock at which samples for the history were taken last."""
-        self.shown: Arrival | None = None
+        self.shown: FrameInput | None = None
         """The last frame."""
         self.ids: dict[int, int] = {}
         """Track id -> slot, of all tracks that are remembered."""
@@ -103,11 +88,17 @@ class SourceState:
         self.lost: dict[int, int] = {}
         """Slots not seen in the last frame -> frames of the source when they were missed first."""
         self.due = 0
-        """Clock at which the first of them is due to leave a region or be forgotten."""
+        """Clock at which the first of them is due to leave an area or be forgotten."""
         self.due_frames = 0
-        self.lines: list[LineBook] = []
-        self.regions: list[RegionBook] = []
-        self.journeys: list[JourneyBook] = []
+        self.counters: list[Counter] = []
+        """Of the rules that apply, in their order."""
+        self.by_kind: dict[str, list[Counter]] = {}
+        self.by_shape: dict[str, list[Counter]] = {}
+        self.areas: list[AreaCounter] = []
+        self.status_areas: list[AreaCounter] = []
+        """Those that the status of an object names."""
+        self.ticking: list[Counter] = []
+        """Those of which something becomes true with time alone."""
         self.rules: list[Rule] = []
         """The rules that apply, in their order."""
         self.key: tuple[int, ...] = ()
@@ -117,53 +108,59 @@ class SourceState:
         self.notes: dict[int, list[tuple[str, str, int, int]]] = {}
         """Slot -> (rule, what happened, frame number, clock), the last few, for ``explain``."""
 
-    def open(self, rules: list[Rule]) -> dict[str, list[int]]:
-        """Make books for these rules; those of rules that are unchanged are kept. Returns, by kind, the index that each
-        rule had among its kind before, -1 if it is new or changed."""
-        old = {kind: [r for r in self.rules if r.kind == kind] for kind in KINDS}
-        books = {(b.rule.kind, b.rule.name): b for b in self.books()}
-        places = {(r.kind, r.identity): i for kind in KINDS for i, r in enumerate(old[kind])}
-        columns: dict[str, list[int]] = {kind: [] for kind in KINDS}
+    def open(self, rules: list[Rule], make: Callable[[Rule], Counter]) -> Moves:
+        """Make counters for these rules; those of rules that are unchanged are kept. Returns where each stood before."""
+        before = {(c.rule.kind, c.rule.identity): c for c in self.counters}
+        kinds, shapes = self.by_kind, self.by_shape
+        moves = Moves({}, {})
         self.rules, self.key = rules, tuple(r.order for r in rules)
-        self.lines, self.regions, self.journeys = [], [], []
+        self.counters, self.by_kind, self.by_shape = [], {}, {}
         for rule in rules:
-            column = places.get((rule.kind, rule.identity), -1)
-            columns[rule.kind].append(column)
-            if rule.kind in BOOKS:
-                book = books[rule.kind, rule.name] if column >= 0 else BOOKS[rule.kind](rule)
-                book.rule = rule
-                getattr(self, rule.kind + "s").append(book)
-        self.names = {kind: [r.name for r in rules if r.kind == kind] for kind in KINDS}
-        self.timed = [book for book in self.regions if book.timed]
+            counter = before.get((rule.kind, rule.identity))
+            moves.kinds.setdefault(rule.kind, []).append(_index(kinds.get(rule.kind, ()), counter))
+            moves.shapes.setdefault(rule.shape, []).append(_index(shapes.get(rule.shape, ()), counter))
+            if counter is None:
+                counter = make(rule)
+            counter.rule = rule
+            counter.column = len(self.by_kind.get(rule.kind, ()))
+            self.counters.append(counter)
+            self.by_kind.setdefault(rule.kind, []).append(counter)
+            self.by_shape.setdefault(rule.shape, []).append(counter)
+        self.areas = [c for c in self.by_shape.get("area", ()) if isinstance(c, AreaCounter)]
+        self.status_areas = [c for c in self.areas if c.in_status]
+        self.ticking = [c for c in self.counters if c.ticks]
         self.publish()
-        return columns
+        return moves
+
+    def names(self, kind: str) -> list[str]:
+        """Names of its rules of a kind."""
+        return [c.rule.name for c in self.by_kind.get(kind, ())]
 
     def publish(self) -> None:
-        """Bring the states of lines and journeys, which change seldom, up to date. What was given out is not altered."""
-        self.line_states = {b.rule.name: b.state() for b in self.lines}
-        self.journey_states = {b.rule.name: b.state() for b in self.journeys}
-
-    def disturb(self) -> None:
-        """What the rules say of the objects in the picture is to be told anew."""
-        self.within = self.statuses = None
+        """Bring the states that change seldom up to date. What was given out is not altered."""
+        self.states = {
+            kind: {c.rule.name: c.state(self.clock) for c in counters}
+            for kind, counters in self.by_kind.items()
+            if not counters[0].timed
+        }
 
     def occupied(self) -> bool:
-        """Whether anybody is in a region."""
-        for book in self.regions:  # noqa: SIM110 - asked in each frame, and a generator costs four times as much
-            if book.inside:
+        """Whether anybody is in an area that the status of an object names."""
+        for area in self.status_areas:  # noqa: SIM110 - asked in each frame, and a generator costs four times as much
+            if area.inside:
                 return True
         return False
 
-    def books(self) -> list[LineBook | RegionBook | JourneyBook]:
-        """All that count."""
-        return [*self.lines, *self.regions, *self.journeys]
+    def invalidate(self) -> None:
+        """What the rules say of the objects in the picture is to be told anew."""
+        self.within = self.statuses = None
 
     def lose(self, slot: int, at: int, table: TrackTable) -> None:
         """An object, number ``at`` of those in the frame before, is not in this one."""
         self.lost[slot] = self.frames
         self.settle(slot, at, table)
-        grace = [book.config.grace for book in self.regions if slot in book.inside]
-        self.due = min(self.due, int(table.clock[slot]) + (int(min(grace) * 1e9) if grace else MEMORY) + 1)
+        grace = [area.grace for area in self.areas if slot in area.inside]
+        self.due = min(self.due, int(table.clock[slot]) + (min(grace) if grace else MEMORY) + 1)
         self.due_frames = min(self.due_frames, self.frames + MOST_UNSEEN + 1)
 
     def come(self, slot: int, table: TrackTable) -> None:
@@ -176,9 +173,9 @@ class SourceState:
         shown = self.shown
         if shown is None:
             return
-        place = at if shown.places is None else shown.places[at]
-        table.class_id[slot] = shown.item.tracks.class_id[place]
-        table.confidence[slot] = shown.item.tracks.confidence[place]
+        index = at if shown.indices is None else shown.indices[at]
+        table.class_id[slot] = shown.item.tracks.class_id[index]
+        table.confidence[slot] = shown.item.tracks.confidence[index]
         table.clock[slot], table.number[slot], table.time[slot], frames = shown.moment
         table.frames[slot] = frames - table.base[slot]
 
@@ -189,12 +186,10 @@ class SourceState:
         self.lost.pop(slot, None)
         record = table.row(slot)
         record["notes"] = self.notes.pop(slot, [])
-        record["origins"] = {b.rule.name: b.origins.get(slot) for b in self.journeys}
-        self.book_end(track, record)
-        for region in self.regions:
-            region.leave(slot)
-        for journey in self.journeys:
-            journey.origins.pop(slot, None)
+        record["recalled"] = self.recall(slot)
+        self._remember_end(track, record)
+        for counter in self.counters:
+            counter.forget(slot)
         table.release([slot])
 
     def clear(self, table: TrackTable) -> None:
@@ -205,10 +200,10 @@ class SourceState:
             self.drop(slot, table)
         self.present, self.present_list, self.shown = np.empty(0, np.intp), [], None
         self.present_ids = None
-        self.disturb()
+        self.invalidate()
         self.lost.clear()
-        for region in self.regions:
-            region.clear()
+        for counter in self.counters:
+            counter.clear()
         self.pts = None
 
     def tick(self, pts: int) -> None:
@@ -218,11 +213,15 @@ class SourceState:
         self.pts = pts
         self.frames += 1
 
-    def tally(self, class_id: NDArray[np.int32]) -> dict[int, int]:
+    def recall(self, slot: int) -> dict[str, Any]:
+        """What the counters keep of an object, by name of the rule, for ``explain``."""
+        return {c.rule.name: found for c in self.counters if (found := c.recall(slot)) is not None}
+
+    def count_classes(self, class_id: NDArray[np.int32]) -> dict[int, int]:
         """How often each class occurs, by class id in ascending order. Classes seldom change, so it is kept."""
         now = class_id.tobytes()
         if now != self.classes[0]:
-            self.classes = now, tally(class_id)
+            self.classes = now, count_classes(class_id)
         return self.classes[1].copy()
 
     def note(self, slot: int, rule: str, text: str) -> None:
@@ -232,7 +231,7 @@ class SourceState:
         if len(notes) > 16:
             del notes[0]
 
-    def book_end(self, track_id: int, record: dict[str, Any]) -> None:
+    def _remember_end(self, track_id: int, record: dict[str, Any]) -> None:
         """Remember an ended track for ``explain``."""
         self.ended.pop(track_id, None)
         self.ended[track_id] = record
@@ -245,3 +244,38 @@ class SourceState:
             self.ended.popitem(last=False)
         while len(self.renamed) > ENDED:
             self.renamed.popitem(last=False)
+
+
+class FrameInput:
+    """One frame on its way through a micro-batch."""
+
+    __slots__ = ("fresh", "indices", "item", "moment", "slots", "source", "steady")
+
+    def __init__(self, source: SourceState, item: FrameTracks) -> None:
+        self.source = source
+        self.item = item
+        self.indices: list[int] | None = None
+        """Indices in the frame of the objects that are evaluated; None: all."""
+        self.steady = item.tracks.track_id.tobytes() == source.present_ids
+        """The same objects in the same order as in the frame before."""
+        if self.steady:
+            self.slots = source.present_list
+            self.fresh = False
+        else:
+            get = source.ids.get
+            self.slots = [get(i, -1) for i in self.ids]
+            self.fresh = -1 in self.slots
+        self.moment = (source.clock, source.number, source.time, source.frames)
+
+    def __len__(self) -> int:
+        return len(self.item.tracks.track_id)
+
+    @property
+    def ids(self) -> list[int]:
+        """Track ids of the frame's objects."""
+        ids: list[int] = self.item.tracks.track_id.tolist()
+        return ids
+
+
+def _index(counters: Sequence[Counter], counter: Counter | None) -> int:
+    return -1 if counter is None else counters.index(counter)
