@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,16 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "cwd"
     folder.mkdir()
     monkeypatch.chdir(folder)
+
+
+@pytest.fixture(autouse=True)
+def _ordinary_urgency() -> Iterator[None]:
+    """No test leaves its process, and with it all that later ones start, more urgent than the rest of the machine."""
+    before, urgency = os.sched_getscheduler(0), os.sched_getparam(0)
+    yield
+    after = os.sched_getscheduler(0)
+    os.sched_setscheduler(0, before, urgency)
+    assert after == before, "this test, or a library that it uses, has put the process into real time"
 
 
 @pytest.fixture(autouse=True)

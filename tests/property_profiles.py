@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
 
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "steady")
@@ -16,8 +16,10 @@ PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "steady")
 
 def choose() -> None:
     """To be called before the first module of tests is imported."""
-    settings.register_profile("steady", derandomize=True, deadline=None)
-    settings.register_profile("random", deadline=None, database=None, print_blob=True, max_examples=500)
+    # How long an example takes is the machine's affair: neither a deadline nor a check of the generation's speed.
+    timeless = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile("steady", timeless, derandomize=True)
+    settings.register_profile("random", timeless, derandomize=False, database=None, print_blob=True, max_examples=500)
     settings.load_profile(PROFILE)
     if PROFILE == "steady":
         _forget_the_constants_of_modules()

@@ -151,7 +151,8 @@ def _credentials(rest: str) -> int:
     if "/" in before:
         if ":" not in before:
             return -1  # an @ within the path
-        if "?" in before and re.fullmatch(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d+)?", before.partition("/")[0]):
+        named = "=" in before.partition("?")[2]
+        if named and re.fullmatch(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d+)?", before.partition("/")[0]):
             return -1  # an @ within the query
     query = re.compile(r"\?[\w.-]+=").search(rest, first)
     return rest.rfind("@", 0, query.start() if query else len(rest))

@@ -172,6 +172,7 @@ def test_log_records_of_libraries_are_cleaned_as_they_are_made(caplog: pytest.Lo
         ("rtsp://admin:se@cr/et@10.0.0.2/main", "rtsp://***@10.0.0.2/main"),
         ("rtsp://admin:se?cr#et@10.0.0.2/main", "rtsp://***@10.0.0.2/main"),
         ("rtsp://admin:12/34@10.0.0.2/main", "rtsp://***@10.0.0.2/main"),
+        ("rtsp://admin:1234/?@10.0.0.2/main", "rtsp://***@10.0.0.2/main"),  # not a host, its port and a query
         ("rtsp://10.0.0.2/live@main", "rtsp://10.0.0.2/live@main"),
         ("http://cam:8080/a?mail=x@y.example", "http://cam:8080/a?mail=***"),
         ("http://cam/video.cgi?loginuse=admin&loginpas=1234", "http://cam/video.cgi?loginuse=***&loginpas=***"),

@@ -85,6 +85,22 @@ def test_a_change_is_told_at_once_and_further_ones_once_a_minute_with_numbers() 
     assert lines.said[-1].startswith("outbox o: can be written again (came 9 times more")
 
 
+@pytest.mark.parametrize("last", ["begin", "close"])
+def test_a_beginning_after_an_end_that_was_not_told_is_counted(last: str) -> None:
+    now = [0.0]
+    log, lines = heard("t")
+    trouble = Trouble(log, "outbox o", "can be written again", clock=lambda: now[0])
+    for at, there in [(0, True), (1, False), (2, True), (3, False), (61, True), (62, False), (63, True)]:
+        now[0] = at
+        (trouble.begin("it is full") if there else trouble.end())
+    now[0] = 130
+    (trouble.begin("it is full") if last == "begin" else trouble.close())
+    assert lines.said[2:] == [
+        "outbox o: it is full (came 2 times more, for 1 s in all)",
+        "outbox o: it is full (came 1 times more, for 68 s in all)",
+    ]
+
+
 @given(st.lists(st.tuples(st.floats(0.0, 30.0), st.integers(0, 9)), max_size=200))
 def test_numbers_are_told_at_once_then_once_a_minute_and_none_is_forgotten(steps: list[tuple[float, int]]) -> None:
     now = [0.0]

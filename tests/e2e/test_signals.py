@@ -40,7 +40,7 @@ def test_two_signals_end_at_once_with_130_and_what_waits_stays_in_the_outbox(
             time.sleep(1.0)
             assert run.poll() is None, "it waits for the broker"
             run.send_signal(kinds[1])
-            assert run.wait(10) == 130
+            assert run.wait(30) == 130
         finally:
             run.kill()
     assert run.stderr is not None

@@ -145,7 +145,7 @@ CHILD = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = [sys.argv[1], str(Path(sys.argv[1]).parent)]
 from test_kafka_dead_letters import mixed
 from feed import Feed, SOURCE, kafka
 from countline.config import OutboxConfig

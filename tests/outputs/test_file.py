@@ -213,9 +213,10 @@ def test_a_missing_package_names_the_extra(folder: Folder) -> None:
     assert done.stdout.count("countline[parquet]") == 2
 
 
+HERE, TESTS = str(Path(__file__).parent), str(Path(__file__).parents[1])
 WRITER = """
 import sys
-sys.path.insert(0, {here!r})
+sys.path[:0] = [{here!r}, {tests!r}]
 from contract import Deliverer, entries
 from countline.outputs.file.config import Config
 from countline.outputs.file.output import make
@@ -231,7 +232,7 @@ while True:
 def test_kill_9_leaves_every_acknowledged_line_and_no_torn_one(folder: Folder) -> None:
     acknowledged = 0
     for turns in (5, 17, 40):
-        code = WRITER.format(here=str(Path(__file__).parent), path=str(folder.path / "counts.jsonl"))
+        code = WRITER.format(here=HERE, tests=TESTS, path=str(folder.path / "counts.jsonl"))
         with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             for _ in range(turns):

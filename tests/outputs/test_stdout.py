@@ -82,9 +82,10 @@ def received(line: bytes) -> Received:
     return Received(value, data["id"], key.encode() if key is not None else None, headers)
 
 
+HERE, TESTS = str(Path(__file__).parent), str(Path(__file__).parents[1])
 PROGRAM = """
 import sys, time
-sys.path.insert(0, {here!r})
+sys.path[:0] = [{here!r}, {tests!r}]
 from contract import Deliverer, entries
 from countline.outputs.stdout.config import Config
 from countline.outputs.stdout.output import make
@@ -101,7 +102,7 @@ assert not run.outstanding
 
 
 def program(count: int, until: str) -> list[str]:
-    return [sys.executable, "-c", PROGRAM.format(here=str(Path(__file__).parent), count=count, until=until)]
+    return [sys.executable, "-c", PROGRAM.format(here=HERE, tests=TESTS, count=count, until=until)]
 
 
 def test_a_reader_that_goes_away_is_a_state_and_the_program_ends_cleanly() -> None:

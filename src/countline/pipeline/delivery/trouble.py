@@ -60,7 +60,7 @@ class Trouble:
         now = self._clock()
         if now >= self._until:
             self._changes = 0
-            if self._times > 1 or (self._times and not self.text):
+            if self._uncounted:
                 self._count(now)
                 return
         if self.text != self._told and self._changes < 2:
@@ -71,10 +71,16 @@ class Trouble:
 
     def close(self) -> None:
         """Nothing comes any more: what was not told yet is told now."""
-        if self._times > 1 or (self._times and not self.text):
+        if self._uncounted:
             self._count(self._clock())
         elif self.text != self._told:
             self._tell()
+
+    @property
+    def _uncounted(self) -> bool:
+        """There are beginnings that the plain line of how it is now does not tell: more than one, or one that is over, or one after
+        an end that was not told either."""
+        return self._times > 1 or (self._times > 0 and self.text in ("", self._told))
 
     def _tell(self) -> None:
         if self.text:
