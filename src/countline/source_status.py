@@ -32,6 +32,8 @@ class SourceStats:
     """``corrupt`` by reason: damaged-packet, damaged-picture, undecodable, unreadable, no-picture, incomplete."""
     dropped: int = 0
     """Decoded frames of a live source that a newer one replaced before they were processed."""
+    thinned: int = 0
+    """Frames that were passed over because fewer a second are wanted (``fps``), or can be processed."""
     reconnects: int = 0
     resolution_changes: int = 0
     repaired: int = 0
@@ -111,6 +113,7 @@ class SourceStats:
             "frames": self.frames,
             "packets": self.packets,
             "dropped": self.dropped,
+            "thinned": self.thinned,
             "vanished": self.vanished,
             "corrupt": self.corrupt,
             "corrupt_by": dict(self.lost),

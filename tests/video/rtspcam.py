@@ -364,6 +364,16 @@ class Running:
         self._loop.call_soon_threadsafe(self.server.kick)
 
     def close(self) -> None:
-        self.kick()
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(20)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
+        self._loop.close()
+
+    async def _end(self) -> None:
+        for server in self.server.servers:
+            server.close()
+        self.server.kick()
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)

@@ -62,7 +62,8 @@ class SourceConfig(Model):
     device_id: str = ""
     """Identity in messages; the name unless set."""
     fps: float | None = Field(default=None, gt=0)
-    """Frame rate where the input has no time stamps (raw .h264, images); 30 unless the stream says otherwise."""
+    """Frames a second that are looked at, evenly by their time stamps; all unless set. Counts need about five. Where the input
+    has no time stamps (raw .h264, images) it is the rate that the input has; 30 unless the stream says otherwise."""
     start: str | None = None
     """Capture time of the first frame of a file, RFC 3339, e.g. 2026-11-22T08:00:00Z."""
     live: bool | None = None

@@ -15,6 +15,7 @@ from countline.protocols import SourceStats
 from countline.secret_forms import hide_uri
 from countline.types import Frame, FrameInfo, Picture, SourceInfo, TimeQuality
 from countline.video.place import visible
+from countline.video.shed import Thinner
 
 __all__ = ["BaseSource", "Stop"]
 
@@ -42,6 +43,25 @@ class BaseSource(ABC):
         self._number = 0
         self._size: tuple[int, int] | None = None
         self._paced: tuple[int, int] | None = None
+        self._thinner = Thinner(None)
+
+    def limit(self, rate: float | None) -> None:
+        """At most so many frames a second from now on, evenly; None: as many as the configuration says. From any thread."""
+        own = self._own_rate()
+        rates = [r for r in (own, rate) if r is not None]
+        self._thinner.rate = min(rates, default=None)
+
+    def _own_rate(self) -> float | None:
+        """Frames a second that the configuration asks for; None: all. Of what has no time stamps, ``fps`` is the rate it has."""
+        return None
+
+    def takes(self, pts: int) -> bool:
+        """Whether the frame at this time is looked at; it has its number all the same."""
+        if self._thinner.takes(pts):
+            return True
+        self._number += 1
+        self.stats.thinned += 1
+        return False
 
     def __iter__(self) -> Iterator[Frame]:
         """Frames from the first on. Raises SourceError when the input cannot be opened or broke for good."""
@@ -82,6 +102,8 @@ class BaseSource(ABC):
     def stream(self, content: str) -> str:
         """Identity of the stream for content of this identity. Without an end, each run is a stream of its own: what it gives
         will not come again."""
+        if self._thinner.rate is not None:  # other frames of the same content: events of their own
+            content += f"@{self._thinner.rate:g}"
         return f"{content}-{time.time_ns()}" if self.info.live or self.config.loop else content
 
     def count_lost(self, earlier: Mapping[str, int], lost: Mapping[str, int]) -> None:

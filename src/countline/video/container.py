@@ -16,6 +16,7 @@ from countline.errors import SourceError
 from countline.video.clock import to_ns
 from countline.video.decode import Decoded, Decoding
 from countline.video.deinterlace import deinterlaced
+from countline.video.shed import Shed
 from countline.video.streams import choose
 
 __all__ = ["PARTS", "RAW", "Opened", "open_stream"]
@@ -129,6 +130,10 @@ class Opened:
                 yield item
         finally:
             self.watch()
+
+    def shed(self, mode: Shed) -> None:
+        """What the decoder passes over from the next packet on. From any thread."""
+        self._decoding.mode = mode
 
     def close(self) -> None:
         """Release the input."""

@@ -15,6 +15,7 @@ import av.error
 
 from countline.video.clock import to_ns
 from countline.video.orientation import UPRIGHT, Orientation, orientation_of
+from countline.video.shed import Shed
 
 __all__ = [
     "DAMAGED_PACKET", "DAMAGED_PICTURE", "INCOMPLETE", "MOST_ERRORS", "NO_PICTURE", "UNDECODABLE", "UNREADABLE",
@@ -80,6 +81,9 @@ class Decoding:
     def __init__(self, container: Any, stream: Any, *, live: bool = False) -> None:
         self.lost: Counter[str] = Counter()
         self.packets = 0
+        self.mode: Shed = "DEFAULT"
+        """What the decoder is to pass over; set from outside."""
+        self._mode: Shed = "DEFAULT"
         self.vanished = 0
         self._pictures = 0
         self._shown = 0
@@ -161,6 +165,8 @@ class Decoding:
     def _decode(self, packet: Any, damaged: bool) -> Iterator[Decoded]:
         if packet.size:
             self._note(packet, damaged)
+        if self.mode != self._mode:
+            self._mode = self._context.skip_frame = self.mode
         try:
             frames = packet.decode()
         except av.error.EOFError:
@@ -194,7 +200,9 @@ class Decoding:
         self._shown += 1
         if self._behind is None:  # before a key frame there is nothing to show
             self._behind = self._pictures - self._shown
-        if not self._paired:
+        if self._mode != "DEFAULT":  # nobody knows how many were passed over
+            self._behind = self._pictures - self._shown - self.vanished
+        elif not self._paired:
             self.vanished = max(self.vanished, self._pictures - self._shown - self._behind)
 
     def _note(self, packet: Any, damaged: bool) -> None:

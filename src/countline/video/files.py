@@ -30,7 +30,7 @@ log = logging.getLogger("countline.video")
 
 def rate_of(opened: Opened, config: SourceConfig) -> float:
     """Frames per second where frames carry no time: what the user says, else the stream, else 30."""
-    return config.fps or float(opened.rate or DEFAULT_FPS)
+    return (config.fps if opened.raw else None) or float(opened.rate or config.fps or DEFAULT_FPS)
 
 
 def known_clock(opened: Opened, config: SourceConfig, where: str) -> FileClock | None:
@@ -104,6 +104,7 @@ class FileSource(BaseSource):
                     return  # closed while it was being opened
                 stamper.step = int(SECOND / rate_of(opened, self.config))
                 stamper.begin()
+                self._thinner.rate = None if opened.raw else self.config.fps
                 yield from self._pass(opened, items, stamper, earlier)
             except (av.error.FFmpegError, OSError) as error:
                 if self.stats.frames == before:
@@ -131,6 +132,8 @@ class FileSource(BaseSource):
             count += 1
             self.count_lost(earlier, opened.lost)
             self.stats.repaired = repaired + stamper.repaired
+            if not self.takes(pts):
+                continue
             picture = AvPicture(item.frame, item.orientation)
             if self.info.live and self.place.kind != "pipe":
                 self.pace(pts)

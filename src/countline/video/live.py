@@ -21,6 +21,7 @@ from countline.video.health import CLOCK_OFF, LOSS, Lag, lossy
 from countline.video.picture import AvPicture
 from countline.video.place import Place
 from countline.video.pump import Item
+from countline.video.shed import DecoderShed
 from countline.video.transport import Transport
 from countline.video.trouble import cause_of, explain, fatal
 
@@ -56,12 +57,17 @@ class LiveSource(BaseSource):
         self._stamper = Stamper(int(SECOND / (config.fps or DEFAULT_FPS)))
         self._clock = ArrivalClock()
         self._lag = Lag()
+        self._shed = DecoderShed()
+        self.limit(None)
         self._stream = ""
         self._last = 0  # monotonic ns of the last frame
         self._opened: Opened | None = None
         self._looked = 0.0
         self._said = 0.0
         self._warned: set[str] = set()
+
+    def _own_rate(self) -> float | None:
+        return self.config.fps
 
     def __iter__(self) -> Iterator[Frame]:
         """Frames from now on. Iterated again, it goes on with the same stream: numbers and times are never used twice."""
@@ -183,6 +189,9 @@ class LiveSource(BaseSource):
                 self.stats.repaired = self._stamper.repaired
                 when = self._clock.time(pts, now, None if self.config.time == "arrival" else item.sent)
                 self._judge(opened, pts, ticks, now, item.sent)
+                opened.shed(self._shed.see(pts, self._thinner.rate))
+                if not self.takes(pts):
+                    continue
                 picture = AvPicture(item.frame, item.orientation)
                 yield self.frame(picture, (picture.width, picture.height), pts, *when, self._stream)
                 if self._too_lossy():

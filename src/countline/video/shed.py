@@ -1,0 +1,89 @@
+"""Which frames of a source are looked at, where not all are wanted or can be. Pure: no clock is read here.
+
+By time, not by counting: frames are due every 1 / rate seconds of the source's own time, so that what was lost on the way is
+not lost twice. And as early as possible: a decoder can pass over frames that no other refers to (those between, of streams that
+have them), or over all but key frames, where these alone are as many as are wanted.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+__all__ = ["DecoderShed", "Shed", "Thinner"]
+
+SECOND = 1_000_000_000
+_TRIAL = 3 * SECOND
+"""How long it is tried whether a decoder that passes over frames still gives enough."""
+
+Shed = Literal["DEFAULT", "NONREF", "NONKEY"]
+"""What the decoder passes over: nothing, what no other frame refers to, all but key frames (names of FFmpeg's ``skip_frame``)."""
+
+
+class Thinner:
+    """Takes at most ``rate`` frames a second, evenly.
+
+    >>> thinner = Thinner(5.0)
+    >>> [pts for pts in range(0, 1000, 100) if thinner.takes(pts * 1_000_000)]
+    [0, 200, 400, 600, 800]
+    """
+
+    def __init__(self, rate: float | None) -> None:
+        self._rate = rate
+        self._due: int | None = None
+
+    @property
+    def rate(self) -> float | None:
+        """Frames a second; None: all. May be changed at any time."""
+        return self._rate
+
+    @rate.setter
+    def rate(self, rate: float | None) -> None:
+        if rate != self._rate:
+            self._rate, self._due = rate, None
+
+    def takes(self, pts: int) -> bool:
+        """Whether the frame at this time (ns) is looked at. Times do not fall, except where they begin anew."""
+        if not self._rate:
+            return True
+        step = int(SECOND / self._rate)
+        if self._due is None or pts < self._due - 2 * step:
+            self._due = pts + step
+            return True
+        # A twentieth early is in time: stamps are rounded, cameras are not exact.
+        if pts < self._due - step // 20:
+            return False
+        # Evenly: the next is due one step after this one was, not after it came; but nothing is made up for.
+        self._due = self._due + step if pts - self._due < step else pts + step
+        return True
+
+
+class DecoderShed:
+    """How much a decoder may pass over so that ``rate`` frames a second still come: it is tried, and taken back for good
+    where too few came."""
+
+    def __init__(self) -> None:
+        self.mode: Shed = "DEFAULT"
+        self._barred: set[Shed] = set()
+        self._since: int | None = None
+        self._frames = 0
+
+    def see(self, pts: int, wanted: float | None) -> Shed:
+        """Called for each decoded frame with its time (ns) and the frames a second that are wanted (None: all). Returns what
+        the decoder is to pass over from now on."""
+        if self._since is None or pts < self._since:
+            self._since, self._frames = pts, 0
+        self._frames += 1
+        if pts - self._since < _TRIAL:
+            return self.mode
+        rate = self._frames * SECOND / (pts - self._since)
+        self._since, self._frames = pts, 0
+        if wanted is None:
+            self.mode = "DEFAULT"
+        elif self.mode != "DEFAULT" and rate < wanted * 0.9:
+            self._barred.add(self.mode)
+            self.mode = "NONREF" if self.mode == "NONKEY" and "NONREF" not in self._barred else "DEFAULT"
+        elif self.mode == "DEFAULT" and rate > wanted * 1.3:
+            # Key frames come once or twice in a second, hardly ever more often.
+            modes: tuple[Shed, ...] = ("NONKEY", "NONREF") if wanted <= 2 else ("NONREF",)
+            self.mode = next((mode for mode in modes if mode not in self._barred), "DEFAULT")
+        return self.mode

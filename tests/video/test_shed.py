@@ -1,0 +1,87 @@
+"""Fewer frames than a source gives: evenly by time, numbered as they were, and taken out as early as possible."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from countline.video import open_source
+from countline.video.shed import DecoderShed, Thinner
+
+from .conftest import config, encode
+
+SECOND = 1_000_000_000
+
+
+@given(st.floats(1, 60), st.floats(0.5, 30), st.floats(0, 0.2))
+def test_a_rate_is_kept_evenly_whatever_the_source_gives(given_rate: float, wanted: float, jitter: float) -> None:
+    thinner = Thinner(wanted)
+    step = SECOND / given_rate
+    stamps = [int(n * step + (n * 7919 % 13 / 13 - 0.5) * jitter * step) for n in range(int(given_rate * 30))]
+    taken = [pts for pts in stamps if thinner.takes(pts)]
+    expected = min(given_rate, wanted) * 30
+    assert len(taken) <= wanted * 30 * 1.06 + 1
+    assert len(taken) >= expected * (0.5 if given_rate < 2 * wanted else 0.85) - 2
+    assert all(b - a <= SECOND / wanted + 2 * step for a, b in pairwise(taken))
+
+
+@given(st.lists(st.integers(0, 10**12)))
+def test_without_a_rate_every_frame_is_taken(stamps: list[int]) -> None:
+    assert all(Thinner(None).takes(pts) for pts in stamps)
+
+
+def test_time_that_begins_anew_does_not_stop_a_source() -> None:
+    thinner = Thinner(5.0)
+    assert thinner.takes(1000 * SECOND)
+    assert thinner.takes(0)
+    assert not thinner.takes(SECOND // 100)
+
+
+@pytest.mark.parametrize(("rate", "wanted", "modes"), [(25.0, None, {"DEFAULT"}), (25.0, 22.0, {"DEFAULT"})])
+def test_a_decoder_gives_all_where_about_all_is_wanted(rate: float, wanted: float | None, modes: set[str]) -> None:
+    shed = DecoderShed()
+    assert {shed.see(int(n * SECOND / rate), wanted) for n in range(500)} == modes
+
+
+def simulate(wanted: float, kept: dict[str, float], seconds: int = 60) -> tuple[str, float]:
+    """The mode at the end, and the frames a second in the last ten seconds, of a decoder that gives so many in each mode."""
+    shed, pts, late = DecoderShed(), 0.0, 0
+    mode = "DEFAULT"
+    while pts < seconds * SECOND:
+        late += pts > (seconds - 10) * SECOND
+        mode = shed.see(int(pts), wanted)
+        pts += SECOND / kept[mode]
+    return mode, late / 10
+
+
+def test_a_decoder_passes_over_what_nothing_refers_to_if_enough_is_left() -> None:
+    assert simulate(5.0, {"DEFAULT": 25.0, "NONREF": 8.3, "NONKEY": 0.5}) == ("NONREF", pytest.approx(8.3, abs=0.2))
+
+
+def test_what_gives_too_little_is_taken_back_for_good() -> None:
+    assert simulate(10.0, {"DEFAULT": 25.0, "NONREF": 8.3, "NONKEY": 0.5})[0] == "DEFAULT"
+    assert simulate(2.0, {"DEFAULT": 25.0, "NONREF": 25.0, "NONKEY": 0.5})[0] == "NONREF", (
+        "harmless where all are referred to"
+    )
+    assert simulate(0.5, {"DEFAULT": 25.0, "NONREF": 8.3, "NONKEY": 1.0})[0] == "NONKEY"
+
+
+def test_a_file_is_looked_at_at_the_rate_that_is_asked_for(tmp_path: Path) -> None:
+    video = encode(tmp_path / "a.mp4", 50, rate=25)
+    all_, some = open_source(config(video), 0), open_source(config(video, fps=5), 0)
+    whole, few = [f.info for f in all_], [f.info for f in some]
+    assert [f.number for f in few] == [0, 5, 10, 15, 20, 25, 30, 35, 40, 45]
+    assert [(f.pts, f.time) for f in few] == [(whole[f.number].pts, whole[f.number].time) for f in few]
+    assert some.stats.thinned == 40
+    assert {f.stream for f in few} != {f.stream for f in whole}, "other frames make other events"
+    assert [f.info for f in open_source(config(video, fps=5), 0)] == few
+
+
+def test_a_raw_stream_has_the_rate_that_is_declared(tmp_path: Path) -> None:
+    video = encode(tmp_path / "a.h264", 20, format="h264")
+    frames = [f.info for f in open_source(config(video, fps=5), 0)]
+    assert [f.pts for f in frames] == [n * SECOND // 5 for n in range(20)]
