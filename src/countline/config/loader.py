@@ -8,6 +8,7 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from countline.config.renames import as_written
 from countline.config.secret_places import harvest, holds_secrets
 from countline.config.yaml_reader import Document, Loc, read_yaml
 from countline.errors import ConfigError, Place
@@ -34,7 +35,7 @@ def _faults(error: ValidationError, model: type[BaseModel], document: Document, 
     renamed = _renamed(items, model)
     for item in items:
         inner = item.get("ctx", {}).get("error")
-        path = _path(item, document, prefix)
+        path = _path(item, document, prefix, model)
         if isinstance(inner, Nested):  # a model that a validator chose and checked by itself
             for i, fault in enumerate(_faults(inner.error, inner.model, document, (*path, *inner.loc))):
                 place = (*path, f"nested {i}")
@@ -42,7 +43,7 @@ def _faults(error: ValidationError, model: type[BaseModel], document: Document, 
         elif item["type"] == "missing" and item["loc"] in renamed:
             continue  # the unknown key beside it says it
         else:
-            fault = _as_written(_fault(item, model, document, path), document, path)
+            fault = _unexpanded(_fault(item, model, document, path), document, path)
             known = faults.get(path)
             # Several kinds of value were possible and each said no: one fault with all of them.
             faults[path] = fault if known is None else _either(known, fault)
@@ -68,10 +69,10 @@ def _renamed(items: Sequence[Any], model: type[BaseModel]) -> set[Loc]:
     return found
 
 
-def _path(item: Any, document: Document, prefix: Loc) -> Loc:
+def _path(item: Any, document: Document, prefix: Loc, model: type[BaseModel]) -> Loc:
     # pydantic puts the tag of a chosen union member into the path; keep only what the document has, and a missing key.
     path = prefix
-    for part in item["loc"]:
+    for part in as_written(document, prefix, item["loc"], getattr(model, "renamed", {})):
         if document.has((*path, part)):
             path = (*path, part)
     return (*path, item["loc"][-1]) if item["type"] == "missing" else path
@@ -131,7 +132,8 @@ def _fault(item: Any, model: type[BaseModel], document: Document, path: Loc) -> 
     if kind == "value_error":
         inner = item.get("ctx", {}).get("error")
         if isinstance(inner, CountlineFault):
-            return ConfigError(inner.what, where=document.place((*path, *inner.loc)), fix=inner.fix)
+            loc = as_written(document, path, inner.loc, getattr(model, "renamed", {})) if not item["loc"] else inner.loc
+            return ConfigError(inner.what, where=document.place((*path, *loc)), fix=inner.fix)
         what = str(inner) if inner is not None else what
         return ConfigError(what, where=place)
     shown = item.get("input")
@@ -159,7 +161,7 @@ def _is_secret(loc: Loc, model: type[BaseModel]) -> bool:
     return False
 
 
-def _as_written(fault: ConfigError, document: Document, path: Loc) -> ConfigError:
+def _unexpanded(fault: ConfigError, document: Document, path: Loc) -> ConfigError:
     """The fault of a value that came from elsewhere, with ``${NAME}`` in place of what it stands for."""
     value, written = document.written.get(path, ("", ""))
     if not value:

@@ -37,7 +37,7 @@ def _reads(config: Config, given: object) -> Iterator[NamedFile]:
         static = getattr(message.msgconv, "file", None)
         yield from _files(f"message '{message.name}'", [said, static])
     for output in config.outputs:
-        yield from _files(f"output '{output.name}'", output.model_dump(exclude={"path", "dsn", "url"}))
+        yield from _files(f"output '{output.name}'", output.model_dump(exclude={"path", "url"}))
 
 
 def _files(what: str, value: Any) -> Iterator[NamedFile]:
