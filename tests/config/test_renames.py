@@ -165,9 +165,9 @@ def test_nothing_is_lost_in_new_names(data: dict[str, Any]) -> None:
 
 @pytest.fixture(scope="module")
 def schema() -> Any:
-    from countline.cli.schema import _configuration
-
     import jsonschema
+
+    from countline.cli.schema import _configuration
 
     made = json.loads(_configuration())
     jsonschema.Draft202012Validator.check_schema(made)
