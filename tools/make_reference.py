@@ -105,6 +105,9 @@ def section(model: type[BaseModel], title: str) -> str:
         key = f"**`{key}`**" if field.is_required() else f"`{key}`"
         meaning = " ".join((field.description or "").split()).replace("|", "\\|")
         rows.append(f"| {key} | {type_text(field.annotation)} | {default_text(field)} | {meaning} |")
+    renamed = getattr(model, "renamed", {})
+    if renamed:
+        rows += ["", "Old names, which still work and are told: " + ", ".join(f"`{o}` (now `{n}`)" for o, n in renamed.items()) + "."]
     return "\n".join(rows) + "\n"
 
 

@@ -27,7 +27,7 @@ LEAST: dict[str, dict[str, Any]] = {
     "webhook": {"url": "http://localhost:1/"},
     "object_store": {"url": "s3://bucket/x", "endpoint": "http://localhost:1"},
     "file": {"path": "x.jsonl"},
-    "sql": {"dsn": "postgresql://localhost:1/db"},
+    "sql": {"url": "postgresql://localhost:1/db"},
 }
 CANARIES = [
     ("canary-7531", "canary-7531"),
@@ -75,7 +75,15 @@ def models(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from models(part)
 
 
+def old_paths(kind: str, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """The same option under its old names."""
+    for old, new in config_class(kind).renamed.items():
+        if path[0] == new:
+            yield (*old.split("."), *path[1:])
+
+
 OPTIONS = [(kind, path, secret) for kind in BUILT_IN for path, secret in paths(config_class(kind))]
+OPTIONS += [(kind, old, secret) for kind, path, secret in OPTIONS for old in old_paths(kind, path)]
 SECRETS = [(kind, path) for kind, path, secret in OPTIONS if secret]
 HEADERS = [("webhook", ("headers", "Authorization")), ("webhook", ("headers", "X-Key"))]
 FREE = [
@@ -86,9 +94,15 @@ FREE = [
 ]
 
 
+def least(kind: str, path: tuple[str, ...]) -> dict[str, Any]:
+    """What must be there beside the option at ``path``."""
+    new = config_class(kind).renamed.get(path[0])
+    return {name: value for name, value in LEAST.get(kind, {}).items() if name != new}
+
+
 def text_of(kind: str, path: tuple[str, ...], value: str) -> str:
     """A configuration with ``value``, as written in YAML, at one place."""
-    options: dict[str, Any] = json.loads(json.dumps(LEAST.get(kind, {})))
+    options = least(kind, path)
     inner = options
     for part in path[:-1]:
         inner = inner.setdefault(part, {})
@@ -231,7 +245,7 @@ def test_the_login_of_a_schema_registry_is_in_no_text(caplog: pytest.LogCaptureF
 )
 def test_a_secret_given_from_python_is_in_no_text(option: tuple[str, tuple[str, ...]], value: Any) -> None:
     kind, path = option
-    options: dict[str, Any] = json.loads(json.dumps(LEAST.get(kind, {})))
+    options = least(kind, path)
     inner = options
     for part in path[:-1]:
         inner = inner.setdefault(part, {})
@@ -262,7 +276,8 @@ def test_a_secret_is_not_shown_where_a_model_is_made_directly() -> None:
 
 def test_every_secret_option_is_known_to_be_one() -> None:
     names = {f"{kind}.{'.'.join(path)}" for kind, path in SECRETS}
-    assert {"kafka.security.sasl.password", "redis.tls.key_password", "webhook.url", "nats.nkey", "sql.dsn"} <= names
+    assert {"kafka.sasl.password", "kafka.security.sasl.password", "redis.tls.key_password", "webhook.url", "nats.nkey"} <= names
+    assert {"sql.url", "sql.dsn"} <= names
     for kind in BUILT_IN:
         for path, secret in paths(config_class(kind)):
             if any(word in path[-1] for word in ("password", "secret", "token", "nkey")) and path[-1] not in ("token",):

@@ -60,9 +60,9 @@ class _Contract(OutputContract):
         ({"compression": "zip"}, "compression"),
         ({"partitioner": "murmur"}, "partitioner"),
         ({"linger_ms": -1}, "linger_ms"),
-        ({"security": {"sasl": {"mechanism": "SCRAM-SHA-512", "username": "a"}}}, "sasl"),
-        ({"security": {"sasl": {"mechanism": "OAUTHBEARER"}}}, "sasl"),
-        ({"security": {"tls": {"cert": "x"}}}, "tls"),
+        ({"sasl": {"mechanism": "SCRAM-SHA-512", "username": "a"}}, "sasl"),
+        ({"sasl": {"mechanism": "OAUTHBEARER"}}, "sasl"),
+        ({"tls": {"key": "x"}}, "tls"),
         ({"security": {"tsl": {}}}, "tsl"),
     )
 
@@ -109,6 +109,9 @@ class TestApacheKafkaScramOverTls(TestApacheKafka):
     test_server_restart_in_the_middle_loses_nothing = None  # type: ignore[assignment]
     test_server_killed_in_the_middle_loses_nothing = None  # type: ignore[assignment]
     test_close_while_the_server_is_away_accounts_for_everything = None  # type: ignore[assignment]
+    # One between the two sees the first connection only: the broker names the addresses of the others itself. The protocol is
+    # fixed for all of a client's connections (security.protocol).
+    test_tls_is_never_given_up_at_a_reconnect = None  # type: ignore[assignment]
 
     def options(self, server: Any) -> dict[str, Any]:
         sasl = {"mechanism": self.mechanism, "username": "alice", "password": kafka4.PASSWORD}
@@ -116,13 +119,14 @@ class TestApacheKafkaScramOverTls(TestApacheKafka):
         return {
             **super().options(server),
             "bootstrap": server.broker.bootstrap("SASL"),
-            "security": {"tls": tls, "sasl": sasl},
+            "tls": tls,
+            "sasl": sasl,
         }
 
     @property
     def wrong_secret(self) -> dict[str, Any]:  # type: ignore[override]
         sasl = {"mechanism": self.mechanism, "username": "alice", "password": "wrong-pa55word"}
-        return {"security": {"tls": {"ca": str(self._folder / "ca.crt")}, "sasl": sasl}}
+        return {"tls": {"ca": str(self._folder / "ca.crt")}, "sasl": sasl}
 
     @pytest.fixture
     def server(self, apache: kafka4.Kafka4) -> _Apache:

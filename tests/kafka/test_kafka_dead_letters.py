@@ -104,7 +104,7 @@ def test_dead_letters_wait_for_their_topic_over_a_restart_while_the_rest_flows(a
     dead = new_topic(apache.bootstrap())
     sasl = {"mechanism": "SCRAM-SHA-512", "username": "alice", "password": kafka4.PASSWORD}
     security = {"tls": {"ca": str(apache.folder / "ca.crt")}, "sasl": sasl}
-    options: dict[str, Any] = {"security": security, "dead_letters": dead}
+    options: dict[str, Any] = {**security, "dead_letters": dead}
     deny_writing(apache.bootstrap(), dead, deny=True)
     try:
         with Feed(path, kafka(apache.bootstrap("SASL"), topic, **options)) as feed:

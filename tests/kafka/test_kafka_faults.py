@@ -184,7 +184,7 @@ def test_rights_that_are_withdrawn_and_given_back_lose_nothing_and_keep_the_orde
     topic, other = new_topic(apache.bootstrap(), partitions=3), new_topic(apache.bootstrap())
     sasl = {"mechanism": "SCRAM-SHA-512", "username": "alice", "password": kafka4.PASSWORD}
     security = {"tls": {"ca": str(apache.folder / "ca.crt")}, "sasl": sasl}
-    with Feed(path, kafka(apache.bootstrap("SASL"), topic, security=security)) as feed:
+    with Feed(path, kafka(apache.bootstrap("SASL"), topic, **security)) as feed:
         feed.put(300)
         feed.delivered()
         flowed = 0

@@ -159,7 +159,7 @@ def test_a_topic_without_rights_never_stops_another_however_many_messages_wait_f
     count = 130_000
     deny_writing(apache.bootstrap(), denied, deny=True)
     try:
-        with Feed(path, kafka(apache.bootstrap("SASL"), other, security=security), when_full="block") as feed:
+        with Feed(path, kafka(apache.bootstrap("SASL"), other, **security), when_full="block") as feed:
             for start in range(0, count, 1000):
                 made = [message(n, topic=denied if n % 2 else other, size=100) for n in range(start, start + 1000)]
                 info = FrameInfo(SOURCE, start, 0, 0, 1, 1, stream="s")
@@ -172,7 +172,7 @@ def test_a_topic_without_rights_never_stops_another_however_many_messages_wait_f
         assert sum("no right to write" in r.getMessage() for r in caplog.records) == 1, "told once"
     finally:
         deny_writing(apache.bootstrap(), denied, deny=False)
-    with Feed(path, kafka(apache.bootstrap("SASL"), other, security=security), when_full="block") as feed:
+    with Feed(path, kafka(apache.bootstrap("SASL"), other, **security), when_full="block") as feed:
         assert feed.delivery.stats()["kafka"].pending == count // 2, "counted right after a restart"
         feed.delivered(90)
     ids = [r.id for r in consume(apache.bootstrap(), denied, count // 2)]

@@ -72,7 +72,7 @@ def test_every_kind_of_security_delivers_and_checks(apache: kafka4.Kafka4, name:
     listener, security = _securities(apache.folder)[name]
     Path("token").write_text(token())  # each test works in a folder of its own
     topic = new_topic(apache.bootstrap())
-    output = kafka(apache.bootstrap(listener), topic, security=security)
+    output = kafka(apache.bootstrap(listener), topic, **security)
     assert [r.error for r in deliver(output, some())] == ["", "", ""]
     assert len(consume(apache.bootstrap(), topic, 3)) == 3
     lines = list(output.check(timeout=8.0))
@@ -98,7 +98,7 @@ def test_wrong_security_is_said_by_the_run_and_by_check(
     tls = security.get("tls")
     if isinstance(tls, dict) and tls["ca"] == "ca.crt":
         tls["ca"] = str(apache.folder / "ca.crt")
-    output = kafka(apache.bootstrap(listener), "t", security=security)
+    output = kafka(apache.bootstrap(listener), "t", **security)
     receipts = deliver(output, some(), 40.0)
     assert [r for r in receipts if not r.retry] == [], "nothing is given up for that"
     assert word in output.status.error
@@ -112,7 +112,7 @@ def test_wrong_security_is_said_by_the_run_and_by_check(
 def test_check_says_when_the_right_to_write_is_missing(apache: kafka4.Kafka4) -> None:
     topic = new_topic(apache.bootstrap())
     security = _securities(apache.folder)["SCRAM-SHA-512"][1]
-    output = kafka(apache.bootstrap("SASL"), topic, security=security)
+    output = kafka(apache.bootstrap("SASL"), topic, **security)
     deny_writing(apache.bootstrap(), topic, deny=True)
     try:
         bad = [line for line in output.check(send=True, timeout=8.0) if not line.ok]
@@ -132,7 +132,7 @@ def test_a_token_that_the_broker_does_not_take_is_said_and_a_new_one_in_the_file
     sasl = {"mechanism": "OAUTHBEARER", "token": {"file": str(file)}}
     file.write_text(token(issued=600.0, lasts=-595.0))
     output = kafka(
-        apache.bootstrap("OAUTH"), topic, security={"tls": {"ca": str(apache.folder / "ca.crt")}, "sasl": sasl}
+        apache.bootstrap("OAUTH"), topic, tls={"ca": str(apache.folder / "ca.crt")}, sasl=sasl
     )
     output.open()
     receipts: list[Receipt] = []
@@ -161,7 +161,7 @@ def test_rights_of_who_comes_by_token_are_those_of_its_subject(apache: kafka4.Ka
     try:
         for subject, error in (("alice", "no right to write"), ("operator", "")):
             Path("token").write_text(token(subject))
-            receipts = deliver(kafka(apache.bootstrap(listener), topic, security=security), some(1))
+            receipts = deliver(kafka(apache.bootstrap(listener), topic, **security), some(1))
             assert all(error in r.error for r in receipts)
             assert bool(receipts[0].error) is bool(error)
     finally:
@@ -194,7 +194,7 @@ def test_oauthbearer_settings_are_taken_by_librdkafka_and_hide_the_secret(
     if "file" in token:
         (tmp_path / "token").write_text("opaque")
         token = {"file": str(tmp_path / "token")}
-    output = kafka("127.0.0.1:9", "t", security={"tls": True, "sasl": {"mechanism": "OAUTHBEARER", "token": token}})
+    output = kafka("127.0.0.1:9", "t", tls=True, sasl={"mechanism": "OAUTHBEARER", "token": token})
     output.open()
     output.close(0.0)
     assert "s3cret-0f-oauth" not in repr(output._config) + str(output._config.model_dump())
@@ -257,14 +257,14 @@ def test_secret_options_are_hidden() -> None:
 def test_a_token_file_that_is_not_there_is_an_error_before_anything_starts(tmp_path: Path) -> None:
     sasl = {"mechanism": "OAUTHBEARER", "token": {"file": str(tmp_path / "none")}}
     with pytest.raises(OutputError, match="token file") as caught:
-        kafka("127.0.0.1:9", "t", security={"tls": True, "sasl": sasl}).open()
+        kafka("127.0.0.1:9", "t", tls=True, sasl=sasl).open()
     assert caught.value.fix
 
 
 @pytest.mark.parametrize("tls", [{"ca": "/no/such/ca.pem"}, {"cert": "/no/such.crt", "key": "/no/such.key"}])
 def test_an_unreadable_certificate_is_an_error_before_anything_starts(tls: dict[str, str]) -> None:
     with pytest.raises((OutputError, ConfigError)) as caught:
-        kafka("127.0.0.1:9", "t", security={"tls": tls}).open()
+        kafka("127.0.0.1:9", "t", tls=tls).open()
     assert caught.value.fix
     assert "ssl." in str(caught.value) or "TLS" in str(caught.value)
 
@@ -281,3 +281,14 @@ def test_old_event_times_do_not_become_record_times(tansu: EmbeddedBroker) -> No
     assert records[0].time == times[0] // 1_000_000
     assert all(abs(r.time - now // 1_000_000) < 60_000 for r in records[1:])
     assert all(dict(r.headers)["site"] == b"gate 7" for r in records)
+
+
+def test_the_private_key_may_stand_in_the_file_of_the_certificate(tmp_path: Path) -> None:
+    kafka4.certificates(tmp_path)
+    both = tmp_path / "both.pem"
+    both.write_bytes((tmp_path / "client.crt").read_bytes() + (tmp_path / "client.key").read_bytes())
+    output = kafka("127.0.0.1:9", "t", tls={"cert": str(both)})
+    output.open()
+    output.close(0.0)
+    with pytest.raises(OutputError, match="TLS"):
+        kafka("127.0.0.1:9", "t", tls={"cert": str(tmp_path / "client.crt")}).open()

@@ -175,6 +175,6 @@ def test_an_output_without_topics_does_not_name_the_subject(tmp_path):
 
     config = Config.model_validate({
         "sources": [{"name": "a", "uri": "b"}],
-        "outputs": [{"file": {"path": "o.jsonl"}}, {"redis": {"stream": "r"}}, {"kafka": {"bootstrap": "localhost", "topic": "ds-kafka"}}],
+        "outputs": [{"file": {"path": "o.jsonl"}}, {"redis": {"topic": "r"}}, {"kafka": {"bootstrap": "localhost", "topic": "ds-kafka"}}],
     })  # fmt: skip
     assert build._message_tools(config).schema_id.topics == {"kafka": "ds-kafka"}

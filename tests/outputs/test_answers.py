@@ -148,7 +148,7 @@ def test_no_secret_and_no_message_follows_a_redirect_out_of_tls(kind: str, certi
     [
         ("webhook", {"url": "http://host/x"}),
         ("object_store", {"url": "s3://b", "endpoint": "http://host:1"}),
-        ("sql", {"dsn": "sqlite:x.db"}),
+        ("sql", {"url": "sqlite:x.db"}),
     ],
 )
 def test_tls_with_an_address_that_has_none_is_found_at_load(kind: str, options: dict[str, Any], tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ class RedisContract(OutputContract):
     )
 
     def options(self, server: RedisServer) -> dict[str, Any]:
-        return {"host": "127.0.0.1", "port": server.port, "stream": "counts"}
+        return {"host": "127.0.0.1", "port": server.port, "topic": "counts"}
 
     @contextmanager
     def refusals(self, server: RedisServer) -> Iterator[tuple[dict[str, Any], Read]]:

@@ -118,8 +118,8 @@ COMMON: tuple[tuple[dict[str, Any], str], ...] = (
     ({"columns": {"colour": "c"}}, "columns"),
     ({"columns": {"key": "x; drop"}}, "columns"),
     ({"value": "xml"}, "value"),
-    ({"dsn": "mysql://x"}, "dsn"),
-    ({"dsn": "sqlite:"}, "dsn"),
+    ({"url": "mysql://x"}, "url"),
+    ({"url": "sqlite:"}, "url"),
 )
 
 
@@ -136,10 +136,10 @@ class TestPostgres(OutputContract):
 
     def options(self, server: Database) -> dict[str, Any]:
         dsn = f"postgresql://counter@127.0.0.1:{server.port}/postgres"
-        return {"dsn": dsn, "password": PASSWORD, "value": "bytes"}
+        return {"url": dsn, "password": PASSWORD, "value": "bytes"}
 
     def address(self, host: str, port: int) -> dict[str, Any]:
-        return {"dsn": f"postgresql://counter@{host}:{port}/postgres"}
+        return {"url": f"postgresql://counter@{host}:{port}/postgres"}
 
     @contextmanager
     def refusals(self, server: Database) -> Iterator[tuple[dict[str, Any], Read]]:
@@ -205,7 +205,7 @@ class TestSqlite(OutputContract):
         return SqliteFile(tmp_path)
 
     def options(self, server: SqliteFile) -> dict[str, Any]:
-        return {"dsn": f"sqlite:///{server.path}", "value": "bytes"}
+        return {"url": f"sqlite:///{server.path}", "value": "bytes"}
 
     def read_back(self, server: SqliteFile, count: int) -> list[Received]:
         rows = server.query("SELECT value, id, key, headers FROM countline_messages ORDER BY rowid")
@@ -301,7 +301,7 @@ def test_a_locked_sqlite_file_is_a_state(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_is_a_state_with_words(tmp_path: Path) -> None:
-    output = TestSqlite().make_output(SqliteFile(tmp_path), dsn=f"sqlite:///{tmp_path}/none/counts.db")
+    output = TestSqlite().make_output(SqliteFile(tmp_path), url=f"sqlite:///{tmp_path}/none/counts.db")
     output.open()
     run = Deliverer(output, entries(1))
     while not run.retried:

@@ -160,20 +160,20 @@ def test_redis(tmp_path: Path) -> None:
     text = "[message-broker]\nhostname=r\npassword=p\npayloadkey=value\nstreamsize=1000\nconsumergroup=g\nflush-timeout=1\n"
     got = made(lib, None, text, tmp_path, topic="cars")
     assert got.options == {
-        "host": "r", "port": 6379, "password": "p", "stream": "cars", "value_field": "value", "maxlen": 1000,
+        "host": "r", "port": 6379, "password": "p", "topic": "cars", "value_field": "value", "maxlen": 1000,
     }  # fmt: skip
     config_class("redis").model_validate(got.options)
     assert made(lib, "r;1", topic="cars").options == {
         "host": "r",
         "port": 1,
-        "stream": "cars",
+        "topic": "cars",
         "value_field": "metadata",
     }
     with pytest.raises(ConfigError, match="no topic"):
         made(lib, "r;1")
-    assert made(lib, "r;1;t").options["stream"] == "t"
-    assert made(lib, "r;1;t", topic="cars").options["stream"] == "cars"
-    assert made(lib, "r;1;t", "[message-broker]\ntopic=file\n", tmp_path).options["stream"] == "t"
+    assert made(lib, "r;1;t").options["topic"] == "t"
+    assert made(lib, "r;1;t", topic="cars").options["topic"] == "cars"
+    assert made(lib, "r;1;t", "[message-broker]\ntopic=file\n", tmp_path).options["topic"] == "t"
     with pytest.raises(ConfigError, match="has 4 parts"):
         made(lib, "r;1;t;u")
 

@@ -14,8 +14,8 @@ import orjson
 from countline.commands import logs
 from countline.commands.progress import Progress
 from countline.commands.summary_text import summary_text
-from countline.config import Config, load
-from countline.config.loader import Document, validate
+from countline.config import Config, checked, load
+from countline.config.loader import Document
 from countline.errors import ConfigError
 from countline.file_safety import NamedFile
 from countline.pipeline import build
@@ -121,7 +121,7 @@ def from_options(options: Options) -> tuple[Config, Path | None, list[str]]:
             fix="give a file (`countline run countline.yaml`), or `-i VIDEO --line straight=0.1,0.55,0.9,0.55`; or see `countline demo`",
         )
     data, notes = quick(options)
-    return validate(Config, data, Document(data, {}, "command line")), None, notes
+    return checked(data, Document(data, {}, "command line")), None, notes
 
 
 def _from_file(path: Path, options: Options) -> Config:
@@ -148,7 +148,7 @@ def _from_recipe(options: Options) -> tuple[Config, None, list[str]]:
     data, notes = recipe.from_recipe(recipe.RecipeOptions.of(options), Path.cwd())
     if options["outbox"]:
         data["outbox"] = options["outbox"]
-    return validate(Config, data, Document(data, {}, "command line")), None, notes
+    return checked(data, Document(data, {}, "command line")), None, notes
 
 
 def quick(options: Options) -> tuple[dict[str, Any], list[str]]:

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import CoreSchema
 
+from countline.config.faults import CountlineFault
+from countline.config.renames import describe, in_new_names, told_both
 from countline.config.secret_places import address_secrets, secrets_of
 from countline.redaction import remember
 from countline.types import Message
@@ -55,6 +67,44 @@ class OutputConfig(Model):
     name: str = ""
     """Name of this output, for messages that go to some outputs only and for its position in the outbox; its kind unless
     set. Two outputs of one kind need two names."""
+
+    renamed: ClassVar[Mapping[str, str]] = {}
+    """Options that were called otherwise, old name -> new name; ``security.tls``: the key ``tls`` in the mapping ``security``.
+    Both work; the old one is told when a configuration is loaded."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _new_names(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping) or not cls.renamed:
+            return data
+        both = told_both(data, cls.renamed)
+        if both is not None:
+            new = cls.renamed[both]
+            what = f"'{both}' and '{new}' are the old and the new name of one option"
+            raise CountlineFault(what, fix=f"keep {new}", loc=both.split("."))
+        made = in_new_names(data, cls.renamed)
+        for head, keys in cls._old_groups().items():
+            if head in made:
+                unknown = next(iter(made[head]), None) if isinstance(made[head], Mapping) else None
+                what = "must be a mapping" if unknown is None else f"unknown key '{unknown}'"
+                fix = f"{' and '.join(keys)} stand beside it now, as options of the output"
+                raise CountlineFault(what, fix=fix, loc=(head,) if unknown is None else (head, unknown))
+        return made
+
+    @classmethod
+    def _old_groups(cls) -> dict[str, list[str]]:
+        groups: dict[str, list[str]] = {}
+        for old in cls.renamed:
+            head, _, key = old.partition(".")
+            if key:
+                groups.setdefault(head, []).append(key)
+        return groups
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        made = handler(core_schema)
+        describe(handler.resolve_ref_schema(made), cls.renamed)
+        return made
 
     @property
     def only_named(self) -> bool:

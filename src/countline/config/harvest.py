@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, get_args
 
 from pydantic import BaseModel
 
 from countline.config.outputs import config_class
+from countline.config.renames import old_values
 from countline.config.secret_places import PUBLIC_NAMES, holds_secrets, secret_fields
 from countline.registry.kinds import MESSAGES, message_kind
 from countline.secret_forms import SECRET_NAME, uri_secrets
@@ -69,16 +70,25 @@ def _by_name(data: Any, found: list[object], depth: int = 0) -> None:
 def _by_type(data: Any, model: type[BaseModel], found: list[object]) -> None:
     if not isinstance(data, Mapping):
         return
-    for key, value in data.items():  # `sasl: {the password}`: a key without a value that is no misspelt option either
-        if value is None and key not in model.model_fields and not get_close_matches(str(key), model.model_fields, 1):
-            found.append(key)
-    for name, field in model.model_fields.items():
-        value = data.get(name, data.get(field.alias or name))
+    renamed = getattr(model, "renamed", {})
+    heads = {old.partition(".")[0] for old in renamed}
+    _stray(data, {*model.model_fields, *heads}, found)
+    for head in heads:  # what stood in a mapping of its own
+        if isinstance(data.get(head), Mapping):
+            _stray(data[head], {old.partition(".")[2] for old in renamed}, found)
+    given = [(renamed[old], value) for old, value in old_values(data, renamed)]
+    given += [(name, data.get(name, data.get(field.alias or name))) for name, field in model.model_fields.items()]
+    for name, value in given:
         if name in secret_fields(model):
             _beneath(value, found)
-        for inner in _models(field.annotation):
+        for inner in _models(model.model_fields[name].annotation):
             if holds_secrets(inner):
                 _by_type(value, inner, found)
+
+
+def _stray(data: Mapping[str, Any], known: Collection[str], found: list[object]) -> None:
+    # `sasl: {the password}`: a key without a value that is no misspelt option either
+    found += [key for key, value in data.items() if value is None and key not in known and not get_close_matches(str(key), known, 1)]
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:

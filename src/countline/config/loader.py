@@ -8,14 +8,16 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from countline.config.faults import CountlineFault, Nested
 from countline.config.harvest import harvest
+from countline.config.renames import as_written
 from countline.config.secret_places import holds_secrets
 from countline.config.yaml_reader import Document, Loc, read_yaml
 from countline.errors import ConfigError, Place
 from countline.redaction import during
 from countline.secret_forms import SECRET_NAME
 
-__all__ = ["Document", "read_yaml", "validate"]
+__all__ = ["CountlineFault", "Document", "Nested", "read_yaml", "validate"]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -35,7 +37,7 @@ def _faults(error: ValidationError, model: type[BaseModel], document: Document, 
     renamed = _renamed(items, model)
     for item in items:
         inner = item.get("ctx", {}).get("error")
-        path = _path(item, document, prefix)
+        path = _path(item, document, prefix, model)
         if isinstance(inner, Nested):  # a model that a validator chose and checked by itself
             for i, fault in enumerate(_faults(inner.error, inner.model, document, (*path, *inner.loc))):
                 place = (*path, f"nested {i}")
@@ -43,7 +45,7 @@ def _faults(error: ValidationError, model: type[BaseModel], document: Document, 
         elif item["type"] == "missing" and item["loc"] in renamed:
             continue  # the unknown key beside it says it
         else:
-            fault = _as_written(_fault(item, model, document, path), document, path)
+            fault = _unexpanded(_fault(item, model, document, path), document, path)
             known = faults.get(path)
             # Several kinds of value were possible and each said no: one fault with all of them.
             faults[path] = fault if known is None else _either(known, fault)
@@ -69,10 +71,10 @@ def _renamed(items: Sequence[Any], model: type[BaseModel]) -> set[Loc]:
     return found
 
 
-def _path(item: Any, document: Document, prefix: Loc) -> Loc:
+def _path(item: Any, document: Document, prefix: Loc, model: type[BaseModel]) -> Loc:
     # pydantic puts the tag of a chosen union member into the path; keep only what the document has, and a missing key.
     path = prefix
-    for part in item["loc"]:
+    for part in as_written(document, prefix, item["loc"], getattr(model, "renamed", {})):
         if document.has((*path, part)):
             path = (*path, part)
     return (*path, item["loc"][-1]) if item["type"] == "missing" else path
@@ -132,7 +134,8 @@ def _fault(item: Any, model: type[BaseModel], document: Document, path: Loc) -> 
     if kind == "value_error":
         inner = item.get("ctx", {}).get("error")
         if isinstance(inner, CountlineFault):
-            return ConfigError(inner.what, where=document.place((*path, *inner.loc)), fix=inner.fix)
+            loc = as_written(document, path, inner.loc, getattr(model, "renamed", {})) if not item["loc"] else inner.loc
+            return ConfigError(inner.what, where=document.place((*path, *loc)), fix=inner.fix)
         what = str(inner) if inner is not None else what
         return ConfigError(what, where=place)
     shown = item.get("input")
@@ -160,7 +163,7 @@ def _is_secret(loc: Loc, model: type[BaseModel]) -> bool:
     return False
 
 
-def _as_written(fault: ConfigError, document: Document, path: Loc) -> ConfigError:
+def _unexpanded(fault: ConfigError, document: Document, path: Loc) -> ConfigError:
     """The fault of a value that came from elsewhere, with ``${NAME}`` in place of what it stands for."""
     value, written = document.written.get(path, ("", ""))
     if not value:
@@ -191,23 +194,3 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
         yield annotation
     for part in get_args(annotation):
         yield from _models(part)
-
-
-class CountlineFault(ValueError):
-    """Raise this in a pydantic validator to give a fix, and the path below the validated value."""
-
-    def __init__(self, what: str, *, fix: str = "", loc: Sequence[str | int] = ()) -> None:
-        super().__init__(what)
-        self.what = what
-        self.fix = fix
-        self.loc = tuple(loc)
-
-
-class Nested(ValueError):
-    """Carries the faults of a model that was validated inside a validator, at ``loc`` below the validated value."""
-
-    def __init__(self, error: ValidationError, model: type[BaseModel], loc: Sequence[str | int]) -> None:
-        super().__init__(str(error))
-        self.error = error
-        self.model = model
-        self.loc = tuple(loc)

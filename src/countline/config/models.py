@@ -20,13 +20,14 @@ from countline.config.base import FileName, Model, OutputConfig
 from countline.config.loader import CountlineFault, Document, Nested, read_yaml, validate
 from countline.config.messages import MessageConfig
 from countline.config.moment import moment_of
-from countline.config.outputs import config_class, kinds
+from countline.config.outputs import OutputSchema, config_class, kinds
+from countline.config.renames import tell
 from countline.config.rules import RulesConfig, check_sources
 from countline.config.secret_places import named_secrets
 from countline.redaction import remember
 from countline.secret_forms import uri_secrets
 
-__all__ = ["Config", "DetectorConfig", "OutboxConfig", "SourceConfig", "TrackerConfig", "load"]
+__all__ = ["Config", "DetectorConfig", "OutboxConfig", "SourceConfig", "TrackerConfig", "checked", "load"]
 
 
 def _option_texts(value: Any) -> Any:
@@ -225,8 +226,8 @@ class Config(Model):
     tracker: TrackerConfig = TrackerConfig()
     rules: RulesConfig = RulesConfig()
     messages: list[SerializeAsAny[MessageConfig]] = []
-    outputs: list[SerializeAsAny[Annotated[OutputConfig, BeforeValidator(_output)]]] = []
-    outbox: Annotated[OutboxConfig, BeforeValidator(_outbox)] = OutboxConfig()
+    outputs: list[SerializeAsAny[Annotated[OutputConfig, BeforeValidator(_output), OutputSchema]]] = []
+    outbox: Annotated[OutboxConfig, BeforeValidator(_outbox, json_schema_input_type=OutboxConfig | str)] = OutboxConfig()
     _document: Document | None = PrivateAttr(default=None)
     """The file it was read from, for faults that only show later (a template that names a field that is not there)."""
 
@@ -297,12 +298,22 @@ class Config(Model):
                     )
 
 
+def checked(data: Any, document: Document) -> Config:
+    """The configuration that ``data``, the content of ``document``, says. Options with a new name are told once. Raises ConfigError."""
+    config = validate(Config, data, document)
+    for i, output in enumerate(data["outputs"] if isinstance(data.get("outputs"), list) else ()):
+        if isinstance(output, Mapping):
+            for kind, options in output.items():
+                tell(document, ("outputs", i, kind), options, config_class(kind).renamed)
+    return config
+
+
 def load(path: str | Path, text: str | None = None) -> Config:
     """Read and check a configuration. Raises ConfigError with file and line of every fault."""
     document: Document = read_yaml(path, text)
     if not isinstance(document.data, dict):
         raise_not_mapping(document)
-    config = validate(Config, document.data, document)
+    config = checked(document.data, document)
     config._document = document
     return config
 

@@ -13,9 +13,12 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
+from pydantic import GetJsonSchemaHandler
+from pydantic_core import CoreSchema
+
 from countline.config.base import OutputConfig
 
-__all__ = ["BUILT_IN", "config_class", "kinds", "package"]
+__all__ = ["BUILT_IN", "OutputSchema", "config_class", "kinds", "package"]
 
 BUILT_IN: Mapping[str, str] = {
     kind: f"countline.outputs.{kind}"
@@ -41,3 +44,30 @@ def config_class(kind: str) -> type[OutputConfig]:
     module: Any = import_module(f"{package(kind)}.config")
     cls: type[OutputConfig] = module.Config
     return cls
+
+
+class OutputSchema:
+    """Annotation of an entry under ``outputs``: its JSON Schema is one of all kinds with that kind's options."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        options: dict[str, Any] = {}
+        bare = []
+        for kind in kinds():
+            try:
+                model = config_class(kind)
+            except Exception:  # another distribution's, which cannot be imported: anything may stand there
+                options[kind] = {}
+                continue
+            made = handler(model.__pydantic_core_schema__)
+            options[kind] = {"anyOf": [made, {"type": "null"}]}
+            if not handler.resolve_ref_schema(made).get("required"):
+                bare.append(kind)
+        mapping = {
+            "type": "object",
+            "properties": options,
+            "additionalProperties": False,
+            "minProperties": 1,
+            "maxProperties": 1,
+        }
+        return {"anyOf": [mapping, {"enum": bare}]}

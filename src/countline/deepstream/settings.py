@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from countline.compat.deepstream.files.classes import DEEPSTREAM_LABELS
-from countline.config import Config
-from countline.config.loader import Document, read_yaml, validate
+from countline.config import Config, checked
+from countline.config.loader import Document, read_yaml
 from countline.config.models import raise_not_mapping
 from countline.errors import ConfigError
 from countline.secret_forms import hide_uri
@@ -31,7 +31,7 @@ def as_config(given: Config | Mapping[str, Any] | str | Path) -> Config:
     data = dict(document.data)
     data["sources"] = _sources(data)
     document.data = data
-    config = validate(Config, data, document)
+    config = checked(data, document)
     if document.file:
         config._document = document
     return config

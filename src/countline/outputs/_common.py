@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from pydantic import BeforeValidator, Field, PlainSerializer, SecretStr
+from pydantic import BeforeValidator, Field, PlainSerializer, SecretStr, model_validator
 
 from countline.config.base import Model, OutputConfig
 from countline.config.loader import CountlineFault
@@ -18,6 +18,7 @@ from countline.errors import OutputError
 
 __all__ = [
     "Host",
+    "HttpsTls",
     "NetworkConfig",
     "OrderedConfig",
     "Port",
@@ -90,12 +91,31 @@ class TlsConfig(Model):
     verify: bool = True
     """Check the server's certificate and host name. False accepts anybody: for experiments only."""
 
+    @model_validator(mode="after")
+    def _pair(self) -> TlsConfig:
+        if self.key is not None and self.cert is None:
+            raise CountlineFault(
+                "key without cert", fix="give the client's certificate as cert, or leave key out", loc=("key",)
+            )
+        return self
+
 
 def _tls(value: Any) -> Any:
-    return TlsConfig() if value is True else None if value is False else value
+    return {} if value is True else None if value is False else value
 
 
-Tls = Annotated[TlsConfig, BeforeValidator(_tls)]
+Tls = Annotated[TlsConfig | None, BeforeValidator(_tls, json_schema_input_type=TlsConfig | bool | None)]
+"""``true``, ``false`` or a mapping."""
+
+
+def _https(value: Any) -> Any:
+    if value is False:
+        raise CountlineFault("an https:// address is never without TLS", fix="leave tls out, or write http:// there")
+    return {} if value is True else value
+
+
+HttpsTls = Annotated[TlsConfig, BeforeValidator(_https, json_schema_input_type=TlsConfig | bool)]
+"""For outputs whose address says whether there is TLS: ``true`` or a mapping."""
 
 
 class NetworkConfig(OutputConfig):
@@ -129,8 +149,6 @@ def make_ssl_context(tls: TlsConfig, *, where: str) -> ssl.SSLContext:
     if not tls.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    if tls.key and not tls.cert:
-        raise OutputError("tls.key is given without tls.cert", where=where, fix="give the client's certificate as well")
     if tls.cert:
         for option, path in (("tls.cert", tls.cert), ("tls.key", tls.key)):
             if path and not Path(path).is_file():

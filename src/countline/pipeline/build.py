@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from countline.config import Config, load
-from countline.config.loader import Document, validate
+from countline.config import Config, checked, load
+from countline.config.loader import Document
 from countline.config.outputs import BUILT_IN, config_class, kinds, package
 from countline.errors import ConfigError, MessageError
 from countline.protocols import Definition, Detector, Output, RuleSet, Tracker
@@ -35,7 +35,7 @@ def as_config(config: Config | Mapping[str, Any] | str | Path) -> Config:
         return config
     if isinstance(config, (str, Path)):
         return load(config)
-    return validate(Config, dict(config), Document(dict(config), {}, ""))
+    return checked(dict(config), Document(dict(config), {}, ""))
 
 
 def enter(config: Config) -> None:

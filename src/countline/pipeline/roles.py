@@ -36,7 +36,7 @@ def _reads(config: Config, given: object) -> Iterator[NamedFile]:
         said = message.model_dump(include={"function", "schema_"})
         yield from _files(f"message '{message.name}'", [said, message.files()])
     for output in config.outputs:
-        yield from _files(f"output '{output.name}'", output.model_dump(exclude={"path", "dsn", "url"}))
+        yield from _files(f"output '{output.name}'", output.model_dump(exclude={"path", "url"}))
 
 
 def _files(what: str, value: Any) -> Iterator[NamedFile]:

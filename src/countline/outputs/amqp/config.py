@@ -41,4 +41,4 @@ class Config(OrderedConfig):
     """Ask the broker to write messages to disk."""
     heartbeat: int = Field(default=60, ge=0, le=65535)
     """Seconds between signs of life; 0: none."""
-    tls: Tls | None = None
+    tls: Tls = None

@@ -133,7 +133,7 @@ def _login(
                 subject,
                 False,
                 scrub(words.security(serious[-1])),
-                "check security.tls and security.sasl of this output",
+                "check tls and sasl of this output",
             )
     detail = words.tidy(errors[-1].str() if errors else last.str() if last else "no answer")
     fix = "does this port speak Kafka, with the security that is configured here (TLS or not, SASL or not)?"
@@ -142,10 +142,10 @@ def _login(
 
 def _how(config: Config) -> str:
     parts = []
-    if config.security.tls is not None:
+    if config.tls is not None:
         parts.append("TLS")
-    if config.security.sasl is not None:
-        parts.append(f"signed in with {config.security.sasl.mechanism}")
+    if config.sasl is not None:
+        parts.append(f"signed in with {config.sasl.mechanism}")
     return f" ({', '.join(parts)})" if parts else ""
 
 

@@ -3,39 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
 from countline.config.base import Model, OutputConfig
 from countline.config.loader import CountlineFault
-from countline.outputs._common import Secret
+from countline.outputs._common import Secret, Tls
 from countline.secret_forms import SECRET_NAME
 
-__all__ = ["OAUTH", "Config", "DeadLetters", "Sasl", "Security", "Tls", "Token"]
+__all__ = ["OAUTH", "Config", "DeadLetters", "Sasl", "Token"]
 
 OAUTH = "OAUTHBEARER"
-
-
-class Tls(Model):
-    """Encryption, and with cert and key the client's own identity (mTLS). Files are PEM."""
-
-    ca: str | None = None
-    """File with the certificates of the authorities to trust; the system's unless set."""
-    cert: str | None = None
-    """File with the client's certificate."""
-    key: str | None = None
-    """File with the client's private key."""
-    key_password: Secret | None = None
-    """Password of the key file."""
-    verify: bool = True
-    """Check the broker's certificate and host name. False only for tests."""
-
-    @model_validator(mode="after")
-    def _pair(self) -> Tls:
-        if (self.cert is None) != (self.key is None):
-            raise CountlineFault("cert and key go together", fix="give both (mTLS) or neither")
-        return self
 
 
 class Token(Model):
@@ -80,18 +60,6 @@ class Sasl(Model):
         elif not self.username or self.password is None:
             raise CountlineFault(f"{self.mechanism} needs username and password", fix="give both")
         return self
-
-
-def _tls(value: Any) -> Any:
-    """``tls: true`` means TLS with the system's authorities."""
-    return {} if value is True else (None if value is False else value)
-
-
-class Security(Model):
-    """Encryption and authentication; neither unless set."""
-
-    tls: Annotated[Tls | None, BeforeValidator(_tls)] = None
-    sasl: Sasl | None = None
 
 
 def _servers(value: Any) -> Any:
@@ -155,11 +123,16 @@ def _dead_letters(value: Any) -> Any:
 class Config(OutputConfig):
     """``kafka: {bootstrap: "localhost:9092", topic: counts}``"""
 
-    bootstrap: Annotated[list[str], BeforeValidator(_servers)] = Field(min_length=1)
+    renamed: ClassVar[Mapping[str, str]] = {"security.tls": "tls", "security.sasl": "sasl", "queue_bytes": "max_in_flight_bytes"}
+
+    bootstrap: Annotated[list[str], BeforeValidator(_servers, json_schema_input_type=list[str] | str)] = Field(min_length=1)
     """One ``host:port`` or several (a list, or separated by commas); the port is 9092 unless given."""
     topic: str = Field(min_length=1, max_length=249, pattern=_TOPIC_NAME)
     """Topic of messages that name none themselves."""
-    security: Security = Security()
+    tls: Tls = None
+    """Encryption, and with ``cert`` the client's own identity (mTLS); in clear unless set."""
+    sasl: Sasl | None = None
+    """Who we are, to the broker; nobody unless set."""
     compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = "lz4"
     acks: Literal["all", 0, 1, "0", "1"] = "all"
     """Anything but all gives up idempotence, and with it order and the absence of duplicates when a broker fails."""
@@ -182,10 +155,11 @@ class Config(OutputConfig):
     time_header: str = "event_time"
     """Name of the header with the event time (ms since 1970) of records that carry the send time as their time stamp; '' for
     none."""
-    dead_letters: Annotated[DeadLetters | None, BeforeValidator(_dead_letters)] = None
+    dead_letters: Annotated[DeadLetters | None, BeforeValidator(_dead_letters, json_schema_input_type=DeadLetters | str | None)] = None
     """``{topic: NAME}``: messages that are refused for good go there, and into the outbox only if that topic refuses them too."""
-    queue_bytes: int = Field(default=64 << 20, ge=1 << 20)
-    """Bound on what waits in memory to be sent, counted with overhead; the rest waits in the outbox."""
+    max_in_flight_bytes: int = Field(default=64 << 20, ge=1 << 20)
+    """Most bytes, counted with overhead, that are sent or wait in memory to be, and are not acknowledged; the rest waits in the
+    outbox."""
     options: Annotated[dict[str, bool | int | float | str | SecretStr], BeforeValidator(_hide)] = {}
     """Any option of librdkafka by its own name, e.g. {socket.keepalive.enable: true}; goes before what countline sets itself.
     Unknown names and impossible values are errors."""

@@ -112,7 +112,7 @@ class KafkaOutput:
         if self._fatal or self._patience or self._failing:
             return 0  # first everything that is on its way must have come back
         self.open()
-        flight, most, careful = self._flight, self._config.queue_bytes, self._apart
+        flight, most, careful = self._flight, self._config.max_in_flight_bytes, self._apart
         now = time.time_ns()
         accepted = 0
         for entry in entries:

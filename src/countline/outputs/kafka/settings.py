@@ -12,7 +12,8 @@ from confluent_kafka import KafkaException, Producer
 from pydantic import SecretStr
 
 from countline.errors import ConfigError, OutputError
-from countline.outputs.kafka.config import OAUTH, Config, Sasl, Tls, Token
+from countline.outputs._common import TlsConfig
+from countline.outputs.kafka.config import OAUTH, Config, Sasl, Token
 from countline.outputs.kafka.properties import names, nearest
 
 __all__ = ["build", "build_producer", "client"]
@@ -43,7 +44,7 @@ class _Log:
 
 def client(config: Config) -> dict[str, Any]:
     """What every client of the broker needs: addresses, encryption, authentication, the user's own options."""
-    sasl, tls = config.security.sasl, config.security.tls
+    sasl, tls = config.sasl, config.tls
     settings: dict[str, Any] = {
         "bootstrap.servers": ",".join(config.bootstrap),
         "client.id": config.client_id,
@@ -59,11 +60,11 @@ def client(config: Config) -> dict[str, Any]:
     return settings
 
 
-def _tls(tls: Tls) -> dict[str, Any]:
+def _tls(tls: TlsConfig) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "ssl.ca.location": tls.ca,
         "ssl.certificate.location": tls.cert,
-        "ssl.key.location": tls.key,
+        "ssl.key.location": tls.key or tls.cert,
         "ssl.key.password": tls.key_password.get_secret_value() if tls.key_password else None,
     }
     if not tls.verify:
@@ -128,7 +129,7 @@ def build(config: Config, callbacks: Mapping[str, Any]) -> dict[str, Any]:
         "compression.type": config.compression,
         "linger.ms": config.linger_ms,
         "partitioner": config.partitioner,
-        "queue.buffering.max.kbytes": max(1024, config.queue_bytes // 1024),
+        "queue.buffering.max.kbytes": max(1024, config.max_in_flight_bytes // 1024),
         "queue.buffering.max.messages": 100_000,
         "statistics.interval.ms": 2000,
     }
@@ -175,7 +176,7 @@ def _known(config: Config, name: str) -> None:
 
 def _token_readable(config: Config) -> None:
     # librdkafka asks for the first token while the producer is made, and would wait 10 s for one.
-    sasl = config.security.sasl
+    sasl = config.sasl
     if sasl is not None and sasl.token is not None and sasl.token.file is not None:
         try:
             _from_file(sasl.token.file)
@@ -184,7 +185,7 @@ def _token_readable(config: Config) -> None:
             raise OutputError(
                 f"the token file {sasl.token.file} cannot be read: {reason}",
                 where=f"output '{config.name or 'kafka'}'",
-                fix="correct security.sasl.token.file",
+                fix="correct sasl.token.file",
             ) from None
 
 
@@ -212,6 +213,6 @@ def build_producer(
             raise OutputError(
                 f"TLS cannot be set up: {text}",
                 where=where,
-                fix="check the files under security.tls (PEM, readable) and the key password",
+                fix="check the files under tls (PEM, readable) and the key password",
             )
     raise ConfigError(text, where=where, fix="correct it; librdkafka's CONFIGURATION.md lists the values it takes")

@@ -90,7 +90,7 @@ def connection(detail: str) -> str:
     """Why no broker answers. A broker that wants a client certificate only hangs up on who has none."""
     low = detail.lower()
     if "certificate required" in low or "alert bad certificate" in low:
-        return f"TLS failed: the broker wants a client's certificate; give security.tls.cert and key ({detail})"
+        return f"TLS failed: the broker wants a client's certificate; give tls.cert and key ({detail})"
     if "ssl routines" in low or "ssl handshake" in low:
         return f"TLS failed: {detail}"
     return detail
@@ -107,7 +107,7 @@ def security(error: KafkaError) -> str:
             or "self-signed" in low
             or "self signed" in low
         ):
-            return f"the broker's certificate is not trusted; name the authority's file as security.tls.ca ({text})"
+            return f"the broker's certificate is not trusted; name the authority's file as tls.ca ({text})"
         if "unsupported sasl mechanism" not in low:
             return f"TLS failed: {text}"
     if "mechanism" in low and ("unsupported" in low or "not supported" in low or "handshake" in low):

@@ -69,6 +69,6 @@ class Config(OrderedConfig):
     username: str | None = None
     password: Secret | None = None
     will: WillConfig | None = None
-    tls: Tls | None = None
+    tls: Tls = None
     max_in_flight: int = Field(default=500, ge=1, le=10_000)
     """Most messages that wait for acknowledgement; with MQTT 5 no more than the broker's receive maximum are sent at once."""

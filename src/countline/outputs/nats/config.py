@@ -43,7 +43,7 @@ class Config(OrderedConfig):
     """File with the user's JWT and nkey seed (`nsc generate creds`)."""
     nkey: Secret | None = None
     """Seed of the user's nkey (SU...)."""
-    tls: Tls | None = None
+    tls: Tls = None
 
     @model_validator(mode="after")
     def _one_login(self) -> Config:

@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote, urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from countline.config.loader import CountlineFault
-from countline.outputs._common import OrderedConfig, Secret, TlsConfig, in_braces
+from countline.outputs._common import HttpsTls, OrderedConfig, Secret, TlsConfig, in_braces
 from countline.outputs.object_store.keys import FIELDS, key_of
 from countline.outputs.object_store.options import OPTIONS, OWN_KEYS, SCHEMES
 from countline.types import Message
@@ -93,7 +93,7 @@ class Config(OrderedConfig):
     options: Annotated[dict[str, Secret], BeforeValidator(_options)] = {}
     """Further options, by kind of store, e.g. {account_name: acme, account_key: "${KEY}"} for Azure,
     {service_account: key.json} for Google, {server_side_encryption: AES256} for S3. Never shown."""
-    tls: TlsConfig = TlsConfig()
+    tls: HttpsTls = TlsConfig()
     """Certificates for https: ``ca`` (in addition to those of the system) and ``verify``."""
     proxy: Secret | None = None
     """Proxy server, http://user:password@host:port; unless set, as HTTP_PROXY, HTTPS_PROXY and NO_PROXY say."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field
 
@@ -23,6 +24,8 @@ def _free(name: str) -> str:
 class Config(OrderedConfig):
     """Appends to a Redis stream (XADD), fields ``value`` and ``id``, and ``key`` and ``headers`` where present."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"stream": "topic"}
+
     host: Host = "localhost"
     port: Port = 6379
     db: int = Field(default=0, ge=0)
@@ -30,12 +33,12 @@ class Config(OrderedConfig):
     username: str | None = None
     """ACL user; the default user unless set."""
     password: Secret | None = None
-    stream: str = Field(default="countline", min_length=1)
-    """Name of the stream, for messages that have no topic of their own."""
+    topic: str = Field(default="countline", min_length=1)
+    """Name of the stream (its key), for messages that have no topic of their own."""
     maxlen: int | None = Field(default=None, ge=1)
     """Length to which the stream is trimmed, approximately (MAXLEN ~); never unless set."""
     value_field: Annotated[str, AfterValidator(_free)] = Field(default="value", min_length=1)
     """Name of the field with the value (DeepStream's adapter calls it payloadkey, and its default is 'metadata')."""
-    tls: Tls | None = None
+    tls: Tls = None
     batch: int = Field(default=200, ge=1)
     """Most messages in one pipeline."""

@@ -89,7 +89,7 @@ class RedisOutput(LoopOutput):
             fields["key"] = message.key
         if message.headers:
             fields["headers"] = headers_json(message.headers)
-        pipe.xadd(message.topic or config.stream, fields, maxlen=config.maxlen, approximate=True)
+        pipe.xadd(message.topic or config.topic, fields, maxlen=config.maxlen, approximate=True)
 
     @staticmethod
     def _may_retry(error: Exception) -> bool:
@@ -131,13 +131,13 @@ class RedisOutput(LoopOutput):
             try:
                 info = await client.info("server")
                 lines.append(Check("login", True, f"Redis {info.get('redis_version', '?')}"))
-                kind = (await client.type(self.config.stream)).decode()
+                kind = (await client.type(self.config.topic)).decode()
                 if kind not in ("stream", "none"):
                     raise Fault(
-                        f"the key {self.config.stream} is a {kind}, not a stream", "choose another name under stream"
+                        f"the key {self.config.topic} is a {kind}, not a stream", "choose another name under topic"
                     )
                 state = "exists" if kind == "stream" else "will be made with the first message"
-                lines.append(Check(f"stream {self.config.stream}", True, state))
+                lines.append(Check(f"stream {self.config.topic}", True, state))
                 if send:
                     pipe = client.pipeline(transaction=False)
                     self._add(pipe, test_message())

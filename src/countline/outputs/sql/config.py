@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
@@ -19,7 +20,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,62}")
 _SCHEMES = ("sqlite:", "postgresql://", "postgres://")
 
 
-def _dsn(value: SecretStr) -> SecretStr:
+def _url(value: SecretStr) -> SecretStr:
     text = value.get_secret_value()
     if not text.startswith(_SCHEMES) or text in ("sqlite:", "sqlite://", "sqlite:///"):
         raise CountlineFault(
@@ -53,10 +54,12 @@ class Config(NetworkConfig):
     """Inserts into a table of SQLite or PostgreSQL, one row per message; a message that is there already (by its id) is
     left alone, so that the table has no duplicates."""
 
-    dsn: Annotated[Secret, AfterValidator(_dsn)]
+    renamed: ClassVar[Mapping[str, str]] = {"dsn": "url"}
+
+    url: Annotated[Secret, AfterValidator(_url)]
     """``sqlite:path`` or ``postgresql://user@host:port/database``. Never shown: it may contain a password."""
     password: Secret | None = None
-    """Password for PostgreSQL, if it is not in the DSN."""
+    """Password for PostgreSQL, if it is not in the url."""
     table: Annotated[str, AfterValidator(_table)] = "countline_messages"
     create: bool = True
     """Make the table if it is not there."""
@@ -70,7 +73,7 @@ class Config(NetworkConfig):
     keeps JSON by meaning, not byte for byte."""
     batch: int = Field(default=500, ge=1, le=10_000)
     """Most rows in one transaction."""
-    tls: Tls | None = None
+    tls: Tls = None
     """TLS to PostgreSQL: certificate and host name are checked unless ``verify`` is false."""
 
     @model_validator(mode="after")
@@ -82,10 +85,10 @@ class Config(NetworkConfig):
     @property
     def sqlite(self) -> str | None:
         """SQLite's file; None for PostgreSQL."""
-        dsn = self.dsn.get_secret_value()
-        if not dsn.startswith("sqlite:"):
+        url = self.url.get_secret_value()
+        if not url.startswith("sqlite:"):
             return None
-        path = dsn.removeprefix("sqlite:")
+        path = url.removeprefix("sqlite:")
         return path[3:] if path.startswith("///") else path
 
     def files(self) -> list[str]:

@@ -25,7 +25,7 @@ class PostgresOutput(LoopOutput):
         self.config = config
         self.table = Table(config, "postgres")
         self._options: dict[str, Any] = {}
-        self.secrets = (reveal(config.dsn), reveal(config.password))
+        self.secrets = (reveal(config.url), reveal(config.password))
 
     def _prepare(self) -> None:
         try:
@@ -35,7 +35,7 @@ class PostgresOutput(LoopOutput):
         self._options = connection_options(self.config)
         self._host = str(self._options["host"]).split(",")[0]
         self._port = int(str(self._options["port"]).split(",")[0] or 5432)
-        self.secrets = (reveal(self.config.dsn), self._options.get("password"), self._options.get("sslpassword"))
+        self.secrets = (reveal(self.config.url), self._options.get("password"), self._options.get("sslpassword"))
 
     async def _connect(self) -> Any:
         import psycopg
@@ -103,7 +103,7 @@ class PostgresOutput(LoopOutput):
         if state == "42501":
             return Fault(f"{self.where} refuses: {_first_line(error)}", PERMISSION)
         if state == "3D000" or 'database "' in text:
-            return Fault(f"{self.where}: {_first_line(error)}", "create the database, or correct its name in the dsn")
+            return Fault(f"{self.where}: {_first_line(error)}", "create the database, or correct its name in the url")
         if state.startswith("42"):
             return Fault(f"{self.where}: {_first_line(error)}", "the table must have the columns, and a unique id")
         if "certificate verify failed" in text:

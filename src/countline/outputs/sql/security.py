@@ -12,16 +12,16 @@ __all__ = ["connection_options"]
 
 
 def connection_options(config: Config) -> dict[str, Any]:
-    """Arguments of ``psycopg.AsyncConnection.connect``. Raises OutputError for a DSN or certificate of no use."""
+    """Arguments of ``psycopg.AsyncConnection.connect``. Raises OutputError for a url or certificate of no use."""
     import psycopg
     from psycopg.conninfo import conninfo_to_dict
 
     where = f"output '{config.name}'"
     try:
-        options: dict[str, Any] = dict(conninfo_to_dict(config.dsn.get_secret_value()))
+        options: dict[str, Any] = dict(conninfo_to_dict(config.url.get_secret_value()))
     except psycopg.ProgrammingError:
-        # Its own words quote parts of the DSN.
-        raise OutputError("the dsn cannot be read", where=where, fix="postgresql://user@host:port/database") from None
+        # Its own words quote parts of it.
+        raise OutputError("the url cannot be read", where=where, fix="postgresql://user@host:port/database") from None
     if config.password is not None:
         options["password"] = reveal(config.password)
     options.setdefault("host", "localhost")

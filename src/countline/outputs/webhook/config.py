@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from countline.config.loader import CountlineFault
-from countline.outputs._common import NetworkConfig, Secret, TlsConfig
+from countline.outputs._common import HttpsTls, NetworkConfig, Secret, TlsConfig
 
 __all__ = ["Config"]
 
@@ -76,7 +76,7 @@ class Config(NetworkConfig):
     retry_status: list[Annotated[int, Field(ge=300, le=599)]] = [401, 403, 407, 408, 425, 429]
     """Answers after which a message is sent again, besides all from 500 to 599; every other answer that is not 2xx makes
     it a dead letter."""
-    tls: TlsConfig = TlsConfig()
+    tls: HttpsTls = TlsConfig()
     """Certificates for https."""
     proxy: Secret | None = None
     """Proxy server, http://user:password@host:port; unless set, as HTTP_PROXY, HTTPS_PROXY and NO_PROXY say."""

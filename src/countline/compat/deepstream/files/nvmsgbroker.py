@@ -288,7 +288,7 @@ def _redis(parts: list[str], file: _Reader, topic: str | None, env: Mapping[str,
     stream = _topic(parts, file, topic)
     if not stream:
         raise _no_topic("--topic")
-    made["stream"] = stream
+    made["topic"] = stream
     made["value_field"] = file.text("payloadkey") or "metadata"
     length = file.number("streamsize")
     if length:
