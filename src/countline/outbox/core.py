@@ -25,7 +25,7 @@ from countline.outbox.repair import look_through, repair
 from countline.outbox.salvage import RESEND, missing
 from countline.outbox.state import OutputState, Staged
 from countline.outbox.tail import Tail
-from countline.outbox.told import Told
+from countline.outbox.told import Repeated, Told
 from countline.outbox.types import Bounds, OutboxBusy, OutboxFull
 
 __all__ = ["Core"]
@@ -72,6 +72,7 @@ class Core(Keeper):
         self._dead: list[tuple[str, int, str, bytes]] = []
         self._staged = Staged()
         self._told = Told()
+        self._damaged = Repeated(log, logging.ERROR)
         self._quotas = Quotas(quotas)
         self._expired_at = 0
         self._ages = AgeClock(db, clock, steady)
@@ -161,6 +162,7 @@ class Core(Keeper):
             if store:
                 with contextlib.suppress(OutboxError):
                     self.settle(CLOSE_PATIENCE)
+            self._damaged.close()
             for reason, count in self._told.rest().items():
                 self._say_dropped(count, reason)
             with self._read_lock:

@@ -56,10 +56,11 @@ class Keeper:
             if over <= -most // 10:  # a tenth more, so that the next ones find room
                 break
         self._db.execute("DELETE FROM dead WHERE number <= ?", (last,))
+        told = self._told.add("dead-letters-full", sum(gone.values()))
+        if told:
+            names = ", ".join(f"'{name}'" for name in sorted(gone))
+            log.warning("outbox %s: dead letters fill a tenth of it; the oldest %d, for %s, were dropped", self.path, told, names)
         for name, count in gone.items():
-            log.warning(
-                "outbox %s: dead letters fill a tenth of it; the oldest %d, for '%s', were dropped", self.path, count, name
-            )
             if name in self._outputs:
                 dropped = self._outputs[name].dropped
                 dropped["dead-letters-full"] = dropped.get("dead-letters-full", 0) + count

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 import av.error
 
 from countline.config.models import SourceConfig
+from countline.observe.trouble import Trouble
 from countline.types import Frame
 from countline.video.base import DEFAULT_FPS, BaseSource, Stop
 from countline.video.clock import SECOND, ArrivalClock, Stamper
@@ -59,6 +60,12 @@ class LiveSource(BaseSource):
         self._stream = ""
         self._last = 0  # monotonic ns of the last frame
         self._warned = False
+        self._gone = Trouble(log, self.where, f"connected to {place.shown} again", level=logging.WARNING)
+
+    def close(self) -> None:
+        """See the base."""
+        super().close()
+        self._gone.close()
 
     def __iter__(self) -> Iterator[Frame]:
         """Frames from now on. Iterated again, it goes on with the same stream: numbers and times are never used twice."""
@@ -87,7 +94,8 @@ class LiveSource(BaseSource):
                 return
             attempt = 1 if self.stats.frames > before else attempt + 1
             delay = backoff(attempt, random.random())
-            log.warning("%s: %s; attempt %d in %.1f s", self.where, reason, attempt, delay)
+            self._gone.begin(self._gone.text or f"{reason}; trying to connect again, at growing intervals")
+            log.debug("%s: %s; attempt %d in %.1f s", self.where, reason, attempt, delay)
             self.wait(delay)
 
     def _connection(self, items: Iterator[Item]) -> Iterator[Frame]:
@@ -106,8 +114,10 @@ class LiveSource(BaseSource):
                     return
                 assert isinstance(item, Decoded)
                 now, ticks = time.time_ns(), time.monotonic_ns()
+                tried = bool(self._gone.text)
+                self._gone.end()
                 if first:
-                    self._begin(now, ticks)
+                    self._begin(now, ticks, tried)
                     first = False
                 pts = self._stamper.stamp(item.pts if timed else ticks)
                 self._last = ticks
@@ -121,16 +131,16 @@ class LiveSource(BaseSource):
             self.count_lost(earlier, opened.lost)
             self.tell_lost(earlier)
 
-    def _begin(self, now: int, ticks: int) -> None:
-        """The first frame of a connection."""
+    def _begin(self, now: int, ticks: int, tried: bool) -> None:
+        """The first frame of a connection; ``tried``: there were others before, even such that gave nothing."""
         if not self._stream:
             self._stream = str(now)
-            log.info("%s: connected to %s", self.where, self.place.shown)
+            if not tried:
+                log.info("%s: connected to %s", self.where, self.place.shown)
             return
         self.stats.reconnects += 1
         self._stamper.begin(ticks - self._last)
         self._clock.begin()
-        log.info("%s: connected to %s again", self.where, self.place.shown)
 
     def _warn(self) -> None:
         if self._clock.distrusted and not self._warned:

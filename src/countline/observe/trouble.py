@@ -1,0 +1,103 @@
+"""One trouble that comes and goes, as the log tells it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+__all__ = ["Trouble"]
+
+EVERY = 60.0
+"""Seconds for which a trouble that comes and goes is told with one line."""
+
+
+class Trouble:
+    """Tells the log when a trouble begins and when it is over. If it goes on coming and going, further changes are counted and told
+    with one line a minute.
+
+    Parameters
+    ----------
+    log, subject: where it is told, and of what.
+    over: what is said when it is over, or a function that says it of the seconds that it lasted.
+    level: of the line that says that it is there.
+    """
+
+    def __init__(
+        self,
+        log: logging.Logger,
+        subject: str,
+        over: str | Callable[[float], str],
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        level: int = logging.ERROR,
+    ) -> None:
+        self.text = ""
+        """Why nothing goes on just now; empty when all is well."""
+        self._log, self._subject, self._clock, self._level = log, subject, clock, level
+        self._over: Callable[[float], str] = (lambda _: over) if isinstance(over, str) else over
+        self._told = ""
+        """What the log was told last."""
+        self._changes = 0
+        """Changes told since the minute began."""
+        self._until = 0.0
+        """When that minute ends."""
+        self._times = 0
+        """Beginnings that were not told, and how long those troubles took."""
+        self._lasted = 0.0
+        self._changed = 0.0
+
+    def begin(self, text: str) -> None:
+        """It is there (still)."""
+        if not self.text:
+            self._times += 1
+            self._changed = self._clock()
+        self.text = text
+        self.look()
+
+    def end(self) -> None:
+        """It is not there (any more). To be called now and then while all is well."""
+        if self.text:
+            self._lasted += self._clock() - self._changed
+            self.text = ""
+        self.look()
+
+    def look(self) -> None:
+        """Tell what is due."""
+        if not (self._told or self._times or self.text):
+            return  # nearly always
+        now = self._clock()
+        if now >= self._until:
+            self._changes = 0
+            if self._times > 1 or (self._times and not self.text):
+                self._count(now)
+                return
+        if self.text != self._told and self._changes < 2:
+            if not self._changes:
+                self._until = now + EVERY
+            self._changes += 1
+            self._tell()
+
+    def close(self) -> None:
+        """Nothing comes any more: what was not told yet is told now."""
+        if self._times > 1 or (self._times and not self.text):
+            self._count(self._clock())
+        elif self.text != self._told:
+            self._tell()
+
+    def _tell(self) -> None:
+        if self.text:
+            self._log.log(self._level, "%s: %s", self._subject, self.text)
+        else:
+            self._log.info("%s: %s", self._subject, self._over(self._lasted))
+        self._forget()
+
+    def _count(self, now: float) -> None:
+        lasted = self._lasted + (now - self._changed if self.text else 0.0)
+        state = self.text or self._over(lasted)
+        self._log.warning("%s: %s (came %d times more, for %.0f s in all)", self._subject, state, self._times, lasted)
+        self._forget()
+        self._until, self._changes = now + EVERY, 2
+
+    def _forget(self) -> None:
+        self._told, self._times, self._lasted, self._changed = self.text, 0, 0.0, self._clock()
