@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 
 from countline import outbox
 from countline.config import OutboxConfig
+from countline.observe.told import EVERY, Told
+from countline.observe.trouble import Trouble
 from countline.outbox import Commit
-from countline.outbox.told import EVERY, Told
 from countline.pipeline.delivery.commit_writer import Writer
 from countline.pipeline.delivery.failure_file import FailureFile
-from countline.pipeline.delivery.trouble import Trouble
 
 
 class Lines(logging.Handler):

@@ -14,6 +14,7 @@ from typing import TypeVar
 import orjson
 
 from countline.errors import OutboxError
+from countline.observe.told import Repeated, Told
 from countline.outbox import files, sums
 from countline.outbox.ages import AgeClock, uptime
 from countline.outbox.keeper import Keeper
@@ -25,7 +26,6 @@ from countline.outbox.repair import book_lost, look_through, put_back, replace_f
 from countline.outbox.salvage import RESEND, missing
 from countline.outbox.state import OutputState, Staged
 from countline.outbox.tail import Tail
-from countline.outbox.told import Told
 from countline.outbox.types import Bounds, OutboxBusy, OutboxFull
 
 __all__ = ["Core"]
@@ -72,6 +72,7 @@ class Core(Keeper):
         self._dead: list[tuple[str, int, str, bytes]] = []
         self._staged = Staged()
         self._told = Told()
+        self._damaged = Repeated(log, logging.ERROR)
         self._quotas = Quotas(quotas)
         self._expired_at = 0
         self._ages = AgeClock(db, clock, steady)
@@ -161,6 +162,7 @@ class Core(Keeper):
             if store:
                 with contextlib.suppress(OutboxError):
                     self.settle(CLOSE_PATIENCE)
+            self._damaged.close()
             for reason, count in self._told.rest().items():
                 self._say_dropped(count, reason)
             with self._read_lock:

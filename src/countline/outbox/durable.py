@@ -212,7 +212,7 @@ class Outbox(Core):
         return groups
 
     def _quarantine(self, first: int, last: int, data: bytes) -> None:
-        log.error("outbox %s: %d messages from position %d are damaged", self.path, last - first + 1, first)
+        self._damaged.say(f"outbox {self.path}: {last - first + 1} messages from position {first} are damaged")
         with contextlib.suppress(OSError):
             if self.durable:
                 with open_private(self.path.with_name(f"{self.path.name}.damaged-{first}"), "wb") as file:
@@ -305,7 +305,7 @@ class Outbox(Core):
             try:
                 letter = codec.decode(row[4])[0]
             except codec.Damaged as error:
-                log.error("outbox %s: dead letter %d, for '%s', is damaged: %s", self.path, number, row[1], error)
+                self._damaged.say(f"outbox {self.path}: dead letter {number}, for '{row[1]}', is damaged: {error}")
                 continue
             yield DeadLetter(row[0], row[1], row[2], row[3], letter)
 

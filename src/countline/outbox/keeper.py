@@ -10,11 +10,11 @@ from pathlib import Path
 
 import orjson
 
+from countline.observe.told import Told
 from countline.outbox import codec, sums
 from countline.outbox.ages import AgeClock
 from countline.outbox.positions import Intervals
 from countline.outbox.state import OutputState, Staged
-from countline.outbox.told import Told
 from countline.types import Message
 
 __all__ = ["Keeper"]
@@ -55,10 +55,11 @@ class Keeper:
             if over <= -most // 10:  # a tenth more, so that the next ones find room
                 break
         self._db.execute("DELETE FROM dead WHERE number <= ?", (last,))
+        told = self._told.add("dead-letters-full", sum(gone.values()))
+        if told:
+            names = ", ".join(f"'{name}'" for name in sorted(gone))
+            log.warning("outbox %s: dead letters fill a tenth of it; the oldest %d, for %s, were dropped", self.path, told, names)
         for name, count in gone.items():
-            log.warning(
-                "outbox %s: dead letters fill a tenth of it; the oldest %d, for '%s', were dropped", self.path, count, name
-            )
             if name in self._outputs:
                 dropped = self._outputs[name].dropped
                 dropped["dead-letters-full"] = dropped.get("dead-letters-full", 0) + count

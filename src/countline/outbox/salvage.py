@@ -91,8 +91,10 @@ def _carry_state(old: sqlite3.Connection, db: sqlite3.Connection, table: str, wi
         log.error("outbox: the rest of the %s in %s cannot be read any more: %s", _WHAT[table], aside, error)
     if good:
         log.warning("outbox: %d rows of %s were carried over from %s", good, _WHAT[table], aside)
-    for name in lost:
-        log.error("outbox: a row of %s in %s is damaged and lost: %s", _WHAT[table], aside, name)
+    if lost:
+        names = ", ".join(lost[:5]) + (f" and {len(lost) - 5} more" if len(lost) > 5 else "")
+        rows = "a row of %s in %s is" if len(lost) == 1 else f"{len(lost)} rows of %s in %s are"
+        log.error("outbox: " + rows + " damaged and lost: %s", _WHAT[table], aside, names)
     if table == "output" and (lost or not whole):
         db.execute(sums.insert("meta"), (RESEND, 1))
         log.error("outbox: what outputs had acknowledged is not known for all of them: to those, all that is stored is sent again")

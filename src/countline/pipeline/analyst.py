@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from countline.messages.time import rfc3339
-from countline.pipeline.gaps import GapWatch, tell
+from countline.pipeline.gaps import GapLog, GapWatch
 from countline.pipeline.stats import SourceSummary, StageClock, Summary
 from countline.protocols import Definition, RuleSet, Tracker
 from countline.types import Analytics, Detections, Frame, FrameInfo, FrameTracks, Gap, Message, Tracks
@@ -77,6 +77,7 @@ class Analyst:
         self._next_reset: dict[str, int] = {}
         self._last: dict[str, Analytics] = {}
         self._watch = GapWatch()
+        self._gap_log = GapLog(summary.sources)
         self._gaps: dict[str, Gap] = {}
         """By source: what is missing before the frame that is worked on."""
         self._untold: dict[str, Gap] = {}
@@ -122,7 +123,7 @@ class Analyst:
             self._begin(info)
         gap = self._watch.see(info)
         if gap is not None:
-            tell(self.summary.sources, info.source.name, gap)
+            self._gap_log.tell(info.source.name, gap)
             self._gaps[info.source.name] = gap
 
     def _begin(self, info: FrameInfo) -> None:
@@ -246,6 +247,7 @@ class Analyst:
 
     def finish(self, ended: Mapping[str, bool]) -> None:
         """No more frames will come. ``ended``: by source, whether its input was read to the end."""
+        self._gap_log.close()
         for name in self._last:
             self._finish_windows(name)
         for name, whole in ended.items():

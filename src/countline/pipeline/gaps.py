@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from countline.messages.time import rfc3339
+from countline.observe.told import Repeated
 from countline.pipeline.stats import SourceSummary
 from countline.types import FrameInfo, Gap, TimeQuality
 
-__all__ = ["GAP", "GapWatch", "tell"]
+__all__ = ["GAP", "GapLog", "GapWatch"]
 
 log = logging.getLogger("countline.pipeline")
 
@@ -113,12 +114,27 @@ def _between_frames(last: _Last, info: FrameInfo) -> Gap | None:
     return Gap(before.time if by_clock > 0 else info.time - missed, info.time, cause)
 
 
-def tell(summary: Mapping[str, SourceSummary], source: str, gap: Gap) -> None:
-    """Into the log and the summary."""
-    log.warning(
-        "source '%s': nothing was seen from %s to %s (%.1f s): %s",
-        source, rfc3339(gap.start), rfc3339(gap.end), gap.seconds, _WORDS[gap.cause],
-    )  # fmt: skip
-    own = summary[source]
-    own.gaps += 1
-    own.missed = round(own.missed + gap.seconds, 3)
+class GapLog:
+    """Gaps into the summary, and into the log: of each source the first at once, further ones with a line a minute."""
+
+    def __init__(self, summary: Mapping[str, SourceSummary]) -> None:
+        self._summary = summary
+        self._lines: dict[str, Repeated] = {}
+
+    def tell(self, source: str, gap: Gap) -> None:
+        """A gap of a source was found."""
+        lines = self._lines.get(source)
+        if lines is None:
+            lines = self._lines[source] = Repeated(log)
+        lines.say(
+            f"source '{source}': nothing was seen from {rfc3339(gap.start)} to {rfc3339(gap.end)} ({gap.seconds:.1f} s): "
+            f"{_WORDS[gap.cause]}"
+        )
+        own = self._summary[source]
+        own.gaps += 1
+        own.missed = round(own.missed + gap.seconds, 3)
+
+    def close(self) -> None:
+        """Tell what was not told yet."""
+        for lines in self._lines.values():
+            lines.close()

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from countline.config.models import SourceConfig
+from countline.observe.told import Repeated
 from countline.protocols import SourceStats
 from countline.secret_forms import hide_uri
 from countline.types import Frame, FrameInfo, Picture, SourceInfo, TimeQuality
@@ -43,6 +44,9 @@ class BaseSource(ABC):
         self._number = 0
         self._size: tuple[int, int] | None = None
         self._paced: tuple[int, int] | None = None
+        self.left_out = Repeated(log)
+        """Tells what could not be read and was left out."""
+
         self._thinner = Thinner(None)
 
     def limit(self, rate: float | None) -> None:
@@ -77,6 +81,7 @@ class BaseSource(ABC):
     def close(self) -> None:
         """End the iteration, from whichever thread, also while it waits for the network."""
         self._closing.set()
+        self.left_out.close()
 
     def ended(self) -> bool:
         """``close`` was called, or whoever made the source wants it to stop."""
@@ -118,7 +123,7 @@ class BaseSource(ABC):
         more = {reason: number - before.get(reason, 0) for reason, number in self.stats.lost.items()}
         words = ", ".join(f"{number} {reason}" for reason, number in sorted(more.items()) if number)
         if words:
-            log.warning("%s: packets and frames left out of %s: %s", self.where, self.info.uri, words)
+            self.left_out.say(f"{self.where}: packets and frames left out of {self.info.uri}: {words}")
 
     def frame(
         self, picture: Picture, size: tuple[int, int], pts: int, moment: int, quality: TimeQuality, stream: str

@@ -12,6 +12,7 @@ import av.error
 
 from countline.config.models import SourceConfig
 from countline.errors import SourceError
+from countline.observe.told import Repeated
 from countline.types import Frame, TimeQuality
 from countline.video.base import DEFAULT_FPS, BaseSource, Stop
 from countline.video.clock import SECOND, FileClock, Stamper, creation_time, parse_start
@@ -88,8 +89,14 @@ class FileSource(BaseSource):
         self._connect = connect
         self._clock: FileClock | None = None
         self._stream = ""
+        self._broke_off = Repeated(log)
         if config.start:
             parse_start(config.start, self.where)
+
+    def close(self) -> None:
+        """See the base."""
+        super().close()
+        self._broke_off.close()
 
     def _frames(self) -> Iterator[Frame]:
         stamper = Stamper(int(SECOND / (self.config.fps or DEFAULT_FPS)))
@@ -110,7 +117,7 @@ class FileSource(BaseSource):
                 if self.stats.frames == before:
                     raise explain(error, self.place.shown, self.where, self.place.kind) from None
                 self.count_lost(self.stats.lost, {UNREADABLE: 1})
-                log.warning("%s: %s broke off: %s", self.where, self.place.shown, error)
+                self._broke_off.say(f"{self.where}: {self.place.shown} broke off: {error}")
             finally:
                 items.close()  # type: ignore[attr-defined]
                 self.tell_lost(earlier)

@@ -64,7 +64,7 @@ class ImageSource(BaseSource):
                 except (av.error.FFmpegError, OSError, ValueError) as error:
                     self.count_lost(self.stats.lost, {UNREADABLE: 1})
                     reason = getattr(error, "strerror", None) or error
-                    log.warning("%s: %s cannot be read and is left out: %s", self.where, visible(path), reason)
+                    self.left_out.say(f"{self.where}: {visible(path)} cannot be read and is left out: {reason}")
                     continue
                 shown += 1
                 pts = int((turn * len(self.place.files) + position) * SECOND / self._rate)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import random
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
 
 import av.error
 
 from countline.config.models import SourceConfig
+from countline.observe.told import EVERY
 from countline.source_status import SourceState
 from countline.types import Frame
 from countline.video.backoff import backoff
@@ -31,8 +33,8 @@ log = logging.getLogger("countline.video")
 
 _QUIET = 2.0
 """Seconds without a packet, or without a picture, from which a source is called stalled, or waiting for a key frame."""
-_EVERY = 60.0
-"""Seconds between two lines of the log about a state that lasts."""
+_LINES = 10
+"""Lines of the log a minute about changes of state, at most."""
 _DAMAGED = "damaged on the way"
 _LOOK = 1.0
 """Seconds between two looks at what the stream is worth."""
@@ -64,6 +66,8 @@ class LiveSource(BaseSource):
         self._opened: Opened | None = None
         self._looked = 0.0
         self._said = 0.0
+        self._lines: deque[float] = deque(maxlen=_LINES)
+        self._untold = 0
         self._warned: set[str] = set()
 
     def _own_rate(self) -> float | None:
@@ -132,9 +136,28 @@ class LiveSource(BaseSource):
         other = state != self.stats.state or reason != self.stats.reason
         self.stats.enter(state, reason)
         now = time.monotonic()
-        if other or loud or now - self._said >= _EVERY:
+        if other or loud or now - self._said >= EVERY:
             self._said = now
-            (log.error if loud else log.warning)("%s: %s", self.where, words)
+            self._say(words, logging.ERROR if loud else logging.WARNING)
+
+    def _say(self, words: str, level: int = logging.INFO) -> None:
+        """A line of the log; of a camera that comes and goes all the time, a few a minute, and how many were not told."""
+        now = time.monotonic()
+        if level < logging.ERROR and len(self._lines) == _LINES and now - self._lines[0] < EVERY:
+            self._untold += 1
+            return
+        self._lines.append(now)
+        if self._untold:
+            words += f" ({self._untold} changes of state before it were not told)"
+            self._untold = 0
+        log.log(level, "%s: %s", self.where, words)
+
+    def close(self) -> None:
+        """See the base."""
+        super().close()
+        if self._untold:
+            log.warning("%s: %d changes of state were not told", self.where, self._untold)
+            self._untold = 0
 
     def _fall_back(self, why: str) -> None:
         self._transport.fall_back()
@@ -182,7 +205,7 @@ class LiveSource(BaseSource):
                     self._begin(now, ticks)
                     first = False
                 elif self.stats.state in ("stalled", "waiting-for-key-frame"):
-                    log.info("%s: pictures come again", self.where)
+                    self._say("pictures come again")
                     self.stats.enter("live")
                 pts = self._stamper.stamp(item.pts if timed else ticks)
                 self._last = ticks
@@ -210,12 +233,12 @@ class LiveSource(BaseSource):
         self._lag.begin()
         if not self._stream:
             self._stream = str(now)
-            log.info("%s: connected to %s", self.where, self.place.shown)
+            self._say(f"connected to {self.place.shown}")
             return
         stats.reconnects += 1
         self._stamper.begin(ticks - self._last)
         self._clock.begin()
-        log.info("%s: connected to %s again", self.where, self.place.shown)
+        self._say(f"connected to {self.place.shown} again")
 
     def _judge(self, opened: Opened, pts: int, ticks: int, now: int, sent: int | None) -> None:
         """Once a second: are counts of these pictures to be trusted?"""
@@ -231,7 +254,7 @@ class LiveSource(BaseSource):
         if reason:
             self._enter("degraded", reason, words)
         elif self.stats.state == "degraded":
-            log.info("%s: the stream is good again", self.where)
+            self._say("the stream is good again")
             self.stats.enter("live")
         if sent is not None:
             self.stats.clock_offset = (sent - now) / SECOND

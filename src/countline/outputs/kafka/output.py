@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from countline.observe.told import Repeated
 from countline.outputs._words import tell
 from countline.outputs.kafka import words
 from countline.outputs.kafka.apart import Apart
@@ -77,6 +78,7 @@ class KafkaOutput:
         """Topics with something refused, until all that is on its way to them has come back."""
         self._fatal = ""
         """Why the producer must be renewed; empty while it lives."""
+        self._renewed = Repeated(log, logging.ERROR)
         self._patience = 0.0
         """Until when (``time.monotonic``) a producer that stopped at a refusal may wait for what is on its way; 0: it lives."""
         self._detail = ""
@@ -287,7 +289,7 @@ class KafkaOutput:
                 f"the producer had to be renewed, because the broker lost what it had acknowledged, or forgot us ({reason})"
             )
             self.status.error = self._fatal
-            log.error("output '%s': %s; sending again what is not acknowledged", self.name, self._fatal)
+            self._renewed.say(f"output '{self.name}': {self._fatal}; sending again what is not acknowledged")
 
     def _bury_producer(self) -> None:
         """After a fatal error: all that is not acknowledged goes back to be sent again, in order, by a new producer."""
@@ -315,6 +317,7 @@ class KafkaOutput:
 
     def close(self, timeout: float) -> list[Receipt]:
         """See the protocol. What is not acknowledged within ``timeout`` s comes back to be sent again another time."""
+        self._renewed.close()
         producer, self._producer = self._producer, None
         if producer is not None:
             deadline = time.monotonic() + timeout

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from countline.errors import OutboxError
+from countline.observe.trouble import Trouble
 from countline.outbox import Commit, Outbox, OutboxFull
-from countline.pipeline.delivery.trouble import Trouble
 from countline.types import CounterDelta, CounterKey
 
 __all__ = ["Writer"]

@@ -6,8 +6,8 @@ import logging
 import time
 from collections.abc import Sequence
 
+from countline.observe.told import EVERY
 from countline.outbox import Outbox
-from countline.outbox.told import EVERY
 from countline.protocols import DeadLetterTopic, Entry, Output, Receipt
 
 __all__ = ["DeadLetters"]

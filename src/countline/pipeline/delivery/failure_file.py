@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import IO, Any
 
-from countline.pipeline.delivery.trouble import Trouble
+from countline.observe.trouble import Trouble
 from countline.private_files import make_folder, open_private
 from countline.terminal import json_line
 

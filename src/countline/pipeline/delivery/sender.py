@@ -11,6 +11,7 @@ from dataclasses import replace
 from countline.errors import CountlineError
 from countline.outbox import Outbox
 from countline.pipeline.delivery.dead_letters import DeadLetters
+from countline.pipeline.delivery.output_log import OutputLog
 from countline.pipeline.delivery.topic_queues import Lanes
 from countline.protocols import Entry, Output, Receipt
 from countline.redaction import redact
@@ -46,7 +47,7 @@ class Deliverer:
         self._after = 0
         self._wake = threading.Event()
         self._stop_at: float | None = None
-        self._down_since: float | None = None
+        self._log = OutputLog(output.name, lambda: outbox.pending(output.name))
         self._careful = 0
         """Entries that go one by one, because one of them made the output raise what it should not."""
         self._strikes: dict[int, int] = {}
@@ -90,12 +91,12 @@ class Deliverer:
                 self._round()
                 self._watch()
                 wait, self.error = 0.5, ""
+                self._log.well()
             except CountlineError as error:
                 self._mishap(str(error), wait)
                 wait = min(wait * 2, 30.0)
             except Exception as error:  # one output's fault must not end delivery for good, here or elsewhere
-                log.exception("output '%s': unforeseen error", self.output.name)
-                self._mishap(f"unforeseen error: {error!r}", wait)
+                self._mishap(f"unforeseen error: {error!r}", wait, error)
                 wait = min(wait * 2, 30.0)
         self._finish()
 
@@ -165,7 +166,7 @@ class Deliverer:
             raise error
         self._careful -= 1
         del self._strikes[entry.position]
-        log.error("output '%s': message %s cannot be sent", self.output.name, entry.message.id, exc_info=error)
+        self._log.unforeseen(f"message {entry.message.id} cannot be sent", error)
         name = type(error).__name__
         self._refuse([(entry, Receipt(entry.position, f"cannot be sent: {name}: {error}", kind=name))])
         return 1
@@ -219,40 +220,20 @@ class Deliverer:
             self._outbox.ack(self.output.name, positions)
 
     def _watch(self) -> None:
-        """Log when the output goes away and when it is back, once each."""
-        error = self.output.status.error
+        """Log when the output or one of its topics goes away and when it is back."""
         now = time.monotonic()
         self._letters.tell(now)
-        if error and self._down_since is None:
-            self._down_since = now
-            log.warning("output '%s': %s; messages wait in the outbox", self.output.name, error)
-        elif not error and self._down_since is not None:
-            waiting = self._outbox.pending(self.output.name)
-            log.info(
-                "output '%s' is back after %.0f s; %d messages are waiting",
-                self.output.name,
-                now - self._down_since,
-                waiting,
-            )
-            self._down_since = None
-        for topic, reason, seconds in self._lanes.changes(now):
-            name = "" if topic is None else f", topic '{topic}'"
-            if error or self._down_since is not None:
-                continue  # told already, for the whole output
-            if reason:
-                log.warning("output '%s'%s: %s; its messages wait in the outbox, others go on", self.output.name, name, reason)
-            else:
-                log.info("output '%s'%s is back after %.0f s", self.output.name, name, seconds)
+        self._log.state(self.output.status.error, self._lanes.changes(now))
 
     @property
     def trouble(self) -> str:
         """What stands in the way: of the deliverer, the output, or one of its topics."""
         return self.error or self.output.status.error or self._lanes.trouble
 
-    def _mishap(self, error: str, wait: float) -> None:
+    def _mishap(self, error: str, wait: float, unforeseen: Exception | None = None) -> None:
         """The output failed in a way it should not: begin anew with it after a while; nothing is lost."""
         self.error = error
-        log.error("output '%s': %s; trying again in %.1f s", self.output.name, error, wait)
+        self._log.mishap(error, unforeseen)
         now = time.monotonic()
         try:
             self._book(self.output.close(0.0))
@@ -276,3 +257,4 @@ class Deliverer:
             self._book(self.output.close(min(rest, 5.0)))
         except Exception:
             log.exception("output '%s': error while closing", self.output.name)
+        self._log.close()

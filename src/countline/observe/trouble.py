@@ -6,10 +6,9 @@ import logging
 import time
 from collections.abc import Callable
 
-from countline.outbox.told import EVERY
+from countline.observe.told import EVERY
 
 __all__ = ["Trouble"]
-
 
 class Trouble:
     """Tells the log when a trouble begins and when it is over. If it goes on coming and going, further changes are counted and told
@@ -18,15 +17,23 @@ class Trouble:
     Parameters
     ----------
     log, subject: where it is told, and of what.
-    over: what is said when it is over.
+    over: what is said when it is over, or a function that says it of the seconds that it lasted.
+    level: of the line that says that it is there.
     """
 
     def __init__(
-        self, log: logging.Logger, subject: str, over: str, clock: Callable[[], float] = time.monotonic
+        self,
+        log: logging.Logger,
+        subject: str,
+        over: str | Callable[[float], str],
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        level: int = logging.ERROR,
     ) -> None:
         self.text = ""
         """Why nothing goes on just now; empty when all is well."""
-        self._log, self._subject, self._over, self._clock = log, subject, over, clock
+        self._log, self._subject, self._clock, self._level = log, subject, clock, level
+        self._over: Callable[[float], str] = (lambda _: over) if isinstance(over, str) else over
         self._told = ""
         """What the log was told last."""
         self._changes = 0
@@ -84,14 +91,14 @@ class Trouble:
 
     def _tell(self) -> None:
         if self.text:
-            self._log.error("%s: %s", self._subject, self.text)
+            self._log.log(self._level, "%s: %s", self._subject, self.text)
         else:
-            self._log.info("%s: %s", self._subject, self._over)
+            self._log.info("%s: %s", self._subject, self._over(self._lasted))
         self._forget()
 
     def _count(self, now: float) -> None:
         lasted = self._lasted + (now - self._changed if self.text else 0.0)
-        state = self.text or self._over
+        state = self.text or self._over(lasted)
         self._log.warning("%s: %s (came %d times more, for %.0f s in all)", self._subject, state, self._times, lasted)
         self._forget()
         self._until, self._changes = now + EVERY, 2
