@@ -14,6 +14,8 @@ class Event:
     """Base of all events. Box in pixels of the source's picture; times in ns since the Unix epoch."""
 
     kind: ClassVar[str] = ""
+    of_object: ClassVar[bool] = True
+    """False: it happens to a rule as a whole, and has no track, class or box."""
 
     frame: FrameInfo
     rule: str
@@ -80,6 +82,7 @@ class Crowding(Event):
     """A region became crowded (``phase`` 'begin') or ceased to be (``phase`` 'end')."""
 
     kind: ClassVar[str] = "crowding"
+    of_object: ClassVar[bool] = False
     phase: str = "begin"
     occupancy: int = 0
 

@@ -17,7 +17,7 @@ def blocks(language):
 def test_every_yaml_example_is_valid():
     places = [{"name": n, "points": [[0, 0], [1, 1]]} for n in ("north", "east", "south", "car-park")]
     found = [yaml.safe_load(b) for b in blocks("yaml")]
-    assert len(found) == 7
+    assert len(found) == 9
     for data in found:
         data = data.get("rules", data)
         RulesConfig.model_validate({**data, "lines": data.get("lines", []) + (places if "journeys" in data else [])})

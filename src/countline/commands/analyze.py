@@ -121,6 +121,7 @@ def as_json(analytics: Analytics) -> bytes:
         "regions": {name: dataclasses.asdict(state) for name, state in analytics.regions.items()},
         "directions": {name: state.current for name, state in analytics.directions.items()},
         "journeys": analytics.journeys,
+        **{key: {n: dataclasses.asdict(s) for n, s in states.items()} for key, states in analytics.states.items()},
         "speeds": {str(key): value for key, value in analytics.speeds.items()},
         "objects": len(analytics.tracks),
     }

@@ -42,6 +42,8 @@ def summary_text(summary: Summary) -> str:
             rows.append(f"  direction {direction}: headed by {count}")
         for journey, counts in source.journeys.items():
             rows.append(f"  journey {journey}: " + (", ".join(f"{way} {n}" for way, n in counts.items()) or "none"))
+        for key, states in source.states.items():
+            rows += [f"  {key.removesuffix('s').replace('_', ' ')} {rule}: {said}" for rule, said in states.items()]
         if source.untracked:
             rows.append(f"  {source.untracked} objects came without a track id and could not be counted")
         if source.never_tracked:

@@ -22,6 +22,7 @@ from pydantic_core import CoreSchema
 
 from countline.config.base import Model
 from countline.config.loader import CountlineFault, Nested
+from countline.config.rules import RULE_KEYS
 from countline.config.secret_places import named_secrets
 from countline.redaction import remember
 from countline.registry.kinds import MESSAGES, message_kind
@@ -29,7 +30,8 @@ from countline.secret_forms import uri_secrets
 
 __all__ = ["AttachConfig", "CloudEventsConfig", "MessageConfig", "SchemaConfig", "kind_class", "kind_classes", "trigger_of", "zone_of"]
 
-EVENTS = ("crossing", "enter", "leave", "dwell", "crowding", "heading", "speeding", "journey")
+EVENTS = tuple(event for model in RULE_KEYS.values() for event in model.events)
+"""Kinds of event, which are the triggers that send a message for what happened."""
 _WORDS = (*EVENTS, "change", "gap", "frame", "interval <time>")
 _INTERVAL = re.compile(r"interval\s+(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d)(?:\s+(?P<zone>[A-Za-z][\w+\-/]*))?")
 _UNITS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "min": 60 * 10**9, "h": 3600 * 10**9, "d": 24 * 3600 * 10**9}
@@ -222,8 +224,8 @@ class MessageConfig(Model):
 
     name: str = Field(min_length=1)
     on: Annotated[str | list[str], AfterValidator(_trigger)] = "crossing"
-    """Trigger: crossing | enter | leave | dwell | crowding | heading | speeding | journey (or several of these) | change |
-    gap | interval <time> [zone] | frame."""
+    """Trigger: crossing | enter | leave | dwell | crowding | heading | speeding | journey | long-queue | long-wait | wrong-way
+    (or several of these) | change | gap | interval <time> [zone] | frame."""
     per: Literal["frame", "event"] | None = None
     """One message for each event or for each frame that has any; by the template unless set: per event if it names a field
     of an event."""

@@ -12,8 +12,10 @@ from countline.config.kinds.base import Anchor, AreaConfig, PlacedConfig, RuleCo
 from countline.config.kinds.direction import DirectionConfig
 from countline.config.kinds.journey import JourneyConfig
 from countline.config.kinds.line import LineConfig
+from countline.config.kinds.queue import QueueConfig
 from countline.config.kinds.region import CrowdingConfig, RegionConfig
 from countline.config.kinds.speed import SpeedConfig
+from countline.config.kinds.wrong_way import WrongWayConfig
 from countline.config.loader import CountlineFault
 from countline.config.points import Point
 
@@ -27,10 +29,12 @@ __all__ = [
     "LineConfig",
     "PlacedConfig",
     "Point",
+    "QueueConfig",
     "RegionConfig",
     "RuleConfig",
     "RulesConfig",
     "SpeedConfig",
+    "WrongWayConfig",
     "check_sources",
 ]
 
@@ -64,6 +68,8 @@ class RulesConfig(Model):
     directions: list[DirectionConfig] = Field(default_factory=list)
     speeds: list[SpeedConfig] = Field(default_factory=list)
     journeys: list[JourneyConfig] = Field(default_factory=list)
+    queues: list[QueueConfig] = Field(default_factory=list)
+    wrong_ways: list[WrongWayConfig] = Field(default_factory=list)
 
     @field_validator("resolution")
     @classmethod

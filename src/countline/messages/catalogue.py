@@ -22,11 +22,22 @@ from countline.messages.fields import (
 from countline.messages.lists import DIGITS
 from countline.messages.scope import Scope
 from countline.messages.shape import BOOLEAN, INTEGER, NUMBER, STRING, TIME, Shape, map_of
+from countline.messages.states import (
+    counter_of,
+    fields_of_state,
+    kind_key,
+    state_getter,
+    state_keys,
+    states_value,
+    with_events,
+)
 from countline.types import Count, DirectionState, LineState, RegionState, RuleInfo, SourceInfo
 
 __all__ = ["Catalogue"]
 
-_SINGULAR = {"object": "objects", "line": "lines", "region": "regions", "event": "events"}
+_SINGULAR = {"object": "objects", "line": "lines", "region": "regions", "event": "events"} | {
+    key.removesuffix("s"): key for key in state_keys()
+}
 _GROUPS = {"line": "lines", "region": "regions", "direction": "directions"}
 _EMPTY = Count()
 
@@ -52,6 +63,7 @@ class Catalogue:
     def __post_init__(self) -> None:
         self.event = event_fields(self.kinds) if self.kinds else {}
         self.any_event = event_fields(self.kinds or EVENT_KINDS)
+        self.states = kind_key(self.rules)
         self.by_kind: dict[str, dict[str, RuleInfo]] = {}
         self.applies: dict[tuple[str, str], frozenset[str] | None] = {}
         """(kind, name) -> names of the sources that have such a rule; None: all."""
@@ -116,6 +128,10 @@ class Catalogue:
                 yield f"directions.{name}.current"
             elif rule.kind == "journey":
                 yield f"journeys.{name}"
+            elif rule.key in self.states:
+                yield from (f"{rule.key}.{name}.{leaf}".rstrip(".") for leaf in fields_of_state(rule.key))
+                if self.interval:
+                    yield from (f"{rule.key}.{name}.{leaf}.window" for leaf in fields_of_state(rule.key) if counter_of(rule.key, leaf))
 
     def _frame(self, path: str) -> Field | None:
         head, _, rest = path.partition(".")
@@ -127,6 +143,10 @@ class Catalogue:
             found = self._named("direction", rest, self._direction)
         elif rest and head == "journeys":
             found = self._named("journey", rest, self._journey)
+        elif rest and head in self.states:
+            found = self._named(self.states[head], rest, self._further)
+        elif path in state_keys():
+            found = Field(states_value(path), map_of(fields_of_state(path)[""][0]))
         elif rest and head in ("object_count", "class_counts"):
             found = self._class_count(rest)
         elif path == "attachment" and self.attachment:
@@ -135,6 +155,8 @@ class Catalogue:
             found = None
         if found is None and (self.interval or head != "window"):
             found = FRAME.get(path)
+        if found is not None and path == "events":
+            found = replace(found, shape=with_events(found.shape, self.rules))
         if found is not None and found.level == "gap" and self.gap:
             found = replace(found, shape=found.shape.not_null())
         return found
@@ -235,6 +257,16 @@ class Catalogue:
         if ">" not in leaf:
             return None
         return Field(lambda s: s.analytics.journeys.get(name, {}).get(leaf, 0), INTEGER)
+
+    def _further(self, rule: RuleInfo, leaf: str) -> Field | None:
+        """Of a rule whose kind brings its fields with it."""
+        known = fields_of_state(rule.key).get(leaf)
+        if known is not None:
+            only = self.applies[rule.kind, rule.name]
+            return Field(state_getter(rule.key, rule.name, only, known[1]), self._shape(rule, known[0]))
+        name, _, last = leaf.rpartition(".")
+        counter = counter_of(rule.key, name) if self.interval and last == "window" else None
+        return None if counter is None else self._windowed(rule, counter)
 
     def _class_count(self, name: str) -> Field | None:
         if not self.labels:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
+from countline.config.messages import EVENTS as EVENT_KINDS
 from countline.messages.lists import BOX, DIGITS, EVENTS, OBJECTS, box_value, events_value, objects_value, speed_of
 from countline.messages.scope import Scope
 from countline.messages.shape import (
@@ -26,6 +27,7 @@ from countline.messages.shape import (
     map_of,
     record,
 )
+from countline.messages.states import event_shapes, fields_of_state, state_keys, whole_events
 from countline.messages.time import rfc3339
 from countline.types import Count, Gap, LineState, RegionState, Window
 
@@ -230,9 +232,6 @@ OBJECT: Mapping[str, Field] = {
     "trajectory": Field(lambda s: s.state.trajectory(s, s.objects.track_ids[s.i]), TRAJECTORY.or_null(), "objects"),
 }
 
-EVENT_KINDS = ("crossing", "enter", "leave", "dwell", "crowding", "heading", "speeding", "journey")
-"""Kinds of event, which are the triggers that send a message for what happened."""
-
 _EVENT: Mapping[str, Field] = {
     "rule": Field(lambda s: s.event.rule, STRING, "event"),
     "kind": Field(lambda s: s.event.kind, STRING, "event"),
@@ -267,20 +266,22 @@ _OWN: Mapping[str, Mapping[str, Shape]] = {
     "heading": {"direction": STRING},
     "speeding": {"speed": NUMBER},
     "journey": {"origin": STRING, "destination": STRING},
+    **event_shapes(),
 }
 """Fields that only some kinds of event have."""
 
 EVENT_ONLY = ("rule", "kind", "sequence", "track_id", "class", "class_id", "confidence", "box", "direction", "dwell",
-              "phase", "occupancy", "speed", "origin", "destination", "trajectory")  # fmt: skip
+              "phase", "occupancy", "speed", "origin", "destination", "trajectory",
+              *(name for own in event_shapes().values() for name in own))  # fmt: skip
 """Words that mean something of an event, for errors about triggers that have none."""
 
 
 def event_fields(kinds: Sequence[str]) -> dict[str, Field]:
     """Fields of events of these kinds. A field that only some of them have may be null."""
     fields = dict(_EVENT)
-    if any(k != "crowding" for k in kinds):
+    if any(k != "crowding" and k not in whole_events() for k in kinds):
         fields |= _event_objects()
-    for name in ("direction", "dwell", "phase", "occupancy", "speed", "origin", "destination"):
+    for name in dict.fromkeys(name for own in _OWN.values() for name in own):
         having = [k for k in kinds if name in _OWN[k]]
         if not having:
             continue
@@ -294,7 +295,7 @@ def event_fields(kinds: Sequence[str]) -> dict[str, Field]:
 
 def _attribute(name: str, shape: Shape) -> Get:
     if shape.kind == "number":
-        digits = DIGITS[name]
+        digits = DIGITS.get(name, 3)
 
         def number(s: Scope) -> float | None:
             value = getattr(s.event, name, None)
@@ -314,6 +315,16 @@ def _journey(read: Callable[[Any], Any]) -> Get:
 
 def _class(read: Callable[[Any], Any]) -> Get:
     return lambda s: read(s.klass)
+
+
+def _state_fields(key: str) -> dict[str, Field]:
+    """Of an item of a loop over the states of a kind of rules."""
+
+    def get(read: Callable[[Any], Any]) -> Get:
+        return lambda s: read(s.states[key][1])
+
+    fields = {"name": Field(lambda s: s.states[key][0], STRING, key)}
+    return fields | {name: Field(get(read), shape, key) for name, (shape, read) in fields_of_state(key).items() if name}
 
 
 def _line(read: Callable[[Any], Any]) -> Get:
@@ -366,5 +377,6 @@ LOOPS: Mapping[str, Mapping[str, Field]] = {
         "name": Field(_class(lambda x: x[0]), STRING, "classes"),
         "count": Field(_class(lambda x: x[1]), INTEGER, "classes"),
     },
+    **{key: _state_fields(key) for key in state_keys()},
 }
 """Fields of one item, by what is looped over. ``events`` has those of :func:`event_fields`."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from countline.config.messages import MessageConfig, trigger_of
+from countline.config.rules import RULE_KEYS
 from countline.messages.catalogue import Catalogue
 from countline.messages.fields import EVENT_KINDS, LOOPS, event_fields
 from countline.messages.shape import Shape
+from countline.messages.states import state_keys
 from countline.types import RuleInfo, SourceInfo
 
 __all__ = ["all_fields", "fields_of"]
@@ -24,7 +26,7 @@ def all_fields() -> Iterator[str]:
     rules = [
         RuleInfo("NAME", kind, None, directions=("DIRECTION",) if kind == "line" else ())
         for kind in ("line", "region", "direction", "journey")
-    ]
+    ] + [RuleInfo("NAME", RULE_KEYS[key].kind, None, key=key) for key in state_keys()]
     whole = Catalogue(rules, [SourceInfo("SOURCE", 0)], interval=True, attachment=True)
     yield "of every frame (window only with `on: interval`, attachment with `attach:`):"
     for path in dict.fromkeys(whole.paths()):

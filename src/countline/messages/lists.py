@@ -7,6 +7,7 @@ from typing import Any
 
 from countline.messages.scope import Objects, Scope
 from countline.messages.shape import INTEGER, NUMBER, STRING, UINT64, Member, Shape, list_of, record
+from countline.messages.states import event_shapes
 
 __all__ = ["BOX", "DIGITS", "EVENTS", "OBJECTS", "box_value", "events_value", "objects_value", "speed_of"]
 
@@ -106,9 +107,9 @@ def events_value(s: Scope) -> list[dict[str, Any]]:
             value["class_id"] = event.class_id
             value["confidence"] = round(float(event.confidence), 4)
             value["box"] = box_value(event.box)
-        for name in _OWN:
+        for name, shape in (event_shapes().get(event.kind) or _OWN).items():
             found = getattr(event, name, None)
             if found is not None:
-                value[name] = round(float(found), DIGITS[name]) if name in DIGITS else found
+                value[name] = round(float(found), DIGITS.get(name, 3)) if shape.kind == "number" else found
         made.append(value)
     return made

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["Objects", "Scope"]
 
 _NO_STATUS = ObjectStatus()
+_NO_STATES: dict[str, Any] = {}
 
 
 class Objects:
@@ -57,6 +58,7 @@ class Scope:
         "shared",
         "source",
         "state",
+        "states",
     )
 
     def __init__(
@@ -78,6 +80,8 @@ class Scope:
         self.shared = objects
         self.state = state
         self.attachment: Any = None
+        self.states: dict[str, Any] = _NO_STATES
+        """Key of a kind of rules -> (name, state) where a loop over them stands."""
 
     def load_objects(self) -> Objects:
         """Put the frame's objects into ``objects``; the list in ``shared`` is that of all messages of the frame."""

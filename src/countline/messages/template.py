@@ -2,7 +2,7 @@
 
 * ``"{field}"`` alone keeps the field's type; inside a longer text it is written as text; ``{{`` and ``}}`` are braces.
 * ``{for: objects, if: condition, do: template}`` is a list; ``for`` is objects, lines, regions, directions, journeys,
-  classes or events.
+  queues, wrong_ways, classes or events.
 * ``{if: condition, then: template, else: template}``; without ``else`` the key or element is left out.
 """
 
@@ -18,10 +18,11 @@ from countline.messages.filters import text_of
 from countline.messages.node import OMIT, Node, TemplateFault, constant, finished
 from countline.messages.scope import Scope
 from countline.messages.shape import NULL, STRING, Member, Shape, list_of, merge
+from countline.messages.states import state_keys
 
 __all__ = ["Compiler"]
 
-_LOOPS = ("objects", "lines", "regions", "directions", "journeys", "classes", "events")
+_LOOPS = ("objects", "lines", "regions", "directions", "journeys", *state_keys(), "classes", "events")
 
 
 class Compiler:
@@ -147,6 +148,8 @@ class Compiler:
         body = self.tree(value["do"], (*loc, "do"), inner)
         test = self.condition(value["if"], (*loc, "if"), inner) if "if" in value else None
         shape = list_of(_present(body.shape))
+        if what in state_keys():
+            return Node(_loop_over_states(what, body, test), shape)
         return Node(_loop_over_objects(body, test) if what == "objects" else _loop_over(what, body, test), shape)
 
 
@@ -176,6 +179,21 @@ def _loop_over(what: str, body: Node, test: Callable[[Scope], Any] | None) -> Ca
             if test is None or test(s):
                 made.append(get(s))
         setattr(s, slot, before)
+        return [x for x in made if x is not OMIT] if optional else made
+
+    return build
+
+
+def _loop_over_states(key: str, body: Node, test: Callable[[Scope], Any] | None) -> Callable[[Scope], list[Any]]:
+    get, optional = body.get, _optional(body)
+
+    def build(s: Scope) -> list[Any]:
+        before, made = s.states, []
+        for item in s.analytics.states.get(key, {}).items():
+            s.states = {**before, key: item}
+            if test is None or test(s):
+                made.append(get(s))
+        s.states = before
         return [x for x in made if x is not OMIT] if optional else made
 
     return build

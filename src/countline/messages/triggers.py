@@ -70,6 +70,8 @@ class Change(Trigger):
         ]
         found += [(n, x.current) for n, x in a.directions.items() if not rules or n in rules]
         found += [(n, *x.items()) for n, x in a.journeys.items() if not rules or n in rules]
+        for states in a.states.values():
+            found += [(n, *x.watched()) for n, x in states.items() if not rules or n in rules]
         return tuple(found)
 
 

@@ -299,3 +299,5 @@ def _fill(source: SourceSummary, analytics: Analytics) -> None:
         source.directions.setdefault(rule, 0)
     for rule, journeys in analytics.journeys.items():
         source.journeys[rule] = dict(journeys)
+    for key, states in analytics.states.items():
+        source.states[key] = {rule: state.summary() for rule, state in states.items()}

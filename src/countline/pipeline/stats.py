@@ -58,6 +58,8 @@ class SourceSummary:
     """How often an object began to head this way, in this run: direction -> count."""
     journeys: dict[str, dict[str, int]] = field(default_factory=dict)
     """Cumulative counts: journey -> 'A>B' -> count."""
+    states: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Rules of further kinds: key of the kind in the configuration -> rule -> how it stands, in words."""
     untracked: int = 0
     """Objects that came without a track id."""
     never_tracked: int = 0

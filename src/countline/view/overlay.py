@@ -104,11 +104,14 @@ class Overlay:
             return
         height, width = canvas.shape[:2]
         points = np.array([(x * width, y * height) for x, y in rule.points])
-        colour = FLASH if rule.name in self._flash else (REGION if rule.kind == "region" else LINE)
-        closed = rule.kind in ("region", "speed")  # a speed's quadrangle has four sides
+        area = rule.kind == "region" or rule.shape == "area"
+        colour = FLASH if rule.name in self._flash else (REGION if area else LINE)
+        closed = area or rule.kind == "speed"  # a speed's quadrangle has four sides
         self.cv2.polylines(canvas, [np.round(points).astype(np.int32)], closed, colour, 2, self.cv2.LINE_AA)
         if rule.kind == "line":
             self._sides(canvas, rule, points, scale, colour)
+        if rule.arrow:
+            self._arrow(canvas, rule, points.mean(axis=0), colour)
         first = points[0]
         self._label(
             canvas, self._count_text(rule, analytics), (int(first[0]), int(first[1])), scale, colour, above=True
@@ -134,6 +137,14 @@ class Overlay:
             )  # fmt: skip
             self._label(canvas, name, (int(tip[0]), int(tip[1])), scale * 0.8, colour)
 
+    def _arrow(self, canvas: Image, rule: RuleInfo, middle: NDArray[Any], colour: Colour) -> None:
+        """The arrow that belongs to an area, in the middle of its corners, so that it need not stand there itself."""
+        height, width = canvas.shape[:2]
+        tail, head = (np.array([x * width, y * height]) for x, y in rule.arrow)
+        half = (head - tail) / max(float(np.hypot(*(head - tail))), 1e-9) * height / 16
+        ends = [tuple(np.round(end).astype(int).tolist()) for end in (middle - half, middle + half)]
+        self.cv2.arrowedLine(canvas, ends[0], ends[1], colour, 2, self.cv2.LINE_AA, 0, 0.3)
+
     @staticmethod
     def _count_text(rule: RuleInfo, analytics: Analytics) -> str:
         line = analytics.lines.get(rule.name)
@@ -143,7 +154,8 @@ class Overlay:
         region = analytics.regions.get(rule.name)
         if region is not None:
             return f"{rule.name}: {region.occupancy} inside" + ("  CROWDED" if region.crowded else "")
-        return rule.name
+        state = analytics.states.get(rule.key, {}).get(rule.name)
+        return rule.name if state is None else f"{rule.name}: {state.summary()}"
 
     def _label(
         self, canvas: Image, text: str, at: tuple[int, int], scale: float, colour: Colour, *, above: bool = False

@@ -111,7 +111,7 @@ def follow_arrays(tables: Tables, table: TrackTable, rows: Rows) -> tuple[list[H
         before = (u * a + v * b - c)[:, :m] >= 0
         crossings = polylines.follow(tables, table, rows, (before, side[:, :m] >= 0), square[:, :m], clearance)
     if tables.areas:
-        heights = y[:, m:].reshape(len(rows), tables.areas, -1) if y.shape[1] > 1 else y[:, :, None]
+        heights = y[:, m:].reshape(len(rows), tables.areas, tables.edges) if y.shape[1] > 1 else y[:, :, None]
         passages = areas.follow(tables, table, rows, heights, side[:, m:], square[:, m:], clearance)
     draw(tables, table, rows.slots, rows.box, rows.aspect, clearance)
     if not tables.all_admit:

@@ -169,8 +169,11 @@ class Counter:
 
     # -- what a kind of rule fills in ----------------------------------------------------------------------------
 
+    def passed(self, frame: FrameView, index: int, slot: int, hit: Hit) -> None:
+        """The object at this index of the frame has crossed the rule's line, or entered or left its area."""
+
     def hit(self, frame: FrameView, index: int, slot: int, hit: Hit) -> None:
-        """The rule found something of the object at this index of the frame."""
+        """``RuleKind.evaluate`` found something of the object at this index of the frame."""
 
     def tick(self, frame: FrameView) -> None:
         """All hits of the frame have been told (only if ``ticks``)."""
@@ -201,7 +204,7 @@ class AreaCounter(Counter):
         self.inside: dict[int, DwellInterval] = {}
         """Slot -> presence, in the order of entering: the first has been inside longest."""
 
-    def hit(self, frame: FrameView, index: int, slot: int, hit: Hit) -> None:
+    def passed(self, frame: FrameView, index: int, slot: int, hit: Hit) -> None:
         """An object has entered (``value`` > 0) or left."""
         frame.invalidate()
         if hit.value > 0:

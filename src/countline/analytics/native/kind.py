@@ -11,8 +11,8 @@ In a micro-batch (at most one frame of each source) the engine
 
 1. finds who passed which line and who entered or left which area, for all rules of these *shapes* (``boundaries``);
 2. lets each kind that ``evaluates`` look at all objects as arrays (``RuleKind.evaluate``);
-3. tells each rule's counter of its hits (``Counter.hit``), of objects that left an area unseen, and of the frame's end
-   (``Counter.tick``, ``RuleKind.finish``);
+3. tells each rule's counter of what was found (``Counter.passed``, ``Counter.hit``), of objects that left an area unseen, and of
+   the frame's end (``Counter.tick``, ``RuleKind.finish``);
 4. lets each kind publish its states (``RuleKind.publish``).
 
 What a kind keeps of each object is either a column of the track table (``columns``; follows an object through a change of

@@ -61,22 +61,26 @@ class Report:
         """Count what was found and tell of it."""
         found = self.findings
         if found.crossings:
-            self._tell(found.crossings, "line")
+            self._passed(found.crossings, "line")
         if found.passages:
-            self._tell(found.passages, "area")
+            self._passed(found.passages, "area")
         for kind, hits, _ in found.others:
-            self._tell(hits, None, kind.config.kind)
+            for hit in hits:
+                i, index, slot = self._where(hit.row)
+                counters = self.frames[i].source.by_kind[kind.config.kind]
+                counters[hit.column].hit(self._result(i), index, slot, hit)
         return [self._frame(i) for i in range(len(self.frames))]
 
-    def _tell(self, hits: Sequence[Hit], shape: str | None, kind: str = "") -> None:
-        """Tell counters of their hits: those of the rules of a shape, else of a kind."""
+    def _passed(self, hits: Sequence[Hit], shape: str) -> None:
         for hit in hits:
-            i = bisect_right(self.starts, hit.row) - 1
-            at = hit.row - self.starts[i]
-            frame = self.frames[i]
-            counters = frame.source.by_kind[kind] if shape is None else frame.source.by_shape[shape]
-            index = at if frame.indices is None else frame.indices[at]
-            counters[hit.column].hit(self._result(i), index, int(self.slots[hit.row]), hit)
+            i, index, slot = self._where(hit.row)
+            self.frames[i].source.by_shape[shape][hit.column].passed(self._result(i), index, slot, hit)
+
+    def _where(self, row: int) -> tuple[int, int, int]:
+        """(index of the frame in the micro-batch, index of the object in the frame, slot) of a row."""
+        i = bisect_right(self.starts, row) - 1
+        at, indices = row - self.starts[i], self.frames[i].indices
+        return i, at if indices is None else indices[at], int(self.slots[row])
 
     def _result(self, i: int) -> FrameResult:
         result = self.results.get(i)

@@ -35,6 +35,8 @@ class RuleConfig(Model):
     kind: ClassVar[str]
     """What kind of rule it is; ``analytics.native.kinds`` has the module of this name."""
     shape: ClassVar[Shape] = ""
+    events: ClassVar[tuple[str, ...]] = ()
+    """Kinds of event that it may tell of, each a trigger of messages."""
     waypoint: ClassVar[bool] = False
     """Whether journeys may begin and end here."""
 

@@ -17,6 +17,7 @@ class DirectionConfig(PlacedConfig):
     """A direction in which objects move."""
 
     kind: ClassVar[str] = "direction"
+    events: ClassVar[tuple[str, ...]] = ("heading",)
     shape: ClassVar[Shape] = "arrow"
 
     points: Points

@@ -17,6 +17,7 @@ class JourneyConfig(RuleConfig):
     """From where to where objects go, between lines and regions."""
 
     kind: ClassVar[str] = "journey"
+    events: ClassVar[tuple[str, ...]] = ("journey",)
 
     places: list[str]
     """Names of the lines and regions between which journeys are counted."""

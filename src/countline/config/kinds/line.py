@@ -17,6 +17,7 @@ class LineConfig(PlacedConfig):
     """A line that objects cross."""
 
     kind: ClassVar[str] = "line"
+    events: ClassVar[tuple[str, ...]] = ("crossing",)
     shape: ClassVar[Shape] = "line"
     waypoint: ClassVar[bool] = True
 

@@ -26,6 +26,7 @@ class RegionConfig(AreaConfig):
     """An area in which objects stand."""
 
     kind: ClassVar[str] = "region"
+    events: ClassVar[tuple[str, ...]] = ("enter", "leave", "dwell", "crowding")
     waypoint: ClassVar[bool] = True
 
     inverse: bool = False

@@ -18,6 +18,7 @@ class SpeedConfig(PlacedConfig):
     """Speed over the ground, from four points whose true distances are known."""
 
     kind: ClassVar[str] = "speed"
+    events: ClassVar[tuple[str, ...]] = ("speeding",)
     shape: ClassVar[Shape] = "quad"
 
     points: Points

@@ -27,7 +27,7 @@ class LineCounter(Counter):
         self.counters = (rule.config.direction_name("in"), rule.config.direction_name("out"))
         self._state = LineState()
 
-    def hit(self, frame: FrameView, index: int, slot: int, hit: Hit) -> None:
+    def passed(self, frame: FrameView, index: int, slot: int, hit: Hit) -> None:
         """An object has crossed to the left-hand side (``value`` > 0) or to the right."""
         config, name = self.config, self.counters[0 if hit.value > 0 else 1]
         counted = frame.table.own["line"]["counted"]
