@@ -91,6 +91,22 @@ def test_all_brokers_down_and_up_again_lose_nothing_and_keep_the_order(path: Pat
         whole_and_in_order(consume(cluster.bootstrap, cluster.topic, 1800, partitions=3), 1800)
 
 
+def test_an_outage_is_still_said_where_a_late_acknowledgement_was_taken_after_its_beginning(path: Path) -> None:
+    with MockCluster() as cluster:
+        output = kafka(cluster.bootstrap, cluster.topic, options=QUICK)
+        with Feed(path, output) as feed:
+            feed.put(100)
+            feed.delivered()
+            cluster.down()
+            feed.put(100)
+            feed.until(lambda: "no broker" in output.status.error)
+            output.status.connected, output.status.error = True, ""  # as such an acknowledgement leaves it
+            feed.until(lambda: "no broker" in output.status.error and not output.status.connected)
+            cluster.up()
+            feed.delivered()
+            assert (output.status.connected, output.status.error) == (True, "")
+
+
 def test_an_outage_longer_than_every_patience_of_the_client_loses_nothing(path: Path) -> None:
     """Ten minutes at a two-hundredth: the broker is away for 3 s, and librdkafka's own times are about a two-hundredth of their
     defaults where it lets them be, so that each expires as often as it would."""

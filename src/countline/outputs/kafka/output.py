@@ -82,6 +82,9 @@ class KafkaOutput:
         self._patience = 0.0
         """Until when (``time.monotonic``) a producer that stopped at a refusal may wait for what is on its way; 0: it lives."""
         self._detail = ""
+        self._without = 0
+        """Statistics one after another in which no broker was there for what is on its way. That all are down, librdkafka says once,
+        and an acknowledgement from before may be taken after that."""
         self._progress = (0, 0)
         """Acknowledged messages and producer epochs when there was progress last."""
         self.topic, self._id_header = config.topic, config.id_header
@@ -344,11 +347,14 @@ class KafkaOutput:
             self.status.connected, self.status.error = False, self.scrub(words.security(error))
         elif code == KafkaError._ALL_BROKERS_DOWN:
             if not self._secure_trouble:
-                detail = f": {words.connection(self._detail)}" if self._detail else ""
-                self.status.connected = False
-                self.status.error = self.scrub(f"no broker of {','.join(self._config.bootstrap)} answers{detail}")
+                self._no_broker()
         else:
             self._detail = self.scrub(words.tidy(error.str()))
+
+    def _no_broker(self) -> None:
+        detail = f": {words.connection(self._detail)}" if self._detail else ""
+        self.status.connected = False
+        self.status.error = self.scrub(f"no broker of {','.join(self._config.bootstrap)} answers{detail}")
 
     @property
     def _secure_trouble(self) -> bool:
@@ -364,6 +370,9 @@ class KafkaOutput:
         elif epochs - self._progress[1] >= EPOCHS:
             self._died(f"{epochs - self._progress[1]} new epochs and no acknowledgement")
         self.status.extra["brokers_up"] = float(len(brokers))
+        self._without = 0 if brokers or not self._flight.sizes else self._without + 1
+        if self._without >= 2 and self.status.connected and not self.status.error:
+            self._no_broker()
         if brokers:
             self.status.extra["rtt_ms"] = max(b.get("rtt", {}).get("avg", 0) for b in brokers) / 1000
             if self.status.connected is False and (not self._flight.sizes or not self.status.error):
