@@ -13,7 +13,6 @@ import sys
 from urllib.parse import unquote_to_bytes
 
 import pytest
-from delivering import entries
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from servers import Certificates
@@ -30,6 +29,7 @@ from countline.outputs.base.text import header_safe, headers_json, readable
 from countline.outputs.base.tls import make_ssl_context
 from countline.protocols import OutputStatus, Receipt
 from countline.redaction import redact
+from countline.testing import entries
 from countline.types import Message
 
 quick = settings(max_examples=200)
