@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import kafka4
 import pytest
 
 from countline.demo.broker import EmbeddedBroker
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "outputs"))  # the contract every output keeps
-pytest.register_assert_rewrite("contract", "kafka_tools")
+pytest.register_assert_rewrite("kafka_tools")
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,10 @@ from typing import Any
 
 import kafka4
 import pytest
-from contract import OutputContract, Received
 from kafka_tools import consume, new_topic
 
 from countline.demo.broker import EmbeddedBroker
+from countline.testing import OutputContract, Received
 
 
 class _Tansu:

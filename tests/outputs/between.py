@@ -5,12 +5,13 @@ from __future__ import annotations
 import http.client
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-__all__ = ["busy_store", "mqtt_quota"]
+__all__ = ["busy_store", "mqtt_quota", "toggled"]
 
 
 @contextmanager
@@ -119,3 +120,22 @@ def busy_store(port: int) -> Iterator[_Busy]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
         server.shutdown()
+
+
+def toggled(*turns: Callable[[], None]) -> Iterator[None]:
+    """Runs the turns in a thread of its own, one after another, for as long as the test goes on."""
+    over = threading.Event()
+
+    def work() -> None:
+        while not over.is_set():
+            for turn in turns:
+                turn()
+                time.sleep(0.002)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(20)

@@ -1,10 +1,10 @@
-"""Makes ``contract`` and ``servers`` importable from the tests of every output, with their asserts explained."""
+"""Explains the asserts of ``servers``, and makes certificates."""
 
 from __future__ import annotations
 
 import pytest
 
-pytest.register_assert_rewrite("contract", "delivering", "promises", "servers")
+pytest.register_assert_rewrite("servers")
 
 from servers import Certificates  # noqa: E402
 

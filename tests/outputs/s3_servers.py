@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract import free_port
 from servers import Certificates, ProcessServer
 
 import fetching
+from countline.testing import free_port
 
 __all__ = ["ACCESS_KEY", "SECRET_KEY", "Bucket", "nanio", "running", "s3proxy"]
 

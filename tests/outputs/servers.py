@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from contract import free_port
+
+from countline.testing import free_port
 
 START = 60.0
 """Seconds in which a server must answer."""

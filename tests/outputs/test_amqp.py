@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from contract import Deliverer, OutputContract, Received, entries, free_port
-from promises import Read, toggled
+from between import toggled
 from servers import Certificates, ProcessServer, listens, need, wait_until
 
 from countline.protocols import Entry
+from countline.testing import OutputContract, Read, Received, Sender, entries, free_port
 from countline.types import Message
 
 PASSWORD = "s3cret-of-rabbit"
@@ -194,7 +194,7 @@ class TestAmqpTls(AmqpContract):
 def test_a_message_that_no_queue_takes_is_kept_until_one_does(server: RabbitServer) -> None:
     output = TestAmqp().make_output(server, queue=None, topic="orphan")
     output.open()
-    run = Deliverer(output, entries(3))
+    run = Sender(output, entries(3))
     while not run.retried:
         run.step()
     assert "no queue takes the routing key 'orphan'" in output.status.error
@@ -212,7 +212,7 @@ def test_a_full_queue_is_retried_until_it_has_room(server: RabbitServer) -> None
         channel.queue_declare("small", arguments={"x-max-length": 2, "x-overflow": "reject-publish"})
         output = TestAmqp().make_output(server, queue=None, exchange="", topic="small")
         output.open()
-        run = Deliverer(output, entries(4))
+        run = Sender(output, entries(4))
         while not run.retried:
             run.step()
         assert "refused" in output.status.error
@@ -233,7 +233,7 @@ def test_the_key_can_be_the_routing_key_and_a_topic_its_own(server: RabbitServer
         output = TestAmqp().make_output(server, queue=None, routing_key="key")
         output.open()
         todo = [Entry(1, Message("a", b"1", key=b"key.1")), Entry(2, Message("b", b"2", topic="lines"))]
-        assert sorted(Deliverer(output, todo).run().acknowledged) == [1, 2]
+        assert sorted(Sender(output, todo).run().acknowledged) == [1, 2]
         output.close(5)
         got = [channel.basic_get(name, auto_ack=True) for name in ("by-key", "by-topic")]
         for name in ("by-key", "by-topic"):
@@ -257,7 +257,7 @@ def test_a_message_above_the_brokers_limit_is_a_dead_letter_and_the_rest_flows(s
     output = TestAmqp().make_output(server)
     output.open()
     todo = [Entry(1, Message("a", b"1")), Entry(2, Message("b", b"x" * 1_200_000)), *entries(3, first=3)]
-    run = Deliverer(output, todo).run()
+    run = Sender(output, todo).run()
     output.close(5)
     assert sorted(run.acknowledged) == [1, 3, 4, 5]
     assert "more than the broker takes (1000000)" in run.dead[2]
@@ -266,7 +266,7 @@ def test_a_message_above_the_brokers_limit_is_a_dead_letter_and_the_rest_flows(s
 def test_a_routing_key_that_is_too_long_is_a_dead_letter(server: RabbitServer) -> None:
     output = TestAmqp().make_output(server)
     output.open()
-    run = Deliverer(output, [Entry(1, Message("a", b"1", topic="x" * 300)), Entry(2, Message("b", b"2"))]).run()
+    run = Sender(output, [Entry(1, Message("a", b"1", topic="x" * 300)), Entry(2, Message("b", b"2"))]).run()
     output.close(5)
     assert run.acknowledged == [2]
     assert "255" in run.dead[1]

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract import Deliverer, entries
-from delivering import Patience
 from servers import Certificates
 
 from countline.config.outputs import config_class
 from countline.outputs.webhook.output import make
+from countline.testing import Deadline, Sender, entries
 
 ESCAPES = b"\x1b]0;owned\x07\x1b[2J\xc2\x9b31m\xe2\x80\xae" + b"long " * 200
 
@@ -79,7 +78,7 @@ def posting(server: Answers, scheme: str = "http", **options: Any) -> Iterator[A
 def test_what_a_web_server_answers_is_shown_and_never_obeyed() -> None:
     head = b"HTTP/1.1 400 Bad \x1b[31m\xffRequest\r\nContent-Length: %d\r\n\r\n" % len(ESCAPES)
     with Answers(head + ESCAPES) as server, posting(server) as output:
-        run = Deliverer(output, entries(1)).run()
+        run = Sender(output, entries(1)).run()
     assert "400" in run.dead[1]
     assert "\\x1b]0;owned\\x07" in run.dead[1]
     assert "\\u202e" in run.dead[1]
@@ -96,7 +95,7 @@ def test_an_object_store_s_answer_is_shown_and_never_obeyed() -> None:
         options = {"name": "out", "url": "s3://bucket", "endpoint": f"http://127.0.0.1:{server.port}", **login}
         output = make_store(config_class("object_store").model_validate(options))  # type: ignore[arg-type]
         output.open()
-        run = Deliverer(output, entries(1)).run()
+        run = Sender(output, entries(1)).run()
         output.close(1)
     assert "EntityTooLarge" in run.dead[1]
     assert run.dead[1].isprintable()
@@ -106,13 +105,13 @@ def test_an_object_store_s_answer_is_shown_and_never_obeyed() -> None:
 def test_an_answer_without_end_is_left_where_it_is_understood(status: bytes) -> None:
     answer = b"HTTP/1.1 " + status + b"\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
     with Answers(answer, again=b"and so on " * 1000) as server, posting(server) as output:
-        run = Deliverer(output, entries(1)).run()
+        run = Sender(output, entries(1)).run()
     assert (run.acknowledged, list(run.dead)) == (([1], []) if status.startswith(b"200") else ([], [1]))
 
 
 def test_a_body_that_never_comes_does_not_undo_the_answer() -> None:
     with Answers(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n") as server, posting(server) as output:
-        assert Deliverer(output, entries(1)).run().acknowledged == [1]
+        assert Sender(output, entries(1)).run().acknowledged == [1]
 
 
 @pytest.mark.parametrize("kind", ["webhook", "object_store"])
@@ -134,7 +133,7 @@ def test_no_secret_and_no_message_follows_a_redirect_out_of_tls(kind: str, certi
 
             output = import_module(f"countline.outputs.{kind}.output").make(config)
             output.open()
-            run, pumped = Deliverer(output, entries(1)), Patience(output)
+            run, pumped = Sender(output, entries(1)), Deadline(output)
             while not (run.dead or run.retried):
                 pumped.tick(run)
                 run.step()

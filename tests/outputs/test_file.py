@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract import Deliverer, OutputContract, Received, entries
 from test_stdout import received
 
 from countline.protocols import Entry
+from countline.testing import OutputContract, Received, Sender, entries
 from countline.types import Message
 
 DAY = 86_400_000_000_000
@@ -107,10 +107,10 @@ class TestParquet(FileContract):
         ]
 
 
-def deliver(folder: Folder, todo: list[Entry], **options: Any) -> Deliverer:
+def deliver(folder: Folder, todo: list[Entry], **options: Any) -> Sender:
     output = TestFileValues().make_output(folder, **options)
     output.open()
-    run = Deliverer(output, todo).run()
+    run = Sender(output, todo).run()
     output.close(5)
     return run
 
@@ -139,7 +139,7 @@ def test_finished_parts_are_numbered_and_never_written_again(folder: Folder) -> 
 def test_a_part_that_is_old_enough_is_finished_without_new_messages(folder: Folder) -> None:
     output = TestFileValues().make_output(folder, rotate_seconds=0.3)
     output.open()
-    Deliverer(output, entries(3)).run()
+    Sender(output, entries(3)).run()
     assert [p.name for p in folder.path.iterdir()] == ["counts-000001.jsonl.part"]
     while list(folder.path.glob("*.part")):
         output.poll(0.05)
@@ -176,8 +176,8 @@ def test_two_processes_do_not_write_one_file(folder: Folder) -> None:
     first, second = (TestFileValues().make_output(folder) for _ in range(2))
     first.open()
     second.open()
-    Deliverer(first, entries(1)).run()
-    run = Deliverer(second, entries(1, first=2))
+    Sender(first, entries(1)).run()
+    run = Sender(second, entries(1, first=2))
     while not run.retried:
         run.step(0.01)
     assert "another process" in second.status.error
@@ -213,16 +213,14 @@ def test_a_missing_package_names_the_extra(folder: Folder) -> None:
     assert done.stdout.count("countline[parquet]") == 2
 
 
-HERE, TESTS = str(Path(__file__).parent), str(Path(__file__).parents[1])
 WRITER = """
 import sys
-sys.path[:0] = [{here!r}, {tests!r}]
-from contract import Deliverer, entries
+from countline.testing import Sender, entries
 from countline.outputs.file.config import Config
 from countline.outputs.file.output import make
 output = make(Config(name="out", path={path!r}, rotate_bytes=20_000, fsync="never"))
 output.open()
-run = Deliverer(output, entries(100_000, pad=50))
+run = Sender(output, entries(100_000, pad=50))
 while True:
     run.step(0)
     print(max(run.acknowledged, default=0), flush=True)
@@ -232,7 +230,7 @@ while True:
 def test_kill_9_leaves_every_acknowledged_line_and_no_torn_one(folder: Folder) -> None:
     acknowledged = 0
     for turns in (5, 17, 40):
-        code = WRITER.format(here=HERE, tests=TESTS, path=str(folder.path / "counts.jsonl"))
+        code = WRITER.format(path=str(folder.path / "counts.jsonl"))
         with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             for _ in range(turns):
@@ -241,7 +239,7 @@ def test_kill_9_leaves_every_acknowledged_line_and_no_torn_one(folder: Folder) -
             process.wait(20)
         output = TestFileValues().make_output(folder, rotate_bytes=20_000)
         output.open()
-        Deliverer(output, entries(1)).run()
+        Sender(output, entries(1)).run()
         output.close(1)
         seen = {json.loads(line)["n"] for line in folder.lines()}
         assert set(range(1, acknowledged + 1)) <= seen
@@ -269,7 +267,7 @@ def test_a_full_disk_is_a_state_until_there_is_room_again(small_disk: Path, kind
     output.open()
     filler.write_bytes(b"x" * 52 * 1024)
     todo = [Entry(n, Message(f"id-{n}", os.urandom(150).hex().encode())) for n in range(1, 101)]
-    run = Deliverer(output, todo)
+    run = Sender(output, todo)
     while not run.retried:
         run.step(0.02)
     assert "No space left" in output.status.error
@@ -286,7 +284,7 @@ def test_a_place_that_is_no_folder_is_said_by_check_and_is_a_state(folder: Folde
     (line,) = TestFileValues().check(output)
     assert (line.ok, "cannot be written" in line.detail) == (False, True)
     output.open()
-    run = Deliverer(output, entries(1))
+    run = Sender(output, entries(1))
     while not run.retried:
         run.step(0.01)
     assert "Not a directory" in output.status.error or "File exists" in output.status.error
@@ -319,11 +317,11 @@ def test_a_last_line_without_its_break_is_ended_or_cut_and_told(
 def test_lines_of_another_program_are_neither_merged_with_nor_cut(folder: Folder) -> None:
     output = TestFileValues().make_output(folder)
     output.open()
-    run = Deliverer(output, entries(4))
+    run = Sender(output, entries(4))
     run.run(acknowledged=1)
     with (folder.path / "counts.jsonl").open("ab") as other:
         other.write(b"not ended")
-    more = Deliverer(output, entries(2, first=5)).run()
+    more = Sender(output, entries(2, first=5)).run()
     output.close(5)
     assert more.acknowledged == [5, 6]
     assert folder.lines() == [
@@ -338,14 +336,14 @@ def test_a_file_that_is_taken_away_is_made_anew_and_no_acknowledged_line_goes_wi
     path = folder.path / "sub" / "counts.jsonl"
     output = TestFileValues().make_output(folder, path=str(path))
     output.open()
-    Deliverer(output, entries(3)).run()
+    Sender(output, entries(3)).run()
     if how == "renamed":
         path.rename(path.with_suffix(".jsonl.1"))
     else:
         path.unlink()
     if how == "folder removed":
         path.parent.rmdir()
-    assert Deliverer(output, entries(3, first=4)).run().acknowledged == [4, 5, 6]
+    assert Sender(output, entries(3, first=4)).run().acknowledged == [4, 5, 6]
     output.close(5)
     assert folder.lines("sub/counts.jsonl") == [e.message.value for e in entries(3, first=4)]
 

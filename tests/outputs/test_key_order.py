@@ -5,8 +5,9 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from countline.outputs._fitness import shown, unfit
-from countline.outputs._keys import KeyOrder
+from countline.outputs.base.fitness import unfit
+from countline.outputs.base.key_order import KeyOrder
+from countline.outputs.base.text import shown
 from countline.protocols import Entry
 from countline.types import Message
 

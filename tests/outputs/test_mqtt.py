@@ -13,12 +13,11 @@ from typing import Any, ClassVar
 
 import pytest
 from between import mqtt_quota
-from contract import Deliverer, OutputContract, Received, entries, free_port
-from promises import Read
 from servers import Certificates, ProcessServer, need
 
 from countline.outputs.mqtt.output import MqttOutput
 from countline.protocols import Entry
+from countline.testing import OutputContract, Read, Received, Sender, entries, free_port
 from countline.types import Message
 
 PASSWORD = "s3cret-of-mqtt"
@@ -187,7 +186,7 @@ def make(server: Mosquitto, **options: Any) -> MqttOutput:
 
 def test_a_retained_message_reaches_those_who_come_later(server: Mosquitto) -> None:
     output = make(server, retain=True)
-    Deliverer(output, entries(3)).run()
+    Sender(output, entries(3)).run()
     output.close(5)
     (message,) = server.subscriber().read(1)
     assert (message.retain, message.payload) == (True, entries(3)[-1].message.value)
@@ -198,11 +197,11 @@ def test_the_will_is_published_when_the_connection_breaks_and_only_then(server: 
     will = {"topic": "state", "payload": "gone", "qos": 1}
     for end in ("close", "break"):
         output = make(server, will=will, client_id=f"counter-{end}")
-        Deliverer(output, entries(1)).run()
+        Sender(output, entries(1)).run()
         if end == "close":
             output.close(5)
     other = make(server, client_id="counter-break")  # the broker throws the first of that name out
-    Deliverer(other, entries(1)).run()
+    Sender(other, entries(1)).run()
     found = server.subscriber("state").read(1)
     assert [m.payload for m in found] == [b"gone"]
     other.close(1)
@@ -217,7 +216,7 @@ def test_a_topic_of_the_message_is_used_and_a_bad_one_is_a_dead_letter(server: M
         Entry(2, Message("b", b"2", topic="li+nes")),
         Entry(3, Message("c", b"3")),
     ]
-    run = Deliverer(output, todo).run()
+    run = Sender(output, todo).run()
     output.close(5)
     assert run.acknowledged == [1, 3]
     assert "li+nes" in run.dead[2]
@@ -227,7 +226,7 @@ def test_a_topic_of_the_message_is_used_and_a_bad_one_is_a_dead_letter(server: M
 def test_a_message_above_the_brokers_limit_is_a_dead_letter_and_the_rest_flows(tmp_path: Path) -> None:
     for server in started(Mosquitto(tmp_path, "allow_anonymous true\nmax_packet_size 2000\n")):
         output = make(server)
-        run = Deliverer(output, [Entry(1, Message("a", b"x" * 5000)), Entry(2, Message("b", b"{}"))]).run()
+        run = Sender(output, [Entry(1, Message("a", b"x" * 5000)), Entry(2, Message("b", b"{}"))]).run()
         output.close(5)
         assert run.acknowledged == [2]
         assert "more than the broker takes (2000)" in run.dead[1]
@@ -239,7 +238,7 @@ def test_a_topic_without_rights_is_retried_until_they_are_given(tmp_path: Path) 
     os.chmod(rights, 0o600)
     for server in started(Mosquitto(tmp_path, f"allow_anonymous true\nacl_file {rights}\n")):
         output = make(server)
-        run = Deliverer(output, entries(2))
+        run = Sender(output, entries(2))
         while not run.retried:
             run.step()
         assert "Not authorized" in output.status.error

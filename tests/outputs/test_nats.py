@@ -12,15 +12,13 @@ from typing import Any, ClassVar
 from urllib.parse import unquote_to_bytes
 
 import pytest
-from contract import Deliverer, OutputContract, Received, entries, free_port
-from delivering import Patience, Turncoat
-from promises import Read
 from servers import Certificates, ProcessServer, need, wait_until
 
 from countline.config.outputs import config_class
 from countline.errors import OutputError
 from countline.outputs.nats.output import make
 from countline.protocols import Entry
+from countline.testing import ClearTextProxy, Deadline, OutputContract, Read, Received, Sender, entries, free_port
 from countline.types import Message
 
 PASSWORD = "s3cret-of-nats"
@@ -182,7 +180,7 @@ class TestNatsNkey:
         for server in started(NatsServer(tmp_path, settings[way], **client)):
             output = TestNats().make_output(server, **options)
             output.open()
-            assert Deliverer(output, entries(10)).run().acknowledged == list(range(1, 11))
+            assert Sender(output, entries(10)).run().acknowledged == list(range(1, 11))
             output.close(5)
             assert len(server.messages("counts", 10)) == 10
             assert str(next(iter(options.values()))) not in repr(output.__dict__["config"])  # type: ignore[attr-defined]
@@ -207,7 +205,7 @@ def test_a_message_sent_twice_is_stored_once(server: NatsServer) -> None:
     for _ in range(2):
         output = TestNats().make_output(server)
         output.open()
-        assert len(Deliverer(output, entries(30)).run().acknowledged) == 30
+        assert len(Sender(output, entries(30)).run().acknowledged) == 30
         output.close(5)
     assert output.status.extra["duplicates"] == 30
     assert len(server.messages("counts", 30)) == 30
@@ -222,7 +220,7 @@ def test_what_nats_can_never_take_is_a_dead_letter_and_the_rest_flows(server: Na
         Message(id="c", value=b"{}", headers=(("na me", b"x"),)),
         Message(id="d", value=b"{}"),
     ]
-    run = Deliverer(output, [Entry(n + 1, m) for n, m in enumerate(bad)]).run()
+    run = Sender(output, [Entry(n + 1, m) for n, m in enumerate(bad)]).run()
     output.close(5)
     assert run.acknowledged == [4]
     assert ("max_payload" in run.dead[1], "subject" in run.dead[2], "na me" in run.dead[3]) == (True, True, True)
@@ -231,7 +229,7 @@ def test_what_nats_can_never_take_is_a_dead_letter_and_the_rest_flows(server: Na
 def test_a_missing_stream_is_a_state_until_it_is_made(server: NatsServer) -> None:
     output = TestNats().make_output(server, stream=None)
     output.open()
-    run = Deliverer(output, entries(5))
+    run = Sender(output, entries(5))
     while not output.status.error:
         run.step()
     assert "no stream" in output.status.error
@@ -244,7 +242,7 @@ def test_a_missing_stream_is_a_state_until_it_is_made(server: NatsServer) -> Non
 def test_tls_is_not_given_up_silently(server: NatsServer, certificates: Certificates) -> None:
     output = TestNats().make_output(server, tls={"ca": str(certificates.ca)}, username="u", password="p")
     output.open()
-    run = Deliverer(output, entries(1))
+    run = Sender(output, entries(1))
     while not output.status.error:
         run.step()
     assert "does not require TLS" in output.status.error
@@ -281,7 +279,7 @@ def test_no_connection_is_used_on_the_strength_of_another(certificates: Certific
         )
         output = make(config)  # type: ignore[arg-type]
         output.open()
-        run, pumped = Deliverer(output, entries(1)), Patience(output)
+        run, pumped = Sender(output, entries(1)), Deadline(output)
         while len(heard) < 6:
             pumped.tick(run)
             run.step()
@@ -293,11 +291,11 @@ def test_no_connection_is_used_on_the_strength_of_another(certificates: Certific
 def test_what_comes_in_clear_where_tls_should_begin_is_refused(certificates: Certificates) -> None:
     """Words slipped in before the handshake would be taken for words of the server itself."""
     greeting = b'INFO {"server_id":"x","tls_required":true,"headers":true,"max_payload":1000}\r\n+OK\r\nPONG\r\n'
-    with Turncoat(1, greeting) as proxy:
+    with ClearTextProxy(1, greeting) as proxy:
         proxy.turn()
         output = TestNats().make_output(proxy, tls={"ca": str(certificates.ca)})
         output.open()
-        run, pumped = Deliverer(output, entries(1)), Patience(output)
+        run, pumped = Sender(output, entries(1)), Deadline(output)
         while "in clear" not in output.status.error:
             pumped.tick(run)
             run.step()

@@ -15,9 +15,6 @@ from urllib.parse import quote
 
 import pytest
 from between import busy_store
-from contract import Deliverer, OutputContract, Received, entries
-from delivering import Patience
-from promises import Read
 from s3_servers import SECRET_KEY, Bucket, nanio, running, s3proxy
 from servers import Certificates, ProcessServer
 
@@ -26,6 +23,7 @@ from countline.config.outputs import config_class
 from countline.errors import ConfigError, OutputError
 from countline.outputs.object_store.options import OPTIONS
 from countline.protocols import Entry
+from countline.testing import Deadline, OutputContract, Read, Received, Sender, entries
 from countline.types import Message
 
 pytest.importorskip("obstore")
@@ -157,7 +155,7 @@ class TestWholeMessagesOverTls(StoreContract):
     def test_verification_can_be_switched_off(self, server: Bucket) -> None:
         output = self.make_output(server, tls={"verify": False})
         output.open()
-        assert sorted(Deliverer(output, entries(2)).run().acknowledged) == [1, 2]
+        assert sorted(Sender(output, entries(2)).run().acknowledged) == [1, 2]
         output.close(2)
 
     def test_an_authority_that_is_no_certificate_is_said_before_anything_is_sent(
@@ -211,10 +209,10 @@ def either(request: pytest.FixtureRequest) -> Iterator[Bucket]:
     yield from bucket(request.getfixturevalue({"nanio": "plain_nanio", "s3proxy": "proxy"}[request.param]))
 
 
-def deliver(server: Bucket, todo: list[Entry], **options: Any) -> Deliverer:
+def deliver(server: Bucket, todo: list[Entry], **options: Any) -> Sender:
     output = TestNanio().make_output(server, **options)
     output.open()
-    run = Deliverer(output, todo).run()
+    run = Sender(output, todo).run()
     output.close(5)
     return run
 
@@ -275,7 +273,7 @@ def test_a_bucket_that_is_missing_is_waited_for(either: Bucket) -> None:
     either.folder.rmdir()
     output = TestNanio().make_output(either)
     output.open()
-    run, pumped = Deliverer(output, entries(40)), Patience(output)
+    run, pumped = Sender(output, entries(40)), Deadline(output)
     while not output.status.error:
         pumped.tick(run)
         run.step()
@@ -308,7 +306,7 @@ def test_no_credentials_at_all_is_said_in_words(server: Bucket, monkeypatch: pyt
     none = {"access_key": None, "secret_key": None, "options": {"metadata_endpoint": "http://127.0.0.1:9"}}
     output = TestNanio().make_output(server, connect_timeout=2, timeout=2, **none)
     output.open()
-    run, pumped = Deliverer(output, entries(1)), Patience(output)
+    run, pumped = Sender(output, entries(1)), Deadline(output)
     while not output.status.error:
         pumped.tick(run)
         run.step()
@@ -320,8 +318,8 @@ def test_no_credentials_at_all_is_said_in_words(server: Bucket, monkeypatch: pyt
 def test_no_more_objects_are_on_their_way_than_the_bound(server: Bucket) -> None:
     output = TestNanio().make_output(server, max_in_flight=4)
     output.open()
-    run = Deliverer(output, entries(60))
-    most, pumped = 0, Patience(output)
+    run = Sender(output, entries(60))
+    most, pumped = 0, Deadline(output)
     while not run.done:
         pumped.tick(run)
         run.step(0.001)

@@ -9,11 +9,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from contract import Deliverer, entries
-from delivering import Patience
 
 from countline.config.outputs import config_class
 from countline.outputs.object_store.output import ObjectStoreOutput, make
+from countline.testing import Deadline, Sender, entries
 
 pytest.importorskip("obstore")
 
@@ -111,7 +110,7 @@ NEVER = [
 def test_what_can_be_put_right_is_waited_for(server: Answering, status: int, code: str, words: str) -> None:
     server.answers = [(status, error(code), {})] * 2
     one = output(server)
-    run, pumped = Deliverer(one, entries(4)), Patience(one)
+    run, pumped = Sender(one, entries(4)), Deadline(one)
     while not one.status.error:
         pumped.tick(run)
         run.step()
@@ -128,7 +127,7 @@ def test_what_can_be_put_right_is_waited_for(server: Answering, status: int, cod
 def test_what_can_never_be_taken_is_a_dead_letter_with_the_answer(server: Answering, status: int, code: str) -> None:
     server.answers = [(status, error(code, "It cannot be."), {})]
     one = output(server)
-    run = Deliverer(one, entries(4)).run()
+    run = Sender(one, entries(4)).run()
     one.close(2)
     assert len(run.acknowledged) == 3
     (reason,) = run.dead.values()
@@ -138,7 +137,7 @@ def test_what_can_never_be_taken_is_a_dead_letter_with_the_answer(server: Answer
 def test_an_answer_that_is_no_xml_is_understood_by_its_status(server: Answering) -> None:
     server.answers = [(502, "<html>Bad gateway</html>", {}), (403, "", {})]
     one = output(server)
-    run = Deliverer(one, entries(2)).run()
+    run = Sender(one, entries(2)).run()
     one.close(2)
     assert sorted(run.acknowledged) == [1, 2]
     assert any("answers 502" in r.error or "no right" in r.error for r in run.retried)
@@ -166,7 +165,7 @@ def test_who_may_not_write_fails_the_check_that_sends(server: Answering) -> None
 def test_a_proxy_is_asked_and_its_password_not_shown(server: Answering) -> None:
     proxy = f"http://counter:pa55-of-proxy@127.0.0.1:{server.server_port}"
     one = output(server, endpoint="http://store.invalid:9000", proxy=proxy)
-    assert Deliverer(one, entries(1)).run().acknowledged == [1]
+    assert Sender(one, entries(1)).run().acknowledged == [1]
     assert server.stored == ["http://store.invalid:9000/bucket/p/2023-11-14/id-000001.json"]
     lines = list(one.check(timeout=5))
     assert [line for line in lines if not line.ok] == []

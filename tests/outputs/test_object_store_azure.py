@@ -19,9 +19,10 @@ from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 import pytest
-from contract import OutputContract, Received, free_port
 from s3_servers import running
 from servers import ProcessServer
+
+from countline.testing import OutputContract, Received, free_port
 
 pytest.importorskip("obstore")
 

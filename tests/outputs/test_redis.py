@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from contract import Deliverer, OutputContract, Received, entries, free_port
-from promises import Read, toggled
+from between import toggled
 from servers import Certificates, ProcessServer, need, wait_until
 
 from countline.protocols import Entry
+from countline.testing import OutputContract, Read, Received, Sender, entries, free_port
 from countline.types import Message
 
 PASSWORD = "s3cret-of-redis"
@@ -140,7 +140,7 @@ def test_check_names_a_certificate_that_is_not_there(server: RedisServer) -> Non
 def test_maxlen_trims_the_stream(server: RedisServer) -> None:
     output = TestRedis().make_output(server, maxlen=100)
     output.open()
-    Deliverer(output, entries(1000)).run()
+    Sender(output, entries(1000)).run()
     output.close(5)
     assert 100 <= server.client().xlen("counts") < 400  # '~': whole nodes of the stream go
 
@@ -153,7 +153,7 @@ def test_a_topic_of_the_message_is_its_stream_and_a_wrong_kind_of_key_is_a_dead_
         Entry(n, Message(id=str(n), value=b"{}", topic=topic))
         for n, topic in ((1, "lines"), (2, "taken"), (3, "lines"))
     ]
-    run = Deliverer(output, todo).run()
+    run = Sender(output, todo).run()
     output.close(5)
     assert run.acknowledged == [1, 3]
     assert "WRONGTYPE" in run.dead[2]
@@ -165,7 +165,7 @@ def test_a_full_server_is_retried_until_it_has_room(server: RedisServer) -> None
     client.config_set("maxmemory", 1)
     output = TestRedis().make_output(server)
     output.open()
-    run = Deliverer(output, entries(5))
+    run = Sender(output, entries(5))
     while not run.retried:
         run.step()
     assert "memory" in output.status.error

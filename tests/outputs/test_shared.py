@@ -1,4 +1,4 @@
-"""What the outputs share: secrets, TLS options, header text, envelopes, the ledger, errors in words."""
+"""What the outputs share: secrets, TLS options, header text, envelopes, the in-flight tracker, errors in words."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import sys
 from urllib.parse import unquote_to_bytes
 
 import pytest
-from delivering import entries
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from servers import Certificates
@@ -21,11 +20,16 @@ from servers import Certificates
 from countline.config import load
 from countline.config.outputs import config_class
 from countline.errors import ConfigError, OutputError
-from countline.outputs._common import TlsConfig, header_safe, headers_json, make_ssl_context, readable
-from countline.outputs._envelope import envelope
-from countline.outputs._ledger import Backoff, Ledger
-from countline.outputs._words import Fault, explain, scrub
+from countline.outputs.base.backoff import Backoff
+from countline.outputs.base.envelopes import envelope
+from countline.outputs.base.errors import OutputFault, explain
+from countline.outputs.base.in_flight import InFlight
+from countline.outputs.base.options import TlsConfig
+from countline.outputs.base.text import header_safe, headers_json, readable
+from countline.outputs.base.tls import make_ssl_context
 from countline.protocols import OutputStatus, Receipt
+from countline.redaction import redact
+from countline.testing import entries
 from countline.types import Message
 
 quick = settings(max_examples=200)
@@ -135,38 +139,38 @@ def test_certificate_files_that_cannot_be_used_are_named(certificates: Certifica
 @given(st.lists(st.tuples(st.integers(1, 9), st.sampled_from(["accept", "ack", "fail", "all", "take"])), max_size=60))
 def test_the_ledger_gives_one_receipt_for_each_acceptance(steps: list[tuple[int, str]]) -> None:
     status = OutputStatus()
-    ledger, todo = Ledger(status), {e.position: e for e in entries(9)}
+    tracker, todo = InFlight(status), {e.position: e for e in entries(9)}
     in_flight: set[int] = set()
     accepted = received = 0
     for position, what in steps:
         if what == "accept" and position not in in_flight:
-            ledger.accept(todo[position])
+            tracker.accept(todo[position])
             in_flight.add(position)
             accepted += 1
         elif what == "ack":
-            ledger.acknowledge([position])
+            tracker.acknowledge([position])
             in_flight.discard(position)
         elif what == "fail":
-            ledger.fail(position, "why", retry=True)
+            tracker.fail(position, "why", retry=True)
             in_flight.discard(position)
         elif what == "all":
-            ledger.fail_all("gone")
+            tracker.fail_all("gone")
             in_flight.clear()
         else:
-            received += len(ledger.take())
-        assert len(ledger) == status.in_flight == len(in_flight)
-        assert ledger.bytes == sum(len(todo[p].message.value) for p in in_flight)
-    assert received + len(ledger.take()) + len(in_flight) == accepted
-    assert ledger.take() == []
+            received += len(tracker.take())
+        assert len(tracker) == status.in_flight == len(in_flight)
+        assert tracker.bytes == sum(len(todo[p].message.value) for p in in_flight)
+    assert received + len(tracker.take()) + len(in_flight) == accepted
+    assert tracker.take() == []
 
 
 def test_a_receipt_to_retry_holds_the_door_until_it_is_taken() -> None:
-    ledger = Ledger(OutputStatus())
-    ledger.accept(entries(1)[0])
-    ledger.fail(1, "busy", retry=True)
-    assert ledger.holding
-    assert ledger.take() == [Receipt(1, "busy", True)]
-    assert not ledger.holding
+    tracker = InFlight(OutputStatus())
+    tracker.accept(entries(1)[0])
+    tracker.fail(1, "busy", retry=True)
+    assert tracker.retry_pending
+    assert tracker.take() == [Receipt(1, "busy", True)]
+    assert not tracker.retry_pending
 
 
 def test_pauses_double_up_to_a_bound() -> None:
@@ -190,7 +194,7 @@ def test_pauses_double_up_to_a_bound() -> None:
         (EOFError(), "closed the connection"),
         (OSError(errno.ENETUNREACH, "x"), "Network is unreachable"),
         (RuntimeError(ConnectionRefusedError(errno.ECONNREFUSED, "x")), "nobody listens"),
-        (Fault("known already"), "known already"),
+        (OutputFault("known already"), "known already"),
         (RuntimeError("[Errno 5] odd  thing\n happened"), "odd thing happened"),
         (RuntimeError(), "RuntimeError"),
     ],
@@ -201,7 +205,7 @@ def test_errors_are_said_in_words(error: BaseException, words: str) -> None:
 
 
 def test_scrubbing_takes_the_longest_secret_first() -> None:
-    assert scrub("a secret-long b secret", ["secret", "secret-long", None, ""]) == "a *** b ***"
+    assert redact("a secret-long b secret", "secret", "secret-long", None, "") == "a *** b ***"
 
 
 @pytest.mark.parametrize("kind", ["mqtt", "amqp", "redis", "nats", "webhook", "file", "stdout", "sql"])

@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from contract import Deliverer, OutputContract, Received, entries, free_port
-from promises import Read
 from servers import Certificates, ProcessServer, need, wait_until
 
 from countline.protocols import Entry
+from countline.testing import OutputContract, Read, Received, Sender, entries, free_port
 from countline.types import Message
 
 PASSWORD = "s3cret-of-postgres"
@@ -229,11 +228,11 @@ def either(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[OutputContra
 Either = tuple[OutputContract, Any]
 
 
-def deliver(either: Either, todo: list[Entry], **options: Any) -> Deliverer:
+def deliver(either: Either, todo: list[Entry], **options: Any) -> Sender:
     contract, server = either
     output = contract.make_output(server, **options)
     output.open()
-    run = Deliverer(output, todo).run()
+    run = Sender(output, todo).run()
     output.close(5)
     return run
 
@@ -290,7 +289,7 @@ def test_a_locked_sqlite_file_is_a_state(tmp_path: Path) -> None:
     output.open()
     blocker = sqlite3.connect(server.path, isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
-    run = Deliverer(output, entries(5))
+    run = Sender(output, entries(5))
     while not run.retried:
         run.step(0.05)
     assert "locked" in output.status.error
@@ -303,7 +302,7 @@ def test_a_locked_sqlite_file_is_a_state(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_a_state_with_words(tmp_path: Path) -> None:
     output = TestSqlite().make_output(SqliteFile(tmp_path), url=f"sqlite:///{tmp_path}/none/counts.db")
     output.open()
-    run = Deliverer(output, entries(1))
+    run = Sender(output, entries(1))
     while not run.retried:
         run.step(0.01)
     assert "unable to open" in output.status.error

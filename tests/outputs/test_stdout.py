@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract import OutputContract, Received, entries
 
 from countline.outputs.stdout.config import Config
 from countline.outputs.stdout.output import StdoutOutput
+from countline.testing import OutputContract, Received, entries
 
 
 class Redirected:
@@ -82,16 +82,14 @@ def received(line: bytes) -> Received:
     return Received(value, data["id"], key.encode() if key is not None else None, headers)
 
 
-HERE, TESTS = str(Path(__file__).parent), str(Path(__file__).parents[1])
 PROGRAM = """
 import sys, time
-sys.path[:0] = [{here!r}, {tests!r}]
-from contract import Deliverer, entries
+from countline.testing import Sender, entries
 from countline.outputs.stdout.config import Config
 from countline.outputs.stdout.output import make
 output = make(Config(name="out"))
 output.open()
-run = Deliverer(output, entries({count}, pad=1000))
+run = Sender(output, entries({count}, pad=1000))
 while not run.done and not ({until}):
     run.step()
     time.sleep(0.001)
@@ -102,7 +100,7 @@ assert not run.outstanding
 
 
 def program(count: int, until: str) -> list[str]:
-    return [sys.executable, "-c", PROGRAM.format(here=HERE, tests=TESTS, count=count, until=until)]
+    return [sys.executable, "-c", PROGRAM.format(count=count, until=until)]
 
 
 def test_a_reader_that_goes_away_is_a_state_and_the_program_ends_cleanly() -> None:

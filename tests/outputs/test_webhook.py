@@ -16,11 +16,10 @@ from typing import Any, ClassVar
 from urllib.parse import unquote_to_bytes
 
 import pytest
-from contract import Deliverer, OutputContract, Received, entries, free_port
-from promises import Read
 from servers import Certificates, ProcessServer
 
 from countline.protocols import Entry
+from countline.testing import OutputContract, Read, Received, Sender, entries, free_port
 from countline.types import Message
 
 PASSWORD = "s3cret-of-webhook"
@@ -129,10 +128,10 @@ def server(tmp_path: Path) -> Iterator[WebServer]:
     yield from started(WebServer(tmp_path))
 
 
-def deliver(server: WebServer, todo: list[Entry], **options: Any) -> Deliverer:
+def deliver(server: WebServer, todo: list[Entry], **options: Any) -> Sender:
     output = TestWebhook().make_output(server, **options)
     output.open()
-    run = Deliverer(output, todo).run()
+    run = Sender(output, todo).run()
     output.close(5)
     return run
 
@@ -211,7 +210,7 @@ def test_the_address_of_a_webhook_is_never_shown(server: WebServer, caplog: pyte
     url = f"http://u:pass-in-url@127.0.0.1:{server.port}/services/T0K3N?key=qu3ry"
     output = TestWebhook().make_output(server, url=url)
     output.open()
-    run = Deliverer(output, entries(2)).run()
+    run = Sender(output, entries(2)).run()
     shown = f"{output!r} {output.status} {run.dead} {list(output.check())} {caplog.text} {output.__dict__['config']}"
     output.close(5)
     assert "HTTP Request" in caplog.text

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
-from countline.outputs._common import Host, OrderedConfig, Port, Secret, Tls
+from countline.outputs.base.options import Host, OrderedConfig, Port, Secret, Tls
 
 __all__ = ["Config"]
 

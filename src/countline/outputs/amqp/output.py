@@ -9,12 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 from countline.errors import MissingExtra
-from countline.outputs._common import reveal
-from countline.outputs._fitness import shown
-from countline.outputs._loop import LoopOutput, test_message
-from countline.outputs._words import PERMISSION, Fault, explain, tell
 from countline.outputs.amqp.config import Config
 from countline.outputs.amqp.security import connection_parameters, port
+from countline.outputs.base.async_output import AsyncOutput
+from countline.outputs.base.checks import check_message
+from countline.outputs.base.errors import PERMISSION, OutputFault, describe, explain
+from countline.outputs.base.options import get_secret
+from countline.outputs.base.text import shown
 from countline.protocols import Check
 from countline.types import Message
 
@@ -93,14 +94,14 @@ class _Link:
         await asyncio.wait([gone], timeout=2.0)
 
 
-class AmqpOutput(LoopOutput):
+class AmqpOutput(AsyncOutput):
     """Acknowledged = the broker has confirmed it: every queue that it was routed to has it, on disk if queue and message
     are durable."""
 
     def __init__(self, config: Config) -> None:
         super().__init__(config, config.host, port(config), by_key=config.ordered)
         self.config = config
-        self.secrets = (reveal(config.password),) if config.username != "guest" else ()
+        self.secrets = (get_secret(config.password),) if config.username != "guest" else ()
         self._parameters: Any = None
         self._tags: OrderedDict[int, tuple[int, str]] = OrderedDict()
         self._tag = 0
@@ -108,29 +109,29 @@ class AmqpOutput(LoopOutput):
         self._largest: int | None = None
         """Bytes of the largest value that the broker takes, once it has said so."""
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
         try:
             import pika  # noqa: F401
         except ImportError:
             raise MissingExtra("pika", "amqp", what_for=f"output '{self.name}' (AMQP)") from None
         self._parameters = connection_parameters(self.config)
 
-    async def _session(self) -> None:
+    async def session(self) -> None:
         link = _Link(self._parameters)
         self._tags.clear()
         self._returned.clear()
         self._tag = 0
         try:
             await self._open(link)
-            self._online()
+            self.mark_connected()
             while True:
-                batch = asyncio.ensure_future(self._batch(200))
+                batch = asyncio.ensure_future(self.next_batch(200))
                 try:
                     found = await link.wait(batch)
                 finally:
                     batch.cancel()
                 for entry in found:
-                    with self._fitting(entry):
+                    with self.fitting(entry):
                         self._publish(link.channel, entry.message)
                         self._tag += 1  # nothing is read meanwhile, so no confirmation comes before its tag is known
                         self._tags[self._tag] = (entry.position, entry.message.id)
@@ -143,7 +144,7 @@ class AmqpOutput(LoopOutput):
     async def _open(self, link: _Link) -> None:
         await link.open(self._on_confirm, self._on_return)
         link.connection.add_on_connection_blocked_callback(self._on_blocked)
-        link.connection.add_on_connection_unblocked_callback(lambda *_: self._online())
+        link.connection.add_on_connection_unblocked_callback(lambda *_: self.mark_connected())
         await self._declare(link)
 
     async def _declare(self, link: _Link) -> None:
@@ -161,7 +162,7 @@ class AmqpOutput(LoopOutput):
             return message.key.decode("utf-8", "backslashreplace")
         return message.topic or self.config.topic
 
-    def _unfit(self, message: Message) -> str:
+    def why_unfit(self, message: Message) -> str:
         short = [
             ("routing key", self._routing_key(message)),
             ("id", message.id),
@@ -214,42 +215,42 @@ class AmqpOutput(LoopOutput):
             if method.NAME == "Basic.Nack":
                 why = f"{self.where} has refused it (negative confirmation): a queue is full or broken"
             if why:
-                self._refuse(position, why, retry=True)
+                self.refuse(position, why, retry=True)
             else:
                 good.append(position)
-        self._acknowledge(*good)
+        self.acknowledge(*good)
 
     def _on_blocked(self, _connection: Any, frame: Any) -> None:
-        self._ready = False
+        self.ready = False
         reason = frame.method.reason or "short of memory or disk"
-        self.status.error = tell(f"{self.where} takes no messages: {reason}", self.secrets)
+        self.status.error = describe(f"{self.where} takes no messages: {reason}", self.secrets)
 
-    def _fault(self, error: BaseException) -> Fault:
+    def _fault(self, error: BaseException) -> OutputFault:
         text = str(error) or repr(error)
         names = {type(e).__name__ for e in (error, *getattr(error, "exceptions", ()))}
         if names & {"ProbableAuthenticationError", "AuthenticationError"} or "Login was refused" in text:
-            return Fault(f"authentication at {self.where} failed", "check username and password")
+            return OutputFault(f"authentication at {self.where} failed", "check username and password")
         code, reason = getattr(error, "reply_code", 0), getattr(error, "reply_text", "")
         if names & {"ProbableAccessDeniedError"} or code in (403, 530):
             what = reason or f"no access to the virtual host {self.config.vhost}"
-            return Fault(f"{self.where} refuses: {what}", PERMISSION)
+            return OutputFault(f"{self.where} refuses: {what}", PERMISSION)
         if code == 404:
-            return Fault(f"{self.where}: {reason}", "declare it, or set exchange_type (or queue) so that it is made")
+            return OutputFault(f"{self.where}: {reason}", "declare it, or set exchange_type (or queue) so that it is made")
         too_large = _TOO_LARGE.search(reason)
         if (
             too_large is not None
         ):  # and so the channel is closed; the message itself is a dead letter when it comes again
             self._largest = int(too_large[1])
         if code:
-            return Fault(f"{self.where}: {reason}", "look at the broker's log")
+            return OutputFault(f"{self.where}: {reason}", "look at the broker's log")
         if names & {"IncompatibleProtocolError", "StreamLostError", "AMQPHeartbeatTimeout"}:
             inner = explain(error, self.where)
             if "TLS" in inner.what or "certificate" in inner.what:
                 return inner
-            return Fault(f"{self.where} closed the connection", "check that the port speaks AMQP, and the tls options")
+            return OutputFault(f"{self.where} closed the connection", "check that the port speaks AMQP, and the tls options")
         return explain(error, self.where)
 
-    async def _probe(self, lines: list[Check], send: bool) -> None:
+    async def probe(self, lines: list[Check], send: bool) -> None:
         confirmed: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         link = _Link(self._parameters)
         returned: list[str] = []
@@ -262,12 +263,12 @@ class AmqpOutput(LoopOutput):
             await self._declare(link)
             lines.append(Check(f"exchange {self.config.exchange or '(default)'}", True, "there"))
             if send:
-                self._publish(link.channel, test_message())
+                self._publish(link.channel, check_message())
                 answer = await link.wait(confirmed)
                 if returned:
-                    raise Fault(returned[0], "bind a queue to the exchange, or name one under queue")
+                    raise OutputFault(returned[0], "bind a queue to the exchange, or name one under queue")
                 if answer != "Basic.Ack":
-                    raise Fault("the test message was refused", "look at the queue: is it full?")
+                    raise OutputFault("the test message was refused", "look at the queue: is it full?")
                 lines.append(Check("test message", True, "confirmed"))
         except Exception as error:
             raise self._fault(error) from error

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from countline.outputs._common import make_ssl_context, reveal
 from countline.outputs.amqp.config import Config
+from countline.outputs.base.options import get_secret
+from countline.outputs.base.tls import make_ssl_context
 
 __all__ = ["connection_parameters"]
 
@@ -22,7 +23,7 @@ def connection_parameters(config: Config) -> Any:
         host=config.host,
         port=port(config),
         virtual_host=config.vhost,
-        credentials=pika.PlainCredentials(config.username, reveal(config.password) or "", erase_on_connect=False),
+        credentials=pika.PlainCredentials(config.username, get_secret(config.password) or "", erase_on_connect=False),
         heartbeat=config.heartbeat,
         ssl_options=tls,
         connection_attempts=1,

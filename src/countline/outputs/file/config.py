@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from countline.config.base import OutputConfig
 from countline.config.loader import CountlineFault
-from countline.outputs._common import in_braces
+from countline.outputs.base.options import names_in_braces
 
 __all__ = ["FIELDS", "Config"]
 
@@ -18,7 +18,7 @@ FIELDS = ("date", "hour", "source", "topic", "definition")
 
 
 def _path(value: str) -> str:
-    in_braces(value, FIELDS)
+    names_in_braces(value, FIELDS)
     if value.endswith("/"):
         raise CountlineFault("is a folder", fix="add a file name, e.g. counts/{date}.jsonl")
     return value

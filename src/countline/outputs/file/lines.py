@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from countline.outputs._words import Fault
+from countline.outputs.base.errors import OutputFault
 from countline.outputs.file.config import Config
 from countline.outputs.file.paths import PART, fsync_folder, mend, next_number
 
@@ -18,7 +18,7 @@ __all__ = ["LineFile"]
 class LineFile:
     """Appends whole lines: what a failed write has left is cut off again.
 
-    Raises OSError, and Fault if another process writes the same file.
+    Raises OSError, and OutputFault if another process writes the same file.
     """
 
     def __init__(self, path: str, config: Config) -> None:
@@ -46,7 +46,7 @@ class LineFile:
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Fault(f"{self.path} is being written by another process", "give each its own path") from None
+            raise OutputFault(f"{self.path} is being written by another process", "give each its own path") from None
 
     @property
     def gone(self) -> bool:

@@ -8,10 +8,10 @@ import time
 from collections import OrderedDict
 from pathlib import Path
 
-from countline.outputs._buffered import BufferedOutput
-from countline.outputs._envelope import as_line
-from countline.outputs._fitness import shown
-from countline.outputs._loop import test_message
+from countline.outputs.base.buffered import BufferedOutput
+from countline.outputs.base.checks import check_message
+from countline.outputs.base.envelopes import as_line
+from countline.outputs.base.text import shown
 from countline.outputs.file.config import Config
 from countline.outputs.file.lines import LineFile
 from countline.outputs.file.parquet import need_pyarrow, unfit_for_rows, write
@@ -44,7 +44,7 @@ class _FileOutput(BufferedOutput):
 
     def check(self, *, send: bool = False, timeout: float = 5.0) -> list[Check]:
         """Can the folder be made and written? With ``send`` a file is written there and removed."""
-        folder = Path(path_of(self.config, test_message())).absolute().parent
+        folder = Path(path_of(self.config, check_message())).absolute().parent
         while not folder.exists() and folder != folder.parent:
             folder = folder.parent
         subject = f"folder {folder}"
@@ -55,7 +55,7 @@ class _FileOutput(BufferedOutput):
         if send:
             probe = folder / f".countline-check-{os.getpid()}{PART}"
             try:
-                probe.write_bytes(as_line(test_message(), "message") or b"")
+                probe.write_bytes(as_line(check_message(), "message") or b"")
                 lines.append(Check("test message", True, "written and removed"))
             except OSError as error:
                 lines.append(Check("test message", False, error.strerror or str(error), "free space on the disk"))
@@ -72,18 +72,18 @@ class LinesOutput(_FileOutput):
         self._files: OrderedDict[str, LineFile] = OrderedDict()
         self._recovered = False
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
         self._recovered = False
 
-    def _attempt(self, end: float, *, closing: bool) -> None:
-        super()._attempt(end, closing=closing or any(file.due for file in self._files.values()))
+    def attempt(self, end: float, *, closing: bool) -> None:
+        super().attempt(end, closing=closing or any(file.due for file in self._files.values()))
 
-    def _write(self, end: float, *, closing: bool) -> None:
+    def write(self, end: float, *, closing: bool) -> None:
         if not self._recovered:
             self._finish_left_over()
             self._recovered = True
-        while self._queue:
-            batch = [self._queue.popleft() for _ in range(min(1000, len(self._queue)))]
+        while self.queue:
+            batch = [self.queue.popleft() for _ in range(min(1000, len(self.queue)))]
             for path, lines in self._by_path(batch).items():
                 try:
                     self._file(path).append(b"".join(line for _, line in lines))
@@ -91,9 +91,9 @@ class LinesOutput(_FileOutput):
                     if not self._impossible(error):
                         raise
                     for position, _ in lines:
-                        self._refuse(position, f"the file name '{shown(path, 80)}' is not possible: {error.strerror}")
+                        self.refuse(position, f"the file name '{shown(path, 80)}' is not possible: {error.strerror}")
                     continue
-                self._acknowledge([position for position, _ in lines])
+                self.acknowledge(*(position for position, _ in lines))
                 self._finish_due()
             if time.monotonic() >= end and not closing:
                 break
@@ -104,7 +104,7 @@ class LinesOutput(_FileOutput):
         for entry in batch:
             line = as_line(entry.message, self.config.content)
             if line is None:
-                self._refuse(entry.position, "a value with line breaks cannot be a line; set content: message")
+                self.refuse(entry.position, "a value with line breaks cannot be a line; set content: message")
                 continue
             found.setdefault(path_of(self.config, entry.message), []).append((entry.position, line + b"\n"))
         return found
@@ -131,7 +131,7 @@ class LinesOutput(_FileOutput):
         for path in left_over(self.config):
             finish_left_over(path)
 
-    def _release(self) -> None:
+    def release(self) -> None:
         """After a failure files are left as they are; at the end they are finished."""
         failed = self.status.connected is False
         while self._files:
@@ -152,19 +152,19 @@ class ParquetOutput(_FileOutput):
         self._waiting: OrderedDict[str, list[Entry]] = OrderedDict()
         self._since = 0.0
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
         need_pyarrow(self.name)
 
-    def _write(self, end: float, *, closing: bool) -> None:
+    def write(self, end: float, *, closing: bool) -> None:
         config = self.config
-        if not self._waiting and self._queue:
+        if not self._waiting and self.queue:
             self._since = time.monotonic()
-        while self._queue:
-            entry = self._queue.popleft()
+        while self.queue:
+            entry = self.queue.popleft()
             self._waiting.setdefault(path_of(config, entry.message), []).append(entry)
         old = time.monotonic() - self._since >= (config.rotate_seconds or _PARQUET_SECONDS)
-        large = self._ledger.bytes >= (config.rotate_bytes or _PARQUET_BYTES)
-        if not self._waiting or not (old or large or closing or len(self._ledger) >= config.max_in_flight):
+        large = self.in_flight.bytes >= (config.rotate_bytes or _PARQUET_BYTES)
+        if not self._waiting or not (old or large or closing or len(self.in_flight) >= config.max_in_flight):
             return
         for path in list(self._waiting):
             entries = self._fit_for_rows(self._waiting[path])
@@ -175,9 +175,9 @@ class ParquetOutput(_FileOutput):
                 if not self._impossible(error):
                     raise
                 for entry in entries:
-                    self._refuse(entry.position, f"the file name '{shown(path, 80)}' is not possible: {error.strerror}")
+                    self.refuse(entry.position, f"the file name '{shown(path, 80)}' is not possible: {error.strerror}")
             else:
-                self._acknowledge([e.position for e in entries])
+                self.acknowledge(*(e.position for e in entries))
             del self._waiting[path]
 
     def _fit_for_rows(self, entries: list[Entry]) -> list[Entry]:
@@ -185,15 +185,15 @@ class ParquetOutput(_FileOutput):
         good = []
         for entry, reason in zip(entries, unfit_for_rows([e.message for e in entries])):
             if reason:
-                self._refuse(entry.position, f"the message cannot be a row: {reason}")
+                self.refuse(entry.position, f"the message cannot be a row: {reason}")
             else:
                 good.append(entry)
         return good
 
-    def _release(self) -> None:
+    def release(self) -> None:
         self._waiting.clear()
 
     def check(self, *, send: bool = False, timeout: float = 5.0) -> list[Check]:
         """As for lines. Raises MissingExtra."""
-        self._prepare()
+        self.prepare()
         return super().check(send=send, timeout=timeout)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from countline.errors import MissingExtra
-from countline.outputs._common import readable
-from countline.outputs._fitness import UNFIT
+from countline.outputs.base.fitness import UNFIT
+from countline.outputs.base.text import readable
 from countline.outputs.file.paths import PART, fsync_folder, next_number
 from countline.types import Message
 

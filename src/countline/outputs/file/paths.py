@@ -10,8 +10,8 @@ import re
 from pathlib import Path
 from typing import BinaryIO
 
-from countline.outputs._envelope import is_json
-from countline.outputs._fitness import shown
+from countline.outputs.base.envelopes import is_json
+from countline.outputs.base.text import shown
 from countline.outputs.file.config import FIELDS, Config
 from countline.types import Message, utc
 

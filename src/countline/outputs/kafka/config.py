@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
 from countline.config.base import Model, OutputConfig
 from countline.config.loader import CountlineFault
-from countline.outputs._common import Secret, Tls
+from countline.outputs.base.options import Secret, Tls
 from countline.secret_forms import SECRET_NAME
 
 __all__ = ["OAUTH", "Config", "DeadLetters", "Sasl", "Token"]

@@ -13,7 +13,7 @@ import orjson
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from countline.observe.told import Repeated
-from countline.outputs._words import tell
+from countline.outputs.base.errors import describe
 from countline.outputs.kafka import words
 from countline.outputs.kafka.apart import Apart
 from countline.outputs.kafka.config import Config
@@ -99,7 +99,7 @@ class KafkaOutput:
 
     def scrub(self, text: str) -> str:
         """Without any secret that may have crept in, of bounded length, and with control characters made visible."""
-        return tell(redact(text), ())
+        return describe(redact(text), ())
 
     def open(self) -> None:
         """Make the producer. Raises ConfigError (option) and OutputError (certificate); needs no broker."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from countline.outputs._fitness import torn
+from countline.outputs.base.text import torn
 from countline.outputs.kafka.record_time import GuardWindow, record_timestamp
 
 __all__ = ["RecordClock", "Suspects", "illegal"]

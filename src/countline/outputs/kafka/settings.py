@@ -12,7 +12,7 @@ from confluent_kafka import KafkaException, Producer
 from pydantic import SecretStr
 
 from countline.errors import ConfigError, OutputError
-from countline.outputs._common import TlsConfig
+from countline.outputs.base.options import TlsConfig
 from countline.outputs.kafka.config import OAUTH, Config, Sasl, Token
 from countline.outputs.kafka.properties import names, nearest
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from countline.config.base import Model
 from countline.config.loader import CountlineFault
-from countline.outputs._common import Host, OrderedConfig, Port, Secret, Tls
+from countline.outputs.base.options import Host, OrderedConfig, Port, Secret, Tls
 
 __all__ = ["Config", "WillConfig", "is_topic", "without_control"]
 

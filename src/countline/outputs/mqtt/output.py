@@ -7,10 +7,11 @@ import ssl
 from typing import Any
 
 from countline.errors import MissingExtra
-from countline.outputs._common import readable, reveal
-from countline.outputs._fitness import shown
-from countline.outputs._loop import LoopOutput, test_message
-from countline.outputs._words import PERMISSION, Fault
+from countline.outputs.base.async_output import AsyncOutput
+from countline.outputs.base.checks import check_message
+from countline.outputs.base.errors import PERMISSION, OutputFault
+from countline.outputs.base.options import get_secret
+from countline.outputs.base.text import readable, shown
 from countline.outputs.mqtt.client import make_client
 from countline.outputs.mqtt.config import Config, is_topic, without_control
 from countline.outputs.mqtt.security import port, secure, tls_context
@@ -46,13 +47,13 @@ class _Link:
         self._writing = False
 
     async def open(self, host: str, number: int, keepalive: int) -> Any:
-        """Connects, returns the properties of the broker's welcome. Raises what the network says, or Fault."""
+        """Connects, returns the properties of the broker's welcome. Raises what the network says, or OutputFault."""
         loop = asyncio.get_running_loop()
         # paho connects and shakes hands in blocking calls; nothing else uses the client meanwhile.
         await loop.run_in_executor(None, self.client.connect, host, number, keepalive)
         self._socket = self.client.socket()
         if self._socket is None:
-            raise Fault(f"{self.where} closed the connection")
+            raise OutputFault(f"{self.where} closed the connection")
         loop.add_reader(self._socket, self._readable)
         self.flush()
         both: list[asyncio.Future[Any]] = [self.welcome, self.broken]
@@ -125,7 +126,7 @@ class _Link:
             self.broken.set_result(_refusal(reason, self.where))
 
 
-class MqttOutput(LoopOutput):
+class MqttOutput(AsyncOutput):
     """Acknowledged = PUBACK (QoS 1) or PUBCOMP (QoS 2) from the broker; with QoS 0, written to the connection.
 
     Each connection begins a new session: the identifiers of an old one would let the broker take new messages for
@@ -137,7 +138,7 @@ class MqttOutput(LoopOutput):
         single = config.ordered and config.version == "5" and config.qos > 0
         super().__init__(config, config.host, port(config), by_key=single)
         self.config = config
-        self.secrets = (reveal(config.password),)
+        self.secrets = (get_secret(config.password),)
         self._tls: ssl.SSLContext | None = None
         self._positions: dict[int, int] = {}
         self._early: dict[int, Any] = {}
@@ -145,7 +146,7 @@ class MqttOutput(LoopOutput):
         self._largest: int | None = None
         """Bytes of the largest packet that the broker takes, as it said in its welcome."""
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
         try:
             import paho.mqtt.client  # noqa: F401
         except ImportError:
@@ -164,17 +165,17 @@ class MqttOutput(LoopOutput):
         secure(client, config, self._tls)
         return client
 
-    async def _session(self) -> None:
+    async def session(self) -> None:
         self._positions.clear()
         self._early.clear()
         self._room = asyncio.Event()
         link = _Link(self, self.where)
         link.client.on_publish = self._on_publish
         try:
-            properties = await link.open(self.config.host, self._port, self.config.keepalive)
+            properties = await link.open(self.config.host, self.port, self.config.keepalive)
             window = min(self.config.max_in_flight, getattr(properties, "ReceiveMaximum", 65535))
             self._largest = getattr(properties, "MaximumPacketSize", None)
-            self._online()
+            self.mark_connected()
             publisher: asyncio.Future[Any] = asyncio.ensure_future(self._publish(link, window))
             breath: asyncio.Future[Any] = asyncio.ensure_future(link.breathe())
             try:
@@ -188,12 +189,12 @@ class MqttOutput(LoopOutput):
 
     async def _publish(self, link: _Link, window: int) -> None:
         while True:
-            for entry in await self._batch(100):
+            for entry in await self.next_batch(100):
                 while len(self._positions) >= window:
                     self._room.clear()
                     await self._room.wait()
-                self._publishing([entry])
-                with self._fitting(entry):
+                self.mark_published([entry])
+                with self.fitting(entry):
                     self._publish_one(link, entry)
             link.flush()
             await asyncio.sleep(0)  # lets the socket have its turn between batches
@@ -207,7 +208,7 @@ class MqttOutput(LoopOutput):
             self._settle(info.mid, self._early.pop(info.mid))
         link.flush()
 
-    def _unfit(self, message: Message) -> str:
+    def why_unfit(self, message: Message) -> str:
         topic = message.topic or self.config.topic
         if not is_topic(topic):
             return f"the topic '{shown(topic, 100)}' is not one that MQTT can publish to"
@@ -253,19 +254,19 @@ class MqttOutput(LoopOutput):
         position = self._positions.pop(mid)
         self._room.set()
         if not reason.is_failure:
-            self._acknowledge(position)
+            self.acknowledge(position)
         else:
-            self._refuse(position, _refusal(reason, self.where), retry=reason.value not in _NEVER)
+            self.refuse(position, _refusal(reason, self.where), retry=reason.value not in _NEVER)
 
-    async def _probe(self, lines: list[Check], send: bool) -> None:
+    async def probe(self, lines: list[Check], send: bool) -> None:
         link = _Link(self, self.where)
         confirmed: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         link.client.on_publish = lambda *args: None if confirmed.done() else confirmed.set_result(args[3])
         try:
-            await link.open(self.config.host, self._port, self.config.keepalive)
+            await link.open(self.config.host, self.port, self.config.keepalive)
             lines.append(Check("login", True, f"MQTT {self.config.version}"))
             if send:
-                message = test_message()
+                message = check_message()
                 link.client.publish(
                     self.config.topic, message.value, self.config.qos, properties=self._properties(message)
                 )
@@ -281,15 +282,15 @@ class MqttOutput(LoopOutput):
             link.close(politely=True)
 
 
-def _refusal(reason: Any, where: str) -> Fault:
+def _refusal(reason: Any, where: str) -> OutputFault:
     """Words for a reason code of MQTT 5; paho translates those of 3.1.1."""
     name = str(reason)
     if "user name or password" in name.lower():
-        return Fault(f"authentication at {where} failed: {name}", "check username and password")
+        return OutputFault(f"authentication at {where} failed: {name}", "check username and password")
     if "not authorized" in name.lower():
-        return Fault(f"{where} refuses: {name} (authorization)", "check username and password; " + PERMISSION)
+        return OutputFault(f"{where} refuses: {name} (authorization)", "check username and password; " + PERMISSION)
     if "protocol version" in name.lower():
-        return Fault(f"{where} refuses: {name}", "set version to the one that the broker speaks: '3.1.1' or '5'")
+        return OutputFault(f"{where} refuses: {name}", "set version to the one that the broker speaks: '3.1.1' or '5'")
     if name.lower() in ("unspecified error", "success", "normal disconnection"):
-        return Fault(f"{where} closed the connection", "look at the broker's log; does the port speak TLS?")
-    return Fault(f"{where} refuses: {name}", "look at the broker's log")
+        return OutputFault(f"{where} closed the connection", "look at the broker's log; does the port speak TLS?")
+    return OutputFault(f"{where} refuses: {name}", "look at the broker's log")

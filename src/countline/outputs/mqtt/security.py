@@ -5,7 +5,8 @@ from __future__ import annotations
 import ssl
 from typing import Any
 
-from countline.outputs._common import make_ssl_context, reveal
+from countline.outputs.base.options import get_secret
+from countline.outputs.base.tls import make_ssl_context
 from countline.outputs.mqtt.config import Config
 
 __all__ = ["port", "secure", "tls_context"]
@@ -24,6 +25,6 @@ def tls_context(config: Config) -> ssl.SSLContext | None:
 def secure(client: Any, config: Config, context: ssl.SSLContext | None) -> None:
     """Gives a paho client its login and TLS."""
     if config.username is not None or config.password is not None:
-        client.username_pw_set(config.username or "", reveal(config.password))
+        client.username_pw_set(config.username or "", get_secret(config.password))
     if context is not None:
         client.tls_set_context(context)

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from countline.config.loader import CountlineFault
-from countline.outputs._common import Host, OrderedConfig, Port, Secret, Tls
+from countline.outputs.base.options import Host, OrderedConfig, Port, Secret, Tls
 
 __all__ = ["SUBJECT", "Config"]
 

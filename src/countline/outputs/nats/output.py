@@ -9,10 +9,11 @@ from contextlib import suppress
 from typing import Any
 
 from countline.errors import MissingExtra
-from countline.outputs._common import header_safe, reveal
-from countline.outputs._fitness import shown
-from countline.outputs._loop import LoopOutput, test_message
-from countline.outputs._words import PERMISSION, Fault, explain
+from countline.outputs.base.async_output import AsyncOutput
+from countline.outputs.base.checks import check_message
+from countline.outputs.base.errors import PERMISSION, OutputFault, explain
+from countline.outputs.base.options import get_secret
+from countline.outputs.base.text import header_safe, shown
 from countline.outputs.nats.config import SUBJECT, Config
 from countline.outputs.nats.security import connection_options, secure_client
 from countline.protocols import Check, Entry
@@ -33,19 +34,19 @@ def make(config: Config) -> NatsOutput:
     return NatsOutput(config)
 
 
-class NatsOutput(LoopOutput):
+class NatsOutput(AsyncOutput):
     """Acknowledged = the stream has stored it (on file or in memory, on as many replicas as the stream says)."""
 
     def __init__(self, config: Config) -> None:
         super().__init__(config, config.host, config.port, by_key=config.ordered)
         self.config = config
-        self.secrets = (reveal(config.password), reveal(config.token), reveal(config.nkey))
+        self.secrets = (get_secret(config.password), get_secret(config.token), get_secret(config.nkey))
         self._options: dict[str, Any] = {}
         self._broken: asyncio.Future[Exception] | None = None
         self._largest: int | None = None
         self.status.extra["duplicates"] = 0
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
         try:
             import nats.js  # noqa: F401
         except ImportError:
@@ -62,7 +63,7 @@ class NatsOutput(LoopOutput):
 
         async def on_closed() -> None:
             if not broken.done():
-                broken.set_result(client.last_error or Fault(f"{self.where} closed the connection"))
+                broken.set_result(client.last_error or OutputFault(f"{self.where} closed the connection"))
 
         client = secure_client(self.config)
         timeout = max(1, int(self.config.connect_timeout))
@@ -81,7 +82,7 @@ class NatsOutput(LoopOutput):
             if not connecting.done() or connecting.exception() is not None:
                 error = connecting.exception() if connecting.done() else broken.result()
                 await self._let_go(client)
-                raise self._fault(error or Fault(f"{self.where} closed the connection")) from error
+                raise self._fault(error or OutputFault(f"{self.where} closed the connection")) from error
         finally:
             if not connecting.done():
                 connecting.cancel()
@@ -89,12 +90,12 @@ class NatsOutput(LoopOutput):
         self._largest = client.max_payload
         return client
 
-    async def _session(self) -> None:
+    async def session(self) -> None:
         client = await self._connect()
         try:
             stream = client.jetstream(publish_async_max_pending=self.config.max_in_flight + 1)
             await self._find_stream(stream)
-            self._online()
+            self.mark_connected()
             assert self._broken is not None
             publisher: asyncio.Future[Any] = asyncio.ensure_future(self._publish(stream))
             both: list[asyncio.Future[Any]] = [publisher, self._broken]
@@ -103,7 +104,7 @@ class NatsOutput(LoopOutput):
             finally:
                 publisher.cancel()
             error = self._broken.result() if self._broken.done() else publisher.exception()
-            raise self._fault(error or Fault(f"{self.where} closed the connection")) from error
+            raise self._fault(error or OutputFault(f"{self.where} closed the connection")) from error
         finally:
             await self._let_go(client)
 
@@ -114,8 +115,8 @@ class NatsOutput(LoopOutput):
 
     async def _publish(self, stream: Any) -> None:
         while True:
-            for entry in await self._batch(256):
-                with self._fitting(entry):
+            for entry in await self.next_batch(256):
+                with self.fitting(entry):
                     await self._publish_one(stream, entry)
 
     async def _publish_one(self, stream: Any, entry: Entry) -> None:
@@ -130,11 +131,11 @@ class NatsOutput(LoopOutput):
         error = future.exception()
         if error is None:
             self.status.extra["duplicates"] += bool(future.result().duplicate)
-            self._acknowledge(position)
+            self.acknowledge(position)
         else:
             # A full stream, one that is missing or has no leader: all of that can be put right on the server.
             never = getattr(error, "err_code", None) in _NEVER
-            self._refuse(position, self._fault(error, subject), retry=not never)
+            self.refuse(position, self._fault(error, subject), retry=not never)
 
     async def _find_stream(self, stream: Any) -> str:
         from nats.js.api import StreamConfig
@@ -145,7 +146,7 @@ class NatsOutput(LoopOutput):
             return str(await stream.find_stream_name_by_subject(config.topic))
         except NotFoundError:
             if config.stream is None:
-                raise Fault(
+                raise OutputFault(
                     f"no stream of {self.where} takes the subject {config.topic}",
                     "make one (nats stream add), or name one under stream and it is made",
                 ) from None
@@ -153,7 +154,7 @@ class NatsOutput(LoopOutput):
         await stream.add_stream(wanted)
         return config.stream
 
-    def _unfit(self, message: Message) -> str:
+    def why_unfit(self, message: Message) -> str:
         if message.topic is not None and not SUBJECT.fullmatch(message.topic):
             return f"the topic '{shown(message.topic, 100)}' is not a NATS subject"
         if len((message.topic or "").encode()) > _LONGEST_SUBJECT:
@@ -170,40 +171,40 @@ class NatsOutput(LoopOutput):
             return f"{size} bytes with the headers are more than the server takes (max_payload {self._largest})"
         return ""
 
-    def _fault(self, error: BaseException, subject: str = "") -> Fault:
+    def _fault(self, error: BaseException, subject: str = "") -> OutputFault:
         text = str(error).lower()
         if "authorization violation" in text or "authentication" in text:
-            return Fault(f"authentication at {self.where} failed", "check username and password, token or creds")
+            return OutputFault(f"authentication at {self.where} failed", "check username and password, token or creds")
         if "permissions violation" in text:
-            return Fault(f"{self.where} refuses: {error}", PERMISSION)
+            return OutputFault(f"{self.where} refuses: {error}", PERMISSION)
         name = type(error).__name__
         if "expecting info message" in text or "info message, json" in text:
-            return Fault(f"{self.where} does not speak NATS", "check the port")
+            return OutputFault(f"{self.where} does not speak NATS", "check the port")
         if name in ("NoStreamResponseError", "NoRespondersError"):
-            return Fault(
+            return OutputFault(
                 f"no stream of {self.where} takes the subject {subject or self.config.topic}", "make the stream"
             )
         if name == "ServiceUnavailableError" and "jetstream" in text:
-            return Fault(f"JetStream is not switched on at {self.where}", "start nats-server with -js")
+            return OutputFault(f"JetStream is not switched on at {self.where}", "start nats-server with -js")
         description = getattr(error, "description", None)
         if description:
-            return Fault(f"{self.where} refuses: {description}", "look at the stream's limits")
+            return OutputFault(f"{self.where} refuses: {description}", "look at the stream's limits")
         return explain(error, self.where)
 
-    async def _probe(self, lines: list[Check], send: bool) -> None:
+    async def probe(self, lines: list[Check], send: bool) -> None:
         client = await self._connect()
         try:
             lines.append(Check("login", True, f"nats-server {client.connected_server_version}"))
             stream = client.jetstream()
             try:
                 name = await self._find_stream(stream)
-            except Fault:
+            except OutputFault:
                 raise
             except Exception as error:
                 raise self._fault(error) from error
             lines.append(Check(f"subject {self.config.topic}", True, f"stream {name}"))
             if send:
-                message = test_message()
+                message = check_message()
                 await stream.publish(self.config.topic, message.value, headers=_headers(message))
                 lines.append(Check("test message", True, "confirmed"))
         finally:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from countline.errors import MissingExtra, OutputError
-from countline.outputs._common import make_ssl_context, reveal
-from countline.outputs._words import Fault
+from countline.outputs.base.errors import OutputFault
+from countline.outputs.base.options import get_secret
+from countline.outputs.base.tls import make_ssl_context
 from countline.outputs.nats.config import Config
 
 __all__ = ["connection_options", "secure_client"]
@@ -19,9 +20,9 @@ def connection_options(config: Config) -> dict[str, Any]:
     host = f"[{config.host}]" if ":" in config.host else config.host
     options: dict[str, Any] = {"servers": f"nats://{host}:{config.port}", "name": "countline"}
     if config.username is not None:
-        options |= {"user": config.username, "password": reveal(config.password) or ""}
+        options |= {"user": config.username, "password": get_secret(config.password) or ""}
     if config.token is not None:
-        options["token"] = reveal(config.token)
+        options["token"] = get_secret(config.token)
     if config.creds is not None or config.nkey is not None:
         try:
             import nkeys
@@ -32,7 +33,7 @@ def connection_options(config: Config) -> dict[str, Any]:
                 raise OutputError(f"creds: no such file: {config.creds}", where=where, fix="check the path")
             options["user_credentials"] = config.creds
         else:
-            seed = reveal(config.nkey) or ""
+            seed = get_secret(config.nkey) or ""
             try:
                 nkeys.from_seed(seed.encode())
             except Exception:  # the library has a class for each kind of fault, and binascii's come through
@@ -72,7 +73,7 @@ def _tls_transport(where: str) -> Any:
         async def connect_tls(self, *args: Any, **options: Any) -> None:
             reader = self._bare_io_reader
             if reader is not None and reader._buffer:
-                raise Fault(f"{where} goes on in clear where TLS begins", "look who stands between: this is an attack")
+                raise OutputFault(f"{where} goes on in clear where TLS begins", "look who stands between: this is an attack")
             await super().connect_tls(*args, **options)
             self.encrypted = True
 
@@ -90,6 +91,6 @@ def _tls_transport(where: str) -> Any:
 
         def _demand_tls(self) -> None:
             if not self.encrypted:
-                raise Fault(f"{where} does not require TLS", "switch TLS on in the server, or remove tls here")
+                raise OutputFault(f"{where} does not require TLS", "switch TLS on in the server, or remove tls here")
 
     return TlsTransport()

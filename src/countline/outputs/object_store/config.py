@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote, urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from countline.config.loader import CountlineFault
-from countline.outputs._common import HttpsTls, OrderedConfig, Secret, TlsConfig, in_braces
+from countline.outputs.base.options import HttpsTls, OrderedConfig, Secret, TlsConfig, names_in_braces
 from countline.outputs.object_store.keys import FIELDS, key_of
 from countline.outputs.object_store.options import OPTIONS, OWN_KEYS, SCHEMES
 from countline.types import Message
@@ -39,7 +39,7 @@ def _url(value: str) -> str:
 
 
 def _path(value: str) -> str:
-    if "id" not in in_braces(value, FIELDS):
+    if "id" not in names_in_braces(value, FIELDS):
         raise CountlineFault("without {id} one object would replace another", fix="e.g. {date}/{id}.{extension}")
     parts = value.split("/")
     if not all(parts) or any(part.startswith(".") for part in parts):
@@ -125,7 +125,7 @@ class Config(OrderedConfig):
         return f"{base.rstrip('/')}/{quote(key) if base.startswith('http') else key}"
 
     @model_validator(mode="after")
-    def _fitting(self) -> Config:
+    def fitting(self) -> Config:
         scheme = self.scheme
         for name in ("region", "access_key", "secret_key", "session_token"):
             if getattr(self, name) is not None and scheme != "s3":

@@ -7,10 +7,11 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from countline.outputs._envelope import envelope
-from countline.outputs._fitness import shown
-from countline.outputs._loop import LoopOutput, test_message
-from countline.outputs._words import tell
+from countline.outputs.base.async_output import AsyncOutput
+from countline.outputs.base.checks import check_message
+from countline.outputs.base.envelopes import envelope
+from countline.outputs.base.errors import describe
+from countline.outputs.base.text import shown
 from countline.outputs.object_store.config import Config
 from countline.outputs.object_store.keys import content_type_of, wrapped
 from countline.outputs.object_store.security import address, open_store, secrets_of
@@ -30,7 +31,7 @@ def make(config: Config) -> ObjectStoreOutput:
     return ObjectStoreOutput(config)
 
 
-class ObjectStoreOutput(LoopOutput):
+class ObjectStoreOutput(AsyncOutput):
     """Acknowledged = the store has answered that it has the object (a folder: the file is there under its name). A message
     that is sent twice becomes one object, since its name is made of its id."""
 
@@ -45,25 +46,24 @@ class ObjectStoreOutput(LoopOutput):
     @property
     def where(self) -> str:
         """Address of the server, or the folder."""
-        return super().where if self._port else self._host
+        return super().where if self.port else self.host
 
     @property
     def _place(self) -> str:
         parts = urlsplit(self.config.url)
-        kinds = {"az": f"the container '{parts.netloc}'", "file": f"the folder {self._host}"}
+        kinds = {"az": f"the container '{parts.netloc}'", "file": f"the folder {self.host}"}
         return kinds.get(parts.scheme, f"the bucket '{parts.netloc}'")
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
         self._store = open_store(self.config)
 
-    async def _session(self) -> None:
-        self._ready = True  # there is no connection that could be made beforehand
-        self._news.set()
+    async def session(self) -> None:
+        self.mark_ready()  # there is no connection that could be made beforehand
         running: set[asyncio.Task[None]] = set()
         try:
             while True:
                 # Never more than max_in_flight: no more are accepted.
-                for entry in await self._batch(self.config.max_in_flight):
+                for entry in await self.next_batch(self.config.max_in_flight):
                     task = asyncio.ensure_future(self._settle(entry))
                     running.add(task)
                     task.add_done_callback(running.discard)
@@ -81,15 +81,15 @@ class ObjectStoreOutput(LoopOutput):
                 self.status.connected = False
             if found.retry and before != self._failures:
                 # An outage breaks all that is on its way, one after another: that must not make the pause longer each time.
-                self._again(entry.position, tell(found.fault.what, self.secrets))
+                self.send_again(entry.position, describe(found.fault.what, self.secrets))
                 return
             self._failures += found.retry
-            self._refuse(entry.position, found.fault, retry=found.retry)
+            self.refuse(entry.position, found.fault, retry=found.retry)
         else:
             self.status.connected = True
-            self._acknowledge(entry.position)
+            self.acknowledge(entry.position)
 
-    def _unfit(self, message: Message) -> str:
+    def why_unfit(self, message: Message) -> str:
         kind = content_type_of(message, self.config.content)
         if len(kind) > 255 or not (kind.isascii() and kind.isprintable()):
             return f"the content type '{shown(kind, 100)}' cannot be in an HTTP header"
@@ -112,7 +112,7 @@ class ObjectStoreOutput(LoopOutput):
         await obstore.put_async(self._store, key, body, attributes=attributes, use_multipart=False)
         return key
 
-    async def _probe(self, lines: list[Check], send: bool) -> None:
+    async def probe(self, lines: list[Check], send: bool) -> None:
         import obstore
 
         try:
@@ -128,7 +128,7 @@ class ObjectStoreOutput(LoopOutput):
         if not send:
             return
         try:
-            key = await self._put(test_message())
+            key = await self._put(check_message())
         except Exception as error:
             raise refusal(error, self.where, self._place).fault from None
         left = "written; there is no right to remove it"

@@ -8,20 +8,21 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from countline.errors import MissingExtra, OutputError
-from countline.outputs._common import make_ssl_context, reveal
-from countline.outputs._words import scrub
+from countline.outputs.base.options import get_secret
+from countline.outputs.base.tls import make_ssl_context
 from countline.outputs.object_store.config import Config
+from countline.redaction import redact
 
 __all__ = ["address", "open_store", "secrets_of"]
 
 
 def secrets_of(config: Config) -> tuple[str, ...]:
     """All that must not be shown. Short options (true, AES256) are no secrets, and would blank out words."""
-    found = [reveal(s) for s in (config.access_key, config.secret_key, config.session_token, config.proxy)]
+    found = [get_secret(s) for s in (config.access_key, config.secret_key, config.session_token, config.proxy)]
     if config.proxy is not None:
-        found.append(urlsplit(reveal(config.proxy) or "").password)
+        found.append(urlsplit(get_secret(config.proxy) or "").password)
     found += [value for s in config.options.values() if len(value := s.get_secret_value()) >= 8]
-    sas = reveal(config.options.get("sas_key"))
+    sas = get_secret(config.options.get("sas_key"))
     found += parse_qs((sas or "").lstrip("?")).get("sig", [])
     return tuple(s for s in found if s)
 
@@ -38,7 +39,7 @@ def address(config: Config) -> tuple[str, int]:
     """Host and port to look at when something is wrong: those of the proxy where one is configured; (folder, 0) for one."""
     if config.scheme == "file":
         return unquote(urlsplit(config.url).path), 0
-    url = reveal(config.proxy) or _endpoint(config)
+    url = get_secret(config.proxy) or _endpoint(config)
     if url is None:
         if config.scheme == "s3":
             region = config.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
@@ -46,7 +47,7 @@ def address(config: Config) -> tuple[str, int]:
         if config.scheme == "gs":
             return "storage.googleapis.com", 443
         given = config.options.get("account_name")
-        account = reveal(given) or os.environ.get("AZURE_STORAGE_ACCOUNT_NAME", "account")
+        account = get_secret(given) or os.environ.get("AZURE_STORAGE_ACCOUNT_NAME", "account")
         return f"{account}.blob.core.windows.net", 443
     parts = urlsplit(url)
     return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
@@ -71,16 +72,16 @@ def open_store(config: Config) -> Any:
     except OutputError:
         raise
     except Exception as error:  # the library has a class for each kind of fault
-        text = scrub(str(error).split("\n\nDebug source")[0], secrets_of(config))
+        text = redact(str(error).split("\n\nDebug source")[0], *secrets_of(config))
         fix = "check url, endpoint, the login and options"
         raise OutputError(f"the store cannot be used: {text}", where=where, fix=fix) from None
 
 
 def _store_options(config: Config) -> dict[str, Any]:
     given = {
-        "access_key_id": reveal(config.access_key),
-        "secret_access_key": reveal(config.secret_key),
-        "session_token": reveal(config.session_token),
+        "access_key_id": get_secret(config.access_key),
+        "secret_access_key": get_secret(config.secret_key),
+        "session_token": get_secret(config.session_token),
         "region": config.region,
         "base_url" if config.scheme == "gs" else "endpoint": config.endpoint,
     }
@@ -100,7 +101,7 @@ def _client_options(config: Config, where: str) -> dict[str, Any]:
             raise OutputError("AWS_ENDPOINT_URL is an http:// address, and tls is set", where=where, fix=fix)
         options["allow_http"] = True
     if config.proxy is not None:
-        options["proxy_url"] = reveal(config.proxy)
+        options["proxy_url"] = get_secret(config.proxy)
     if not config.tls.verify:
         options["allow_invalid_certificates"] = True
     if config.tls.ca is not None:

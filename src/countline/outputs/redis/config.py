@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, Field
 
 from countline.config.loader import CountlineFault
-from countline.outputs._common import Host, OrderedConfig, Port, Secret, Tls
+from countline.outputs.base.options import Host, OrderedConfig, Port, Secret, Tls
 
 __all__ = ["Config"]
 

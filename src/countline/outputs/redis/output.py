@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from countline.errors import MissingExtra
-from countline.outputs._common import headers_json, reveal
-from countline.outputs._loop import LoopOutput, test_message
-from countline.outputs._words import PERMISSION, Fault, explain
+from countline.outputs.base.async_output import AsyncOutput
+from countline.outputs.base.checks import check_message
+from countline.outputs.base.errors import PERMISSION, OutputFault, explain
+from countline.outputs.base.options import get_secret
+from countline.outputs.base.text import headers_json
 from countline.outputs.redis.config import Config
 from countline.outputs.redis.security import connection_options
 from countline.protocols import Check
@@ -24,16 +26,16 @@ def make(config: Config) -> RedisOutput:
     return RedisOutput(config)
 
 
-class RedisOutput(LoopOutput):
+class RedisOutput(AsyncOutput):
     """Acknowledged = Redis has executed XADD; whether that survives a power cut is up to its appendfsync."""
 
     def __init__(self, config: Config) -> None:
         super().__init__(config, config.host, config.port, by_key=config.ordered)
         self.config = config
-        self.secrets = (reveal(config.password),)
+        self.secrets = (get_secret(config.password),)
         self._options: dict[str, Any] = {}
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
         try:
             import redis.asyncio  # noqa: F401
         except ImportError:
@@ -48,14 +50,14 @@ class RedisOutput(LoopOutput):
         # The library must not try again by itself: that would be hidden from the receipts.
         return redis.asyncio.Redis(retry=Retry(NoBackoff(), 0), single_connection_client=True, **self._options)
 
-    async def _session(self) -> None:
+    async def session(self) -> None:
         client = self._client()
         try:
             try:
                 await client.ping()
             except Exception as error:
                 raise self._fault(error) from error
-            self._online()
+            self.mark_connected()
             while True:
                 await self._publish(client)
         finally:
@@ -66,7 +68,7 @@ class RedisOutput(LoopOutput):
         # next start where the default user is switched off.
         import redis.exceptions
 
-        batch = await self._batch(self.config.batch)
+        batch = await self.next_batch(self.config.batch)
         pipe = client.pipeline(transaction=False)
         for entry in batch:
             self._add(pipe, entry.message)
@@ -76,11 +78,11 @@ class RedisOutput(LoopOutput):
             if not isinstance(result, Exception):
                 done.append(entry.position)
             elif isinstance(result, (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)):
-                self._acknowledge(*done)
+                self.acknowledge(*done)
                 raise result
             else:
-                self._refuse(entry.position, self._fault(result), retry=self._may_retry(result))
-        self._acknowledge(*done)
+                self.refuse(entry.position, self._fault(result), retry=self._may_retry(result))
+        self.acknowledge(*done)
 
     def _add(self, pipe: Any, message: Message) -> None:
         config = self.config
@@ -107,25 +109,25 @@ class RedisOutput(LoopOutput):
         text = str(error)
         return isinstance(error, lasting) or text.split(" ", 1)[0] in _RETRY or "unknown command" in text.lower()
 
-    def _fault(self, error: Exception) -> Fault:
+    def _fault(self, error: Exception) -> OutputFault:
         import redis.exceptions as e
 
         if isinstance(error, (e.AuthenticationError, e.AuthenticationWrongNumberOfArgsError)) or "WRONGPASS" in str(
             error
         ):
-            return Fault(f"authentication at {self.where} failed", "check username and password")
+            return OutputFault(f"authentication at {self.where} failed", "check username and password")
         if "NOAUTH" in str(error) or "Authentication required" in str(error):
-            return Fault(f"{self.where} wants authentication", "set password (and username)")
+            return OutputFault(f"{self.where} wants authentication", "set password (and username)")
         if isinstance(error, e.NoPermissionError):
-            return Fault(f"{self.where} refuses: {error}", PERMISSION)
+            return OutputFault(f"{self.where} refuses: {error}", PERMISSION)
         if isinstance(error, e.AskError):
             what = f"{self.where} is a node of a cluster, and the stream belongs to another: {error}"
-            return Fault(what, "name that node under host, or a stream that belongs to this one")
+            return OutputFault(what, "name that node under host, or a stream that belongs to this one")
         if isinstance(error, e.ResponseError):
-            return Fault(f"{self.where} refuses: {error}", "look at the stream's name and the server's memory limits")
+            return OutputFault(f"{self.where} refuses: {error}", "look at the stream's name and the server's memory limits")
         return explain(error, self.where)
 
-    async def _probe(self, lines: list[Check], send: bool) -> None:
+    async def probe(self, lines: list[Check], send: bool) -> None:
         client = self._client()
         try:
             try:
@@ -133,17 +135,17 @@ class RedisOutput(LoopOutput):
                 lines.append(Check("login", True, f"Redis {info.get('redis_version', '?')}"))
                 kind = (await client.type(self.config.topic)).decode()
                 if kind not in ("stream", "none"):
-                    raise Fault(
+                    raise OutputFault(
                         f"the key {self.config.topic} is a {kind}, not a stream", "choose another name under topic"
                     )
                 state = "exists" if kind == "stream" else "will be made with the first message"
                 lines.append(Check(f"stream {self.config.topic}", True, state))
                 if send:
                     pipe = client.pipeline(transaction=False)
-                    self._add(pipe, test_message())
+                    self._add(pipe, check_message())
                     await pipe.execute()
                     lines.append(Check("test message", True, "confirmed"))
             except Exception as error:
-                raise self._fault(error) if not isinstance(error, Fault) else error from error
+                raise self._fault(error) if not isinstance(error, OutputFault) else error from error
         finally:
             await client.aclose()

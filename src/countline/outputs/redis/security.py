@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from countline.outputs._common import make_ssl_context, reveal
+from countline.outputs.base.options import get_secret
+from countline.outputs.base.tls import make_ssl_context
 from countline.outputs.redis.config import Config
 
 __all__ = ["connection_options"]
@@ -17,7 +18,7 @@ def connection_options(config: Config) -> dict[str, Any]:
         "port": config.port,
         "db": config.db,
         "username": config.username,
-        "password": reveal(config.password),
+        "password": get_secret(config.password),
         "socket_timeout": config.timeout,
         "socket_connect_timeout": config.connect_timeout,
         "client_name": "countline",
@@ -32,7 +33,7 @@ def connection_options(config: Config) -> dict[str, Any]:
         "ssl_ca_certs": config.tls.ca,
         "ssl_certfile": config.tls.cert,
         "ssl_keyfile": config.tls.key or config.tls.cert,
-        "ssl_password": reveal(config.tls.key_password),
+        "ssl_password": get_secret(config.tls.key_password),
         "ssl_cert_reqs": "required" if config.tls.verify else "none",
         "ssl_check_hostname": config.tls.verify,
     }

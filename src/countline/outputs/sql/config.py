@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from countline.config.loader import CountlineFault
-from countline.outputs._common import NetworkConfig, Secret, Tls
+from countline.outputs.base.options import NetworkConfig, Secret, Tls
 
 __all__ = ["FIELDS", "Config"]
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from countline.errors import MissingExtra
-from countline.outputs._common import reveal
-from countline.outputs._fitness import UNFIT
-from countline.outputs._loop import LoopOutput, test_message
-from countline.outputs._words import PERMISSION, Fault, explain
+from countline.outputs.base.async_output import AsyncOutput
+from countline.outputs.base.checks import check_message
+from countline.outputs.base.errors import PERMISSION, OutputFault, explain
+from countline.outputs.base.fitness import UNFIT
+from countline.outputs.base.options import get_secret
 from countline.outputs.sql.config import Config
 from countline.outputs.sql.security import connection_options
 from countline.outputs.sql.table import Table, Unfit
@@ -17,7 +18,7 @@ from countline.protocols import Check, Entry
 __all__ = ["PostgresOutput"]
 
 
-class PostgresOutput(LoopOutput):
+class PostgresOutput(AsyncOutput):
     """Acknowledged = the transaction is committed; what that means is up to the server's synchronous_commit."""
 
     def __init__(self, config: Config) -> None:
@@ -25,17 +26,17 @@ class PostgresOutput(LoopOutput):
         self.config = config
         self.table = Table(config, "postgres")
         self._options: dict[str, Any] = {}
-        self.secrets = (reveal(config.url), reveal(config.password))
+        self.secrets = (get_secret(config.url), get_secret(config.password))
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
         try:
             import psycopg  # noqa: F401
         except ImportError:
             raise MissingExtra("psycopg", "postgres", what_for=f"output '{self.name}' (PostgreSQL)") from None
         self._options = connection_options(self.config)
-        self._host = str(self._options["host"]).split(",")[0]
-        self._port = int(str(self._options["port"]).split(",")[0] or 5432)
-        self.secrets = (reveal(self.config.url), self._options.get("password"), self._options.get("sslpassword"))
+        self.host = str(self._options["host"]).split(",")[0]
+        self.port = int(str(self._options["port"]).split(",")[0] or 5432)
+        self.secrets = (get_secret(self.config.url), self._options.get("password"), self._options.get("sslpassword"))
 
     async def _connect(self) -> Any:
         import psycopg
@@ -55,18 +56,18 @@ class PostgresOutput(LoopOutput):
             if (await cursor.fetchone())[0] is None:
                 await connection.execute(self.table.create())
 
-    async def _session(self) -> None:
+    async def session(self) -> None:
         import psycopg
 
         connection = await self._connect()
         try:
-            self._online()
+            self.mark_connected()
             while True:
-                batch = await self._batch(self.config.batch)
+                batch = await self.next_batch(self.config.batch)
                 rows = self._rows(batch)
                 try:
                     await self._insert(connection, rows)
-                    self._acknowledge(*(position for position, _ in rows))
+                    self.acknowledge(*(position for position, _ in rows))
                 except _refusals():
                     await self._one_by_one(connection, rows)
         except psycopg.Error as error:
@@ -80,7 +81,7 @@ class PostgresOutput(LoopOutput):
             try:
                 rows.append((entry.position, self.table.row(entry.message)))
             except Unfit as unfit:
-                self._refuse(entry.position, str(unfit), retry=False)
+                self.refuse(entry.position, str(unfit), retry=False)
         return rows
 
     async def _insert(self, connection: Any, rows: list[tuple[int, list[Any]]]) -> None:
@@ -92,38 +93,38 @@ class PostgresOutput(LoopOutput):
             try:
                 await self._insert(connection, [(position, row)])
             except _refusals() as error:
-                self._refuse(position, f"{self.where} refuses the row: {_first_line(error)}", retry=False)
+                self.refuse(position, f"{self.where} refuses the row: {_first_line(error)}", retry=False)
             else:
-                self._acknowledge(position)
+                self.acknowledge(position)
 
-    def _fault(self, error: Any) -> Fault:
+    def _fault(self, error: Any) -> OutputFault:
         state, text = error.sqlstate or "", str(error)
         if state.startswith("28") or "password authentication failed" in text or "no password supplied" in text:
-            return Fault(f"authentication at {self.where} failed", "check user and password")
+            return OutputFault(f"authentication at {self.where} failed", "check user and password")
         if state == "42501":
-            return Fault(f"{self.where} refuses: {_first_line(error)}", PERMISSION)
+            return OutputFault(f"{self.where} refuses: {_first_line(error)}", PERMISSION)
         if state == "3D000" or 'database "' in text:
-            return Fault(f"{self.where}: {_first_line(error)}", "create the database, or correct its name in the url")
+            return OutputFault(f"{self.where}: {_first_line(error)}", "create the database, or correct its name in the url")
         if state.startswith("42"):
-            return Fault(f"{self.where}: {_first_line(error)}", "the table must have the columns, and a unique id")
+            return OutputFault(f"{self.where}: {_first_line(error)}", "the table must have the columns, and a unique id")
         if "certificate verify failed" in text:
-            return Fault(f"the certificate of {self.where} is not trusted", "set tls.ca to the authority's PEM file")
+            return OutputFault(f"the certificate of {self.where} is not trusted", "set tls.ca to the authority's PEM file")
         if "refused" in text:
-            return Fault(
+            return OutputFault(
                 f"connection refused: nobody listens at {self.where}", "start the server, or check host and port"
             )
         if state.startswith("57P") or "closed" in text or "terminat" in text:
-            return Fault(f"{self.where} closed the connection", "look at the server's log")
-        return Fault(f"{self.where}: {_first_line(error)}") if text.strip() else explain(error, self.where)
+            return OutputFault(f"{self.where} closed the connection", "look at the server's log")
+        return OutputFault(f"{self.where}: {_first_line(error)}") if text.strip() else explain(error, self.where)
 
-    async def _probe(self, lines: list[Check], send: bool) -> None:
+    async def probe(self, lines: list[Check], send: bool) -> None:
         import psycopg
 
         connection = await self._connect()
         try:
             info = connection.info
             lines.append(Check("login", True, f"PostgreSQL {info.server_version // 10000}, database {info.dbname}"))
-            rows = [(0, self.table.row(test_message()))]
+            rows = [(0, self.table.row(check_message()))]
             async with connection.transaction(force_rollback=True):
                 await self._insert(connection, rows)
             lines.append(Check(f"table {self.config.table}", True, "can be written"))
@@ -132,7 +133,7 @@ class PostgresOutput(LoopOutput):
                 delete = f"DELETE FROM {self.table.name} WHERE {column} = %s"  # noqa: S608
                 await self._insert(connection, rows)
                 async with connection.transaction():
-                    await connection.execute(delete, [test_message().id])
+                    await connection.execute(delete, [check_message().id])
                 lines.append(Check("test message", True, "written and removed"))
         except psycopg.Error as error:
             raise self._fault(error) from error

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from countline.errors import OutputError
-from countline.outputs._common import make_ssl_context, reveal
+from countline.outputs.base.options import get_secret
+from countline.outputs.base.tls import make_ssl_context
 from countline.outputs.sql.config import Config
 
 __all__ = ["connection_options"]
@@ -23,7 +24,7 @@ def connection_options(config: Config) -> dict[str, Any]:
         # Its own words quote parts of it.
         raise OutputError("the url cannot be read", where=where, fix="postgresql://user@host:port/database") from None
     if config.password is not None:
-        options["password"] = reveal(config.password)
+        options["password"] = get_secret(config.password)
     options.setdefault("host", "localhost")
     options.setdefault("port", "5432")
     options.setdefault("application_name", "countline")
@@ -37,5 +38,5 @@ def connection_options(config: Config) -> dict[str, Any]:
         if tls.cert:
             options |= {"sslcert": tls.cert, "sslkey": tls.key or tls.cert}
         if tls.key_password is not None:
-            options["sslpassword"] = reveal(tls.key_password)
+            options["sslpassword"] = get_secret(tls.key_password)
     return options

@@ -7,10 +7,10 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from countline.outputs._buffered import BufferedOutput
-from countline.outputs._fitness import UNFIT
-from countline.outputs._loop import test_message
-from countline.outputs._words import Fault
+from countline.outputs.base.buffered import BufferedOutput
+from countline.outputs.base.checks import check_message
+from countline.outputs.base.errors import OutputFault
+from countline.outputs.base.fitness import UNFIT
 from countline.outputs.sql.config import Config
 from countline.outputs.sql.table import Table, Unfit
 from countline.protocols import Check, Entry
@@ -32,7 +32,7 @@ class SqliteOutput(BufferedOutput):
         self.table = Table(config, "sqlite")
         self._connection: sqlite3.Connection | None = None
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
         return  # the standard library
 
     def _connect(self) -> sqlite3.Connection:
@@ -48,15 +48,15 @@ class SqliteOutput(BufferedOutput):
             self._connection = connection
         return self._connection
 
-    def _write(self, end: float, *, closing: bool) -> None:
-        while self._queue:
+    def write(self, end: float, *, closing: bool) -> None:
+        while self.queue:
             connection = self._connect()
             lock = min(_LONGEST_LOCK, max(0.0, end - time.monotonic()))
             try:
                 connection.execute(f"PRAGMA busy_timeout={int(lock * 1000)}")
             except sqlite3.Error as error:
                 raise self._fault(error) from error
-            batch = [self._queue.popleft() for _ in range(min(self.config.batch, len(self._queue)))]
+            batch = [self.queue.popleft() for _ in range(min(self.config.batch, len(self.queue)))]
             self._insert(connection, batch)
             if time.monotonic() >= end:
                 return
@@ -67,7 +67,7 @@ class SqliteOutput(BufferedOutput):
             try:
                 rows.append((entry.position, self.table.row(entry.message)))
             except Unfit as unfit:
-                self._refuse(entry.position, str(unfit))
+                self.refuse(entry.position, str(unfit))
         done: list[int] = []
         try:
             connection.execute("BEGIN IMMEDIATE")
@@ -77,7 +77,7 @@ class SqliteOutput(BufferedOutput):
                         connection.execute(self.table.insert(), row)
                         done.append(position)
                     except (sqlite3.IntegrityError, sqlite3.DataError, *UNFIT) as error:
-                        self._refuse(position, f"{self.path} refuses the row: {error}")
+                        self.refuse(position, f"{self.path} refuses the row: {error}")
                 connection.execute("COMMIT")
             except sqlite3.Error:
                 if connection.in_transaction:
@@ -85,14 +85,14 @@ class SqliteOutput(BufferedOutput):
                 raise
         except sqlite3.Error as error:
             raise self._fault(error) from error
-        self._acknowledge(done)
+        self.acknowledge(*done)
 
-    def _fault(self, error: sqlite3.Error) -> Fault:
-        return Fault(
+    def _fault(self, error: sqlite3.Error) -> OutputFault:
+        return OutputFault(
             f"{self.path}: {error}", "check the path, the rights, free space, and that no other program holds the file"
         )
 
-    def _release(self) -> None:
+    def release(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             with suppress(sqlite3.Error):
@@ -105,19 +105,19 @@ class SqliteOutput(BufferedOutput):
             connection = self._connect()
             connection.execute(f"PRAGMA busy_timeout={int(timeout * 1000)}")
             connection.execute("BEGIN IMMEDIATE")
-            connection.execute(self.table.insert(), self.table.row(test_message()))
+            connection.execute(self.table.insert(), self.table.row(check_message()))
             connection.execute("ROLLBACK")
             lines = [Check(subject, True, f"table {self.config.table} can be written")]
             if send:
                 column = self.table.columns[self.table.fields.index("id")]
                 delete = f"DELETE FROM {self.table.name} WHERE {column} = ?"  # noqa: S608
-                connection.execute(self.table.insert(), self.table.row(test_message()))
-                connection.execute(delete, [test_message().id])
+                connection.execute(self.table.insert(), self.table.row(check_message()))
+                connection.execute(delete, [check_message().id])
                 lines.append(Check("test message", True, "written and removed"))
             return lines
-        except (sqlite3.Error, Fault) as error:
-            what = error.what if isinstance(error, Fault) else f"{self.path}: {error}"
+        except (sqlite3.Error, OutputFault) as error:
+            what = error.what if isinstance(error, OutputFault) else f"{self.path}: {error}"
             return [Check(subject, False, what, "check the path, the rights, free space and the table's columns")]
         finally:
             if not self._opened:
-                self._release()
+                self.release()

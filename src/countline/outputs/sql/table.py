@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from countline.outputs._common import headers_json, readable
-from countline.outputs._envelope import is_json, rfc3339
+from countline.outputs.base.envelopes import is_json, rfc3339
+from countline.outputs.base.text import headers_json, readable
 from countline.outputs.sql.config import FIELDS, Config
 from countline.types import Message, utc
 

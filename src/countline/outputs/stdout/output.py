@@ -10,10 +10,10 @@ import time
 from contextlib import suppress
 
 from countline.errors import OutputError
-from countline.outputs._buffered import BufferedOutput
-from countline.outputs._envelope import as_line
-from countline.outputs._loop import test_message
-from countline.outputs._words import Fault
+from countline.outputs.base.buffered import BufferedOutput
+from countline.outputs.base.checks import check_message
+from countline.outputs.base.envelopes import as_line
+from countline.outputs.base.errors import OutputFault
 from countline.outputs.stdout.config import Config
 from countline.protocols import Check
 from countline.terminal import is_terminal, visible
@@ -53,10 +53,10 @@ class StdoutOutput(BufferedOutput):
         self._ends: list[tuple[int, int]] = []
         self._written = 0
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
         return  # the standard library
 
-    def _write(self, end: float, *, closing: bool) -> None:
+    def write(self, end: float, *, closing: bool) -> None:
         while self._fill():
             if not self._flush(end):
                 return
@@ -67,11 +67,11 @@ class StdoutOutput(BufferedOutput):
             return True
         parts, size = [], 0
         self._ends, self._written = [], 0
-        while self._queue and size < 1 << 16:
-            entry = self._queue.popleft()
+        while self.queue and size < 1 << 16:
+            entry = self.queue.popleft()
             line = as_line(entry.message, self.config.content)
             if line is None:
-                self._refuse(entry.position, "a value with line breaks cannot be a line; set content: message")
+                self.refuse(entry.position, "a value with line breaks cannot be a line; set content: message")
                 continue
             if self._screen:
                 line = visible(line.decode(errors="backslashreplace")).encode()
@@ -97,7 +97,7 @@ class StdoutOutput(BufferedOutput):
                 self._written += os.write(self._descriptor, piece)
                 self._settle()
         except BrokenPipeError:
-            raise Fault("the reader of standard output has gone", "start it again") from None
+            raise OutputFault("the reader of standard output has gone", "start it again") from None
         return True
 
     def _settle(self) -> None:
@@ -105,7 +105,7 @@ class StdoutOutput(BufferedOutput):
         while done < len(self._ends) and self._ends[done][0] <= self._written:
             done += 1
         if done:
-            self._acknowledge([position for _, position in self._ends[:done]])
+            self.acknowledge(*(position for _, position in self._ends[:done]))
             del self._ends[:done]
 
     @staticmethod
@@ -114,7 +114,7 @@ class StdoutOutput(BufferedOutput):
         with suppress(OSError, ValueError, AttributeError):  # closed, or None
             sys.stdout.flush()
 
-    def _release(self) -> None:
+    def release(self) -> None:
         # The line that was begun is lost with its reader, or torn by the end of the program.
         self._data, self._ends, self._written = b"", [], 0
 
@@ -126,7 +126,7 @@ class StdoutOutput(BufferedOutput):
             return [Check("standard output", False, "it is closed", _REOPEN)]
         lines = [Check("standard output", True, "open")]
         if send:
-            line = as_line(test_message(), self.config.content) or b""
+            line = as_line(check_message(), self.config.content) or b""
             self._flush_python()
             try:
                 os.write(self._descriptor, line + b"\n")

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from countline.config.loader import CountlineFault
-from countline.outputs._common import HttpsTls, NetworkConfig, Secret, TlsConfig
+from countline.outputs.base.options import HttpsTls, NetworkConfig, Secret, TlsConfig
 
 __all__ = ["Config"]
 

@@ -13,11 +13,13 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from countline.errors import MissingExtra
-from countline.outputs._common import header_safe, reveal
-from countline.outputs._envelope import envelope
-from countline.outputs._fitness import UNFIT, shown
-from countline.outputs._loop import LoopOutput, test_message
-from countline.outputs._words import Fault
+from countline.outputs.base.async_output import AsyncOutput
+from countline.outputs.base.checks import check_message
+from countline.outputs.base.envelopes import envelope
+from countline.outputs.base.errors import OutputFault
+from countline.outputs.base.fitness import UNFIT
+from countline.outputs.base.options import get_secret
+from countline.outputs.base.text import header_safe, shown
 from countline.outputs.webhook.config import Config
 from countline.outputs.webhook.security import client_options, secrets_of, sign
 from countline.protocols import Check, Entry
@@ -60,7 +62,7 @@ class Answer(NamedTuple):
     """Its beginning."""
 
 
-class WebhookOutput(LoopOutput):
+class WebhookOutput(AsyncOutput):
     """Acknowledged = the server has answered 2xx."""
 
     def __init__(self, config: Config) -> None:
@@ -71,7 +73,7 @@ class WebhookOutput(LoopOutput):
         self.secrets = secrets_of(config)
         self._options: dict[str, Any] = {}
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
         try:
             import httpx  # noqa: F401
         except ImportError:
@@ -84,19 +86,18 @@ class WebhookOutput(LoopOutput):
         limits = httpx.Timeout(self.config.timeout, connect=self.config.connect_timeout)
         return httpx.AsyncClient(timeout=limits, **self._options)
 
-    async def _session(self) -> None:
+    async def session(self) -> None:
         async with self._client() as client:
-            self._ready = True  # there is no connection that could be made beforehand
-            self._news.set()
+            self.mark_ready()  # there is no connection that could be made beforehand
             waiting: list[Entry] = []
             while True:
-                waiting = waiting or await self._batch(self.config.max_in_flight)
+                waiting = waiting or await self.next_batch(self.config.max_in_flight)
                 batch = self._together(waiting)
                 waiting = waiting[len(batch) :]
                 if not await self._post(client, batch):
-                    self._hold_back(waiting)
+                    self.hold_back(waiting)
                     waiting = []
-                self._publishing(waiting)  # requests go one at a time: only now has theirs begun
+                self.mark_published(waiting)  # requests go one at a time: only now has theirs begun
 
     def _together(self, waiting: Sequence[Entry]) -> list[Entry]:
         """Those from the front that fit into one request."""
@@ -124,29 +125,29 @@ class WebhookOutput(LoopOutput):
             answer = await self._answer(client, "POST", url, content=body, headers=headers)
         except UNFIT as error:
             for entry in batch:
-                self._refuse(entry.position, f"it cannot be posted to {self.where}: {error}", retry=False)
+                self.refuse(entry.position, f"it cannot be posted to {self.where}: {error}", retry=False)
             return True
         self.status.connected = True
         if 200 <= answer.status < 300:
-            self._acknowledge(*(e.position for e in batch))
+            self.acknowledge(*(e.position for e in batch))
             return True
         fault = self._refusal(answer)
         if answer.status >= 500 or answer.status in self.config.retry_status:
             for entry in batch:
-                self._refuse(entry.position, fault, retry=True)
-            self._pause(_retry_after(answer.headers.get("Retry-After", "")))
+                self.refuse(entry.position, fault, retry=True)
+            self.pause(_retry_after(answer.headers.get("Retry-After", "")))
             return False
         if len(batch) == 1:
-            self._refuse(batch[0].position, fault, retry=False)
+            self.refuse(batch[0].position, fault, retry=False)
             return True
         for number, entry in enumerate(batch):  # one of them is at fault: the others must not suffer
             if not await self._post(client, [entry]):
                 for later in batch[number + 1 :]:
-                    self._ledger.fail(later.position, "waits for an earlier message", retry=True)
+                    self.in_flight.fail(later.position, "waits for an earlier message", retry=True)
                 return False
         return True
 
-    def _unfit(self, message: Message) -> str:
+    def why_unfit(self, message: Message) -> str:
         if self.config.batch > 1:
             return ""  # headers are not carried
         for name, _ in message.headers:
@@ -201,21 +202,21 @@ class WebhookOutput(LoopOutput):
         topic = first.topic or config.topic
         if topic:
             headers["Countline-Topic"] = header_safe(topic.encode())
-        secret = reveal(config.secret)
+        secret = get_secret(config.secret)
         if secret is not None:
             headers["Countline-Signature"] = sign(secret, int(time.time()), body)
         return headers
 
-    def _refusal(self, answer: Answer) -> Fault:
+    def _refusal(self, answer: Answer) -> OutputFault:
         text = shown(answer.body.decode("utf-8", "replace"), 200)
         what = f"{self.where} answers {answer.status} {shown(answer.reason, 80)}" + (f": {text}" if text else "")
         if answer.status in (401, 403, 407):
-            return Fault(f"authentication failed: {what}", "check username and password, headers or secret")
+            return OutputFault(f"authentication failed: {what}", "check username and password, headers or secret")
         if 300 <= answer.status < 400:
-            return Fault(f"{what}; it sends us elsewhere", "give the final address under url")
-        return Fault(what, "look at the server's log")
+            return OutputFault(f"{what}; it sends us elsewhere", "give the final address under url")
+        return OutputFault(what, "look at the server's log")
 
-    async def _probe(self, lines: list[Check], send: bool) -> None:
+    async def probe(self, lines: list[Check], send: bool) -> None:
         async with self._client() as client:
             url = self.config.url.get_secret_value().replace("{topic}", quote(self.config.topic, safe=""))
             if not send:
@@ -224,7 +225,7 @@ class WebhookOutput(LoopOutput):
                     raise self._refusal(answer)
                 lines.append(Check("web server", True, f"answers {answer.status} to OPTIONS; nothing was posted"))
                 return
-            message = test_message()
+            message = check_message()
             body = self._body([message])
             answer = await self._answer(client, "POST", url, content=body, headers=self._headers([message], body))
             if not 200 <= answer.status < 300:

@@ -7,7 +7,8 @@ import hmac
 from typing import Any
 from urllib.parse import urlsplit
 
-from countline.outputs._common import make_ssl_context, reveal
+from countline.outputs.base.options import get_secret
+from countline.outputs.base.tls import make_ssl_context
 from countline.outputs.webhook.config import Config
 
 __all__ = ["client_options", "secrets_of", "sign"]
@@ -22,9 +23,9 @@ def client_options(config: Config) -> dict[str, Any]:
         "follow_redirects": False,
     }
     if config.username is not None:
-        options["auth"] = (config.username, reveal(config.password) or "")
+        options["auth"] = (config.username, get_secret(config.password) or "")
     if config.proxy is not None:
-        options["proxy"] = reveal(config.proxy)
+        options["proxy"] = get_secret(config.proxy)
     return options
 
 
@@ -33,7 +34,7 @@ def secrets_of(config: Config) -> tuple[str, ...]:
     url = config.url.get_secret_value()
     parts = urlsplit(url)
     found = [url, parts.password, parts.query, parts.path if len(parts.path) > 8 else None]
-    found += [reveal(s) for s in (config.password, config.secret, config.proxy, *config.headers.values())]
+    found += [get_secret(s) for s in (config.password, config.secret, config.proxy, *config.headers.values())]
     return tuple(s for s in found if s)
 
 

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import ssl
 import string
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Annotated, Any
-from urllib.parse import quote
 
 from pydantic import BeforeValidator, Field, PlainSerializer, SecretStr, model_validator
 
 from countline.config.base import Model, OutputConfig
 from countline.config.loader import CountlineFault
-from countline.errors import OutputError
 
 __all__ = [
     "Host",
@@ -25,16 +20,12 @@ __all__ = [
     "Secret",
     "Tls",
     "TlsConfig",
-    "header_safe",
-    "headers_json",
-    "in_braces",
-    "make_ssl_context",
-    "readable",
-    "reveal",
+    "get_secret",
+    "names_in_braces",
 ]
 
 
-def in_braces(value: str, known: Sequence[str]) -> list[str]:
+def names_in_braces(value: str, known: Sequence[str]) -> list[str]:
     """What stands in braces in a path that a user wrote. Raises CountlineFault where it is not ``known``."""
     try:
         names = [name for _, name, *_ in string.Formatter().parse(value) if name is not None]
@@ -140,68 +131,6 @@ class OrderedConfig(NetworkConfig):
     never comes after a later one. False: faster where few keys have many messages."""
 
 
-def make_ssl_context(tls: TlsConfig, *, where: str) -> ssl.SSLContext:
-    """A client context. Raises OutputError naming the file that cannot be used; ``where`` as in ``output 'mqtt'``."""
-    try:
-        context = ssl.create_default_context(cafile=tls.ca)
-    except (OSError, ssl.SSLError) as error:
-        raise _unusable("tls.ca", tls.ca, error, where, "a PEM file with the certificate authority") from None
-    if not tls.verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if tls.cert:
-        for option, path in (("tls.cert", tls.cert), ("tls.key", tls.key)):
-            if path and not Path(path).is_file():
-                raise OutputError(f"{option}: no such file: {path}", where=where, fix="check the path")
-        # Without a callback OpenSSL would ask for the password on the terminal.
-        password = reveal(tls.key_password) or ""
-        try:
-            context.load_cert_chain(tls.cert, tls.key, password=lambda: password)
-        except (OSError, ssl.SSLError, ValueError) as error:
-            raise _unusable(
-                "tls.cert", tls.cert, error, where, "matching PEM files, and tls.key_password if the key has one"
-            ) from None
-    return context
-
-
-def _unusable(option: str, path: str | None, error: Exception, where: str, wanted: str) -> OutputError:
-    if isinstance(error, FileNotFoundError):
-        return OutputError(f"{option}: no such file: {path}", where=where, fix="check the path")
-    reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or type(error).__name__
-    return OutputError(f"{option}: {path} cannot be used: {reason}", where=where, fix=f"give {wanted}")
-
-
-def reveal(secret: SecretStr | None) -> str | None:
+def get_secret(secret: SecretStr | None) -> str | None:
     """The secret itself, for the client library only."""
     return secret.get_secret_value() if secret is not None else None
-
-
-def readable(value: bytes) -> str:
-    """Bytes as text: UTF-8, with ``\\xNN`` for what is not, and ``\\x00`` for NUL."""
-    return value.decode("utf-8", "backslashreplace").replace("\x00", "\\x00")
-
-
-def headers_json(headers: Iterable[tuple[str, bytes]]) -> str:
-    """Headers as a JSON object of text; a name that stands twice becomes a list."""
-    found: dict[str, Any] = {}
-    for name, value in headers:
-        text = readable(value)
-        if name in found:
-            known = found[name]
-            found[name] = [*known, text] if isinstance(known, list) else [known, text]
-        else:
-            found[name] = text
-    return json.dumps(found, ensure_ascii=False, separators=(",", ":"))
-
-
-_HEADER_SAFE = "".join(chr(c) for c in range(0x20, 0x7F) if chr(c) != "%")
-
-
-def header_safe(value: bytes) -> str:
-    """A header value for protocols that know printable ASCII only (HTTP, NATS): everything else, and ``%``, is
-    percent-encoded as in RFC 3986, section 2.1."""
-    text = quote(value, safe=_HEADER_SAFE)
-    # Blanks at the ends are not part of a header's value.
-    if text[:1] == " ":
-        text = "%20" + text[1:]
-    return text[:-1] + "%20" if text[-1:] == " " else text

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from countline.outputs._common import readable
+from countline.outputs.base.text import readable
 from countline.types import Message, utc
 
 __all__ = ["as_line", "envelope", "is_json", "rfc3339"]

@@ -1,13 +1,13 @@
-"""What no protocol can carry, and text of others made fit to be shown. Pure."""
+"""What no protocol can carry. Pure."""
 
 from __future__ import annotations
 
 import struct
 
-from countline.terminal import visible
+from countline.outputs.base.text import shown, torn
 from countline.types import Message
 
-__all__ = ["UNFIT", "shown", "torn", "unfit"]
+__all__ = ["UNFIT", "unfit"]
 
 UNFIT = (ValueError, TypeError, OverflowError, struct.error)
 """What client libraries raise for a message that cannot be put into their protocol (UnicodeError is a ValueError). Troubles of a
@@ -30,22 +30,3 @@ def unfit(message: Message) -> str:
     if not _FIRST <= message.time < _LAST:
         return f"its time, {message.time} ns since 1970, is not within the years 1 to 9999"
     return ""
-
-
-def torn(text: str) -> bool:
-    """Whether half a character stands in it (a lone surrogate), so that it is not text."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return True
-    return False
-
-
-def shown(text: str, most: int = 300) -> str:
-    """Text from outside on one line, cut to ``most`` characters, with everything that a terminal would obey made visible.
-
-    >>> shown("busy\\n  \\x1b[2Jtry later")
-    'busy \\\\x1b[2Jtry later'
-    """
-    line = visible(" ".join(text[: most * 8].split()), breaks=False)
-    return line if len(line) <= most else line[: most - 1] + "…"

@@ -15,49 +15,57 @@ from contextlib import contextmanager
 from typing import Any
 
 from countline.errors import OutputError
-from countline.outputs._common import NetworkConfig
-from countline.outputs._fitness import UNFIT, unfit
-from countline.outputs._keys import KeyOrder
-from countline.outputs._ledger import Backoff, Ledger
-from countline.outputs._words import Fault, check_dns, check_tcp, explain, tell
+from countline.outputs.base.backoff import Backoff
+from countline.outputs.base.checks import check_dns, check_tcp
+from countline.outputs.base.errors import OutputFault, describe, explain
+from countline.outputs.base.fitness import UNFIT, unfit
+from countline.outputs.base.in_flight import InFlight
+from countline.outputs.base.key_order import KeyOrder
+from countline.outputs.base.options import NetworkConfig
 from countline.protocols import Check, Entry, OutputStatus, Receipt
 from countline.types import Message
 
-__all__ = ["LoopOutput", "test_message"]
+__all__ = ["AsyncOutput"]
 
 _TICK = 0.25
 """Seconds between two looks of the watchdog."""
 _WAITS = "waits for an earlier message"
 
 
-def test_message() -> Message:
-    """What ``check(send=True)`` sends."""
-    return Message(id="countline-check", value=b'{"countline":"check"}', definition="check")
+class AsyncOutput(ABC):
+    """Connects, reconnects with growing pauses, and accounts for what is in flight.
 
-
-class LoopOutput(ABC):
-    """Connects, reconnects with growing pauses, and accounts for what is in flight. A subclass says how to talk:
-    ``_session`` connects, calls ``_online`` and publishes until the connection breaks; ``_probe`` is for the doctor."""
+    A subclass says how to talk: ``prepare`` imports the client library; ``session`` connects, calls
+    :meth:`mark_connected` (or :meth:`mark_ready`) and publishes what :meth:`next_batch` gives until the connection
+    breaks, answering for each entry with :meth:`acknowledge` or :meth:`refuse`; ``probe`` is for ``countline check``.
+    What it raises is put into words by :func:`~countline.outputs.base.errors.explain`; an
+    :class:`~countline.outputs.base.errors.OutputFault` says them itself.
+    """
 
     secrets: Sequence[str | None] = ()
+    """Passwords and tokens in use, as text: they are blanked out of whatever is said."""
 
     def __init__(self, config: NetworkConfig, host: str, port: int, *, by_key: bool = False) -> None:
-        """``by_key``: what ``_batch`` gives never holds a message while an earlier one of its key is on its way. For servers
+        """``host`` and ``port`` stand in errors and are tried by ``check``; a host that begins with ``/`` is a path, and is not
+        tried. ``by_key``: what ``next_batch`` gives never holds a message while an earlier one of its key is on its way. For servers
         that may refuse one message and take the next."""
         self.name = config.name
         self.status = OutputStatus()
         self._config = config
-        self._host = host
-        self._port = port
-        self._ledger = Ledger(self.status)
+        self.host = host
+        self.port = port
+        self.in_flight = InFlight(self.status)
+        """What was accepted and has no receipt yet."""
         self._backoff = Backoff()
-        self._queue: deque[Entry] = deque()
+        self.queue: deque[Entry] = deque()
+        """What was accepted and not given out by ``next_batch`` yet."""
         self._keys = KeyOrder() if by_key else None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._worker: asyncio.Task[None] | None = None
         self._work = asyncio.Event()
-        self._news = asyncio.Event()
-        self._ready = False
+        self._activity = asyncio.Event()
+        self.ready = False
+        """Whether ``send`` accepts messages."""
         self._tick = 0
         self._not_before = 0.0
 
@@ -67,65 +75,72 @@ class LoopOutput(ABC):
     @property
     def where(self) -> str:
         """Address of the server, without secrets."""
-        return f"{self._host}:{self._port}"
+        return f"{self.host}:{self.port}"
 
     # -- what a subclass gives ------------------------------------------------------------------------------------
 
     @abstractmethod
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
         """Import the library, read certificates. May be called twice. Raises OutputError, MissingExtra."""
 
     @abstractmethod
-    async def _session(self) -> None:
-        """Connect, call ``_online``, publish what ``_batch`` gives. Raises when the connection cannot go on; releases
+    async def session(self) -> None:
+        """Connect, call ``mark_connected``, publish what ``next_batch`` gives. Raises when the connection cannot go on; releases
         the connection in any case."""
 
     @abstractmethod
-    async def _probe(self, lines: list[Check], send: bool) -> None:
+    async def probe(self, lines: list[Check], send: bool) -> None:
         """Connect, look, add a line for each thing that was looked at. Raises what goes wrong."""
 
-    def _unfit(self, message: Message) -> str:
+    def why_unfit(self, message: Message) -> str:
         """Why this server can never take the message; '' if nothing speaks against it. What it raises of UNFIT is a reason."""
         return ""
 
     # -- for subclasses -------------------------------------------------------------------------------------------
 
-    def _online(self) -> None:
-        self._ready = True
+    def mark_ready(self) -> None:
+        """Messages are accepted from now on. Alone for protocols that connect with each message: whether the server is there,
+        the first acknowledgement tells."""
+        self.ready = True
+        self._activity.set()
+
+    def mark_connected(self) -> None:
+        """The connection stands: messages are accepted from now on."""
         self.status.connected = True
         self.status.error = ""
-        self._news.set()
+        self.mark_ready()
 
-    async def _batch(self, most: int) -> list[Entry]:
+    async def next_batch(self, most: int) -> list[Entry]:
         """The next entries to publish, at least one. The time in which the server must answer begins now."""
-        while not self._queue:
+        while not self.queue:
             self._work.clear()
             await self._work.wait()
-        batch = [self._queue.popleft() for _ in range(min(most, len(self._queue)))]
-        self._publishing(batch)
+        batch = [self.queue.popleft() for _ in range(min(most, len(self.queue)))]
+        self.mark_published(batch)
         return batch
 
-    def _publishing(self, entries: Sequence[Entry]) -> None:
+    def mark_published(self, entries: Sequence[Entry]) -> None:
         """The server is given these now: the time in which it must answer begins (anew)."""
-        self._ledger.published([entry.position for entry in entries], self._tick)
+        self.in_flight.published([entry.position for entry in entries], self._tick)
 
     @contextmanager
-    def _fitting(self, entry: Entry) -> Iterator[None]:
+    def fitting(self, entry: Entry) -> Iterator[None]:
         """Around the handing over to the client library: what it cannot put into its protocol is a dead letter."""
         try:
             yield
         except UNFIT as error:
-            self._refuse(entry.position, f"it cannot be sent to {self.where}: {error}", retry=False)
+            self.refuse(entry.position, f"it cannot be sent to {self.where}: {error}", retry=False)
 
-    def _acknowledge(self, *positions: int) -> None:
+    def acknowledge(self, *positions: int) -> None:
+        """The server has these for good. Positions that are not in flight are left out."""
         if not positions:
             return
-        self._ledger.acknowledge(positions)
+        self.in_flight.acknowledge(positions)
         self._next_of(positions)
-        if not self._ledger.holding:  # one that has to be sent again keeps its reason on show
+        if not self.in_flight.retry_pending:  # one that has to be sent again keeps its reason on show
             self._backoff.reset()
             self.status.error = ""
-        self._news.set()
+        self._activity.set()
 
     def _next_of(self, positions: Sequence[int]) -> None:
         """These are settled: those that waited behind them go."""
@@ -134,41 +149,42 @@ class LoopOutput(ABC):
         for position in positions:
             entry = self._keys.leave(position)
             if entry is not None:
-                self._queue.append(entry)
+                self.queue.append(entry)
                 self._work.set()
 
-    def _refuse(self, position: int, fault: Fault | str, *, retry: bool) -> None:
-        """The server (or the protocol) does not take this one."""
-        words = tell(fault.what if isinstance(fault, Fault) else fault, self.secrets)
-        first = not self._ledger.holding  # several at once are one failure, so one step of the back-off
+    def refuse(self, position: int, fault: OutputFault | str, *, retry: bool) -> None:
+        """The server (or the protocol) does not take this one. ``retry``: it may take it later, so that it is sent again after
+        a pause; else it is a dead letter."""
+        words = describe(fault.what if isinstance(fault, OutputFault) else fault, self.secrets)
+        first = not self.in_flight.retry_pending  # several at once are one failure, so one step of the back-off
         self.status.error = words
         if retry:
-            self._again(position, words)
+            self.send_again(position, words)
         else:
-            self._ledger.fail(position, words, retry=False)
+            self.in_flight.fail(position, words, retry=False)
             self._next_of([position])
         if retry and first:
-            self._pause(self._backoff.next())
-        self._news.set()
+            self.pause(self._backoff.next())
+        self._activity.set()
 
-    def _again(self, position: int, words: str) -> None:
+    def send_again(self, position: int, words: str) -> None:
         """This one has to be sent again, and all that waits for it, behind it."""
-        self._ledger.fail(position, words, retry=True)
+        self.in_flight.fail(position, words, retry=True)
         behind = self._keys.stop(position) if self._keys is not None else []
         for entry in behind:
-            self._ledger.fail(entry.position, _WAITS, retry=True)
-        self._news.set()
+            self.in_flight.fail(entry.position, _WAITS, retry=True)
+        self._activity.set()
 
-    def _hold_back(self, entries: Sequence[Entry], topics: set[str | None] | None = None) -> None:
+    def hold_back(self, entries: Sequence[Entry], topics: set[str | None] | None = None) -> None:
         """These, and what is accepted and not published yet (of ``topics`` alone, if given), were not tried, so that they do
         not overtake one that has to be sent again."""
-        held = [entry for entry in self._queue if topics is None or entry.message.topic in topics]
+        held = [entry for entry in self.queue if topics is None or entry.message.topic in topics]
         for entry in [*entries, *held]:
-            self._ledger.fail(entry.position, _WAITS, retry=True)
-        self._queue = deque(entry for entry in self._queue if entry.position in self._ledger)
-        self._news.set()
+            self.in_flight.fail(entry.position, _WAITS, retry=True)
+        self.queue = deque(entry for entry in self.queue if entry.position in self.in_flight)
+        self._activity.set()
 
-    def _pause(self, seconds: float) -> None:
+    def pause(self, seconds: float) -> None:
         """Accept nothing for that long."""
         if self._loop is not None:
             self._not_before = max(self._not_before, self._loop.time() + seconds)
@@ -177,38 +193,38 @@ class LoopOutput(ABC):
 
     def open(self) -> None:
         """Make the client; the first ``poll`` begins to connect."""
-        self._prepare()
+        self.prepare()
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
             # Events belong to the loop in which they were first waited for.
-            self._work, self._news = asyncio.Event(), asyncio.Event()
+            self._work, self._activity = asyncio.Event(), asyncio.Event()
             self._not_before = 0.0
 
     def send(self, entries: Sequence[Entry]) -> int:
         """Accepts as many as the bounds allow; none while away or while a failed one has to come first."""
-        if not self._ready or self._loop is None or self._ledger.holding or self._loop.time() < self._not_before:
+        if not self.ready or self._loop is None or self.in_flight.retry_pending or self._loop.time() < self._not_before:
             return 0
         accepted, config = 0, self._config
         for entry in entries:
-            if len(self._ledger) >= config.max_in_flight:
+            if len(self.in_flight) >= config.max_in_flight:
                 break
-            if len(self._ledger) and self._ledger.bytes + len(entry.message.value) > config.max_in_flight_bytes:
+            if len(self.in_flight) and self.in_flight.bytes + len(entry.message.value) > config.max_in_flight_bytes:
                 break
-            self._ledger.accept(entry)
+            self.in_flight.accept(entry)
             accepted += 1
             reason = self._reason_against(entry.message)
             if reason:
-                self._ledger.fail(entry.position, tell(reason, self.secrets), retry=False)
-                self._news.set()
+                self.in_flight.fail(entry.position, describe(reason, self.secrets), retry=False)
+                self._activity.set()
             elif self._keys is None or self._keys.enter(entry):
-                self._queue.append(entry)
+                self.queue.append(entry)
         if accepted:
             self._work.set()
         return accepted
 
     def _reason_against(self, message: Message) -> str:
         try:
-            return unfit(message) or self._unfit(message)
+            return unfit(message) or self.why_unfit(message)
         except UNFIT as error:
             return f"it cannot be sent to {self.where}: {error}"
 
@@ -216,29 +232,29 @@ class LoopOutput(ABC):
         """Runs the connection for up to ``timeout`` s."""
         if self._loop is not None:
             self._loop.run_until_complete(self._until_news(timeout))
-        return self._ledger.take()
+        return self.in_flight.take()
 
     def close(self, timeout: float) -> list[Receipt]:
         """Waits for what is in flight while the server is there; what remains is to be sent again."""
         loop = self._loop
         if loop is None:
-            return self._ledger.take()
+            return self.in_flight.take()
         end = loop.time() + timeout
-        while len(self._ledger) and self._ready and loop.time() < end:
+        while len(self.in_flight) and self.ready and loop.time() < end:
             loop.run_until_complete(self._until_news(min(0.1, max(0.0, end - loop.time())), any_news=False))
-        self._ready = False
+        self.ready = False
         loop.run_until_complete(self._stop(min(2.0, max(0.2, end - loop.time()))))
         loop.close()
         self._loop = self._worker = None
         self._forget()
-        self._ledger.fail_all("the output was closed before the server confirmed it")
+        self.in_flight.fail_all("the output was closed before the server confirmed it")
         self.status.connected = False
-        return self._ledger.take()
+        return self.in_flight.take()
 
     def check(self, *, send: bool = False, timeout: float = 5.0) -> list[Check]:
         """Name resolution, port, then what the protocol says; each within ``timeout`` s, up to the first fault."""
         try:
-            self._prepare()
+            self.prepare()
         except OutputError as error:
             return [Check(f"output {self.name}", False, error.what, error.fix or "correct the options of this output")]
         loop = asyncio.new_event_loop()
@@ -253,24 +269,24 @@ class LoopOutput(ABC):
     async def _until_news(self, timeout: float, *, any_news: bool = True) -> None:
         if self._worker is None or self._worker.done():
             self._worker = asyncio.get_running_loop().create_task(self._run())
-        if self._ledger.news and any_news:
+        if self.in_flight.has_receipts and any_news:
             await asyncio.sleep(0)
             return
-        self._news.clear()
+        self._activity.clear()
         if timeout < 0.002:  # a glance: a few turns of the loop, so that connecting and writing get on
             for _ in range(10):
                 await asyncio.sleep(0)
-                if self._news.is_set():
+                if self._activity.is_set():
                     return
             return
         try:
-            await asyncio.wait_for(self._news.wait(), timeout)
+            await asyncio.wait_for(self._activity.wait(), timeout)
         except (asyncio.TimeoutError, TimeoutError):
             return
 
     async def _run(self) -> None:
         while True:
-            session = asyncio.ensure_future(self._session())
+            session = asyncio.ensure_future(self.session())
             watchdog = asyncio.ensure_future(self._watchdog())
             try:
                 await asyncio.wait({session, watchdog}, return_when=asyncio.FIRST_COMPLETED)
@@ -279,7 +295,7 @@ class LoopOutput(ABC):
                 for task in (session, watchdog):
                     task.cancel()
                 await asyncio.wait({session, watchdog}, timeout=1.0)
-            self._away(first.exception() if first.done() and not first.cancelled() else None)
+            self.mark_disconnected(first.exception() if first.done() and not first.cancelled() else None)
             await asyncio.sleep(self._backoff.next())
 
     async def _watchdog(self) -> None:
@@ -289,30 +305,30 @@ class LoopOutput(ABC):
         while True:
             await asyncio.sleep(_TICK)
             self._tick += 1
-            if not self._ready and (self._tick - started) * _TICK > config.connect_timeout:
-                raise Fault(
+            if not self.ready and (self._tick - started) * _TICK > config.connect_timeout:
+                raise OutputFault(
                     f"no answer from {self.where}", "check that the server is up and no firewall stands between"
                 )
-            oldest = self._ledger.oldest()
+            oldest = self.in_flight.oldest()
             if oldest is not None and (self._tick - oldest) * _TICK > config.timeout:
-                raise Fault(
+                raise OutputFault(
                     f"{self.where} has not confirmed a message for {config.timeout:g} s", "look at the server's health"
                 )
 
     def _forget(self) -> None:
-        self._queue.clear()
+        self.queue.clear()
         if self._keys is not None:
             self._keys.clear()
 
-    def _away(self, error: BaseException | None) -> None:
-        self._ready = False
+    def mark_disconnected(self, error: BaseException | None) -> None:
+        self.ready = False
         self._forget()
-        fault = explain(error, self.where) if error is not None else Fault(f"{self.where} closed the connection")
-        words = tell(fault.what, self.secrets)
+        fault = explain(error, self.where) if error is not None else OutputFault(f"{self.where} closed the connection")
+        words = describe(fault.what, self.secrets)
         self.status.connected = False
         self.status.error = words
-        self._ledger.fail_all(words)
-        self._news.set()
+        self.in_flight.fail_all(words)
+        self._activity.set()
 
     async def _stop(self, timeout: float) -> None:
         if self._worker is not None:
@@ -323,9 +339,9 @@ class LoopOutput(ABC):
     async def _check(self, send: bool, timeout: float) -> list[Check]:
         lines: list[Check] = []
         steps: list[Coroutine[Any, Any, Check]] = []
-        if not self._host.startswith("/"):  # else a socket in the file system
-            steps = [check_dns(self._host), check_tcp(self._host, self._port)]
-        subjects = [f"name {self._host}", f"port {self.where}"]
+        if not self.host.startswith("/"):  # else a socket in the file system
+            steps = [check_dns(self.host), check_tcp(self.host, self.port)]
+        subjects = [f"name {self.host}", f"port {self.where}"]
         try:
             for subject, step in zip(subjects, steps):
                 try:
@@ -340,10 +356,10 @@ class LoopOutput(ABC):
             for step in steps:
                 step.close()
         try:
-            await asyncio.wait_for(self._probe(lines, send), timeout)
+            await asyncio.wait_for(self.probe(lines, send), timeout)
         except Exception as error:  # whatever the library raises becomes a line for the user
             fault = explain(error, self.where)
-            what = tell(fault.what, self.secrets)
+            what = describe(fault.what, self.secrets)
             lines.append(Check(f"output {self.name}", False, what, fault.fix or "look at the server's log"))
         return lines
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 import pytest
-from delivering import Deliverer, Patience, Received, Turncoat, entries
 
 from countline.protocols import Entry
+from countline.testing.sender import Deadline, Received, Sender, entries
+from countline.testing.servers import ClearTextProxy
 from countline.types import Message
 
 Read = Callable[[int], Sequence[Received]]
@@ -44,7 +45,7 @@ NASTY = {
 
 def nasty_entries() -> list[Entry]:
     """Messages each of which is odd in one way, with a good one behind each."""
-    found = []
+    found: list[Entry] = []
     for field, values in NASTY.items():
         for value in values:
             n = len(found) + 1
@@ -85,7 +86,7 @@ class UnkindServers:
         with context as (changes, read):
             output = self.make_output(server, **changes)
             output.open()
-            run, pumped = Deliverer(output, todo, batch=120), Patience(output)
+            run, pumped = Sender(output, todo, batch=120), Deadline(output)
             while not run.done:
                 pumped.tick(run)
                 run.step(0.01)
@@ -102,12 +103,12 @@ class UnkindServers:
         if not self.has_server or "tls" not in self.options(server):
             pytest.skip("no TLS in this variant")
         self.prepare(server)
-        with Turncoat(self.tls_port(server), self.clear_greeting) as proxy:
+        with ClearTextProxy(self.tls_port(server), self.clear_greeting) as proxy:
             output = self.make_output(server, **self.address("127.0.0.1", proxy.port))
             output.open()
-            run = Deliverer(output, entries(100)).run(acknowledged=5)
+            run = Sender(output, entries(100)).run(acknowledged=5)
             proxy.turn()
-            pumped = Patience(output)
+            pumped = Deadline(output)
             while len(proxy.heard) < 3:
                 pumped.tick(run)
                 run.step()
@@ -123,8 +124,8 @@ class UnkindServers:
 
     def test_what_can_never_be_sent_is_a_dead_letter_and_the_rest_flows(self, server: Any, output: Any) -> None:
         todo = nasty_entries()
-        run = Deliverer(output, todo)
-        pumped = Patience(output)
+        run = Sender(output, todo)
+        pumped = Deadline(output)
         while not run.done:
             pumped.tick(run)
             run.step()
@@ -143,7 +144,7 @@ class UnkindServers:
         self.prepare(server)
         output.open()
         todo = entries(60)
-        run, pumped = Deliverer(output, todo, batch=5).run(acknowledged=5), Patience(output)
+        run, pumped = Sender(output, todo, batch=5).run(acknowledged=5), Deadline(output)
         server.process.send_signal(signal.SIGSTOP)
         try:
             while not run.retried:
@@ -156,25 +157,3 @@ class UnkindServers:
         assert output.status.connected is False
         assert sorted(run.run().acknowledged) == [e.position for e in todo]
         output.close(2.0)
-
-
-def toggled(*turns: Callable[[], None]) -> Iterator[None]:
-    """Runs the turns in a thread of its own, one after another, for as long as the test goes on."""
-    import threading
-    import time
-
-    over = threading.Event()
-
-    def work() -> None:
-        while not over.is_set():
-            for turn in turns:
-                turn()
-                time.sleep(0.002)
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join(20)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterable
 
 from countline.protocols import Entry, OutputStatus, Receipt
 
-__all__ = ["Backoff", "Ledger"]
+__all__ = ["InFlight"]
 
 
-class Ledger:
+class InFlight:
     """Which entries are in flight, and the receipts that nobody has taken yet. Not thread-safe."""
 
     def __init__(self, status: OutputStatus) -> None:
@@ -21,7 +20,7 @@ class Ledger:
         self._published: dict[int, int] = {}
         """Tick at which each was published, oldest first."""
         self._receipts: list[Receipt] = []
-        self.holding = False
+        self.retry_pending = False
         """A receipt with ``retry`` has not been taken: what comes now would overtake it."""
 
     def __len__(self) -> int:
@@ -31,7 +30,7 @@ class Ledger:
         return position in self._in_flight
 
     @property
-    def news(self) -> bool:
+    def has_receipts(self) -> bool:
         """There are receipts to take."""
         return bool(self._receipts)
 
@@ -54,7 +53,7 @@ class Ledger:
         """The server does not have it; ignored for positions that are not in flight."""
         if self._remove(position):
             self.status.failed += 1
-            self.holding = self.holding or retry
+            self.retry_pending = self.retry_pending or retry
             self._receipts.append(Receipt(position, error, retry))
 
     def fail_all(self, error: str) -> None:
@@ -76,7 +75,7 @@ class Ledger:
     def take(self) -> list[Receipt]:
         """All receipts so far, once."""
         receipts, self._receipts = self._receipts, []
-        self.holding = False
+        self.retry_pending = False
         return receipts
 
     def _remove(self, position: int) -> bool:
@@ -87,22 +86,3 @@ class Ledger:
         self.bytes -= size
         self.status.in_flight = len(self._in_flight)
         return True
-
-
-class Backoff:
-    """Pauses between attempts: they double from ``first`` to ``most`` seconds, each shortened by up to half at random
-    so that many clients do not come back at one moment."""
-
-    def __init__(self, first: float = 0.1, most: float = 10.0) -> None:
-        self.first = first
-        self.most = most
-        self._next = first
-
-    def next(self) -> float:
-        """Seconds to wait now."""
-        pause, self._next = self._next, min(self._next * 2, self.most)
-        return pause * random.uniform(0.5, 1.0)
-
-    def reset(self) -> None:
-        """It works again."""
-        self._next = self.first

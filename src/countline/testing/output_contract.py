@@ -13,16 +13,18 @@ from typing import Any, ClassVar
 
 import pytest
 import yaml
-from delivering import BlackHole, Deliverer, Patience, Received, Server, entries, free_port
-from promises import UnkindServers
 
 from countline.config import load
 from countline.config.outputs import config_class, package
 from countline.errors import ConfigError
 from countline.protocols import Check, Entry, Output
+from countline.testing.ports import free_port
+from countline.testing.sender import Deadline, Received, Sender, Server, entries
+from countline.testing.servers import SilentServer
+from countline.testing.unkind_servers import Read, UnkindServers
 from countline.types import Message
 
-__all__ = ["Deliverer", "OutputContract", "Received", "Server", "entries", "free_port"]
+__all__ = ["OutputContract", "Read"]
 
 
 def first_seen(received: Sequence[Received]) -> list[Received]:
@@ -102,7 +104,7 @@ class OutputContract(UnkindServers):
 
     def test_every_message_arrives_once_and_in_order_of_its_key(self, server: Any, output: Output) -> None:
         todo = entries(200)
-        run = Deliverer(output, todo).run()
+        run = Sender(output, todo).run()
         assert sorted(run.acknowledged) == [e.position for e in todo]
         received = self.read_back(server, len(todo))
         assert sorted(r.value for r in received) == sorted(e.message.value for e in todo)
@@ -111,7 +113,7 @@ class OutputContract(UnkindServers):
             assert [r.value for r in received if r.value in set(sent)] == sent
 
     def test_every_accepted_entry_gets_exactly_one_receipt(self, server: Any, output: Output) -> None:
-        run = Deliverer(output, entries(120), batch=7).run()
+        run = Sender(output, entries(120), batch=7).run()
         for _ in range(5):
             assert output.poll(0.02) == []
         assert output.close(5.0) == []
@@ -130,7 +132,7 @@ class OutputContract(UnkindServers):
         }[what]
         if what == "binary" and not self.carries_binary:
             pytest.skip("values are lines of text here")
-        run = Deliverer(output, [Entry(1, Message(id="one", value=value, key=b"k"))]).run()
+        run = Sender(output, [Entry(1, Message(id="one", value=value, key=b"k"))]).run()
         assert run.acknowledged == [1], run.dead
         assert [r.value for r in self.read_back(server, 1)] == [value]
 
@@ -139,7 +141,7 @@ class OutputContract(UnkindServers):
             pytest.skip("the protocol has neither keys nor headers")
         headers = (("kind", b"crossing"), ("place", "Straße 7 %".encode()))
         message = Message(id="one", value=b"{}", key="schlüssel:1".encode(), headers=headers)
-        Deliverer(output, [Entry(1, message)]).run()
+        Sender(output, [Entry(1, message)]).run()
         (received,) = self.read_back(server, 1)
         if self.carries_key:
             assert received.key == message.key
@@ -148,7 +150,7 @@ class OutputContract(UnkindServers):
             assert dict(received.headers).items() >= dict(headers).items()
 
     def test_a_message_without_key_and_headers_arrives(self, server: Any, output: Output) -> None:
-        run = Deliverer(output, [Entry(1, Message(id="bare", value=b"{}"))]).run()
+        run = Sender(output, [Entry(1, Message(id="bare", value=b"{}"))]).run()
         assert run.acknowledged == [1], run.dead
         (received,) = self.read_back(server, 1)
         assert (received.value, received.key or None) == (b"{}", None)
@@ -157,12 +159,12 @@ class OutputContract(UnkindServers):
         if not self.carries_id:
             pytest.skip("the protocol has no place for an id; it is in the value if the message definition says so")
         todo = entries(5)
-        Deliverer(output, todo).run()
+        Sender(output, todo).run()
         assert [r.id for r in self.read_back(server, 5)] == [e.message.id for e in todo]
 
     def test_close_flushes_and_returns_the_receipts(self, server: Any, output: Output) -> None:
         todo = entries(40)
-        run = Deliverer(output, todo[:1]).run()  # the connection stands now
+        run = Sender(output, todo[:1]).run()  # the connection stands now
         accepted = output.send(todo[1:])
         assert accepted > 0
         receipts = output.close(20.0)
@@ -172,10 +174,10 @@ class OutputContract(UnkindServers):
 
     def test_an_output_can_be_opened_again_after_close(self, server: Any, output: Output) -> None:
         order = list if self.ordered else sorted  # several at a time are confirmed as they come
-        assert order(Deliverer(output, entries(3)).run().acknowledged) == [1, 2, 3]
+        assert order(Sender(output, entries(3)).run().acknowledged) == [1, 2, 3]
         assert output.close(5.0) == []
         output.open()
-        assert order(Deliverer(output, entries(3, first=4)).run().acknowledged) == [4, 5, 6]
+        assert order(Sender(output, entries(3, first=4)).run().acknowledged) == [4, 5, 6]
         assert len(self.read_back(server, 6)) == 6
 
     # -- servers come and go --------------------------------------------------------------------------------------
@@ -187,19 +189,18 @@ class OutputContract(UnkindServers):
         output = self.make_output(server)
         output.open()
         todo = entries(20)
-        run, pumped = Deliverer(output, todo), Patience(output)
+        run, pumped = Sender(output, todo), Deadline(output)
         while not output.status.error:
             pumped.tick(run)
             run.step()
         assert run.acknowledged == []
         assert run.dead == {}
-        assert output.status.connected is False
+        assert (output.status.connected, output.status.acknowledged) == (False, 0)
         assert any(c.isalpha() for c in output.status.error)
         assert "Errno" not in output.status.error
         server.start()
         assert len(run.run().acknowledged) == 20
-        assert output.status.connected is True
-        assert output.status.error == ""
+        assert (output.status.connected, output.status.error) == (True, "")
         output.close(2.0)
         if not self.can_lose:
             assert {r.value for r in self.read_back(server, 20)} == {e.message.value for e in todo}
@@ -215,7 +216,7 @@ class OutputContract(UnkindServers):
 
     def _outage(self, server: Any, output: Output, end: Callable[[], None]) -> None:
         todo = entries(self.restart_count, pad=100)
-        run = Deliverer(output, todo).run(acknowledged=self.restart_count // 4)
+        run = Sender(output, todo).run(acknowledged=self.restart_count // 4)
         end()
         for _ in range(10):
             run.step()
@@ -232,7 +233,7 @@ class OutputContract(UnkindServers):
 
     def test_close_while_the_server_is_away_accounts_for_everything(self, server: Any, output: Output) -> None:
         self.needs_server()
-        run = Deliverer(output, entries(300)).run(acknowledged=1)
+        run = Sender(output, entries(300)).run(acknowledged=1)
         server.stop()
         for _ in range(3):
             run.step(0.01)
@@ -243,10 +244,10 @@ class OutputContract(UnkindServers):
 
     def test_a_server_that_never_answers_does_not_hold_up_the_caller(self, server: Any) -> None:
         self.needs_server()
-        with BlackHole() as port:
+        with SilentServer() as port:
             output = self.make_output(server, **self.address("127.0.0.1", port))
             output.open()
-            run = Deliverer(output, entries(10))
+            run = Sender(output, entries(10))
             for _ in range(5):
                 run.step(0.05)
             run.take(output.close(0.5))
@@ -267,7 +268,7 @@ class OutputContract(UnkindServers):
             output = self.make_output(server, **changes)
             self.prepare(server)
             output.open()
-            run = Deliverer(output, entries(3))
+            run = Sender(output, entries(3))
             for _ in range(40):
                 if run.done or output.status.error:
                     break
@@ -285,7 +286,7 @@ class OutputContract(UnkindServers):
             pytest.skip("no password in this variant")
         output = self.make_output(server, **self.wrong_secret)
         output.open()
-        run, pumped = Deliverer(output, entries(3)), Patience(output)
+        run, pumped = Sender(output, entries(3)), Deadline(output)
         while not output.status.error:
             pumped.tick(run)
             run.step()

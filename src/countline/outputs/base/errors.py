@@ -10,14 +10,13 @@ import socket
 import ssl
 from collections.abc import Iterable, Iterator
 
-from countline.outputs._fitness import shown
-from countline.protocols import Check
+from countline.outputs.base.text import shown
 from countline.redaction import redact
 
-__all__ = ["PERMISSION", "Fault", "check_dns", "check_tcp", "explain", "scrub", "tell"]
+__all__ = ["PERMISSION", "OutputFault", "describe", "explain"]
 
 
-class Fault(Exception):
+class OutputFault(Exception):
     """A failure whose meaning is known already."""
 
     def __init__(self, what: str, fix: str = "") -> None:
@@ -29,15 +28,10 @@ class Fault(Exception):
 PERMISSION = "give the user the right to write there, or use another user"
 
 
-def scrub(text: str, secrets: Iterable[str | None] = ()) -> str:
-    """``text`` without any known secret, and without ``secrets``: client libraries like to quote what they were given."""
-    return redact(text, *secrets)
-
-
-def tell(text: str, secrets: Iterable[str | None]) -> str:
+def describe(text: str, secrets: Iterable[str | None]) -> str:
     """What goes out of an output as words: without secrets, on one line, of bounded length, and with whatever a server has
     put into its answer (escape sequences, control characters) made visible."""
-    return shown(scrub(text, secrets), 600)
+    return shown(redact(text, *secrets), 600)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -56,37 +50,37 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         queue += [i for i in inner if isinstance(i, BaseException)]
 
 
-def explain(error: BaseException, where: str = "the server") -> Fault:
-    """A Fault for an exception of a client library; ``where`` is ``host:port``."""
+def explain(error: BaseException, where: str = "the server") -> OutputFault:
+    """An OutputFault for an exception of a client library; ``where`` is ``host:port``."""
     chain = list(_chain(error))
     for one in chain:
-        if isinstance(one, Fault):
+        if isinstance(one, OutputFault):
             return one
     for one in chain:
         known = _known(one, where)
         if known is not None:
             return known
     if any(isinstance(one, (TimeoutError, asyncio.TimeoutError, socket.timeout)) for one in chain):
-        return Fault(f"no answer from {where}", "check that the server is up and no firewall stands between")
+        return OutputFault(f"no answer from {where}", "check that the server is up and no firewall stands between")
     for one in chain:
         text = re.sub(r"\[Errno -?\d+\]\s*", "", " ".join(str(one).split()))
         if any(c.isalpha() for c in text):
-            return Fault(redact(text)[:300])  # a secret that was cut is harder to know
-    return Fault(f"{where}: {type(error).__name__}")
+            return OutputFault(redact(text)[:300])  # a secret that was cut is harder to know
+    return OutputFault(f"{where}: {type(error).__name__}")
 
 
-def _known(error: BaseException, where: str) -> Fault | None:
+def _known(error: BaseException, where: str) -> OutputFault | None:
     if isinstance(error, socket.gaierror):
-        return Fault(
+        return OutputFault(
             f"the host name of {where} cannot be resolved", "check the spelling of the host and the DNS of this machine"
         )
     if isinstance(error, ssl.SSLCertVerificationError):
-        return Fault(
+        return OutputFault(
             f"the certificate of {where} is not trusted: {error.verify_message or error.reason}",
             "set tls.ca to the certificate authority's PEM file; host must be a name in the certificate",
         )
     if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
-        return Fault(
+        return OutputFault(
             f"TLS with {where} failed: {error.reason or 'unknown reason'}",
             "check that the port speaks TLS, and the tls options",
         )
@@ -95,35 +89,11 @@ def _known(error: BaseException, where: str) -> Fault | None:
         match = re.search(r"Errno (\d+)", str(error))
         number = int(match[1]) if match else None
     if isinstance(error, ConnectionRefusedError) or number == errno.ECONNREFUSED:
-        return Fault(f"connection refused: nobody listens at {where}", "start the server, or check host and port")
+        return OutputFault(f"connection refused: nobody listens at {where}", "start the server, or check host and port")
     if isinstance(error, (ConnectionError, EOFError, ssl.SSLEOFError)):
-        return Fault(
+        return OutputFault(
             f"{where} closed the connection", "check the server's log; TLS on one side only also looks like this"
         )
     if number is not None and not isinstance(error, TimeoutError):
-        return Fault(f"{where}: {os.strerror(number)}", "check host, port and network")
+        return OutputFault(f"{where}: {os.strerror(number)}", "check host, port and network")
     return None
-
-
-async def check_dns(host: str) -> Check:
-    """Can the name be resolved?"""
-    subject = f"name {host}"
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        return Check(
-            subject, False, f"{host} cannot be resolved", "check the spelling of the host and the DNS of this machine"
-        )
-    return Check(subject, True, ", ".join(dict.fromkeys(str(info[4][0]) for info in found)))
-
-
-async def check_tcp(host: str, port: int) -> Check:
-    """Does somebody listen there?"""
-    subject = f"port {host}:{port}"
-    try:
-        _, writer = await asyncio.open_connection(host, port)
-    except OSError as error:
-        fault = explain(error, f"{host}:{port}")
-        return Check(subject, False, fault.what, fault.fix or "check host and port")
-    writer.close()
-    return Check(subject, True, "open")
