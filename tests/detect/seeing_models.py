@@ -26,13 +26,25 @@ def block() -> Frame:
 
 class Seeing:
     """Builds a model step by step; :attr:`xyxy`, :attr:`centred` and :attr:`parts` are (1, 1, 4) tensors: the block in pixels
-    of the input, as centre and sides, and these in parts of it."""
+    of the input, as centre and sides, and these in parts of it.
 
-    def __init__(self, inputs: Mapping[str, Sequence[int]] | None = None) -> None:
+    ``inputs`` beside the picture with their shapes, ``size`` width and height, ``form`` the picture's: 'float', 'half',
+    'uint8', with 'rows' for NHWC, 'open' for dimensions that may vary, 'alone' for none of the batch."""
+
+    def __init__(
+        self,
+        inputs: Mapping[str, Sequence[int | str]] | None = None,
+        *,
+        size: tuple[int, int] = (SIZE, SIZE),
+        form: str = "float",
+    ) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
         self.outputs: list[onnx.ValueInfoProto] = []
         self.others = dict(inputs or {})
+        self.size = size
+        self.form = form.split()
+        self.picture = self._picture()
         edges = self._edges()
         self.xyxy = self.join(*edges, axis=2)
         left, top, right, bottom = edges
@@ -40,18 +52,32 @@ class Seeing:
         middle = [self.op("Mul", self.op("Add", a, b), half) for a, b in ((left, right), (top, bottom))]
         sides = [self.op("Sub", b, a) for a, b in ((left, right), (top, bottom))]
         self.centred = self.op("Identity", self.join(*middle, *sides, axis=2))
-        self.parts = self.op("Div", self.centred, self.constant(np.float32(SIZE)))
+        self.parts = self.op("Div", self.centred, self.given([*size, *size]))
+
+    def _picture(self) -> str:
+        """The input as (1, 3, height, width) of floats."""
+        picture = "images" if "float" in self.form else self.op("Cast", "images", to=TensorProto.FLOAT)
+        picture = self.op("Unsqueeze", picture, self.constant([0])) if "alone" in self.form else picture
+        return self.op("Transpose", picture, perm=[0, 3, 1, 2]) if "rows" in self.form else picture
+
+    def _input(self) -> onnx.ValueInfoProto:
+        width, height = ("w", "h") if "open" in self.form else self.size
+        shape = [height, width, 3] if "rows" in self.form else [3, height, width]
+        shape = shape if "alone" in self.form else ["n" if "open" in self.form else 1, *shape]
+        dtypes = {"float": TensorProto.FLOAT, "half": TensorProto.FLOAT16, "uint8": TensorProto.UINT8}
+        return helper.make_tensor_value_info("images", dtypes[self.form[0]], shape)
 
     def _edges(self) -> list[str]:
-        grey = self.op("ReduceMean", "images", axes=[1], keepdims=0)
+        grey = self.op("ReduceMean", self.picture, axes=[1], keepdims=0)
         bright = self.op(
             "Greater",
             grey,
             self.op("Mul", self.op("ReduceMax", grey, axes=[1, 2], keepdims=1), self.constant(np.float32(0.6))),
         )
         result = {}
-        for side, shape in (("x", (1, 1, SIZE)), ("y", (1, SIZE, 1))):
-            at = self.constant(np.arange(SIZE, dtype=np.float32).reshape(shape))
+        width, height = self.size
+        for side, shape in (("x", (1, 1, width)), ("y", (1, height, 1))):
+            at = self.constant(np.arange(max(shape), dtype=np.float32).reshape(shape))
             for end, beyond, reduce in (("1", 1e6, "ReduceMin"), ("2", -1e6, "ReduceMax")):
                 where = self.op("Where", bright, at, self.constant(np.float32(beyond)))
                 result[side + end] = self.op(reduce, where, axes=[1, 2], keepdims=1)
@@ -100,8 +126,10 @@ class Seeing:
         self.outputs.append(helper.make_tensor_value_info(name, dtype, shape))
 
     def save(self, path: Path, metadata: Mapping[str, object] | None = None) -> Path:
-        inputs = [helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, SIZE, SIZE])]
-        inputs += [helper.make_tensor_value_info(n, TensorProto.INT64, list(s)) for n, s in self.others.items()]
+        inputs = [self._input()]
+        for name, shape in self.others.items():
+            dtype = TensorProto.INT64 if name.startswith("orig") else TensorProto.FLOAT
+            inputs.append(helper.make_tensor_value_info(name, dtype, list(shape)))
         graph = helper.make_graph(self.nodes, "seeing", inputs, self.outputs, self.constants)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
         helper.set_model_props(model, {k: str(v) for k, v in (metadata or {}).items()})

@@ -128,6 +128,10 @@ class DetectorConfig(Model):
         "detections-parts",
         "detections-tf",
         "boxes-scores",
+        "boxes-scores-parts",
+        "ssd",
+        "efficientdet",
+        "picodet",
     ] = "auto"
     """Output layout of the model."""
     labels: str | list[str] | None = None

@@ -50,7 +50,10 @@ class Layout:
     extra: int = 0
     """Numbers of each cell behind its classes that are no classes: an angle, keypoints, mask coefficients."""
     order: tuple[int, ...] = (0,)
-    """Positions of the outputs: (scores, boxes), or the one that holds all."""
+    """Positions of the outputs: (scores, boxes), the one that holds all, or the scores of each stride and then the boxes of
+    each."""
+    shared: tuple[int, ...] = ()
+    """Those of ``order``, at its end, that are one for all frames: anchors."""
     unbatched: bool = False
     """The outputs have no dimension for the frames of a batch: one frame at a time."""
     turned: bool = False
@@ -59,7 +62,8 @@ class Layout:
     def decode(self, outputs: Sequence[NDArray[Any]], frame: int, size: tuple[int, int], floor: float) -> Raw:
         """Scores and boxes of one frame of the batch; ``size`` is width, height of the input. Cells that cannot reach
         ``floor`` may be left out."""
-        chosen = [outputs[i] if self.unbatched else outputs[i][frame] for i in self.order]
+        chosen = [outputs[i] if self.unbatched else outputs[i][frame] for i in self.order if i not in self.shared]
+        chosen += [outputs[i][0] for i in self.shared]
         arrays = [np.asarray(array, np.float32) for array in chosen]
         return LAYOUTS[self.name](self, arrays, size, floor)
 
@@ -90,7 +94,10 @@ def _centred(boxes: Array) -> Array:
 def _nanodet(layout: Layout, arrays: list[Array], size: tuple[int, int], floor: float) -> Raw:
     """Distances to the four sides as distributions over bins (generalised focal loss, arXiv 2006.04388): the expected
     bin times the stride, from the centre of the cell."""
-    if len(arrays) == 2:
+    if len(arrays) > 2:  # a pair for each stride
+        levels = [_channels_first(array, layout, size, i) for i, array in enumerate(arrays)]
+        scores, sides = (np.concatenate(half, 1) for half in (levels[: len(levels) // 2], levels[len(levels) // 2 :]))
+    elif len(arrays) == 2:
         scores, sides = arrays  # (classes, cells), (4 * bins, cells)
     else:
         whole = arrays[0].T if not layout.turned else arrays[0]
@@ -116,6 +123,13 @@ def _nanodet(layout: Layout, arrays: list[Array], size: tuple[int, int], floor: 
         )
 
     return Raw(scores, boxes)
+
+
+def _channels_first(array: Array, layout: Layout, size: tuple[int, int], at: int) -> Array:
+    """(channels, cells) of the ``at``-th output of those for each stride: (cells, channels), (channels, cells) or (channels,
+    rows, columns)."""
+    count = cells(size, (layout.strides[at % len(layout.strides)],))
+    return array.T if array.ndim == 2 and array.shape[0] == count else array.reshape(-1, count)
 
 
 def _objectness(layout: Layout, arrays: list[Array], size: tuple[int, int], floor: float) -> Raw:
@@ -230,9 +244,33 @@ def _detections(layout: Layout, arrays: list[Array], size: tuple[int, int], floo
 
 
 def _boxes_scores(layout: Layout, arrays: list[Array], size: tuple[int, int], floor: float) -> Raw:
-    """(cells, classes) scores and (cells, 4) boxes in pixels, before suppression."""
-    scores, boxes = arrays
-    return Raw(scores if layout.turned else scores.T, lambda index: boxes[index])
+    """(cells, classes) scores and (cells, 4) boxes before suppression, in pixels or parts of the picture. SSD's first class is
+    the background: where labels name it, it is never found."""
+    scores, boxes = arrays[0], arrays[1].reshape(-1, 4)
+    scores = scores if layout.turned else scores.T
+    if layout.name == "ssd":
+        scores = scores[-layout.classes :]
+        if layout.classes == len(arrays[0].T):
+            scores = np.concatenate([np.zeros_like(scores[:1]), scores[1:]])
+    scale = 1 if layout.name == "boxes-scores" else _pixels(size)
+    return Raw(scores, lambda index: boxes[index] * scale)
+
+
+def _efficientdet(layout: Layout, arrays: list[Array], size: tuple[int, int], floor: float) -> Raw:
+    """(anchors, classes) scores, (anchors, 4) shifts of an anchor's centre and logarithms of its growth (down, right, high,
+    wide; arXiv 1911.09070), and (anchors, 4) the anchors themselves: top, left, bottom, right in pixels."""
+    scores, shifts = arrays[:2]
+    anchors = arrays[2].reshape(-1, 4)
+
+    def boxes(index: NDArray[np.intp]) -> Array:
+        anchor, shift = anchors[index], shifts[index]
+        sides = anchor[:, 2:] - anchor[:, :2]
+        centre = (anchor[:, :2] + anchor[:, 2:]) / 2 + shift[:, :2] * sides
+        with np.errstate(over="ignore"):
+            half = np.exp(shift[:, 2:]) * sides / 2
+        return np.concatenate([centre - half, centre + half], 1)[:, [1, 0, 3, 2]].astype(np.float32)
+
+    return Raw(scores.T, boxes)
 
 
 LAYOUTS: Mapping[str, Callable[[Layout, list[Array], tuple[int, int], float], Raw]] = {
@@ -255,9 +293,16 @@ LAYOUTS: Mapping[str, Callable[[Layout, list[Array], tuple[int, int], float], Ra
     "detections-parts": _detections,
     "detections-tf": _detections,
     "boxes-scores": _boxes_scores,
+    "boxes-scores-parts": _boxes_scores,
+    "ssd": _boxes_scores,
+    "efficientdet": _efficientdet,
+    "picodet": _nanodet,
 }
 
 CORNERS = frozenset(
-    ("nanodet", "end2end", "yolov7-end2end", "paddle", "detections", "detections-parts", "detections-tf", "boxes-scores")
+    (
+        "nanodet", "picodet", "end2end", "yolov7-end2end", "paddle", "detections", "detections-parts", "detections-tf",
+        "boxes-scores", "boxes-scores-parts", "ssd", "efficientdet",
+    )
 )
 """Those whose boxes are left, top, right and bottom in the file, or distances."""

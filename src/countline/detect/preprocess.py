@@ -38,8 +38,13 @@ BY_LAYOUT: Mapping[str, Preprocess] = {
     "nanodet": Preprocess("bgr", 1.0, (103.53, 116.28, 123.675), (57.375, 57.12, 58.395), pad=0),
     "yolox": Preprocess("bgr", 1.0),
     "yolox-decoded": Preprocess("bgr", 1.0),
-    **dict.fromkeys(("detr", "rtdetr", "detections", "detections-parts", "detections-tf"), Preprocess(letterbox=False)),
-    "paddle": Preprocess(mean=IMAGENET_MEAN, std=IMAGENET_STD, letterbox=False),
+    **dict.fromkeys(
+        ("detr", "rtdetr", "detections", "detections-parts", "detections-tf", "boxes-scores-parts"),
+        Preprocess(letterbox=False),
+    ),
+    **dict.fromkeys(("paddle", "picodet"), Preprocess(mean=IMAGENET_MEAN, std=IMAGENET_STD, letterbox=False)),
+    "ssd": Preprocess(scale=1.0, mean=(127.0,) * 3, std=(128.0,) * 3, letterbox=False),
+    "efficientdet": Preprocess(mean=IMAGENET_MEAN, std=IMAGENET_STD, pad=116),  # its padding is 0 after the mean is taken off
     **dict.fromkeys(("yolov5", "yolov6", "yolov8", "yolov8-seg", "yolov8-pose", "yolov8-obb"), Preprocess()),
     **dict.fromkeys(("end2end", "end2end-obb", "yolov7-end2end", "boxes-scores"), Preprocess()),
 }
@@ -160,7 +165,7 @@ def shape_of(
         raise DetectorError(
             f"the input {port} is not a batch of pictures with 3 channels",
             where=where,
-            fix="export with an input (N, 3, H, W) or (N, H, W, 3)",
+            fix="export with an input (N, 3, H, W) or (N, H, W, 3), or one of these without N",
         )
     planes = port.shape[1] == 3
     height, width = port.shape[2:4] if planes else port.shape[1:3]

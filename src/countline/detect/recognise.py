@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from countline.detect.graph import Made
 from countline.detect.layouts import Layout, cells
 
-__all__ = ["TASKS", "Told", "activated", "recognise"]
+__all__ = ["TASKS", "Told", "activated", "background", "recognise"]
 
 Shape = tuple[int, ...]
 
@@ -20,6 +20,9 @@ TASKS = {"detect": "yolov8", "segment": "yolov8-seg", "pose": "yolov8-pose", "ob
 
 _NANODET_STRIDES = ((8, 16, 32), (8, 16, 32, 64))
 _YOLO_STRIDES = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32))
+_EFFICIENTDET_STRIDES = (8, 16, 32, 64, 128)
+_MOST_QUERIES = 1000
+"""Most rows that a transformer's queries have; anchors are more."""
 _MOST_OBJECTS = 5000
 """Most rows of an output that lists objects."""
 _COCO = 80
@@ -81,9 +84,11 @@ def recognise(
     told = told or Told()
     masks = next((shape[1] for shape in shapes if len(shape) == 4 and shape[1] < min(shape[2:])), 0)
     seen = _Seen(classes, wanted, told, masks)
-    found = [*_pairs(shapes, names, size, classes), *_found_objects(shapes, names, classes, told)]
+    anchored = [*_anchored(shapes, names, size, classes)]
+    found = anchored or [*_pairs(shapes, names, size, classes), *_found_objects(shapes, names, classes, told)]
+    found += _levels(shapes, names, size, classes)
     for at, shape in enumerate(shapes):
-        if len(shape) == 3 and not (at and found):
+        if len(shape) == 3 and not (at and found) and not anchored:
             found += _whole(shape, at, names[at], size, seen)
     return [layout for layout in dict.fromkeys(found) if wanted in ("auto", layout.name)]
 
@@ -92,6 +97,8 @@ def _pairs(
     shapes: Sequence[Shape], names: Sequence[str], size: tuple[int, int], classes: int | None
 ) -> Iterator[Layout]:
     """Scores and boxes as two outputs."""
+    yolov4 = [len(s) == 4 and s[2:] == (1, 4) for s in shapes]  # its boxes are corners for sure
+    shapes = [(s[0], s[1], 4) if corners else s for s, corners in zip(shapes, yolov4)]
     flat = [i for i, shape in enumerate(shapes) if len(shape) == 3]
     for a in flat:
         for b in flat:
@@ -100,15 +107,66 @@ def _pairs(
             (_, rows, columns), (_, rows_b, columns_b) = shapes[a], shapes[b]
             boxes_first = columns == 4 and _boxes_by_name(names[a], names[b])
             fits = classes is None or columns - classes in (0, 1)
-            if rows == rows_b and columns_b == 4 and fits and not boxes_first:
+            if rows == rows_b and columns_b == 4 and fits and not (boxes_first or yolov4[b]):
                 yield Layout("detr", classes or columns, order=(a, b))
             if rows == rows_b and columns_b == 4 and classes in (None, columns) and not boxes_first:
                 yield Layout("boxes-scores", columns, order=(a, b))
+            if rows == rows_b > _MOST_QUERIES and columns_b == 4 and not boxes_first:
+                if classes in (None, columns):
+                    yield Layout("boxes-scores-parts", columns, order=(a, b))
+                if columns > 1 and classes in (None, columns, columns - 1):  # with the background among the labels, or without
+                    yield Layout("ssd", classes or columns - 1, order=(a, b))
             if columns == rows_b and columns_b == 4 and classes in (None, rows) and rows != columns:
                 yield Layout("boxes-scores", rows, order=(a, b), turned=True)
             for strides in _NANODET_STRIDES:
                 if columns == columns_b == cells(size, strides) and rows_b % 4 == 0 and rows_b >= 8 and classes == rows:
                     yield Layout("nanodet", rows, strides, order=(a, b))
+
+
+def _anchored(
+    shapes: Sequence[Shape], names: Sequence[str], size: tuple[int, int], classes: int | None
+) -> Iterator[Layout]:
+    """EfficientDet: scores and shifts of its nine anchors of each cell, and the anchors."""
+    rows = 9 * cells(size, _EFFICIENTDET_STRIDES)
+    flat = [i for i, shape in enumerate(shapes) if len(shape) == 3 and shape[1] == rows]
+    anchors = [i for i in flat if shapes[i][2] == 4 and _says(names[i], ("anchor", "prior"))]
+    shifts = [i for i in flat if shapes[i][2] == 4 and i not in anchors and _says(names[i], ("reg", "box", "loc"))]
+    scores = [i for i in flat if i not in anchors + shifts and classes in (None, shapes[i][2])]
+    if len(anchors) == len(shifts) == len(scores) == 1:
+        order = (*scores, *shifts, *anchors)
+        yield Layout("efficientdet", shapes[scores[0]][2], _EFFICIENTDET_STRIDES, order=order, shared=tuple(anchors))
+
+
+def _levels(
+    shapes: Sequence[Shape], names: Sequence[str], size: tuple[int, int], classes: int | None
+) -> Iterator[Layout]:
+    """PicoDet's or NanoDet's heads as they are: for each stride scores, and distributions of the sides."""
+    for strides in _NANODET_STRIDES:
+        heads = [_of_stride(shapes, size, stride) for stride in strides]
+        if any(len(level) != 2 for level in heads) or sum(map(len, heads)) != len(shapes):
+            continue
+        widths = [set(level.values()) for level in heads]
+        if any(width != widths[0] for width in widths) or len(widths[0]) != 2:
+            continue
+        for sides in sorted(widths[0] & {32, 44, 64, 68}):
+            (count,) = widths[0] - {sides}
+            if classes in (None, count):
+                scores = [next(i for i, width in level.items() if width == count) for level in heads]
+                boxes = [next(i for i, width in level.items() if width == sides) for level in heads]
+                name = "nanodet" if all(_says(names[i], ("dis_pred",)) for i in boxes) else "picodet"
+                yield Layout(name, count, strides, order=(*scores, *boxes))
+
+
+def _of_stride(shapes: Sequence[Shape], size: tuple[int, int], stride: int) -> dict[int, int]:
+    """Outputs that may be heads of this stride, with their channels."""
+    rows, columns = -(-size[1] // stride), -(-size[0] // stride)
+    found: dict[int, int] = {}
+    for i, shape in enumerate(shapes):
+        if len(shape) == 4 and shape[2:] == (rows, columns):
+            found[i] = shape[1]
+        elif len(shape) == 3 and rows * columns in shape[1:]:
+            found[i] = shape[2] if shape[1] == rows * columns else shape[1]
+    return found
 
 
 def _found_objects(shapes: Sequence[Shape], names: Sequence[str], classes: int | None, told: Told) -> Iterator[Layout]:
@@ -121,7 +179,7 @@ def _found_objects(shapes: Sequence[Shape], names: Sequence[str], classes: int |
             yield Layout("yolov7-end2end", classes or 0, order=(at,), unbatched=True)
         if shape[-1:] != (4,) or len(shape) not in (2, 3):
             continue
-        rest = [i for i, s in enumerate(shapes) if s == shape[:-1] and i != at]
+        rest = [i for i, s in enumerate(shapes) if s == shape[:-1] and i != at and not _says(names[i], ("size", "num_"))]
         numbers = [i for i in rest if names[i] in told.integers or _says(names[i], ("class", "label", "cls"))]
         scores = [i for i in rest if _says(names[i], ("score", "conf", "prob")) and i not in numbers[:1]]
         scores = scores or [i for i in rest if i not in numbers]
@@ -164,6 +222,15 @@ def activated(
     if labels and columns > labels and not (unused or declared):
         return None
     return replace(layout, probabilities=probabilities, classes=labels or columns, imagenet=unused)
+
+
+def background(scores: NDArray[np.floating]) -> bool:
+    """Whether the first of the columns of these scores (cells, columns), of a real run, is the background of a softmax: the
+    scores of a cell make 1, and nearly everywhere it wins."""
+    if len(scores) <= _MOST_QUERIES or scores.shape[1] < 2 or scores.min() < 0:
+        return False
+    sums = bool((np.abs(scores.sum(axis=1) - 1) < 0.02).all())
+    return sums and float((scores.argmax(axis=1) == 0).mean()) > 0.5
 
 
 def _whole(shape: Shape, at: int, name: str, size: tuple[int, int], seen: _Seen) -> list[Layout]:

@@ -7,7 +7,7 @@ import os
 import platform
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,6 +25,7 @@ __all__ = [
     "Session",
     "choose_runtime",
     "choose_threads",
+    "feeds",
     "open_session",
     "picture_port",
     "tensor_shapes",
@@ -52,9 +53,17 @@ class Port:
     name: str
     shape: tuple[int | None, ...]
     dtype: np.dtype[Any]
+    alone: bool = False
+    """The file has no dimension for the frames of a batch, and takes one (torchvision, Detectron2): ``shape`` has it all the
+    same, of 1."""
+
+    @property
+    def own_shape(self) -> tuple[int | None, ...]:
+        """The shape in the file."""
+        return self.shape[1:] if self.alone else self.shape
 
     def __str__(self) -> str:
-        return f"{self.name} {self.dtype.name}[{', '.join('?' if d is None else str(d) for d in self.shape)}]"
+        return f"{self.name} {self.dtype.name}[{', '.join('?' if d is None else str(d) for d in self.own_shape)}]"
 
 
 class Session(Protocol):
@@ -185,12 +194,21 @@ def _ort_session(path: Path, threads: int, providers: list[str], optimise: bool 
 
 
 def picture_port(ports: Sequence[Port]) -> Port | None:
-    """The input that takes the picture: the first of four dimensions, else the first."""
-    return next((port for port in ports if len(port.shape) == 4), ports[0] if ports else None)
+    """The input that takes the picture: the first of four dimensions, else the first of three of which one is that of the
+    colours, else the first."""
+    found = next((port for port in ports if len(port.shape) == 4), ports[0] if ports else None)
+    for port in ports:
+        if found is not None and len(found.shape) != 4 and len(port.shape) == 3 and 3 in (port.shape[0], port.shape[2]):
+            return replace(port, shape=(1, *port.shape), alone=True)
+    return found
 
 
-def _feeds(name: str, batch: NDArray[Any], beside: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    return {name: batch, **{n: np.repeat(row[None], len(batch), axis=0) for n, row in beside.items()}}
+def feeds(port: Port | None, batch: NDArray[Any], beside: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """What a model's inputs take for a batch, by their names."""
+    if port is None:
+        return {}
+    picture = batch[0] if port.alone else batch
+    return {port.name: picture, **{n: np.repeat(row[None], len(batch), axis=0) for n, row in beside.items()}}
 
 
 def tensor_shapes(model: bytes, folder: Path, feeds: Mapping[str, NDArray[Any]]) -> dict[str, tuple[int, ...]]:
@@ -250,12 +268,11 @@ class _OnnxRuntime:
         self.inputs = _ports(self._session.get_inputs(), path)
         self.outputs = _ports(self._session.get_outputs(), path)
         self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
-        port = picture_port(self.inputs)
-        self._feed = port.name if port else ""
+        self._port = picture_port(self.inputs)
         self.beside: dict[str, NDArray[Any]] = {}
 
     def run(self, batch: NDArray[Any]) -> list[NDArray[Any]]:
-        result: list[NDArray[Any]] = self._session.run(None, _feeds(self._feed, batch, self.beside))
+        result: list[NDArray[Any]] = self._session.run(None, feeds(self._port, batch, self.beside))
         return result
 
     def lane(self) -> Run:
@@ -282,8 +299,7 @@ class _OpenVino:
         self.outputs = _ports(signature.get_outputs(), path)
         self.metadata: Mapping[str, str] = dict(signature.get_modelmeta().custom_metadata_map)
         del signature
-        port = picture_port(self.inputs)
-        self.feed = port.name if port else ""
+        self.port = picture_port(self.inputs)
         self.beside: dict[str, NDArray[Any]] = {}
         _telemetry.bar()
         import openvino
@@ -313,7 +329,10 @@ class _OpenVino:
         try:
             core = self._openvino.Core()
             model = core.read_model(_model(self._path))
-            model.reshape({self.feed: list(shape), **{n: [shape[0], *row.shape] for n, row in self.beside.items()}})
+            port = self.port
+            if port is not None:
+                own = shape[1:] if port.alone else shape
+                model.reshape({port.name: list(own), **{n: [shape[0], *row.shape] for n, row in self.beside.items()}})
             return core.compile_model(model, "CPU", self._options)
         except RuntimeError as error:
             text = " ".join(str(error).split())
@@ -342,6 +361,6 @@ class _OpenVinoLane:
     def __call__(self, batch: NDArray[Any]) -> list[NDArray[Any]]:
         if batch.shape != self._shape:
             self._request, self._shape = self._session.request(batch.shape), batch.shape
-        feeds = _feeds(self._session.feed, batch, self._session.beside)
-        self._request.infer(feeds, share_inputs=True, share_outputs=True)  # no copies
+        given = feeds(self._session.port, batch, self._session.beside)
+        self._request.infer(given, share_inputs=True, share_outputs=True)  # no copies
         return [self._request.get_output_tensor(i).data for i in range(len(self._session.outputs))]

@@ -46,7 +46,7 @@ def read_signature(session: Session, config: DetectorConfig, where: str) -> Sign
     if port is None:
         raise DetectorError("has no input", where=where, fix="give a detector, which takes a picture")
     size, planes = shape_of(port, _asked(config), _size(metadata), where)
-    session.beside.update({p.name: _beside(p, size, session, where) for p in session.inputs if p is not port})
+    session.beside.update({p.name: _beside(p, size, session, where) for p in session.inputs if p.name != port.name})
     labels, source = _labels(config, metadata)
     wanted = config.layout if config.layout != "auto" else metadata.get("layout", "auto")
     wanted = wanted if wanted in LAYOUTS else "auto"  # others write other things under this key, such as NCHW

@@ -16,8 +16,8 @@ from countline.detect.graph import read_graph
 from countline.detect.layouts import LAYOUTS, Layout
 from countline.detect.plausible import Verdict, judge, test_picture
 from countline.detect.preprocess import Feeder, Preprocess
-from countline.detect.recognise import TASKS, Told, activated, recognise
-from countline.detect.runtime import Port, Session, tensor_shapes
+from countline.detect.recognise import TASKS, Told, activated, background, recognise
+from countline.detect.runtime import Port, Session, feeds, tensor_shapes
 from countline.errors import DetectorError
 
 __all__ = ["Input", "Trial", "literal", "read_layout"]
@@ -53,9 +53,7 @@ class Trial:
 
     def feeds(self, layout: Layout) -> dict[str, NDArray[Any]]:
         """The test picture, prepared for a layout, and what the inputs beside it take."""
-        batch = self.batch(self.preprocess(layout))
-        beside = {n: np.repeat(row[None], len(batch), axis=0) for n, row in self.session.beside.items()}
-        return {self.input.port.name: batch, **beside}
+        return feeds(self.input.port, self.batch(self.preprocess(layout)), self.session.beside)
 
     def outputs(self, layout: Layout) -> list[NDArray[Any]]:
         """What the model answers to the test picture, prepared for a layout. Raises DetectorError when it fails."""
@@ -136,10 +134,14 @@ def _told(
 
 def _fitted(layout: Layout, seen: _Seen) -> Layout | None:
     """A layout with what only numbers tell; None: they speak against it."""
-    if layout.name not in ("yolox-decoded", "detr"):
+    if layout.name not in ("yolox-decoded", "detr", "ssd", "boxes-scores", "boxes-scores-parts"):
         return layout
     at = layout.order[0]
     table = seen.trial.outputs(layout)[at][0]
+    if layout.name != "yolox-decoded" and background(table) != (layout.name == "ssd"):
+        return None
+    if layout.name not in ("yolox-decoded", "detr"):
+        return layout
     if layout.name == "yolox-decoded":
         objectness = table[4] if layout.turned else table[:, 4]
         # YOLOv6 has no objectness, and fills its place.
@@ -197,8 +199,9 @@ class _Seen:
             return self.refusal(
                 what, f"{_LABELS}: without them classes cannot be told from what else the outputs hold; or {_declare()}"
             )
-        others = recognise(self.shapes, self.names, self.trial.input.size, None, self.wanted, self.told)
-        fits = " or ".join(dict.fromkeys(f"{o.classes} ({o.name})" for o in others if o.classes))
+        found = recognise(self.shapes, self.names, self.trial.input.size, None, self.wanted, self.told)
+        others = [_fitted(layout, replace(self, labels=None)) for layout in found]
+        fits = " or ".join(dict.fromkeys(f"{o.classes} ({o.name})" for o in others if o and o.classes))
         number = f"detector.labels has {self.labels} names, and this model seems to have {fits}" if fits else ""
         labels = number or "check that detector.labels has one name for each class, and detector.size"
         return self.refusal(what, f"{labels}; or {_declare()}")
