@@ -55,6 +55,8 @@ class SourceStats:
     """When the last one came: seconds of the monotonic clock; 0: never."""
     last_frame: float = field(default=0.0, compare=False)
     """When the last picture came: seconds of the monotonic clock; 0: never."""
+    overload: str = ""
+    """Why fewer frames than counts need can be processed; empty when enough can."""
     clock_offset: float | None = None
     """Seconds by which the camera's clock is ahead of this machine's, transport included; None: it tells none."""
     _samples: deque[tuple[float, int, int, int, int]] = field(

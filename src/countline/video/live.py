@@ -247,6 +247,7 @@ class LiveSource(BaseSource):
             return
         self._looked = ticks
         share = lossy(self.stats, ticks / SECOND)
+        late = late or self.stats.overload
         reason, words = late.partition(":")[0], late
         # Once degraded, better only when it is clearly so.
         if share > (LOSS / 2 if self.stats.state == "degraded" else LOSS):
