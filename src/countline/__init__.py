@@ -13,6 +13,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from countline.analytics.native.kinds.queue import LongQueue, LongWait
+    from countline.analytics.native.kinds.wrong_way import WrongWay
     from countline.config import Config, load
     from countline.errors import (
         ConfigError,
@@ -48,6 +50,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    **dict.fromkeys(("LongQueue", "LongWait"), "countline.analytics.native.kinds.queue"),
+    "WrongWay": "countline.analytics.native.kinds.wrong_way",
     **dict.fromkeys(("Config", "load"), "countline.config"),
     **dict.fromkeys(
         (
@@ -84,6 +88,8 @@ __all__ = [
     "Heading",
     "Journey",
     "Leave",
+    "LongQueue",
+    "LongWait",
     "Message",
     "MessageError",
     "MissingExtra",
@@ -95,6 +101,7 @@ __all__ = [
     "Speeding",
     "Summary",
     "Tracks",
+    "WrongWay",
     "load",
     "message",
     "run",

@@ -25,7 +25,7 @@ class _Counts(click.Command):
 @click.argument("place", metavar="[CONFIG|OUTBOX]", required=False, type=click.Path(path_type=Path))
 @click.option("--outbox", "path", metavar="PATH", type=click.Path(path_type=Path), help="Outbox file.")
 @click.option("--source", metavar="NAME", help="Only this source.")
-@click.option("--rule", metavar="NAME", help="Only this line, region or journey.")
+@click.option("--rule", metavar="NAME", help="Only this rule.")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON array.")
 def command(
     action: str, place: Path | None, path: Path | None, source: str | None, rule: str | None, as_json: bool

@@ -40,10 +40,12 @@ class Selection(NamedTuple):
     def sound(self) -> bool:
         """Whether all their boxes are boxes. NaN makes every comparison false."""
         chosen = self.chosen
+        if not chosen:
+            return True
         if isinstance(chosen, list):
             extents = [(right - left, bottom - top) for left, top, right, bottom in [one.box for one in chosen]]
             return all(0 <= width < MOST_EXTENT and 0 <= height < MOST_EXTENT for width, height in extents)
-        return not len(chosen) or bool(chosen.extent.min() >= 0 and chosen.extent.max() < MOST_EXTENT)
+        return bool(chosen.extent.min() >= 0 and chosen.extent.max() < MOST_EXTENT)
 
 
 def select(

@@ -119,6 +119,7 @@ class Counter:
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
+        self.name = rule.name
         self.column = 0
         """Index of the rule among those of its kind at the source: where its columns in the table stand."""
         self.counts: Histogram = {}

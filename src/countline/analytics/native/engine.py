@@ -265,7 +265,7 @@ class NativeRules:
             stored.setdefault((key.source, key.rule), {})[key.counter, key.class_name] = amount
         for name, source in self._sources.items():
             for counter in source.counters:
-                at = (name, counter.rule.name)
+                at = (name, counter.name)
                 if at in stored:
                     counter.restore(stored[at])
                 if at in resets:

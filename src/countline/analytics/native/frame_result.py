@@ -60,7 +60,7 @@ class FrameResult:
     def count(self, counter: Counter, name: str, class_name: str) -> None:
         """Count one more; it becomes durable with the frame."""
         counter.add(name, class_name)
-        key = CounterKey(self.input.source.info.name, counter.rule.name, name, class_name)
+        key = CounterKey(self.input.source.info.name, counter.name, name, class_name)
         self.deltas[key] = self.deltas.get(key, 0) + 1
 
     def note(self, slot: int, rule: str, text: str) -> None:

@@ -120,7 +120,7 @@ class RuleKind:
         counters = source.by_kind[self.config.kind]
         if not counters[0].timed:
             return source.states[self.config.kind]
-        return {c.rule.name: c.state(source.clock) for c in counters}
+        return {c.name: c.state(source.clock) for c in counters}
 
     def explain(self, track: TrackRecord) -> str:
         """Why nothing happened to a track at a rule that looks at its class, in words."""

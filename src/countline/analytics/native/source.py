@@ -134,12 +134,12 @@ class SourceState:
 
     def names(self, kind: str) -> list[str]:
         """Names of its rules of a kind."""
-        return [c.rule.name for c in self.by_kind.get(kind, ())]
+        return [c.name for c in self.by_kind.get(kind, ())]
 
     def publish(self) -> None:
         """Bring the states that change seldom up to date. What was given out is not altered."""
         self.states = {
-            kind: {c.rule.name: c.state(self.clock) for c in counters}
+            kind: {c.name: c.state(self.clock) for c in counters}
             for kind, counters in self.by_kind.items()
             if not counters[0].timed
         }
@@ -215,7 +215,7 @@ class SourceState:
 
     def recall(self, slot: int) -> dict[str, Any]:
         """What the counters keep of an object, by name of the rule, for ``explain``."""
-        return {c.rule.name: found for c in self.counters if (found := c.recall(slot)) is not None}
+        return {c.name: found for c in self.counters if (found := c.recall(slot)) is not None}
 
     def count_classes(self, class_id: NDArray[np.int32]) -> dict[int, int]:
         """How often each class occurs, by class id in ascending order. Classes seldom change, so it is kept."""

@@ -32,8 +32,8 @@ class Statuses(Sequence["ObjectStatus | None"]):
         self._length = len(frame.ids)
         self._indices = frame.indices
         self._within, self._headings, self._crossed = within, headings, crossed
-        self._areas = [(c.rule.name, c.in_status) for c in source.areas]
-        self._crowded = [c.rule.name for c in source.status_areas if c.crowded()]
+        self._areas = [(c.name, c.in_status) for c in source.areas]
+        self._crowded = [c.name for c in source.status_areas if c.crowded()]
 
     def __len__(self) -> int:
         return self._length

@@ -45,7 +45,7 @@ class DirectionCounter(Counter):
 
     def hit(self, frame: FrameView, index: int, slot: int, hit: Hit) -> None:
         """An object begins to head this way."""
-        name = self.rule.name
+        name = self.name
         frame.events.append(PendingEvent(index, self.rule.order, Heading, name, slot, {"direction": name}))
         frame.note(slot, name, "began to head this way")
 

@@ -41,14 +41,14 @@ class LineCounter(Counter):
         else:
             left_out = ""
         if left_out:
-            frame.note(slot, self.rule.name, left_out)
+            frame.note(slot, self.name, left_out)
             return
         counted[slot, self.column] = True
         frame.count(self, name, frame.class_name(class_id))
-        frame.note(slot, self.rule.name, f"counted {name}")
-        event = PendingEvent(index, self.rule.order, Crossing, self.rule.name, slot, {"direction": name}, hit.along)
+        frame.note(slot, self.name, f"counted {name}")
+        event = PendingEvent(index, self.rule.order, Crossing, self.name, slot, {"direction": name}, hit.along)
         frame.events.append(event)
-        frame.crossed.setdefault(index, []).append(self.rule.name)
+        frame.crossed.setdefault(index, []).append(self.name)
 
     def state(self, clock: int) -> LineState:
         """The line after this frame. The same object as before if nothing changed; never altered once given out."""

@@ -91,16 +91,16 @@ class QueueCounter(AreaCounter):
     def entered(self, frame: FrameView, index: int, slot: int, interval: DwellInterval) -> None:
         """It will be in the queue if it stays."""
         self.arriving[slot] = interval
-        frame.note(slot, self.rule.name, "came")
+        frame.note(slot, self.name, "came")
 
     def left(self, frame: FrameView, index: int, slot: int, interval: DwellInterval, seconds: float, how: str) -> None:
         """It has left the queue if it was in it."""
         if slot in self.queue:
             frame.count(self, "leave", interval.class_name)
-            frame.note(slot, self.rule.name, f"{how} after {seconds:.1f} s")
+            frame.note(slot, self.name, f"{how} after {seconds:.1f} s")
         else:
             soon = f"{how} after {seconds:.1f} s, before it was in the queue ({self.config.after:g} s),"
-            frame.note(slot, self.rule.name, soon)
+            frame.note(slot, self.name, soon)
         self._gone(slot)
 
     def _gone(self, slot: int) -> None:
@@ -130,7 +130,7 @@ class QueueCounter(AreaCounter):
         if self.config.max_length is not None and self.long != (len(self.queue) > self.config.max_length):
             self.long = not self.long
             extra = {"phase": "begin" if self.long else "end", "length": len(self.queue)}
-            frame.events.append(PendingEvent(frame.whole, self.rule.order, LongQueue, self.rule.name, -1, extra))
+            frame.events.append(PendingEvent(frame.whole, self.rule.order, LongQueue, self.name, -1, extra))
 
     def _join(self, frame: FrameView) -> None:
         due = [slot for slot, interval in self.arriving.items() if frame.clock - interval.since >= self.after]
@@ -141,7 +141,7 @@ class QueueCounter(AreaCounter):
             if slot in present:
                 interval = self.queue[slot] = self.arriving.pop(slot)
                 frame.count(self, "join", interval.class_name)
-                frame.note(slot, self.rule.name, f"joined the queue after {(frame.clock - interval.since) / 1e9:.1f} s")
+                frame.note(slot, self.name, f"joined the queue after {(frame.clock - interval.since) / 1e9:.1f} s")
 
     def _waits(self, frame: FrameView, limit: int) -> None:
         present = frame.present()
@@ -151,10 +151,10 @@ class QueueCounter(AreaCounter):
                 continue
             self.told.add(slot)
             event = PendingEvent(
-                frame.index(slot), self.rule.order, LongWait, self.rule.name, slot, {"wait": wait / 1e9}
+                frame.index(slot), self.rule.order, LongWait, self.name, slot, {"wait": wait / 1e9}
             )
             frame.events.append(event)
-            frame.note(slot, self.rule.name, f"has waited {wait / 1e9:.1f} s")
+            frame.note(slot, self.name, f"has waited {wait / 1e9:.1f} s")
 
     def state(self, clock: int) -> QueueState:
         """The queue after this frame."""

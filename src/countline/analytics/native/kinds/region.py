@@ -47,16 +47,16 @@ class RegionCounter(AreaCounter):
             self.waiting[slot] = interval
         self.classes[interval.class_name] = self.classes.get(interval.class_name, 0) + 1
         frame.count(self, "enter", interval.class_name)
-        frame.note(slot, self.rule.name, "entered")
-        frame.events.append(PendingEvent(index, self.rule.order, Enter, self.rule.name, slot))
+        frame.note(slot, self.name, "entered")
+        frame.events.append(PendingEvent(index, self.rule.order, Enter, self.name, slot))
 
     def left(self, frame: FrameView, index: int, slot: int, interval: DwellInterval, seconds: float, how: str) -> None:
         """Count it, and tell of it."""
         self._gone(slot, interval)
         frame.count(self, "leave", interval.class_name)
-        frame.note(slot, self.rule.name, f"{how} after {seconds:.1f} s")
+        frame.note(slot, self.name, f"{how} after {seconds:.1f} s")
         extra = {"dwell": seconds}
-        event = PendingEvent(index, self.rule.order, Leave, self.rule.name, slot, extra, class_id=interval.class_id)
+        event = PendingEvent(index, self.rule.order, Leave, self.name, slot, extra, class_id=interval.class_id)
         frame.events.append(event)
 
     def _gone(self, slot: int, interval: DwellInterval) -> None:
@@ -99,9 +99,9 @@ class RegionCounter(AreaCounter):
             if slot in present:
                 del self.waiting[slot]
                 extra = {"dwell": seconds}
-                event = PendingEvent(frame.index(slot), self.rule.order, Dwell, self.rule.name, slot, extra)
+                event = PendingEvent(frame.index(slot), self.rule.order, Dwell, self.name, slot, extra)
                 frame.events.append(event)
-                frame.note(slot, self.rule.name, f"has stayed {seconds:.1f} s")
+                frame.note(slot, self.name, f"has stayed {seconds:.1f} s")
 
     def over(self) -> list[tuple[str, int, float]]:
         """Crowding conditions that hold in this frame: (class name or '', occupancy, seconds it must last)."""
@@ -134,7 +134,7 @@ class RegionCounter(AreaCounter):
         extra = {"phase": phase, "occupancy": count, "class_name": name}
         if name in frame.labels:
             extra["class_id"] = list(frame.labels).index(name)
-        frame.events.append(PendingEvent(frame.whole, self.rule.order, Crowding, self.rule.name, -1, extra))
+        frame.events.append(PendingEvent(frame.whole, self.rule.order, Crowding, self.name, -1, extra))
 
     # -- what is told --------------------------------------------------------------------------------------------
 
@@ -200,7 +200,7 @@ class RegionKind(RuleKind):
     def publish(self, analytics: Analytics, source: SourceState, part: Part | None) -> None:
         """``Analytics.regions``."""
         clock = source.clock
-        analytics.regions = {c.rule.name: c.state(clock) for c in source.by_kind["region"]}
+        analytics.regions = {c.name: c.state(clock) for c in source.by_kind["region"]}
 
     def explain(self, track: TrackRecord) -> str:
         """Why a region was not entered."""

@@ -50,8 +50,8 @@ class SpeedCounter(Counter):
     def hit(self, frame: FrameView, index: int, slot: int, hit: Hit) -> None:
         """An object goes over the limit, at ``value`` km/h."""
         extra = {"speed": hit.value}
-        frame.events.append(PendingEvent(index, self.rule.order, Speeding, self.rule.name, slot, extra))
-        frame.note(slot, self.rule.name, f"went over the limit at {hit.value:.1f} km/h")
+        frame.events.append(PendingEvent(index, self.rule.order, Speeding, self.name, slot, extra))
+        frame.note(slot, self.name, f"went over the limit at {hit.value:.1f} km/h")
 
 
 class SpeedKind(RuleKind):

@@ -95,15 +95,15 @@ class WrongWayCounter(AreaCounter):
     def hit(self, frame: FrameView, index: int, slot: int, hit: Hit) -> None:
         """An object is known to travel the wrong way (``value``: how far so far), or has turned (0)."""
         if not hit.value:
-            frame.note(slot, self.rule.name, "turned")
+            frame.note(slot, self.name, "turned")
             return
         begin = int(frame.table.own["wrong-way"]["clock"][slot, self.column])
         seconds = (frame.clock - begin) / 1e9
         frame.count(self, "wrong-way", frame.class_name(frame.class_id(index)))
         extra = {"seconds": seconds, "distance": hit.value}
-        frame.events.append(PendingEvent(index, self.rule.order, WrongWay, self.rule.name, slot, extra))
+        frame.events.append(PendingEvent(index, self.rule.order, WrongWay, self.name, slot, extra))
         told = f"travelled the wrong way for {seconds:.1f} s over {hit.value:.2g} of its size"
-        frame.note(slot, self.rule.name, told)
+        frame.note(slot, self.name, told)
 
     def left(self, frame: FrameView, index: int, slot: int, interval: DwellInterval, seconds: float, how: str) -> None:
         """If it comes back, it begins anew."""
