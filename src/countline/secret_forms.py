@@ -99,6 +99,7 @@ def _forms(secret: str) -> Iterator[str]:
         yield html.escape(base)
         yield base.replace("'", "''")
         yield re.sub(r"[^A-Za-z0-9]", lambda m: "".join(f"%{b:02x}" for b in m[0].encode("utf-8", "replace")), base)
+        yield "".join(f"%{b:02x}" for b in base.encode("utf-8", "replace"))  # as some clients do: every byte
 
 
 def _escaped(text: str) -> set[str]:

@@ -99,6 +99,12 @@ def squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return walkers(tmp_path_factory.mktemp("clips") / "squares.mp4", WALKERS)
 
 
+@pytest.fixture(scope="session")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """60 frames with three crossings: for what does not count them."""
+    return walkers(tmp_path_factory.mktemp("clips") / "few.mp4", 3)
+
+
 def bright(images: list[np.ndarray]) -> list[Detections]:
     """A user's own detector: the box around what is bright."""
     found = []

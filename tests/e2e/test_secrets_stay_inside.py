@@ -35,7 +35,7 @@ def said_until(mark: str, *arguments: str) -> tuple[int, str]:
     with subprocess.Popen(
         [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=dict(os.environ)
     ) as process:
-        guard = threading.Timer(60, process.kill)
+        guard = threading.Timer(120, process.kill)
         guard.start()
         assert process.stdout is not None
         lines = []
@@ -82,6 +82,7 @@ def test_a_header_with_a_line_break_is_refused_and_not_printed(clip: Path) -> No
         assert not any(part in text for part in ("canary", "can", "sigKey"))
 
 
+@pytest.mark.timeout(400)
 def test_a_run_prints_no_secret_of_outputs_or_cameras(clip: Path) -> None:
     word = "canary-7531"
     name = write(

@@ -67,35 +67,35 @@ STAGES: list[Callable[[pytest.MonkeyPatch], None]] = [
 
 
 @pytest.mark.parametrize("stage", range(len(STAGES)))
-def test_an_error_at_any_point_of_the_start_leaves_nothing_open(stage: int, squares: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_at_any_point_of_the_start_leaves_nothing_open(stage: int, few: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         STAGES[stage](patch)
         with pytest.raises(CountlineError, match="on purpose"):
-            cl.Run(config(squares), detector=bright)
+            cl.Run(config(few), detector=bright)
     assert held() == (set(), 0)
     assert not Path("o.outbox.lock").exists() or Path("o.outbox.lock").stat().st_size < 4096
-    assert cl.run(config(squares), detector=bright).exit_code == 0, "the next run in this process is not refused"
+    assert cl.run(config(few), detector=bright).exit_code == 0, "the next run in this process is not refused"
 
 
-def test_a_run_that_is_dropped_or_closed_lets_go_of_its_outbox(squares: Path) -> None:
-    run = cl.Run(config(squares), detector=bright)
+def test_a_run_that_is_dropped_or_closed_lets_go_of_its_outbox(few: Path) -> None:
+    run = cl.Run(config(few), detector=bright)
     with pytest.raises(CountlineError, match="in use"):
         outbox.open(OutboxConfig(), Path("o.outbox"), ["file"])
     del run
     assert held() == (set(), 0)
-    with cl.Run(config(squares), detector=bright):
+    with cl.Run(config(few), detector=bright):
         pass
     assert held() == (set(), 0)
     outbox.open(OutboxConfig(), Path("o.outbox"), ["file"]).close()
 
 
-def test_a_run_that_was_executed_leaves_nothing_open_and_may_be_closed_again(squares: Path) -> None:
-    run = cl.Run(config(squares), detector=bright)
+def test_a_run_that_was_executed_leaves_nothing_open_and_may_be_closed_again(few: Path) -> None:
+    run = cl.Run(config(few), detector=bright)
     summary = run.execute()
     assert held() == (set(), 0)
     run.close()
     assert summary.exit_code == 0
-    assert run.sources[0].stats.frames == summary.frames == 480, "each frame is counted once"
+    assert run.sources[0].stats.frames == summary.frames == 60, "each frame is counted once"
     gate = summary.as_dict()["sources"]["gate"]
     assert gate["directions"]["down"] > 0
     assert gate["journeys"]["walk"]["upper>lower"] > 0
@@ -118,8 +118,8 @@ def test_a_run_that_was_executed_leaves_nothing_open_and_may_be_closed_again(squ
         ({"detector": {"classes": ["nosuch"]}}, "nosuch"),
     ],
 )
-def test_check_finds_what_run_refuses(change: dict[str, Any], words: str, squares: Path) -> None:
-    Path("c.yaml").write_text(yaml.safe_dump(config(squares, **change)))
+def test_check_finds_what_run_refuses(change: dict[str, Any], words: str, few: Path) -> None:
+    Path("c.yaml").write_text(yaml.safe_dump(config(few, **change)))
     checked, ran = command("check", "c.yaml"), command("run", "c.yaml")
     assert ran.returncode != 0
     assert checked.returncode != 0, checked.stdout

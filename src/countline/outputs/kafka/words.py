@@ -92,8 +92,16 @@ def connection(detail: str) -> str:
     if "certificate required" in low or "alert bad certificate" in low:
         return f"TLS failed: the broker wants a client's certificate; give tls.cert and key ({detail})"
     if "ssl routines" in low or "ssl handshake" in low:
-        return f"TLS failed: {detail}"
+        return _untrusted(detail) or f"TLS failed: {detail}"
     return detail
+
+
+def _untrusted(text: str) -> str:
+    """What to do where ``text`` says that nobody vouches for the broker's certificate; else empty."""
+    signs = ("unable to get local issuer", "verify failed", "self-signed", "self signed")
+    if not any(sign in text.lower() for sign in signs):
+        return ""
+    return f"the broker's certificate is not trusted; name the authority's file as tls.ca ({text})"
 
 
 def security(error: KafkaError) -> str:
@@ -101,13 +109,8 @@ def security(error: KafkaError) -> str:
     text = tidy(error.str())
     low = text.lower()
     if error.code() == KafkaError._SSL or "ssl" in low or "certificate" in low:
-        if (
-            "unable to get local issuer" in low
-            or "verify failed" in low
-            or "self-signed" in low
-            or "self signed" in low
-        ):
-            return f"the broker's certificate is not trusted; name the authority's file as tls.ca ({text})"
+        if untrusted := _untrusted(text):
+            return untrusted
         if "unsupported sasl mechanism" not in low:
             return f"TLS failed: {text}"
     if "mechanism" in low and ("unsupported" in low or "not supported" in low or "handshake" in low):

@@ -1,0 +1,22 @@
+"""What librdkafka says of a connection, in words that help."""
+
+from __future__ import annotations
+
+import pytest
+
+from countline.outputs.kafka import words
+
+
+@pytest.mark.parametrize(
+    ("detail", "told"),
+    [
+        ("error:0A000086:SSL routines::certificate verify failed", "not trusted"),
+        ("SSL handshake failed: error:0A000086:SSL routines::certificate verify failed", "not trusted"),
+        ("SSL handshake failed: self-signed certificate", "not trusted"),
+        ("SSL handshake failed: sslv3 alert bad certificate", "wants a client's certificate"),
+        ("SSL handshake failed: wrong version number", "TLS failed"),
+        ("Connect to ipv4#127.0.0.1:1 failed: Connection refused", "Connection refused"),
+    ],
+)  # fmt: skip
+def test_whichever_word_of_a_failed_connection_comes_last_says_what_to_do(detail: str, told: str) -> None:
+    assert told in words.connection(detail)
