@@ -104,7 +104,9 @@ def section(model: type[BaseModel], title: str) -> str:
         key = field.alias or name
         key = f"**`{key}`**" if field.is_required() else f"`{key}`"
         meaning = " ".join((field.description or "").split()).replace("|", "\\|")
-        rows.append(f"| {key} | {type_text(field.annotation)} | {default_text(field)} | {meaning} |")
+        known = next((m.built_in() for m in field.metadata if hasattr(m, "built_in")), ())
+        type_ = " \\| ".join(f"`{name}`" for name in known) or type_text(field.annotation)
+        rows.append(f"| {key} | {type_} | {default_text(field)} | {meaning} |")
     renamed = getattr(model, "renamed", {})
     if renamed:
         rows += ["", "Old names, which still work and are told: " + ", ".join(f"`{o}` (now `{n}`)" for o, n in renamed.items()) + "."]

@@ -20,6 +20,7 @@ __all__ = [
     "OutboxError",
     "OutputError",
     "Place",
+    "PluginError",
     "RuleError",
     "SourceError",
 ]
@@ -83,6 +84,11 @@ class ConfigError(CountlineError):
     """A configuration file or command-line option says something impossible. May carry several at once."""
 
     exit_code = 2
+
+
+class PluginError(ConfigError):
+    """What another distribution brings (an output, a source, a layout, a rule, a message type) cannot be used; the message
+    names the distribution."""
 
 
 class DataError(CountlineError):

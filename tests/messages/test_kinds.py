@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import orjson
@@ -19,7 +18,7 @@ from countline.config import Config, load
 from countline.config.messages import MessageConfig
 from countline.errors import ConfigError, MessageError
 from countline.messages.faults import located
-from countline.registry import kinds
+from distributions import install
 
 CONFIG = '''
 from pydantic import Field, SecretStr
@@ -68,13 +67,10 @@ messages:
 
 @pytest.fixture
 def acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    package = tmp_path / "acme_payloads"
-    package.mkdir()
-    for name, text in (("__init__", ""), ("config", CONFIG), ("definition", DEFINITION)):
-        (package / f"{name}.py").write_text(text)
+    texts = {"__init__": "", "config": CONFIG, "definition": DEFINITION}
+    files = {f"acme_payloads/{name}.py": text for name, text in texts.items()}
+    install(tmp_path, "acme-payloads", "1.0", {"countline.messages": {"acme": "acme_payloads"}}, files)
     monkeypatch.syspath_prepend(str(tmp_path))
-    entries = [EntryPoint("acme", "acme_payloads", "countline.messages")]
-    monkeypatch.setattr(kinds, "entry_points", lambda group: entries if group == "countline.messages" else [])
     yield
     for name in [m for m in sys.modules if m.split(".")[0] == "acme_payloads"]:
         del sys.modules[name]

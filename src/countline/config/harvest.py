@@ -47,7 +47,7 @@ def _by_message_kind(message: Mapping[Any, Any], found: list[object]) -> None:
     type_ = message.get("type")
     if isinstance(type_, str):
         try:
-            _by_type(message, MESSAGES.module(message_kind(type_), "config").Config, found)
+            _by_type(message, MESSAGES.get(message_kind(type_), "config", "Config"), found)
         except Exception:
             return  # no such kind, or its package cannot be imported: told elsewhere
 

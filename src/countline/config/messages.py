@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import timezone, tzinfo
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -24,6 +25,7 @@ from countline.config.base import Model
 from countline.config.loader import CountlineFault, Nested
 from countline.config.rules import RULE_KEYS
 from countline.config.secret_places import named_secrets
+from countline.errors import PluginError
 from countline.redaction import remember
 from countline.registry.kinds import MESSAGES, message_kind
 from countline.secret_forms import uri_secrets
@@ -201,18 +203,21 @@ def kind_class(type_: Any) -> type[MessageConfig] | None:
     if not isinstance(type_, str):
         return None
     try:
-        found: type[MessageConfig] = MESSAGES.module(message_kind(type_), "config").Config
+        found: type[MessageConfig] = MESSAGES.get(message_kind(type_), "config", "Config", MessageConfig)
     except KeyError:
         return None
+    except PluginError as error:
+        raise CountlineFault(error.what, fix=error.fix, loc=("type",)) from None
     return found
 
 
 def kind_classes() -> Iterator[tuple[str, type[MessageConfig]]]:
-    """Every kind of ready payload with its configuration class."""
+    """Every kind of ready payload with its configuration class; kinds that cannot be used are told when they are."""
     for kind in MESSAGES.packages():
-        found = kind_class(kind)
-        if found is not None:
-            yield kind, found
+        with suppress(CountlineFault):
+            found = kind_class(kind)
+            if found is not None:
+                yield kind, found
 
 
 class MessageConfig(Model):

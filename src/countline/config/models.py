@@ -10,11 +10,13 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
+    GetJsonSchemaHandler,
     PrivateAttr,
     SerializeAsAny,
     ValidationError,
     model_validator,
 )
+from pydantic_core import CoreSchema
 
 from countline.config.base import FileName, Model, OutputConfig
 from countline.config.loader import CountlineFault, Document, Nested, read_yaml, validate
@@ -24,7 +26,9 @@ from countline.config.outputs import OutputSchema, config_class, kinds
 from countline.config.renames import tell
 from countline.config.rules import RulesConfig, check_sources
 from countline.config.secret_places import named_secrets
+from countline.errors import PluginError
 from countline.redaction import remember
+from countline.registry.kinds import LAYOUTS
 from countline.secret_forms import uri_secrets
 
 __all__ = ["Config", "DetectorConfig", "OutboxConfig", "SourceConfig", "TrackerConfig", "checked", "load"]
@@ -95,6 +99,25 @@ class SourceConfig(Model):
         return self
 
 
+def _layout(value: str) -> str:
+    if value != "auto" and value not in LAYOUTS.packages():
+        raise CountlineFault(f"unknown layout '{value}'", fix="known are: " + ", ".join(("auto", *LAYOUTS.packages())))
+    return value
+
+
+class LayoutSchema:
+    """Annotation of ``layout``: its JSON Schema lists those that are known."""
+
+    @staticmethod
+    def built_in() -> tuple[str, ...]:
+        """What may stand there without any other package."""
+        return ("auto", *LAYOUTS.built_in)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "string", "enum": ["auto", *LAYOUTS.packages()]}
+
+
 class DetectorConfig(Model):
     """What finds the objects."""
 
@@ -107,33 +130,8 @@ class DetectorConfig(Model):
     """Lowest confidence, for all classes or by class name; per class by reasons unless set."""
     iou: float = Field(default=0.6, gt=0, le=1)
     """Overlap above which the weaker of two boxes is dropped (NMS)."""
-    layout: Literal[
-        "auto",
-        "nanodet",
-        "yolox",
-        "yolox-decoded",
-        "yolov5",
-        "yolov6",
-        "yolov8",
-        "yolov8-seg",
-        "yolov8-pose",
-        "yolov8-obb",
-        "detr",
-        "rtdetr",
-        "end2end",
-        "end2end-obb",
-        "yolov7-end2end",
-        "paddle",
-        "detections",
-        "detections-parts",
-        "detections-tf",
-        "boxes-scores",
-        "boxes-scores-parts",
-        "ssd",
-        "efficientdet",
-        "picodet",
-    ] = "auto"
-    """Output layout of the model."""
+    layout: Annotated[str, AfterValidator(_layout), LayoutSchema] = "auto"
+    """Output layout of the model; or the name of one that another package brings."""
     labels: str | list[str] | None = None
     """Label file or list; from the model unless set."""
     size: int | tuple[int, int] | None = None
@@ -212,6 +210,8 @@ def _output(value: Any) -> Any:
         raise CountlineFault(
             f"unknown output '{kind}'", fix="known are: " + ", ".join(sorted(kinds())), loc=(kind,)
         ) from None
+    except PluginError as error:
+        raise CountlineFault(error.what, fix=error.fix, loc=(kind,)) from None
     if options is not None and not isinstance(options, Mapping):
         raise CountlineFault("takes a mapping of options", fix=f"write `- {kind}: {{option: value}}`", loc=(kind,))
     options = {str(name): option for name, option in (options or {}).items()}

@@ -1,49 +1,44 @@
-"""The outputs that a configuration may name.
-
-Each kind is a package ``countline.outputs.<kind>`` with a module ``config`` (class ``Config``, pydantic only) and a
-module ``output`` (function ``make(config) -> Output``). Others come from the entry-point group ``countline.outputs``,
-whose entries name such a package. Imported by name so that a configuration that does not use an output does not need its
-client library.
-"""
+"""The outputs that a configuration may name: ``countline.registry.kinds.OUTPUTS``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from importlib import import_module
-from importlib.metadata import entry_points
+from contextlib import suppress
 from typing import Any
 
 from pydantic import GetJsonSchemaHandler
 from pydantic_core import CoreSchema
 
 from countline.config.base import OutputConfig
+from countline.errors import PluginError
+from countline.registry.kinds import OUTPUTS
 
-__all__ = ["BUILT_IN", "OutputSchema", "config_class", "kinds", "package"]
+__all__ = ["BUILT_IN", "OutputSchema", "config_class", "kind_of", "kinds"]
 
-BUILT_IN: Mapping[str, str] = {
-    kind: f"countline.outputs.{kind}"
-    for kind in ("kafka", "mqtt", "amqp", "redis", "nats", "webhook", "object_store", "file", "stdout", "sql")
-}
+BUILT_IN = OUTPUTS.built_in
 
 
 def kinds() -> dict[str, str]:
     """Kind -> package name, the built-in ones and those that other distributions add."""
-    found = dict(BUILT_IN)
-    for entry in entry_points(group="countline.outputs"):
-        found.setdefault(entry.name, entry.value)
-    return found
-
-
-def package(kind: str) -> str:
-    """Package of an output kind; KeyError if there is none."""
-    return kinds()[kind]
+    return OUTPUTS.packages()
 
 
 def config_class(kind: str) -> type[OutputConfig]:
-    """The pydantic model of an output kind; KeyError if there is none."""
-    module: Any = import_module(f"{package(kind)}.config")
-    cls: type[OutputConfig] = module.Config
+    """The pydantic model of an output kind. Raises KeyError if there is none, PluginError if it cannot be used."""
+    cls: type[OutputConfig] = OUTPUTS.get(kind, "config", "Config", OutputConfig)
     return cls
+
+
+def kind_of(config: OutputConfig) -> str:
+    """The kind that a configuration is one of. Raises KeyError if it is none's."""
+    own = type(config).__module__.removesuffix(".config")
+    for kind, package in BUILT_IN.items():
+        if package == own:
+            return kind
+    for kind in OUTPUTS.brought():
+        with suppress(PluginError):
+            if config_class(kind) is type(config):
+                return kind
+    raise KeyError(type(config).__name__)
 
 
 class OutputSchema:

@@ -10,6 +10,9 @@
 
 from countline.detect.catalogue import MODELS
 from countline.detect.detector import OnnxDetector, make
+from countline.detect.layouts import Raw
+from countline.detect.own_layout import OwnLayout
+from countline.detect.preprocess import Preprocess
 from countline.detect.wrap import CallableDetector, wrap
 
-__all__ = ["MODELS", "CallableDetector", "OnnxDetector", "make", "wrap"]
+__all__ = ["MODELS", "CallableDetector", "OnnxDetector", "OwnLayout", "Preprocess", "Raw", "make", "wrap"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,14 @@ class Raw:
     """Cell numbers -> (n, 4) xyxy in pixels of the network's input."""
     odd: str = ""
     """What cannot be, such as class numbers that are none."""
+
+
+class Decoder(Protocol):
+    """What reads the outputs of a layout that another distribution brings (see ``own_layout``)."""
+
+    corners: bool
+
+    def decode(self, outputs: Sequence[Array], classes: int, size: tuple[int, int], floor: float) -> Raw: ...
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,8 @@ class Layout:
     """The outputs have no dimension for the frames of a batch: one frame at a time."""
     turned: bool = False
     """The output has cells before channels where the layout's usual form has them after, or the reverse."""
+    own: Decoder | None = None
+    """What reads it, where it is none of :data:`LAYOUTS`."""
 
     def decode(self, outputs: Sequence[NDArray[Any]], frame: int, size: tuple[int, int], floor: float) -> Raw:
         """Scores and boxes of one frame of the batch; ``size`` is width, height of the input. Cells that cannot reach
@@ -65,7 +75,14 @@ class Layout:
         chosen = [outputs[i] if self.unbatched else outputs[i][frame] for i in self.order if i not in self.shared]
         chosen += [outputs[i][0] for i in self.shared]
         arrays = [np.asarray(array, np.float32) for array in chosen]
+        if self.own is not None:
+            return self.own.decode(arrays, self.classes, size, floor)
         return LAYOUTS[self.name](self, arrays, size, floor)
+
+    @property
+    def corners(self) -> bool:
+        """Whether the boxes are left, top, right and bottom in the file, or distances."""
+        return self.name in CORNERS if self.own is None else self.own.corners
 
 
 @lru_cache(maxsize=16)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from countline.detect.layouts import CORNERS, SLACK, Layout, Raw
+from countline.detect.layouts import SLACK, Layout, Raw
 
 __all__ = ["TINY", "Verdict", "Watch", "boxes_problem", "judge", "scores_problem", "shown_box", "test_picture"]
 
@@ -52,7 +52,7 @@ def judge(layout: Layout, outputs: Sequence[NDArray[Any]], size: tuple[int, int]
         cells = order[best[order] >= best.max() / 2]
         boxes = raw.boxes(cells)
         problem = boxes_problem(boxes, size) or _all_one(boxes)
-        if not problem and layout.name not in CORNERS:
+        if not problem and not layout.corners:
             problem = _corners(boxes, size)
     return Verdict(problem, sure)
 

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from countline.config import DetectorConfig
 from countline.detect.layouts import LAYOUTS, Layout
+from countline.detect.own_layout import own_layout
 from countline.detect.preprocess import BY_LAYOUT, IMAGENET_MEAN, IMAGENET_STD, Preprocess, customised, shape_of
 from countline.detect.runtime import Port, Session, picture_port
-from countline.detect.trial import Input, Trial, literal, read_layout
+from countline.detect.trial import Input, Trial, literal, read_layout, read_own_layout
 from countline.errors import ConfigError, DetectorError
 
 __all__ = ["Signature", "read_signature"]
@@ -49,17 +50,19 @@ def read_signature(session: Session, config: DetectorConfig, where: str) -> Sign
     session.beside.update({p.name: _beside(p, size, session, where) for p in session.inputs if p.name != port.name})
     labels, source = _labels(config, metadata)
     wanted = config.layout if config.layout != "auto" else metadata.get("layout", "auto")
-    wanted = wanted if wanted in LAYOUTS else "auto"  # others write other things under this key, such as NCHW
+    own = own_layout(config.layout)
+    wanted = wanted if wanted in LAYOUTS or own else "auto"  # others write other things under this key, such as NCHW
     told = literal(metadata.get("normalize", ""))
 
     def preprocess(layout: Layout) -> Preprocess:
-        base = BY_LAYOUT[layout.name]
+        base = BY_LAYOUT[layout.name] if own is None else own.preprocess
         base = replace(base, mean=IMAGENET_MEAN, std=IMAGENET_STD) if layout.imagenet else base
         base = customised(base, told if isinstance(told, Mapping) else None)
         return customised(base, config.normalize)
 
     trial = Trial(session, Input(port, size, planes), preprocess, Path(where))
-    layout = read_layout(trial, metadata, len(labels) if labels else None, wanted)
+    count = len(labels) if labels else None
+    layout = read_layout(trial, metadata, count, wanted) if own is None else read_own_layout(trial, count, config.layout, own)
     if not labels:
         labels, source = _unnamed(layout.classes)
     return Signature(port, size, planes, layout, preprocess(layout), labels, source)

@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 
 from countline.detect.graph import read_graph
 from countline.detect.layouts import LAYOUTS, Layout
+from countline.detect.own_layout import OwnLayout
 from countline.detect.plausible import Verdict, judge, test_picture
 from countline.detect.preprocess import Feeder, Preprocess
 from countline.detect.recognise import TASKS, Told, activated, background, recognise
 from countline.detect.runtime import Port, Session, feeds, tensor_shapes
 from countline.errors import DetectorError
+from countline.registry.kinds import LAYOUTS as OWN
 
-__all__ = ["Input", "Trial", "literal", "read_layout"]
+__all__ = ["Input", "Trial", "literal", "read_layout", "read_own_layout"]
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,19 @@ def read_layout(trial: Trial, metadata: Mapping[str, str], labels: int | None, w
     seen = _Seen(trial, shapes, names, labels, told, wanted)
     fitted = dict.fromkeys(_fitted(layout, seen) for layout in found)
     return _settled([layout for layout in fitted if layout], trial, seen)
+
+
+def read_own_layout(trial: Trial, labels: int | None, name: str, own: OwnLayout) -> Layout:
+    """The layout ``name`` that another distribution brings. Raises DetectorError where the model's outputs do not have it."""
+    layout = Layout(name, 0, unbatched=own.unbatched, own=own)
+    outputs = trial.outputs(layout)
+    shapes = [tuple(array.shape) for array in outputs]
+    names = [port.name for port in trial.session.outputs]
+    seen = _Seen(trial, shapes, names, labels, Told(), name)
+    classes = own.classes(dict(zip(names, shapes)), trial.input.size, labels)
+    if not classes:
+        raise seen.refusal(f"does not fit the layout '{name}'", f"check detector.labels and detector.size; or {_declare()}")
+    return _settled([replace(layout, classes=classes, order=tuple(range(len(outputs))))], trial, seen)
 
 
 _LABELS = "set detector.labels to the names of the model's classes, in order"
@@ -224,4 +239,4 @@ class _Seen:
 
 
 def _declare() -> str:
-    return f"set detector.layout to one of {', '.join(LAYOUTS)}"
+    return f"set detector.layout to one of {', '.join((*LAYOUTS, *OWN.brought()))}"

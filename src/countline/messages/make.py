@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import tzinfo
 from typing import Any
 
 from countline.config.messages import MessageConfig
-from countline.errors import MessageError
+from countline.errors import MessageError, PluginError
 from countline.messages.builder import Builder
 from countline.messages.context import Context, Tools
 from countline.messages.faults import Fault, Loc, merge_faults, suggest
@@ -101,13 +102,21 @@ def _from_config(config: MessageConfig, loc: Loc, context: Context) -> Definitio
 def _of_type(config: MessageConfig, loc: Loc, context: Context) -> Definition:
     """A ready payload, which its kind's package makes."""
     try:
-        kind = MESSAGES.module(message_kind(str(config.type)), "definition")
+        made: Definition = MESSAGES.call(message_kind(str(config.type)), "definition", "make", config, context, loc)
     except KeyError:
-        known = [name for k in MESSAGES.packages() for name in MESSAGES.module(k, "config").TYPES]
+        known = list(_types())
         what = f"there is no message type '{config.type}'"
         raise Fault(what, (*loc, "type"), suggest(str(config.type), known, noun="known are")) from None
-    made: Definition = kind.make(config, context, loc)
+    except PluginError as error:
+        raise Fault(error.what, (*loc, "type"), error.fix) from None
     return made
+
+
+def _types() -> Iterator[str]:
+    """What ``type:`` may be."""
+    for kind in MESSAGES.packages():
+        with suppress(PluginError):
+            yield from MESSAGES.get(kind, "config", "TYPES")
 
 
 def _destined(config: MessageConfig, loc: Loc, context: Context) -> MessageConfig:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from countline.config import Config, checked, load
+from countline.config.base import OutputConfig
 from countline.config.loader import Document
-from countline.config.outputs import BUILT_IN, config_class, kinds, package
+from countline.config.outputs import kind_of
 from countline.errors import ConfigError, MessageError
 from countline.protocols import Definition, Detector, Output, RuleSet, Tracker
-from countline.registry.kinds import CLASS_SETS, RULE_FILES
+from countline.registry.kinds import CLASS_SETS, OUTPUTS, RULE_FILES
 from countline.types import RuleInfo, SourceInfo
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def enter(config: Config) -> None:
     who make them."""
     engine = "countline.analytics.native" if config.rules.file is None else RULE_FILES.package("nvdsanalytics")
     rooms = [engine]
-    rooms += ["countline.messages", "countline.registry", "countline.attach", *(f"{_kind(o)}.output" for o in config.outputs)]
+    rooms += ["countline.messages", "countline.registry", "countline.attach", *(f"{_package(o)[1]}.output" for o in config.outputs)]
     for room in rooms:
         with suppress(Exception):
             importlib.import_module(room)
@@ -157,21 +158,18 @@ def outputs(config: Config) -> list[Output]:
     """The configured outputs, not yet opened."""
     made: list[Output] = []
     for item in config.outputs:
-        make: Callable[[Any], Output] = importlib.import_module(f"{_kind(item)}.output").make
-        made.append(make(item))
+        kind, package = _package(item)
+        made.append(OUTPUTS.call(kind, "output", "make", item) if kind else importlib.import_module(f"{package}.output").make(item))
     return made
 
 
-def _kind(item: object) -> str:
-    """Package of an output's configuration: the one whose ``Config`` it is."""
-    own = type(item).__module__.removesuffix(".config")
-    if own in BUILT_IN.values():
-        return own
-    for kind in kinds():
-        with suppress(ImportError, AttributeError):
-            if config_class(kind) is type(item):
-                return package(kind)
-    return own
+def _package(config: OutputConfig) -> tuple[str, str]:
+    """Kind of an output's configuration, '' for one that no kind has; and the package beside whose ``config`` it stands."""
+    try:
+        kind = kind_of(config)
+    except KeyError:  # a class of the user's own
+        return "", type(config).__module__.removesuffix(".config")
+    return kind, OUTPUTS.package(kind)
 
 
 def state_path(config: Config, given: object, state: Path | None) -> Path | None:

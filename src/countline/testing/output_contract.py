@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib import import_module
 from typing import Any, ClassVar
 
 import pytest
 import yaml
 
 from countline.config import load
-from countline.config.outputs import config_class, package
+from countline.config.outputs import config_class
 from countline.errors import ConfigError
 from countline.protocols import Check, Entry, Output
+from countline.registry.kinds import OUTPUTS
 from countline.testing.ports import free_port
 from countline.testing.sender import Deadline, Received, Sender, Server, entries
 from countline.testing.servers import SilentServer
@@ -85,7 +85,7 @@ class OutputContract(UnkindServers):
 
     def make_output(self, server: Any, **changes: Any) -> Output:
         config = config_class(self.kind).model_validate({"name": "out", **self.options(server), **changes})
-        output: Output = import_module(f"{package(self.kind)}.output").make(config)
+        output: Output = OUTPUTS.get(self.kind, "output", "make")(config)
         return output
 
     @pytest.fixture

@@ -13,15 +13,17 @@ import av.error
 from countline.config.models import SourceConfig
 from countline.errors import SourceError
 from countline.protocols import Source
+from countline.registry.kinds import SOURCES
 from countline.video.access import demuxers, whitelist
 from countline.video.base import BaseSource, Stop
+from countline.video.brought import open_brought
 from countline.video.container import Opened, open_stream
 from countline.video.files import FileSource
 from countline.video.images import ImageSource
 from countline.video.known_options import OWN, unknown_options
 from countline.video.lists import open_list
 from countline.video.live import LiveSource
-from countline.video.place import IMAGES, Place, place_of
+from countline.video.place import IMAGES, Place, place_of, scheme_of
 from countline.video.pump import Connect, Item, direct, pumped
 from countline.video.tls import diagnose, tls_options
 from countline.video.transport import Transport
@@ -37,10 +39,12 @@ def open_source(config: SourceConfig, index: int, *, stop: Stop | None = None) -
 
     Iterate over it for frames. ``stop`` (a ``threading.Event``, say) ends it from outside, as ``close`` does. Raises
     SourceError for what can be seen without decoding: no such file, no right to read it, nothing in it, no images in a
-    folder, unknown protocol. What only shows on decoding is raised by the iteration. A web address is asked once whether
-    it is a file or a stream, unless ``config.live`` says it.
+    folder, unknown protocol. A protocol that another distribution brings is opened by it. What only shows on decoding is
+    raised by the iteration. A web address is asked once whether it is a file or a stream, unless ``config.live`` says it.
     """
     where = f"source '{config.name}'"
+    if (scheme := scheme_of(config.uri)) in SOURCES.brought():
+        return open_brought(scheme, config, index, stop)
     place = place_of(config.uri, where)
     for told in unknown_options(config.options):
         log.warning("%s: %s", where, told)

@@ -12,11 +12,12 @@ from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
 from countline.errors import SourceError
+from countline.registry.kinds import SOURCES
 from countline.secret_forms import hide_uri
 
 log = logging.getLogger("countline.video")
 
-__all__ = ["IMAGES", "Place", "file_digest", "natural", "place_of", "visible"]
+__all__ = ["IMAGES", "Place", "file_digest", "natural", "place_of", "scheme_of", "visible"]
 
 IMAGES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 """Suffixes of image files."""
@@ -40,7 +41,7 @@ VIDEOS = frozenset(
     | {".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".webm", ".wmv"}
 )
 """Suffixes of files that are told when a folder of images holds them."""
-STREAMS = frozenset({"http", "https", "rtmp", "rtmps", "rtp", "rtsp", "rtsps", "srt", "tcp", "udp"})
+STREAMS = frozenset(SOURCES.built_in) - {"file"}
 """Protocols that are handed to FFmpeg."""
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _EDGE = 64 * 1024
@@ -77,6 +78,12 @@ def natural(path: Path) -> tuple[list[tuple[int, int, str]], str]:
     return [(1, int(p), "") if p.isdecimal() else (0, 0, p.casefold()) for p in parts], path.name
 
 
+def scheme_of(uri: str) -> str:
+    """``rtsp`` of ``rtsp://...``; '' where there is none."""
+    match = _SCHEME.match(uri.strip())
+    return match.group(1).lower() if match else ""
+
+
 def place_of(uri: str, where: str) -> Place:
     """What ``uri`` names. Files and folders are looked at, nothing is opened. Raises SourceError."""
     address = uri.strip()
@@ -84,15 +91,14 @@ def place_of(uri: str, where: str) -> Place:
         raise SourceError(
             "the uri is empty", where=where, fix="name a file, a folder of images, rtsp://…, http://… or /dev/video0"
         )
-    match = _SCHEME.match(address)
-    scheme = match.group(1).lower() if match else ""
+    scheme = scheme_of(address)
     if scheme in STREAMS:
         return Place("http" if scheme.startswith("http") else "stream", address, hide_uri(address))
     if scheme and scheme != "file":
         raise SourceError(
             f"{visible(hide_uri(address))}: unknown protocol '{scheme}'",
             where=where,
-            fix="known are a path, file://, " + ", ".join(f"{s}://" for s in sorted(STREAMS)),
+            fix="known are a path, file://, " + ", ".join(f"{s}://" for s in sorted({*STREAMS, *SOURCES.brought()})),
         )
     if address == "-":
         return Place("pipe", "pipe:0", "standard input", path="/dev/stdin")

@@ -10,8 +10,10 @@ import av.error
 from countline.config.models import SourceConfig
 from countline.errors import SourceError
 from countline.protocols import Check
+from countline.registry.kinds import SOURCES
 from countline.types import TimeQuality
 from countline.video.base import DEFAULT_FPS
+from countline.video.brought import probe_brought
 from countline.video.container import Opened
 from countline.video.decode import Decoded
 from countline.video.files import quality_of, rate_of
@@ -19,7 +21,7 @@ from countline.video.images import ImageSource
 from countline.video.known_options import unknown_options
 from countline.video.open import Connector
 from countline.video.picture import AvPicture
-from countline.video.place import Place, place_of
+from countline.video.place import Place, place_of, scheme_of
 from countline.video.pump import Item, direct, pumped
 from countline.video.streams import describe, usable
 from countline.video.trouble import explain
@@ -33,6 +35,8 @@ def probe(config: SourceConfig) -> Check:
     ``detail`` names codec, size, frame rate, length and how well capture times are known.
     """
     where = f"source '{config.name}'"
+    if (scheme := scheme_of(config.uri)) in SOURCES.brought():
+        return probe_brought(scheme, config)
     try:
         place = place_of(config.uri, where)
         if place.kind == "pipe":
