@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar
 
@@ -100,7 +100,7 @@ class Speeding(Event):
     """An object went over the rule's limit; ``speed`` in km/h."""
 
     kind: ClassVar[str] = "speeding"
-    speed: float = 0.0
+    speed: float = field(default=0.0, metadata={"digits": 2})
 
 
 @dataclass(frozen=True, slots=True)

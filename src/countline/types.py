@@ -200,17 +200,19 @@ class Count:
 
 @dataclass(slots=True)
 class LineState:
-    """One line after one frame. Totals over all directions and classes, then apart."""
+    """One line after one frame. Totals over all directions and classes, then apart.
+
+    The fields of states are fields of messages, too: ``metadata`` says how; see ``countline.messages.table``."""
 
     current: int = 0
     cumulative: int = 0
-    directions: dict[str, Count] = field(default_factory=dict)
+    directions: dict[str, Count] = field(default_factory=dict, metadata={"by": "direction"})
     """By direction name; empty where the engine knows none."""
     classes: dict[str, Count] = field(default_factory=dict)
     """By class name, all directions together; only classes that were counted."""
     epoch: int = 0
     """Grows by one at each reset."""
-    reset_at: int = 0
+    reset_at: int = field(default=0, metadata={"time": True, "whole": False})
     """Time of the last reset, ns since the Unix epoch; 0: never."""
 
 
@@ -222,13 +224,13 @@ class RegionState:
     """Objects inside now (outside, for an inverse region)."""
     classes: dict[str, int] = field(default_factory=dict)
     """Occupancy by class name."""
-    entered: Count = field(default_factory=Count)
-    left: Count = field(default_factory=Count)
+    entered: Count = field(default_factory=Count, metadata={"counter": "enter"})
+    left: Count = field(default_factory=Count, metadata={"counter": "leave"})
     crowded: bool = False
     longest_dwell: float = 0.0
     """Seconds the object that has been inside longest has been there."""
     epoch: int = 0
-    reset_at: int = 0
+    reset_at: int = field(default=0, metadata={"time": True, "whole": False})
 
 
 @dataclass(slots=True)

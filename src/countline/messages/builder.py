@@ -7,12 +7,12 @@ from typing import Any
 
 from countline.config.messages import MessageConfig, trigger_of
 from countline.messages.attachment import Attacher, ObjectPlace
-from countline.messages.catalogue import Catalogue
 from countline.messages.cloudevents import Envelope
 from countline.messages.context import Context
 from countline.messages.definition import TemplateDefinition
 from countline.messages.encode import make_encoder, make_schema
 from countline.messages.faults import Fault, Loc, merge_faults, suggest
+from countline.messages.field_registry import FieldRegistry
 from countline.messages.functions import FunctionDefinition, MessageFunction, has_analytics
 from countline.messages.node import Node
 from countline.messages.record import RecordTemplate, make_envelope
@@ -32,7 +32,7 @@ class Builder:
         self.calls = calls.calls if calls else {}
         self.is_function = calls is not None
         trigger, self.kinds, _ = trigger_of(config.on)
-        self.catalogue = Catalogue(
+        self.fields = FieldRegistry(
             context.rules,
             context.sources,
             context.labels,
@@ -41,8 +41,9 @@ class Builder:
             attachment=config.attach is not None,
             interval=trigger == "interval",
             gap=trigger == "gap",
+            table=context.table,
         )
-        self.compiler = Compiler(self.catalogue)
+        self.compiler = Compiler(self.fields)
         self._check_names()
 
     def _check_names(self) -> None:
@@ -98,7 +99,7 @@ class Builder:
         if config is None:
             return None
         loc = (*self.loc, "attach")
-        if not self.is_function and "attachment" not in self.catalogue.used:
+        if not self.is_function and "attachment" not in self.fields.used:
             fix = "write e.g. picture: '{attachment}' in the value"
             self.compiler.faults.append(Fault("no template names the picture", loc, fix))
         if config.what == "crop" and (not self.kinds or self.config.per == "frame"):
@@ -145,7 +146,7 @@ class Builder:
         record = self.record(node.shape)
         if self.compiler.faults:
             raise merge_faults(self.compiler.faults)
-        used = self.catalogue.used
+        used = self.fields.used
         per_event = bool(self.kinds) and config.per != "frame"
         if per_event and config.per is None and not self.is_function:
             crop = config.attach is not None and config.attach.what == "crop"
@@ -163,7 +164,7 @@ class Builder:
             "per_event": per_event,
             "trajectories": config.trajectory_points if "trajectory" in used else 0,
             "tells_epochs": "epochs" in used or sees_all,
-            "keeps_gaps": ("gap" in used or sees_all) and not self.catalogue.gap,
+            "keeps_gaps": ("gap" in used or sees_all) and not self.fields.gap,
         }
         if target is not None:
             return FunctionDefinition(target, **arguments)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any
 
+from countline.messages.fields import TABLE, FieldTable
 from countline.types import Message, RuleInfo, SourceInfo
 
 __all__ = ["Context", "Tools"]
@@ -40,3 +41,5 @@ class Context:
     """Names of the outputs that a message goes to which names none; None: all."""
     zone: tzinfo | None = None
     """Whose hours and days intervals follow that name no time zone; None: UTC."""
+    table: FieldTable = TABLE
+    """The fields there are."""

@@ -18,9 +18,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from countline.messages.catalogue import Catalogue
 from countline.messages.faults import nearest
-from countline.messages.fields import EVENT_ONLY, LOOPS
+from countline.messages.field_registry import FieldRegistry
 from countline.messages.filters import apply
 from countline.messages.node import Node, TemplateFault, constant, finished
 from countline.messages.scope import Scope
@@ -51,35 +50,36 @@ _ORDER: dict[str, Callable[[Any, Any], bool]] = {
 _GROUPS = {"integer": "number", "uint64": "number", "time": "time"}
 
 
-def field_node(path: str, catalogue: Catalogue, loops: Sequence[str]) -> Node:
+def field_node(path: str, registry: FieldRegistry, loops: Sequence[str]) -> Node:
     """The field of a path. Raises TemplateFault with the valid paths."""
-    found = catalogue.find(path, loops)
+    found = registry.find(path, loops)
     if found is not None:
         return Node(found.get, found.shape)
     head = path.partition(".")[0]
-    fix = nearest(path, catalogue.paths(loops))
-    if head in EVENT_ONLY and not catalogue.kinds:
+    fix = nearest(path, registry.paths(loops))
+    words = registry.table.events.words
+    if head in words and not registry.kinds:
         fix = "this trigger has no event of its own: use a trigger such as crossing, or loop {for: events}; " + fix
-    elif head in EVENT_ONLY:
-        fix = f"events of kind {' and '.join(catalogue.kinds)} do not have it; " + fix
-    if any(path in own for own in LOOPS.values()):
-        where = [name for name, own in LOOPS.items() if path in own]
+    elif head in words:
+        fix = f"events of kind {' and '.join(registry.kinds)} do not have it; " + fix
+    where = [name for name, loop in registry.table.loops.items() if path in loop.fields]
+    if where:
         fix = f"it exists inside {' / '.join(f'{{for: {name}}}' for name in where)}; " + fix
     raise TemplateFault(f"there is no field '{path}'", fix)
 
 
-def parse(text: str, catalogue: Catalogue, loops: Sequence[str] = ()) -> Node:
+def parse(text: str, registry: FieldRegistry, loops: Sequence[str] = ()) -> Node:
     """Compile an expression. Raises TemplateFault."""
     stripped = text.strip()
     if not stripped:
         raise TemplateFault("an expression is empty", "name a field, e.g. {time}")
-    if catalogue.find(stripped, loops) is not None:  # names of rules may hold blanks
-        return field_node(stripped, catalogue, loops)
-    parser = _Parser(text, catalogue, loops)
+    if registry.find(stripped, loops) is not None:  # names of rules may hold blanks
+        return field_node(stripped, registry, loops)
+    parser = _Parser(text, registry, loops)
     head, bar, rest = text.partition("|")
     plain = head.strip()
-    if bar and not _PLAIN.fullmatch(plain) and catalogue.find(plain, loops) is not None:
-        parser = _Parser(bar + rest, catalogue, loops)
+    if bar and not _PLAIN.fullmatch(plain) and registry.find(plain, loops) is not None:
+        parser = _Parser(bar + rest, registry, loops)
         parser.tokens.insert(0, ("field", plain))
     parser.scan()
     node = parser.either()
@@ -88,9 +88,9 @@ def parse(text: str, catalogue: Catalogue, loops: Sequence[str] = ()) -> Node:
 
 
 class _Parser:
-    def __init__(self, text: str, catalogue: Catalogue, loops: Sequence[str]) -> None:
+    def __init__(self, text: str, registry: FieldRegistry, loops: Sequence[str]) -> None:
         self.text = text
-        self.catalogue = catalogue
+        self.registry = registry
         self.loops = loops
         self.tokens: list[tuple[str, str]] = []
         self.at = 0
@@ -189,12 +189,12 @@ class _Parser:
         if kind == "string":
             return constant(_ESCAPE.sub(r"\1", value[1:-1]))
         if kind == "field":
-            return field_node(value, self.catalogue, self.loops)
+            return field_node(value, self.registry, self.loops)
         if kind == "path":
             if value in _WORDS:
                 return constant(_WORDS[value])
             path = _BRACKET.sub(lambda m: "." + (m.group(1) if m.group(1) is not None else m.group(2)), value)
-            return field_node(path, self.catalogue, self.loops)
+            return field_node(path, self.registry, self.loops)
         if value == "(" and kind == "op":
             node = self.either()
             self.need(")")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["Objects", "Scope"]
 
 _NO_STATUS = ObjectStatus()
-_NO_STATES: dict[str, Any] = {}
+_NO_ITEMS: dict[str, Any] = {}
 
 
 class Objects:
@@ -44,21 +44,16 @@ class Scope:
     __slots__ = (
         "analytics",
         "attachment",
-        "direction",
         "event",
         "events",
         "i",
         "id",
         "info",
-        "journey",
-        "klass",
-        "line",
+        "items",
         "objects",
-        "region",
         "shared",
         "source",
         "state",
-        "states",
     )
 
     def __init__(
@@ -71,17 +66,12 @@ class Scope:
         self.event: Any = None
         self.id = ""
         self.i = -1
-        self.direction: Any = None
-        self.journey: Any = None
-        self.klass: Any = None
-        self.line: Any = None
-        self.region: Any = None
         self.objects: Any = None
         self.shared = objects
         self.state = state
         self.attachment: Any = None
-        self.states: dict[str, Any] = _NO_STATES
-        """Key of a kind of rules -> (name, state) where a loop over them stands."""
+        self.items: dict[str, Any] = _NO_ITEMS
+        """Loop -> (name, item) where it stands, for loops over neither objects nor events."""
 
     def load_objects(self) -> Objects:
         """Put the frame's objects into ``objects``; the list in ``shared`` is that of all messages of the frame."""

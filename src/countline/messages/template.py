@@ -11,25 +11,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from countline.messages.catalogue import Catalogue
 from countline.messages.expr import parse
 from countline.messages.faults import Fault, Loc, suggest
+from countline.messages.field_registry import FieldRegistry
 from countline.messages.filters import text_of
 from countline.messages.node import OMIT, Node, TemplateFault, constant, finished
 from countline.messages.scope import Scope
 from countline.messages.shape import NULL, STRING, Member, Shape, list_of, merge
-from countline.messages.states import state_keys
 
 __all__ = ["Compiler"]
-
-_LOOPS = ("objects", "lines", "regions", "directions", "journeys", *state_keys(), "classes", "events")
 
 
 class Compiler:
     """Compiles the templates of one definition. Faults are collected in ``faults``; look there when done."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        self.catalogue = catalogue
+    def __init__(self, registry: FieldRegistry) -> None:
+        self.registry = registry
         self.faults: list[Fault] = []
 
     def tree(self, value: Any, loc: Loc, loops: Sequence[str] = ()) -> Node:
@@ -63,7 +60,7 @@ class Compiler:
             bare = text.strip()
             if bare.startswith("{") and bare.endswith("}"):
                 bare = bare[1:-1]
-            return parse(bare, self.catalogue, loops).get
+            return parse(bare, self.registry, loops).get
         except TemplateFault as fault:
             return self._report(fault, loc).get
 
@@ -73,7 +70,7 @@ class Compiler:
 
     def _text(self, text: str, loops: Sequence[str]) -> Node:
         parts = [
-            part if literal else finished(parse(part, self.catalogue, loops)) for literal, part in split_fields(text)
+            part if literal else finished(parse(part, self.registry, loops)) for literal, part in split_fields(text)
         ]
         if all(isinstance(part, str) for part in parts):
             return constant("".join(part for part in parts if isinstance(part, str)))
@@ -139,18 +136,21 @@ class Compiler:
     def _loop(self, value: Mapping[str, Any], loc: Loc, loops: Sequence[str]) -> Node:
         self._keys(value, ("for", "if", "do"), loc)
         what = value["for"]
-        if what not in _LOOPS:
+        loops_known = self.registry.table.loops
+        if what not in loops_known:
             self.faults.append(
-                Fault(f"there is nothing called '{what}' to loop over", (*loc, "for"), suggest(str(what), _LOOPS))
+                Fault(f"there is nothing called '{what}' to loop over", (*loc, "for"), suggest(str(what), loops_known))
             )
             return constant(None)
         inner = (*loops, what)
         body = self.tree(value["do"], (*loc, "do"), inner)
         test = self.condition(value["if"], (*loc, "if"), inner) if "if" in value else None
         shape = list_of(_present(body.shape))
-        if what in state_keys():
-            return Node(_loop_over_states(what, body, test), shape)
-        return Node(_loop_over_objects(body, test) if what == "objects" else _loop_over(what, body, test), shape)
+        if what == "objects":
+            return Node(_loop_over_objects(body, test), shape)
+        if what == "events":
+            return Node(_loop_over_events(body, test), shape)
+        return Node(_loop_over(what, loops_known[what].items, body, test), shape)
 
 
 def _loop_over_objects(body: Node, test: Callable[[Scope], Any] | None) -> Callable[[Scope], list[Any]]:
@@ -168,32 +168,33 @@ def _loop_over_objects(body: Node, test: Callable[[Scope], Any] | None) -> Calla
     return build
 
 
-def _loop_over(what: str, body: Node, test: Callable[[Scope], Any] | None) -> Callable[[Scope], list[Any]]:
+def _loop_over_events(body: Node, test: Callable[[Scope], Any] | None) -> Callable[[Scope], list[Any]]:
     get, optional = body.get, _optional(body)
-    slot, items = _SOURCES[what]
 
     def build(s: Scope) -> list[Any]:
-        before, made = getattr(s, slot), []
-        for item in items(s):
-            setattr(s, slot, item)
+        before, made = s.event, []
+        for event in s.events:
+            s.event = event
             if test is None or test(s):
                 made.append(get(s))
-        setattr(s, slot, before)
+        s.event = before
         return [x for x in made if x is not OMIT] if optional else made
 
     return build
 
 
-def _loop_over_states(key: str, body: Node, test: Callable[[Scope], Any] | None) -> Callable[[Scope], list[Any]]:
+def _loop_over(
+    what: str, items: Callable[[Scope], Iterable[Any]], body: Node, test: Callable[[Scope], Any] | None
+) -> Callable[[Scope], list[Any]]:
     get, optional = body.get, _optional(body)
 
     def build(s: Scope) -> list[Any]:
-        before, made = s.states, []
-        for item in s.analytics.states.get(key, {}).items():
-            s.states = {**before, key: item}
+        before, made = s.items, []
+        for item in items(s):
+            s.items = {**before, what: item}
             if test is None or test(s):
                 made.append(get(s))
-        s.states = before
+        s.items = before
         return [x for x in made if x is not OMIT] if optional else made
 
     return build
@@ -271,25 +272,3 @@ def _closing(text: str, start: int) -> int:
     raise TemplateFault(
         f"'{text[start:]}' is not closed", "write {field}; a brace that belongs to the text is doubled: {{"
     )
-
-
-def _journeys(s: Scope) -> Iterable[tuple[str, str, str, int]]:
-    for name, matrix in s.analytics.journeys.items():
-        for pair, count in matrix.items():
-            origin, _, destination = pair.partition(">")
-            yield name, origin, destination, count
-
-
-def _classes(s: Scope) -> Iterable[tuple[str, int]]:
-    names = s.analytics.class_names
-    return [(names[c] if 0 <= c < len(names) else str(c), n) for c, n in s.analytics.object_count.items()]
-
-
-_SOURCES: Mapping[str, tuple[str, Callable[[Scope], Iterable[Any]]]] = {
-    "lines": ("line", lambda s: s.analytics.lines.items()),
-    "regions": ("region", lambda s: s.analytics.regions.items()),
-    "directions": ("direction", lambda s: s.analytics.directions.items()),
-    "journeys": ("journey", _journeys),
-    "classes": ("klass", _classes),
-    "events": ("event", lambda s: s.events),
-}

@@ -24,9 +24,9 @@ from countline.compat.deepstream.payloads.proto import protobuf_event
 from countline.config.messages import MessageConfig, trigger_of
 from countline.errors import MessageError
 from countline.messages.base import BaseDefinition
-from countline.messages.catalogue import Catalogue
 from countline.messages.context import Context
 from countline.messages.faults import Fault, Loc, merge_faults, suggest
+from countline.messages.field_registry import FieldRegistry
 from countline.messages.ids import twin
 from countline.messages.record import RecordTemplate, lookup, make_envelope, to_bytes
 from countline.messages.scope import Objects, Scope
@@ -51,7 +51,7 @@ class DeepStreamDefinition(BaseDefinition):
         self._on = trigger
         self.api = config.api or ("event" if trigger == "event" else "dsmeta")
         self.content_type = "application/x-protobuf" if self.kind == "protobuf" else "application/json"
-        catalogue = Catalogue(
+        fields = FieldRegistry(
             context.rules,
             context.sources,
             context.labels,
@@ -59,9 +59,10 @@ class DeepStreamDefinition(BaseDefinition):
             config.sources,
             interval=trigger == "interval",
             gap=trigger == "gap",
+            table=context.table,
         )
-        record = _record(config, self.kind, catalogue, loc)
-        if "event" in catalogue.used and not (self.kind == "full" and self.api == "event"):
+        record = _record(config, self.kind, fields, loc)
+        if "event" in fields.used and not (self.kind == "full" and self.api == "event"):
             raise Fault(
                 f"a message of {config.type} belongs to a frame, not to one event",
                 loc,
@@ -71,8 +72,8 @@ class DeepStreamDefinition(BaseDefinition):
             config.name,
             make_trigger(config.on, config.rules, config.classes, context.zone),
             record,
-            tells_epochs="epochs" in catalogue.used,
-            keeps_gaps="gap" in catalogue.used and trigger != "gap",
+            tells_epochs="epochs" in fields.used,
+            keeps_gaps="gap" in fields.used and trigger != "gap",
         )
         self._plain = (
             not (config.partition_key or config.key or config.topic or config.headers)
@@ -182,9 +183,9 @@ class DeepStreamDefinition(BaseDefinition):
         return made
 
 
-def _record(config: Config, kind: str, catalogue: Catalogue, loc: Loc) -> RecordTemplate:
+def _record(config: Config, kind: str, fields: FieldRegistry, loc: Loc) -> RecordTemplate:
     """Key, topic, headers and condition: templates over the frame, and over the event where a message has one."""
-    compiler = Compiler(catalogue)
+    compiler = Compiler(fields)
 
     def text(value: str | None, keys: tuple[str, ...]) -> Callable[[Scope], Any] | None:
         return None if value is None else compiler.text(value, (*loc, *keys)).get
