@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any, get_type_hints
 
 from countline.analytics.native.kinds import event_types, state_types
+from countline.config.rules import RULE_KEYS
 from countline.messages.scope import Scope
 from countline.messages.shape import BOOLEAN, INTEGER, NUMBER, STRING, TIME, TIME_TEXT, Member, Shape, map_of, record
 from countline.messages.time import rfc3339
@@ -153,8 +154,6 @@ def with_events(shape: Shape, rules: Iterable[RuleInfo]) -> Shape:
 
 
 def _own_of(rules: Iterable[RuleInfo]) -> Iterator[tuple[str, Shape]]:
-    from countline.config.rules import RULE_KEYS
-
     for key in dict.fromkeys(rule.key for rule in rules):
         for event in RULE_KEYS[key].events if key in RULE_KEYS else ():
             yield from event_shapes().get(event, {}).items()
