@@ -102,6 +102,8 @@ class Summary:
     """Messages made (and committed to the outbox)."""
     failures: int = 0
     """Messages whose making failed in a user's function; in the dead-letter file."""
+    failures_dropped: int = 0
+    """Of these and earlier ones: no longer in the file, because it was full or could not be written."""
     failure_file: str = ""
     """Where those are kept."""
     seconds: float = 0.0
