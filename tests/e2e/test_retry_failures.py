@@ -41,13 +41,14 @@ def configuration(video: Path, path: str, *, words: str, wrong: int = 0) -> dict
     """Templates and functions of every kind. ``words``: what the templates say that may fail; ``wrong``: what the function does wrong."""
     Path(f"mine{path}.py").write_text(FUNCTIONS.format(wrong=wrong))
     data = made(video, "127.0.0.1:1", "t", outputs=[{"file": {"path": f"{path}.jsonl", "content": "message"}}])
+    value = {"id": "{id}", "c": f"{{{words}}}", "n": "{lines.straight.cumulative}"}
+    known = "{device_id | int}" if "int" in words else "{device_id}"
     messages: list[dict[str, Any]] = [
-        {"name": "event", "on": "crossing", "key": "{track_id}", "value": {"id": "{id}", "c": f"{{{words}}}", "n": "{lines.straight.cumulative}"}},
+        {"name": "event", "on": "crossing", "key": "{track_id}", "value": value},
         {"name": "path", "on": "crossing", "value": {"c": f"{{{words}}}", "at": "{trajectory}", "box": "{box}"}},
-        {"name": "window", "on": "interval 2s", "headers": {"k": "{device_id | int}" if "int" in words else "{device_id}"},
+        {"name": "window", "on": "interval 2s", "headers": {"k": known},
          "value": {"from": "{window.start}", "n": "{lines.straight.window}"}},
-        {"name": "minimal", "on": "crossing", "type": "deepstream/minimal",
-         "key": "{device_id | int}" if "int" in words else "{device_id}"},
+        {"name": "minimal", "on": "crossing", "type": "deepstream/minimal", "key": known},
         {"name": "several", "function": f"mine{path}.py:several"},
     ]  # fmt: skip
     data |= {"messages": messages, "outbox": f"{path}.outbox"}
