@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         SourceError,
     )
     from countline.messages import message
+    from countline.pipeline.retry import RetryReport, retry_failures
     from countline.pipeline.run import Run, run
     from countline.pipeline.stats import Summary
     from countline.types import (
@@ -62,6 +63,7 @@ _HOME = {
     ),
     "message": "countline.messages",
     **dict.fromkeys(("Run", "run"), "countline.pipeline.run"),
+    **dict.fromkeys(("RetryReport", "retry_failures"), "countline.pipeline.retry"),
     "Summary": "countline.pipeline.stats",
     **dict.fromkeys(
         (
@@ -95,6 +97,7 @@ __all__ = [
     "MissingExtra",
     "OutboxError",
     "OutputError",
+    "RetryReport",
     "RuleError",
     "Run",
     "SourceError",
@@ -104,6 +107,7 @@ __all__ = [
     "WrongWay",
     "load",
     "message",
+    "retry_failures",
     "run",
 ]
 

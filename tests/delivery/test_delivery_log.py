@@ -9,7 +9,6 @@ from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
-import orjson
 import pytest
 from feed import message
 from hypothesis import given
@@ -22,6 +21,7 @@ from countline.observe.trouble import Trouble
 from countline.outbox import Commit
 from countline.pipeline.delivery.commit_writer import Writer
 from countline.pipeline.delivery.failure_file import FailureFile
+from countline.pipeline.delivery.failure_lines import read
 
 
 class Lines(logging.Handler):
@@ -167,9 +167,12 @@ def test_the_failure_file_is_bounded_keeps_the_newest_and_says_what_happens(
     new, old = tmp_path / "o.failures.jsonl", tmp_path / "o.failures.jsonl.old"
     assert new.stat().st_size <= 20_000
     assert old.stat().st_size <= 20_000
-    kept = [orjson.loads(line)["id"] for path in (old, new) for line in path.read_bytes().splitlines()]
+    found = read(tmp_path / "o")
+    kept = [one.data["id"] for one in found.kept]
     assert kept == list(range(1000 - len(kept), 1000)), "the newest, whole, in order"
     assert len(kept) > 300
+    assert len(kept) + found.let_go == 1000, "what was let go is counted"
+    assert file.let_go == found.let_go
     assert sum("failed at f.py:3" in r.getMessage() for r in caplog.records) == 1, "a place is told once, whatever the numbers"
     assert sum("oldest failures are dropped" in r.getMessage() for r in caplog.records) == 1
 

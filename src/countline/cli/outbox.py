@@ -19,16 +19,19 @@ _OUTBOX = click.option("--outbox", "path", metavar="PATH", type=click.Path(path_
 class _Group(click.Group):
     """`countline outbox CONFIG` shows; `countline outbox retry CONFIG` and the others act."""
 
+    shows = "status"
+    """The command that is meant where none is named."""
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if not args or args[0] not in self.commands:
-            args = ["status", *args]
+            args = [self.shows, *args]
         return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not any(arg in self.commands for arg in args) and not {"-h", "--help"} & set(args):
-            args = ["status", *args]
+            args = [self.shows, *args]
         return super().parse_args(ctx, args)
 
 
@@ -43,6 +46,7 @@ def command() -> None:
     countline outbox export countline.yaml > waiting.jsonl
     countline outbox backup copy.outbox countline.yaml
     countline outbox show ID countline.yaml   # one message; skip, edit and send change it
+    countline outbox failures countline.yaml  # what could not be made; failures retry makes it anew
     """
 
 
@@ -197,3 +201,54 @@ def backup(file: Path, place: Path | None, path: Path | None, overwrite: bool) -
         refuse_collisions(load(place), place, None, [NamedFile("FILE", str(file))])
     status = commands.backup(commands.locate(place, path), file, overwrite=overwrite)
     echo(f"{file}: {status.messages} messages, {status.dead_letters} dead letters and all counts, as they were at one instant")
+
+
+class _Failures(_Group):
+    shows = "list"
+
+
+@command.group("failures", cls=_Failures, no_args_is_help=False)
+def failures() -> None:
+    """Show messages that a template or a function could not make; make them anew.
+
+    \b
+    countline outbox failures countline.yaml
+    countline outbox failures retry countline.yaml
+    """
+
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+_OF_MESSAGE = click.option("--message", "name", metavar="NAME", help="Only of this message of the configuration.")
+
+
+@failures.command("list")
+@_PLACE
+@_OUTBOX
+@_OF_MESSAGE
+@_JSON
+def list_failures(place: Path | None, path: Path | None, name: str | None, as_json: bool) -> None:
+    """Show what could not be made, also while a run uses the outbox."""
+    from countline.commands import outbox as commands
+    from countline.commands.failures import failure_lines
+
+    for line in failure_lines(commands.locate(place, path), name, as_json=as_json):
+        echo(line)
+
+
+@failures.command("retry")
+@click.argument("config", metavar="CONFIG", type=click.Path(path_type=Path))
+@_OF_MESSAGE
+@_JSON
+def retry_all(config: Path, name: str | None, as_json: bool) -> int:
+    """Make them anew with the messages of CONFIG as they are now, while no run uses the outbox; the next run sends them.
+
+    Each has the id that it would have had, and none is put in twice. Exit code 0: none is left; 2: some cannot be made still, they stay
+    with their new reason; 5: the outbox is in use, or full.
+    """
+    from countline.commands.failures import report_lines
+    from countline.pipeline.retry import retry_failures
+
+    report = retry_failures(config, name=name)
+    for line in report_lines(report, as_json=as_json):
+        echo(line)
+    return 2 if report.remaining else 0

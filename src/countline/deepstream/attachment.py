@@ -157,6 +157,7 @@ class Attachment:
             consumers=consumers,
             schedule=build.reset_schedule(config),
             on_failure=self._failures.write,
+            on_begin=self._failures.begun,
             started=self._started,
         )
 

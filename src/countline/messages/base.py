@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from countline.errors import MessageError
 from countline.messages.ids import IdMaker
 from countline.messages.missed import Missed
 from countline.messages.record import RecordTemplate
 from countline.messages.scope import Scope
+from countline.messages.snapshot import Snapshot, pack
 from countline.messages.trigger import Fired, Trigger
 from countline.types import Analytics, Event, Frame, FrameInfo, Gap, Message
 
@@ -22,7 +24,7 @@ _MOST_FAILURES = 1000
 
 @dataclass(frozen=True)
 class MessageFailure:
-    """A message that could not be made. The pipeline writes these to the dead-letter file."""
+    """A message that could not be made. The pipeline writes these to the failure file."""
 
     definition: str
     place: str
@@ -32,9 +34,15 @@ class MessageFailure:
     frame: FrameInfo
     event: Event | None = None
     id: str = ""
+    kept: Snapshot | None = None
+    """What it was to be made of."""
+
+    def snapshot(self) -> bytes | None:
+        """What it takes to make the message another time; None where that is not known."""
+        return None if self.kept is None else pack(self.kept)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for a JSON line of the dead-letter file. ``when`` is the event time in ns."""
+        """Plain values for a JSON line of the failure file. ``when`` is the event time in ns."""
         event = self.event
         return {
             "definition": self.definition,
@@ -45,6 +53,7 @@ class MessageFailure:
             "frame": self.frame.number,
             "when": self.frame.time,
             "id": self.id,
+            "mark": "" if self.kept is None else self.kept.mark,
             "event": None
             if event is None
             else {"kind": event.kind, "rule": event.rule, "sequence": event.sequence, "track_id": event.track_id},
@@ -124,6 +133,36 @@ class BaseDefinition(ABC):
         self.failures.clear()
         return taken
 
+    def remake(self, kept: Snapshot) -> list[Message]:
+        """The message that could not be made, with the id that it would have had; several where a function gives several; none where
+        condition or function leave it out. What fails is in ``failures``. Raises MessageError where it would have another id: the
+        definition tells of other things now."""
+        self._ids.begin(kept.analytics.frame.source.name, kept.mark)
+        before = self.skipped
+        messages = [m for m in self.messages(kept.analytics, kept.hits, None) if m.id == kept.id]
+        failures = self._failures_of(kept.id)
+        if not messages and not failures and self.skipped == before:
+            raise self._changed()
+        return messages
+
+    def _failures_of(self, *ids: str) -> list[MessageFailure]:
+        """The failures of these messages; the others are forgotten."""
+        found = [failure for failure in self.take_failures() if failure.id in ids]
+        self.failures.extend(found)
+        return found
+
+    def _changed(self) -> MessageError:
+        """A message cannot be made again under its id."""
+        return MessageError(
+            f"the message '{self.name}' tells of other things now than when it failed, and would have another id",
+            where=f"message '{self.name}'",
+            fix="give it back its `on` and `per`",
+        )
+
+    def paths(self, scope: Scope) -> Mapping[int, Sequence[Sequence[float]]]:
+        """The trajectories of a frame's tracks, where such are kept."""
+        return {}
+
     def trajectory(self, scope: Scope, track_id: int | None) -> list[list[float]] | None:
         """Path of a track: [ms since the Unix epoch, x, y] of its bottom centre, oldest first; None where none is kept."""
         return None
@@ -150,5 +189,10 @@ class BaseDefinition(ABC):
         text = f"{type(error).__name__}: {error}"
         if error.__cause__ is not None:  # orjson puts what we said of the type there
             text += f" ({error.__cause__})"
+        number = None
+        if scope.event is not None:
+            number = next((i for i, event in enumerate(scope.events) if event is scope.event), None)
+        mark = self._ids.mark(scope.source.name)
+        kept = Snapshot(scope.analytics, scope.events, number, scope.id, mark, self.paths(scope))
         place = self.place_of(error)
-        self.failures.append(MessageFailure(self.name, place, text, scope.info, scope.event, scope.id))
+        self.failures.append(MessageFailure(self.name, place, text, scope.info, scope.event, scope.id, kept))

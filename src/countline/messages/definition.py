@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from countline.messages.base import BaseDefinition
@@ -13,12 +13,15 @@ from countline.messages.memory import Trajectories
 from countline.messages.record import RecordTemplate, lookup
 from countline.messages.schema import Schema
 from countline.messages.scope import Objects, Scope
+from countline.messages.snapshot import Snapshot
 from countline.messages.trigger import Trigger
-from countline.types import Analytics, Event, Frame, Message
+from countline.types import UNTRACKED, Analytics, Event, Frame, Message
 
 __all__ = ["TemplateDefinition", "ValueDefinition"]
 
 Get = Callable[[Scope], Any]
+MOST_VALUES = 1000
+"""Values that a function may give at once and that are known again by their ids."""
 
 
 class ValueDefinition(BaseDefinition):
@@ -63,6 +66,33 @@ class ValueDefinition(BaseDefinition):
 
     def trajectory(self, scope: Scope, track_id: int | None) -> list[list[float]] | None:
         return self.memory.of(scope.source.name, track_id) if self.memory is not None else None
+
+    def paths(self, scope: Scope) -> Mapping[int, Sequence[Sequence[float]]]:
+        if self.memory is None:
+            return {}
+        source, tracks = scope.source.name, scope.analytics.tracks.track_id.tolist()
+        return {t: path for t in tracks if t != UNTRACKED and (path := self.memory.of(source, t)) is not None}
+
+    def remake(self, kept: Snapshot) -> list[Message]:
+        analytics = kept.analytics
+        info, source = analytics.frame, analytics.frame.source.name
+        self._ids.begin(source, kept.mark)
+        if self.memory is not None:
+            self.memory.restore(source, kept.paths)
+        scope = Scope(analytics, kept.hits, [None], self)
+        part = "" if analytics.window is None else f"window\0{analytics.window.start}"
+        if self.per_event and kept.event is not None:
+            event = scope.event = kept.hits[kept.event]
+            part = f"{event.sequence}" if event.track_id is None else f"{event.sequence}\0{event.track_id}"
+        whole = self._ids(source, info.stream, info.number, part)
+        others = (self._ids(source, info.stream, info.number, f"{part}\0#{i}") for i in range(MOST_VALUES))
+        if self.per_event != (kept.event is not None) or (kept.id != whole and kept.id not in others):
+            raise self._changed()
+        messages = self._one(scope, part, None)
+        if kept.id == whole:
+            return messages
+        self._failures_of(kept.id, whole)  # it is one of several values of a function; the others were made then
+        return [message for message in messages if message.id == kept.id]
 
     @abstractmethod
     def values(self, scope: Scope, frame: Frame | None) -> Sequence[Any]:

@@ -55,6 +55,10 @@ class IdMaker:
         self._marks[source] = mark
         self._heads = {key: head for key, head in self._heads.items() if key[0] != source}
 
+    def mark(self, source: str) -> str:
+        """What :meth:`begin` was told last."""
+        return self._marks.get(source, "")
+
     def _head(self, source: str, stream: str) -> Any:
         head = self._heads.get((source, stream))
         if head is None:

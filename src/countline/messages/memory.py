@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -48,6 +49,10 @@ class Trajectories:
             oldest = t - _FORGET_NS // 1_000_000
             for track_id in [k for k, path in known.items() if path[-1][0] < oldest]:
                 del known[track_id]
+
+    def restore(self, source: str, paths: Mapping[int, Sequence[Sequence[float]]]) -> None:
+        """The tracks of a source are these, with their points so far."""
+        self._tracks[source] = {track: deque(map(list, path), maxlen=self._points) for track, path in paths.items()}
 
     def of(self, source: str, track_id: int | None) -> list[list[float]] | None:
         """[ms since the Unix epoch, x, y] for each point, oldest first; None for an object that is not tracked."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from countline.outbox import codec, files, sums
 from countline.outbox.blocks import Block, pack
@@ -96,9 +97,14 @@ class Outbox(Core):
                 self._tail.append(entries, size + 400 * len(entries))
 
     def _insert(
-        self, commits: Sequence[Commit], blocks: list[Block], cost: int, buried: Sequence[int] = ()
+        self,
+        commits: Sequence[Commit],
+        blocks: list[Block],
+        cost: int,
+        buried: Sequence[int] = (),
+        meta: Mapping[str, str] = MappingProxyType({}),
     ) -> dict[str, int]:
-        """One transaction; returns the new messages by output."""
+        """One transaction; returns the new messages by output. ``buried``: dead letters that go; ``meta``: rows that come."""
         now = self._now()
         with self._transaction() as db:
             if self.when_full == "drop-oldest":
@@ -115,6 +121,7 @@ class Outbox(Core):
             self._store(db, fresh)
             if blocks:
                 db.execute(sums.insert("meta"), ("next", blocks[-1][0][-1].position + 1))
+            db.executemany(sums.insert("meta"), list(meta.items()))
         return fresh
 
     def _used(self) -> int:

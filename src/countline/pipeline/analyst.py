@@ -40,6 +40,9 @@ class Analyst:
     policies: by source name, 'continue' or 'restart': whether counts of the last run go on.
     mark: of the configuration that decides what happens in a frame; part of the ids of what comes of files.
     schedule: when counts begin anew; None: never.
+    on_failure: takes what could not be made, and the number of the frame with which its messages are committed.
+    on_begin: told when a file's stream begins: source, stream, the last frame whose messages are there already, and what its ids
+        may be marked with.
     """
 
     def __init__(
@@ -55,7 +58,8 @@ class Analyst:
         clock: StageClock,
         consumers: Sequence[Consumer] = (),
         schedule: Schedule | None = None,
-        on_failure: Callable[[object], None] | None = None,
+        on_failure: Callable[[object, int], None] | None = None,
+        on_begin: Callable[[str, str, int, Sequence[str]], None] | None = None,
         started: float = 0.0,
     ) -> None:
         self.trackers = trackers
@@ -69,6 +73,7 @@ class Analyst:
         self.consumers = list(consumers)
         self.schedule = schedule
         self.on_failure = on_failure
+        self.on_begin = on_begin
         self.started = started
         self._streams: dict[str, str] = {}
         self._resume: dict[str, int] = {}
@@ -138,11 +143,15 @@ class Analyst:
             due=None if self.schedule is None else partial(_due, self.schedule, info.time),
         )  # fmt: skip
         self.rules.restore(resume.counters, resume.resets)
+        # The same frames at another time are other events, too.
+        counts, epochs = f"{self.mark}{info.time - info.pts}{resume.history.counts}", resume.history.epochs
         for definition in self.definitions:
             begin = getattr(definition, "begin", None)
             if begin is not None and not info.source.live:  # the stream of a live source is one of its own in each run
-                # The same frames at another time are other events, too.
-                begin(name, f"{self.mark}{info.time - info.pts}{resume.history.counts}", resume.history.epochs)
+                begin(name, counts, epochs)
+        if self.on_begin is not None and not info.source.live:
+            after = -1 if resume.frame is None else resume.frame
+            self.on_begin(name, info.stream, after, (counts, counts + epochs))
         self._watch.begin(name, resume.seen, (resume.looked, self.delivery.wall()))
         if resume.untold is not None:
             self._still_to_tell(name, resume.untold)
@@ -195,7 +204,7 @@ class Analyst:
                 messages += definition.make(analytics, frame)
                 failures = getattr(definition, "failures", None)
                 if failures:
-                    self._report(failures, suppressed)
+                    self._report(failures, info.number, suppressed)
         source = self.summary.sources[name]
         source.frames += 1
         self.summary.frames += 1
@@ -237,12 +246,12 @@ class Analyst:
         del self._untold[name]
         return _NOTHING
 
-    def _report(self, failures: list[object], suppressed: bool) -> None:
+    def _report(self, failures: list[object], number: int, suppressed: bool) -> None:
         if not suppressed:
             self.summary.failures += len(failures)
             if self.on_failure is not None:
                 for failure in failures:
-                    self.on_failure(failure)
+                    self.on_failure(failure, number)
         failures.clear()
 
     def finish(self, ended: Mapping[str, bool]) -> None:
@@ -258,15 +267,15 @@ class Analyst:
     def _finish_windows(self, name: str) -> None:
         """The windows that were begun are told, too. They belong to a place behind the last frame."""
         messages: list[Message] = []
+        info = self._last[name].frame
+        number = info.number + 1
         for definition in self.definitions:
             finish = getattr(definition, "finish", None)
             if finish is not None:
                 messages += finish(name)
                 failures = getattr(definition, "failures", None)
                 if failures:
-                    self._report(failures, suppressed=False)
-        info = self._last[name].frame
-        number = info.number + 1
+                    self._report(failures, number, suppressed=number <= self._resume.get(name, -1))
         if messages and number > self._resume.get(name, -1):
             self.delivery.put(replace(info, number=number), messages, (), self._untold_now(name))
             self.summary.messages += len(messages)

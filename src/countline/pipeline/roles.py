@@ -12,7 +12,8 @@ from countline.file_safety import NamedFile, refuse_overwriting
 
 __all__ = ["refuse_collisions"]
 
-_STATE = ("", "-wal", "-shm", ".lock", ".failures.jsonl", ".failures.jsonl.old")
+_FAILURES = (".failures.jsonl", ".failures.jsonl.old", ".failures.jsonl.new", ".failures.jsonl.old.new")
+_STATE = ("", "-wal", "-shm", ".lock", *_FAILURES)
 """Endings of the files that belong to an outbox."""
 
 

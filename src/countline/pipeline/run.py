@@ -124,6 +124,7 @@ class Run:
             consumers=consumers,
             schedule=build.reset_schedule(self.config),
             on_failure=self._failures.write,
+            on_begin=self._failures.begun,
             started=self.started,
         )
         self._inference = Inference(
@@ -191,6 +192,7 @@ class Run:
         self.summary.seconds = time.monotonic() - self.started
         self.delivery.stop(drain_timeout if self._fatal is None else min(drain_timeout, 5.0))
         self._failures.close()
+        self.summary.failures_dropped = self._failures.let_go
         self.summary.failure_file = str(self._failures.path) if self.summary.failures else ""
         while self._closers:
             self._closers.pop(0)()

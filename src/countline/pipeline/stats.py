@@ -101,7 +101,9 @@ class Summary:
     messages: int = 0
     """Messages made (and committed to the outbox)."""
     failures: int = 0
-    """Messages whose making failed in a user's function; in the dead-letter file."""
+    """Messages whose making failed in a user's function; in the failure file."""
+    failures_dropped: int = 0
+    """Of these and earlier ones: no longer in the file, because it was full or could not be written."""
     failure_file: str = ""
     """Where those are kept."""
     seconds: float = 0.0

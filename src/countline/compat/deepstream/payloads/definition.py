@@ -30,6 +30,7 @@ from countline.messages.field_registry import FieldRegistry
 from countline.messages.ids import twin
 from countline.messages.record import RecordTemplate, lookup, make_envelope, to_bytes
 from countline.messages.scope import Objects, Scope
+from countline.messages.snapshot import Snapshot
 from countline.messages.template import Compiler
 from countline.messages.tight import dumps
 from countline.messages.time import rfc3339
@@ -112,20 +113,32 @@ class DeepStreamDefinition(BaseDefinition):
             source, key, time = info.source.name, info.source.device_id.encode(), info.time
             messages = [Message(i, v, key, (), time, None, name, source, kind, outputs) for i, v, _ in made]
         else:
-            shared: list[Objects | None] = [None]
-            messages = []
-            for identity, value, event in made:
-                scope = Scope(analytics, hits, shared, self)
-                scope.id, scope.event = identity, event
-                try:
-                    if self.record.condition is None or self.record.condition(scope):
-                        messages.append(self._message(scope, value))
-                    else:
-                        self.skipped += 1
-                except Exception as error:  # what a template does with odd data must not stop the pipeline
-                    self._fail(scope, error)
+            messages = self._surrounded(analytics, hits, made)
         self.made += len(messages)
         return messages
+
+    def _surrounded(self, analytics: Analytics, hits: Sequence[Event], made: Iterable[Made]) -> list[Message]:
+        """Messages with key, topic and headers from templates, under their condition."""
+        shared: list[Objects | None] = [None]
+        messages = []
+        for identity, value, event in made:
+            scope = Scope(analytics, hits, shared, self)
+            scope.id, scope.event = identity, event
+            try:
+                if self.record.condition is None or self.record.condition(scope):
+                    messages.append(self._message(scope, value))
+                else:
+                    self.skipped += 1
+            except Exception as error:  # what a template does with odd data must not stop the pipeline
+                self._fail(scope, error)
+        return messages
+
+    def remake(self, kept: Snapshot) -> list[Message]:
+        self._ids.begin(kept.analytics.frame.source.name, kept.mark)
+        for one in self._make(kept.analytics, kept.hits):
+            if one[0] == kept.id:
+                return self._surrounded(kept.analytics, kept.hits, [one])
+        raise self._changed()
 
     def place_of(self, error: BaseException) -> str:
         return f"templates of the message '{self.name}'"
