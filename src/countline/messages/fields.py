@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
+from countline.messages.attributes import ATTRIBUTES, event_attribute, object_attribute
 from countline.messages.lists import BOX, DIGITS, EVENTS, OBJECTS, box_value, events_value, objects_value, speed_of
 from countline.messages.scope import Scope
 from countline.messages.shape import (
@@ -228,6 +229,7 @@ OBJECT: Mapping[str, Field] = {
     "direction": Field(lambda s: s.objects.status[s.i].direction, STRING, "objects"),
     "text": Field(lambda s: s.objects.status[s.i].text, STRING, "objects"),
     "trajectory": Field(lambda s: s.state.trajectory(s, s.objects.track_ids[s.i]), TRAJECTORY.or_null(), "objects"),
+    **{name: Field(object_attribute(name), shape, "objects") for name, shape in ATTRIBUTES.items()},
 }
 
 EVENT_KINDS = ("crossing", "enter", "leave", "dwell", "crowding", "heading", "speeding", "journey")
@@ -255,6 +257,7 @@ def _event_objects() -> dict[str, Field]:
         **_of_box(lambda s: s.event.box, "event", nullable=True),
         "speed": Field(_event_speed, NUMBER.or_null(), "event"),
         "trajectory": Field(lambda s: s.state.trajectory(s, s.event.track_id), TRAJECTORY.or_null(), "event"),
+        **{name: Field(event_attribute(name), shape, "event") for name, shape in ATTRIBUTES.items()},
     }
 
 
@@ -271,7 +274,7 @@ _OWN: Mapping[str, Mapping[str, Shape]] = {
 """Fields that only some kinds of event have."""
 
 EVENT_ONLY = ("rule", "kind", "sequence", "track_id", "class", "class_id", "confidence", "box", "direction", "dwell",
-              "phase", "occupancy", "speed", "origin", "destination", "trajectory")  # fmt: skip
+              "phase", "occupancy", "speed", "origin", "destination", "trajectory", *ATTRIBUTES)  # fmt: skip
 """Words that mean something of an event, for errors about triggers that have none."""
 
 
