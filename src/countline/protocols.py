@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from countline.redaction import redact
 from countline.source_status import SourceStats
@@ -14,6 +17,7 @@ from countline.types import (
     Detections,
     Frame,
     FrameTracks,
+    Gap,
     Message,
     RuleInfo,
     SourceInfo,
@@ -22,17 +26,27 @@ from countline.types import (
 
 __all__ = [
     "Check",
+    "ClosingConsumer",
+    "CountingTracker",
     "DeadLetterTopic",
     "Definition",
+    "DescribedDetector",
     "Detector",
     "Entry",
+    "FailingDefinition",
+    "FinishingDefinition",
+    "GapDefinition",
     "KeyedTopics",
     "Output",
     "OutputStatus",
+    "ParallelDetector",
+    "PredictingTracker",
     "Receipt",
     "RuleSet",
     "Source",
     "SourceStats",
+    "StreamDefinition",
+    "ThresholdDetector",
     "Tracker",
 ]
 
@@ -68,6 +82,7 @@ class Source(Protocol):
         ...
 
 
+@runtime_checkable
 class Detector(Protocol):
     """Finds objects in a batch of frames, which may be of several sources and sizes."""
 
@@ -81,11 +96,55 @@ class Detector(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
+class ParallelDetector(Protocol):
+    """What a detector offers besides if several threads may call it at the same time."""
+
+    parallel: int
+    """How many threads; each gives one frame at a time."""
+
+
+@runtime_checkable
+class ThresholdDetector(Protocol):
+    """What a detector offers besides if it knows how sure it must be of each class."""
+
+    thresholds: NDArray[np.float32]
+    """Confidence by class id from which a detection may begin a track."""
+
+
+@runtime_checkable
+class DescribedDetector(Protocol):
+    """What a detector offers besides for ``countline check``."""
+
+    def describe(self) -> Mapping[str, object] | str:
+        """What is used, in words; where it is a mapping, its key ``model`` comes without that word."""
+        ...
+
+
 class Tracker(Protocol):
     """Follows the objects of one source."""
 
     def update(self, detections: Detections, pts: int) -> Tracks:
         """Tracks for this frame; ``pts`` in ns. Ids are unique within the source for the life of the tracker."""
+        ...
+
+
+@runtime_checkable
+class PredictingTracker(Protocol):
+    """What a tracker offers besides for frames that the detector skipped; without it such frames have no tracks."""
+
+    def predict(self, pts: int) -> Tracks:
+        """Where the tracks are by now, ``pts`` in ns."""
+        ...
+
+
+@runtime_checkable
+class CountingTracker(Protocol):
+    """What a tracker offers besides if it tells what it could not follow."""
+
+    @property
+    def never_tracked(self) -> int:
+        """Sure detections that never became a track."""
         ...
 
 
@@ -135,6 +194,59 @@ class Definition(Protocol):
         """Messages for this frame, maybe none. ``frame`` gives pixels for attachments; None where there are none
         (replay, DeepStream probe)."""
         ...
+
+
+@runtime_checkable
+class StreamDefinition(Protocol):
+    """What a definition offers besides if its ids depend on what a stream began with."""
+
+    def begin(self, source: str, counts: str, epochs: str) -> None:
+        """A stream of a source that is not live begins. ``counts``, ``epochs``: marks of what was counted and reset before
+        (empty: nothing), of which ids are made."""
+        ...
+
+
+@runtime_checkable
+class FinishingDefinition(Protocol):
+    """What a definition offers besides if it has begun something that ends with the run (an interval)."""
+
+    def finish(self, source: str) -> list[Message]:
+        """Messages now that no more frames of this source will come."""
+        ...
+
+
+@runtime_checkable
+class FailingDefinition(Protocol):
+    """What a definition offers besides if it runs a user's code, which may fail."""
+
+    @property
+    def failures(self) -> Sized:
+        """What could not be made since the last :meth:`take_failures`."""
+        ...
+
+    def take_failures(self) -> Sequence[object]:
+        """The failures, which are forgotten here; each becomes a line of the failure file."""
+        ...
+
+
+@runtime_checkable
+class GapDefinition(Protocol):
+    """What a definition offers besides if its messages tell of gaps."""
+
+    def miss(self, source: str, gap: Gap) -> None:
+        """Something of a source was missed in an earlier run, and must still be told."""
+        ...
+
+    def untold(self, source: str) -> Gap | None:
+        """What was missed of a source and no message has told yet."""
+        ...
+
+
+@runtime_checkable
+class ClosingConsumer(Protocol):
+    """What a consumer of frames offers besides if it must be closed at the end."""
+
+    def close(self) -> None: ...
 
 
 @dataclass(slots=True, unsafe_hash=True)

@@ -14,6 +14,7 @@ from countline.deepstream import DeepStreamError, attach, doctor, gstreamer, set
 from countline.deepstream.libraries import find
 from countline.deepstream.whole import Whole, inference_files, tracker_properties
 from countline.errors import ConfigError
+from countline.pipeline import build
 
 ANALYTICS = """[property]
 enable=1
@@ -209,7 +210,7 @@ def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
 def test_sources_need_no_uri_and_may_be_left_out(folder: Path) -> None:
     def names(data: dict[str, Any]) -> list[tuple[str, int, bool]]:
         config = settings.as_config({"outbox": "memory", **data})
-        return [(s.name, s.index, s.live) for s in settings.sources_of(config, live=True)]
+        return [(s.name, s.index, s.live) for s in build.source_infos(config, live=True)]
 
     assert names({"sources": [{"name": "a"}, {"name": "b", "live": False}]}) == [("a", 0, True), ("b", 1, False)]
     assert names({}) == [("stream-0", 0, True)]

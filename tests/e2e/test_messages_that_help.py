@@ -16,7 +16,7 @@ from countline.cli import main
 from countline.commands.summary_text import summary_text
 from countline.config.loader import CountlineFault
 from countline.outputs.kafka.config import check_server
-from countline.pipeline.stats import OutputSummary, Summary
+from countline.pipeline.stats import OutputStats, Summary
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_pixels_on_the_command_line_are_answered_with_what_the_command_line_has(
 
 
 def test_a_summary_of_an_outbox_in_memory_does_not_send_anybody_to_look_into_it() -> None:
-    summary = Summary(outputs={"kafka": OutputSummary(acknowledged=1, dead=2)})
+    summary = Summary(outputs={"kafka": OutputStats(acknowledged=1, dead=2)})
     summary.durable = False
     assert "countline outbox" not in summary_text(summary)
     summary.durable = True

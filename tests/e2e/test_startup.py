@@ -18,6 +18,7 @@ from countline import outbox
 from countline.config import OutboxConfig
 from countline.errors import CountlineError
 from countline.pipeline import build
+from countline.pipeline import engine as engine_module
 from countline.pipeline import run as run_module
 
 
@@ -60,8 +61,8 @@ STAGES: list[Callable[[pytest.MonkeyPatch], None]] = [
     lambda patch: patch.setattr(build, "tracker", failing),
     lambda patch: patch.setattr(build, "reset_schedule", failing),
     lambda patch: patch.setattr(build, "mark", failing),
-    lambda patch: patch.setattr(run_module, "Delivery", failing),
-    lambda patch: patch.setattr(run_module, "Analyst", failing),
+    lambda patch: patch.setattr(engine_module, "Delivery", failing),
+    lambda patch: patch.setattr(engine_module, "Worker", failing),
     lambda patch: patch.setattr(run_module, "Inference", failing),
 ]
 

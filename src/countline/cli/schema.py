@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from countline.errors import ConfigError
-from countline.secret_forms import hide_uri
 from countline.terminal import echo
 
 __all__ = ["command"]
@@ -85,14 +84,13 @@ def _one(path: Path, name: str | None) -> tuple[Any, Any, Any, Any]:
     """A message's configuration, and the rules, sources and labels that its fields are of."""
     from countline.messages.faults import suggest
     from countline.pipeline import build
-    from countline.types import SourceInfo
 
     config = build.as_config(path)
     names = [m.name for m in config.messages]
     if name not in names:
         what = f"there is no message '{name}'" if name is not None else "which message? Add --message NAME"
         raise ConfigError(what, where=str(path), fix=suggest(name or "", names, noun="messages"))
-    infos = [SourceInfo(s.name, i, s.device_id or s.name, hide_uri(s.uri)) for i, s in enumerate(config.sources)]
+    infos = build.source_infos(config)
     detector = build.detector(config)
     try:
         rules = build.rules(config, infos, detector.labels)
@@ -104,14 +102,13 @@ def _one(path: Path, name: str | None) -> tuple[Any, Any, Any, Any]:
 def _message(path: Path, name: str, format_: str | None) -> str:
     from countline.messages.faults import suggest
     from countline.pipeline import build
-    from countline.types import SourceInfo
 
     config = build.as_config(path)
     chosen = [m for m in config.messages if m.name == name]
     if not chosen:
         names = [m.name for m in config.messages]
         raise ConfigError(f"there is no message '{name}'", where=str(path), fix=suggest(name, names, noun="messages"))
-    infos = [SourceInfo(s.name, i, s.device_id or s.name, hide_uri(s.uri)) for i, s in enumerate(config.sources)]
+    infos = build.source_infos(config)
     detector = build.detector(config)
     try:
         rules = build.rules(config, infos, detector.labels)

@@ -18,11 +18,8 @@ from countline.errors import CountlineError, OutboxError
 from countline.messages import BaseDefinition
 from countline.outbox import files
 from countline.pipeline import build
-from countline.pipeline.roles import refuse_collisions
-from countline.protocols import Check, Definition, KeyedTopics, Output
-from countline.secret_forms import hide_uri
+from countline.protocols import Check, Definition, DescribedDetector, Detector, KeyedTopics, Output
 from countline.terminal import json_line, visible
-from countline.types import SourceInfo
 
 __all__ = ["check_command", "checks"]
 
@@ -48,43 +45,37 @@ def check_command(given: Mapping[str, Any]) -> int:
 
 def checks(config: Config, given: Path | None, *, send: bool, timeout: float) -> Iterator[tuple[int, Check]]:
     """(exit code if it fails, check) for everything a configuration names."""
-    infos = []
-    for i, source in enumerate(config.sources):
-        info = SourceInfo(source.name, i, source.device_id or source.name, hide_uri(source.uri))
-        infos.append(info)
+    for source in config.sources:
         yield 3, video.probe(source)
-    detector = None
-    made: list[Definition] = []
+    detector: Detector | None = None
+    stages: build.Stages | None = None
+    done: list[tuple[int, Check]] = []
     try:
         detector = build.detector(config)
-        yield 3, Check("model", True, _describe(detector))
-        rule_set = build.rules(config, infos, detector.labels)
-        names = ", ".join(f"{r.kind} '{r.name}'" for r in rule_set.rules) or "none"
-        yield 2, Check("rules", True, names)
-        made = build.definitions(config, rule_set, infos, detector.labels)
-        yield 2, Check("messages", True, ", ".join(f"'{d.name}'" for d in made) or "none")
-        for source in config.sources:
-            build.tracker(config, source, detector)
-        yield 2, Check("tracker", True, config.tracker.kind)
-        if build.reset_schedule(config) is not None:
-            yield 2, Check("reset", True, str(config.outbox.reset))
-        refuse_collisions(config, given, build.state_path(config, given, None))
+        done.append((3, Check("model", True, _describe(detector))))
+        stages = build.stages(
+            config,
+            build.source_infos(config),
+            detector.labels,
+            detector=detector,
+            given=given,
+            on_made=lambda subject, detail: done.append((2, Check(subject, True, detail))),
+        )
     except CountlineError as error:
-        yield error.exit_code, _failed("model" if detector is None else "configuration", error)
+        done.append((error.exit_code, _failed("model" if detector is None else "configuration", error)))
     finally:
         if detector is not None:
             detector.close()
+    yield from done
     yield 5, _state(build.state_path(config, given, None))
     try:
-        for output in build.outputs(config):
-            for check in output.check(send=send, timeout=timeout):
-                yield 4, check
-            keyless = _keyless(output, made)
-            if keyless and isinstance(output, KeyedTopics):
-                for check in output.check_keyless(keyless, timeout=timeout):
-                    yield 4, check
+        outputs = build.outputs(config) if stages is None else stages.outputs
     except CountlineError as error:
-        yield error.exit_code, _failed("outputs", error)
+        if not any(check.detail.endswith(error.what) for _, check in done):  # else it is told above
+            yield error.exit_code, _failed("outputs", error)
+        outputs = ()
+    for output in outputs:
+        yield from _output(output, stages.definitions if stages is not None else (), send, timeout)
     if not config.outputs:
         yield (
             4,
@@ -95,6 +86,25 @@ def checks(config: Config, given: Path | None, *, send: bool, timeout: float) ->
                 "add an output, e.g. `- kafka: {bootstrap: localhost:9092, topic: ds-kafka}`",
             ),
         )
+
+
+def _output(
+    output: Output, definitions: Sequence[Definition], send: bool, timeout: float
+) -> Iterator[tuple[int, Check]]:
+    try:
+        # What a run would refuse at its start: a value that the client library does not take, a certificate, a package.
+        try:
+            output.open()
+        finally:
+            output.close(0.0)
+        for check in output.check(send=send, timeout=timeout):
+            yield 4, check
+        keyless = _keyless(output, definitions)
+        if keyless and isinstance(output, KeyedTopics):
+            for check in output.check_keyless(keyless, timeout=timeout):
+                yield 4, check
+    except CountlineError as error:
+        yield error.exit_code, _failed(f"output '{output.name}'", error)
 
 
 def _keyless(output: Output, definitions: Sequence[Definition]) -> dict[str, list[str]]:
@@ -109,11 +119,10 @@ def _keyless(output: Output, definitions: Sequence[Definition]) -> dict[str, lis
     return found
 
 
-def _describe(detector: Any) -> str:
-    describe = getattr(detector, "describe", None)
-    if describe is None:
+def _describe(detector: Detector) -> str:
+    if not isinstance(detector, DescribedDetector):
         return f"{len(detector.labels)} classes"
-    found = describe()
+    found = detector.describe()
     return (
         ", ".join(f"{k} {v}" if k != "model" else str(v) for k, v in found.items())
         if isinstance(found, Mapping)

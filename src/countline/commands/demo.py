@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,10 @@ class _Watcher(threading.Thread):
         deadline = time.monotonic() + patience
         while len(self.records) < expected and time.monotonic() < deadline and self.is_alive():
             time.sleep(0.05)
+        self.close()
+
+    def close(self) -> None:
+        """End at once."""
         self._done.set()
         self.join(5)
 
@@ -135,17 +139,19 @@ def _run(out: Path, bootstrap: str, given: Mapping[str, Any], say: Any) -> int:
     say(f"configuration: {path}  (yours to go on from, with your broker's address in it)")
     skip = _existing(bootstrap, given["topic"]) if given["kafka"] else 0
     watcher = _Watcher(bootstrap, given["topic"], skip, given["as_json"])
-    watcher.start()
-    run = Run(load(path))
     video = None
-    if given["annotate"]:
-        from countline.view.annotate import AnnotatedVideo
+    with ExitStack() as resources:
+        watcher.start()
+        resources.callback(watcher.close)
+        run = resources.enter_context(Run(load(path)))
+        if given["annotate"]:
+            from countline.view.annotate import AnnotatedVideo
 
-        video = AnnotatedVideo(out / "annotated.mp4", run.rules.rules, run.detector.labels)
-        run.add_consumer(video)
-    say("messages as they arrive:")
-    summary = execute(run, {"as_json": False, "quiet": not sys.stderr.isatty(), "drain_timeout": 30.0})
-    watcher.finish(summary.messages)
+            video = AnnotatedVideo(out / "annotated.mp4", run.rules.rules, run.detector.labels)
+            run.add_consumer(video)
+        say("messages as they arrive:")
+        summary = execute(run, {"as_json": False, "quiet": not sys.stderr.isatty(), "drain_timeout": 30.0})
+        watcher.finish(summary.messages)
     if video is not None:
         video.snapshot(out / "snapshot.png")
     return _conclude(summary, watcher, out, given, say)

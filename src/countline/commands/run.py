@@ -46,8 +46,9 @@ def run_command(options: Options) -> int:
     for note in notes:
         echo(note, err=True)
     state = None if isinstance(given, Path) else _state_for(config)
-    run = _make(config, given, options, state)
-    summary = execute(run, options)
+    with _make(config, given, options, state) as run:
+        _add_consumers(run, options)
+        summary = execute(run, options)
     if options["as_json"]:
         with suppress(OSError):  # the code tells how the run ended, whoever may read this
             sys.stdout.write(json_line({"type": "summary", **summary.as_dict()}) + "\n")
@@ -58,28 +59,28 @@ def run_command(options: Options) -> int:
 
 
 def _make(config: Config, given: Path | None, options: Options, state: Path | None) -> Run:
-    consumers: list[Any] = []
     path = build.state_path(config, given, state if given is None else None)
     named = [NamedFile(f"--{name}", str(options[name])) for name in ("annotate", "record") if options.get(name)]
     refuse_collisions(config, given, path, named)
-    run = Run(
+    if options.get("annotate") and len(config.sources) != 1:
+        raise ConfigError("--annotate takes one source", where="--annotate", fix="run the sources one by one")
+    return Run(
         config if given is None or options.get("outbox") else given,
-        consumers=consumers,
         state=state if given is None else None,
         fresh=options["fresh"],
     )
+
+
+def _add_consumers(run: Run, options: Options) -> None:
     if options.get("annotate"):
         from countline.view.annotate import AnnotatedVideo
 
-        if len(config.sources) != 1:
-            raise ConfigError("--annotate takes one source", where="--annotate", fix="run the sources one by one")
         run.add_consumer(AnnotatedVideo(options["annotate"], run.rules.rules, run.detector.labels))
     if options.get("record"):
         from countline.record import TracksWriter
 
         writer = TracksWriter(options["record"])
         run.add_consumer(lambda _, analytics: writer.write(FrameTracks(analytics.frame, analytics.tracks)), close=writer.close)
-    return run
 
 
 def execute(run: Run, options: Options) -> Summary:

@@ -6,7 +6,7 @@ import atexit
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,20 +16,20 @@ from typing import Any, Literal
 from countline.config import Config
 from countline.deepstream import settings
 from countline.deepstream.bindings import choose
+from countline.deepstream.bounded_queue import BoundedQueue
 from countline.deepstream.errors import DeepStreamError
-from countline.deepstream.handover import Handover
-from countline.deepstream.inline import InlineDelivery, Worker
+from countline.deepstream.inline import Evaluation, InlineDelivery
 from countline.deepstream.payload import Payloads
 from countline.deepstream.probe import Probe, find_pad
 from countline.deepstream.reader import FrameCopy, MemoryReader, Reader
 from countline.deepstream.streams import Streams
 from countline.errors import ConfigError, CountlineError
 from countline.pipeline import build
-from countline.pipeline.analyst import Analyst
 from countline.pipeline.delivery.delivery import Delivery
-from countline.pipeline.delivery.failure_file import FailureFile
-from countline.pipeline.stats import SourceSummary, StageClock, Summary, output_summaries
-from countline.types import Analytics, FrameTracks
+from countline.pipeline.engine import Engine
+from countline.pipeline.stats import Summary
+from countline.pipeline.worker import Consumer
+from countline.types import FrameTracks
 
 __all__ = ["Attachment", "ProbeCounts", "Publish", "attach"]
 
@@ -75,36 +75,49 @@ class Attachment:
         size: tuple[int, int] | None,
         component: int,
         state: Path | None,
-        consumers: Sequence[Callable[[Any, Analytics], None]],
+        consumers: Sequence[Consumer],
     ) -> None:
         self.reader = reader
         self.counts = ProbeCounts()
-        self.labels: list[str] = []
-        self._started = time.monotonic()
+        started = time.monotonic()
         self._closed = False
         self._busy = threading.Lock()
-        self._failure: CountlineError | None = None
-        self._summary = Summary()
-        self._clock = StageClock()
         self._probe: Probe | None = None
         parsed = settings.as_config(config)
-        self.sources = settings.sources_of(parsed, live=not lossless)
-        self.labels = settings.labels_of(parsed, labels)
+        self.sources = build.source_infos(parsed, live=not lossless)
+        self.labels: Sequence[str] = settings.labels_of(parsed, labels)
         self._classes: set[int] = set()
-        self._told: set[int] = set()
+        self._warned_of: set[int] = set()
         self._streams = Streams(self.sources, exact=parsed.rules.file is not None, size=size)
-        path = build.state_path(parsed, config, state)
-        self._failures = FailureFile(path)
         self._payloads = self._payloads_for(publish, reader, component)
+        if self._payloads is not None and parsed.outputs:
+            log.warning("the configuration's outputs are not used: nvmsgbroker sends the messages")
+        stages = build.stages(
+            parsed,
+            self.sources,
+            self.labels,
+            messages=messages,
+            given=config,
+            state=state,
+            deliver=self._payloads is None,
+        )
         self._inline: InlineDelivery | None = None
         with ExitStack() as resources:
-            self._analyst = self._make(
-                parsed, messages, path, consumers, inline=self._payloads is not None, resources=resources
-            )
-            self._handover: Handover[Batch] = Handover(depth, lossless=lossless)
-            self._delivery.start()
-            self._worker = Worker(self._work, self._handover, self._failed) if self._payloads is None else None
+            self._engine = resources.enter_context(self._engine_for(stages, consumers, started))
+            self._queue: BoundedQueue[Batch] = BoundedQueue(depth, lossless=lossless)
+            self._engine.start()
+            self._thread = Evaluation(self._work, self._queue, self._failed) if self._payloads is None else None
             resources.pop_all()
+
+    def _engine_for(self, stages: build.Stages, consumers: Sequence[Consumer], started: float) -> Engine:
+        if self._payloads is None:
+            return Engine(stages, consumers=consumers, started=started)
+
+        def collect(delivery: Delivery) -> InlineDelivery:
+            self._inline = InlineDelivery(delivery)
+            return self._inline
+
+        return Engine(stages, consumers=consumers, started=started, sink=collect)
 
     @staticmethod
     def _payloads_for(publish: str, reader: Reader, component: int) -> Payloads | None:
@@ -121,45 +134,6 @@ class Attachment:
                 fix="use publish='countline', or a DeepStream version whose layout is known",
             )
         return Payloads(reader, component)
-
-    def _make(
-        self,
-        config: Config,
-        messages: Sequence[Any],
-        path: Path | None,
-        consumers: Sequence[Any],
-        *,
-        inline: bool,
-        resources: ExitStack,
-    ) -> Analyst:
-        rules = build.rules(config, self.sources, self.labels)
-        definitions = build.definitions(config, rules, self.sources, self.labels, messages)
-        if inline and config.outputs:
-            log.warning("the configuration's outputs are not used: nvmsgbroker sends the messages")
-        outputs = [] if inline else build.outputs(config)
-        self._delivery = Delivery(config.outbox, path, outputs, live=any(s.live for s in self.sources))
-        resources.callback(self._delivery.abandon)
-        delivery: Any = self._delivery
-        if inline:
-            delivery = self._inline = InlineDelivery(self._delivery)
-        for source in self.sources:
-            self._summary.sources[source.name] = SourceSummary()
-        return Analyst(
-            {},
-            rules,
-            definitions,
-            delivery,
-            policies={
-                s.name: c.counts or ("continue" if s.live else "restart") for s, c in zip(self.sources, config.sources)
-            },
-            summary=self._summary,
-            clock=self._clock,
-            consumers=consumers,
-            schedule=build.reset_schedule(config),
-            on_failure=self._failures.write,
-            on_begin=self._failures.begun,
-            started=self._started,
-        )
 
     @property
     def left_out(self) -> dict[int, int]:
@@ -188,7 +162,7 @@ class Attachment:
         if frames is None:
             self._without_meta()
             return
-        dropped = self._handover.put((frames, time.time_ns()))
+        dropped = self._queue.put((frames, time.time_ns()))
         if dropped is not None:
             self._drop(dropped[0])
 
@@ -208,7 +182,7 @@ class Attachment:
         self.counts.dropped += len(frames)
         for frame in frames:
             if frame.pad_index < len(self.sources):
-                self._summary.sources[self.sources[frame.pad_index].name].dropped += 1
+                self._engine.summary.sources[self.sources[frame.pad_index].name].dropped += 1
 
     def _without_meta(self) -> None:
         self.counts.without_meta += 1
@@ -227,7 +201,7 @@ class Attachment:
             return
         with self._busy:
             frames = self._read(buffer) or []
-            if self._closed or self._failure is not None:
+            if self._closed or self._engine.failure is not None:
                 self._drop(frames)
                 return
             for one in self._streams.rounds(frames, time.time_ns()):
@@ -235,8 +209,9 @@ class Attachment:
                 for _, tracks in one:
                     self._watch_labels(tracks)
                 try:
-                    self._analyst.tracked([tracks for _, tracks in one])
-                except CountlineError as error:
+                    self._engine.tracked([tracks for _, tracks in one])
+                except Exception as error:
+                    self.counts.errors += 1
                     self._failed(error)
                     return
                 reader.lock(batch)
@@ -250,13 +225,13 @@ class Attachment:
 
     def _work(self, batch: Batch) -> None:
         frames, arrived = batch
-        if self._failure is not None:
+        if self._engine.failure is not None:
             self._drop(frames)
             return
         for one in self._streams.rounds(frames, arrived):
             for _, tracks in one:
                 self._watch_labels(tracks)
-            self._analyst.tracked([tracks for _, tracks in one])
+            self._engine.tracked([tracks for _, tracks in one])
 
     def _watch_labels(self, tracks: FrameTracks) -> None:
         """Ask the reader for the label of classes not seen before; say where it differs from what rules and messages were
@@ -264,12 +239,12 @@ class Attachment:
         for class_id in set(tracks.tracks.class_id.tolist()) - self._classes:
             self._classes.add(class_id)
             self.reader.wanted.add(class_id)
-        if len(self.reader.labels) == len(self._told):
+        if len(self.reader.labels) == len(self._warned_of):
             return
         for class_id, label in list(self.reader.labels.items()):
-            if class_id in self._told:
+            if class_id in self._warned_of:
                 continue
-            self._told.add(class_id)
+            self._warned_of.add(class_id)
             known = self.labels[class_id] if 0 <= class_id < len(self.labels) else ""
             if label and label.lower() != known.lower():
                 log.warning(
@@ -279,9 +254,9 @@ class Attachment:
                     f"'{known}'" if known else "has no name",
                 )
 
-    def _failed(self, error: CountlineError) -> None:
-        self._failure = error
-        log.error("frames are no longer evaluated: %s", error)
+    def _failed(self, error: Exception) -> None:
+        self._engine.fail(error)
+        log.error("frames are no longer evaluated: %s", error if isinstance(error, CountlineError) else repr(error))
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -300,30 +275,15 @@ class Attachment:
             self._probe.remove()
         with self._busy:
             self._closed = True
-        self._handover.close()
-        if self._worker is not None:
-            self._worker.join()
-        self._analyst.finish({s.name: True for s in self.sources})
-        self._summary.seconds = time.monotonic() - self._started
-        self._delivery.stop(timeout if self._failure is None else min(timeout, 5.0))
-        self._failures.close()
+        self._queue.close()
+        if self._thread is not None:
+            self._thread.join()
+        self._engine.finish({s.name: True for s in self.sources}, timeout)
         return self.summary()
 
     def summary(self) -> Summary:
         """Frames, counts, messages and outputs up to now, or at the end. From any thread."""
-        summary = self._summary
-        if not self._closed:
-            self._analyst.snapshot()
-            summary.seconds = time.monotonic() - self._started
-        summary.stages = {k: round(v, 4) for k, v in dict(self._clock.seconds).items()}
-        summary.outputs = output_summaries(self._delivery.stats())
-        if self._failure is not None:
-            summary.error, summary.exit_code = str(self._failure), self._failure.exit_code
-        elif self._closed and self._delivery.failure is not None:
-            summary.error, summary.exit_code = str(self._delivery.failure), self._delivery.failure.exit_code
-        elif self._closed and (summary.pending or any(o.dead for o in summary.outputs.values())):
-            summary.exit_code = 4
-        return summary
+        return self._engine.conclude()
 
     def __enter__(self) -> Attachment:
         return self
@@ -347,7 +307,7 @@ def attach(
     reader: Literal["auto", "memory", "pyds"] = "auto",
     component: int = 0,
     state: Path | None = None,
-    consumers: Sequence[Callable[[Any, Analytics], None]] = (),
+    consumers: Sequence[Consumer] = (),
 ) -> Attachment:
     """Evaluate rules on everything that passes a pad of a DeepStream pipeline, and publish messages.
 

@@ -2,44 +2,37 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from countline.deepstream.handover import Handover
-from countline.errors import CountlineError
+from countline.deepstream.bounded_queue import BoundedQueue
 from countline.outbox import Resume
 from countline.pipeline.delivery.delivery import Delivery
 from countline.types import CounterDelta, FrameInfo, Gap, Message
 
-__all__ = ["InlineDelivery", "Worker"]
-
-log = logging.getLogger("countline.deepstream")
+__all__ = ["Evaluation", "InlineDelivery"]
 
 
-class Worker:
-    """A thread that works off a hand-over until that is closed and empty. After an error the rest is still taken, so that a
+class Evaluation:
+    """A thread that works off a queue until that is closed and empty. After an error the rest is still taken, so that a
     giver never waits for a thread that has ended; ``work`` decides what becomes of it."""
 
     def __init__(
-        self, work: Callable[[Any], None], handover: Handover[Any], failed: Callable[[CountlineError], None]
+        self, work: Callable[[Any], None], waiting: BoundedQueue[Any], failed: Callable[[Exception], None]
     ) -> None:
         self._work = work
-        self._handover = handover
+        self._waiting = waiting
         self._failed = failed
         self._thread = threading.Thread(target=self._run, name="countline-deepstream", daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
-        while (item := self._handover.take()) is not None:
+        while (item := self._waiting.take()) is not None:
             try:
                 self._work(item)
-            except CountlineError as error:
-                self._failed(error)
             except Exception as error:
-                log.exception("unforeseen error")
-                self._failed(CountlineError(f"unforeseen error: {error!r}", where="rules and messages"))
+                self._failed(error)
 
     def join(self) -> None:
         """Wait until all is worked off."""
@@ -47,7 +40,7 @@ class Worker:
 
 
 class InlineDelivery:
-    """Stands between the analyst and the delivery: messages stay here for the buffer, counters go on to the outbox."""
+    """Stands between the worker and the delivery: messages stay here for the buffer, counters go on to the outbox."""
 
     def __init__(self, delivery: Delivery) -> None:
         self._delivery = delivery

@@ -7,34 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from countline.compat.deepstream.files.classes import DEEPSTREAM_LABELS
-from countline.config import Config, checked
-from countline.config.loader import Document, read_yaml
-from countline.config.models import raise_not_mapping
+from countline.config import Config
 from countline.errors import ConfigError
-from countline.secret_forms import hide_uri
-from countline.types import SourceInfo
+from countline.pipeline import build
 
-__all__ = ["as_config", "labels_of", "read_labels", "sources_of", "state_beside"]
+__all__ = ["as_config", "labels_of", "read_labels", "state_beside"]
 
 
 def as_config(given: Config | Mapping[str, Any] | str | Path) -> Config:
     """A Config. ``sources`` belong to the stream muxer's pads in their order and need no ``uri``; without ``sources`` there
     is one for each stream of the rules file, else one, named stream-0, stream-1 … Raises ConfigError."""
-    if isinstance(given, Config):
-        return given
-    if isinstance(given, (str, Path)):
-        document = read_yaml(given)
-        if not isinstance(document.data, dict):
-            raise_not_mapping(document)
-    else:
-        document = Document(dict(given), {}, "")
-    data = dict(document.data)
-    data["sources"] = _sources(data)
-    document.data = data
-    config = checked(data, document)
-    if document.file:
-        config._document = document
-    return config
+    return build.as_config(given, lambda data: {**data, "sources": _sources(data)})
 
 
 def _sources(data: Mapping[str, Any]) -> Any:
@@ -55,14 +38,6 @@ def _streams(rules: Any) -> int:
     from countline.compat.deepstream.files import nvdsanalytics
 
     return max(nvdsanalytics.read(file).streams, default=0) + 1
-
-
-def sources_of(config: Config, *, live: bool) -> list[SourceInfo]:
-    """Sources by pad_index. ``live``: what they are unless the configuration says."""
-    return [
-        SourceInfo(s.name, i, s.device_id or s.name, hide_uri(s.uri), s.live if s.live is not None else live)
-        for i, s in enumerate(config.sources)
-    ]
 
 
 def labels_of(config: Config, given: Sequence[str] | None) -> list[str]:

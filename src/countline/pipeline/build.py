@@ -5,38 +5,141 @@ from __future__ import annotations
 import hashlib
 import importlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from countline.config import Config, checked, load
+from countline.config import Config, checked
 from countline.config.base import OutputConfig
-from countline.config.loader import Document
+from countline.config.loader import Document, read_yaml
+from countline.config.models import raise_not_mapping
 from countline.config.outputs import kind_of
 from countline.errors import ConfigError, MessageError
-from countline.protocols import Definition, Detector, Output, RuleSet, Tracker
+from countline.pipeline.roles import refuse_collisions
+from countline.protocols import Definition, Detector, Output, RuleSet, ThresholdDetector, Tracker
 from countline.registry.kinds import CLASS_SETS, OUTPUTS, RULE_FILES
+from countline.secret_forms import hide_uri
 from countline.types import RuleInfo, SourceInfo
 
 if TYPE_CHECKING:
     from countline.config.models import SourceConfig
     from countline.outbox.schedule import Schedule
 
-__all__ = ["as_config", "definitions", "detector", "outputs", "rules"]
+__all__ = ["Stages", "as_config", "definitions", "detector", "outputs", "rules", "source_infos", "stages"]
 
 log = logging.getLogger("countline.pipeline")
 
 
-def as_config(config: Config | Mapping[str, Any] | str | Path) -> Config:
-    """A Config from a Config, a mapping or the path of a YAML file."""
-    if isinstance(config, Config):
-        return config
-    if isinstance(config, (str, Path)):
-        return load(config)
-    return checked(dict(config), Document(dict(config), {}, ""))
+Amend = Callable[[dict[str, Any]], Mapping[str, Any]]
+"""What a mapping or a file becomes before it is checked: sources that need no uri get one."""
+
+
+def as_config(given: Config | Mapping[str, Any] | str | Path, amend: Amend = lambda data: data) -> Config:
+    """A Config from a Config, a mapping or the path of a YAML file. Raises ConfigError."""
+    if isinstance(given, Config):
+        return given
+    if isinstance(given, (str, Path)):
+        document = read_yaml(given)
+        if not isinstance(document.data, dict):
+            raise_not_mapping(document)
+    else:
+        document = Document(dict(given), {}, "")
+    document.data = dict(amend(dict(document.data)))
+    config = checked(document.data, document)
+    if document.file:
+        config._document = document
+    return config
+
+
+def source_infos(config: Config, *, live: bool = False) -> list[SourceInfo]:
+    """The configured sources, without opening them. ``live``: what they are unless the configuration says."""
+    return [
+        SourceInfo(s.name, i, s.device_id or s.name, hide_uri(s.uri), s.live if s.live is not None else live)
+        for i, s in enumerate(config.sources)
+    ]
+
+
+@dataclass(frozen=True)
+class Stages:
+    """All that a configuration asks for behind the detector, made; nothing of it is opened, no thread runs."""
+
+    config: Config
+    sources: Sequence[SourceInfo]
+    rules: RuleSet
+    definitions: Sequence[Definition]
+    trackers: Mapping[str, Tracker]
+    """By source name; empty where tracks come from elsewhere."""
+    outputs: Sequence[Output]
+    schedule: Schedule | None
+    """When counts begin anew; None: never."""
+    policies: Mapping[str, str]
+    """By source name, 'continue' or 'restart': whether the counts of the last run go on."""
+    mark: str
+    """Of the configuration that decides what happens in a frame; part of the ids of what comes of files."""
+    state: Path | None
+    """The outbox's file; None: in memory."""
+
+
+def stages(
+    config: Config,
+    sources: Sequence[SourceInfo],
+    labels: Sequence[str],
+    *,
+    detector: Detector | None = None,
+    messages: Sequence[Any] = (),
+    given: object = None,
+    state: Path | None = None,
+    deliver: bool = True,
+    on_made: Callable[[str, str], object] = lambda subject, detail: None,
+) -> Stages:
+    """Make everything behind the detector, in the order in which a run needs it. ``countline run``, ``countline check`` and the
+    DeepStream probe all go through this, so that none refuses what another accepts.
+
+    Parameters
+    ----------
+    sources: in the order of the configuration.
+    labels: class name by class id.
+    detector: whose detections are tracked; None where tracks come from elsewhere, then no trackers are made.
+    messages: functions made with ``@countline.message``.
+    given: path of the configuration, if it came from a file.
+    state: outbox file where the configuration names none.
+    deliver: whether the configured outputs are used; if not, none is made.
+    on_made: called with (subject, what was made in words) after each step.
+
+    Raises
+    ------
+    ConfigError, RuleError, MessageError, OutputError, MissingExtra.
+    """
+    rule_set = rules(config, sources, labels)
+    on_made("rules", ", ".join(f"{r.kind} '{r.name}'" for r in rule_set.rules) or "none")
+    made = definitions(config, rule_set, sources, labels, messages)
+    on_made("messages", ", ".join(f"'{d.name}'" for d in made) or "none")
+    trackers: dict[str, Tracker] = {}
+    if detector is not None:
+        trackers = {i.name: tracker(config, c, detector) for i, c in zip(sources, config.sources)}
+        on_made("tracker", config.tracker.kind)
+    schedule = reset_schedule(config)
+    if schedule is not None:
+        on_made("reset", str(config.outbox.reset))
+    path = state_path(config, given, state)
+    used = config if deliver else config.model_copy(update={"outputs": []})
+    refuse_collisions(used, given, path)
+    return Stages(
+        config,
+        sources,
+        rule_set,
+        made,
+        trackers,
+        outputs(used),
+        schedule,
+        {i.name: c.counts or ("continue" if i.live or c.loop else "restart") for i, c in zip(sources, config.sources)},
+        mark(config, rule_set.rules),
+        path,
+    )
 
 
 def enter(config: Config) -> None:
@@ -55,7 +158,7 @@ def detector(config: Config, own: Any = None) -> Detector:
     from countline import detect
 
     if own is not None:
-        return own if hasattr(own, "detect") else detect.wrap(own)
+        return own if isinstance(own, Detector) else detect.wrap(own)
     settings = config.detector
     if config.rules.file is not None:
         if settings.classes is None and settings.model in detect.MODELS:
@@ -73,9 +176,8 @@ def tracker(config: Config, source: SourceConfig, detector: Detector) -> Tracker
     """The tracker of one source. Raises ConfigError for a kind that does not exist."""
     from countline import track
 
-    return track.make(
-        config.tracker, fps=source.fps, labels=detector.labels, thresholds=getattr(detector, "thresholds", None)
-    )
+    thresholds = detector.thresholds if isinstance(detector, ThresholdDetector) else None
+    return track.make(config.tracker, fps=source.fps, labels=detector.labels, thresholds=thresholds)
 
 
 def rules(config: Config, sources: Sequence[SourceInfo], labels: Sequence[str]) -> RuleSet:

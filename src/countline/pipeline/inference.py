@@ -7,16 +7,16 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from countline.protocols import Detector
+from countline.protocols import Detector, ParallelDetector
 from countline.types import Detections, Frame
 
-__all__ = ["Inference", "Round"]
+__all__ = ["Batch", "Inference"]
 
 _Work = tuple[list[Detections], float]
 
 
-class Round:
-    """At most one frame per source, on its way from the detector to the analyst."""
+class Batch:
+    """At most one frame per source, on its way from the detector to the worker."""
 
     def __init__(self, frames: Sequence[Frame]) -> None:
         self.frames = frames
@@ -50,7 +50,7 @@ class Inference:
     """
 
     def __init__(self, detector: Detector, *, batch: int, every: int, ahead: int) -> None:
-        threads = max(1, int(getattr(detector, "parallel", 1)))
+        threads = max(1, int(detector.parallel)) if isinstance(detector, ParallelDetector) else 1
         self._detector = detector
         self._size = batch if threads == 1 else 1
         self._every = every
@@ -63,9 +63,9 @@ class Inference:
         self._free.acquire()
         self._free.release()
 
-    def begin(self, frames: Sequence[Frame]) -> Round:
-        """Hand over a round; waits while too many calls are under way."""
-        made = Round(frames)
+    def begin(self, frames: Sequence[Frame]) -> Batch:
+        """Hand over a batch; waits while too many calls are under way."""
+        made = Batch(frames)
         due = [i for i, frame in enumerate(frames) if self._due(frame.info.source.name)]
         for start in range(0, len(due), self._size):
             places = due[start : start + self._size]

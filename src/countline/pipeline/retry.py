@@ -13,8 +13,7 @@ from countline.errors import MessageError, OutboxError
 from countline.outbox import remade
 from countline.pipeline import build
 from countline.pipeline.delivery.failure_lines import COMMITTED, Kept, files, read, rewrite
-from countline.secret_forms import hide_uri
-from countline.types import Message, SourceInfo
+from countline.types import Message
 
 __all__ = ["RetryReport", "retry_failures"]
 
@@ -72,7 +71,7 @@ def retry_failures(
 
 
 def _definitions(config: Config, messages: Sequence[Any], own: Any) -> dict[str, Any]:
-    infos = [SourceInfo(s.name, i, s.device_id or s.name, hide_uri(s.uri)) for i, s in enumerate(config.sources)]
+    infos = build.source_infos(config)
     detector = build.detector(config, own)
     try:
         rules = build.rules(config, infos, detector.labels)

@@ -1,4 +1,4 @@
-"""Life cycle of a run: threads, hand-overs, stopping, summary."""
+"""Life cycle of a run over video: sources, detector and the threads between them, in front of the engine."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from typing import Any
 
 from countline import video
 from countline.config import Config
-from countline.errors import CountlineError, SourceError
+from countline.errors import SourceError
 from countline.pipeline import build
-from countline.pipeline.analyst import Analyst, Consumer
 from countline.pipeline.delivery.delivery import Delivery
-from countline.pipeline.delivery.failure_file import FailureFile
-from countline.pipeline.inbox import Inbox
-from countline.pipeline.inference import Inference, Round
-from countline.pipeline.roles import refuse_collisions
-from countline.pipeline.stats import SourceSummary, StageClock, Summary, output_summaries
-from countline.protocols import Source
+from countline.pipeline.engine import Engine
+from countline.pipeline.frame_buffer import FrameBuffer
+from countline.pipeline.given_sources import GivenSources
+from countline.pipeline.inference import Batch, Inference
+from countline.pipeline.stats import Summary
+from countline.pipeline.worker import Consumer
+from countline.protocols import Detector, RuleSet, Source
 from countline.redaction import redact
 
 __all__ = ["Run", "run"]
@@ -40,14 +40,16 @@ class Run:
     ----------
     config: Config, mapping or path of a YAML file.
     messages: message functions made with ``@countline.message``.
+    sources: objects that follow :class:`countline.protocols.Source`, in the place of the configured sources of their names, which
+        then need no ``uri``; without ``sources:`` in the configuration they are all there are, in this order.
     detector: a Detector, or a callable ``list[ndarray BGR] -> list[Detections]``, instead of the configured one.
-    consumers: called with every frame and its analytics, in order, on the analyst's thread.
+    consumers: called with every frame and its analytics, in order, on the worker's thread.
     state: outbox file where the configuration names none.
     fresh: do not resume files that an earlier run was cut short in.
 
     Raises
     ------
-    ConfigError, DetectorError, OutputError, OutboxError, MissingExtra: before anything has started.
+    ConfigError, SourceError, DetectorError, OutputError, OutboxError, MissingExtra: before anything has started.
     """
 
     def __init__(
@@ -55,92 +57,60 @@ class Run:
         config: Config | Mapping[str, Any] | str | Path,
         messages: Sequence[Any] = (),
         *,
+        sources: Sequence[Source] = (),
         detector: Any = None,
         consumers: Sequence[Consumer] = (),
         state: Path | None = None,
         fresh: bool = False,
     ) -> None:
-        self.started = time.monotonic()
-        self.config = build.as_config(config)
-        self.clock = StageClock()
-        self.summary = Summary()
-        with ExitStack() as resources:
-            self._build(config, messages, detector, consumers, state, fresh, resources)
-            # Closed at the end of ``execute``; or when nobody holds this run any more, or the program ends.
-            self._release = weakref.finalize(self, resources.pop_all().close)
-        self._rounds: queue.Queue[Round | None] = queue.Queue(maxsize=4)
+        started = time.monotonic()
+        given = GivenSources(sources)
+        self.config = build.as_config(config, given.amend)
+        self._batches: queue.Queue[Batch | None] = queue.Queue(maxsize=4)
         self._ended: dict[str, bool] = {}
-        self._fatal: BaseException | None = None
         self._stopping = threading.Event()
         self._latency = 0.0
-        self._closers: list[Callable[[], None]] = []
+        with ExitStack() as resources:
+            with ThreadPoolExecutor(1) as pool:  # the model is compiled while the other packages are imported
+                loading = pool.submit(build.detector, self.config, detector)
+                build.enter(self.config)
+                self.detector: Detector = loading.result()
+            resources.callback(self.detector.close)
+            self.sources = given.open(self.config, video.open_source)
+            stages = build.stages(
+                self.config,
+                [s.info for s in self.sources],
+                self.detector.labels,
+                detector=self.detector,
+                messages=messages,
+                given=config,
+                state=state,
+            )
+            self.engine = Engine(stages, consumers=consumers, fresh=fresh, started=started)
+            resources.callback(self.engine.delivery.abandon)  # not the engine's own: its consumers may hold this run
+            live = [s.info.live for s in self.sources]
+            self._frames = FrameBuffer(live)
+            settings = self.config.detector
+            self._inference = Inference(
+                self.detector, batch=settings.batch, every=settings.interval + 1, ahead=0 if any(live) else 1
+            )
+            resources.callback(self._inference.close)
+            # Closed at the end of ``execute``; or when nobody holds this run any more, or the program ends.
+            self._release = weakref.finalize(self, resources.pop_all().close)
 
-    def _build(
-        self,
-        config: Config | Mapping[str, Any] | str | Path,
-        messages: Sequence[Any],
-        detector: Any,
-        consumers: Sequence[Consumer],
-        state: Path | None,
-        fresh: bool,
-        resources: ExitStack,
-    ) -> None:
-        """Make and open all stages; what must be closed again goes onto ``resources``."""
-        with ThreadPoolExecutor(1) as pool:  # the model is compiled while the other rooms are entered
-            loading = pool.submit(build.detector, self.config, detector)
-            build.enter(self.config)
-            self.detector = loading.result()
-        resources.callback(self.detector.close)
-        self.sources: list[Source] = [video.open_source(s, i) for i, s in enumerate(self.config.sources)]
-        infos = [s.info for s in self.sources]
-        self.rules = build.rules(self.config, infos, self.detector.labels)
-        definitions = build.definitions(self.config, self.rules, infos, self.detector.labels, messages)
-        outputs = build.outputs(self.config)
-        path = build.state_path(self.config, config, state)
-        refuse_collisions(self.config, config, path)
-        self.delivery = Delivery(
-            self.config.outbox, path, outputs, live=any(s.info.live for s in self.sources), fresh=fresh
-        )
-        resources.callback(self.delivery.abandon)
-        self.inbox = Inbox([s.info.live for s in self.sources])
-        for source in self.sources:
-            self.summary.sources[source.info.name] = SourceSummary()
-        self._failures = FailureFile(path)
-        self.analyst = Analyst(
-            {
-                s.info.name: build.tracker(self.config, c, self.detector)
-                for s, c in zip(self.sources, self.config.sources)
-            },
-            self.rules,
-            definitions,
-            self.delivery,
-            policies={
-                s.info.name: c.counts or ("continue" if s.info.live or c.loop else "restart")
-                for s, c in zip(self.sources, self.config.sources)
-            },
-            mark=build.mark(self.config, self.rules.rules),
-            summary=self.summary,
-            clock=self.clock,
-            consumers=consumers,
-            schedule=build.reset_schedule(self.config),
-            on_failure=self._failures.write,
-            on_begin=self._failures.begun,
-            started=self.started,
-        )
-        self._inference = Inference(
-            self.detector,
-            batch=self.config.detector.batch,
-            every=self.config.detector.interval + 1,
-            ahead=0 if any(s.info.live for s in self.sources) else 1,
-        )
-        resources.callback(self._inference.close)
+    @property
+    def rules(self) -> RuleSet:
+        """The rules that are evaluated."""
+        return self.engine.stages.rules
+
+    @property
+    def delivery(self) -> Delivery:
+        """Outbox, outputs and what lies between them."""
+        return self.engine.delivery
 
     def add_consumer(self, consumer: Consumer, *, close: Callable[[], None] | None = None) -> None:
         """Another consumer, before ``execute``; ``close`` (or its own method ``close``) is called at the end."""
-        self.analyst.consumers.append(consumer)
-        close = close or getattr(consumer, "close", None)
-        if close is not None:
-            self._closers.append(close)
+        self.engine.add_consumer(consumer, close=close)
 
     def stop(self) -> None:
         """Take no more frames; what is in flight is still counted and delivered. Safe in a signal handler."""
@@ -150,15 +120,18 @@ class Run:
         """Run to the end of all sources, or until ``stop``. Raises nothing but what cannot go on: the summary holds the
         error and the exit code."""
         try:
-            return self._execute(drain_timeout)
+            self._play()
+            self.engine.finish(dict(self._ended), drain_timeout)
         finally:
             self.close()
+        return self._conclude()
 
     def close(self) -> None:
-        """Let go of outbox, outputs and detector. For a run that is not executed; harmless at any time after that."""
+        """Let go of sources, outbox, outputs and detector. For a run that is not executed; harmless at any time after that."""
+        for source in self.sources:
+            source.close()
+        self.engine.close()
         self._release()
-        while self._closers:
-            self._closers.pop()()
 
     def __enter__(self) -> Run:
         return self
@@ -166,143 +139,127 @@ class Run:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _execute(self, drain_timeout: float) -> Summary:
-        self.delivery.start()
-        threads = [
+    def _play(self) -> None:
+        """All threads, from the first frame to the last. Whatever ends this, none of them is left at work."""
+        self.engine.start()
+        readers = [
             threading.Thread(target=self._read, args=(i,), name=f"countline-read-{s.info.name}", daemon=True)
             for i, s in enumerate(self.sources)
         ]
-        workers = [
-            threading.Thread(target=self._guard, args=(self._detect,), name="countline-detect", daemon=True),
-            threading.Thread(target=self._guard, args=(self._analyse,), name="countline-analyse", daemon=True),
-        ]
-        for thread in threads + workers:
-            thread.start()
-        analyst = workers[1]
-        while analyst.is_alive():
-            if self._stopping.wait(0.1):
-                break
-        if self._stopping.is_set():
-            self.inbox.stop()
+        detect = threading.Thread(target=self._guard, args=(self._detect,), name="countline-detect", daemon=True)
+        worker = threading.Thread(target=self._guard, args=(self._work,), name="countline-worker", daemon=True)
+        with ExitStack() as threads:
+            # Ended in the reverse order: no more frames, then what waits for them.
+            threads.callback(self._join, worker)
+            worker.start()
+            threads.callback(self._join, detect)
+            threads.callback(self._end_reading, readers)
+            detect.start()
+            for reader in readers:
+                reader.start()
+            while worker.is_alive():
+                if self._stopping.wait(0.1):
+                    break
+
+    def _end_reading(self, readers: Sequence[threading.Thread]) -> None:
+        """After the last frame, or earlier: then no more frames are taken in. A reader that waits for the network is not waited
+        for; it ends when that answers."""
+        if any(reader.is_alive() or reader.ident is None for reader in readers):
+            self._frames.stop()
         for source in self.sources:
             source.close()
-        for worker in workers:
-            worker.join()
-        self.analyst.finish(self._ended)
-        self.summary.seconds = time.monotonic() - self.started
-        self.delivery.stop(drain_timeout if self._fatal is None else min(drain_timeout, 5.0))
-        self._failures.close()
-        self.summary.failures_dropped = self._failures.let_go
-        self.summary.failure_file = str(self._failures.path) if self.summary.failures else ""
-        while self._closers:
-            self._closers.pop(0)()
-        return self._conclude()
 
-    def _guard(self, work: Any) -> None:
+    def _join(self, thread: threading.Thread) -> None:
+        if thread.ident is None:  # it could not be started, and nobody else tells the worker that all is over
+            self._batches.put(None)
+        else:
+            thread.join()
+
+    def _guard(self, work: Callable[[], None]) -> None:
         try:
             work()
         except BaseException as error:  # a stage that dies must stop the run, whatever it died of
-            if self._fatal is None:
-                self._fatal = error
-            if not isinstance(error, CountlineError):
-                log.exception("unforeseen error")
+            self.engine.fail(error)
             self._stopping.set()
-            self.inbox.stop()
-            self._rounds_drain()
+            self._frames.stop()
+            self._wake_worker()
 
-    def _rounds_drain(self) -> None:
-        """Wake whoever waits at the queue between detector and analyst."""
+    def _wake_worker(self) -> None:
+        """Wake whoever waits at the queue between detector and worker."""
         try:
             while True:
-                self._rounds.get_nowait()
+                self._batches.get_nowait()
         except queue.Empty:
-            self._rounds.put(None)
+            self._batches.put(None)
 
     def _read(self, index: int) -> None:
         source = self.sources[index]
         name = source.info.name
-        whole = False
+        summary, clock = self.engine.summary.sources[name], self.engine.clock
+        complete = False
         try:
             frames = iter(source)
             while True:
-                with self.clock.measure(f"decode {name}"):
+                with clock.measure(f"decode {name}"):
                     frame = next(frames, None)
                 if frame is None:
-                    whole = not self._stopping.is_set()
+                    complete = not self._stopping.is_set()
                     break
-                if not self.inbox.put(index, frame, source.stats):
+                if not self._frames.put(index, frame, source.stats):
                     break
         except SourceError as error:
-            self.summary.sources[name].error = str(error)
+            summary.error = str(error)
             log.error("%s", error)
         except Exception as error:
-            self.summary.sources[name].error = redact(f"unforeseen error: {error!r}")
+            summary.error = redact(f"unforeseen error: {error!r}")
             log.exception("source '%s'", name)
         finally:
-            self._ended[name] = whole
-            self.inbox.end(index)
+            self._ended[name] = complete
+            self._frames.end(index)
 
     def _detect(self) -> None:
         while True:
             self._inference.ready()
-            frames = self.inbox.take()
-            if not frames or self._fatal is not None:
+            frames = self._frames.take()
+            if not frames or self.engine.failure is not None:
                 break
-            self._rounds.put(self._inference.begin(frames))
-        self._rounds.put(None)
+            self._batches.put(self._inference.begin(frames))
+        self._batches.put(None)
 
-    def _analyse(self) -> None:
+    def _work(self) -> None:
+        clock = self.engine.clock
         while True:
-            item = self._rounds.get()
-            if item is None:
+            batch = self._batches.get()
+            if batch is None:
                 return
-            found, seconds = item.wait()
-            self.clock.seconds["detect"] += seconds
-            self.analyst.work(item.frames, found)
-            self._latency = time.monotonic() - min(f.arrived for f in item.frames)
+            found, seconds = batch.wait()
+            clock.seconds["detect"] += seconds
+            self.engine.work(batch.frames, found)
+            self._latency = time.monotonic() - min(f.arrived for f in batch.frames)
 
     def snapshot(self) -> dict[str, Any]:
         """The present state, for progress displays. From any thread."""
-        self.analyst.snapshot()
-        # After the last frame the run only waits for its outputs: its rate is what it was.
-        seconds = self.summary.seconds or time.monotonic() - self.started
+        summary = self.engine.refresh()
         return {
-            "seconds": round(seconds, 3),
-            "frames": self.summary.frames,
-            "fps": round(self.summary.frames / seconds, 2) if seconds else 0.0,
+            "seconds": round(summary.seconds, 3),
+            "frames": summary.frames,
+            "fps": round(summary.fps, 2),
             "latency_ms": round(self._latency * 1000, 1),
-            "queued": self.inbox.depth() + self._rounds.qsize(),
+            "queued": self._frames.depth() + self._batches.qsize(),
             "dropped": sum(s.stats.dropped for s in self.sources),
-            "messages": self.summary.messages,
-            "outputs": {k: vars(v) for k, v in output_summaries(self.delivery.stats()).items()},
-            "counts": {name: dict(s.lines) for name, s in list(self.summary.sources.items())},
-            "errors": [s.error for s in list(self.summary.sources.values()) if s.error],
+            "messages": summary.messages,
+            "outputs": {name: output.as_dict() for name, output in list(summary.outputs.items())},
+            "counts": {name: dict(s.lines) for name, s in list(summary.sources.items())},
+            "errors": [s.error for s in list(summary.sources.values()) if s.error],
         }
 
     def _conclude(self) -> Summary:
-        summary = self.summary
-        summary.stages = {k: round(v, 4) for k, v in self.clock.seconds.items()}
-        summary.outputs = output_summaries(self.delivery.stats())
-        summary.durable = self.delivery.outbox.durable
-        summary.interrupted = self._stopping.is_set() and self._fatal is None
         for source in self.sources:
-            s = summary.sources[source.info.name]
-            s.dropped, s.corrupt, s.reconnects = source.stats.dropped, source.stats.corrupt, source.stats.reconnects
-            s.corrupt_by = dict(getattr(source.stats, "lost", {}))
-            s.untracked = self.rules.untracked(source.info.name)
-            s.never_tracked = getattr(self.analyst.trackers.get(source.info.name), "never_tracked", 0)
-        errors = [s.error for s in summary.sources.values() if s.error]
-        if self._fatal is not None:
-            summary.error = str(self._fatal)
-            summary.exit_code = getattr(self._fatal, "exit_code", 1)
-        elif self.delivery.failure is not None:
-            summary.error = "; ".join([str(self.delivery.failure), *errors])
-            summary.exit_code = self.delivery.failure.exit_code
-        elif errors:
-            summary.error = "; ".join(errors)
-            summary.exit_code = 3
-        elif summary.pending or any(o.dead for o in summary.outputs.values()):
-            summary.exit_code = 4
+            noted, stats = self.engine.summary.sources[source.info.name], source.stats
+            noted.dropped, noted.corrupt, noted.reconnects = stats.dropped, stats.corrupt, stats.reconnects
+            noted.corrupt_by = dict(stats.lost)
+        summary = self.engine.conclude()
+        summary.interrupted = self._stopping.is_set() and self.engine.failure is None
         return summary
 
 
@@ -310,6 +267,7 @@ def run(
     config: Config | Mapping[str, Any] | str | Path,
     messages: Sequence[Any] = (),
     *,
+    sources: Sequence[Source] = (),
     detector: Any = None,
     consumers: Sequence[Consumer] = (),
     drain_timeout: float = 30.0,
@@ -318,8 +276,8 @@ def run(
 
     ``countline.run("countline.yaml", messages=[payload])`` is the whole of it. Parameters as in :class:`Run`.
     """
-    this = Run(config, messages, detector=detector, consumers=consumers)
+    this = Run(config, messages, sources=sources, detector=detector, consumers=consumers)
     summary = this.execute(drain_timeout=drain_timeout)
-    if this._fatal is not None:
-        raise this._fatal
+    if this.engine.failure is not None:
+        raise this.engine.failure
     return summary

@@ -7,12 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from countline.pipeline.delivery.delivery import OutputStats
-
-__all__ = ["OutputSummary", "SourceSummary", "StageClock", "Summary", "output_summaries"]
+__all__ = ["OutputStats", "SourceSummary", "StageClock", "Summary"]
 
 
 class StageClock:
@@ -66,29 +63,33 @@ class SourceSummary:
     """Sure detections that the tracker could not join to a track: objects seen once, or too fast for the frame rate."""
 
 
-@dataclass
-class OutputSummary:
-    """One output after (or during) a run."""
+@dataclass(slots=True)
+class OutputStats:
+    """One output of a run at one moment, or at its end. Counts are of this run. What the outbox stores of it is
+    :class:`countline.outbox.StoredOutput`."""
 
     acknowledged: int = 0
     pending: int = 0
-    """Still in the outbox."""
+    """Messages that wait for it in the outbox, of earlier runs too."""
     dead: int = 0
     """Refused for good, kept as dead letters."""
     dropped: int = 0
-    """Given up by the outbox's bounds."""
+    """Given up because a bound was reached, or not written to the outbox."""
     error: str = ""
-    """Last trouble, empty when all is well."""
+    """What stands in the way; empty when all is well."""
     dropped_by: dict[str, int] = field(default_factory=dict)
     """``dropped`` by reason."""
+    retried: int = 0
+    in_flight: int = 0
+    oldest_age: float = 0.0
+    """Seconds since the oldest message that waits was written."""
+    connected: bool | None = None
+    """None: not tried yet."""
 
-
-def output_summaries(stats: Mapping[str, OutputStats]) -> dict[str, OutputSummary]:
-    """What the summary keeps of the outputs' live numbers, by output."""
-    return {
-        name: OutputSummary(s.acknowledged, s.pending, s.dead, s.dropped, s.error, dict(s.dropped_by))
-        for name, s in stats.items()
-    }
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: what the summary and progress lines tell."""
+        names = ("acknowledged", "pending", "dead", "dropped", "error", "dropped_by")
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass
@@ -96,7 +97,7 @@ class Summary:
     """How a run went."""
 
     sources: dict[str, SourceSummary] = field(default_factory=dict)
-    outputs: dict[str, OutputSummary] = field(default_factory=dict)
+    outputs: dict[str, OutputStats] = field(default_factory=dict)
     frames: int = 0
     messages: int = 0
     """Messages made (and committed to the outbox)."""
@@ -129,4 +130,5 @@ class Summary:
 
     def as_dict(self) -> Mapping[str, Any]:
         """For JSON."""
-        return {**asdict(self), "fps": round(self.fps, 2), "pending": self.pending}
+        outputs = {name: output.as_dict() for name, output in self.outputs.items()}
+        return {**asdict(self), "outputs": outputs, "fps": round(self.fps, 2), "pending": self.pending}

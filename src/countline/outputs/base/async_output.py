@@ -8,6 +8,7 @@ also when there is nothing to send.
 from __future__ import annotations
 
 import asyncio
+import selectors
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Coroutine, Iterator, Sequence
@@ -195,10 +196,23 @@ class AsyncOutput(ABC):
         """Make the client; the first ``poll`` begins to connect."""
         self.prepare()
         if self._loop is None:
-            self._loop = asyncio.new_event_loop()
+            self._loop = self._new_loop()
             # Events belong to the loop in which they were first waited for.
             self._work, self._activity = asyncio.Event(), asyncio.Event()
             self._not_before = 0.0
+
+    def _new_loop(self) -> asyncio.AbstractEventLoop:
+        try:
+            selector = selectors.DefaultSelector()
+            try:
+                return asyncio.SelectorEventLoop(selector)
+            except BaseException:
+                selector.close()  # a loop that is made by half keeps it
+                raise
+        except OSError as error:
+            raise OutputError(
+                f"cannot be opened: {error.strerror}", where=f"output '{self.name}'", fix="raise the limit (`ulimit -n`)"
+            ) from None
 
     def send(self, entries: Sequence[Entry]) -> int:
         """Accepts as many as the bounds allow; none while away or while a failed one has to come first."""

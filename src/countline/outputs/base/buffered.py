@@ -36,7 +36,7 @@ class BufferedOutput(ABC):
         self.queue: deque[Entry] = deque()
         """What was accepted and not written yet, oldest first."""
         self._not_before = 0.0
-        self._opened = False
+        self._opened = self._polled = False
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
@@ -90,7 +90,7 @@ class BufferedOutput(ABC):
     def open(self) -> None:
         """Nothing is opened yet: the first ``poll`` with something to write does."""
         self.prepare()
-        self._opened = True
+        self._opened, self._polled = True, False
 
     def send(self, entries: Sequence[Entry]) -> int:
         """Accepts as many as the bounds allow; none after a failure until the pause is over."""
@@ -120,6 +120,7 @@ class BufferedOutput(ABC):
     def poll(self, timeout: float) -> list[Receipt]:
         """Writes what was collected; waits up to ``timeout`` s if there is nothing to say."""
         end = time.monotonic() + timeout
+        self._polled = True
         self.attempt(end, closing=False)
         if not self.in_flight.has_receipts:
             time.sleep(max(0.0, end - time.monotonic()))
@@ -128,7 +129,8 @@ class BufferedOutput(ABC):
     def close(self, timeout: float) -> list[Receipt]:
         """Writes what was collected; what could not be written is to be sent again."""
         if self._opened:
-            self.attempt(time.monotonic() + timeout, closing=True)
+            if self._polled or len(self.in_flight):  # one that was opened only to see whether it can be touches nothing
+                self.attempt(time.monotonic() + timeout, closing=True)
             self.release()
         self._opened = False
         self.queue.clear()

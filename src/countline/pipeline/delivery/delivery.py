@@ -6,7 +6,7 @@ import logging
 import threading
 import time as clock
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from countline.errors import OutboxError
 from countline.outbox import Commit, OutboxStatus, Resume
 from countline.pipeline.delivery.commit_writer import Writer
 from countline.pipeline.delivery.sender import Deliverer
+from countline.pipeline.stats import OutputStats
 from countline.protocols import Output
 from countline.redaction import redact
 from countline.types import CounterDelta, CounterKey, FrameInfo, Gap, Message
@@ -22,31 +23,11 @@ from countline.types import CounterDelta, CounterKey, FrameInfo, Gap, Message
 if TYPE_CHECKING:
     from countline.config import OutboxConfig
 
-__all__ = ["Delivery", "OutputStats"]
+__all__ = ["Delivery"]
 
 log = logging.getLogger("countline.delivery")
 
 DAY = 86_400.0
-
-
-@dataclass(slots=True)
-class OutputStats:
-    """One output at one moment. Counts are of this run."""
-
-    acknowledged: int = 0
-    pending: int = 0
-    """Messages that wait for it, of earlier runs too."""
-    dead: int = 0
-    dropped: int = 0
-    """Given up because a bound was reached."""
-    dropped_by: dict[str, int] = field(default_factory=dict)
-    """The same by reason."""
-    retried: int = 0
-    in_flight: int = 0
-    oldest_age: float = 0.0
-    """Seconds since the oldest message that waits was written."""
-    connected: bool | None = None
-    error: str = ""
 
 
 class Delivery:
@@ -75,7 +56,6 @@ class Delivery:
         fresh: bool = False,
         wall: Callable[[], int] = clock.time_ns,
     ) -> None:
-        self.outbox = outbox.open(config, path, [o.name for o in outputs], live=live, clock=wall)
         self._fresh = fresh
         self.wall = wall
         """Gives ns since the Unix epoch."""
@@ -85,35 +65,32 @@ class Delivery:
         self._seen: dict[str, int] = {}
         """By source: event time of the last frame."""
         self._given_up = 0
-        self._started = self._stopped = False
+        self._stopped = False
         self.failure: OutboxError | None = None
         """What of live sources could not be stored before the end; set by :meth:`stop`."""
         self._lost: dict[str, int] = {o.name: 0 for o in outputs}
-        self._dropped_before = {o.name: self.outbox.dropped(o.name) for o in outputs}
-        self.deliverers = {o.name: Deliverer(self.outbox, o) for o in outputs}
-        self.writer = Writer(
-            self.outbox,
-            commit_ms=config.commit_ms,
-            block=self.outbox.when_full == "block",
-            on_written=self._wake,
-            on_dropped=self._not_written,
-        )
         self._ending = threading.Event()
         self._checker = threading.Thread(target=self._check, name="countline-outbox-check", daemon=True)
-        opened: list[Output] = []
-        try:
+        with ExitStack() as resources:
             for output in outputs:
+                resources.callback(output.close, 0.0)  # also of what fails while it is being opened
                 output.open()
-                opened.append(output)
-        except BaseException:
-            for output in opened:
-                output.close(0.0)
-            self.outbox.close()
-            raise
+            # Last, so that a run that is refused makes no file.
+            self.outbox = outbox.open(config, path, [o.name for o in outputs], live=live, clock=wall)
+            resources.callback(self.outbox.close)
+            self._dropped_before = {o.name: self.outbox.dropped(o.name) for o in outputs}
+            self.deliverers = {o.name: Deliverer(self.outbox, o) for o in outputs}
+            self.writer = Writer(
+                self.outbox,
+                commit_ms=config.commit_ms,
+                block=self.outbox.when_full == "block",
+                on_written=self._wake,
+                on_dropped=self._not_written,
+            )
+            resources.pop_all()  # from here on they are closed by stop()
 
     def start(self) -> None:
         """Begin to deliver what an earlier run has left, and what comes."""
-        self._started = True
         self.writer.start()
         self._checker.start()
         for deliverer in self.deliverers.values():
@@ -250,30 +227,25 @@ class Delivery:
         self._stopped = True
         self._ending.set()
         deadline = clock.monotonic() + timeout
-        dropped = max(self._lost.values(), default=0)
-        unwritten = self.writer.stop(timeout)
-        if unwritten:
-            self._give_up(unwritten)
-        elif dropped:
-            self._fail_with([f"{dropped} messages were dropped because they could not be written to the outbox in time"])
-        for deliverer in self.deliverers.values():
-            deliverer.stop(deadline)
-        for deliverer in self.deliverers.values():
-            deliverer.join()
-        if self._checker.is_alive():
-            self._checker.join(2.0)
-        self.outbox.close()
+        with ExitStack() as resources:  # whatever goes wrong with one, the others are closed
+            resources.callback(self.outbox.close)
+            if self._checker.is_alive():
+                resources.callback(self._checker.join, 2.0)
+            for deliverer in self.deliverers.values():
+                resources.callback(deliverer.join)
+            for deliverer in self.deliverers.values():
+                resources.callback(deliverer.stop, deadline)
+            dropped = max(self._lost.values(), default=0)
+            unwritten = self.writer.stop(timeout)
+            if unwritten:
+                self._give_up(unwritten)
+            elif dropped:
+                self._fail_with([f"{dropped} messages were dropped because they could not be written to the outbox in time"])
 
     def abandon(self) -> None:
-        """Close everything without having started, or after :meth:`stop`. Harmless the second time."""
+        """Close everything at once: where it was not started, or only in part; harmless after :meth:`stop`."""
         if not self._stopped:
-            self._stopped = True
-            if self._started:
-                self.stop(0.0)
-                return
-            for deliverer in self.deliverers.values():
-                deliverer.output.close(0.0)
-            self.outbox.close()
+            self.stop(0.0)
 
     def stats(self) -> dict[str, OutputStats]:
         """By output. From any thread, also after :meth:`stop`."""

@@ -78,8 +78,10 @@ class Deliverer:
         self._wake.set()
 
     def join(self) -> None:
-        """Wait for the end."""
-        if self._thread.is_alive():
+        """Wait for the end. An output that no thread was started for is closed here."""
+        if self._thread.ident is None:
+            self.output.close(0.0)
+        elif self._thread.is_alive():
             self._thread.join()
 
     # -- on its own thread ----------------------------------------------------------------------------------------

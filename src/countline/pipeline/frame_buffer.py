@@ -1,4 +1,4 @@
-"""Hand-over from the readers (one thread per source) to the detector thread.
+"""Bounded queues between the readers (one thread per source) and the detector thread.
 
 Bounded, with a policy per source: a file's reader waits for room, so every frame is processed; a live source's newest
 frame replaces the one that was waiting, and the loss is counted.
@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from countline.protocols import SourceStats
 from countline.types import Frame
 
-__all__ = ["Inbox"]
+__all__ = ["FrameBuffer"]
 
 
-class Inbox:
+class FrameBuffer:
     """Frames waiting for the detector.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Hand-over from the streaming thread to countline's own."""
+"""The queue between the streaming thread and countline's own."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import threading
 from collections import deque
 from typing import Generic, TypeVar
 
-__all__ = ["Handover"]
+__all__ = ["BoundedQueue"]
 
 T = TypeVar("T")
 
 
-class Handover(Generic[T]):
+class BoundedQueue(Generic[T]):
     """A bounded queue with one giver and one taker.
 
     Parameters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from countline.pipeline.inbox import Inbox
+from countline.pipeline.frame_buffer import FrameBuffer
 from countline.protocols import SourceStats
 from countline.types import Frame, FrameInfo, SourceInfo
 
@@ -21,18 +21,18 @@ def frame(source: int, number: int) -> Frame:
 
 
 def test_a_files_reader_waits_for_room_and_no_frame_is_lost() -> None:
-    inbox = Inbox([False], depth=2)
+    buffer = FrameBuffer([False], depth=2)
     stats = SourceStats()
 
     def read() -> None:
         for n in range(50):
-            assert inbox.put(0, frame(0, n), stats)
-        inbox.end(0)
+            assert buffer.put(0, frame(0, n), stats)
+        buffer.end(0)
 
     reader = threading.Thread(target=read)
     reader.start()
     seen = []
-    while frames := inbox.take():
+    while frames := buffer.take():
         seen += [f.info.number for f in frames]
     reader.join()
     assert seen == list(range(50))
@@ -41,47 +41,47 @@ def test_a_files_reader_waits_for_room_and_no_frame_is_lost() -> None:
 
 
 def test_a_live_sources_newest_frame_wins_and_the_loss_is_counted() -> None:
-    inbox = Inbox([True])
+    buffer = FrameBuffer([True])
     stats = SourceStats()
     for n in range(10):
-        assert inbox.put(0, frame(0, n), stats)
-    assert [f.info.number for f in inbox.take()] == [9]
+        assert buffer.put(0, frame(0, n), stats)
+    assert [f.info.number for f in buffer.take()] == [9]
     assert stats.dropped == 9
 
 
 def test_rounds_over_files_have_the_same_members_whatever_the_readers_pace() -> None:
-    inbox = Inbox([False, False], depth=4)
+    buffer = FrameBuffer([False, False], depth=4)
     stats = [SourceStats(), SourceStats()]
     rounds: list[list[tuple[int, int]]] = []
 
     def take() -> None:
-        while frames := inbox.take():
+        while frames := buffer.take():
             rounds.append([(f.info.source.index, f.info.number) for f in frames])
 
     taker = threading.Thread(target=take)
     taker.start()
     for n in range(3):  # the first source is far ahead of the second
-        inbox.put(0, frame(0, n), stats[0])
-    inbox.end(0)
+        buffer.put(0, frame(0, n), stats[0])
+    buffer.end(0)
     for n in range(5):
-        inbox.put(1, frame(1, n), stats[1])
-    inbox.end(1)
+        buffer.put(1, frame(1, n), stats[1])
+    buffer.end(1)
     taker.join(10)
     assert rounds == [[(0, 0), (1, 0)], [(0, 1), (1, 1)], [(0, 2), (1, 2)], [(1, 3)], [(1, 4)]]
 
 
 def test_after_a_stop_what_waits_is_handed_out_and_readers_are_told() -> None:
-    inbox = Inbox([False])
+    buffer = FrameBuffer([False])
     stats = SourceStats()
-    inbox.put(0, frame(0, 0), stats)
-    inbox.stop()
-    assert inbox.put(0, frame(0, 1), stats) is False
-    assert [f.info.number for f in inbox.take()] == [0]
-    assert inbox.take() == []
+    buffer.put(0, frame(0, 0), stats)
+    buffer.stop()
+    assert buffer.put(0, frame(0, 1), stats) is False
+    assert [f.info.number for f in buffer.take()] == [0]
+    assert buffer.take() == []
 
 
 def test_no_sources_left_ends_the_rounds() -> None:
-    inbox = Inbox([True, False])
-    inbox.end(0)
-    inbox.end(1)
-    assert inbox.take() == []
+    buffer = FrameBuffer([True, False])
+    buffer.end(0)
+    buffer.end(1)
+    assert buffer.take() == []

@@ -4,77 +4,122 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from countline.messages.time import rfc3339
 from countline.pipeline.gaps import GapLog, GapWatch
 from countline.pipeline.stats import SourceSummary, StageClock, Summary
-from countline.protocols import Definition, RuleSet, Tracker
-from countline.types import Analytics, Detections, Frame, FrameInfo, FrameTracks, Gap, Message, Tracks
+from countline.protocols import (
+    Definition,
+    FailingDefinition,
+    FinishingDefinition,
+    GapDefinition,
+    PredictingTracker,
+    StreamDefinition,
+    Tracker,
+)
+from countline.types import Analytics, CounterDelta, Detections, Frame, FrameInfo, FrameTracks, Gap, Message, Tracks
 
 if TYPE_CHECKING:
+    from countline.outbox import Resume
     from countline.outbox.schedule import Schedule
-    from countline.pipeline.delivery.delivery import Delivery
+    from countline.pipeline.build import Stages
 
-__all__ = ["Analyst", "Consumer"]
+__all__ = ["CommitSink", "Consumer", "Worker"]
 
 log = logging.getLogger("countline.pipeline")
 
 Consumer = Callable[[Any, Analytics], None]
-"""Sees every frame with its analytics, in order, on the analyst's thread (overlay, tests, a user's own code). The frame is
+"""Sees every frame with its analytics, in order, on the worker's thread (overlay, tests, a user's own code). The frame is
 None where there are no pixels (a DeepStream probe)."""
 
 
-class Analyst:
+class CommitSink(Protocol):
+    """What takes the worker's commits: :class:`countline.pipeline.delivery.delivery.Delivery`, or what stands before it."""
+
+    @property
+    def wall(self) -> Callable[[], int]:
+        """Gives ns since the Unix epoch."""
+        ...
+
+    def begin(
+        self,
+        source: str,
+        stream: str,
+        *,
+        live: bool,
+        policy: str | None,
+        time: int,
+        rules: Sequence[str] = (),
+        due: Callable[[int], int | None] | None = None,
+    ) -> Resume:
+        """A source's stream begins: with which counters, and what of it an earlier run has committed already."""
+        ...
+
+    def put(
+        self, frame: FrameInfo, messages: Sequence[Message], deltas: Sequence[CounterDelta], untold: Gap | None = None
+    ) -> None:
+        """All that came of one frame."""
+        ...
+
+    def reset(self, source: str, time: int) -> None:
+        """The counts of a source begin anew at ``time`` (ns since the Unix epoch)."""
+        ...
+
+    def finished(self, source: str, stream: str) -> None:
+        """The source's stream was read to its end."""
+        ...
+
+
+class Worker:
     """Holds one tracker per source, the rules and the message definitions.
 
     Parameters
     ----------
-    trackers: by source name.
-    rules: evaluates all sources.
-    definitions: make the messages.
+    stages: trackers, rules, definitions, schedule, policies and mark.
     delivery: takes the commits.
-    policies: by source name, 'continue' or 'restart': whether counts of the last run go on.
-    mark: of the configuration that decides what happens in a frame; part of the ids of what comes of files.
-    schedule: when counts begin anew; None: never.
+    summary, clock: where counts and times are noted.
+    consumers: called with every frame and its analytics.
     on_failure: takes what could not be made, and the number of the frame with which its messages are committed.
     on_begin: told when a file's stream begins: source, stream, the last frame whose messages are there already, and what its ids
         may be marked with.
+    started: ``time.monotonic()`` at which the run began.
     """
 
     def __init__(
         self,
-        trackers: Mapping[str, Tracker],
-        rules: RuleSet,
-        definitions: Sequence[Definition],
-        delivery: Delivery,
+        stages: Stages,
+        delivery: CommitSink,
         *,
-        policies: Mapping[str, str],
-        mark: str = "",
         summary: Summary,
         clock: StageClock,
-        consumers: Sequence[Consumer] = (),
-        schedule: Schedule | None = None,
-        on_failure: Callable[[object, int], None] | None = None,
-        on_begin: Callable[[str, str, int, Sequence[str]], None] | None = None,
+        consumers: Iterable[Consumer] = (),
+        on_failure: Callable[[object, int], None],
+        on_begin: Callable[[str, str, int, Sequence[str]], None],
         started: float = 0.0,
     ) -> None:
-        self.trackers = trackers
-        self.rules = rules
-        self.definitions = definitions
+        self.trackers = stages.trackers
+        self.rules = stages.rules
+        self.definitions = stages.definitions
         self.delivery = delivery
-        self.policies = policies
-        self.mark = mark
+        self.policies = stages.policies
+        self.mark = stages.mark
         self.summary = summary
         self.clock = clock
         self.consumers = list(consumers)
-        self.schedule = schedule
+        self.schedule = stages.schedule
         self.on_failure = on_failure
         self.on_begin = on_begin
         self.started = started
+        # Asked once: what a definition offers besides making messages does not change.
+        self._makers: list[tuple[Definition, FailingDefinition | None]] = [
+            (d, d if isinstance(d, FailingDefinition) else None) for d in stages.definitions
+        ]
+        self._gap_definitions = [d for d in stages.definitions if isinstance(d, GapDefinition)]
+        self._predicting = {name: t for name, t in stages.trackers.items() if isinstance(t, PredictingTracker)}
         self._streams: dict[str, str] = {}
         self._resume: dict[str, int] = {}
         self._seen: dict[str, int] = {}
@@ -95,7 +140,7 @@ class Analyst:
             for frame, found in zip(frames, detections):
                 name = frame.info.source.name
                 self._follow(frame.info)
-                batch.append(FrameTracks(frame.info, self._track(self.trackers[name], found, frame.info.pts)))
+                batch.append(FrameTracks(frame.info, self._track(name, found, frame.info.pts)))
         self._evaluate(batch, frames)
 
     def tracked(self, batch: Sequence[FrameTracks]) -> None:
@@ -116,12 +161,12 @@ class Analyst:
         for frame, analytics in zip(frames, results):
             self._publish(frame, analytics)
 
-    @staticmethod
-    def _track(tracker: Tracker, found: Detections | None, pts: int) -> Tracks:
+    def _track(self, source: str, found: Detections | None, pts: int) -> Tracks:
         if found is not None:
+            tracker: Tracker = self.trackers[source]
             return tracker.update(found, pts)
-        predict = getattr(tracker, "predict", None)
-        return predict(pts) if predict is not None else Tracks.empty()
+        predicting = self._predicting.get(source)
+        return predicting.predict(pts) if predicting is not None else Tracks.empty()
 
     def _follow(self, info: FrameInfo) -> None:
         if self._streams.get(info.source.name) != info.stream:
@@ -143,15 +188,13 @@ class Analyst:
             due=None if self.schedule is None else partial(_due, self.schedule, info.time),
         )  # fmt: skip
         self.rules.restore(resume.counters, resume.resets)
-        # The same frames at another time are other events, too.
-        counts, epochs = f"{self.mark}{info.time - info.pts}{resume.history.counts}", resume.history.epochs
-        for definition in self.definitions:
-            begin = getattr(definition, "begin", None)
-            if begin is not None and not info.source.live:  # the stream of a live source is one of its own in each run
-                begin(name, counts, epochs)
-        if self.on_begin is not None and not info.source.live:
-            after = -1 if resume.frame is None else resume.frame
-            self.on_begin(name, info.stream, after, (counts, counts + epochs))
+        if not info.source.live:  # the stream of a live source is one of its own in each run
+            # The same frames at another time are other events, too.
+            counts, epochs = f"{self.mark}{info.time - info.pts}{resume.history.counts}", resume.history.epochs
+            for definition in self.definitions:
+                if isinstance(definition, StreamDefinition):
+                    definition.begin(name, counts, epochs)
+            self.on_begin(name, info.stream, -1 if resume.frame is None else resume.frame, (counts, counts + epochs))
         self._watch.begin(name, resume.seen, (resume.looked, self.delivery.wall()))
         if resume.untold is not None:
             self._still_to_tell(name, resume.untold)
@@ -200,11 +243,10 @@ class Analyst:
         suppressed = info.number <= self._resume.get(name, -1)
         messages = []
         with self.clock.measure("messages"):
-            for definition in self.definitions:
+            for definition, failing in self._makers:
                 messages += definition.make(analytics, frame)
-                failures = getattr(definition, "failures", None)
-                if failures:
-                    self._report(failures, info.number, suppressed)
+                if failing is not None and failing.failures:
+                    self._report(failing, info.number, suppressed)
         source = self.summary.sources[name]
         source.frames += 1
         self.summary.frames += 1
@@ -226,17 +268,15 @@ class Analyst:
     def _still_to_tell(self, name: str, gap: Gap) -> None:
         """An earlier run found a gap, and ended before all messages that tell of gaps had told it."""
         self._untold[name] = gap
-        for definition in self.definitions:
-            miss = getattr(definition, "miss", None)
-            if miss is not None:
-                miss(name, gap)
+        for definition in self._gap_definitions:
+            definition.miss(name, gap)
 
     def _untold_now(self, name: str, found: Gap | None = None) -> Gap | None:
         """What messages have still to tell of a source, where that has changed: a crash must not make it forgotten."""
         before = self._untold.get(name)
         if before is None and found is None:
             return None
-        kept: list[Gap | None] = [d.untold(name) for d in self.definitions if hasattr(d, "untold")]
+        kept: list[Gap | None] = [d.untold(name) for d in self._gap_definitions]
         now = max((gap for gap in kept if gap is not None), key=lambda gap: gap.missed, default=None)
         if now == before:
             return None
@@ -246,13 +286,12 @@ class Analyst:
         del self._untold[name]
         return _NOTHING
 
-    def _report(self, failures: list[object], number: int, suppressed: bool) -> None:
+    def _report(self, definition: FailingDefinition, number: int, suppressed: bool) -> None:
+        failures = definition.take_failures()
         if not suppressed:
             self.summary.failures += len(failures)
-            if self.on_failure is not None:
-                for failure in failures:
-                    self.on_failure(failure, number)
-        failures.clear()
+            for failure in failures:
+                self.on_failure(failure, number)
 
     def finish(self, ended: Mapping[str, bool]) -> None:
         """No more frames will come. ``ended``: by source, whether its input was read to the end."""
@@ -269,13 +308,11 @@ class Analyst:
         messages: list[Message] = []
         info = self._last[name].frame
         number = info.number + 1
-        for definition in self.definitions:
-            finish = getattr(definition, "finish", None)
-            if finish is not None:
-                messages += finish(name)
-                failures = getattr(definition, "failures", None)
-                if failures:
-                    self._report(failures, number, suppressed=number <= self._resume.get(name, -1))
+        for definition, failing in self._makers:
+            if isinstance(definition, FinishingDefinition):
+                messages += definition.finish(name)
+                if failing is not None and failing.failures:
+                    self._report(failing, number, suppressed=number <= self._resume.get(name, -1))
         if messages and number > self._resume.get(name, -1):
             self.delivery.put(replace(info, number=number), messages, (), self._untold_now(name))
             self.summary.messages += len(messages)

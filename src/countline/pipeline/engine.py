@@ -1,0 +1,196 @@
+"""The engine: everything behind the door 'tracks in'. A run of video and a DeepStream probe stand in front of the same one."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+
+from countline.errors import CountlineError
+from countline.pipeline.build import Stages
+from countline.pipeline.delivery.delivery import Delivery
+from countline.pipeline.delivery.failure_file import FailureFile
+from countline.pipeline.stats import SourceSummary, StageClock, Summary
+from countline.pipeline.worker import CommitSink, Consumer, Worker
+from countline.protocols import ClosingConsumer, CountingTracker
+from countline.redaction import redact
+from countline.types import Detections, Frame, FrameTracks
+
+__all__ = ["Engine"]
+
+log = logging.getLogger("countline.pipeline")
+
+PATIENCE_AFTER_FAILURE = 5.0
+"""Seconds for which a run that failed still delivers, at most."""
+
+
+class Engine:
+    """Rules, messages, outbox and outputs of one run, and its summary. Making it opens outbox and outputs; :meth:`start` begins to
+    deliver; :meth:`finish` ends it. A context manager: what is not finished is let go of.
+
+    ``work`` and ``tracked`` are called from one thread, everything else from any.
+
+    Parameters
+    ----------
+    stages: what :func:`countline.pipeline.build.stages` made.
+    consumers: called with every frame and its analytics, in order, on the worker's thread.
+    fresh: never resume a file's run that was cut short.
+    started: ``time.monotonic()`` at which the run began.
+    sink: gives what takes the commits in the place of the delivery, which it is given.
+
+    Raises
+    ------
+    OutboxError, OutputError, ConfigError, MissingExtra: nothing is left open then.
+    """
+
+    def __init__(
+        self,
+        stages: Stages,
+        *,
+        consumers: Iterable[Consumer] = (),
+        fresh: bool = False,
+        started: float | None = None,
+        sink: Callable[[Delivery], CommitSink] = lambda delivery: delivery,
+    ) -> None:
+        self.stages = stages
+        self.started = time.monotonic() if started is None else started
+        self.clock = StageClock()
+        self.summary = Summary(sources={source.name: SourceSummary() for source in stages.sources})
+        self.failure: BaseException | None = None
+        """What the run cannot go on after; the first there was."""
+        self._failures = FailureFile(stages.state)
+        self._closers: list[Callable[[], None]] = []
+        self._frames_over = self._closed = False
+        self._summing = threading.Lock()
+        with ExitStack() as resources:
+            self.delivery = Delivery(
+                stages.config.outbox, stages.state, stages.outputs, live=any(s.live for s in stages.sources), fresh=fresh
+            )
+            resources.callback(self.delivery.abandon)
+            self.worker = Worker(
+                stages,
+                sink(self.delivery),
+                summary=self.summary,
+                clock=self.clock,
+                consumers=consumers,
+                on_failure=self._failures.write,
+                on_begin=self._failures.begun,
+                started=self.started,
+            )
+            self._resources = resources.pop_all()
+
+    def add_consumer(self, consumer: Consumer, *, close: Callable[[], None] | None = None) -> None:
+        """Another consumer, before the first frame; ``close`` (or its own method ``close``) is called at the end."""
+        self.worker.consumers.append(consumer)
+        offered: object = consumer
+        if close is None and isinstance(offered, ClosingConsumer):
+            close = offered.close
+        if close is not None:
+            self._closers.append(close)
+
+    # -- while it runs --------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to deliver what an earlier run has left, and what comes."""
+        self.delivery.start()
+
+    def work(self, frames: Sequence[Frame], detections: Sequence[Detections | None]) -> None:
+        """As :meth:`Worker.work`. Raises what a consumer raises, and OutboxError if the outbox has failed for good."""
+        self.worker.work(frames, detections)
+
+    def tracked(self, batch: Sequence[FrameTracks]) -> None:
+        """As :meth:`Worker.tracked`. Raises as :meth:`work`."""
+        self.worker.tracked(batch)
+
+    def fail(self, error: BaseException) -> None:
+        """The run cannot go on. What nobody foresaw is logged with its place in the code."""
+        if self.failure is None:
+            self.failure = error
+        if not isinstance(error, CountlineError):
+            log.error("unforeseen error", exc_info=error)
+
+    # -- life -----------------------------------------------------------------------------------------------------
+
+    def finish(self, ended: Mapping[str, bool], timeout: float) -> None:
+        """No more frames will come: tell what was begun, deliver for at most ``timeout`` s, close everything. ``ended``: by source,
+        whether its input was read to the end. What goes wrong on the way is the run's failure, and the rest is done all the same.
+        """
+        if self._frames_over:
+            return
+        self._frames_over = True
+        with ExitStack() as rest:
+            rest.callback(self.close)
+            try:
+                self.worker.finish(ended)
+            except Exception as error:
+                self.fail(error)
+            self.summary.seconds = time.monotonic() - self.started
+            try:
+                self.delivery.stop(timeout if self.failure is None else min(timeout, PATIENCE_AFTER_FAILURE))
+            except Exception as error:
+                self.fail(error)
+
+    def close(self) -> None:
+        """Let go of everything, at once. Harmless the second time."""
+        self._frames_over = True
+        with ExitStack() as rest:
+            rest.callback(self._close_consumers)
+            rest.callback(self._failures.close)
+            rest.callback(self._resources.close)
+        self._closed = True
+
+    def _close_consumers(self) -> None:
+        while self._closers:
+            try:
+                self._closers.pop(0)()
+            except Exception as error:
+                self.fail(error)
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def refresh(self) -> Summary:
+        """The summary with all numbers as of now."""
+        with self._summing:
+            return self._refresh()
+
+    def _refresh(self) -> Summary:
+        summary = self.summary
+        if not self._frames_over:
+            self.worker.snapshot()
+            summary.seconds = time.monotonic() - self.started
+        summary.stages = {k: round(v, 4) for k, v in dict(self.clock.seconds).items()}
+        summary.outputs = self.delivery.stats()
+        summary.durable = self.delivery.outbox.durable
+        summary.failures_dropped = self._failures.let_go
+        summary.failure_file = str(self._failures.path) if summary.failures else ""
+        for name, source in summary.sources.items():
+            source.untracked = self.stages.rules.untracked(name)
+            tracker = self.stages.trackers.get(name)
+            source.never_tracked = tracker.never_tracked if isinstance(tracker, CountingTracker) else 0
+        return summary
+
+    def conclude(self) -> Summary:
+        """The summary with error and exit code, too; they are final once :meth:`finish` is over."""
+        with self._summing:
+            summary = self._refresh()
+            failure, undelivered = self.failure, self.delivery.failure
+            errors = [s.error for s in summary.sources.values() if s.error]
+            if failure is not None:
+                foreseen = isinstance(failure, CountlineError)
+                summary.error = str(failure) if foreseen else redact(f"unforeseen error: {failure!r}")
+                summary.exit_code = failure.exit_code if isinstance(failure, CountlineError) else 1
+            elif not self._closed:
+                pass
+            elif undelivered is not None:
+                summary.error, summary.exit_code = "; ".join([str(undelivered), *errors]), undelivered.exit_code
+            elif errors:
+                summary.error, summary.exit_code = "; ".join(errors), 3
+            elif summary.pending or any(o.dead for o in summary.outputs.values()):
+                summary.exit_code = 4
+            return summary
