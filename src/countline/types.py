@@ -32,6 +32,9 @@ from countline._gaps import Gap
 from countline._windows import Window
 
 __all__ = [
+    "ANGLE",
+    "CORNERS",
+    "KEYPOINTS",
     "UNTRACKED",
     "Analytics",
     "Count",
@@ -97,6 +100,15 @@ class Frame:
         return self.picture.bgr()
 
 
+ANGLE, CORNERS, KEYPOINTS = "angle", "corners", "keypoints"
+"""Attributes that detectors give: the radians by which a turned box is turned (clockwise on screen), its corners (4, 2) in
+pixels in order around it, and keypoints (K, 2 or 3): x and y in pixels and, where the model tells it, how visible (0..1)."""
+
+
+def _rows(attributes: Mapping[str, NDArray[Any]] | None, index: Any) -> dict[str, NDArray[Any]] | None:
+    return None if attributes is None else {name: column[index] for name, column in attributes.items()}
+
+
 @dataclass(slots=True)
 class Detections:
     """Objects found in one frame, as a struct of arrays of equal length N.
@@ -113,6 +125,9 @@ class Detections:
     """(N,) in 0..1."""
     class_id: NDArray[np.int32]
     """(N,) index into the detector's labels."""
+    attributes: Mapping[str, NDArray[Any]] | None = None
+    """What else is known of each object, by name: arrays of N rows, such as :data:`ANGLE`, :data:`CORNERS` and
+    :data:`KEYPOINTS`. None: nothing, the usual case."""
 
     def __post_init__(self) -> None:
         self.xyxy = np.asarray(self.xyxy, np.float32).reshape(-1, 4)
@@ -123,13 +138,18 @@ class Detections:
                 f"xyxy, confidence and class_id must be of one length, not "
                 f"{len(self.xyxy)}, {len(self.confidence)}, {len(self.class_id)}"
             )
+        if self.attributes is not None:
+            self.attributes = {name: np.asarray(column) for name, column in self.attributes.items()}
+            for name, column in self.attributes.items():
+                if column.shape[:1] != (len(self.xyxy),):
+                    raise ValueError(f"the attribute '{name}' must have {len(self.xyxy)} rows, not {column.shape[:1]}")
 
     def __len__(self) -> int:
         return len(self.xyxy)
 
     def __getitem__(self, index: Any) -> Detections:
         """Rows by boolean mask, slice or index array."""
-        return Detections(self.xyxy[index], self.confidence[index], self.class_id[index])
+        return Detections(self.xyxy[index], self.confidence[index], self.class_id[index], _rows(self.attributes, index))
 
     @classmethod
     def empty(cls) -> Detections:
@@ -162,6 +182,8 @@ class Tracks:
     ltwh: NDArray[np.float32] | None = None
     """(N, 4) left, top, width, height, where the producer gave boxes so. The exact engine truncates these numbers one by
     one, so a detour over ``xyxy`` would change its results; None: derived from ``xyxy``."""
+    attributes: Mapping[str, NDArray[Any]] | None = None
+    """As :attr:`Detections.attributes`, of the detections behind the tracks; None: nothing, the usual case."""
 
     def __post_init__(self) -> None:
         self.xyxy = np.asarray(self.xyxy, np.float32).reshape(-1, 4)
@@ -171,6 +193,13 @@ class Tracks:
 
     def __len__(self) -> int:
         return len(self.track_id)
+
+    def attributes_of(self, track_id: int | None) -> dict[str, Any]:
+        """Attributes of one object of this frame by their names; empty where it has none, or is not in this frame."""
+        if self.attributes is None or track_id is None:
+            return {}
+        (rows,) = (self.track_id == np.uint64(track_id)).nonzero()
+        return {name: column[rows[0]] for name, column in self.attributes.items()} if len(rows) else {}
 
     @classmethod
     def empty(cls) -> Tracks:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from countline.config import DetectorConfig
 from countline.detect.catalogue import CATALOGUE, DEFAULT, weights
 from countline.detect.classes import ClassPlan, plan
-from countline.detect.geometry import nms, to_picture
+from countline.detect.geometry import nms, points_to_picture, to_picture
 from countline.detect.layouts import Layout
 from countline.detect.plausible import Watch
 from countline.detect.preprocess import Feeder
@@ -177,7 +177,10 @@ class OnnxDetector:
         sound = np.flatnonzero((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]))  # False for NaN too
         boxes, best, confidence = boxes[sound], best[sound], confidence[sound]
         keep = nms(boxes, confidence, best, self._iou, CANDIDATES)[:MOST]
-        return Detections(boxes[keep], confidence[keep], plan.ids[best[keep]])
+        found = Detections(boxes[keep], confidence[keep], plan.ids[best[keep]])
+        if raw.points is not None:
+            found.attributes = points_to_picture(raw.points(cells[sound[keep]]), scale)
+        return found
 
     def _misread(self, problem: str, frame: Frame) -> DetectorError:
         read = f"{self.layout.name} with {self.layout.classes} classes"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["nms", "pairwise_iou", "to_picture"]
+from countline.types import ANGLE, CORNERS
+
+__all__ = ["nms", "pairwise_iou", "points_to_picture", "to_picture"]
 
 Boxes = NDArray[np.float32]
 
@@ -45,4 +49,21 @@ def to_picture(boxes: Boxes, scale: tuple[float, float], width: int, height: int
     result = np.asarray(boxes / np.array([scale[0], scale[1], scale[0], scale[1]], np.float32), np.float32)
     np.clip(result[:, 0::2], 0, width, out=result[:, 0::2])
     np.clip(result[:, 1::2], 0, height, out=result[:, 1::2])
+    return result
+
+
+def points_to_picture(
+    points: Mapping[str, NDArray[np.float32]], scale: tuple[float, float]
+) -> dict[str, NDArray[np.float32]]:
+    """Attributes that are points (n, points, 2 or more), from pixels of the network's input to those of the picture, where they
+    may lie beside it. Corners bring the angle by which the first of their sides is turned, as it is in the picture."""
+    result: dict[str, NDArray[np.float32]] = {}
+    for name, given in points.items():
+        moved = given.copy()
+        moved[..., 0] /= scale[0]
+        moved[..., 1] /= scale[1]
+        if name == CORNERS:
+            side = moved[:, 1] - moved[:, 0]
+            result[ANGLE] = np.arctan2(side[:, 1], side[:, 0])
+        result[name] = moved
     return result

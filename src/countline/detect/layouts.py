@@ -14,6 +14,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from countline.types import CORNERS as BOX_CORNERS
+from countline.types import KEYPOINTS
+
 __all__ = ["CORNERS", "LAYOUTS", "Layout", "Raw", "cells"]
 
 Array = NDArray[np.float32]
@@ -32,6 +35,9 @@ class Raw:
     """Cell numbers -> (n, 4) xyxy in pixels of the network's input."""
     odd: str = ""
     """What cannot be, such as class numbers that are none."""
+    points: Callable[[NDArray[np.intp]], dict[str, Array]] | None = None
+    """Cell numbers -> attributes that are points: (n, points, 2 or more) x and y in pixels of the network's input, then what
+    else is known of each. None: the layout has none."""
 
 
 class Decoder(Protocol):
@@ -57,6 +63,8 @@ class Layout:
     """Pictures are prepared with ImageNet's mean and deviation: DETR and RF-DETR, unlike RT-DETR and its kin."""
     extra: int = 0
     """Numbers of each cell behind its classes that are no classes: an angle, keypoints, mask coefficients."""
+    keypoint: int = 0
+    """Numbers of each keypoint among the ``extra`` ones, x and y first: 2 or 3; 0: they are no keypoints."""
     order: tuple[int, ...] = (0,)
     """Positions of the outputs: (scores, boxes), the one that holds all, or the scores of each stride and then the boxes of
     each."""
@@ -182,10 +190,30 @@ def _yolov8(layout: Layout, arrays: list[Array], size: tuple[int, int], floor: f
     """(4 + classes + extra, cells): box in pixels, class scores, extra numbers."""
     table = arrays[0].T if layout.turned else arrays[0]
     scores = table[4 : 4 + layout.classes]
-    if layout.name != "yolov8-obb":
-        return Raw(scores, lambda index: _centred(table[:4, index].T))
-    angle = table[4 + layout.classes]
-    return Raw(scores, lambda index: _enclosing(table[:4, index].T, angle[index]), _bend(angle))
+    if layout.name == "yolov8-obb":
+        return _turned(scores, lambda index: table[:4, index].T, table[4 + layout.classes])
+    points = _keypoints(lambda index: table[4 + layout.classes :, index].T, layout.keypoint) if layout.keypoint else None
+    return Raw(scores, lambda index: _centred(table[:4, index].T), points=points)
+
+
+def _keypoints(
+    read: Callable[[NDArray[np.intp]], Array], numbers: int
+) -> Callable[[NDArray[np.intp]], dict[str, Array]]:
+    """``read``: cell numbers -> (n, keypoints * numbers)."""
+    return lambda index: {KEYPOINTS: read(index).reshape(len(index), -1, numbers)}
+
+
+def _turned(scores: Array, boxes: Callable[[NDArray[np.intp]], Array], angle: Array, odd: str = "") -> Raw:
+    """Boxes (centre, width, height) that are turned by angles (radians): the upright ones around them, and their corners."""
+
+    def corners(index: NDArray[np.intp]) -> dict[str, Array]:
+        box, cos, sin = boxes(index), np.cos(angle[index]), np.sin(angle[index])
+        along = np.stack([cos, sin], 1) * box[:, 2:3] / 2
+        down = np.stack([-sin, cos], 1) * box[:, 3:4] / 2
+        ends = [box[:, :2] + a * along + b * down for a, b in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
+        return {BOX_CORNERS: np.stack(ends, 1).astype(np.float32)}
+
+    return Raw(scores, lambda index: _enclosing(boxes(index), angle[index]), odd or _bend(angle), corners)
 
 
 def _enclosing(boxes: Array, angle: Array) -> Array:
@@ -244,9 +272,9 @@ def _end2end(layout: Layout, arrays: list[Array], size: tuple[int, int], floor: 
     scores[numbers[right], right] = table[right, 4]
     odd = f"the class number {table[wrong, 5][0]:.4g}, where there are {layout.classes} classes" if wrong.any() else ""
     if layout.name == "end2end-obb":
-        angle = table[:, 6]
-        return Raw(scores, lambda index: _enclosing(table[index, :4], angle[index]), odd or _bend(angle))
-    return Raw(scores, lambda index: table[index, :4], odd)
+        return _turned(scores, lambda index: table[index, :4], table[:, 6], odd)
+    points = _keypoints(lambda index: table[index, 6:], layout.keypoint) if layout.keypoint else None
+    return Raw(scores, lambda index: table[index, :4], odd, points)
 
 
 def _detections(layout: Layout, arrays: list[Array], size: tuple[int, int], floor: float) -> Raw:

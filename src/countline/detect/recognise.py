@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import dataclass, field
 
 from countline.detect.graph import Made
 from countline.detect.layouts import Layout, cells
 
-__all__ = ["TASKS", "Told", "activated", "background", "recognise"]
+__all__ = ["MOST_QUERIES", "TASKS", "Told", "recognise"]
 
 Shape = tuple[int, ...]
 
@@ -21,7 +18,7 @@ TASKS = {"detect": "yolov8", "segment": "yolov8-seg", "pose": "yolov8-pose", "ob
 _NANODET_STRIDES = ((8, 16, 32), (8, 16, 32, 64))
 _YOLO_STRIDES = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32))
 _EFFICIENTDET_STRIDES = (8, 16, 32, 64, 128)
-_MOST_QUERIES = 1000
+MOST_QUERIES = 1000
 """Most rows that a transformer's queries have; anchors are more."""
 _MOST_OBJECTS = 5000
 """Most rows of an output that lists objects."""
@@ -35,7 +32,9 @@ class Told:
     task: str = ""
     """A key of :data:`TASKS`; '' when nothing is said."""
     keypoints: int = 0
-    """Numbers of keypoints that each object has."""
+    """Numbers that the keypoints of each object have together; 0: not told."""
+    keypoint: int = 3
+    """Numbers of one: x, y and, mostly, how visible it is."""
     integers: frozenset[str] = frozenset()
     """Outputs of integers."""
     made: Mapping[str, Mapping[int, Made]] = field(default_factory=dict)
@@ -111,7 +110,7 @@ def _pairs(
                 yield Layout("detr", classes or columns, order=(a, b))
             if rows == rows_b and columns_b == 4 and classes in (None, columns) and not boxes_first:
                 yield Layout("boxes-scores", columns, order=(a, b))
-            if rows == rows_b > _MOST_QUERIES and columns_b == 4 and not boxes_first:
+            if rows == rows_b > MOST_QUERIES and columns_b == 4 and not boxes_first:
                 if classes in (None, columns):
                     yield Layout("boxes-scores-parts", columns, order=(a, b))
                 if columns > 1 and classes in (None, columns, columns - 1):  # with the background among the labels, or without
@@ -200,39 +199,6 @@ def _boxes_by_name(first: str, second: str) -> bool:
     return _says(first, boxes) or _says(second, scores)
 
 
-def activated(
-    layout: Layout, logits: NDArray[np.floating], name: str, made: Made, labels: int | None, declared: bool
-) -> Layout | None:
-    """A layout 'detr' with the activation of its class scores: ``logits`` (queries, columns) of a real run.
-
-    Softmax where most queries are 'no object' by their last column. A network whose last column does not win was trained
-    with a sigmoid; a column more than labels then is unused (RF-DETR, known by its name, or ``declared``), or a label is
-    missing: None.
-    """
-    columns = logits.shape[1]
-    unused = name.lower() == "labels"  # RF-DETR's name; it has a column for 'no object', and never uses it
-    wins = float((logits.argmax(axis=1) == columns - 1).mean()) if columns > 1 and len(logits) else 0.0
-    probabilities = made.last in ("Sigmoid", "Softmax", "HardSigmoid") or (
-        logits.size > 0 and logits.min() >= 0 and logits.max() <= 1
-    )
-    nothing = columns == labels + 1 if labels else columns == 92 or wins > 0.8
-    if nothing and wins > 0.5 and not unused:
-        kept = not probabilities
-        return replace(layout, softmax=kept, probabilities=not kept, classes=columns - 1, imagenet=True)
-    if labels and columns > labels and not (unused or declared):
-        return None
-    return replace(layout, probabilities=probabilities, classes=labels or columns, imagenet=unused)
-
-
-def background(scores: NDArray[np.floating]) -> bool:
-    """Whether the first of the columns of these scores (cells, columns), of a real run, is the background of a softmax: the
-    scores of a cell make 1, and nearly everywhere it wins."""
-    if len(scores) <= _MOST_QUERIES or scores.shape[1] < 2 or scores.min() < 0:
-        return False
-    sums = bool((np.abs(scores.sum(axis=1) - 1) < 0.02).all())
-    return sums and float((scores.argmax(axis=1) == 0).mean()) > 0.5
-
-
 def _whole(shape: Shape, at: int, name: str, size: tuple[int, int], seen: _Seen) -> list[Layout]:
     """All in one output of three dimensions; others beside it (masks, raw feature maps) are left alone."""
     found: list[Layout] = []
@@ -240,8 +206,7 @@ def _whole(shape: Shape, at: int, name: str, size: tuple[int, int], seen: _Seen)
     for turned, (count, channels) in ((False, shape[1:]), (True, shape[:0:-1])):
         if channels < 5:
             continue
-        grid = next((s for s in _YOLO_STRIDES if count in (cells(size, s), 3 * cells(size, s))), None)
-        output = _Output(at, count, channels, turned, seen.told.of(name, channels), grid)
+        output = _Output(at, count, channels, turned, seen.told.of(name, channels), _grid(count, size))
         for layout in _of_one(output, size, seen):
             # Ultralytics' dense exports have channels first, all others cells first.
             usual = turned if layout.name.startswith("yolov8") else not turned
@@ -251,6 +216,11 @@ def _whole(shape: Shape, at: int, name: str, size: tuple[int, int], seen: _Seen)
         sure = ("nanodet", "yolov5") if seen.classes is None else ("nanodet", "yolov5", "yolov8")
         unusual = [layout for layout in unusual if layout.name in sure]
     return found or unusual
+
+
+def _grid(count: int, size: tuple[int, int]) -> tuple[int, ...] | None:
+    """Strides with as many cells, or a third as many."""
+    return next((s for s in _YOLO_STRIDES if count in (cells(size, s), 3 * cells(size, s))), None)
 
 
 def _of_one(output: _Output, size: tuple[int, int], seen: _Seen) -> Iterator[Layout]:
@@ -263,7 +233,8 @@ def _of_one(output: _Output, size: tuple[int, int], seen: _Seen) -> Iterator[Lay
         yield from _yolov8(output, seen)
     elif seen.told.task and output.turned and output.count > output.channels:
         yield from _yolov8(output, seen)  # strides that are not known here: the task tells enough
-    if not dense and not output.turned and output.count <= _MOST_OBJECTS:
+    # What has as many columns as a grid has cells is all cells, channels first.
+    if not dense and not output.turned and output.count <= _MOST_OBJECTS and _grid(output.channels, size) is None:
         yield from _listed(output, seen)
 
 
@@ -281,12 +252,13 @@ def _cuts(made: Made) -> tuple[set[int], set[int]]:
     return {c for c in joined if c >= 4}, unseen
 
 
-def _agrees(output: _Output, *cuts: int) -> bool:
+def _agrees(output: _Output, *cuts: int, known: int | None = None) -> bool:
     """An output of these parts may be joined as this one is: nothing that is one for the layout is joined, and what the
-    layout keeps apart is joined, as far as can be seen."""
+    layout keeps apart is joined, as far as can be seen. From the channel ``known`` on the file says what there is."""
     if not output.made.parts:
         return True
     joined, unseen = _cuts(output.made)
+    joined = {c for c in joined if known is None or c <= known}
     wanted = set(cuts) - {output.channels}
     return joined <= wanted and wanted <= joined | unseen
 
@@ -358,8 +330,21 @@ def _yolov8(output: _Output, seen: _Seen) -> Iterator[Layout]:
         ("yolov8-obb", extra == 1, joined),
         ("yolov8-pose", _keypoints(extra, seen.told.keypoints), joined and not seen.masks),
     ):
-        if fits and (said == name if said else sure) and _agrees(output, 4, 4 + n):
-            yield Layout(name, n, output.grid or (), order=(output.at,), turned=not output.turned, extra=extra)
+        known = 4 + n if name == "yolov8-pose" and seen.told.keypoints else None
+        if fits and (said == name if said else sure) and _agrees(output, 4, 4 + n, known=known):
+            keypoint, turned = _keypoint(name, extra, seen.told), not output.turned
+            yield Layout(
+                name, n, output.grid or (), order=(output.at,), turned=turned, extra=extra, keypoint=keypoint
+            )
+
+
+def _keypoint(name: str, extra: int, told: Told) -> int:
+    """Numbers of one of the keypoints that ``extra`` numbers are."""
+    if name not in ("yolov8-pose", "end2end") or not extra:
+        return 0
+    if told.keypoints:
+        return told.keypoint if told.keypoints == extra else 0
+    return (3 if extra % 3 == 0 else 2) if name == "yolov8-pose" or told.task == "pose" else 0
 
 
 def _keypoints(extra: int, told: int) -> bool:
@@ -374,9 +359,10 @@ def _listed(output: _Output, seen: _Seen) -> Iterator[Layout]:
     extra = output.channels - 6
     task = seen.told.task
     if task in ("pose", "segment") or seen.wanted == "end2end":
-        fits = extra >= 0
+        fits = extra == seen.told.keypoints if task == "pose" and seen.told.keypoints else extra >= 0
     else:
         fits = extra == (task == "obb" or seen.wanted == "end2end-obb")
     if fits:
         name = "end2end-obb" if extra == 1 and (task == "obb" or seen.wanted == "end2end-obb") else "end2end"
-        yield Layout(name, seen.classes or 0, order=(output.at,), extra=extra)
+        keypoint = _keypoint(name, extra, seen.told)
+        yield Layout(name, seen.classes or 0, order=(output.at,), extra=extra, keypoint=keypoint)

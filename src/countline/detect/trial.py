@@ -17,8 +17,9 @@ from countline.detect.layouts import LAYOUTS, Layout
 from countline.detect.own_layout import OwnLayout
 from countline.detect.plausible import Verdict, judge, test_picture
 from countline.detect.preprocess import Feeder, Preprocess
-from countline.detect.recognise import TASKS, Told, activated, background, recognise
+from countline.detect.recognise import TASKS, Told, recognise
 from countline.detect.runtime import Port, Session, feeds, tensor_shapes
+from countline.detect.scores import activated, background
 from countline.errors import DetectorError
 from countline.registry.kinds import LAYOUTS as OWN
 
@@ -137,7 +138,8 @@ def _told(
     form = literal(metadata.get("kpt_shape", ""))
     sound = isinstance(form, (list, tuple)) and len(form) == 2 and all(isinstance(v, int) and v > 0 for v in form)
     whole = frozenset(p.name for p in trial.session.outputs if np.issubdtype(p.dtype, np.integer))
-    told = Told(task if task in TASKS else "", form[0] * form[1] if sound else 0, whole)
+    keypoints, keypoint = (form[0] * form[1], form[1] if form[1] > 1 else 0) if sound else (0, 3)
+    told = Told(task if task in TASKS else "", keypoints, keypoint, whole)
     if wanted != "auto" and labels:
         return told  # all is known: no need to look into the file
     graph = read_graph(trial.path)

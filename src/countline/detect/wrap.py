@@ -86,7 +86,7 @@ class CallableDetector:
             ids = sorted({int(c) for c in result.class_id if not 0 <= c < len(self.labels)})
             raise self._wrong(f"returned class ids {ids} for picture {i}, but there are {len(self.labels)} labels")
         self._plausible(result, i, shape)
-        return Detections(result.xyxy, result.confidence, self._first[result.class_id])
+        return Detections(result.xyxy, result.confidence, self._first[result.class_id], result.attributes)
 
     def _plausible(self, result: Detections, i: int, shape: tuple[int, ...]) -> None:
         box, confidence = result.xyxy, result.confidence

@@ -7,6 +7,7 @@ from typing import Any
 
 from countline.analytics.native.kinds import event_types
 from countline.config.rules import RULE_KEYS
+from countline.messages.attributes import EVENT_ATTRIBUTES
 from countline.messages.object_fields import SPEED_DIGITS, TRAJECTORY, box_entries
 from countline.messages.scope import Scope
 from countline.messages.shape import INTEGER, NUMBER, STRING, UINT64, Member, Shape, list_of
@@ -60,6 +61,7 @@ OF_OBJECT: tuple[Entry, ...] = (
         "trajectory", TRAJECTORY, lambda s: s.state.trajectory(s, s.event.track_id),
         uses=frozenset({"trajectory"}), in_whole=False,
     ),
+    *EVENT_ATTRIBUTES,
 )  # fmt: skip
 
 

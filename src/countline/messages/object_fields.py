@@ -6,6 +6,7 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
 
+from countline.messages.attributes import OBJECT_ATTRIBUTES
 from countline.messages.scope import Objects, Scope
 from countline.messages.shape import INTEGER, NUMBER, STRING, UINT64, list_of, record
 from countline.messages.table import Entry, told
@@ -95,6 +96,7 @@ OBJECT: tuple[Entry, ...] = (
         "trajectory", TRAJECTORY, lambda s: s.state.trajectory(s, s.objects.track_ids[s.i]),
         uses=frozenset({"trajectory"}), in_whole=False,
     ),
+    *OBJECT_ATTRIBUTES,
 )  # fmt: skip
 
 

@@ -142,7 +142,8 @@ class EngineTracker:
         if detections is None:
             return self.predict(pts)
         steps = self._clock(pts)
-        boxes, confidence, classes = self._usable(detections)
+        detections = self._usable(detections)
+        boxes, confidence, classes = detections.xyxy, detections.confidence, detections.class_id
         grades = self._graded(boxes, confidence, classes)
         rows, numbers = self._engine.step(boxes, grades, steps)
         left = grades == BEGINS
@@ -166,6 +167,8 @@ class EngineTracker:
         confidence = confidence.take(rows)
         ids, best, heights = self._remember(numbers, known, classes.take(rows), confidence, pts)
         tracks = Tracks(complete(boxes.take(rows, axis=0), heights, pts, self._lost), confidence, best, ids)
+        if detections.attributes is not None:
+            tracks.attributes = {name: column[rows] for name, column in detections.attributes.items()}
         self._past.append((pts, tracks))
         self._forget(pts)
         return tracks
@@ -265,9 +268,9 @@ class EngineTracker:
         self._first = None
         self._known.clear()
 
-    def _usable(self, detections: Detections) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]:
-        """Boxes, confidences and classes of the detections that can be followed."""
-        box, confidence, classes = detections.xyxy, detections.confidence, detections.class_id
+    def _usable(self, detections: Detections) -> Detections:
+        """The detections that can be followed."""
+        box, confidence = detections.xyxy, detections.confidence
         low = self._low or 0.0
         # Comparisons are false for what is not a number; and no picture is as wide as infinity.
         if (
@@ -277,14 +280,14 @@ class EngineTracker:
             and (least := confidence.min()) >= low
             and least > 0
         ):
-            return box, confidence, classes  # mostly all of them
+            return detections  # mostly all of them
         sound = (
             (box[:, 2:] > box[:, :2]).all(axis=1)
             & (confidence > 0)
             & (confidence >= low)
             & (np.abs(box).max(axis=1, initial=0) < _WIDEST)
         )
-        return box[sound], confidence[sound], classes[sound]
+        return detections[sound]
 
     def _graded(
         self, boxes: NDArray[np.float32], confidence: NDArray[np.float32], classes: NDArray[np.int32]
