@@ -9,20 +9,20 @@ import numpy as np
 
 from countline.messages.scope import Scope
 from countline.messages.shape import NUMBER, Shape, list_of
+from countline.messages.table import Entry
 from countline.types import ANGLE, CORNERS, KEYPOINTS
 
-__all__ = ["ATTRIBUTES", "event_attribute", "object_attribute"]
+__all__ = ["EVENT_ATTRIBUTES", "OBJECT_ATTRIBUTES"]
 
 _POINTS = list_of(list_of(NUMBER))
-ATTRIBUTES: Mapping[str, Shape] = {ANGLE: NUMBER.or_null(), CORNERS: _POINTS.or_null(), KEYPOINTS: _POINTS.or_null()}
-"""Shapes of the attributes that templates know by name."""
+_SHAPES: Mapping[str, Shape] = {ANGLE: NUMBER.or_null(), CORNERS: _POINTS.or_null(), KEYPOINTS: _POINTS.or_null()}
 _DIGITS: Mapping[str, int] = {ANGLE: 4, CORNERS: 2, KEYPOINTS: 2}
 """Decimal places of radians and pixels."""
 
 Get = Callable[[Scope], Any]
 
 
-def object_attribute(name: str) -> Get:
+def _of_object(name: str) -> Get:
     """Reads an attribute of the object of a loop."""
 
     def get(s: Scope) -> Any:
@@ -32,7 +32,7 @@ def object_attribute(name: str) -> Get:
     return get
 
 
-def event_attribute(name: str) -> Get:
+def _of_event(name: str) -> Get:
     """Reads an attribute of the object that an event is about, in the frame of the event."""
 
     def get(s: Scope) -> Any:
@@ -47,3 +47,7 @@ def event_attribute(name: str) -> Get:
 
 def _value(name: str, column: Any, row: int) -> Any:
     return None if column is None else np.round(np.asarray(column[row], np.float64), _DIGITS[name]).tolist()
+
+
+OBJECT_ATTRIBUTES = tuple(Entry(n, shape, _of_object(n), "objects", in_whole=False) for n, shape in _SHAPES.items())
+EVENT_ATTRIBUTES = tuple(Entry(n, shape, _of_event(n), "event", in_whole=False) for n, shape in _SHAPES.items())

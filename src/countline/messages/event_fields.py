@@ -7,7 +7,7 @@ from typing import Any
 
 from countline.analytics.native.kinds import event_types
 from countline.config.rules import RULE_KEYS
-from countline.messages.attributes import ATTRIBUTES, event_attribute
+from countline.messages.attributes import EVENT_ATTRIBUTES
 from countline.messages.object_fields import SPEED_DIGITS, TRAJECTORY, box_entries
 from countline.messages.scope import Scope
 from countline.messages.shape import INTEGER, NUMBER, STRING, UINT64, Member, Shape, list_of
@@ -61,7 +61,7 @@ OF_OBJECT: tuple[Entry, ...] = (
         "trajectory", TRAJECTORY, lambda s: s.state.trajectory(s, s.event.track_id),
         uses=frozenset({"trajectory"}), in_whole=False,
     ),
-    *(_entry(name, shape, event_attribute(name), in_whole=False) for name, shape in ATTRIBUTES.items()),
+    *EVENT_ATTRIBUTES,
 )  # fmt: skip
 
 

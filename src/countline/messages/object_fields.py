@@ -6,7 +6,7 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
 
-from countline.messages.attributes import ATTRIBUTES, object_attribute
+from countline.messages.attributes import OBJECT_ATTRIBUTES
 from countline.messages.scope import Objects, Scope
 from countline.messages.shape import INTEGER, NUMBER, STRING, UINT64, list_of, record
 from countline.messages.table import Entry, told
@@ -96,7 +96,7 @@ OBJECT: tuple[Entry, ...] = (
         "trajectory", TRAJECTORY, lambda s: s.state.trajectory(s, s.objects.track_ids[s.i]),
         uses=frozenset({"trajectory"}), in_whole=False,
     ),
-    *(_entry(name, shape, object_attribute(name), in_whole=False) for name, shape in ATTRIBUTES.items()),
+    *OBJECT_ATTRIBUTES,
 )  # fmt: skip
 
 
