@@ -74,6 +74,11 @@ __all__ = ["command"]
     type=click.Path(path_type=Path),
     help="Record the tracks, for `countline analyze`.",
 )
+@click.option(
+    "--shard",
+    metavar="I/N",
+    help="Read only this process's share of the sources: 0/4 to 3/4, or auto/4 in a StatefulSet (by the pod's number).",
+)
 @click.option("--fresh", is_flag=True, help="Do not resume a file that an earlier run was cut short in: begin anew.")
 @click.option(
     "--drain-timeout",

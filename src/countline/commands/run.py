@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import socket
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
@@ -11,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from countline.cluster.shards import parse_shard, share_of
 from countline.commands import logs
 from countline.commands.progress import Progress
 from countline.commands.summary_text import summary_text
@@ -30,6 +33,8 @@ from countline.video.place import visible as printable
 
 __all__ = ["execute", "from_options", "run_command"]
 
+log = logging.getLogger("countline.run")
+
 Options = Mapping[str, Any]
 
 RECIPE_VALUE: Mapping[str, Any] = {
@@ -45,6 +50,11 @@ def run_command(options: Options) -> int:
     config, given, notes = from_options(options)
     for note in notes:
         echo(note, err=True)
+    if options.get("shard"):
+        config = _sharded(config, options["shard"])
+        if not config.sources:
+            echo(f"shard {options['shard']} has no source: nothing to do", err=True)
+            return 0
     state = None if isinstance(given, Path) else _state_for(config)
     with _make(config, given, options, state) as run:
         _add_consumers(run, options)
@@ -64,11 +74,21 @@ def _make(config: Config, given: Path | None, options: Options, state: Path | No
     refuse_collisions(config, given, path, named)
     if options.get("annotate") and len(config.sources) != 1:
         raise ConfigError("--annotate takes one source", where="--annotate", fix="run the sources one by one")
+    if options.get("shard") and not options.get("outbox"):
+        state = path  # as that of the whole
     return Run(
-        config if given is None or options.get("outbox") else given,
-        state=state if given is None else None,
+        config if given is None or options.get("outbox") or options.get("shard") else given,
+        state=state if given is None or options.get("shard") else None,
         fresh=options["fresh"],
     )
+
+
+def _sharded(config: Config, text: str) -> Config:
+    """The configuration with this process's share of the sources, and said which."""
+    shard = parse_shard(text, socket.gethostname())
+    mine = set(share_of((source.name for source in config.sources), shard))
+    log.info("shard %d of %d: %d of %d sources", shard.index, shard.count, len(mine), len(config.sources))
+    return config.model_copy(update={"sources": [source for source in config.sources if source.name in mine]})
 
 
 def _add_consumers(run: Run, options: Options) -> None:

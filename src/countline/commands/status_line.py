@@ -8,8 +8,9 @@ from typing import Any
 __all__ = ["Snapshot", "progress_text"]
 
 Snapshot = Mapping[str, Any]
-"""What :meth:`countline.Run.snapshot` gives: seconds, frames, fps, latency_ms, queued, dropped, messages, outputs {name:
-{acknowledged, pending, dead, dropped, error, dropped_by}}, counts {source: {line: {direction: n}}}, errors [words]."""
+"""What :meth:`countline.Run.snapshot` gives: seconds, frames, fps, latency_ms, queued, dropped, sources {name: state and numbers,
+as :meth:`countline.source_status.SourceStats.as_dict`}, overload [words], messages, outputs {name: {acknowledged, pending, dead,
+dropped, error, dropped_by}}, counts {source: {line: {direction: n}}}, errors [words]."""
 
 
 def progress_text(now: Snapshot) -> str:
@@ -22,6 +23,12 @@ def progress_text(now: Snapshot) -> str:
     ]
     if now["dropped"]:
         parts.append(f"dropped {now['dropped']}")
+    away = [f"{name} {s['state']}" for name, s in now.get("sources", {}).items() if s["state"] not in ("live", "ended")]
+    away = away if any(s["connections"] or s["reason"] for s in now.get("sources", {}).values()) else []
+    if away:
+        parts.append("not live: " + ", ".join(away[:3]) + (f" and {len(away) - 3} more" if len(away) > 3 else ""))
+    if now.get("overload"):
+        parts.append("overload: " + now["overload"].partition(". ")[0])
     parts.append(f"messages {now['messages']}")
     for name, output in now["outputs"].items():
         state = f"{name}: {output['acknowledged']} acknowledged"

@@ -21,6 +21,7 @@ def summary_text(summary: Summary) -> str:
             f"{n} {what}"
             for n, what in (
                 (source.dropped, "dropped"),
+                (source.thinned, "passed over to keep a rate"),
                 (source.corrupt, "corrupt" + _reasons(source.corrupt_by)),
                 (source.reconnects, "reconnects"),
             )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from countline.protocols import Detector, ParallelDetector
-from countline.types import Detections, Frame
+from countline.types import Detections, Frame, FrameInfo
 
 __all__ = ["Batch", "Inference"]
 
@@ -45,7 +45,7 @@ class Inference:
     Parameters
     ----------
     batch: most frames of a call, for a detector that is called from one thread.
-    every: look at each source's every so manieth frame.
+    every: look at each source's every so manieth frame, of those that it has given, whether they got here or not.
     ahead: calls that may wait for a free thread. They keep it busy, but their frames grow old.
     """
 
@@ -54,7 +54,8 @@ class Inference:
         self._detector = detector
         self._size = batch if threads == 1 else 1
         self._every = every
-        self._seen: dict[str, int] = {}
+        self._last: dict[str, int] = {}
+        """By source: number of the frame that was looked at last."""
         self._free = threading.Semaphore(threads + ahead)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="countline-detect")
 
@@ -66,7 +67,7 @@ class Inference:
     def begin(self, frames: Sequence[Frame]) -> Batch:
         """Hand over a batch; waits while too many calls are under way."""
         made = Batch(frames)
-        due = [i for i, frame in enumerate(frames) if self._due(frame.info.source.name)]
+        due = [i for i, frame in enumerate(frames) if self._due(frame.info)]
         for start in range(0, len(due), self._size):
             places = due[start : start + self._size]
             self._free.acquire()
@@ -74,10 +75,13 @@ class Inference:
             made.add(places, work)
         return made
 
-    def _due(self, name: str) -> bool:
-        n = self._seen.get(name, 0)
-        self._seen[name] = n + 1
-        return n % self._every == 0
+    def _due(self, info: FrameInfo) -> bool:
+        """By the number that the source gave the frame: frames that were dropped or passed over on the way count, too."""
+        last = self._last.get(info.source.name)
+        if last is not None and 0 < info.number - last < self._every:
+            return False
+        self._last[info.source.name] = info.number
+        return True
 
     def _detect(self, frames: list[Frame]) -> _Work:
         begin = time.perf_counter()

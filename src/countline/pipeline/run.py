@@ -22,6 +22,7 @@ from countline.pipeline.engine import Engine
 from countline.pipeline.frame_buffer import FrameBuffer
 from countline.pipeline.given_sources import GivenSources
 from countline.pipeline.inference import Batch, Inference
+from countline.pipeline.overload import Overload
 from countline.pipeline.stats import Summary
 from countline.pipeline.worker import Consumer
 from countline.protocols import Detector, RuleSet, Source
@@ -70,6 +71,7 @@ class Run:
         self._ended: dict[str, bool] = {}
         self._stopping = threading.Event()
         self._latency = 0.0
+        self._overload: Overload | None = None
         with ExitStack() as resources:
             with ThreadPoolExecutor(1) as pool:  # the model is compiled while the other packages are imported
                 loading = pool.submit(build.detector, self.config, detector)
@@ -89,6 +91,8 @@ class Run:
             self.engine = Engine(stages, consumers=consumers, fresh=fresh, started=started)
             resources.callback(self.engine.delivery.abandon)  # not the engine's own: its consumers may hold this run
             live = [s.info.live for s in self.sources]
+            if any(live):
+                self._overload = Overload(self.sources, time.monotonic)
             self._frames = FrameBuffer(live)
             settings = self.config.detector
             self._inference = Inference(
@@ -160,6 +164,8 @@ class Run:
             while worker.is_alive():
                 if self._stopping.wait(0.1):
                     break
+                if self._overload is not None:
+                    self._overload.look()
 
     def _end_reading(self, readers: Sequence[threading.Thread]) -> None:
         """After the last frame, or earlier: then no more frames are taken in. A reader that waits for the network is not waited
@@ -247,6 +253,8 @@ class Run:
             "latency_ms": round(self._latency * 1000, 1),
             "queued": self._frames.depth() + self._batches.qsize(),
             "dropped": sum(s.stats.dropped for s in self.sources),
+            "sources": {s.info.name: s.stats.as_dict() for s in self.sources},
+            "overload": self._overload.words if self._overload is not None else "",
             "messages": summary.messages,
             "outputs": {name: output.as_dict() for name, output in list(summary.outputs.items())},
             "counts": {name: dict(s.lines) for name, s in list(summary.sources.items())},
@@ -258,6 +266,9 @@ class Run:
             noted, stats = self.engine.summary.sources[source.info.name], source.stats
             noted.dropped, noted.corrupt, noted.reconnects = stats.dropped, stats.corrupt, stats.reconnects
             noted.corrupt_by = dict(stats.lost)
+            noted.thinned, noted.state, noted.reason = stats.thinned, stats.state, stats.reason
+            if source.info.live and not stats.connections and not noted.frames and stats.reason and not noted.error:
+                noted.error = f"source '{source.info.name}' was never seen: {stats.reason}"
         summary = self.engine.conclude()
         summary.interrupted = self._stopping.is_set() and self.engine.failure is None
         return summary

@@ -37,6 +37,11 @@ class SourceSummary:
     resumed_after: int | None = None
     """Frame up to which an earlier, unfinished run had already delivered; those were processed again but not sent."""
     dropped: int = 0
+    thinned: int = 0
+    """Passed over evenly, because fewer frames a second are wanted (``fps``) or can be processed."""
+    state: str = ""
+    """Its last state, and the reason for it (see :class:`countline.source_status.SourceStats`)."""
+    reason: str = ""
     corrupt: int = 0
     """Packets and frames that were left out because they could not be read or decoded whole."""
     corrupt_by: dict[str, int] = field(default_factory=dict)

@@ -72,7 +72,13 @@ class BaseSource(ABC):
         self._number = 0
         self._size = None
         self._paced = None
-        return self._frames()
+        return self._told()
+
+    def _told(self) -> Iterator[Frame]:
+        try:
+            yield from self._frames()
+        finally:
+            self.stats.enter("ended")
 
     @abstractmethod
     def _frames(self) -> Iterator[Frame]:
@@ -136,6 +142,9 @@ class BaseSource(ABC):
         self._number += 1
         stats = self.stats
         stats.frames += 1
+        if stats.state == "connecting":
+            stats.connections += 1
+            stats.enter("live")
         stats.last_frame = time.monotonic()
         stats.sample(stats.last_frame)
         return Frame(FrameInfo(self.info, number, pts, moment, *size, quality, stream), picture)

@@ -90,8 +90,8 @@ class LiveSource(BaseSource):
                 attempt = 1 if self.stats.frames > before else attempt + 1
                 self._again(attempt, error)
         finally:
-            if self.stats.state != "failed":
-                self.stats.enter("ended")
+            if self.stats.state != "failed":  # of a camera that was never seen, the reason is kept
+                self.stats.enter("ended", "" if self.stats.connections else self.stats.reason)
 
     def _attempt(self) -> Generator[Frame, None, Exception | None]:
         """Connect once and give its frames. Returns the error that ended it, None where the stream ended by itself."""
