@@ -37,7 +37,7 @@ class Config(MessageConfig):
     """What it is signed with."""
 '''
 DEFINITION = """
-from countline.messages.faults import Fault
+from countline.messages.faults import MessageFault
 from countline.types import Message
 
 
@@ -51,7 +51,7 @@ class Short:
 
 def make(config, context, loc):
     if config.type != "acme/short":
-        raise Fault(f"there is no {config.type}", (*loc, "type"), "write acme/short")
+        raise MessageFault(f"there is no {config.type}", (*loc, "type"), "write acme/short")
     assert [r.name for r in context.rules]
     return Short(config)
 """

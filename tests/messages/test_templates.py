@@ -307,12 +307,12 @@ def test_a_fault_names_its_key_and_what_is_valid(value, words):
 
 
 def test_all_faults_are_told_at_once_with_the_place_of_each():
-    from countline.messages.faults import Fault
+    from countline.messages.faults import MessageFault
 
     with pytest.raises(MessageError) as caught:
         definition({"a": "{x}", "b": "{y}"}, key="{z}", headers={"h": "{u}"}, topic="{v}", **{"if": "w > 1"})
     faults = caught.value.faults
-    assert all(isinstance(f, Fault) for f in faults)
+    assert all(isinstance(f, MessageFault) for f in faults)
     assert {f.loc for f in faults} == {
         ("messages", 0, "value", "a"),
         ("messages", 0, "value", "b"),

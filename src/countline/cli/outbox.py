@@ -193,12 +193,7 @@ def backup(file: Path, place: Path | None, path: Path | None, overwrite: bool) -
     """
     from countline.commands import outbox as commands
 
-    if place is not None and place.suffix in (".yaml", ".yml"):
-        from countline.config import load
-        from countline.file_safety import NamedFile
-        from countline.pipeline.roles import refuse_collisions
-
-        refuse_collisions(load(place), place, None, [NamedFile("FILE", str(file))])
+    commands.refuse_input(place, file)
     status = commands.backup(commands.locate(place, path), file, overwrite=overwrite)
     echo(f"{file}: {status.messages} messages, {status.dead_letters} dead letters and all counts, as they were at one instant")
 
@@ -245,10 +240,9 @@ def retry_all(config: Path, name: str | None, as_json: bool) -> int:
     Each has the id that it would have had, and none is put in twice. Exit code 0: none is left; 2: some cannot be made still, they stay
     with their new reason; 5: the outbox is in use, or full.
     """
-    from countline.commands.failures import report_lines
-    from countline.pipeline.retry import retry_failures
+    from countline.commands.failures import retried
 
-    report = retry_failures(config, name=name)
-    for line in report_lines(report, as_json=as_json):
+    lines, code = retried(config, name, as_json=as_json)
+    for line in lines:
         echo(line)
-    return 2 if report.remaining else 0
+    return code

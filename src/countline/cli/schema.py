@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
-
-from countline.errors import ConfigError
-from countline.terminal import echo
 
 __all__ = ["command"]
 
@@ -48,102 +44,6 @@ def command(
     config: Path | None, name: str | None, format_: str | None, fields: bool, pair: tuple[Path, Path] | None, mode: str
 ) -> int:
     """Print the JSON Schema of configurations (for editors), or the schema of a message, or compare two schemas."""
-    if pair is not None:
-        return _check(*pair, mode)
-    if fields:
-        from countline.messages.listing import all_fields, fields_of
+    from countline.commands.schema import schema_command
 
-        echo("\n".join(all_fields() if config is None else fields_of(*_one(config, name))))
-        return 0
-    if name is None:
-        if config is not None or format_ is not None:
-            raise ConfigError(
-                "which message? Without --message the schema of all configurations is printed",
-                where=str(config or "--format"),
-                fix="countline schema --message NAME countline.yaml",
-            )
-        echo(_configuration(), nl=False)
-        return 0
-    if config is None:
-        raise ConfigError("--message needs a configuration", fix="countline schema --message NAME countline.yaml")
-    echo(_message(config, name, format_), nl=False)
-    return 0
-
-
-def _configuration() -> str:
-    import orjson
-
-    from countline.config import Config
-
-    made = Config.model_json_schema(by_alias=True)
-    made = {"$schema": "https://json-schema.org/draft/2020-12/schema", **made, "title": "countline configuration"}
-    return orjson.dumps(made, option=orjson.OPT_INDENT_2).decode() + "\n"
-
-
-def _one(path: Path, name: str | None) -> tuple[Any, Any, Any, Any]:
-    """A message's configuration, and the rules, sources and labels that its fields are of."""
-    from countline.messages.faults import suggest
-    from countline.pipeline import build
-
-    config = build.as_config(path)
-    names = [m.name for m in config.messages]
-    if name not in names:
-        what = f"there is no message '{name}'" if name is not None else "which message? Add --message NAME"
-        raise ConfigError(what, where=str(path), fix=suggest(name or "", names, noun="messages"))
-    infos = build.source_infos(config)
-    detector = build.detector(config)
-    try:
-        rules = build.rules(config, infos, detector.labels)
-        return config.messages[names.index(name)], rules.rules, infos, detector.labels
-    finally:
-        detector.close()
-
-
-def _message(path: Path, name: str, format_: str | None) -> str:
-    from countline.messages.faults import suggest
-    from countline.pipeline import build
-
-    config = build.as_config(path)
-    chosen = [m for m in config.messages if m.name == name]
-    if not chosen:
-        names = [m.name for m in config.messages]
-        raise ConfigError(f"there is no message '{name}'", where=str(path), fix=suggest(name, names, noun="messages"))
-    infos = build.source_infos(config)
-    detector = build.detector(config)
-    try:
-        rules = build.rules(config, infos, detector.labels)
-        # The printed schema needs no registry.
-        alone = [
-            m.model_copy(update={"schema_": m.schema_.model_copy(update={"registry": None})}) for m in config.messages
-        ]
-        given = config.model_copy(update={"messages": alone})
-        made: list[Any] = list(build.definitions(given, rules, infos, detector.labels))
-        definition = next(d for d in made if d.name == name)
-    finally:
-        detector.close()
-    schema = getattr(definition, "schema", None)
-    if schema is None:
-        raise ConfigError(
-            f"the payload {chosen[0].type} is defined by DeepStream and has no schema of its own",
-            where=f"message '{name}'",
-        )
-    by_encoding = {"avro": "avro", "protobuf": "proto"}
-    return str(schema.text(format_ or by_encoding.get(chosen[0].encoding, "json")))
-
-
-def _check(old: Path, new: Path, mode: str) -> int:
-    from countline.messages.schema_diff import differences, read
-
-    found = differences(read(old.name, _text(old)), read(new.name, _text(new)), mode)
-    for line in found:
-        echo(line)
-    if not found:
-        echo(f"compatible ({mode})")
-    return 2 if found else 0
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot be read: {error}", where=str(path)) from None
+    return schema_command(config, name, format_, fields=fields, pair=pair, mode=mode)

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 
+from countline.commands.sink import open_output
 from countline.compat.deepstream.files import nvdsanalytics
 from countline.compat.deepstream.rules import DeepStreamAnalytics, DeepStreamRules
 from countline.config.loader import Document, read_yaml, validate
 from countline.config.rules import RulesConfig
-from countline.errors import ConfigError, DataError
+from countline.errors import ConfigError, DataError, RuleError
+from countline.file_safety import NamedFile, refuse_overwriting
 from countline.protocols import RuleSet
+from countline.record.tracks import read_tracks
+from countline.terminal import echo
 from countline.types import UNTRACKED, Analytics, Event, FrameTracks, SourceInfo
 
-__all__ = ["Explanation", "LoadedRules", "as_json", "evaluate", "load_rules", "parse_explain"]
+__all__ = ["Explanation", "LoadedRules", "analyze_command", "as_json", "evaluate", "load_rules", "parse_explain"]
 
 
 @dataclasses.dataclass(slots=True)
@@ -171,3 +177,46 @@ def parse_explain(text: str) -> Explanation:
     if not number.isdigit() or int(number) > UNTRACKED:
         raise ConfigError(f"'{text}' names no track", where="--explain", fix="write ID, ID:RULE or SOURCE/ID:RULE")
     return Explanation(int(number), source or None, rule or None)
+
+
+def analyze_command(rules_file: str, out: str, questions: Sequence[str], tracks: str) -> None:
+    """Evaluate the rules of a file on recorded tracks; one line for each frame to ``out`` ('-': standard output), then the
+    answers. Raises RuleError, ConfigError, DataError."""
+    if out != "-":
+        reads = [NamedFile("TRACKS", tracks), NamedFile("--rules", rules_file)]
+        refuse_overwriting(reads, [NamedFile("--out", out)])
+    wanted = [parse_explain(text) for text in questions]
+    with ExitStack() as stack:
+        silent = bool(wanted) and out == "-"
+        sink: BinaryIO | None = None if silent else stack.enter_context(open_output(out))
+        try:
+            loaded = load_rules(rules_file)
+        except RuleError:
+            if sink is not None:
+                sink.write(b'{"error":"config rejected"}\n')
+                sink.flush()
+            raise
+        for warning in loaded.warnings:
+            echo(f"warning: {warning}", err=True)
+        sources = _evaluated(loaded, tracks, sink)
+        for question in wanted:
+            for answer in question.answers(loaded.engine, sources):
+                echo(answer)
+    sys.stdout.flush()
+
+
+def _evaluated(loaded: LoadedRules, tracks: str, sink: BinaryIO | None) -> list[str]:
+    """Write what the rules say of each frame; the names of the sources."""
+    live = tracks == "-"
+    sources: dict[str, None] = {}
+    try:
+        for analytics in evaluate(loaded, read_tracks(tracks), batch=1 if live else 64):
+            sources[analytics.frame.source.name] = None
+            if sink is not None:
+                sink.write(as_json(analytics))
+                if live:
+                    sink.flush()
+    finally:
+        if sink is not None:
+            sink.flush()
+    return list(sources)

@@ -6,16 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from countline.errors import OutboxError
 from countline.pipeline.delivery.failure_lines import files, read
+from countline.pipeline.retry import RetryReport, retry_failures
 from countline.terminal import json_line
 
-if TYPE_CHECKING:
-    from countline.pipeline.retry import RetryReport
-
-__all__ = ["failure_lines", "report_lines"]
+__all__ = ["failure_lines", "report_lines", "retried"]
 
 MOST = 20
 """Different faults that are shown."""
@@ -43,6 +41,12 @@ def failure_lines(path: Path, name: str | None, *, as_json: bool) -> Iterator[st
         yield f"{found.unreadable} lines cannot be read"
     if kept:
         yield "once what was wrong is mended, `countline outbox failures retry CONFIG` makes them anew"
+
+
+def retried(config: Path, name: str | None, *, as_json: bool) -> tuple[list[str], int]:
+    """Make messages anew: what came of it in lines, and the exit code. Raises what ``retry_failures`` raises."""
+    report = retry_failures(config, name=name)
+    return list(report_lines(report, as_json=as_json)), 2 if report.remaining else 0
 
 
 def report_lines(report: RetryReport, *, as_json: bool) -> Iterator[str]:

@@ -9,13 +9,16 @@ from pathlib import Path
 
 import orjson
 
+from countline.config import load
 from countline.errors import ConfigError, OutboxError
+from countline.file_safety import NamedFile
 from countline.outbox.backup import backup
 from countline.outbox.files import default_path
 from countline.outbox.mending import Change
 from countline.outbox.report import export, inspect, inspect_counters
 from countline.outbox.types import Counter, Lag, OutboxStatus
 from countline.outbox.upkeep import edit_message, forget, reset_counts, retry, send_message, skip_message
+from countline.pipeline.roles import refuse_collisions
 from countline.types import utc
 
 __all__ = [
@@ -25,6 +28,7 @@ __all__ = [
     "export_lines",
     "forget",
     "locate",
+    "refuse_input",
     "reset",
     "retry",
     "send_message",
@@ -223,3 +227,9 @@ def _known(path: Path, source: str | None, rule: str | None) -> None:
                 where=f"outbox {path}",
                 fix=f"it has: {', '.join(names)}" if names else "nothing has been counted yet",
             )
+
+
+def refuse_input(place: Path | None, file: Path) -> None:
+    """Raise ConfigError where ``file``, which is to be written, is something that the configuration ``place`` names."""
+    if place is not None and place.suffix in (".yaml", ".yml"):
+        refuse_collisions(load(place), place, None, [NamedFile("FILE", str(file))])

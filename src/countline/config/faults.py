@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ValidationError
 
-__all__ = ["CountlineFault", "Nested"]
+__all__ = ["ConfigFault", "CountlineFault", "Nested"]
 
 
-class CountlineFault(ValueError):
+class ConfigFault(ValueError):
     """Raise this in a pydantic validator to give a fix, and the path below the validated value."""
 
     def __init__(self, what: str, *, fix: str = "", loc: Sequence[str | int] = ()) -> None:
@@ -17,6 +17,10 @@ class CountlineFault(ValueError):
         self.what = what
         self.fix = fix
         self.loc = tuple(loc)
+
+
+CountlineFault = ConfigFault
+"""Its former name."""
 
 
 class Nested(ValueError):

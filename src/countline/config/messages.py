@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic_core import CoreSchema
 
 from countline.config.base import Model
-from countline.config.loader import CountlineFault, Nested
+from countline.config.faults import ConfigFault, Nested
 from countline.config.rules import RULE_KEYS
 from countline.config.secret_places import named_secrets
 from countline.errors import PluginError
@@ -42,7 +42,7 @@ _UNITS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "min": 60 * 10**9, "h": 3600
 def trigger_of(on: str | list[str]) -> tuple[str, tuple[str, ...], int]:
     """``on:`` as (kind, kinds of event, interval in ns); kind is event, change, gap, frame or interval.
 
-    Raises CountlineFault for a trigger that does not exist."""
+    Raises ConfigFault for a trigger that does not exist."""
     words = on if isinstance(on, list) else re.split(r"\s*[,|]\s*", on.strip())
     if len(words) == 1 and words[0] in ("change", "gap", "frame"):
         return words[0], (), 0
@@ -50,7 +50,7 @@ def trigger_of(on: str | list[str]) -> tuple[str, tuple[str, ...], int]:
         match = _INTERVAL.fullmatch(words[0])
         ns = int(float(match[1]) * _UNITS[match[2]]) if match else 0
         if ns <= 0:
-            raise CountlineFault(
+            raise ConfigFault(
                 f"'{words[0]}' is no interval",
                 fix="write e.g. on: interval 1s, or interval 1h Europe/Berlin (ms, s, m, h and d are known)",
             )
@@ -58,12 +58,12 @@ def trigger_of(on: str | list[str]) -> tuple[str, tuple[str, ...], int]:
         return "interval", (), ns
     for word in words:
         if word not in EVENTS:
-            raise CountlineFault(f"there is no trigger '{word}'", fix="known are: " + ", ".join(_WORDS))
+            raise ConfigFault(f"there is no trigger '{word}'", fix="known are: " + ", ".join(_WORDS))
     return "event", tuple(dict.fromkeys(words)), 0
 
 
 def zone_of(on: str | list[str]) -> tzinfo | None:
-    """The time zone that an interval's windows follow, None if it names none. Raises CountlineFault for an unknown one."""
+    """The time zone that an interval's windows follow, None if it names none. Raises ConfigFault for an unknown one."""
     word = on if isinstance(on, str) else on[0] if on else ""
     match = _INTERVAL.fullmatch(word.strip())
     if match is None or match["zone"] is None:
@@ -73,7 +73,7 @@ def zone_of(on: str | list[str]) -> tzinfo | None:
     try:
         return ZoneInfo(match["zone"])
     except (KeyError, ValueError, OSError):
-        raise CountlineFault(
+        raise ConfigFault(
             f"there is no time zone '{match['zone']}'", fix="use an IANA name such as Europe/Berlin"
         ) from None
 
@@ -166,10 +166,10 @@ class AttachConfig(Model):
     @model_validator(mode="after")
     def _folder(self) -> AttachConfig:
         if self.as_ == "file" and not self.folder:
-            raise CountlineFault("attachments as files need a folder", fix="add e.g. folder: snapshots")
+            raise ConfigFault("attachments as files need a folder", fix="add e.g. folder: snapshots")
         for word, wanted in (("folder", "file"), ("output", "object")):
             if getattr(self, word) is not None and self.as_ != wanted:
-                raise CountlineFault(
+                raise ConfigFault(
                     f"'{word}' is for attachments as: {wanted}", fix=f"write as: {wanted}", loc=(word,)
                 )
         return self
@@ -207,14 +207,14 @@ def kind_class(type_: Any) -> type[MessageConfig] | None:
     except KeyError:
         return None
     except PluginError as error:
-        raise CountlineFault(error.what, fix=error.fix, loc=("type",)) from None
+        raise ConfigFault(error.what, fix=error.fix, loc=("type",)) from None
     return found
 
 
 def kind_classes() -> Iterator[tuple[str, type[MessageConfig]]]:
     """Every kind of ready payload with its configuration class; kinds that cannot be used are told when they are."""
     for kind in MESSAGES.packages():
-        with suppress(CountlineFault):
+        with suppress(ConfigFault):
             found = kind_class(kind)
             if found is not None:
                 yield kind, found
@@ -271,28 +271,28 @@ class MessageConfig(Model):
     def _consistent(self) -> MessageConfig:
         given = [word for word in ("value", "type", "function") if getattr(self, word) is not None]
         if len(given) > 1:
-            raise CountlineFault(
+            raise ConfigFault(
                 f"'{given[0]}' and '{given[1]}' exclude each other", fix="keep one of them", loc=(given[1],)
             )
         if not given and "value" not in self.model_fields_set:
-            raise CountlineFault(
+            raise ConfigFault(
                 f"the message '{self.name}' has no value", fix="add value: (a template), type: or function:"
             )
         if self.key is not None and self.partition_key is not None:
-            raise CountlineFault(
+            raise ConfigFault(
                 "'key' and 'partition_key' exclude each other", fix="keep one of them", loc=("partition_key",)
             )
         kind = trigger_of(self.on)[0]
         if kind != "event":
             for word, allowed in (("classes", ()), ("rules", ("change",))):
                 if getattr(self, word) and kind not in allowed:
-                    raise CountlineFault(
+                    raise ConfigFault(
                         f"'{word}' chooses among events, and 'on: {self.on}' has none",
                         fix="use an event such as on: crossing, or if: for a condition",
                         loc=(word,),
                     )
             if self.per == "event":
-                raise CountlineFault(f"'on: {self.on}' has no event of its own", fix="leave 'per' out", loc=("per",))
+                raise ConfigFault(f"'on: {self.on}' has no event of its own", fix="leave 'per' out", loc=("per",))
         return self
 
     def files(self) -> list[str]:
@@ -336,7 +336,7 @@ def _refuse_keys_of_kinds(data: Mapping[Any, Any]) -> None:
     for key in data:
         having = [k for k, c in kind_classes() if key in c.model_fields] if key not in own else []
         if having:
-            raise CountlineFault(
+            raise ConfigFault(
                 f"'{key}' is a key of messages of type {' or '.join(having)}",
                 fix=f"add type: {having[0]}/… , or leave it out",
                 loc=(key,),

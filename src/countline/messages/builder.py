@@ -11,7 +11,7 @@ from countline.messages.cloudevents import Envelope
 from countline.messages.context import Context
 from countline.messages.definition import TemplateDefinition
 from countline.messages.encode import make_encoder, make_schema
-from countline.messages.faults import Fault, Loc, merge_faults, suggest
+from countline.messages.faults import Loc, MessageFault, merge_faults, suggest
 from countline.messages.field_registry import FieldRegistry
 from countline.messages.functions import FunctionDefinition, MessageFunction, has_analytics
 from countline.messages.node import Node
@@ -58,7 +58,7 @@ class Builder:
                 if name not in valid and (valid or word != "classes"):
                     fix = suggest(name, valid, noun=f"{word} are")
                     self.compiler.faults.append(
-                        Fault(
+                        MessageFault(
                             f"there is no {word[:-1]} '{name}'".replace("classe ", "class "), (*self.loc, word, i), fix
                         )
                     )
@@ -101,20 +101,20 @@ class Builder:
         loc = (*self.loc, "attach")
         if not self.is_function and "attachment" not in self.fields.used:
             fix = "write e.g. picture: '{attachment}' in the value"
-            self.compiler.faults.append(Fault("no template names the picture", loc, fix))
+            self.compiler.faults.append(MessageFault("no template names the picture", loc, fix))
         if config.what == "crop" and (not self.kinds or self.config.per == "frame"):
             fix = "use what: snapshot, or an event such as on: crossing"
-            self.compiler.faults.append(Fault("a crop needs an event with an object", (*loc, "what"), fix))
+            self.compiler.faults.append(MessageFault("a crop needs an event with an object", (*loc, "what"), fix))
         if tools.encode_image is None or (config.as_ == "file" and tools.store is None):
             fix = "pass make(..., tools=Tools(countline.attach.encode_image, countline.attach.store))"
-            self.compiler.faults.append(Fault("this program was given nothing to make pictures with", loc, fix))
+            self.compiler.faults.append(MessageFault("this program was given nothing to make pictures with", loc, fix))
             return None
         if config.as_ != "object":
             return Attacher(config, tools.encode_image, tools.store if config.as_ == "file" else None)
         stores = list(tools.objects)
         wrong = config.no_store(stores, stores)
         if wrong is not None:
-            self.compiler.faults.append(Fault(wrong[0], (*loc, "output"), wrong[1]))
+            self.compiler.faults.append(MessageFault(wrong[0], (*loc, "output"), wrong[1]))
             return None
         name = config.store_of(stores)
         return Attacher(
@@ -135,7 +135,7 @@ class Builder:
         path = text.split(".")
         if shape.kind == "record" and not _reachable(shape, path):
             self.compiler.faults.append(
-                Fault(f"the value has nothing at '{text}'", (*self.loc, "partition_key"), suggest(text, _leaves(shape)))
+                MessageFault(f"the value has nothing at '{text}'", (*self.loc, "partition_key"), suggest(text, _leaves(shape)))
             )
         return path
 
@@ -152,14 +152,14 @@ class Builder:
             crop = config.attach is not None and config.attach.what == "crop"
             per_event = "event" in used or crop
         schema = make_schema(config, node.shape)
-        foreign = self.is_function
+        user_value = self.is_function
         # A function that is given the analytics may tell anything of them.
         sees_all = target is not None and (not per_event or has_analytics(target))
         arguments: dict[str, Any] = {
             "name": config.name,
             "schema": schema,
             "trigger": make_trigger(config.on, config.rules, config.classes, self.context.zone),
-            "encoder": make_encoder(config, schema, self.loc, self.context.tools.schema_id, foreign=foreign),
+            "encoder": make_encoder(config, schema, self.loc, self.context.tools.schema_id, user_value=user_value),
             "record": record,
             "per_event": per_event,
             "trajectories": config.trajectory_points if "trajectory" in used else 0,

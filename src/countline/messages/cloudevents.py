@@ -9,9 +9,9 @@ from urllib.parse import quote
 
 import orjson
 
+from countline.messages.compact import dumps
 from countline.messages.filters import text_of
 from countline.messages.scope import Scope
-from countline.messages.tight import dumps
 from countline.messages.time import rfc3339
 
 __all__ = ["Envelope"]

@@ -17,12 +17,12 @@ import orjson
 
 from countline.config.messages import MessageConfig
 from countline.errors import MissingExtra
+from countline.messages.compact import compact, dumps
 from countline.messages.convert import converter, json_text, plain_values
-from countline.messages.faults import Fault, Loc
+from countline.messages.faults import Loc, MessageFault
 from countline.messages.schema import Schema, SchemaRequest
 from countline.messages.schema_names import record_name
 from countline.messages.shape import Shape, record
-from countline.messages.tight import dumps, tight
 
 __all__ = ["ConfluentFrame", "Encoder", "JsonEncoder", "make_encoder", "make_schema", "plain"]
 
@@ -87,15 +87,15 @@ _FOREIGN: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
 
 class JsonEncoder:
     """Compact JSON in UTF-8, keys in their order. ``lines``: each value ends with a newline. A value that is bytes
-    already goes as it is. ``foreign``: values come from a user's function and may hold arrays or other keys."""
+    already goes as it is. ``user_value``: values come from a user's function and may hold arrays or other keys."""
 
-    def __init__(self, *, lines: bool = False, foreign: bool = True) -> None:
+    def __init__(self, *, lines: bool = False, user_value: bool = True) -> None:
         self.content_type = "application/x-ndjson" if lines else "application/json"
         # Templates make plain values with text keys: orjson is a third faster without looking for others.
-        self._options = (_OPTIONS if foreign else 0) | (orjson.OPT_APPEND_NEWLINE if lines else 0)
+        self._options = (_OPTIONS if user_value else 0) | (orjson.OPT_APPEND_NEWLINE if lines else 0)
 
     def encode(self, value: Any) -> bytes:
-        return tight(value) if type(value) is bytes else dumps(value, plain, self._options)
+        return compact(value) if type(value) is bytes else dumps(value, plain, self._options)
 
 
 class MsgpackEncoder:
@@ -115,11 +115,11 @@ class MsgpackEncoder:
 
 
 class AvroEncoder:
-    """One Avro datum without a container. ``foreign``: values come from a user's function and may hold anything."""
+    """One Avro datum without a container. ``user_value``: values come from a user's function and may hold anything."""
 
     content_type = "application/avro"
 
-    def __init__(self, schema: Schema, *, foreign: bool) -> None:
+    def __init__(self, schema: Schema, *, user_value: bool) -> None:
         try:
             import fastavro
         except ImportError:
@@ -127,14 +127,14 @@ class AvroEncoder:
         self._write = fastavro.schemaless_writer
         self._schema = fastavro.parse_schema(schema.avro())
         self._convert = converter(schema.shape, json_text) or (lambda value: value)
-        self._foreign = foreign
+        self._user_value = user_value
 
     def encode(self, value: Any) -> bytes:
         if type(value) is bytes:
             return value
         from io import BytesIO
 
-        if self._foreign:
+        if self._user_value:
             value = plain_values(value, plain)
         buffer = BytesIO()
         self._write(buffer, self._schema, self._convert(value))
@@ -146,7 +146,7 @@ class ProtobufEncoder:
 
     content_type = "application/protobuf"
 
-    def __init__(self, schema: Schema, *, foreign: bool) -> None:
+    def __init__(self, schema: Schema, *, user_value: bool) -> None:
         from countline.messages.proto import message_class, proto_converter
 
         self._class = message_class(schema)
@@ -156,12 +156,12 @@ class ProtobufEncoder:
         assert convert is not None  # a record always has one
         self._convert = convert
         self._wrapped = wrapped
-        self._foreign = foreign
+        self._user_value = user_value
 
     def encode(self, value: Any) -> bytes:
         if type(value) is bytes:
             return value
-        if self._foreign:
+        if self._user_value:
             value = plain_values(value, plain)
         if self._wrapped:
             value = {"value": value}
@@ -202,12 +202,12 @@ def make_encoder(
     loc: Loc,
     schema_id: Callable[[SchemaRequest], int] | None,
     *,
-    foreign: bool = False,
+    user_value: bool = False,
 ) -> Encoder:
-    """The encoder of a definition. Raises Fault for what cannot be encoded, MissingExtra for a package that is absent."""
+    """The encoder of a definition. Raises MessageFault for what cannot be encoded, MissingExtra for a package that is absent."""
     encoding = config.encoding
     if encoding in ("avro", "protobuf") and schema.shape.kind == "any":
-        raise Fault(
+        raise MessageFault(
             f"{encoding} needs to know the shape of the value",
             (*loc, "encoding"),
             "annotate what the function returns (a dataclass, msgspec Struct, pydantic model or TypedDict), or give "
@@ -216,15 +216,15 @@ def make_encoder(
     inner: Encoder
     try:
         if encoding == "avro":
-            inner = AvroEncoder(schema, foreign=foreign)
+            inner = AvroEncoder(schema, user_value=user_value)
         elif encoding == "protobuf":
-            inner = ProtobufEncoder(schema, foreign=foreign)
+            inner = ProtobufEncoder(schema, user_value=user_value)
         elif encoding == "msgpack":
             inner = MsgpackEncoder()
         else:
-            inner = JsonEncoder(lines=encoding == "jsonl", foreign=foreign)
+            inner = JsonEncoder(lines=encoding == "jsonl", user_value=user_value)
     except (ValueError, TypeError) as error:
-        raise Fault(f"no {encoding} schema can be made: {error}", (*loc, "schema")) from None
+        raise MessageFault(f"no {encoding} schema can be made: {error}", (*loc, "schema")) from None
     return _framed(config, schema, loc, schema_id, inner)
 
 
@@ -240,11 +240,11 @@ def _framed(
         return inner
     kind = _KINDS.get(config.encoding)
     if kind is None:
-        raise Fault(f"registries know no {config.encoding}", (*loc, "schema", "registry"), "use json, avro or protobuf")
+        raise MessageFault(f"registries know no {config.encoding}", (*loc, "schema", "registry"), "use json, avro or protobuf")
     found = options.id
     if found is None:
         if schema_id is None:
-            raise Fault(
+            raise MessageFault(
                 "a schema registry is named, but this program was given no client for it",
                 (*loc, "schema", "registry"),
                 "pass make(..., tools=Tools(schema_id=countline.registry.SchemaIds()))",

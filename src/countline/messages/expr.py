@@ -21,7 +21,7 @@ from typing import Any
 from countline.messages.faults import nearest
 from countline.messages.field_registry import FieldRegistry
 from countline.messages.filters import apply
-from countline.messages.node import Node, TemplateFault, constant, finished
+from countline.messages.node import Node, TemplateFault, constant, to_text
 from countline.messages.scope import Scope
 from countline.messages.shape import BOOLEAN, list_of, merge
 
@@ -225,9 +225,9 @@ def _logic(a: Node, b: Node, *, any_: bool) -> Node:
 
 def _compare(op: str, a: Node, b: Node, text: str) -> Node:
     if op in ("in", "not in"):
-        return _member(op, finished(a), finished(b), text)
+        return _member(op, to_text(a), to_text(b), text)
     if "time" in (a.shape.kind, b.shape.kind) and a.shape.kind != b.shape.kind:
-        a, b = finished(a), finished(b)  # RFC 3339 texts of one form sort like the times
+        a, b = to_text(a), to_text(b)  # RFC 3339 texts of one form sort like the times
     one, other = (_GROUPS.get(n.shape.kind, n.shape.kind) for n in (a, b))
     loose = {"any", "null"} & {one, other}
     if one != other and not loose:

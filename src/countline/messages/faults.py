@@ -8,12 +8,12 @@ from typing import Any
 
 from countline.errors import MessageError, Place
 
-__all__ = ["Fault", "Loc", "located", "merge_faults", "suggest"]
+__all__ = ["Loc", "MessageFault", "located", "merge_faults", "suggest"]
 
 Loc = tuple[str | int, ...]
 
 
-class Fault(MessageError):
+class MessageFault(MessageError):
     """A fault at a key of the configuration. ``loc`` is the path from the document's root, e.g.
     ``('messages', 0, 'value', 'count')``, which ``Document.place`` turns into file and line."""
 
@@ -22,7 +22,7 @@ class Fault(MessageError):
         super().__init__(what, where=Place(key=dotted(loc)), fix=fix)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (Fault, (self.what, self.loc, self.fix))
+        return (MessageFault, (self.what, self.loc, self.fix))
 
 
 def dotted(loc: Sequence[str | int]) -> str:
@@ -56,7 +56,7 @@ def located(error: MessageError, document: Any) -> MessageError:
     """The same faults with file and line; ``document`` is the ``config.loader.Document`` they were read from."""
     faults: list[MessageError] = []
     for fault in getattr(error, "faults", (error,)):
-        if isinstance(fault, Fault) and fault.loc[:1] == ("messages",):
+        if isinstance(fault, MessageFault) and fault.loc[:1] == ("messages",):
             fault = MessageError(fault.what, where=document.place(fault.loc), fix=fault.fix)
         faults.append(fault)
     return merge_faults(faults)

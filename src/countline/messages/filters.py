@@ -10,7 +10,7 @@ import orjson
 
 from countline.messages.faults import suggest
 from countline.messages.ids import uuid5_text
-from countline.messages.node import Node, TemplateFault, finished
+from countline.messages.node import Node, TemplateFault, to_text
 from countline.messages.scope import Scope
 from countline.messages.shape import ANY, INTEGER, NUMBER, STRING, TIME_TEXT, Shape, merge, shape_of_value
 from countline.messages.time import rfc3339, strftime
@@ -183,7 +183,7 @@ def apply(name: str, node: Node, args: Sequence[Node]) -> Node:
         )
         raise TemplateFault(f"the filter {name} cannot take a value of type {node.shape.kind}", fix)
     if node.shape.kind == "time" and "time" in filter_.kinds and filter_.kinds != ("time",):
-        node = finished(node)
+        node = to_text(node)
     form, shape = filter_.make(node, [a.value for a in args])
     return _chain(node, form, shape)
 

@@ -8,7 +8,7 @@ from operator import add
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-__all__ = ["NAMESPACE", "IdMaker", "twin", "uuid5_text"]
+__all__ = ["NAMESPACE", "IdMaker", "derived_id", "uuid5_text"]
 
 NAMESPACE = uuid5(NAMESPACE_URL, "https://github.com/countline/countline#message")
 """Namespace of all ids that countline makes."""
@@ -30,7 +30,7 @@ def _text(h: str) -> str:
 _TURNED = str.maketrans("0123456789abcdef", "fedcba9876543210")
 
 
-def twin(identity: str) -> str:
+def derived_id(identity: str) -> str:
     """A second id that belongs to the first: its last 48 bits turned over, so that the two differ."""
     return identity[:24] + identity[24:].translate(_TURNED)
 
@@ -76,7 +76,7 @@ class IdMaker:
         return _text(digest.hexdigest())
 
     def pairs(self, source: str, stream: str, number: int, parts: Iterable[bytes]) -> tuple[list[str], list[str]]:
-        """Ids of several parts (UTF-8) of one frame, and the :func:`twin` of each; made together, which is faster."""
+        """Ids of several parts (UTF-8) of one frame, and the :func:`derived_id` of each; made together, which is faster."""
         frame = self._head(source, stream).copy()
         frame.update(b"%d\0" % number)
         copy, variant = frame.copy, _VARIANT

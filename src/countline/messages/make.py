@@ -12,7 +12,7 @@ from countline.config.messages import MessageConfig
 from countline.errors import MessageError, PluginError
 from countline.messages.builder import Builder
 from countline.messages.context import Context, Tools
-from countline.messages.faults import Fault, Loc, merge_faults, suggest
+from countline.messages.faults import Loc, MessageFault, merge_faults, suggest
 from countline.messages.functions import MessageFunction, as_function
 from countline.messages.load_function import load_function
 from countline.messages.node import Node
@@ -42,7 +42,7 @@ def make(
 
     Every template is compiled and checked here against what its trigger, the rules, the sources and the labels offer.
 
-    Raises MessageError with all faults at once; each names its key path (``Fault.loc``).
+    Raises MessageError with all faults at once; each names its key path (``MessageFault.loc``).
     """
     context = Context(rules, sources, labels, tools, outputs, zone)
     definitions: list[Definition] = []
@@ -63,7 +63,7 @@ def make(
             faults += getattr(error, "faults", (error,))
             continue
         if definition.name in names:
-            faults.append(Fault(f"two messages are named '{definition.name}'", loc, "give each a name of its own"))
+            faults.append(MessageFault(f"two messages are named '{definition.name}'", loc, "give each a name of its own"))
         names.add(definition.name)
         definitions.append(definition)
     if faults:
@@ -88,7 +88,7 @@ def _from_config(config: MessageConfig, loc: Loc, context: Context) -> Definitio
             marked = as_function(target)
         except MessageError as error:
             what = error.what if getattr(error, "faults", None) is None else str(error)
-            raise Fault(what, (*loc, "function"), error.fix) from None
+            raise MessageFault(what, (*loc, "function"), error.fix) from None
         own = marked.config.model_dump(include=marked.config.model_fields_set, by_alias=True)
         said = config.model_dump(include=config.model_fields_set, by_alias=True)
         merged = MessageConfig.model_validate({**own, **said})
@@ -106,9 +106,9 @@ def _of_type(config: MessageConfig, loc: Loc, context: Context) -> Definition:
     except KeyError:
         known = list(_types())
         what = f"there is no message type '{config.type}'"
-        raise Fault(what, (*loc, "type"), suggest(str(config.type), known, noun="known are")) from None
+        raise MessageFault(what, (*loc, "type"), suggest(str(config.type), known, noun="known are")) from None
     except PluginError as error:
-        raise Fault(error.what, (*loc, "type"), error.fix) from None
+        raise MessageFault(error.what, (*loc, "type"), error.fix) from None
     return made
 
 
@@ -125,7 +125,7 @@ def _destined(config: MessageConfig, loc: Loc, context: Context) -> MessageConfi
         return config
     if not context.outputs:
         fix = "give outputs=[...] with its name, or `takes: all` to the output"
-        raise Fault(f"the message '{config.name}' goes nowhere: no output takes messages that do not name it", loc, fix)
+        raise MessageFault(f"the message '{config.name}' goes nowhere: no output takes messages that do not name it", loc, fix)
     return config.model_copy(update={"outputs": list(context.outputs)})
 
 

@@ -10,7 +10,7 @@ from countline.messages.scope import Scope
 from countline.messages.shape import TIME_TEXT, Shape, shape_of_value
 from countline.messages.time import rfc3339
 
-__all__ = ["OMIT", "Node", "TemplateFault", "constant", "finished"]
+__all__ = ["OMIT", "Node", "TemplateFault", "constant", "to_text"]
 
 
 class _Omit:
@@ -50,7 +50,7 @@ def constant(value: Any) -> Node:
     return Node(lambda s: value, shape_of_value(value), constant=True)
 
 
-def finished(node: Node) -> Node:
+def to_text(node: Node) -> Node:
     """Times, which are ns inside an expression, become RFC 3339 text where they leave it."""
     if node.shape.kind != "time":
         return node

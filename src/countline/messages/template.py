@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from countline.messages.expr import parse
-from countline.messages.faults import Fault, Loc, suggest
+from countline.messages.faults import Loc, MessageFault, suggest
 from countline.messages.field_registry import FieldRegistry
 from countline.messages.filters import text_of
-from countline.messages.node import OMIT, Node, TemplateFault, constant, finished
+from countline.messages.node import OMIT, Node, TemplateFault, constant, to_text
 from countline.messages.scope import Scope
 from countline.messages.shape import NULL, STRING, Member, Shape, list_of, merge
 
@@ -27,7 +27,7 @@ class Compiler:
 
     def __init__(self, registry: FieldRegistry) -> None:
         self.registry = registry
-        self.faults: list[Fault] = []
+        self.faults: list[MessageFault] = []
 
     def tree(self, value: Any, loc: Loc, loops: Sequence[str] = ()) -> Node:
         """A template of any nesting."""
@@ -65,12 +65,12 @@ class Compiler:
             return self._report(fault, loc).get
 
     def _report(self, fault: TemplateFault, loc: Loc) -> Node:
-        self.faults.append(Fault(fault.what, loc, fault.fix))
+        self.faults.append(MessageFault(fault.what, loc, fault.fix))
         return constant(None)
 
     def _text(self, text: str, loops: Sequence[str]) -> Node:
         parts = [
-            part if literal else finished(parse(part, self.registry, loops)) for literal, part in split_fields(text)
+            part if literal else to_text(parse(part, self.registry, loops)) for literal, part in split_fields(text)
         ]
         if all(isinstance(part, str) for part in parts):
             return constant("".join(part for part in parts if isinstance(part, str)))
@@ -131,7 +131,7 @@ class Compiler:
     def _keys(self, value: Mapping[str, Any], known: Sequence[str], loc: Loc) -> None:
         for key in value:
             if key not in known:
-                self.faults.append(Fault(f"'{key}' cannot stand beside '{known[0]}'", (*loc, key), suggest(key, known)))
+                self.faults.append(MessageFault(f"'{key}' cannot stand beside '{known[0]}'", (*loc, key), suggest(key, known)))
 
     def _loop(self, value: Mapping[str, Any], loc: Loc, loops: Sequence[str]) -> Node:
         self._keys(value, ("for", "if", "do"), loc)
@@ -139,7 +139,7 @@ class Compiler:
         loops_known = self.registry.table.loops
         if what not in loops_known:
             self.faults.append(
-                Fault(f"there is nothing called '{what}' to loop over", (*loc, "for"), suggest(str(what), loops_known))
+                MessageFault(f"there is nothing called '{what}' to loop over", (*loc, "for"), suggest(str(what), loops_known))
             )
             return constant(None)
         inner = (*loops, what)

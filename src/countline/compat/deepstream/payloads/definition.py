@@ -24,15 +24,15 @@ from countline.compat.deepstream.payloads.proto import protobuf_event
 from countline.config.messages import MessageConfig, trigger_of
 from countline.errors import MessageError
 from countline.messages.base import BaseDefinition
+from countline.messages.compact import dumps
 from countline.messages.context import Context
-from countline.messages.faults import Fault, Loc, merge_faults, suggest
+from countline.messages.faults import Loc, MessageFault, merge_faults, suggest
 from countline.messages.field_registry import FieldRegistry
-from countline.messages.ids import twin
+from countline.messages.ids import derived_id
 from countline.messages.record import RecordTemplate, lookup, make_envelope, to_bytes
 from countline.messages.scope import Objects, Scope
 from countline.messages.snapshot import Snapshot
 from countline.messages.template import Compiler
-from countline.messages.tight import dumps
 from countline.messages.time import rfc3339
 from countline.messages.triggers import make_trigger
 from countline.types import Analytics, Event, Frame, Message, RuleInfo, SourceInfo
@@ -64,7 +64,7 @@ class DeepStreamDefinition(BaseDefinition):
         )
         record = _record(config, self.kind, fields, loc)
         if "event" in fields.used and not (self.kind == "full" and self.api == "event"):
-            raise Fault(
+            raise MessageFault(
                 f"a message of {config.type} belongs to a frame, not to one event",
                 loc,
                 "use fields of the frame in key, topic, headers and if, such as {device_id}",
@@ -164,7 +164,7 @@ class DeepStreamDefinition(BaseDefinition):
                 continue
             track = event.track_id
             identity = self._identify(a, f"{event.sequence}" if track is None else f"{event.sequence}\0{track}")
-            ids = iter((identity, twin(identity)))
+            ids = iter((identity, derived_id(identity)))
             value = full_event(event_meta(event, self._static, self._rules), self._static, ids.__next__)
             made.append((identity, dumps(value), event))
         return made
@@ -222,11 +222,11 @@ def _record(config: Config, kind: str, fields: FieldRegistry, loc: Loc) -> Recor
 def _check(config: Config, context: Context, loc: Loc) -> None:
     """Names that must exist, and options that a fixed payload has no place for."""
     if config.type not in TYPES:
-        raise Fault(f"there is no message type '{config.type}'", (*loc, "type"), "known are: " + ", ".join(TYPES))
+        raise MessageFault(f"there is no message type '{config.type}'", (*loc, "type"), "known are: " + ", ".join(TYPES))
     for word in _NOT_HERE:
         if word in config.model_fields_set:
             option = MessageConfig.model_fields[word].alias or word
-            raise Fault(f"'{option}' has no meaning with type: {config.type}", (*loc, option), "leave it out")
+            raise MessageFault(f"'{option}' has no meaning with type: {config.type}", (*loc, option), "leave it out")
     valid = {
         "sources": [s.name for s in context.sources],
         "rules": [r.name for r in context.rules],
@@ -235,7 +235,7 @@ def _check(config: Config, context: Context, loc: Loc) -> None:
     for word, names in valid.items():
         for i, name in enumerate(getattr(config, word)):
             if name not in names and (names or word != "classes"):
-                raise Fault(f"{word}: there is no '{name}'", (*loc, word, i), suggest(name, names))
+                raise MessageFault(f"{word}: there is no '{name}'", (*loc, word, i), suggest(name, names))
 
 
 _NOT_HERE = ("attach", "encoding", "schema_", "per", "trajectory_points", "version")
@@ -249,17 +249,17 @@ def make(config: Config, context: Context, loc: Loc) -> DeepStreamDefinition:
     try:
         made = DeepStreamDefinition(config, context, loc)
     except MessageError as error:
-        if isinstance(error, Fault) or hasattr(error, "faults"):
+        if isinstance(error, MessageFault) or hasattr(error, "faults"):
             raise
-        raise Fault(error.what, (*loc, *str(error.where).split(".")), error.fix) from None
+        raise MessageFault(error.what, (*loc, *str(error.where).split(".")), error.fix) from None
     if made.kind == "occupancy" and not made.places:
-        raise Fault(
+        raise MessageFault(
             "no line tells entries from exits",
             loc,
             "name two lines 'Entry' and 'Exit', use the native engine's directions, or set `places:`",
         )
     if made.kind == "full" and made.api != "event" and not fits(context.labels):
-        raise Fault("a class is named like a part of the payload", loc, "rename it in the detector's labels")
+        raise MessageFault("a class is named like a part of the payload", loc, "rename it in the detector's labels")
     return made
 
 

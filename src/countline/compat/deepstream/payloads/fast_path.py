@@ -20,8 +20,8 @@ from countline.compat.deepstream.files.msgconv import StaticDescription
 from countline.compat.deepstream.payloads.full import sections
 from countline.compat.deepstream.payloads.proto import frame_head
 from countline.compat.deepstream.payloads.wire import floating, message, text
+from countline.messages.compact import dumps
 from countline.messages.ids import IdMaker
-from countline.messages.tight import dumps
 from countline.messages.time import rfc3339
 from countline.types import Analytics, Tracks
 

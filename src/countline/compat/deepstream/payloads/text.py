@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from countline.messages.tight import dumps
+from countline.messages.compact import dumps
 
 __all__ = ["dump"]
 

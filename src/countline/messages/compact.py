@@ -11,17 +11,17 @@ from typing import Any
 
 import orjson
 
-__all__ = ["dumps", "tight"]
+__all__ = ["compact", "dumps"]
 
 SMALL = 4096
 """Longer text is kept as it is: there is little to gain."""
 
 
-def tight(text: bytes) -> bytes:
+def compact(text: bytes) -> bytes:
     """The same bytes, in a buffer of their own size."""
     return memoryview(text).tobytes() if len(text) < SMALL else text
 
 
 def dumps(value: Any, default: Callable[[Any], Any] | None = None, option: int | None = None) -> bytes:
     """``orjson.dumps``. Raises what that raises (TypeError)."""
-    return tight(orjson.dumps(value, default, option))
+    return compact(orjson.dumps(value, default, option))
