@@ -228,7 +228,7 @@ class Config(Model):
     sources: list[SourceConfig] = Field(min_length=1)
     detector: DetectorConfig = DetectorConfig()
     tracker: TrackerConfig = TrackerConfig()
-    rules: RulesConfig = RulesConfig()
+    rules: SerializeAsAny[RulesConfig] = RulesConfig()
     messages: list[SerializeAsAny[MessageConfig]] = []
     outputs: list[SerializeAsAny[Annotated[OutputConfig, BeforeValidator(_output), OutputSchema]]] = []
     outbox: Annotated[OutboxConfig, BeforeValidator(_outbox, json_schema_input_type=OutboxConfig | str)] = OutboxConfig()
