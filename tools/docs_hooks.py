@@ -10,7 +10,13 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parent.parent
-OUTSIDE = {"index.md": "README.md", "CHANGELOG.md": "CHANGELOG.md", "CONTRIBUTING.md": "CONTRIBUTING.md", "SECURITY.md": "SECURITY.md", "NOTICE.md": "NOTICE"}
+OUTSIDE = {
+    "index.md": "README.md",
+    "CHANGELOG.md": "CHANGELOG.md",
+    "CONTRIBUTING.md": "CONTRIBUTING.md",
+    "SECURITY.md": "SECURITY.md",
+    "NOTICE.md": "NOTICE",
+}
 """Page of the site -> file of the repository."""
 
 _ROLE = re.compile(r":(?:class|meth|func|attr|data|mod|exc):<code>~?(?:[\w.]*\.)?(\w+)(?:\(\))?</code>")

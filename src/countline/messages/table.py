@@ -94,9 +94,9 @@ def plain_mapping(value: Mapping[str, Any]) -> dict[str, Any]:
 
 def entries_of(cls: type, beside: type | None = None, prefix: str = "") -> tuple[Entry, ...]:
     """The entries of a dataclass's fields, without those of ``beside``. Types: bool, int, float, str, Count, and mappings from
-    text to int or Count; others are handed on as they are. ``metadata`` of a field: ``time`` (ns, 0 for never), ``digits``, ``counter`` (the counter that a Count
-    shows), ``by`` (of a mapping: 'direction'; classes unless set), ``whole`` (False: no member of the whole record).
-    ``prefix``: attribute path of the object within what entries read from, with its dot."""
+    text to int or Count; others are handed on as they are. ``metadata`` of a field: ``time`` (ns, 0 for never), ``digits``,
+    ``counter`` (the counter that a Count shows), ``by`` (of a mapping: 'direction'; classes unless set), ``whole`` (False: no
+    member of the whole record). ``prefix``: attribute path of the object within what entries read from, with its dot."""
     known = {item.name for item in dataclasses.fields(beside)} if beside is not None else set()
     hints = get_type_hints(cls)
     made: list[Entry] = []
