@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo test quick hunt test-kafka test-pythons lint types walls check bench clean constraints system
+.PHONY: help demo docs test quick hunt test-kafka test-pythons lint types walls check bench clean constraints system
 
 help:
 	@echo "make demo        run the main job on a street clip against an embedded broker"
@@ -15,6 +15,7 @@ help:
 	@echo "make test-kafka  contract and fault tests against Apache Kafka 4 (Java and Maven)"
 	@echo "make test-pythons  the pure core's tests on every Python 3.10+ of this machine"
 	@echo "make check       lint, types, import walls"
+	@echo "make docs        the documentation as a site, in build/site"
 	@echo "make bench       every benchmark, one after the other"
 
 # Debian keeps the venv module in a package of its own.
@@ -70,6 +71,10 @@ walls: $(VENV)/.dev
 	@$(BIN)/lint-imports
 
 check: lint types walls
+
+# The documentation as a site in build/site; a broken link ends it. Needs no network, neither here nor to read.
+docs: $(VENV)/.dev
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet && echo "build/site/index.html"
 
 bench: $(VENV)/.bench
 	@export ORT_DISABLE_TELEMETRY=1; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

@@ -100,9 +100,12 @@ class Frame:
         return self.picture.bgr()
 
 
-ANGLE, CORNERS, KEYPOINTS = "angle", "corners", "keypoints"
-"""Attributes that detectors give: the radians by which a turned box is turned (clockwise on screen), its corners (4, 2) in
-pixels in order around it, and keypoints (K, 2 or 3): x and y in pixels and, where the model tells it, how visible (0..1)."""
+ANGLE = "angle"
+"""Attribute that detectors give: the radians by which a turned box is turned, clockwise on screen."""
+CORNERS = "corners"
+"""Attribute that detectors give: the corners of a turned box, (4, 2) in pixels in order around it."""
+KEYPOINTS = "keypoints"
+"""Attribute that detectors give: (K, 2 or 3), x and y in pixels and, where the model tells it, how visible (0..1)."""
 
 
 def _rows(attributes: Mapping[str, NDArray[Any]] | None, index: Any) -> dict[str, NDArray[Any]] | None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from countline.cli import main
 from countline.commands.summary_text import summary_text
-from countline.config.loader import CountlineFault
+from countline.config.faults import ConfigFault
 from countline.outputs.kafka.config import check_server
 from countline.pipeline.stats import OutputStats, Summary
 
@@ -51,7 +51,7 @@ def test_addresses_of_brokers_are_accepted(address: str) -> None:
 def test_any_text_is_an_address_or_is_refused(text: str) -> None:
     try:
         check_server(text)
-    except CountlineFault as fault:
+    except ConfigFault as fault:
         assert fault.fix  # noqa: PT017 - either way is right
 
 

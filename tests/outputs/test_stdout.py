@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import subprocess
 import sys
@@ -15,7 +13,7 @@ import pytest
 
 from countline.outputs.stdout.config import Config
 from countline.outputs.stdout.output import StdoutOutput
-from countline.testing import OutputContract, Received, entries
+from countline.testing import OutputContract, Received, entries, from_envelope
 
 
 class Redirected:
@@ -67,19 +65,7 @@ class TestStdoutMessages(StdoutContract):
         return {"content": "message"}
 
     def read_back(self, server: Redirected, count: int) -> list[Received]:
-        return [received(line) for line in self.lines(server, count)]
-
-
-def received(line: bytes) -> Received:
-    """What stands in an envelope; the value byte for byte."""
-    data = json.loads(line)
-    headers = tuple((k, v.encode()) for k, v in data.get("headers", {}).items())
-    if "value" in data:
-        value = line[line.index(b'"value":') + 8 : -1]
-    else:
-        value = base64.b64decode(data["value_base64"]) if "value_base64" in data else data["value_text"].encode()
-    key = data.get("key")
-    return Received(value, data["id"], key.encode() if key is not None else None, headers)
+        return [from_envelope(line) for line in self.lines(server, count)]
 
 
 PROGRAM = """

@@ -58,13 +58,13 @@ def connection(
 
 
 def _check_addresses(kafka: str) -> None:
-    from countline.config.loader import CountlineFault
+    from countline.config.faults import ConfigFault
     from countline.outputs.kafka.config import check_server
 
     try:
         for server in kafka.split(","):
             check_server(server.strip())
-    except CountlineFault as fault:
+    except ConfigFault as fault:
         raise ConfigError(fault.what, where="--kafka", fix=fault.fix) from None
 
 

@@ -16,7 +16,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema
 
-from countline.config.faults import CountlineFault
+from countline.config.faults import ConfigFault
 from countline.config.renames import describe, in_new_names, told_both
 from countline.config.secret_places import address_secrets, secrets_of
 from countline.redaction import remember
@@ -81,14 +81,14 @@ class OutputConfig(Model):
         if both is not None:
             new = cls.renamed[both]
             what = f"'{both}' and '{new}' are the old and the new name of one option"
-            raise CountlineFault(what, fix=f"keep {new}", loc=both.split("."))
+            raise ConfigFault(what, fix=f"keep {new}", loc=both.split("."))
         made = in_new_names(data, cls.renamed)
         for head, keys in cls._old_groups().items():
             if head in made:
                 unknown = next(iter(made[head]), None) if isinstance(made[head], Mapping) else None
                 what = "must be a mapping" if unknown is None else f"unknown key '{unknown}'"
                 fix = f"{' and '.join(keys)} stand beside it now, as options of the output"
-                raise CountlineFault(what, fix=fix, loc=(head,) if unknown is None else (head, unknown))
+                raise ConfigFault(what, fix=fix, loc=(head,) if unknown is None else (head, unknown))
         return made
 
     @classmethod

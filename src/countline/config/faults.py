@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ValidationError
 
-__all__ = ["ConfigFault", "CountlineFault", "Nested"]
+__all__ = ["ConfigFault", "Nested"]
 
 
 class ConfigFault(ValueError):
@@ -19,7 +19,7 @@ class ConfigFault(ValueError):
         self.loc = tuple(loc)
 
 
-CountlineFault = ConfigFault
+ConfigFault = ConfigFault
 """Its former name."""
 
 

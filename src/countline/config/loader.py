@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from countline.config.faults import CountlineFault, Nested
+from countline.config.faults import ConfigFault, Nested
 from countline.config.harvest import harvest
 from countline.config.renames import as_written
 from countline.config.secret_places import holds_secrets
@@ -17,7 +17,7 @@ from countline.errors import ConfigError, Place
 from countline.redaction import during
 from countline.secret_forms import SECRET_NAME
 
-__all__ = ["CountlineFault", "Document", "Nested", "read_yaml", "validate"]
+__all__ = ["ConfigFault", "Document", "Nested", "read_yaml", "validate"]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -133,7 +133,7 @@ def _fault(item: Any, model: type[BaseModel], document: Document, path: Loc) -> 
     what = _WORDS.get(kind, "{}").format(item["msg"], **item.get("ctx", {}))
     if kind == "value_error":
         inner = item.get("ctx", {}).get("error")
-        if isinstance(inner, CountlineFault):
+        if isinstance(inner, ConfigFault):
             loc = as_written(document, path, inner.loc, getattr(model, "renamed", {})) if not item["loc"] else inner.loc
             return ConfigError(inner.what, where=document.place((*path, *loc)), fix=inner.fix)
         what = str(inner) if inner is not None else what

@@ -23,7 +23,7 @@ from pydantic_core import CoreSchema
 
 from countline.config.base import Model
 from countline.config.faults import ConfigFault, Nested
-from countline.config.rules import RULE_KEYS
+from countline.config.rules import RULE_KEYS, brought_events
 from countline.config.secret_places import named_secrets
 from countline.errors import PluginError
 from countline.redaction import remember
@@ -57,8 +57,8 @@ def trigger_of(on: str | list[str]) -> tuple[str, tuple[str, ...], int]:
         zone_of(on)
         return "interval", (), ns
     for word in words:
-        if word not in EVENTS:
-            raise ConfigFault(f"there is no trigger '{word}'", fix="known are: " + ", ".join(_WORDS))
+        if word not in EVENTS and word not in brought_events():
+            raise ConfigFault(f"there is no trigger '{word}'", fix="known are: " + ", ".join((*_WORDS, *brought_events())))
     return "event", tuple(dict.fromkeys(words)), 0
 
 

@@ -19,7 +19,8 @@ from pydantic import (
 from pydantic_core import CoreSchema
 
 from countline.config.base import FileName, Model, OutputConfig
-from countline.config.loader import CountlineFault, Document, Nested, read_yaml, validate
+from countline.config.faults import ConfigFault, Nested
+from countline.config.loader import Document, read_yaml, validate
 from countline.config.messages import MessageConfig
 from countline.config.moment import moment_of
 from countline.config.outputs import OutputSchema, config_class, kinds
@@ -101,7 +102,7 @@ class SourceConfig(Model):
 
 def _layout(value: str) -> str:
     if value != "auto" and value not in LAYOUTS.packages():
-        raise CountlineFault(f"unknown layout '{value}'", fix="known are: " + ", ".join(("auto", *LAYOUTS.packages())))
+        raise ConfigFault(f"unknown layout '{value}'", fix="known are: " + ", ".join(("auto", *LAYOUTS.packages())))
     return value
 
 
@@ -200,20 +201,20 @@ def _output(value: Any) -> Any:
     if isinstance(value, str):
         value = {value: {}}
     if not isinstance(value, Mapping) or len(value) != 1:
-        raise CountlineFault(
+        raise ConfigFault(
             "an output is one kind with its options", fix="write `- kafka: {bootstrap: ..., topic: ...}`"
         )
     kind, options = next(iter(value.items()))
     try:
         cls = config_class(kind)
     except KeyError:
-        raise CountlineFault(
+        raise ConfigFault(
             f"unknown output '{kind}'", fix="known are: " + ", ".join(sorted(kinds())), loc=(kind,)
         ) from None
     except PluginError as error:
-        raise CountlineFault(error.what, fix=error.fix, loc=(kind,)) from None
+        raise ConfigFault(error.what, fix=error.fix, loc=(kind,)) from None
     if options is not None and not isinstance(options, Mapping):
-        raise CountlineFault("takes a mapping of options", fix=f"write `- {kind}: {{option: value}}`", loc=(kind,))
+        raise ConfigFault("takes a mapping of options", fix=f"write `- {kind}: {{option: value}}`", loc=(kind,))
     options = {str(name): option for name, option in (options or {}).items()}
     options.setdefault("name", kind)
     try:
@@ -228,7 +229,7 @@ class Config(Model):
     sources: list[SourceConfig] = Field(min_length=1)
     detector: DetectorConfig = DetectorConfig()
     tracker: TrackerConfig = TrackerConfig()
-    rules: RulesConfig = RulesConfig()
+    rules: SerializeAsAny[RulesConfig] = RulesConfig()
     messages: list[SerializeAsAny[MessageConfig]] = []
     outputs: list[SerializeAsAny[Annotated[OutputConfig, BeforeValidator(_output), OutputSchema]]] = []
     outbox: Annotated[OutboxConfig, BeforeValidator(_outbox, json_schema_input_type=OutboxConfig | str)] = OutboxConfig()
@@ -245,7 +246,7 @@ class Config(Model):
             seen: set[str] = set()
             for i, name in enumerate(names):
                 if name in seen:
-                    raise CountlineFault(
+                    raise ConfigFault(
                         f"two {what}s are named '{name}'",
                         fix=f"give each {what} a name of its own",
                         loc=(f"{what}s", i),
@@ -254,13 +255,13 @@ class Config(Model):
         for i, source in enumerate(self.sources):
             moment = moment_of(source.start) if source.start else None
             if source.start and (moment is None or moment.tzinfo is None):
-                raise CountlineFault(
+                raise ConfigFault(
                     f"'{source.start}' is not a time with its offset from UTC",
                     fix="write it as 2026-11-22T08:00:00Z or 2026-11-22T09:00:00+01:00",
                     loc=("sources", i, "start"),
                 )
         for fault in check_sources(self.rules, [s.name for s in self.sources]):
-            raise CountlineFault(fault.what, fix=fault.fix, loc=("rules", *fault.loc))
+            raise ConfigFault(fault.what, fix=fault.fix, loc=("rules", *fault.loc))
         self._destinations()
         return self
 
@@ -276,7 +277,7 @@ class Config(Model):
         known = [o.name for o in self.outputs]
         for name in self.outbox.quotas:
             if name not in known:
-                raise CountlineFault(
+                raise ConfigFault(
                     f"there is no output '{name}'",
                     fix="outputs are " + (", ".join(known) or "none"),
                     loc=("outbox", "quotas", name),
@@ -286,16 +287,16 @@ class Config(Model):
             if message.attach is not None:
                 wrong = message.attach.no_store(stores, known)
                 if wrong is not None:
-                    raise CountlineFault(wrong[0], fix=wrong[1], loc=("messages", i, "attach", "output"))
+                    raise ConfigFault(wrong[0], fix=wrong[1], loc=("messages", i, "attach", "output"))
             if not message.outputs and message.function is None and known and self.takers == ():
-                raise CountlineFault(
+                raise ConfigFault(
                     f"message '{message.name}' goes nowhere: no output takes messages that do not name it",
                     fix=f"write outputs: [{known[0]}] here, or takes: all there",
                     loc=("messages", i),
                 )
             for name in message.outputs:
                 if name not in known:
-                    raise CountlineFault(
+                    raise ConfigFault(
                         f"message '{message.name}' names the output '{name}', which does not exist",
                         fix="known are: " + ", ".join(str(k) for k in known) if known else "there are no outputs",
                         loc=("messages", i, "outputs"),

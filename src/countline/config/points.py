@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import BeforeValidator
 
-from countline.config.loader import CountlineFault
+from countline.config.faults import ConfigFault
 
 __all__ = ["Point", "Points", "flat", "turns_back"]
 
@@ -15,17 +15,17 @@ Point: TypeAlias = tuple[float, float]
 
 
 def _pairs(value: Any) -> Any:
-    """Raises CountlineFault for what is no list of pairs, with the same numbers written right."""
+    """Raises ConfigFault for what is no list of pairs, with the same numbers written right."""
     if not isinstance(value, (list, tuple)):
-        raise CountlineFault("must be a list of points", fix="write points: [[x1, y1], [x2, y2]]")
+        raise ConfigFault("must be a list of points", fix="write points: [[x1, y1], [x2, y2]]")
     numbers = [v for v in value if isinstance(v, (int, float)) and not isinstance(v, bool)]
     if value and len(numbers) == len(value):
         pairs = ", ".join(f"[{x}, {y}]" for x, y in zip(numbers[::2], numbers[1::2]))
         fix = f"write points: [{pairs}]" if len(numbers) % 2 == 0 else "write points: [[x1, y1], [x2, y2]]"
-        raise CountlineFault(f"is a list of {len(numbers)} numbers, not of points", fix=fix)
+        raise ConfigFault(f"is a list of {len(numbers)} numbers, not of points", fix=fix)
     for i, point in enumerate(value):
         if not isinstance(point, (list, tuple)):
-            raise CountlineFault(f"point {i + 1} is {point!r}, not two numbers", fix="write [x, y]", loc=(i,))
+            raise ConfigFault(f"point {i + 1} is {point!r}, not two numbers", fix="write [x, y]", loc=(i,))
     return value
 
 

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Literal, get_args
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import lru_cache
+from typing import Any, Literal, get_args
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import (
+    Field,
+    GetJsonSchemaHandler,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    create_model,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import CoreSchema
 
 from countline.config.base import Model
+from countline.config.faults import ConfigFault, Nested
 from countline.config.kinds.base import Anchor, AreaConfig, PlacedConfig, RuleConfig, positive
 from countline.config.kinds.direction import DirectionConfig
 from countline.config.kinds.journey import JourneyConfig
@@ -16,8 +28,9 @@ from countline.config.kinds.queue import QueueConfig
 from countline.config.kinds.region import CrowdingConfig, RegionConfig
 from countline.config.kinds.speed import SpeedConfig
 from countline.config.kinds.wrong_way import WrongWayConfig
-from countline.config.loader import CountlineFault
 from countline.config.points import Point
+from countline.errors import PluginError
+from countline.registry.kinds import RULE_KINDS
 
 __all__ = [
     "RULE_KEYS",
@@ -35,7 +48,10 @@ __all__ = [
     "RulesConfig",
     "SpeedConfig",
     "WrongWayConfig",
+    "brought_events",
+    "brought_model",
     "check_sources",
+    "rule_models",
 ]
 
 _LEAST, _MOST = -1.0, 2.0
@@ -71,6 +87,38 @@ class RulesConfig(Model):
     queues: list[QueueConfig] = Field(default_factory=list)
     wrong_ways: list[WrongWayConfig] = Field(default_factory=list)
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _with_kinds_of_others(cls, data: Any, handler: ModelWrapValidatorHandler[RulesConfig]) -> RulesConfig:
+        """What is made is of a class that has the lists of further kinds, too, where the rules have some."""
+        if cls is not RulesConfig or not isinstance(data, Mapping) or all(key in cls.model_fields for key in data):
+            return handler(data)
+        brought = RULE_KINDS.brought()
+        more = []
+        for key in data:
+            if key in brought and key not in cls.model_fields:
+                try:
+                    more.append((key, brought_model(key)))
+                except PluginError as error:
+                    raise ConfigFault(error.what, fix=error.fix, loc=(key,)) from None
+        if not more:
+            return handler(data)
+        own = _with(*more)
+        try:
+            return own.model_validate(data)
+        except ValidationError as error:
+            raise Nested(error, own, ()) from None
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """With the keys of other distributions, so that editors know them."""
+        made = handler(core_schema)
+        more = {key: model for key, model in rule_models().items() if key not in RULE_KEYS} if cls is RulesConfig else {}
+        for key, model in more.items():
+            items = handler(model.__pydantic_core_schema__)
+            handler.resolve_ref_schema(made)["properties"][key] = {"type": "array", "items": items}
+        return made
+
     @field_validator("resolution")
     @classmethod
     def _positive(cls, value: tuple[int, int] | None) -> tuple[int, int] | None:
@@ -79,13 +127,13 @@ class RulesConfig(Model):
     @model_validator(mode="after")
     def _whole(self) -> RulesConfig:
         if self.coordinates == "pixels" and self.resolution is None:
-            raise CountlineFault(
+            raise ConfigFault(
                 "pixel coordinates need the size of the picture they were measured in",
                 fix="add `resolution: [1920, 1080]` (width, height) beside `coordinates: pixels`",
                 loc=("coordinates",),
             )
         if self.coordinates == "normalized" and self.resolution is not None:
-            raise CountlineFault(
+            raise ConfigFault(
                 "`resolution` says nothing of normalised coordinates",
                 fix="add `coordinates: pixels`, or remove `resolution`",
                 loc=("resolution",),
@@ -97,7 +145,7 @@ class RulesConfig(Model):
 
     def each(self) -> Iterator[tuple[str, int, RuleConfig]]:
         """(key of the list, index, rule) for all rules, in the order in which they are evaluated."""
-        for key in RULE_KEYS:
+        for key in _kinds_of_rules(type(self)):
             for i, rule in enumerate(getattr(self, key)):
                 yield key, i, rule
 
@@ -118,7 +166,7 @@ class RulesConfig(Model):
                     if all(_LEAST <= value <= _MOST for value in point):
                         continue
                     x, y = raw[j]
-                    raise CountlineFault(
+                    raise ConfigFault(
                         f"point {j + 1} of '{rule.name}' is far outside the picture: [{x:g}, {y:g}]",
                         fix="check the point and `resolution`"
                         if pixels
@@ -132,7 +180,7 @@ class RulesConfig(Model):
         for key, i, rule in self.each():
             others = seen.setdefault(rule.name, [])
             if any(other is None or rule.source is None or other == rule.source for other in others):
-                raise CountlineFault(
+                raise ConfigFault(
                     f"two rules are named '{rule.name}'" + (f" at source '{rule.source}'" if rule.source else ""),
                     fix="give each rule a name of its own (one name may serve several sources, once at each)",
                     loc=(key, i, "name"),
@@ -144,27 +192,61 @@ class RulesConfig(Model):
         for key, i, rule in self.each():
             try:
                 rule.check_beside(rules)
-            except CountlineFault as fault:
-                raise CountlineFault(fault.what, fix=fault.fix, loc=(key, i, *fault.loc)) from None
+            except ConfigFault as fault:
+                raise ConfigFault(fault.what, fix=fault.fix, loc=(key, i, *fault.loc)) from None
 
 
-def _kinds_of_rules() -> dict[str, type[RuleConfig]]:
+@lru_cache(maxsize=64)
+def _kinds_of_rules(model: type[RulesConfig]) -> Mapping[str, type[RuleConfig]]:
     found = {}
-    for key, field in RulesConfig.model_fields.items():
+    for key, field in model.model_fields.items():
         for item in get_args(field.annotation):
             if isinstance(item, type) and issubclass(item, RuleConfig):
                 found[key] = item
     return found
 
 
-RULE_KEYS = _kinds_of_rules()
-"""Keys under which rules stand, with the model of each, in the order in which rules are evaluated."""
+RULE_KEYS = _kinds_of_rules(RulesConfig)
+"""Keys under which countline's own kinds of rules stand, with the model of each, in the order in which rules are evaluated."""
 
 
-def check_sources(config: RulesConfig, names: Sequence[str]) -> list[CountlineFault]:
+def brought_model(key: str) -> type[RuleConfig]:
+    """The model of rules under ``key`` that another distribution brings. Raises KeyError if none does, PluginError if it cannot
+    be used."""
+    model: type[RuleConfig] = RULE_KINDS.get(key, "config", "Config", RuleConfig)
+    own = {m.kind for m in RULE_KEYS.values()} | {event for m in RULE_KEYS.values() for event in m.events}
+    taken = sorted(own & {model.kind, *model.events})
+    if key in RulesConfig.model_fields or taken:
+        raise RULE_KINDS.fault(key, f"countline itself has '{taken[0] if taken else key}'")
+    return model
+
+
+def rule_models() -> dict[str, type[RuleConfig]]:
+    """Keys of all kinds of rules with their models: countline's own, then those of other distributions that can be used."""
+    found = dict(RULE_KEYS)
+    for key in RULE_KINDS.brought():
+        with suppress(PluginError):
+            found[key] = brought_model(key)
+    return found
+
+
+def brought_events() -> tuple[str, ...]:
+    """Kinds of event that rules of other distributions have."""
+    return tuple(event for key, model in rule_models().items() if key not in RULE_KEYS for event in model.events)
+
+
+@lru_cache(maxsize=64)
+def _with(*more: tuple[str, type[RuleConfig]]) -> type[RulesConfig]:
+    """``RulesConfig`` with the lists of further kinds."""
+    fields: dict[str, Any] = {key: (list[model], Field(default_factory=list)) for key, model in more}  # type: ignore[valid-type]
+    made: type[RulesConfig] = create_model("RulesConfig", __base__=RulesConfig, __doc__=RulesConfig.__doc__, **fields)
+    return made
+
+
+def check_sources(config: RulesConfig, names: Sequence[str]) -> list[ConfigFault]:
     """Faults for rules whose ``source`` is none of ``names``; paths are relative to the rules."""
     return [
-        CountlineFault(
+        ConfigFault(
             f"rule '{rule.name}' names the source '{rule.source}', which does not exist",
             fix="known are: " + ", ".join(names),
             loc=(key, i, "source"),

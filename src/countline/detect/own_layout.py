@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from countline.detect.layouts import Raw
 from countline.detect.preprocess import Preprocess
-from countline.errors import PluginError
 from countline.registry.kinds import LAYOUTS
 
 __all__ = ["OwnLayout", "own_layout"]
@@ -54,10 +53,5 @@ def own_layout(name: str) -> OwnLayout | None:
         return None
     found = LAYOUTS.get(name, "", "LAYOUT")
     if not isinstance(found, OwnLayout):
-        plugin = LAYOUTS.brought()[name][0]
-        raise PluginError(
-            f"the detector layout '{name}', which {plugin.distribution} brings, cannot be used: its LAYOUT is no "
-            "countline.detect.OwnLayout",
-            fix=f"pip install --upgrade {plugin.project}, or tell its authors",
-        )
+        raise LAYOUTS.fault(name, "its LAYOUT is no countline.detect.OwnLayout")
     return found

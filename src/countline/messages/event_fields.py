@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from countline.analytics.native.kinds import event_types
-from countline.config.rules import RULE_KEYS
+from countline.config.rules import rule_models
 from countline.messages.attributes import EVENT_ATTRIBUTES
 from countline.messages.object_fields import SPEED_DIGITS, TRAJECTORY, box_entries
 from countline.messages.scope import Scope
@@ -90,6 +90,7 @@ class EventFields:
 
     def of(self, kinds: Sequence[str]) -> dict[str, Field]:
         """Fields of events of these kinds. A field that only some of them have may be null."""
+        kinds = [kind for kind in kinds if kind in self.types]  # of others their rules say that they cannot be used
         common = [*self.every, *(self.of_object if any(self.types[kind].of_object for kind in kinds) else ())]
         fields = {entry.name: entry.field for entry in common}
         for name in dict.fromkeys(name for own in self.own.values() for name in own):
@@ -110,7 +111,8 @@ class EventFields:
 
     def list_shape(self, rules: Iterable[RuleInfo]) -> Shape:
         """Shape of ``{events}``; a key that an event does not have is left out."""
-        named = dict.fromkeys(event for rule in rules if rule.key in RULE_KEYS for event in RULE_KEYS[rule.key].events)
+        models = rule_models()
+        named = dict.fromkeys(event for rule in rules if rule.key in models for event in models[rule.key].events)
         own: dict[str, Shape] = {}
         for kind in dict.fromkeys((*ALWAYS, *named)):
             own |= {name: entry.shape for name, entry in self.own.get(kind, {}).items() if name not in own}

@@ -21,7 +21,7 @@ from countline.protocols import Definition
 from countline.registry.kinds import MESSAGES, message_kind
 from countline.types import RuleInfo, SourceInfo
 
-__all__ = ["Tools", "make"]
+__all__ = ["Tools", "from_template", "make"]
 
 _NO_TOOLS = Tools()
 
@@ -110,6 +110,15 @@ def _of_type(config: MessageConfig, loc: Loc, context: Context) -> Definition:
     except PluginError as error:
         raise MessageFault(error.what, (*loc, "type"), error.fix) from None
     return made
+
+
+def from_template(config: MessageConfig, value: Any, context: Context, loc: Loc) -> Definition:
+    """The definition whose value is the template ``value``: what ``value:`` would be, for message types that are a shape of
+    their own. Everything else (trigger, key, headers, encoding) is as ``config`` says.
+
+    Raises MessageError for fields that its trigger does not offer, at ``loc``."""
+    builder = Builder(config, loc, context)
+    return builder.finish(builder.compiler.tree(value, (*loc, "type")), None)
 
 
 def _types() -> Iterator[str]:

@@ -7,7 +7,7 @@ from operator import attrgetter, itemgetter
 from typing import Any
 
 from countline.analytics.native.kinds import state_types
-from countline.config.rules import RULE_KEYS
+from countline.config.rules import rule_models
 from countline.messages.scope import Scope
 from countline.messages.shape import INTEGER, STRING
 from countline.messages.table import Entry, Group, Loop, entries_of, item_fields
@@ -22,8 +22,9 @@ def _states_of(key: str) -> Callable[[Analytics], Mapping[str, Any]]:
 
 def further_groups() -> Iterable[Group]:
     """Of kinds of rules that bring their states with them."""
+    models = rule_models()
     for key, state in state_types().items():
-        yield Group(key, RULE_KEYS[key].kind, entries_of(state), state(), _states_of(key))
+        yield Group(key, models[key].kind, entries_of(state), state(), _states_of(key))
 
 
 GROUPS: tuple[Group, ...] = (

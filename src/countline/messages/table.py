@@ -16,6 +16,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from countline.messages.scope import Scope
 from countline.messages.shape import (
+    ANY,
     BOOLEAN,
     INTEGER,
     NUMBER,
@@ -93,9 +94,9 @@ def plain_mapping(value: Mapping[str, Any]) -> dict[str, Any]:
 
 def entries_of(cls: type, beside: type | None = None, prefix: str = "") -> tuple[Entry, ...]:
     """The entries of a dataclass's fields, without those of ``beside``. Types: bool, int, float, str, Count, and mappings from
-    text to int or Count. ``metadata`` of a field: ``time`` (ns, 0 for never), ``digits``, ``counter`` (the counter that a Count
-    shows), ``by`` (of a mapping: 'direction'; classes unless set), ``whole`` (False: no member of the whole record).
-    ``prefix``: attribute path of the object within what entries read from, with its dot."""
+    text to int or Count; others are handed on as they are. ``metadata`` of a field: ``time`` (ns, 0 for never), ``digits``,
+    ``counter`` (the counter that a Count shows), ``by`` (of a mapping: 'direction'; classes unless set), ``whole`` (False: no
+    member of the whole record). ``prefix``: attribute path of the object within what entries read from, with its dot."""
     known = {item.name for item in dataclasses.fields(beside)} if beside is not None else set()
     hints = get_type_hints(cls)
     made: list[Entry] = []
@@ -113,7 +114,7 @@ def _entries(item: dataclasses.Field[Any], type_: Any, prefix: str) -> Iterable[
     if notes.get("time"):
         yield Entry(name, TIME.or_null(), lambda x: get(x) or None, uses=uses, in_whole=whole)
     elif get_origin(type_) is dict:
-        shape = map_of(_SHAPES[get_args(type_)[1]])
+        shape = map_of(_SHAPES.get(get_args(type_)[1], ANY))
         yield Entry(name, shape, lambda x: plain_mapping(get(x)), in_whole=whole, by=notes.get("by", "class"))
     elif type_ is Count:
         yield Entry(name, COUNT, lambda x: _counts(get(x)), in_whole=whole, counter=notes.get("counter", ""))
@@ -123,7 +124,7 @@ def _entries(item: dataclasses.Field[Any], type_: Any, prefix: str) -> Iterable[
         digits = notes.get("digits", DIGITS)
         yield Entry(name, NUMBER, lambda x: round(float(get(x)), digits), in_whole=whole)
     else:
-        yield Entry(name, _SHAPES[type_], get, uses=uses, in_whole=whole)
+        yield Entry(name, _SHAPES.get(type_, ANY), get, uses=uses, in_whole=whole)
 
 
 def record_of(entries: Iterable[Entry]) -> Shape:

@@ -61,6 +61,10 @@ class Kinds:
             raise plugin.error(self.noun, f"its {name} is no subclass of {base.__module__}.{base.__name__}")
         return found
 
+    def fault(self, kind: str, what: str) -> PluginError:
+        """The error that what another distribution brings under this name cannot be used."""
+        return self._plugin(kind).error(self.noun, what)
+
     def call(self, kind: str, part: str, name: str, *given: Any) -> Any:
         """What the function ``name`` of a kind's module returns. Raises what countline has words for as it is; whatever
         else a distribution's function raises becomes a PluginError."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from countline.testing.output_contract import OutputContract, Read
     from countline.testing.ports import free_port
     from countline.testing.scene import Scene, SceneDetector, SceneSource, Walk
-    from countline.testing.sender import Deadline, Received, Sender, Server, entries
+    from countline.testing.sender import Deadline, Received, Sender, Server, entries, from_envelope
     from countline.testing.servers import ClearTextProxy, SilentServer
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "Walk",
     "entries",
     "free_port",
+    "from_envelope",
 ]
 
 _CONTRACT = ("countline.testing.output_contract", "countline.testing.unkind_servers")
@@ -45,7 +46,7 @@ _HOME = {
     **dict.fromkeys(("OutputContract", "Read"), "output_contract"),
     "free_port": "ports",
     **dict.fromkeys(("Scene", "SceneDetector", "SceneSource", "Walk"), "scene"),
-    **dict.fromkeys(("Deadline", "Received", "Sender", "Server", "entries"), "sender"),
+    **dict.fromkeys(("Deadline", "Received", "Sender", "Server", "entries", "from_envelope"), "sender"),
     **dict.fromkeys(("ClearTextProxy", "SilentServer"), "servers"),
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,7 +12,7 @@ from typing import Any, Protocol
 from countline.protocols import Entry, Output, Receipt
 from countline.types import Message
 
-__all__ = ["Deadline", "Received", "Sender", "Server", "entries"]
+__all__ = ["Deadline", "Received", "Sender", "Server", "entries", "from_envelope"]
 
 WAIT = 60.0
 """Seconds for which a test pumps an output before it says that it hangs."""
@@ -24,6 +26,18 @@ class Received:
     id: str | None = None
     key: bytes | None = None
     headers: tuple[tuple[str, bytes], ...] | None = None
+
+
+def from_envelope(line: bytes) -> Received:
+    """What stands in a line that ``countline.outputs.base.envelope`` has made; the value byte for byte."""
+    data = json.loads(line)
+    headers = tuple((name, value.encode()) for name, value in data.get("headers", {}).items())
+    if "value" in data:
+        value = line[line.index(b'"value":') + 8 : -1]
+    else:
+        value = base64.b64decode(data["value_base64"]) if "value_base64" in data else data["value_text"].encode()
+    key = data.get("key")
+    return Received(value, data["id"], key.encode() if key is not None else None, headers)
 
 
 class Server(Protocol):

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, TypeAlias
 from pydantic import Field, field_validator, model_validator
 
 from countline.config.base import Model
-from countline.config.loader import CountlineFault
+from countline.config.faults import ConfigFault
 from countline.config.points import Points
 
 __all__ = ["Anchor", "AreaConfig", "PlacedConfig", "RuleConfig", "Shape", "positive"]
@@ -48,7 +48,7 @@ class RuleConfig(Model):
     """Classes it looks at, by name (or class id); all unless set."""
 
     def check_beside(self, rules: Sequence[RuleConfig]) -> None:
-        """Raises CountlineFault (``loc`` within this rule) for what is wrong in the company of all rules."""
+        """Raises ConfigFault (``loc`` within this rule) for what is wrong in the company of all rules."""
 
 
 class PlacedConfig(RuleConfig):
@@ -85,7 +85,7 @@ class AreaConfig(PlacedConfig):
     def _corners(self) -> AreaConfig:
         corners = len(set(self.points))
         if corners < 3:
-            raise CountlineFault(
+            raise ConfigFault(
                 f"a polygon needs at least three different points, {self.kind} '{self.name}' has {corners}",
                 fix="write points: [[x1, y1], [x2, y2], [x3, y3]]",
                 loc=("points",),
@@ -94,7 +94,7 @@ class AreaConfig(PlacedConfig):
 
 
 def positive(value: tuple[int, int] | None) -> tuple[int, int] | None:
-    """A resolution as it is; CountlineFault for one that is none."""
+    """A resolution as it is; ConfigFault for one that is none."""
     if value is not None and min(value) <= 0:
-        raise CountlineFault("a resolution is two positive numbers", fix="write [width, height]")
+        raise ConfigFault("a resolution is two positive numbers", fix="write [width, height]")
     return value

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from pydantic import Field, model_validator
 
+from countline.config.faults import ConfigFault
 from countline.config.kinds.base import PlacedConfig, Shape
-from countline.config.loader import CountlineFault
 from countline.config.points import Points
 
 __all__ = ["DirectionConfig"]
@@ -32,7 +32,7 @@ class DirectionConfig(PlacedConfig):
     @model_validator(mode="after")
     def _shape(self) -> DirectionConfig:
         if len(self.points) != 2 or self.points[0] == self.points[1]:
-            raise CountlineFault(
+            raise ConfigFault(
                 f"direction '{self.name}' needs two different points, tail and head of an arrow",
                 fix="write points: [[x1, y1], [x2, y2]]",
                 loc=("points",),

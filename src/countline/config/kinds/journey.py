@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from pydantic import model_validator
 
+from countline.config.faults import ConfigFault
 from countline.config.kinds.base import RuleConfig
-from countline.config.loader import CountlineFault
 
 __all__ = ["JourneyConfig"]
 
@@ -25,7 +25,7 @@ class JourneyConfig(RuleConfig):
     @model_validator(mode="after")
     def _shape(self) -> JourneyConfig:
         if len(set(self.places)) < 2 or len(set(self.places)) != len(self.places):
-            raise CountlineFault(
+            raise ConfigFault(
                 f"journey '{self.name}' needs at least two different places",
                 fix="name two or more lines or regions, each once",
                 loc=("places",),
@@ -33,7 +33,7 @@ class JourneyConfig(RuleConfig):
         return self
 
     def check_beside(self, rules: Sequence[RuleConfig]) -> None:
-        """Raises CountlineFault for a place that is no waypoint at a source of this rule."""
+        """Raises ConfigFault for a place that is no waypoint at a source of this rule."""
         known = {
             rule.name
             for rule in rules
@@ -41,7 +41,7 @@ class JourneyConfig(RuleConfig):
         }
         for i, place in enumerate(self.places):
             if place not in known:
-                raise CountlineFault(
+                raise ConfigFault(
                     f"journey '{self.name}' names the place '{place}', which is no line or region there",
                     fix="known are: " + (", ".join(sorted(known)) or "none"),
                     loc=("places", i),

@@ -6,8 +6,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from countline.config.faults import ConfigFault
 from countline.config.kinds.base import PlacedConfig, Shape
-from countline.config.loader import CountlineFault
 from countline.config.points import Points
 
 __all__ = ["LineConfig"]
@@ -38,21 +38,21 @@ class LineConfig(PlacedConfig):
     @model_validator(mode="after")
     def _shape(self) -> LineConfig:
         if len(self.points) < 2:
-            raise CountlineFault(
+            raise ConfigFault(
                 "a line needs at least two points", fix="write points: [[x1, y1], [x2, y2]]", loc=("points",)
             )
         for i, (a, b) in enumerate(zip(self.points, self.points[1:])):
             if a == b:
-                raise CountlineFault(
+                raise ConfigFault(
                     f"points {i + 1} and {i + 2} of line '{self.name}' are equal, so it has no sides",
                     fix="move or remove one of them",
                     loc=("points", i + 1),
                 )
         for key, value in self.names.items():
             if not value:
-                raise CountlineFault("a direction needs a name", fix=f"write a word for '{key}'", loc=("names", key))
+                raise ConfigFault("a direction needs a name", fix=f"write a word for '{key}'", loc=("names", key))
         if self.direction_name("in") == self.direction_name("out"):
-            raise CountlineFault("both directions have one name", fix="give them different names", loc=("names",))
+            raise ConfigFault("both directions have one name", fix="give them different names", loc=("names",))
         return self
 
     def direction_name(self, direction: Literal["in", "out"]) -> str:

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from pydantic import Field, model_validator
 
+from countline.config.faults import ConfigFault
 from countline.config.kinds.base import AreaConfig
-from countline.config.loader import CountlineFault
 
 __all__ = ["QueueConfig"]
 
@@ -28,7 +28,7 @@ class QueueConfig(AreaConfig):
     @model_validator(mode="after")
     def _limits(self) -> QueueConfig:
         if self.max_wait is not None and self.max_wait < self.after:
-            raise CountlineFault(
+            raise ConfigFault(
                 f"nobody is in queue '{self.name}' before {self.after:g} s, so none can have waited {self.max_wait:g} s",
                 fix="write a `max_wait` of at least `after`, or a smaller `after`",
                 loc=("max_wait",),

@@ -7,8 +7,8 @@ from typing import ClassVar
 from pydantic import Field, model_validator
 
 from countline.config.base import Model
+from countline.config.faults import ConfigFault
 from countline.config.kinds.base import AreaConfig
-from countline.config.loader import CountlineFault
 
 __all__ = ["CrowdingConfig", "RegionConfig"]
 
@@ -42,5 +42,5 @@ class RegionConfig(AreaConfig):
     def _limits(self) -> RegionConfig:
         for name, limit in self.limits.items():
             if limit < 0:
-                raise CountlineFault("a limit cannot be negative", fix="write 0 or more", loc=("limits", name))
+                raise ConfigFault("a limit cannot be negative", fix="write 0 or more", loc=("limits", name))
         return self

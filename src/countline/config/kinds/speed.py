@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from pydantic import Field, model_validator
 
+from countline.config.faults import ConfigFault
 from countline.config.kinds.base import PlacedConfig, Shape
-from countline.config.loader import CountlineFault
 from countline.config.points import Point, Points
 
 __all__ = ["SpeedConfig"]
@@ -37,17 +37,17 @@ class SpeedConfig(PlacedConfig):
     @model_validator(mode="after")
     def _shape(self) -> SpeedConfig:
         if len(self.points) != 4:
-            raise CountlineFault(
+            raise ConfigFault(
                 f"speed '{self.name}' needs four points on the ground", fix="write four [x, y]", loc=("points",)
             )
         if (self.world is None) == (self.width is None or self.length is None):
-            raise CountlineFault(
+            raise ConfigFault(
                 f"speed '{self.name}' needs the true size of its quadrangle",
                 fix="write either `world` (four points in metres), or `width` and `length` in metres",
             )
         for key, quad in (("points", self.points), ("world", self.metres)):
             if len(quad) != 4 or not _convex(quad):
-                raise CountlineFault(
+                raise ConfigFault(
                     f"the four {key} of speed '{self.name}' are not the corners of a convex quadrangle in order",
                     fix="go round the quadrangle: top left, top right, bottom right, bottom left",
                     loc=(key,) if getattr(self, key) is not None else (),

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from pydantic import Field, model_validator
 
+from countline.config.faults import ConfigFault
 from countline.config.kinds.base import AreaConfig
-from countline.config.loader import CountlineFault
 from countline.config.points import Points
 
 __all__ = ["WrongWayConfig"]
@@ -32,13 +32,13 @@ class WrongWayConfig(AreaConfig):
     @model_validator(mode="after")
     def _direction(self) -> WrongWayConfig:
         if len(self.arrow) != 2:
-            raise CountlineFault(
+            raise ConfigFault(
                 f"the arrow of '{self.name}' has {len(self.arrow)} point{'' if len(self.arrow) == 1 else 's'}, not two",
                 fix="write arrow: [[x1, y1], [x2, y2]], tail and head",
                 loc=("arrow",),
             )
         if self.arrow[0] == self.arrow[1]:
-            raise CountlineFault(
+            raise ConfigFault(
                 f"the arrow of '{self.name}' has no length, so it points nowhere",
                 fix="move its head: arrow: [[x1, y1], [x2, y2]], tail and head",
                 loc=("arrow",),

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, PlainSerializer, SecretStr, model_validator
 
 from countline.config.base import Model, OutputConfig
-from countline.config.loader import CountlineFault
+from countline.config.faults import ConfigFault
 
 __all__ = [
     "Host",
@@ -26,15 +26,15 @@ __all__ = [
 
 
 def names_in_braces(value: str, known: Sequence[str]) -> list[str]:
-    """What stands in braces in a path that a user wrote. Raises CountlineFault where it is not ``known``."""
+    """What stands in braces in a path that a user wrote. Raises ConfigFault where it is not ``known``."""
     try:
         names = [name for _, name, *_ in string.Formatter().parse(value) if name is not None]
     except ValueError:
-        raise CountlineFault(f"'{value}' has a brace too many or too few", fix="write {{ for a brace itself") from None
+        raise ConfigFault(f"'{value}' has a brace too many or too few", fix="write {{ for a brace itself") from None
     for name in names:
         if name not in known:
             fix = "known are " + ", ".join(f"{{{field}}}" for field in known)
-            raise CountlineFault(f"{{{name}}} is not known in a path", fix=fix)
+            raise ConfigFault(f"{{{name}}} is not known in a path", fix=fix)
     return names
 
 
@@ -42,7 +42,7 @@ def _secret(value: Any) -> Any:
     # Not left to pydantic: its error would show the value.
     if isinstance(value, (str, SecretStr)) or value is None:
         return value
-    raise CountlineFault(
+    raise ConfigFault(
         "must be text", fix="put the secret in quotes, or write ${NAME} to take it from the environment"
     )
 
@@ -59,7 +59,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 
 def _host(value: Any) -> Any:
     if isinstance(value, str) and ("://" in value or "/" in value or not value.strip()):
-        raise CountlineFault(
+        raise ConfigFault(
             "must be a host name or address alone", fix="write `host: broker.example` and the port under `port`"
         )
     return value
@@ -85,7 +85,7 @@ class TlsConfig(Model):
     @model_validator(mode="after")
     def _pair(self) -> TlsConfig:
         if self.key is not None and self.cert is None:
-            raise CountlineFault(
+            raise ConfigFault(
                 "key without cert", fix="give the client's certificate as cert, or leave key out", loc=("key",)
             )
         return self
@@ -101,7 +101,7 @@ Tls = Annotated[TlsConfig | None, BeforeValidator(_tls, json_schema_input_type=T
 
 def _https(value: Any) -> Any:
     if value is False:
-        raise CountlineFault("an https:// address is never without TLS", fix="leave tls out, or write http:// there")
+        raise ConfigFault("an https:// address is never without TLS", fix="leave tls out, or write http:// there")
     return {} if value is True else value
 
 

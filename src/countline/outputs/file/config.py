@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from countline.config.base import OutputConfig
-from countline.config.loader import CountlineFault
+from countline.config.faults import ConfigFault
 from countline.outputs.base.options import names_in_braces
 
 __all__ = ["FIELDS", "Config"]
@@ -20,7 +20,7 @@ FIELDS = ("date", "hour", "source", "topic", "definition")
 def _path(value: str) -> str:
     names_in_braces(value, FIELDS)
     if value.endswith("/"):
-        raise CountlineFault("is a folder", fix="add a file name, e.g. counts/{date}.jsonl")
+        raise ConfigFault("is a folder", fix="add a file name, e.g. counts/{date}.jsonl")
     return value
 
 
@@ -49,7 +49,7 @@ class Config(OutputConfig):
     @model_validator(mode="after")
     def _parquet(self) -> Config:
         if self.format == "parquet" and self.fsync == "batch" and "fsync" in self.model_fields_set:
-            raise CountlineFault("Parquet files are written whole", fix="use fsync: finish", loc=("fsync",))
+            raise ConfigFault("Parquet files are written whole", fix="use fsync: finish", loc=("fsync",))
         return self
 
     def files(self) -> list[str]:

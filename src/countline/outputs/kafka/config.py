@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
 from countline.config.base import Model, OutputConfig
-from countline.config.loader import CountlineFault
+from countline.config.faults import ConfigFault
 from countline.outputs.base.options import Secret, Tls
 from countline.secret_forms import SECRET_NAME
 
@@ -34,9 +34,9 @@ class Token(Model):
     @model_validator(mode="after")
     def _one(self) -> Token:
         if (self.url is None) == (self.file is None):
-            raise CountlineFault("a token comes from url or from file", fix="give one of the two")
+            raise ConfigFault("a token comes from url or from file", fix="give one of the two")
         if self.url is not None and (self.client_id is None or self.client_secret is None):
-            raise CountlineFault("a token endpoint needs client_id and client_secret", fix="give both")
+            raise ConfigFault("a token endpoint needs client_id and client_secret", fix="give both")
         return self
 
 
@@ -54,11 +54,11 @@ class Sasl(Model):
     def _complete(self) -> Sasl:
         if self.mechanism == OAUTH:
             if self.token is None:
-                raise CountlineFault(
+                raise ConfigFault(
                     "OAUTHBEARER needs a token", fix="add token: {url, client_id, client_secret} or {file}"
                 )
         elif not self.username or self.password is None:
-            raise CountlineFault(f"{self.mechanism} needs username and password", fix="give both")
+            raise ConfigFault(f"{self.mechanism} needs username and password", fix="give both")
         return self
 
 
@@ -77,16 +77,16 @@ _SERVER = re.compile(r"(?:\[[0-9A-Fa-f:.]+(?:%\w+)?\]|[^\s:/\[\]@,]+)(?::([0-9]{
 
 
 def check_server(server: str) -> None:
-    """Raises CountlineFault for what is not the address of a broker: librdkafka would look for a host of that name, for ever."""
+    """Raises ConfigFault for what is not the address of a broker: librdkafka would look for a host of that name, for ever."""
     scheme, separator, address = server.rpartition("://")
     match = _SERVER.fullmatch(address)
     if separator and scheme.lower() not in _PROTOCOLS:
         bare = address.partition("/")[0] or "localhost:9092"
-        raise CountlineFault(
+        raise ConfigFault(
             f"'{server}' is not host:port: brokers speak Kafka's own protocol, not {scheme}", fix=f"write {bare}"
         )
     if match is None or (match[1] and not 0 < int(match[1]) < 65536):
-        raise CountlineFault(f"'{server}' is not host:port", fix="write e.g. localhost:9092, or [::1]:9092 for IPv6")
+        raise ConfigFault(f"'{server}' is not host:port", fix="write e.g. localhost:9092, or [::1]:9092 for IPv6")
 
 
 def _hide(value: Any) -> Any:
@@ -101,7 +101,7 @@ def _hidden(name: str, value: Any) -> Any:
         return value
     if isinstance(value, (str, int, float)):
         return SecretStr(str(value))
-    raise CountlineFault(
+    raise ConfigFault(
         "must be text", fix="put the secret in quotes, or write ${NAME} to take it from the environment", loc=(name,)
     )
 
@@ -167,7 +167,7 @@ class Config(OutputConfig):
     @model_validator(mode="after")
     def _two_topics(self) -> Config:
         if self.dead_letters is not None and self.dead_letters.topic == self.topic:
-            raise CountlineFault(
+            raise ConfigFault(
                 f"dead letters would go to the topic that refused them, '{self.topic}'",
                 fix=f"give them a topic of their own, e.g. {self.topic}-dead-letters",
                 loc=("dead_letters",),

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from countline.config.base import Model
-from countline.config.loader import CountlineFault
+from countline.config.faults import ConfigFault
 from countline.outputs.base.options import Host, OrderedConfig, Port, Secret, Tls
 
 __all__ = ["Config", "WillConfig", "is_topic", "without_control"]
@@ -31,7 +31,7 @@ def without_control(text: str) -> str:
 
 def _topic(value: str) -> str:
     if not is_topic(value):
-        raise CountlineFault(f"'{value}' is not a topic to publish to", fix="words joined by /, without + and #")
+        raise ConfigFault(f"'{value}' is not a topic to publish to", fix="words joined by /, without + and #")
     return value
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from countline.config.loader import CountlineFault
+from countline.config.faults import ConfigFault
 from countline.outputs.base.options import Host, OrderedConfig, Port, Secret, Tls
 
 __all__ = ["SUBJECT", "Config"]
@@ -18,7 +18,7 @@ SUBJECT = re.compile(r"[^\s.*>\x00-\x1f]+(\.[^\s.*>\x00-\x1f]+)*")
 
 def _subject(value: str) -> str:
     if not SUBJECT.fullmatch(value):
-        raise CountlineFault(
+        raise ConfigFault(
             f"'{value}' is not a subject to publish to", fix="words joined by dots, without blanks, * and >"
         )
     return value
@@ -49,7 +49,7 @@ class Config(OrderedConfig):
     def _one_login(self) -> Config:
         ways = [n for n in ("username", "token", "creds", "nkey") if getattr(self, n) is not None]
         if len(ways) > 1:
-            raise CountlineFault(f"{' and '.join(ways)} are different ways to log in", fix="keep one", loc=(ways[1],))
+            raise ConfigFault(f"{' and '.join(ways)} are different ways to log in", fix="keep one", loc=(ways[1],))
         if self.password is not None and self.username is None:
-            raise CountlineFault("password without username", fix="add username", loc=("password",))
+            raise ConfigFault("password without username", fix="add username", loc=("password",))
         return self

@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from countline.config.loader import CountlineFault
+from countline.config.faults import ConfigFault
 from countline.outputs.base.options import HttpsTls, OrderedConfig, Secret, TlsConfig, names_in_braces
 from countline.outputs.object_store.keys import FIELDS, key_of
 from countline.outputs.object_store.options import OPTIONS, OWN_KEYS, SCHEMES
@@ -25,25 +25,25 @@ def _url(value: str) -> str:
         parts = urlsplit(value)
         parts.port  # noqa: B018  (raises ValueError where it is none)
     except ValueError:
-        raise CountlineFault("is not a URL", fix=f"write it as {_EXAMPLES}") from None
+        raise ConfigFault("is not a URL", fix=f"write it as {_EXAMPLES}") from None
     if parts.username is not None or parts.query or parts.fragment:
         # Not quoted: it may hold a password.
-        raise CountlineFault("may hold no login, ? or #", fix=f"write it as {_EXAMPLES}; logins have keys of their own")
+        raise ConfigFault("may hold no login, ? or #", fix=f"write it as {_EXAMPLES}; logins have keys of their own")
     if parts.scheme not in SCHEMES:
-        raise CountlineFault(f"'{value}' is not the URL of an object store", fix=f"write it as {_EXAMPLES}")
+        raise ConfigFault(f"'{value}' is not the URL of an object store", fix=f"write it as {_EXAMPLES}")
     if (parts.scheme == "file") == bool(parts.netloc) or (parts.scheme == "file" and not parts.path.startswith("/")):
-        raise CountlineFault(f"'{value}' lacks its place", fix=f"write it as {SCHEMES[parts.scheme]}")
+        raise ConfigFault(f"'{value}' lacks its place", fix=f"write it as {SCHEMES[parts.scheme]}")
     if any(part in (".", "..") for part in unquote(parts.path).split("/")) or "//" in parts.path:
-        raise CountlineFault(f"'{value}' has an empty or dotted folder in it", fix="write the prefix out")
+        raise ConfigFault(f"'{value}' has an empty or dotted folder in it", fix="write the prefix out")
     return value.rstrip("/") if parts.path != "/" or parts.netloc else value
 
 
 def _path(value: str) -> str:
     if "id" not in names_in_braces(value, FIELDS):
-        raise CountlineFault("without {id} one object would replace another", fix="e.g. {date}/{id}.{extension}")
+        raise ConfigFault("without {id} one object would replace another", fix="e.g. {date}/{id}.{extension}")
     parts = value.split("/")
     if not all(parts) or any(part.startswith(".") for part in parts):
-        raise CountlineFault(
+        raise ConfigFault(
             f"'{value}' begins or ends with /, or has an empty or dotted folder in it", fix="leave it out"
         )
     return value
@@ -134,20 +134,20 @@ class Config(OrderedConfig):
                     "gs": "write options: {service_account: key.json}",
                     "file": "leave it out",
                 }[scheme]
-                raise CountlineFault(f"{name} is for s3:// only", fix=fix, loc=(name,))
+                raise ConfigFault(f"{name} is for s3:// only", fix=fix, loc=(name,))
         if (self.access_key is None) != (self.secret_key is None):
             given = "secret_key" if self.access_key is None else "access_key"
-            raise CountlineFault("access_key and secret_key go together", fix="give both, or neither", loc=(given,))
+            raise ConfigFault("access_key and secret_key go together", fix="give both, or neither", loc=(given,))
         if self.endpoint is not None and scheme == "file":
-            raise CountlineFault("a folder has no endpoint", fix="leave it out", loc=("endpoint",))
+            raise ConfigFault("a folder has no endpoint", fix="leave it out", loc=("endpoint",))
         for name in ("cert", "key"):
             if getattr(self.tls, name) is not None:
-                raise CountlineFault(
+                raise ConfigFault(
                     "object stores log clients in by keys, not by certificates", fix="leave it out", loc=("tls", name)
                 )
         if "tls" in self.model_fields_set and (self.endpoint or "").startswith("http:"):
             fix = "write https:// under endpoint, or leave tls out"
-            raise CountlineFault("tls with an http:// address", fix=fix, loc=("tls",))
+            raise ConfigFault("tls with an http:// address", fix=fix, loc=("tls",))
         for name in self.options:
             self._known_option(name, scheme)
         return self
@@ -163,4 +163,4 @@ class Config(OrderedConfig):
             fix = (f"did you mean {close[0]}? " if close else "") + (
                 "known are: " + ", ".join(known) if known else "leave it out"
             )
-        raise CountlineFault(f"{scheme}:// has no option '{name}'", fix=fix, loc=("options", name))
+        raise ConfigFault(f"{scheme}:// has no option '{name}'", fix=fix, loc=("options", name))

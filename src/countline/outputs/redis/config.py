@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field
 
-from countline.config.loader import CountlineFault
+from countline.config.faults import ConfigFault
 from countline.outputs.base.options import Host, OrderedConfig, Port, Secret, Tls
 
 __all__ = ["Config"]
@@ -15,7 +15,7 @@ __all__ = ["Config"]
 
 def _free(name: str) -> str:
     if name in ("id", "key", "headers"):
-        raise CountlineFault(
+        raise ConfigFault(
             f"the field '{name}' has another meaning", fix="choose another name, e.g. value or metadata"
         )
     return name

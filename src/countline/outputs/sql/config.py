@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from countline.config.loader import CountlineFault
+from countline.config.faults import ConfigFault
 from countline.outputs.base.options import NetworkConfig, Secret, Tls
 
 __all__ = ["FIELDS", "Config"]
@@ -23,7 +23,7 @@ _SCHEMES = ("sqlite:", "postgresql://", "postgres://")
 def _url(value: SecretStr) -> SecretStr:
     text = value.get_secret_value()
     if not text.startswith(_SCHEMES) or text in ("sqlite:", "sqlite://", "sqlite:///"):
-        raise CountlineFault(
+        raise ConfigFault(
             "is not the address of a database",
             fix="sqlite:counts.db, sqlite:////absolute/counts.db or postgresql://host/db",
         )
@@ -33,7 +33,7 @@ def _url(value: SecretStr) -> SecretStr:
 def _table(value: str) -> str:
     parts = value.split(".")
     if len(parts) > 2 or not all(_NAME.fullmatch(part) for part in parts):
-        raise CountlineFault(
+        raise ConfigFault(
             f"'{value}' is not a table name", fix="letters, digits and underscores; a schema may stand before a dot"
         )
     return value
@@ -42,9 +42,9 @@ def _table(value: str) -> str:
 def _columns(value: dict[str, str | None]) -> dict[str, str | None]:
     for field, column in value.items():
         if column is None and field in ("id", "value"):
-            raise CountlineFault(f"the column for {field} cannot be left out", loc=(field,))
+            raise ConfigFault(f"the column for {field} cannot be left out", loc=(field,))
         if column is not None and not _NAME.fullmatch(column):
-            raise CountlineFault(
+            raise ConfigFault(
                 f"'{column}' is not a column name", fix="letters, digits and underscores", loc=(field,)
             )
     return value
@@ -79,7 +79,7 @@ class Config(NetworkConfig):
     @model_validator(mode="after")
     def _for_postgres(self) -> Config:
         if self.sqlite is not None and self.tls is not None:
-            raise CountlineFault("a file has no TLS", fix="leave tls out: it is for PostgreSQL", loc=("tls",))
+            raise ConfigFault("a file has no TLS", fix="leave tls out: it is for PostgreSQL", loc=("tls",))
         return self
 
     @property

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from countline.config.loader import CountlineFault
+from countline.config.faults import ConfigFault
 from countline.outputs.base.options import HttpsTls, NetworkConfig, Secret, TlsConfig
 
 __all__ = ["Config"]
@@ -23,9 +23,9 @@ def _url(value: SecretStr) -> SecretStr:
     except ValueError:
         fine = False
     if not fine:
-        raise CountlineFault("is not the address of a web server", fix="write it as https://host:port/path")
+        raise ConfigFault("is not the address of a web server", fix="write it as https://host:port/path")
     if _UNFIT.search(value.get_secret_value()):
-        raise CountlineFault("holds a line break, a blank or a control character", fix=_BREAK)
+        raise ConfigFault("holds a line break, a blank or a control character", fix=_BREAK)
     return value
 
 
@@ -36,15 +36,15 @@ _BREAK = "remove it; a secret of several lines, or with a line break before its 
 def _value(name: str, value: SecretStr) -> None:
     text = value.get_secret_value()
     if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", text) or text != text.strip():
-        raise CountlineFault("holds a line break or another character that no HTTP header may have", fix=_BREAK, loc=(name,))
+        raise ConfigFault("holds a line break or another character that no HTTP header may have", fix=_BREAK, loc=(name,))
     if not text.isascii():
-        raise CountlineFault("holds a character that is not ASCII", fix="HTTP headers are ASCII; encode it", loc=(name,))
+        raise ConfigFault("holds a character that is not ASCII", fix="HTTP headers are ASCII; encode it", loc=(name,))
 
 
 def _names(value: dict[str, Any]) -> dict[str, Any]:
     for name, content in value.items():
         if not _NAME.fullmatch(name):
-            raise CountlineFault(
+            raise ConfigFault(
                 f"'{name}' cannot be the name of an HTTP header", fix="letters, digits and hyphens", loc=(name,)
             )
         _value(name, content)
@@ -85,9 +85,9 @@ class Config(NetworkConfig):
     @model_validator(mode="after")
     def _login(self) -> Config:
         if self.password is not None and self.username is None:
-            raise CountlineFault("password without username", fix="add username", loc=("password",))
+            raise ConfigFault("password without username", fix="add username", loc=("password",))
         if "tls" in self.model_fields_set and urlsplit(self.url.get_secret_value()).scheme != "https":
-            raise CountlineFault(
+            raise ConfigFault(
                 "tls with an http:// address", fix="write https:// under url, or leave tls out", loc=("tls",)
             )
         return self
