@@ -168,3 +168,25 @@ def test_what_kinds_of_rules_bring_with_them_comes_back_too() -> None:
     found = unpack(pack(Snapshot(a, events, 0, "id")))
     assert same(a, found.analytics)
     assert [type(e) for e in found.hits] == list(event_types().values())
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        np.arange(12, dtype=np.float32).reshape(2, 3, 2),
+        np.array(["B-XY 1", "ö"]),
+        np.array([{"plate": "B-XY 1", "sure": (1, 2.5)}, None], object),
+        np.array([["a", None], ["b", "\udc80"]], object),
+        np.arange(8)[::4],
+        np.array([True, False]),
+        np.array([2**63, 1], np.uint64),
+    ],
+    ids=lambda column: f"{column.dtype}{column.shape}",
+)
+def test_attributes_of_objects_come_back_whatever_a_detector_gives(column: Any) -> None:
+    info = FrameInfo(SourceInfo("gate"), 3, 5, 7, 64, 48)
+    tracks = Tracks(np.ones((2, 4)), np.ones(2), np.zeros(2), np.array([1, 2]), attributes={"of": column})
+    found = unpack(pack(Snapshot(Analytics(info, tracks), []))).analytics.tracks.attributes
+    assert found is not None
+    assert found["of"].dtype == column.dtype
+    assert found["of"].tolist() == column.tolist()
