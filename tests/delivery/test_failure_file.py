@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from countline import types
+from countline.analytics.native.kinds import event_types, state_types
 from countline.messages.snapshot import Snapshot, pack, unpack
 from countline.pipeline.delivery import failure_file
 from countline.pipeline.delivery.failure_file import FailureFile
@@ -155,3 +156,37 @@ def test_a_stream_that_is_gone_through_again_forgets_only_what_will_be_made_agai
     file.write(failure(6), 12)
     file.close()
     assert [one.data["id"] for one in read(tmp_path / "o").kept] == ["id-1", "id-3", "id-4", "id-5", "id-6"]
+
+
+def test_what_kinds_of_rules_bring_with_them_comes_back_too() -> None:
+    info = FrameInfo(SourceInfo("gate"), 3, 5, 7, 64, 48)
+    events = [cls(info, "r", n, 5) for n, cls in enumerate(event_types().values())]
+    states = {key: {"r": cls()} for key, cls in state_types().items()}
+    assert events
+    assert states
+    a = Analytics(info, Tracks.empty(), events=events, states=states)
+    found = unpack(pack(Snapshot(a, events, 0, "id")))
+    assert same(a, found.analytics)
+    assert [type(e) for e in found.hits] == list(event_types().values())
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        np.arange(12, dtype=np.float32).reshape(2, 3, 2),
+        np.array(["B-XY 1", "ö"]),
+        np.array([{"plate": "B-XY 1", "sure": (1, 2.5)}, None], object),
+        np.array([["a", None], ["b", "\udc80"]], object),
+        np.arange(8)[::4],
+        np.array([True, False]),
+        np.array([2**63, 1], np.uint64),
+    ],
+    ids=lambda column: f"{column.dtype}{column.shape}",
+)
+def test_attributes_of_objects_come_back_whatever_a_detector_gives(column: Any) -> None:
+    info = FrameInfo(SourceInfo("gate"), 3, 5, 7, 64, 48)
+    tracks = Tracks(np.ones((2, 4)), np.ones(2), np.zeros(2), np.array([1, 2]), attributes={"of": column})
+    found = unpack(pack(Snapshot(Analytics(info, tracks), []))).analytics.tracks.attributes
+    assert found is not None
+    assert found["of"].dtype == column.dtype
+    assert found["of"].tolist() == column.tolist()

@@ -212,11 +212,10 @@ def test_many_damaged_batches_and_rows_are_a_few_lines(tmp_path: Path, caplog: p
 
 _REVIEWED = {
     ("deepstream/attachment.py", "_watch_labels"): "once for each class",
-    ("deepstream/inline.py", "_run"): "ends the evaluation",
     ("outbox/files.py", "when_unlocked"): "when it begins to wait, and when that is over",
     ("outbox/repair.py", "book_lost"): "once for each output at a repair, of which a run has three at most",
     ("outbox/salvage.py", "_book_losses"): "once for each output, after damage",
-    ("pipeline/analyst.py", "_evaluate"): "notices: a rule set gives each one once for a source",
+    ("pipeline/worker.py", "_evaluate"): "notices: a rule set gives each one once for a source",
     ("pipeline/build.py", "_warn_of_idle_outputs"): "once at the start",
     ("pipeline/build.py", "rules"): "once at the start",
     ("pipeline/delivery/delivery.py", "start"): "once for each output at the start",

@@ -209,7 +209,7 @@ print(report.made, report.finished, len(report.remaining))
 
 
 def test_killed_at_any_step_of_a_retry_nothing_is_lost_and_nothing_twice(squares: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("countline.pipeline.run.FailureFile", _small)
+    monkeypatch.setattr("countline.pipeline.engine.FailureFile", _small)
     bad = configuration(squares, "bad", words=BROKEN, wrong=1)
     failures = cl.run(bad, detector=bright).failures
     assert Path("bad.outbox.failures.jsonl.old").exists(), "both files have some"

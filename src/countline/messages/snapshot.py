@@ -102,6 +102,8 @@ def _out(value: Any) -> Any:
 
 
 def _compound(value: Any) -> Any:
+    if isinstance(value, np.ndarray) and value.dtype.kind in "OV":  # Python's objects: texts of a user's detector, say
+        return {"_": "objects", "s": list(value.shape), "v": [_out(item) for item in value.reshape(-1).tolist()]}
     if isinstance(value, np.ndarray):
         data = b64encode(np.ascontiguousarray(value).tobytes()).decode()
         return {"_": "array", "t": value.dtype.str, "s": list(value.shape), "v": data}
@@ -148,12 +150,20 @@ def _array(value: dict[str, Any]) -> Any:
     return np.frombuffer(b64decode(value["v"]), np.dtype(value["t"])).reshape(value["s"]).copy()
 
 
+def _objects(value: dict[str, Any]) -> Any:
+    flat = np.empty(len(value["v"]), object)
+    for i, item in enumerate(value["v"]):
+        flat[i] = _in(item)
+    return flat.reshape(value["s"])
+
+
 _READ: dict[str, Callable[[dict[str, Any]], Any]] = {
     "quality": lambda value: TimeQuality(value["v"]),
     "text": lambda value: bytes.fromhex(value["v"]).decode("utf-8", "surrogatepass"),
     "int": lambda value: int(value["v"]),
     "float": lambda value: float(value["v"]),
     "array": _array,
+    "objects": _objects,
     "map": lambda value: {_in(key): _in(item) for key, item in value["v"]},
     "tuple": lambda value: tuple(_in(item) for item in value["v"]),
 }
