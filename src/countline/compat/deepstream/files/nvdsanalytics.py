@@ -34,6 +34,7 @@ from countline.compat.deepstream.files.nvdsanalytics_items import (
     read_mode,
 )
 from countline.compat.deepstream.files.nvdsanalytics_yaml import parse_yaml
+from countline.config.yaml_reader import MOST_BYTES
 from countline.errors import Place, RuleError
 
 __all__ = [
@@ -53,7 +54,8 @@ def read(path: str | Path) -> NvdsAnalyticsConfig:
     file = str(path)
     yaml = file.endswith((".yml", ".yaml"))
     try:
-        data = Path(path).read_bytes()
+        with open(path, "rb") as stream:
+            data = stream.read(MOST_BYTES + 1)
         # GLib takes any bytes in comments and in what nobody asks for, so a key file is refused only where they matter.
         text = data.decode("utf-8", "strict" if yaml or b"\0" in data else "surrogateescape")
     except FileNotFoundError:
@@ -63,6 +65,8 @@ def read(path: str | Path) -> NvdsAnalyticsConfig:
         raise RuleError(f"cannot be read: not UTF-8, byte 0x{data[error.start]:02X}", where=where, fix="save it as UTF-8") from None
     except OSError as error:
         raise RuleError(f"cannot be read: {error.strerror}", where=file, fix="give a readable file") from None
+    if len(data) > MOST_BYTES:
+        raise RuleError(f"is larger than {MOST_BYTES >> 20} MiB", where=file, fix="give a configuration of nvdsanalytics")
     return parse(text, file, yaml=yaml)
 
 
