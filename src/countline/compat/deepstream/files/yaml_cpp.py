@@ -55,7 +55,8 @@ def compose(text: str, file: str, kind: type[ConfigError | RuleError] = ConfigEr
                 again += len(text)
                 continue
             if again > _MOST_AGAIN:
-                raise kind("has too many tabs", where=Place(file, mark.line + 1 if mark else 0), fix="write blanks for tabs")
+                row = mark.line + 1 if mark else 0
+                raise kind("has too many tabs", where=Place(file, row), fix="write blanks for tabs") from None
             where = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
             raise kind(
                 f"is not valid YAML: {error.problem or error.context}",
