@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from countline.compat.deepstream.files import kinds
 from countline.compat.deepstream.files.keyfile import (
     Entry,
     KeyFile,
@@ -31,6 +32,7 @@ from countline.compat.deepstream.files.nvdsanalytics_items import (
     check_numbers,
     group_kind,
     note_oddities,
+    note_stream,
     read_mode,
 )
 from countline.compat.deepstream.files.nvdsanalytics_yaml import parse_yaml
@@ -67,6 +69,7 @@ def read(path: str | Path) -> NvdsAnalyticsConfig:
         raise RuleError(f"cannot be read: {error.strerror}", where=file, fix="give a readable file") from None
     if len(data) > MOST_BYTES:
         raise RuleError(f"is larger than {MOST_BYTES >> 20} MiB", where=file, fix="give a configuration of nvdsanalytics")
+    kinds.refuse_other(text, file, "analytics", error=RuleError)
     return parse(text, file, yaml=yaml)
 
 
@@ -87,6 +90,7 @@ def parse(text: str, file: str = "", *, yaml: bool = False) -> NvdsAnalyticsConf
         if name == "property":
             _property(config, keys)
         elif kind:
+            note_stream(name, stream, keys.place(name), config)
             _group(config, keys, name, entries, kind, stream)
         else:
             config.warn(keys.place(name), "unknown group, ignored")

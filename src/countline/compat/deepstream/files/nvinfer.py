@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from countline.compat.deepstream.files.keygroups import Group, parse_groups, read_text, yaml_groups
+from countline.compat.deepstream.files.kinds import refuse_other
 from countline.compat.deepstream.files.model_classes import known_labels, mapped
 from countline.compat.deepstream.files.nvinfer_keys import (
     ATTRIBUTES,
@@ -34,25 +35,29 @@ from countline.errors import ConfigError
 
 __all__ = ["convert", "parse"]
 
-def convert(path: str | Path) -> tuple[dict[str, Any], list[str]]:
+def convert(path: str | Path, *, labelfile: str = "") -> tuple[dict[str, Any], list[str]]:
     """Data of ``detector:`` and notes on what could not be carried over, a sentence each. Paths inside the file are
-    taken relative to it. Raises ConfigError for a file that is none, values that are none, networks that are no
-    detectors, and a model that cannot be run and whose classes are not known."""
-    return parse(read_text(path, "nvinfer configuration"), str(path))
+    taken relative to it; ``labelfile`` is read where the file names none. Raises ConfigError for a file that is none,
+    values that are none, networks that are no detectors, and a model that cannot be run and whose classes are not
+    known."""
+    text = read_text(path, "nvinfer configuration")
+    refuse_other(text, str(path), "nvinfer")
+    return parse(text, str(path), labelfile=labelfile)
 
 
-def parse(text: str, file: str) -> tuple[dict[str, Any], list[str]]:
+def parse(text: str, file: str, *, labelfile: str = "") -> tuple[dict[str, Any], list[str]]:
     """As :func:`convert`, for text as if it stood in ``file`` (a label file named in it is read)."""
     yaml = Path(file).suffix.lower() in (".yml", ".yaml")
     groups = {g.name: g for g in (yaml_groups(text, file) if yaml else parse_groups(text, file))}
     if "property" not in groups:
         raise ConfigError("has no [property]: not an nvinfer configuration", where=file, fix="check the path")
-    return _Converter(groups, Path(file).parent).run()
+    return _Converter(groups, Path(file).parent, labelfile).run()
 
 
 class _Converter:
-    def __init__(self, groups: dict[str, Group], folder: Path) -> None:
+    def __init__(self, groups: dict[str, Group], folder: Path, labelfile: str = "") -> None:
         self.groups = groups
+        self.labelfile = labelfile
         self.property = groups["property"]
         self.folder = folder
         self.notes: list[str] = []
@@ -220,9 +225,9 @@ class _Converter:
 
     def _labels(self) -> list[str]:
         """Names of the classes by their ids, as the label file says; [] where there is none that can be read."""
-        if "labelfile-path" not in self.property:
+        if "labelfile-path" not in self.property and not self.labelfile:
             return []
-        path = Path(self._path("labelfile-path"))
+        path = Path(self._path("labelfile-path") if "labelfile-path" in self.property else self.labelfile)
         try:
             lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
         except (OSError, UnicodeDecodeError):
@@ -341,7 +346,7 @@ class _Converter:
     def _named(self) -> list[str]:
         """Names of the files that tell which model it is."""
         keys = [k for k in (*ENGINES, "onnx-file", "labelfile-path") if k in self.property and k != "custom-lib-path"]
-        return [self.property.quoted(key) for key in keys]
+        return [*(self.property.quoted(key) for key in keys), self.labelfile]
 
     def _rest(self) -> None:
         cluster = self._number("cluster-mode", 0)
