@@ -304,6 +304,13 @@ primary-gie:
 """
 
 
+@pytest.mark.parametrize(("word", "on"), [("1", True), ("0", False), ("0 # off", False), ("2", True), ("true", True), ("", False)])
+def test_what_is_enabled(word: str, on: bool, folder: Path) -> None:
+    content = TEST5.replace("[source2]\nenable=0", f"[source2]\nenable={word}")
+    data, _ = app(folder, content)
+    assert len(data["sources"]) == 2 + on
+
+
 def test_the_test_applications_yaml(folder: Path) -> None:
     (folder / "msgconv.yml").write_text("sensor0:\n  enable: 1\n  id: CAM\n")
     data, _ = app(folder, TEST4, "app.yml")

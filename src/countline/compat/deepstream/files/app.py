@@ -73,7 +73,9 @@ class App:
         """``enable``; a group without it is off, but for the test applications."""
         if "enable" not in group:
             return self._plain
-        return group.quoted("enable").lower() not in ("0", "false", "")
+        text = group.quoted("enable").lower()
+        number = re.match("[+-]?[0-9]+", text)  # what stands behind a number is not looked at
+        return int(number[0]) != 0 if number else text == "true"
 
     def group(self, *names: str) -> Group | None:
         """The first of these groups that is there and enabled; where it is not enabled, a note says so."""
