@@ -8,7 +8,10 @@ import pytest
 
 from countline.compat.deepstream.files import nvdsanalytics as nv
 from countline.compat.deepstream.files.keyfile import KeyFile, boolean, integer, integer_list
+from countline.compat.deepstream.rules.by_file import make
+from countline.config.rules import RulesConfig
 from countline.errors import Place, RuleError
+from countline.types import SourceInfo
 
 HEAD = "[property]\nenable=1\nconfig-width=1920\nconfig-height=1080\n"
 LINE = "line-crossing-A=1;2;3;4;5;6;7;8\n"
@@ -290,3 +293,31 @@ def test_keys_with_brackets_are_read_as_glib_reads_them() -> None:
 def test_what_glib_refuses_is_refused(text: str) -> None:
     with pytest.raises(RuleError):
         KeyFile.parse(text)
+
+
+@pytest.mark.parametrize(("word", "stream"), [("all", 0), ("", 0), ("1x", 1), (" 2", 2), ("-1", -1)])
+@pytest.mark.parametrize("yaml", [False, True])
+def test_a_group_for_all_streams_is_told_to_be_one_streams(word: str, stream: int, yaml: bool) -> None:
+    if yaml:
+        text = f"property:\n  enable: 1\n'line-crossing-stream-{word}':\n  enable: 1\n  line-crossing-a: 1;1;1;9;0;5;9;5\n"
+    else:
+        text = "[property]\nenable=1\nconfig-width=9\nconfig-height=9\n"
+        text += f"[line-crossing-stream-{word}]\nenable=1\nline-crossing-a=1;1;1;9;0;5;9;5\n"
+    config = nv.parse(text, "f", yaml=yaml)
+    assert list(config.streams) == [stream]
+    assert any(f"for stream {stream} alone" in warning for warning in config.warnings)
+    plain = nv.parse(text.replace(f"stream-{word}", "stream-3"), "f", yaml=yaml)
+    assert not any("alone" in warning for warning in plain.warnings)
+
+
+def test_sources_without_rules_and_rules_without_a_source_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "config.txt"
+    line = "enable=1\nline-crossing-a=1;1;1;9;0;5;9;5\n"
+    head = "[property]\nenable=1\nconfig-width=9\nconfig-height=9\n"
+    path.write_text(f"{head}[line-crossing-stream-1]\n{line}[line-crossing-stream-5]\n{line}")
+    sources = [SourceInfo("a", 0), SourceInfo("b", 1)]
+    _, warnings = make(RulesConfig.model_validate({"file": str(path)}), sources, ["x"])
+    assert [w for w in warnings if "stream" in w] == [
+        "source 'a' is stream 0, for which it has no rules: nothing of it is counted",
+        "its rules of stream 5 belong to no source",
+    ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import deepstream_models as deepstream
 import numpy as np
 import seeing_models as seeing
 from onnx import TensorProto
@@ -262,6 +263,15 @@ EXPORTS: Mapping[str, Case] = {
     "PP-YOLOE, PicoDet without NMS": ("boxes-scores", lambda p: seeing.boxes_and_scores(p, classes_first=True)),
     "PicoDet without post-processing": ("picodet", picodet()),
     "NanoDet, heads apart": ("nanodet", picodet(stretched=False, names=("cls_pred_stride", "dis_pred_stride"))),
+    "TAO DetectNet_v2": ("detectnet", lambda p: deepstream.detectnet(p, classes=3, number=1)),
+    "TAO DDETR, DINO, RT-DETR": (
+        "detr",
+        lambda p: seeing.transformer(p, columns=3, number=1, names=("pred_boxes", "pred_logits")),
+    ),
+    "DeepStream-Yolo": (
+        "deepstream-yolo",
+        lambda p: deepstream.deepstream_yolo(p, classes=3, number=1, corners=True),
+    ),
     "EfficientNMS (TensorRT plugin)": ("detections", efficient_nms),
     "torchvision, Detectron2": ("detections", detectron()),
 }

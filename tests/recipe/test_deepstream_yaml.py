@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from countline.compat.deepstream.files import nvdsanalytics
-from countline.compat.deepstream.files.keygroups import yaml_groups
+from countline.compat.deepstream.files import nvdsanalytics, yaml_cpp
+from countline.compat.deepstream.files.keygroups import read_groups, yaml_groups
 from countline.errors import ConfigError, RuleError
 
 PROPERTY = "property:\n  enable: 1\n  config-width: 1920\n  config-height: 1080\n"
@@ -137,3 +137,35 @@ def test_the_description_files_take_the_same_forms() -> None:
     assert (group.name, group.raw("enable"), group.raw("id"), group.line) == ("sensor0", "1", "CAMERA", 2)
     with pytest.raises(ConfigError, match=r"msgconv\.yml:2:7: the character U\+0007"):
         list(yaml_groups("sensor0:\n  id: \x07\n", "msgconv.yml"))
+
+
+def test_a_text_of_many_tabs_is_parsed_a_few_times_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    parses = []
+    original = yaml_cpp._Loader.__init__
+    monkeypatch.setattr(yaml_cpp._Loader, "__init__", lambda self, text: (parses.append(1), original(self, text))[1])
+    text = PROPERTY + "line-crossing-stream-0:\n  enable:\t1\n"
+    text += "".join(f"  line-crossing-{i}:\t \t500;500;500;700;300;600;900;600\n" for i in range(500))
+    (rules,) = read(text).streams.values()
+    assert len(rules.lines) == 500
+    assert rules.lines[499].points[3] == (900, 600)
+    assert len(parses) <= 3
+
+
+def test_tabs_in_words_over_lines_stay_and_work_is_bounded() -> None:
+    assert "many tabs" in refused(PROPERTY + 'a: "x\n  y"\n' + "".join(f"k{i}:\t{'x' * 90}\n" for i in range(2000)))
+    (group,) = yaml_groups('sensor0:\n  enable:\t1\n  id: "a\tb\n    c\td"\n', "x.yml")
+    assert group.raw("id") == "a\tb c\td"
+
+
+def test_a_text_beyond_any_configuration_is_refused(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    assert "larger than" in refused("#" * (yaml_cpp.MOST_BYTES + 1))
+    (tmp_path / "config.txt").write_bytes(b"#" * (5 << 20))
+    for function in (nvdsanalytics.read, read_groups):
+        with pytest.raises((ConfigError, RuleError), match="larger than"):
+            function(tmp_path / "config.txt")
+
+
+def refused(text: str) -> str:
+    with pytest.raises(RuleError) as caught:
+        read(text)
+    return str(caught.value)

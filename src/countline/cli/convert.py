@@ -21,7 +21,8 @@ __all__ = ["command"]
 def command(file: str, sources: tuple[str, ...]) -> None:
     """Print the countline configuration that means what a DeepStream FILE means.
 
-    config_nvdsanalytics.txt or .yml becomes rules of the native engine; what has no equal stands there as comments.
+    config_nvdsanalytics.txt or .yml becomes rules of the native engine, nvinfer's file a detector, that of deepstream-app or
+    deepstream-test5 a whole configuration; what has no equal stands there as comments. For other files it is said what they are.
     """
     from countline.commands.convert import converted
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from countline import outbox, video
+from countline.commands import deepstream_files
 from countline.config import Config, load
 from countline.errors import CountlineError, OutboxError
 from countline.messages import BaseDefinition
@@ -26,10 +27,9 @@ __all__ = ["check_command", "checks"]
 
 def check_command(given: Mapping[str, Any]) -> int:
     """Print a line for each check; exit code 0, 3 (source, model), 4 (output) or 5 (outbox)."""
-    config = load(given["config"])
     console = Console(highlight=False)
     code = 0
-    for failed_code, check in checks(config, given["config"], send=given["send"], timeout=given["timeout"]):
+    for failed_code, check in _all(given["config"], send=given["send"], timeout=given["timeout"]):
         if not check.ok:
             code = code or failed_code
         if given["as_json"]:
@@ -41,6 +41,18 @@ def check_command(given: Mapping[str, Any]) -> int:
             line.append(f"\n      -> {visible(check.fix)}", "yellow")
         console.print(line, soft_wrap=True)
     return code
+
+
+def _all(path: Path, *, send: bool, timeout: float) -> Iterator[tuple[int, Check]]:
+    kind = deepstream_files.kind_of(path)
+    if kind is not None and kind.name != "app":
+        yield from deepstream_files.checks(path, kind)
+        return
+    made = deepstream_files.application(path)
+    config, notes = made if made is not None else (load(path), [])
+    for note in notes:
+        yield 2, Check("note", True, note)
+    yield from checks(config, path if made is None else None, send=send, timeout=timeout)
 
 
 def checks(config: Config, given: Path | None, *, send: bool, timeout: float) -> Iterator[tuple[int, Check]]:

@@ -107,10 +107,6 @@ def _config(options: Options) -> tuple[Config, Path | None, list[str]]:
             )
         return settings.as_config(given), given, []
     data, notes = recipe.from_recipe(recipe.RecipeOptions.of(options), Path.cwd())
-    first = data["sources"][0]
-    data["sources"] = [first] + [
-        {**first, "name": f"{first['name']}-{i}", "uri": uri} for i, uri in enumerate(options["inputs"][1:], 1)
-    ]
     return settings.as_config(data), None, [n for n in notes if not n.startswith("class ids")]
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from countline.cluster.shards import parse_shard, share_of
-from countline.commands import logs
+from countline.commands import deepstream_files, logs
 from countline.commands.progress import Progress
 from countline.commands.summary_text import summary_text
 from countline.config import Config, checked, load
@@ -133,7 +133,7 @@ def from_options(options: Options) -> tuple[Config, Path | None, list[str]]:
     """The configuration, the file it came from (None: from options alone), and notes for the user."""
     given: Path | None = options["config"]
     if given is not None:
-        return _from_file(given, options), given, []
+        return _from_file(given, options)
     if options["proto_lib"] or options["conn_str"]:
         return _from_recipe(options)
     if not options["inputs"]:
@@ -145,7 +145,7 @@ def from_options(options: Options) -> tuple[Config, Path | None, list[str]]:
     return checked(data, Document(data, {}, "command line")), None, notes
 
 
-def _from_file(path: Path, options: Options) -> Config:
+def _from_file(path: Path, options: Options) -> tuple[Config, Path | None, list[str]]:
     named = {
         "inputs": "-i", "lines": "--line", "regions": "--region", "classes": "--classes", "rules_file": "--rules",
         "kafka": "--kafka", "topic": "--topic", "to_stdout": "--stdout", "device_id": "--device-id", "model": "--model",
@@ -157,10 +157,11 @@ def _from_file(path: Path, options: Options) -> Config:
             where=str(path),
             fix="write it into the file",
         )
-    config = load(path)
+    made = deepstream_files.application(path)
+    config, notes = made if made is not None else (load(path), [])
     if options["outbox"]:
         config = config.model_copy(update={"outbox": config.outbox.model_copy(update={"path": options["outbox"]})})
-    return config
+    return config, None if made is not None else path, notes
 
 
 def _from_recipe(options: Options) -> tuple[Config, None, list[str]]:

@@ -6,7 +6,7 @@ the cells that are asked for; so the work after the network grows with what was 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
@@ -76,6 +76,8 @@ class Layout:
     """The output has cells before channels where the layout's usual form has them after, or the reverse."""
     own: Decoder | None = None
     """What reads it, where it is none of :data:`LAYOUTS`."""
+    xyxy: bool = False
+    """DeepStream-Yolo: boxes are left, top, right and bottom, as newer exports have them, not centre and sides."""
 
     def decode(self, outputs: Sequence[NDArray[Any]], frame: int, size: tuple[int, int], floor: float) -> Raw:
         """Scores and boxes of one frame of the batch; ``size`` is width, height of the input. Cells that cannot reach
@@ -90,7 +92,7 @@ class Layout:
     @property
     def corners(self) -> bool:
         """Whether the boxes are left, top, right and bottom in the file, or distances."""
-        return self.name in CORNERS if self.own is None else self.own.corners
+        return self.xyxy or self.name in CORNERS if self.own is None else self.own.corners
 
 
 @lru_cache(maxsize=16)
@@ -318,7 +320,7 @@ def _efficientdet(layout: Layout, arrays: list[Array], size: tuple[int, int], fl
     return Raw(scores.T, boxes)
 
 
-LAYOUTS: Mapping[str, Callable[[Layout, list[Array], tuple[int, int], float], Raw]] = {
+LAYOUTS: dict[str, Callable[[Layout, list[Array], tuple[int, int], float], Raw]] = {
     "nanodet": _nanodet,
     "yolox": _objectness,
     "yolox-decoded": _objectness,
@@ -343,11 +345,12 @@ LAYOUTS: Mapping[str, Callable[[Layout, list[Array], tuple[int, int], float], Ra
     "efficientdet": _efficientdet,
     "picodet": _nanodet,
 }
+"""Those of other files add themselves when :mod:`countline.detect.recognise` is imported."""
 
 CORNERS = frozenset(
     (
         "nanodet", "picodet", "end2end", "yolov7-end2end", "paddle", "detections", "detections-parts", "detections-tf",
-        "boxes-scores", "boxes-scores-parts", "ssd", "efficientdet",
+        "boxes-scores", "boxes-scores-parts", "ssd", "efficientdet", "detectnet",
     )
 )
 """Those whose boxes are left, top, right and bottom in the file, or distances."""

@@ -47,6 +47,8 @@ BY_LAYOUT: Mapping[str, Preprocess] = {
     "efficientdet": Preprocess(mean=IMAGENET_MEAN, std=IMAGENET_STD, pad=116),  # its padding is 0 after the mean is taken off
     **dict.fromkeys(("yolov5", "yolov6", "yolov8", "yolov8-seg", "yolov8-pose", "yolov8-obb"), Preprocess()),
     **dict.fromkeys(("end2end", "end2end-obb", "yolov7-end2end", "boxes-scores"), Preprocess()),
+    "detectnet": Preprocess(letterbox=False),
+    "deepstream-yolo": Preprocess(),
 }
 """What the original projects do; ``normalize`` in the configuration changes single parts."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from countline.detect import layouts_deepstream
 from countline.detect.graph import Made
 from countline.detect.layouts import Layout, cells
 
@@ -83,12 +84,16 @@ def recognise(
     told = told or Told()
     masks = next((shape[1] for shape in shapes if len(shape) == 4 and shape[1] < min(shape[2:])), 0)
     seen = _Seen(classes, wanted, told, masks)
+    exported = [*layouts_deepstream.candidates(shapes, names, size, classes, wanted)]
+    if any(len(layout.order) > 1 for layout in exported):
+        return exported
     anchored = [*_anchored(shapes, names, size, classes)]
     found = anchored or [*_pairs(shapes, names, size, classes), *_found_objects(shapes, names, classes, told)]
     found += _levels(shapes, names, size, classes)
     for at, shape in enumerate(shapes):
         if len(shape) == 3 and not (at and found) and not anchored:
             found += _whole(shape, at, names[at], size, seen)
+    found += exported
     return [layout for layout in dict.fromkeys(found) if wanted in ("auto", layout.name)]
 
 

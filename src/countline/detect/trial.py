@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from countline.detect import layouts_deepstream
 from countline.detect.graph import read_graph
 from countline.detect.layouts import LAYOUTS, Layout
 from countline.detect.own_layout import OwnLayout
@@ -101,7 +102,8 @@ def read_layout(trial: Trial, metadata: Mapping[str, str], labels: int | None, w
     found = recognise(shapes, names, trial.input.size, labels, wanted, told)
     seen = _Seen(trial, shapes, names, labels, told, wanted)
     fitted = dict.fromkeys(_fitted(layout, seen) for layout in found)
-    return _settled([layout for layout in fitted if layout], trial, seen)
+    left = layouts_deepstream.told_apart([layout for layout in fitted if layout])
+    return _settled(left, trial, seen)
 
 
 def read_own_layout(trial: Trial, labels: int | None, name: str, own: OwnLayout) -> Layout:
@@ -151,6 +153,9 @@ def _told(
 
 def _fitted(layout: Layout, seen: _Seen) -> Layout | None:
     """A layout with what only numbers tell; None: they speak against it."""
+    if layout.name == layouts_deepstream.YOLO:
+        made = seen.told.of(seen.names[layout.order[0]], 6)
+        return layouts_deepstream.fitted(layout, seen.trial.outputs(layout), made, seen.wanted == layout.name)
     if layout.name not in ("yolox-decoded", "detr", "ssd", "boxes-scores", "boxes-scores-parts"):
         return layout
     at = layout.order[0]

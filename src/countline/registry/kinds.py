@@ -126,6 +126,7 @@ LAYOUTS = Kinds(
         "nanodet", "yolox", "yolox-decoded", "yolov5", "yolov6", "yolov8", "yolov8-seg", "yolov8-pose", "yolov8-obb",
         "detr", "rtdetr", "end2end", "end2end-obb", "yolov7-end2end", "paddle", "detections", "detections-parts",
         "detections-tf", "boxes-scores", "boxes-scores-parts", "ssd", "efficientdet", "picodet",
+        "detectnet", "deepstream-yolo",
         ),
         "countline.detect.layouts",
     ),

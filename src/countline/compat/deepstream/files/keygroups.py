@@ -8,8 +8,9 @@ from pathlib import Path
 
 import yaml
 
-from countline.compat.deepstream.files.keyfile import Entry, KeyFile, boolean, integer, integer_list, unescape
+from countline.compat.deepstream.files.keyfile import Entry, KeyFile, boolean, foreign, integer, integer_list, unescape
 from countline.compat.deepstream.files.yaml_cpp import compose, scalar
+from countline.config.yaml_reader import MOST_BYTES
 from countline.errors import ConfigError, Place
 
 __all__ = ["Group", "parse_groups", "read_groups", "read_text", "yaml_groups"]
@@ -97,21 +98,36 @@ class Group:
 
 
 def read_text(path: str | Path, what: str = "file") -> str:
-    """Text of a file that a user named. Raises ConfigError: missing, unreadable or not UTF-8."""
+    """Text of a file that a user named. Of a key file comments may be in another encoding, as GLib takes them; YAML is UTF-8. Raises
+    ConfigError: missing, unreadable, too large, or not text."""
+    yaml = str(path).lower().endswith((".yml", ".yaml"))
     try:
-        return Path(path).read_bytes().decode("utf-8-sig")
+        with open(path, "rb") as file:
+            data = file.read(MOST_BYTES + 1)
     except FileNotFoundError:
         raise ConfigError(f"no such {what}", where=str(path), fix="check the path") from None
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", where=str(path), fix="give a readable file") from None
-    except UnicodeDecodeError:
-        raise ConfigError("is not UTF-8 text", where=str(path), fix="save the file as UTF-8") from None
+    if len(data) > MOST_BYTES:
+        raise ConfigError(f"is larger than {MOST_BYTES >> 20} MiB", where=str(path), fix=f"give a {what}")
+    where = str(path)
+    try:
+        if b"\0" in data:
+            raise ConfigError("is no text", where=where, fix=f"give a {what}")
+        return data.decode("utf-8", "strict" if yaml else "surrogateescape").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        line = Place(where, data.count(b"\n", 0, error.start) + 1)
+        raise ConfigError("is not UTF-8 text", where=line, fix="save the file as UTF-8") from None
 
 
 def parse_groups(text: str, file: str = "") -> list[Group]:
     """Groups of a key file's text, in the order of their first headers. Raises ConfigError with the line that is none of
     group, key or comment."""
     parsed = KeyFile.parse(text, file)
+    for name, entries in parsed.groups.items():
+        for entry in entries:
+            if foreign(entry.key + entry.value):
+                raise ConfigError("is not UTF-8 text", where=Place(file, entry.line, 0, name), fix="save the file as UTF-8")
     return [Group(file, name, parsed.lines[name], entries) for name, entries in parsed.groups.items()]
 
 

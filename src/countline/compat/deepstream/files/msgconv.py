@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from countline.compat.deepstream.files.keygroups import Group, parse_groups, read_text, yaml_groups
+from countline.compat.deepstream.files.kinds import refuse_other
 from countline.errors import ConfigError, Place
 
 __all__ = ["AnalyticsModule", "PlaceInfo", "Sensor", "StaticDescription", "parse", "read"]
@@ -73,7 +74,10 @@ class StaticDescription:
 def read(path: str | Path) -> StaticDescription:
     """Read a description file. Raises ConfigError with file and line for what nvmsgconv refuses too: a group without
     a number, a number twice, a location or coordinate that is not three numbers, a line that is none."""
-    return parse(read_text(path, "msgconv file"), str(path))
+    text = read_text(path, "msgconv file")
+    if Path(path).suffix.lower() != ".csv":
+        refuse_other(text, str(path), "msgconv")
+    return parse(text, str(path))
 
 
 def parse(text: str, file: str) -> StaticDescription:

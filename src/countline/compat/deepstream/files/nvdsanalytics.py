@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from countline.compat.deepstream.files import kinds
 from countline.compat.deepstream.files.keyfile import (
     Entry,
     KeyFile,
@@ -31,9 +32,11 @@ from countline.compat.deepstream.files.nvdsanalytics_items import (
     check_numbers,
     group_kind,
     note_oddities,
+    note_stream,
     read_mode,
 )
 from countline.compat.deepstream.files.nvdsanalytics_yaml import parse_yaml
+from countline.config.yaml_reader import MOST_BYTES
 from countline.errors import Place, RuleError
 
 __all__ = [
@@ -53,7 +56,8 @@ def read(path: str | Path) -> NvdsAnalyticsConfig:
     file = str(path)
     yaml = file.endswith((".yml", ".yaml"))
     try:
-        data = Path(path).read_bytes()
+        with open(path, "rb") as stream:
+            data = stream.read(MOST_BYTES + 1)
         # GLib takes any bytes in comments and in what nobody asks for, so a key file is refused only where they matter.
         text = data.decode("utf-8", "strict" if yaml or b"\0" in data else "surrogateescape")
     except FileNotFoundError:
@@ -63,6 +67,9 @@ def read(path: str | Path) -> NvdsAnalyticsConfig:
         raise RuleError(f"cannot be read: not UTF-8, byte 0x{data[error.start]:02X}", where=where, fix="save it as UTF-8") from None
     except OSError as error:
         raise RuleError(f"cannot be read: {error.strerror}", where=file, fix="give a readable file") from None
+    if len(data) > MOST_BYTES:
+        raise RuleError(f"is larger than {MOST_BYTES >> 20} MiB", where=file, fix="give a configuration of nvdsanalytics")
+    kinds.refuse_other(text, file, "analytics", error=RuleError)
     return parse(text, file, yaml=yaml)
 
 
@@ -83,6 +90,7 @@ def parse(text: str, file: str = "", *, yaml: bool = False) -> NvdsAnalyticsConf
         if name == "property":
             _property(config, keys)
         elif kind:
+            note_stream(name, stream, keys.place(name), config)
             _group(config, keys, name, entries, kind, stream)
         else:
             config.warn(keys.place(name), "unknown group, ignored")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -20,6 +21,7 @@ __all__ = [
     "check_numbers",
     "group_kind",
     "note_oddities",
+    "note_stream",
     "read_mode",
 ]
 
@@ -177,6 +179,17 @@ def group_kind(name: str) -> tuple[str, int]:
             number = min(max(number or 0, -(2**64) + 1), 2**64 - 1) & 0xFFFFFFFF
             return kind, number - 2**32 if number >= 2**31 else number
     return "", 0
+
+
+def note_stream(name: str, stream: int, place: Place, config: NvdsAnalyticsConfig) -> None:
+    """Warn of a group whose stream is not the number that stands behind its prefix (``…-stream-all``)."""
+    word = next(name[len(prefix) :] for prefix in PREFIXES if name.startswith(prefix))
+    if not re.fullmatch("[0-9]{1,9}", word):
+        config.warn(
+            place,
+            f"'{word}' is no number of a stream: DeepStream takes this group for stream {stream} alone; write one group for each "
+            "stream",
+        )
 
 
 def read_mode(word: str, kind: str, place: Place, config: NvdsAnalyticsConfig) -> str:

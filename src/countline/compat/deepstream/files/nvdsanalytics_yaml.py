@@ -17,6 +17,7 @@ from countline.compat.deepstream.files.nvdsanalytics_items import (
     StreamRules,
     group_kind,
     note_oddities,
+    note_stream,
     read_mode,
 )
 from countline.compat.deepstream.files.yaml_cpp import compose, scalar
@@ -42,6 +43,7 @@ def parse_yaml(text: str, file: str = "") -> NvdsAnalyticsConfig:
         if name == "property":
             present = _property(config, value, file)
         elif kind:
+            note_stream(name, stream, place, config)
             try:
                 _group(config, kind, stream, value, place)
             except _Stop as stop:

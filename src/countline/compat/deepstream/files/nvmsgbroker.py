@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from countline.compat.deepstream.files.keygroups import Group, read_groups
+from countline.compat.deepstream.files.keygroups import Group, parse_groups, read_text
+from countline.compat.deepstream.files.kinds import refuse_other
 from countline.config.secret_places import text_secrets
 from countline.config.yaml_reader import MOST_BYTES
 from countline.errors import ConfigError
@@ -138,7 +139,9 @@ def _secrets(kind: str, conn_str: str | None, cfg_file: str | Path | None) -> li
 
 def _message_broker(path: str | Path, notes: list[str]) -> Group | None:
     found = None
-    for group in read_groups(path, "adapter configuration"):
+    text = read_text(path, "adapter configuration")
+    refuse_other(text, str(path), "broker")
+    for group in parse_groups(text, str(path)):
         if group.name == "message-broker":
             found = group
         else:

@@ -38,13 +38,15 @@ class RecipeOptions:
     rules: str | Path | None = None
     msgconv: str | Path | None = None
     no_display: bool = False
+    more_inputs: tuple[str, ...] = ()
+    """Further inputs, streams 1, 2 … of the rules."""
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> RecipeOptions:
         """From the command line's options by their names there."""
         same = ("proto_lib", "conn_str", "cfg_file", "topic", "schema_type", "msgconv", "no_display")
-        first = given["inputs"][0] if given["inputs"] else None
-        return cls(input_file=first, rules=given["rules_file"], **{name: given[name] for name in same})
+        first, *more = given["inputs"] or [None]
+        return cls(input_file=first, more_inputs=tuple(more), rules=given["rules_file"], **{name: given[name] for name in same})
 
 
 def from_recipe(options: RecipeOptions, folder: Path) -> tuple[dict[str, Any], list[str]]:
@@ -73,8 +75,11 @@ def from_recipe(options: RecipeOptions, folder: Path) -> tuple[dict[str, Any], l
         )
     static = _found(options.msgconv, folder / MSGCONV_FILE, "--msgconv", notes)
     message = _message(schema, broker, static, notes)
+    sources = [{"name": DEVICE_ID, "uri": str(options.input_file), "device_id": DEVICE_ID}]
+    for i, uri in enumerate(options.more_inputs, 1):
+        sources.append({"name": f"{DEVICE_ID}-{i}", "uri": str(uri), "device_id": DEVICE_ID})
     data: dict[str, Any] = {
-        "sources": [{"name": DEVICE_ID, "uri": str(options.input_file), "device_id": DEVICE_ID}],
+        "sources": sources,
         "detector": {"classes": dict(DEEPSTREAM_CLASSES)},
         "rules": {"file": str(rules)},
         "messages": [message],

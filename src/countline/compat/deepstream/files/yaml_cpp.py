@@ -13,7 +13,14 @@ import yaml
 
 from countline.errors import ConfigError, Place, RuleError
 
-__all__ = ["compose", "scalar"]
+__all__ = ["MOST_BYTES", "compose", "scalar"]
+
+MOST_BYTES = 1 << 20
+"""Longest text that is read, characters."""
+_MOST_AGAIN = 1 << 19
+"""Most characters that are parsed again on account of tabs that stand in no plain line."""
+_PLAIN_TAB = re.compile(r"( *(?:- )*[\w.+/-]+:)([ \t]*\t[ \t]*)(?=[^ \t])")
+"""A key, and a tab between it and its value."""
 
 _TAB = "\ue000"
 """Stands for a tab within a plain scalar, which PyYAML's scanner would end there."""
@@ -31,16 +38,25 @@ class _Loader(yaml.SafeLoader):
 
 def compose(text: str, file: str, kind: type[ConfigError | RuleError] = ConfigError) -> yaml.Node | None:
     """The first document's node, None where there is none. Raises ``kind`` with file, line and column."""
+    if len(text) > MOST_BYTES:
+        raise kind(f"is larger than {MOST_BYTES >> 20} MiB", where=file, fix="give a configuration of DeepStream's")
     lines = [re.sub(r"[ \t]*\t[ \t]*(\r?)$", r"\1", line) for line in text.split("\n")]
     _blank_directives(lines, file, kind)
+    again = 0
     while True:
         try:
             loader = _Loader("\n".join(lines))
             return loader.get_node() if loader.check_node() else None
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
-            if mark is not None and _untab(lines, mark.line, mark.column):
+            if mark is not None and again <= _MOST_AGAIN and _untab(lines, mark.line, mark.column):
+                if not again:
+                    _untab_plain(lines, mark.line + 1)
+                again += len(text)
                 continue
+            if again > _MOST_AGAIN:
+                row = mark.line + 1 if mark else 0
+                raise kind("has too many tabs", where=Place(file, row), fix="write blanks for tabs") from None
             where = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
             raise kind(
                 f"is not valid YAML: {error.problem or error.context}",
@@ -82,6 +98,15 @@ def _blank_directives(lines: list[str], file: str, kind: type[ConfigError | Rule
                 )
             seen = True
         lines[number] = line.replace("%", "#", 1)
+
+
+def _untab_plain(lines: list[str], start: int) -> None:
+    """As :func:`_untab` for every plain ``key:<tab>value`` from a line on, so that the text need not be parsed anew for each;
+    nothing where a text may reach over lines, whose tabs are its own."""
+    if any(re.search(r"[|>][-+0-9]*\s*(?:#.*)?$", line) or line.count('"') % 2 or line.count("'") % 2 for line in lines):
+        return
+    for row in range(start, len(lines)):
+        lines[row] = _PLAIN_TAB.sub(r"\1 ", lines[row], count=1) if _PLAIN_TAB.match(lines[row]) else lines[row]
 
 
 def _untab(lines: list[str], row: int, column: int) -> bool:
