@@ -167,7 +167,7 @@ def test_nothing_is_lost_in_new_names(data: dict[str, Any]) -> None:
 def schema() -> Any:
     import jsonschema
 
-    from countline.cli.schema import _configuration
+    from countline.commands.schema import _configuration
 
     made = json.loads(_configuration())
     jsonschema.Draft202012Validator.check_schema(made)
