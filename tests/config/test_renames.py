@@ -167,9 +167,9 @@ def test_nothing_is_lost_in_new_names(data: dict[str, Any]) -> None:
 def schema() -> Any:
     import jsonschema
 
-    from countline.commands.schema import _configuration
+    from countline.commands.schema import configuration_schema
 
-    made = json.loads(_configuration())
+    made = json.loads(configuration_schema())
     jsonschema.Draft202012Validator.check_schema(made)
     return jsonschema.Draft202012Validator(made)
 

@@ -15,7 +15,7 @@ from countline.messages.schema_diff import differences, read
 from countline.pipeline import build
 from countline.terminal import echo
 
-__all__ = ["schema_command"]
+__all__ = ["configuration_schema", "schema_command"]
 
 
 def schema_command(
@@ -34,7 +34,7 @@ def schema_command(
                 where=str(config or "--format"),
                 fix="countline schema --message NAME countline.yaml",
             )
-        echo(_configuration(), nl=False)
+        echo(configuration_schema(), nl=False)
         return 0
     if config is None:
         raise ConfigError("--message needs a configuration", fix="countline schema --message NAME countline.yaml")
@@ -42,7 +42,8 @@ def schema_command(
     return 0
 
 
-def _configuration() -> str:
+def configuration_schema() -> str:
+    """JSON Schema of all configurations, for editors."""
     made = Config.model_json_schema(by_alias=True)
     made = {"$schema": "https://json-schema.org/draft/2020-12/schema", **made, "title": "countline configuration"}
     return orjson.dumps(made, option=orjson.OPT_INDENT_2).decode() + "\n"
