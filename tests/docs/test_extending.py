@@ -16,6 +16,8 @@ pytest.importorskip("hatchling")
 pytest.importorskip("onnx")
 from seeing_models import Seeing
 
+from countline.config.loader import read_yaml
+
 PAGE = (Path(__file__).parents[2] / "docs" / "extending.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"^`([\w./-]+)`:\n\n```\w+\n(.*?)^```", PAGE, re.M | re.S))
 
@@ -111,6 +113,9 @@ def test_the_schema_for_editors_knows_what_the_package_brings(folder: Path) -> N
     schema = countline(folder, "schema").stdout
     for words in ("Folder of the messages; made if absent.", "Objects for which there is room.", "How urgent it is.", '"ltwh"'):
         assert words in schema
+    jsonschema = pytest.importorskip("jsonschema")
+    whole = read_yaml("countline.yaml", FILES["countline.yaml"].replace("${FOLDER}", "")).data
+    assert [error.message for error in jsonschema.Draft202012Validator(json.loads(schema)).iter_errors(whole)] == []
     fields = countline(folder, "schema", "--fields").stdout
     assert "capacities.NAME.inside" in fields
     assert "of an event `full`" in fields

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
 from countline.errors import CountlineError, PluginError
@@ -96,14 +98,13 @@ class Kinds:
         return plugins[0]
 
 
-OUTPUTS = Kinds(
-    "countline.outputs",
-    "output",
-    {
-        kind: f"countline.outputs.{kind}"
-        for kind in ("kafka", "mqtt", "amqp", "redis", "nats", "webhook", "object_store", "file", "stdout", "sql")
-    },
-)
+def _outputs() -> dict[str, str]:
+    """Each package of countline.outputs, Kafka's first; what they are built on is none."""
+    names = {m.name for m in iter_modules([str(Path(__file__).parents[1] / "outputs")]) if m.ispkg} - {"base"}
+    return {name: f"countline.outputs.{name}" for name in sorted(names, key=lambda name: (name != "kafka", name))}
+
+
+OUTPUTS = Kinds("countline.outputs", "output", _outputs())
 """Where messages go. Module ``config``: ``Config``, a subclass of ``countline.config.base.OutputConfig``; it imports no client
 library. Module ``output``: ``make(config) -> countline.protocols.Output``."""
 
