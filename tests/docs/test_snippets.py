@@ -29,6 +29,9 @@ ELSEWHERE = {
     ("docs/extending.md", "python"): "tests/docs/test_extending.py",
     ("docs/extending.md", "toml"): "tests/docs/test_extending.py",
     ("docs/deepstream.md", "yaml"): "tests/deepstream/test_deepstream_docs.py",
+    ("docs/deepstream-migration.md", "ini"): "tests/docs/test_migration.py",
+    ("docs/deepstream-migration.md", "yaml"): "tests/docs/test_migration.py",
+    ("docs/deepstream-migration.md", "sh"): "tests/docs/test_migration.py",
     ("README.md", "yaml"): "tests/e2e/test_readme.py",
     ("README.md", "python"): "tests/e2e/test_readme.py",
 }
