@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -327,6 +327,7 @@ def attach(
     size: tuple[int, int] | None = None,
     reader: Literal["auto", "memory", "pyds"] = "auto",
     component: int = 0,
+    gie_unique_ids: Collection[int] = (),
     state: Path | None = None,
     consumers: Sequence[Consumer] = (),
 ) -> Attachment:
@@ -348,6 +349,8 @@ def attach(
     size: width and height in pixels that the boxes refer to, where the metadata does not say (DeepStream before 6.0).
     reader: how metadata is read; 'auto' takes what works.
     component: componentId of attached payloads (nvmsgbroker's ``comp-id``).
+    gie_unique_ids: only objects that these inferences have found (nvinfer's ``gie-unique-id``, the objects'
+        unique_component_id) are looked at; all unless given. Class ids of a second detector are not those of the first.
     state: outbox file where the configuration names none.
     consumers: called with (None, analytics) for every frame, in order.
 
@@ -357,7 +360,7 @@ def attach(
     """
     pad = find_pad(pad_or_element)
     attachment = Attachment(
-        config, choose(reader), publish=publish, messages=messages, labels=labels, lossless=lossless, depth=depth,
+        config, choose(reader, gie_unique_ids), publish=publish, messages=messages, labels=labels, lossless=lossless, depth=depth,
         size=size, component=component, state=state, consumers=consumers,
     )  # fmt: skip
     try:
