@@ -68,6 +68,7 @@ class Obj:
     class_id: int = 0
     label: str = "Vehicle"
     confidence: float = 0.5
+    component: int = 1
 
 
 @dataclass
@@ -137,6 +138,7 @@ class Library:
         address = self.meta.nvds_acquire_obj_meta_from_pool(batch)
         found = ObjectMeta.from_address(address)
         found.class_id, found.object_id, found.confidence = one.class_id, one.id, one.confidence
+        found.component = one.component
         found.rect.box = Box(*one.box)
         found.tracker = Box(1.0, 2.0, 3.0, 4.0)  # nvdsanalytics does not read these
         label = one.label.encode()[:127] + b"\0"

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 from nvds_metas import UNTRACKED, Frm, Library, Obj
+from nvds_pipeline import Pipeline
 
-from countline.deepstream import DeepStreamError, bindings, libraries
+from countline.deepstream import DeepStreamError, attach, bindings, libraries
 from countline.deepstream.layout import LAYOUTS, measure
 from countline.deepstream.reader import OBJECT, MemoryReader
 
@@ -220,6 +221,37 @@ def test_readers_over_bindings_give_what_memory_gives(monkeypatch: pytest.Monkey
     assert bindings.choose("pyds").read(library.plain()) is None
 
 
+def test_only_objects_of_the_inferences_that_are_asked_for_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    library = Library()
+    monkeypatch.setitem(sys.modules, "pyds", _documented_pyds(library))
+    objects = [Obj(i, (i, 0, 1, 1), i, f"label {i}", component=1 + i % 3) for i in range(9)]
+    buffer = library.buffer([Frm(0, 0, 0, 0, (100, 50), objects)])
+    for gies, wanted in (((), range(9)), ((1,), (0, 3, 6)), ((2, 3), (1, 2, 4, 5, 7, 8)), ((7,), ())):
+        for reader, handle in (
+            (MemoryReader(gies=gies), buffer),
+            (bindings.choose("pyds", gies), buffer),
+            (bindings.ServiceMakerReader(gies), _documented_batch(library, buffer)),
+        ):
+            reader.wanted |= set(range(9))
+            (frame,) = reader.read(handle) or ()
+            assert frame.array()["object_id"].tolist() == list(wanted)
+            assert set(reader.labels) == set(wanted)
+
+
+def test_an_attachment_evaluates_the_objects_of_one_inference() -> None:
+    library, seen = Library(), []
+    objects = [Obj(1, (10, 10, 5, 5), component=1), Obj(2, (20, 10, 5, 5), component=2)]
+    given = {"rules": {}, "outbox": "memory"}
+    with Pipeline() as pipeline:
+        with attach(
+            pipeline.element("here"), given, lossless=True, gie_unique_ids=[2], consumers=[lambda _, a: seen.append(a)]
+        ) as attachment:
+            pipeline.push([library.buffer([Frm(0, 0, 0, 0, (100, 50), objects)])])
+            pipeline.finish()
+    assert [a.tracks.track_id.tolist() for a in seen] == [[2]]
+    assert attachment.counts.objects == 1
+
+
 class _Item:
     def __init__(self, **fields: Any) -> None:
         self.__dict__.update(fields)
@@ -237,6 +269,7 @@ def _objects(library: Library, frame: Any) -> list[_Item]:
             "object_id": o.object_id,
             "confidence": o.confidence,
             "rect_params": o.rect.box,
+            "unique_component_id": o.component,
         }
         found.append(_Item(**fields, obj_label=label, label=label))
     return found

@@ -6,7 +6,8 @@ import atexit
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from countline.deepstream.inline import Evaluation, InlineDelivery
 from countline.deepstream.payload import Payloads
 from countline.deepstream.probe import Probe, find_pad
 from countline.deepstream.reader import FrameCopy, MemoryReader, Reader
-from countline.deepstream.streams import Streams
+from countline.deepstream.streams import Round, Streams
 from countline.errors import ConfigError, CountlineError
 from countline.pipeline import build
 from countline.pipeline.delivery.delivery import Delivery
@@ -53,7 +54,8 @@ class ProbeCounts:
     """Buffers that could not be read or evaluated; the first is in the log."""
 
 
-Batch = tuple[list[FrameCopy], int]
+Batch = tuple[list[FrameCopy], int, int]
+"""Frames of a buffer, its time of arrival, and its number."""
 
 
 class Attachment:
@@ -83,6 +85,8 @@ class Attachment:
         self._closed = False
         self._busy = threading.Lock()
         self._probe: Probe | None = None
+        self._ended: deque[tuple[int, int | None]] = deque()
+        """Ends of streams that are still to be told: the number of the buffer that came before, and the pad."""
         parsed = settings.as_config(config)
         self.sources = build.source_infos(parsed, live=not lossless)
         self.labels: Sequence[str] = settings.labels_of(parsed, labels)
@@ -162,9 +166,20 @@ class Attachment:
         if frames is None:
             self._without_meta()
             return
-        dropped = self._queue.put((frames, time.time_ns()))
+        dropped = self._queue.put((frames, time.time_ns(), counts.buffers))
         if dropped is not None:
             self._drop(dropped[0])
+
+    def stream_ended(self, pad_index: int | None) -> None:
+        """The stream of a pad of the muxer (None: of all) has ended. The probe calls this, in the order of the buffers."""
+        self._ended.append((self.counts.buffers, pad_index))
+
+    def _end_streams(self, before: int) -> None:
+        """Let the tracks go of streams that ended before a buffer. Ends stand beside the queue, so that none takes a frame's
+        place there, and none is lost with a buffer that was dropped."""
+        while self._ended and self._ended[0][0] < before:
+            for name in self._streams.end(self._ended.popleft()[1]):
+                self._engine.forget(name)
 
     def _read(self, handle: Any) -> list[FrameCopy] | None:
         frames = self.reader.read(handle)
@@ -204,10 +219,10 @@ class Attachment:
             if self._closed or self._engine.failure is not None:
                 self._drop(frames)
                 return
+            self._end_streams(self.counts.buffers)
             for one in self._streams.rounds(frames, time.time_ns()):
                 inline.begin_round()
-                for _, tracks in one:
-                    self._watch_labels(tracks)
+                self._enter(one)
                 try:
                     self._engine.tracked([tracks for _, tracks in one])
                 except Exception as error:
@@ -224,14 +239,20 @@ class Attachment:
     # -- on countline's thread ------------------------------------------------------------------------------------
 
     def _work(self, batch: Batch) -> None:
-        frames, arrived = batch
+        frames, arrived, number = batch
         if self._engine.failure is not None:
             self._drop(frames)
             return
+        self._end_streams(number)
         for one in self._streams.rounds(frames, arrived):
-            for _, tracks in one:
-                self._watch_labels(tracks)
+            self._enter(one)
             self._engine.tracked([tracks for _, tracks in one])
+
+    def _enter(self, one: Round) -> None:
+        for name in one.anew:
+            self._engine.forget(name)
+        for _, tracks in one:
+            self._watch_labels(tracks)
 
     def _watch_labels(self, tracks: FrameTracks) -> None:
         """Ask the reader for the label of classes not seen before; say where it differs from what rules and messages were
@@ -262,7 +283,7 @@ class Attachment:
 
     def install(self, pad: Any) -> None:
         """Put the probe on a pad."""
-        self._probe = Probe(pad, self.feed_safely)
+        self._probe = Probe(pad, self.feed_safely, self.stream_ended)
         atexit.register(self.close, 5.0)
 
     def close(self, timeout: float = 30.0) -> Summary:
@@ -306,6 +327,7 @@ def attach(
     size: tuple[int, int] | None = None,
     reader: Literal["auto", "memory", "pyds"] = "auto",
     component: int = 0,
+    gie_unique_ids: Collection[int] = (),
     state: Path | None = None,
     consumers: Sequence[Consumer] = (),
 ) -> Attachment:
@@ -327,6 +349,8 @@ def attach(
     size: width and height in pixels that the boxes refer to, where the metadata does not say (DeepStream before 6.0).
     reader: how metadata is read; 'auto' takes what works.
     component: componentId of attached payloads (nvmsgbroker's ``comp-id``).
+    gie_unique_ids: only objects that these inferences have found (nvinfer's ``gie-unique-id``, the objects'
+        unique_component_id) are looked at; all unless given. Class ids of a second detector are not those of the first.
     state: outbox file where the configuration names none.
     consumers: called with (None, analytics) for every frame, in order.
 
@@ -336,7 +360,7 @@ def attach(
     """
     pad = find_pad(pad_or_element)
     attachment = Attachment(
-        config, choose(reader), publish=publish, messages=messages, labels=labels, lossless=lossless, depth=depth,
+        config, choose(reader, gie_unique_ids), publish=publish, messages=messages, labels=labels, lossless=lossless, depth=depth,
         size=size, component=component, state=state, consumers=consumers,
     )  # fmt: skip
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from countline.deepstream.errors import DeepStreamError
@@ -19,18 +19,18 @@ __all__ = ["PydsReader", "ServiceMakerReader", "choose", "service_maker"]
 KINDS = ("auto", "memory", "pyds")
 
 
-def choose(kind: str = "auto") -> Reader:
+def choose(kind: str = "auto", gies: Collection[int] = ()) -> Reader:
     """A reader for buffers: 'memory', 'pyds', or 'auto': memory, and pyds where the layout is not known and pyds is
-    installed. Raises DeepStreamError."""
+    installed; with ``gies`` of objects of these unique_component_ids. Raises DeepStreamError."""
     if kind not in KINDS:
         raise DeepStreamError(f"there is no reader '{kind}'", where="reader", fix="give one of " + ", ".join(KINDS))
     if kind == "pyds":
-        return PydsReader()
+        return PydsReader(gies)
     try:
-        return MemoryReader()
+        return MemoryReader(gies=gies)
     except DeepStreamError:
         if kind == "auto" and _installed("pyds"):
-            return PydsReader()
+            return PydsReader(gies)
         raise
 
 
@@ -82,7 +82,8 @@ class PydsReader:
 
     kind = "pyds"
 
-    def __init__(self) -> None:
+    def __init__(self, gies: Collection[int] = ()) -> None:
+        self._gies = frozenset(gies)
         self.labels: dict[int, str] = {}
         self.wanted: set[int] = set()
         self._pyds = _bindings("pyds", "install the pyds wheel of your DeepStream version (6.x to 8.x)")
@@ -99,7 +100,8 @@ class PydsReader:
             self._pyds.nvds_release_meta_lock(batch)
 
     def _frame(self, frame: Any) -> FrameCopy:
-        rows = [self._object(o) for o in _listed(frame.obj_meta_list, self._pyds.NvDsObjectMeta.cast)]
+        objects = _listed(frame.obj_meta_list, self._pyds.NvDsObjectMeta.cast)
+        rows = [self._object(o) for o in objects if not self._gies or o.unique_component_id in self._gies]
         size = (int(getattr(frame, "pipeline_width", 0)), int(getattr(frame, "pipeline_height", 0)))
         return FrameCopy(
             0, frame.pad_index, frame.frame_num, frame.buf_pts, frame.ntp_timestamp, frame.source_id,
@@ -115,7 +117,8 @@ class ServiceMakerReader:
 
     kind = "pyservicemaker"
 
-    def __init__(self) -> None:
+    def __init__(self, gies: Collection[int] = ()) -> None:
+        self._gies = frozenset(gies)
         self.labels: dict[int, str] = {}
         self.wanted: set[int] = set()
 
@@ -127,7 +130,7 @@ class ServiceMakerReader:
         return FrameCopy(
             0, frame.pad_index, frame.frame_number, frame.buffer_pts, frame.ntp_timestamp, frame.source_id,
             (frame.source_width, frame.source_height), (frame.pipeline_width, frame.pipeline_height),
-            [self._object(o) for o in frame.object_items], OBJECT,
+            [self._object(o) for o in frame.object_items if not self._gies or o.unique_component_id in self._gies], OBJECT,
         )  # fmt: skip
 
     def _object(self, found: Any) -> bytes:

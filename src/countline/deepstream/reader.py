@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -24,6 +24,7 @@ _INT = struct.Struct("=i").unpack_from
 
 # The part of NvDsObjectMeta from class_id (52) to the end of the box (120), equal in every version.
 _FIRST, _LAST = 52, 120
+_COMPONENT = 48
 _OFFSETS = {"class_id": 52, "object_id": 56, "confidence": 96, "ltwh": 104}
 _PART = struct.Struct(f"{_LAST - _FIRST}s").unpack_from
 _IN_MEMORY = np.dtype(
@@ -79,12 +80,14 @@ class Reader(Protocol):
 
 
 class MemoryReader:
-    """Reads the structs where they lie. Raises DeepStreamError when made, if their layout is not known."""
+    """Reads the structs where they lie; with ``gies`` only objects of these unique_component_ids. Raises DeepStreamError when
+    made, if their layout is not known."""
 
     kind = "memory"
 
-    def __init__(self, libraries: Libraries | None = None) -> None:
+    def __init__(self, libraries: Libraries | None = None, gies: Collection[int] = ()) -> None:
         self.libraries = libraries or load()
+        self._gies = frozenset(gies)
         self.layout: Layout = measure(self.libraries)
         self.labels: dict[int, str] = {}
         self.wanted: set[int] = set()
@@ -126,10 +129,9 @@ class MemoryReader:
             pad, number, pts, ntp, source, width, height, objects, wide, high = _FRAME(MEMORY, frame)
             if self.wanted:
                 self._learn(objects)
+            parts = _parts_of(objects, self._gies) if self._gies else _parts(objects)
             found.append(
-                FrameCopy(
-                    frame, pad, number, pts, ntp, source, (width, height), (wide, high), _parts(objects), _IN_MEMORY
-                )
+                FrameCopy(frame, pad, number, pts, ntp, source, (width, height), (wide, high), parts, _IN_MEMORY)
             )
         return found
 
@@ -137,7 +139,7 @@ class MemoryReader:
         while node:
             address, node = _NODE(MEMORY, node)
             class_id = _INT(MEMORY, address + _OFFSETS["class_id"])[0]
-            if class_id in self.wanted:
+            if class_id in self.wanted and (not self._gies or _INT(MEMORY, address + _COMPONENT)[0] in self._gies):
                 at = address + self.layout.label
                 text = bytes(MEMORY[at : at + 128]).partition(b"\0")[0]
                 self.labels[class_id] = text.decode("utf-8", "replace")
@@ -150,4 +152,14 @@ def _parts(node: int) -> list[bytes]:
     while node:
         address, node = _NODE(memory, node)
         parts.append(_PART(memory, address + _FIRST)[0])
+    return parts
+
+
+def _parts_of(node: int, gies: frozenset[int]) -> list[bytes]:
+    """As :func:`_parts`, of the objects that one of these inferences has found."""
+    memory, parts = MEMORY, []
+    while node:
+        address, node = _NODE(memory, node)
+        if _INT(memory, address + _COMPONENT)[0] in gies:
+            parts.append(_PART(memory, address + _FIRST)[0])
     return parts

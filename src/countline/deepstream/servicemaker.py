@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ def operator(
     labels: Sequence[str] | None = None,
     lossless: bool = False,
     depth: int = 64,
+    gie_unique_ids: Collection[int] = (),
 ) -> Any:
     """A BatchMetadataOperator for ``pyservicemaker.Probe``; parameters as in :func:`countline.deepstream.attach`.
 
@@ -28,7 +29,7 @@ def operator(
     """
     maker = service_maker()
     attachment = Attachment(
-        config, ServiceMakerReader(), publish="countline", messages=messages, labels=labels, lossless=lossless,
+        config, ServiceMakerReader(gie_unique_ids), publish="countline", messages=messages, labels=labels, lossless=lossless,
         depth=depth, size=None, component=0, state=None, consumers=(),
     )  # fmt: skip
 

@@ -104,6 +104,10 @@ class Engine:
         """As :meth:`Worker.tracked`. Raises as :meth:`work`."""
         self.worker.tracked(batch)
 
+    def forget(self, source: str) -> None:
+        """The tracks of a source have ended, while others may go on; its counts stay. From the thread that calls ``tracked``."""
+        self.stages.rules.forget(source)
+
     def fail(self, error: BaseException) -> None:
         """The run cannot go on. What nobody foresaw is logged with its place in the code."""
         if self.failure is None:
