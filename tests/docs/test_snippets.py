@@ -9,6 +9,7 @@ import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import dedent
 
 import click
 import pytest
@@ -28,6 +29,7 @@ ELSEWHERE = {
     ("docs/extending.md", "yaml"): "tests/docs/test_extending.py",
     ("docs/extending.md", "python"): "tests/docs/test_extending.py",
     ("docs/extending.md", "toml"): "tests/docs/test_extending.py",
+    **{("docs/deepstream-migration.md", x): "tests/docs/test_migration.py" for x in ("ini", "yaml", "sh", "json")},
     ("docs/deepstream.md", "yaml"): "tests/deepstream/test_deepstream_docs.py",
     ("docs/deepstream-migration.md", "ini"): "tests/docs/test_migration.py",
     ("docs/deepstream-migration.md", "yaml"): "tests/docs/test_migration.py",
@@ -58,9 +60,9 @@ def snippets() -> list[Snippet]:
     found = []
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
-        for m in re.finditer(r"(?:^<!-- not run: ([^>]+) -->\n)?^```(\w*)\n(.*?)^```", text, re.M | re.S):
+        for m in re.finditer(r"(?:^ *<!-- not run: ([^>]+) -->\n)?^( *)```(\w*)\n(.*?)^\2```", text, re.M | re.S):
             line = text.count("\n", 0, m.start()) + 1
-            found.append(Snippet(str(page.relative_to(ROOT)), line, m[2], m[3], m[1] or ""))
+            found.append(Snippet(str(page.relative_to(ROOT)), line, m[3], dedent(m[4]), m[1] or ""))
     return found
 
 
