@@ -17,7 +17,7 @@ from countline.commands import deepstream_files
 from countline.config import Config, load
 from countline.errors import CountlineError, OutboxError
 from countline.messages import BaseDefinition
-from countline.outbox import files
+from countline.outbox.usable import refuse_unusable
 from countline.pipeline import build
 from countline.protocols import Check, Definition, DescribedDetector, Detector, KeyedTopics, Output
 from countline.terminal import json_line, visible
@@ -151,7 +151,6 @@ def _content(path: Path) -> Check:
     if not path.exists() or not path.stat().st_size:
         return Check("outbox", True, f"{path} (made by the first run)")
     try:
-        files.refuse_foreign(path)
         status = outbox.inspect(path)
     except OutboxError as error:
         return _failed("outbox", error)
@@ -167,6 +166,10 @@ def _content(path: Path) -> Check:
 def _state(path: Path | None) -> Check:
     if path is None:
         return Check("outbox", True, "in memory: messages that wait are lost when the process ends")
+    try:
+        path = refuse_unusable(path)
+    except OutboxError as error:
+        return _failed("outbox", error)
     folder = path.parent
     while not folder.exists():
         folder = folder.parent

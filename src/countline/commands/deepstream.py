@@ -21,7 +21,7 @@ from countline.deepstream.errors import DeepStreamError
 from countline.deepstream.gstreamer import Pipeline
 from countline.deepstream.whole import INFERENCE_FILE, TRACKER_FILE, Whole, inference_files, tracker_properties
 from countline.errors import ConfigError
-from countline.pipeline.signals import finishing
+from countline.pipeline.signals import ended_at_once, finishing
 from countline.protocols import Check
 from countline.terminal import echo, json_line
 
@@ -78,7 +78,8 @@ def _play(whole: Whole, config: Config, given: Path | None, options: Options) ->
     asked = threading.Event()
     files = all("://" not in uri for uri in whole.inputs)
     labels = inference_files(whole.inference).get("labelfile-path")
-    with finishing(asked.set), ExitStack() as stack:
+    durable = config.outbox.path != "memory"
+    with finishing(asked.set, lambda: ended_at_once(durable)), ExitStack() as stack:
         pipeline = stack.enter_context(Pipeline(whole.description()))
         attachment = attach(
             pipeline.pad("tracker", "src"),

@@ -24,7 +24,7 @@ from countline.file_safety import NamedFile
 from countline.pipeline import build
 from countline.pipeline.roles import refuse_collisions
 from countline.pipeline.run import Run
-from countline.pipeline.signals import finishing
+from countline.pipeline.signals import ended_at_once, finishing
 from countline.pipeline.stats import Summary
 from countline.secret_forms import MASK, hide_uri
 from countline.terminal import echo, json_line, visible
@@ -109,8 +109,7 @@ def execute(run: Run, options: Options) -> Summary:
 
     def last_words() -> str:
         progress.show_cursor()
-        rest = "stays in the outbox" if run.delivery.outbox.durable else "is lost, the outbox was in memory"
-        return f"countline: ended at once; what was not acknowledged {rest}\n"
+        return ended_at_once(run.delivery.outbox.durable)
 
     with finishing(run.stop, last_words), ExitStack() as stack:
         stack.callback(progress.start().close)

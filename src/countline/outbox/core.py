@@ -83,7 +83,11 @@ class Core(Keeper):
         self._bytes = 0
         self._next = 1
         self._outputs: dict[str, OutputState] = {}
-        self._load(outputs)
+        with contextlib.ExitStack() as resources:
+            if self._reader is not db:
+                resources.callback(self._reader.close)
+            self._load(outputs)
+            resources.pop_all()
         self._repairs_left = REPAIRS
 
     def _reading(self, db: sqlite3.Connection) -> sqlite3.Connection:

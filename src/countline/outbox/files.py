@@ -30,6 +30,7 @@ __all__ = [
     "is_locked",
     "real",
     "refuse_foreign",
+    "refuse_newer",
     "set_aside",
     "translate",
     "when_unlocked",
@@ -260,12 +261,7 @@ def _connect(path: Path, synchronous: str) -> sqlite3.Connection:
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if not 0 <= version <= HIGHEST:
             raise sqlite3.DatabaseError("malformed: there is no such format")
-        if version > VERSION:
-            raise OutboxError(
-                f"was made by a newer countline (format {version}, this one knows {VERSION})",
-                where=f"outbox {path}",
-                fix="use the newer version, or another outbox",
-            )
+        refuse_newer(db, path)
         if version < VERSION:
             db.execute("BEGIN IMMEDIATE")
             for statement in SCHEMA.split(";\n"):
@@ -281,6 +277,17 @@ def _connect(path: Path, synchronous: str) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def refuse_newer(db: sqlite3.Connection, path: Path) -> None:
+    """Raise OutboxError for a format that this version does not know."""
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if VERSION < version <= HIGHEST:
+        raise OutboxError(
+            f"was made by a newer countline (format {version}, this one knows {VERSION})",
+            where=f"outbox {path}",
+            fix="use the newer version, or another outbox",
+        )
 
 
 def _tables(db: sqlite3.Connection) -> set[str]:

@@ -6,6 +6,7 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from countline.outbox.ages import uptime
 from countline.outbox.durable import Outbox
 from countline.outbox.salvage import salvage
 from countline.outbox.types import Bounds
+from countline.outbox.usable import refuse_unusable
 from countline.private_files import make_folder
 
 if TYPE_CHECKING:
@@ -50,8 +52,8 @@ def open_outbox(
         most = MEMORY_BYTES if "max_bytes" not in config.model_fields_set else config.max_bytes
         db = files.connect(files.MEMORY, "off")
         return Outbox(files.MEMORY, db, outputs, Bounds(most, config.max_age, when_full, config.quotas), clock=clock, steady=steady)
+    path = refuse_unusable(path)
     try:
-        path = files.real(path)
         make_folder(path.parent)
     except OSError as error:
         raise OutboxError(
@@ -59,19 +61,20 @@ def open_outbox(
             where=f"outbox {path}",
             fix="give a path on a writable disk with outbox.path (or --outbox PATH); `outbox: memory` needs none",
         ) from None
-    files.refuse_foreign(path)
+    bounds = Bounds(config.max_bytes, config.max_age, when_full, config.quotas)
     lock = files.Lock(path)
     try:
-        lock.take_content()
-        db = files.when_unlocked(lambda: _sound(path, config.synchronous, lock), path, files.PATIENCE)
-        lock.make_private()
-        bounds = Bounds(config.max_bytes, config.max_age, when_full, config.quotas)
-        return Outbox(path, db, outputs, bounds, lock=lock, clock=clock, steady=steady)
-    except BaseException as error:
-        lock.release()
-        if isinstance(error, sqlite3.Error):
-            raise files.translate(error, path) from error
-        raise
+        with ExitStack() as resources:  # in reverse order: closing the file gives up the locks that SQLite has on it
+            resources.callback(lock.release)
+            lock.take_content()
+            db = files.when_unlocked(lambda: _sound(path, config.synchronous, lock), path, files.PATIENCE)
+            resources.callback(db.close)
+            lock.make_private()
+            box = Outbox(path, db, outputs, bounds, lock=lock, clock=clock, steady=steady)
+            resources.pop_all()
+            return box
+    except sqlite3.Error as error:
+        raise files.translate(error, path) from error
 
 
 def _sound(path: Path, synchronous: str, lock: files.Lock) -> sqlite3.Connection:
@@ -80,11 +83,13 @@ def _sound(path: Path, synchronous: str, lock: files.Lock) -> sqlite3.Connection
     reason = "damage was found while it was in use" if mark.exists() else ""
     if not reason:
         try:
-            db = files.connect(path, synchronous)
-            reason = sums.damage(db, whole=path.stat().st_size <= sums.CHECKED)
-            if not reason:
-                return db
-            db.close()
+            with ExitStack() as resources:
+                db = files.connect(path, synchronous)
+                resources.callback(db.close)
+                reason = sums.damage(db, whole=path.stat().st_size <= sums.CHECKED)
+                if not reason:
+                    resources.pop_all()
+                    return db
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             if isinstance(error, sqlite3.DatabaseError) and not files.is_corruption(error):
                 raise
@@ -92,6 +97,9 @@ def _sound(path: Path, synchronous: str, lock: files.Lock) -> sqlite3.Connection
     aside = files.set_aside(path, reason)
     mark.unlink(missing_ok=True)
     lock.take_content()
-    db = files.connect(path, synchronous)
-    salvage(aside, db)
-    return db
+    with ExitStack() as resources:
+        db = files.connect(path, synchronous)
+        resources.callback(db.close)
+        salvage(aside, db)
+        resources.pop_all()
+        return db

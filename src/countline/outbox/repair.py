@@ -29,13 +29,12 @@ def replace_file(path: Path, reason: str, synchronous: str, lock: files.Lock | N
     files.damage_mark(path).unlink(missing_ok=True)
     if lock is not None:
         lock.take_content()
-    db = files.connect(path, synchronous)
-    try:
+    with contextlib.ExitStack() as resources:
+        db = files.connect(path, synchronous)
+        resources.callback(db.close)
         salvage(aside, db, book=False)
-    except BaseException:
-        db.close()
-        raise
-    return db
+        resources.pop_all()
+        return db
 
 
 def put_back(db: sqlite3.Connection, groups: Iterable[Sequence[Entry]], *, next_position: int, now: int) -> None:

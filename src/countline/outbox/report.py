@@ -75,7 +75,8 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
             if not db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
                 db.close()  # the first run was killed as it made the file: that holds nothing yet
                 db = files.connect(files.MEMORY, "off")
-            elif db.execute("PRAGMA user_version").fetchone()[0] >= 2 and (found := sums.damage(db, whole=False)):
+            files.refuse_newer(db, path)
+            if db.execute("PRAGMA user_version").fetchone()[0] >= 2 and (found := sums.damage(db, whole=False)):
                 raise files.translate(sqlite3.DatabaseError(f"malformed: {found}"), path)
             yield db
         finally:

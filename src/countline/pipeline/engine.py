@@ -60,7 +60,6 @@ class Engine:
         self.summary = Summary(sources={source.name: SourceSummary() for source in stages.sources})
         self.failure: BaseException | None = None
         """What the run cannot go on after; the first there was."""
-        self._failures = FailureFile(stages.state)
         self._closers: list[Callable[[], None]] = []
         self._frames_over = self._closed = False
         self._summing = threading.Lock()
@@ -69,6 +68,7 @@ class Engine:
                 stages.config.outbox, stages.state, stages.outputs, live=any(s.live for s in stages.sources), fresh=fresh
             )
             resources.callback(self.delivery.abandon)
+            self._failures = FailureFile(stages.state)
             self.worker = Worker(
                 stages,
                 sink(self.delivery),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
 
-__all__ = ["ENDED_AT_ONCE", "finishing"]
+__all__ = ["ENDED_AT_ONCE", "ended_at_once", "finishing"]
 
 ENDED_AT_ONCE = 130
 """Exit code after the second signal, whichever it was."""
@@ -34,6 +34,12 @@ def finishing(stop: Callable[[], None], at_once: Callable[[], str] = lambda: "")
         for number in (signal.SIGINT, signal.SIGTERM):
             stack.callback(signal.signal, number, signal.signal(number, ask))
         yield
+
+
+def ended_at_once(durable: bool) -> str:
+    """Last words of a run that was ended at once. ``durable``: its outbox is on disk."""
+    rest = "stays in the outbox" if durable else "is lost, the outbox was in memory"
+    return f"countline: ended at once; what was not acknowledged {rest}\n"
 
 
 def _say(words: str) -> None:

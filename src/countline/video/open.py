@@ -29,7 +29,7 @@ from countline.video.tls import diagnose, tls_options
 from countline.video.transport import Transport
 from countline.video.trouble import REFUSED
 
-__all__ = ["Connector", "open_source", "options_of"]
+__all__ = ["Connector", "open_source", "options_of", "refuse_loop"]
 
 log = logging.getLogger("countline.video")
 
@@ -54,7 +54,7 @@ def open_source(config: SourceConfig, index: int, *, stop: Stop | None = None) -
     if place.kind == "file":
         return FileSource(config, index, place, lambda _: direct(connect), connect, stop)
     if place.kind == "pipe":
-        _once(place, config, where)
+        refuse_loop(place, config, where)
         return FileSource(config, index, place, partial(_await, connect), connect, stop)
     if place.kind == "http" and _is_file(place, config, connect, stop):
         return FileSource(config, index, place, partial(_read, connect), connect, stop)
@@ -70,7 +70,8 @@ def _await(connect: Connect, source: BaseSource) -> Iterator[Item]:
     return pumped(connect, source.config.name, source.ended, math.inf)
 
 
-def _once(place: Place, config: SourceConfig, where: str) -> None:
+def refuse_loop(place: Place, config: SourceConfig, where: str) -> None:
+    """Raise SourceError for a pipe that is to be read again and again."""
     if config.loop:
         raise SourceError(
             f"{place.shown} can be read only once; `loop` has nothing to begin again with",

@@ -19,7 +19,7 @@ from countline.video.decode import Decoded
 from countline.video.files import quality_of, rate_of
 from countline.video.images import ImageSource
 from countline.video.known_options import unknown_options
-from countline.video.open import Connector
+from countline.video.open import Connector, refuse_loop
 from countline.video.picture import AvPicture
 from countline.video.place import Place, place_of, scheme_of
 from countline.video.pump import Item, direct, pumped
@@ -40,6 +40,7 @@ def probe(config: SourceConfig) -> Check:
     try:
         place = place_of(config.uri, where)
         if place.kind == "pipe":
+            refuse_loop(place, config, where)
             Connector(place, config, where)
             detail = f"{place.shown} can be read only once, so it is not looked into"
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
@@ -28,7 +29,7 @@ def keyless(
         one = len(names) == 1
         what = ("the message " if one else "the messages ") + ", ".join(f"'{name}'" for name in names)
         try:
-            policy = futures[resources[topic]].result(timeout)["cleanup.policy"].value or ""
+            policy = _policy(futures[resources[topic]].result(timeout))
         except KafkaException as error:
             line = _unseen(subject, topic, what, error.args[0], scrub)
             if line is not None:
@@ -41,6 +42,12 @@ def keyless(
                 f"topic '{topic}' takes no record without a key (cleanup.policy={policy}), and {what} {'has' if one else 'have'} none",
                 "give the message a `key`, or send it to another topic",
             )
+
+
+def _policy(found: Mapping[str, Any]) -> str:
+    """The topic's ``cleanup.policy``; '' where the broker knows no such setting."""
+    entry = found.get("cleanup.policy")
+    return "" if entry is None else entry.value or ""
 
 
 def _unseen(subject: str, topic: str, what: str, error: KafkaError, scrub: Callable[[str], str]) -> Check | None:
