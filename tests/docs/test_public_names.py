@@ -54,6 +54,14 @@ def test_the_package_says_what_it_has() -> None:
     assert set(dir(countline)) >= set(countline.__all__)
 
 
+def test_importing_countline_imports_nothing_else() -> None:
+    code = "import sys; before = set(sys.modules); import countline; print(*(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert loaded <= {"countline", *sys.stdlib_module_names}
+    assert len([name for name in done.stdout.split() if name.startswith("countline")]) == 1
+
+
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="mkdocstrings needs Python 3.11")
 def test_the_site_builds_without_a_broken_link_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
     pytest.importorskip("mkdocs")

@@ -149,6 +149,18 @@ def test_a_kind_of_countlines_own_goes_first_and_that_is_said(brought: Install, 
     assert line.startswith("the output 'kafka' of acme-kafka 1.0 is left out")
 
 
+def test_check_tells_what_is_installed_and_what_clashes(brought: Install, clip: Path) -> None:
+    brought("acme-b", {"countline.outputs": {"acme": "acme_b", "kafka": "acme_b"}}, {})
+    brought("acme-a", {"countline.outputs": {"acme": "acme_a"}, "countline.layouts": {"ltwh": "acme_a"}}, {}, version="2.0")
+    from countline.commands.check import checks
+
+    config = load("c.yaml", f"sources: [{{name: a, uri: {clip}}}]\noutputs: [stdout]\n")
+    lines = {check.subject: check.detail for _, check in checks(config, None, send=False, timeout=1.0)}
+    assert lines["output 'acme'"].startswith("from acme-a 2.0 and acme-b 1.0, which is one too many")
+    assert lines["output 'kafka'"] == "from acme-b 1.0, left out: countline has one of this name"
+    assert lines["detector layout 'ltwh'"] == "from acme-a 2.0"
+
+
 def test_an_unknown_output_names_those_that_are_installed(brought: Install) -> None:
     brought("acme", {"countline.outputs": {"acme": "acme"}}, {"acme.py": CONFIG + OUTPUT})
     with pytest.raises(ConfigError, match=r"unknown output 'acmee'[\s\S]*known are: acme, amqp"):

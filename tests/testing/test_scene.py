@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -37,30 +36,22 @@ def test_a_source_that_is_closed_ends() -> None:
     assert source.stats.frames == 4
 
 
-def test_what_walks_through_a_scene_is_counted(tmp_path: Path) -> None:
-    from countline.config import Config
-    from countline.track import make
-    from countline.types import FrameTracks
-
+def test_what_walks_through_a_scene_is_counted() -> None:
     scene = Scene([Walk((0.2, 0.9), (0.8, 0.9)), Walk((0.9, 0.5), (0.1, 0.5))])
-    config = Config.model_validate(
-        {
-            "sources": [{"name": "gate", "uri": "scene"}],
-            "rules": {"lines": [{"name": "door", "points": [[0.5, 0], [0.5, 1]], "direction": "both"}]},
-        }
+    config = {
+        "rules": {"lines": [{"name": "door", "points": [[0.5, 0], [0.5, 1]], "direction": "both"}]},
+        "outputs": ["stdout"],
+        "outbox": "memory",
+    }
+    seen: list[cl.Event] = []
+    summary = cl.run(
+        config,
+        sources=[scene.source("gate")],
+        detector=scene.detector(),
+        consumers=[lambda frame, analytics: seen.extend(analytics.events)],
     )
-    from countline.analytics.native import NativeRules
-
-    source, detector = scene.source("gate"), scene.detector()
-    rules = NativeRules(config.rules, [source.info], detector.labels)
-    tracker = make(config.tracker, fps=scene.fps, labels=detector.labels)
-    crossings: list[cl.Event] = []
-    for frame in source:
-        (found,) = detector.detect([frame])
-        (analytics,) = rules.update([FrameTracks(frame.info, tracker.update(found, frame.info.pts))])
-        crossings += [event for event in analytics.events if isinstance(event, cl.Crossing)]
-    assert len(crossings) == 2
-    assert {event.direction for event in crossings} == {"in", "out"}
+    assert summary.sources["gate"].lines["door"] == {"in": 1, "out": 1, "total": 2}
+    assert {event.direction for event in seen if isinstance(event, cl.Crossing)} == {"in", "out"}
 
 
 def test_only_the_contract_needs_pytest() -> None:

@@ -20,6 +20,7 @@ from countline.messages import BaseDefinition
 from countline.outbox.usable import refuse_unusable
 from countline.pipeline import build
 from countline.protocols import Check, Definition, DescribedDetector, Detector, KeyedTopics, Output
+from countline.registry.kinds import describe_brought
 from countline.terminal import json_line, visible
 
 __all__ = ["check_command", "checks"]
@@ -56,7 +57,9 @@ def _all(path: Path, *, send: bool, timeout: float) -> Iterator[tuple[int, Check
 
 
 def checks(config: Config, given: Path | None, *, send: bool, timeout: float) -> Iterator[tuple[int, Check]]:
-    """(exit code if it fails, check) for everything a configuration names."""
+    """(exit code if it fails, check) for everything a configuration names, and for what other packages bring."""
+    for kind, package in describe_brought():
+        yield 2, Check(kind, True, package)
     for source in config.sources:
         yield 3, video.probe(source)
     detector: Detector | None = None

@@ -18,7 +18,18 @@ from typing import Any
 from countline.errors import CountlineError, PluginError
 from countline.registry.plugins import Plugin, attribute, installed, module_of, tell_shadowed, words
 
-__all__ = ["CLASS_SETS", "LAYOUTS", "MESSAGES", "OUTPUTS", "RULE_FILES", "RULE_KINDS", "SOURCES", "Kinds", "message_kind"]
+__all__ = [
+    "CLASS_SETS",
+    "LAYOUTS",
+    "MESSAGES",
+    "OUTPUTS",
+    "RULE_FILES",
+    "RULE_KINDS",
+    "SOURCES",
+    "Kinds",
+    "describe_brought",
+    "message_kind",
+]
 
 
 @dataclass(frozen=True)
@@ -158,3 +169,15 @@ CLASS_SETS = Kinds("countline.class_sets", "numbering of classes", {"deepstream"
 def message_kind(type_: str) -> str:
     """The kind of ``type:``: ``deepstream/full`` -> ``deepstream``."""
     return type_.partition("/")[0]
+
+
+def describe_brought() -> Iterator[tuple[str, str]]:
+    """(kind, the distribution that brings it) for all that other distributions bring, in words; clashes of names, too."""
+    for registry in (OUTPUTS, SOURCES, LAYOUTS, RULE_KINDS, MESSAGES, RULE_FILES, CLASS_SETS):
+        for name, plugins in installed(registry.group).items():
+            by = " and ".join(plugin.distribution for plugin in plugins)
+            if name in registry.built_in:
+                by += ", left out: countline has one of this name"
+            elif len(plugins) > 1:
+                by += ", which is one too many: it cannot be used until one is uninstalled"
+            yield f"{registry.noun} '{name}'", f"from {by}"
