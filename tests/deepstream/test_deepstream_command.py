@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
+from countline.cli import main
 from countline.deepstream import DeepStreamError, attach, doctor, gstreamer, settings
 from countline.deepstream.libraries import find
 from countline.deepstream.whole import Whole, inference_files, tracker_properties
@@ -219,3 +220,22 @@ def test_sources_need_no_uri_and_may_be_left_out(folder: Path) -> None:
     (folder / "site.yaml").write_text("sources:\n  - {nam: a}\n")
     with pytest.raises(ConfigError, match=r"site\.yaml:2"):
         settings.as_config("site.yaml")
+
+
+def test_files_given_for_others_are_said_what_they_are(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for function, file in (
+        (tracker_properties, "dstest4_pgie_config.txt"),
+        (inference_files, "dsnvanalytics_tracker_config.txt"),
+        (inference_files, "config_nvdsanalytics.txt"),
+    ):
+        with pytest.raises(ConfigError, match="is a configuration of") as caught:
+            function(folder / file)
+        assert file in caught.value.fix or "tracker" in caught.value.fix
+    (folder / "app.txt").write_text("[application]\n[source0]\nenable=1\nuri=a.mp4\n" + TRACKER)
+    assert tracker_properties(folder / "app.txt")[0]["tracker-width"] == "640"
+    with pytest.raises(SystemExit) as ended:
+        main(["deepstream", "run", str(folder / "app.txt")])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert "deepstream-app" in said
+    assert "countline convert" in said

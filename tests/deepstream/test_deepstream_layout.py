@@ -16,9 +16,11 @@ import pytest
 from nvds_metas import UNTRACKED, Frm, Library, Obj
 from nvds_pipeline import Pipeline
 
+from countline.cli import main
 from countline.deepstream import DeepStreamError, attach, bindings, libraries
 from countline.deepstream.layout import LAYOUTS, measure
 from countline.deepstream.reader import OBJECT, MemoryReader
+from countline.deepstream.survey import survey
 
 
 def test_the_real_library_is_measured() -> None:
@@ -151,6 +153,45 @@ def test_an_unknown_layout_is_refused(
     assert says in done.stdout
     assert "9.0 and 9.1: 232, 552, 48" in done.stdout
     assert "reader='pyds'" in done.stdout
+
+
+def test_the_real_library_is_surveyed_as_it_is_known() -> None:
+    loaded = libraries.load()
+    known, found = measure(loaded), survey(loaded)
+    assert found.fits
+    assert (found.sizes["frame"], found.sizes["object"], found.sizes["user"]) == (known.frame, known.object, 48)
+    assert f"frame={known.frame}, object={known.object}, label={known.label}" in "\n".join(found.lines())
+
+
+def test_check_says_what_is_needed_to_add_an_unknown_version(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = measure(libraries.load())
+    others = tuple(one for one in LAYOUTS if one != known)
+    monkeypatch.setattr("countline.deepstream.layout.LAYOUTS", others)
+    with pytest.raises(SystemExit) as ended:
+        main(["deepstream", "check"])
+    said = capsys.readouterr().out
+    assert ended.value.code == 3
+    assert "the metadata of this DeepStream is not known" in said
+    for word in (
+        f"frame {known.frame}, object {known.object}", "NvDsFrameMeta.obj_meta_list: at 104, as expected",
+        f"label={known.label}", "nvdsmeta.h",
+    ):  # fmt: skip
+        assert word in said
+
+
+def test_a_library_of_another_shape_is_surveyed_without_harm(compile_library: Callable[[str], None], tmp_path: Path) -> None:
+    import subprocess
+
+    compile_library(_POOLS.format(frame=240, object=560))
+    script = "from countline.deepstream import libraries, survey\nprint(*survey.survey(libraries.load()).lines(), sep='\\n')"
+    environment = {**os.environ, libraries.ENVIRONMENT: str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "frame 240, object 560" in done.stdout
+    assert "NvDsBatchMeta.frame_meta_list: at None, EXPECTED at 96" in done.stdout
+    assert "nvdsmeta.h of that version is needed" in done.stdout
 
 
 def test_without_the_libraries_the_error_says_where_it_looked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import seeing_models as seeing
 
+from countline.compat.deepstream.files.nvinfer import convert
 from countline.config import DetectorConfig
 from countline.detect import OnnxDetector, make
 from countline.errors import DetectorError
@@ -102,3 +103,69 @@ def test_tao_transformers_with_their_background_among_the_labels(tmp_path: Path)
     name, label, box, confidence = seen(detector(path, 5, layout="detr"))
     assert (name, label, confidence) == ("detr", "c2", 0.9)
     np.testing.assert_allclose(box, seeing.BLOCK, atol=1)
+
+
+NVINFER = """\
+[property]
+net-scale-factor=0.0039215697906911373
+onnx-file=m.onnx
+labelfile-path=labels.txt
+infer-dims=3;320;320
+num-detected-classes=3
+network-type=0
+maintain-aspect-ratio={letterbox}
+{more}
+[class-attrs-all]
+pre-cluster-threshold=0.3
+[class-attrs-0]
+pre-cluster-threshold=0.5
+"""
+
+
+@pytest.mark.parametrize(
+    ("form", "more", "layout"),
+    [
+        ("yolo", "parse-bbox-func-name=NvDsInferParseYolo\ncluster-mode=2", "deepstream-yolo"),
+        ("old yolo", "parse-bbox-func-name=NvDsInferParseYolo", "deepstream-yolo"),
+        ("yolo e", "parse-bbox-func-name=NvDsInferParseYoloE", "deepstream-yolo"),
+        ("grid", "output-blob-names=output_cov/Sigmoid:0;output_bbox/BiasAdd:0\ncluster-mode=1", "detectnet"),
+        ("grid", "", "detectnet"),
+        ("ddetr", "parse-bbox-func-name=NvDsInferParseCustomDDETRTAO\ncluster-mode=4", "detr"),
+        ("plain", "parse-bbox-func-name=NvDsInferParseMine", "yolov8"),
+    ],
+)
+def test_nvinfers_file_and_its_model_find_the_object_under_its_class_id(
+    form: str, more: str, layout: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "m.onnx"
+    if form == "grid":
+        models.detectnet(path, classes=3, number=1)
+    elif form == "ddetr":
+        seeing.transformer(path, columns=3, number=1, names=("pred_boxes", "pred_logits"))
+    elif form == "plain":
+        seeing.ultralytics(path, classes=3, number=1)
+    else:
+        forms = {"yolo": ("table", True), "old yolo": ("three", False), "yolo e": ("table", True)}
+        kind, corners = forms[form]
+        models.deepstream_yolo(path, classes=3, number=1, corners=corners, form=kind)
+    (tmp_path / "labels.txt").write_text("Person\nBag\nFace\n")
+    (tmp_path / "pgie.txt").write_text(NVINFER.format(letterbox=int(form not in ("grid", "ddetr")), more=more))
+    data, _ = convert(tmp_path / "pgie.txt")
+    d = make(DetectorConfig.model_validate({**data, "runtime": "onnxruntime", "threads": 1}))
+    (found,) = d.detect([seeing.block()])
+    assert d.layout.name == layout
+    assert [(int(i), d.labels[i]) for i in found.class_id] == [(1, "Bag")]
+    np.testing.assert_allclose(found.xyxy[0], seeing.BLOCK, atol=1)
+    assert d.thresholds.tolist() == pytest.approx([0.5, 0.3, 0.3])
+
+
+def test_classes_that_nvinfer_filters_out_are_not_found(tmp_path: Path) -> None:
+    models.detectnet(tmp_path / "m.onnx", classes=3, number=1)
+    (tmp_path / "labels.txt").write_text("Person\nBag\nFace\n")
+    for filtered, count in (("2", 1), ("1", 0), ("0;1", 0)):
+        text = NVINFER.format(letterbox=0, more=f"filter-out-class-ids={filtered}")
+        (tmp_path / "pgie.txt").write_text(text)
+        data, _ = convert(tmp_path / "pgie.txt")
+        d = make(DetectorConfig.model_validate({**data, "runtime": "onnxruntime", "threads": 1}))
+        (found,) = d.detect([seeing.block()])
+        assert len(found) == count

@@ -149,6 +149,9 @@ def test_absolute_model_path_stays(tmp_path: Path) -> None:
         ("[property]\nonnx-file=a\noffsets=1;2\n", "not three numbers"),
         ("[property]\nonnx-file=a\nnet-scale-factor=x\n", r"pgie\.txt:3 .*'x' is not a number"),
         ("[property]\ninterval=two\n", r"pgie\.txt:2"),
+        ("[property]\nonnx-file=a\nnet-scale-factor=nan\n", r"pgie\.txt:3 .*nan is no finite number"),
+        ("[property]\nonnx-file=a\n[class-attrs-all]\nthreshold=inf\n", r"pgie\.txt:4 .*inf is no finite number"),
+        ("[property]\nonnx-file=a\noffsets=1;nan;3\n", "not three numbers"),
         ("nonsense\n", "neither"),
     ],
 )

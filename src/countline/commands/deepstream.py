@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from countline.commands import logs
+from countline.commands import deepstream_files, logs
 from countline.commands.summary_text import summary_text
 from countline.compat.deepstream.files import recipe
 from countline.compat.deepstream.files.nvdsanalytics import read as read_rules
@@ -106,6 +106,12 @@ def _config(options: Options) -> tuple[Config, Path | None, list[str]]:
                 where=str(given),
                 fix="write it into the file",
             )
+        kind = deepstream_files.kind_of(given)
+        if kind is not None:
+            fix = kind.use.replace("FILE", str(given))
+            if kind.name == "app":
+                fix += f"; or `countline convert {given} > site.yaml` and `countline deepstream run site.yaml --pgie … --tracker {given}`"
+            raise ConfigError(f"is {kind.title}, not of countline", where=str(given), fix=fix)
         return settings.as_config(given), given, []
     data, notes = recipe.from_recipe(recipe.RecipeOptions.of(options), Path.cwd())
     return settings.as_config(data), None, [n for n in notes if not n.startswith("class ids")]

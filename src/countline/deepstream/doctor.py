@@ -11,6 +11,7 @@ from countline.deepstream import gstreamer, libraries
 from countline.deepstream.bindings import _installed
 from countline.deepstream.errors import DeepStreamError
 from countline.deepstream.reader import MemoryReader
+from countline.deepstream.survey import survey
 from countline.deepstream.whole import Whole, inference_files
 from countline.errors import CountlineError
 from countline.protocols import Check
@@ -28,10 +29,19 @@ def environment() -> Iterator[Check]:
     """What :func:`countline.deepstream.attach` needs."""
     yield Check("Python", True, platform.python_version())
     try:
-        reader = MemoryReader()
+        loaded = libraries.load()
     except DeepStreamError as error:
         yield _of("metadata libraries", error)
-    else:
+        loaded = None
+    try:
+        reader = MemoryReader(loaded) if loaded is not None else None
+    except DeepStreamError as error:
+        yield _of("metadata layout", error)
+        if loaded is not None:
+            measured = "\n".join(survey(loaded).lines())
+            yield Check("to add this version", False, "send what was measured:", measured)
+        reader = None
+    if reader is not None:
         found = reader.libraries
         yield Check(
             "metadata libraries", True, f"{found.folder}" + (f", version {found.version}" if found.version else "")

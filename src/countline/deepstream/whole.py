@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from countline.compat.deepstream.files.keygroups import Group, parse_groups, read_text, yaml_groups
+from countline.compat.deepstream.files.kinds import refuse_other
 from countline.errors import ConfigError
 
 __all__ = ["INFERENCE_FILE", "TRACKER_FILE", "Whole", "inference_files", "tracker_properties"]
@@ -74,9 +75,10 @@ class Whole:
         return [*trunk, "nvvideoconvert", "nvdsosd", f"{sink} sync=false"]
 
 
-def _groups(path: Path, what: str) -> dict[str, Group]:
+def _groups(path: Path, what: str, *kinds: str) -> dict[str, Group]:
     text = read_text(path, what)
     file = str(path)
+    refuse_other(text, file, *kinds)
     yaml = path.suffix.lower() in (".yml", ".yaml")
     return {g.name: g for g in (yaml_groups(text, file) if yaml else parse_groups(text, file))}
 
@@ -84,7 +86,7 @@ def _groups(path: Path, what: str) -> dict[str, Group]:
 def tracker_properties(path: Path) -> tuple[dict[str, str], list[str]]:
     """Properties of nvtracker from a file like dsnvanalytics_tracker_config.txt, and notes on keys that are passed over. Paths
     in it are relative to it. Raises ConfigError."""
-    group = _groups(path, "tracker configuration").get("tracker")
+    group = _groups(path, "tracker configuration", "tracker-properties", "app").get("tracker")
     if group is None:
         raise ConfigError("has no [tracker]: not a tracker configuration", where=str(path), fix="check the path")
     made: dict[str, str] = {}
@@ -102,7 +104,7 @@ def tracker_properties(path: Path) -> tuple[dict[str, str], list[str]]:
 
 def inference_files(path: Path) -> dict[str, Path]:
     """Files that an nvinfer configuration names, by key. Raises ConfigError."""
-    group = _groups(path, "nvinfer configuration").get("property")
+    group = _groups(path, "nvinfer configuration", "nvinfer").get("property")
     if group is None:
         raise ConfigError("has no [property]: not an nvinfer configuration", where=str(path), fix="check the path")
     return {key: (path.parent / group.quoted(key)).resolve() for key in _FILES if key in group}

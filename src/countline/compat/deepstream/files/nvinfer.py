@@ -8,6 +8,7 @@ none, the detector inside the package takes its place, with the same class ids.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -170,11 +171,11 @@ class _Converter:
             self._note(group, "model-color-format", "only RGB (0) and BGR (1) are known")
         else:
             made["order"] = FORMATS[order]
-        scale = group.double("net-scale-factor") if "net-scale-factor" in group else 1.0
+        scale = _finite(group, "net-scale-factor") if "net-scale-factor" in group else 1.0
         made["scale"] = scale
         offsets = group.doubles("offsets") if "offsets" in group else []
         if offsets:
-            if len(offsets) != 3:
+            if len(offsets) != 3 or not all(map(math.isfinite, offsets)):
                 raise ConfigError("is not three numbers", where=group.place("offsets"), fix="write offsets=123;116;103")
             made["mean"] = [scale * value for value in offsets]
         made["letterbox"] = self._number("maintain-aspect-ratio", 0) == 1
@@ -204,7 +205,7 @@ class _Converter:
     def _attributes(self, group: Group) -> float | None:
         if "nms-iou-threshold" in group:
             if group.name == "class-attrs-all":
-                self.made["iou"] = min(max(group.double("nms-iou-threshold"), LEAST), 1.0)
+                self.made["iou"] = min(max(_finite(group, "nms-iou-threshold"), LEAST), 1.0)
             else:
                 self._note(group, "nms-iou-threshold", "there is one overlap threshold for all classes")
         for key in _once(group):
@@ -215,9 +216,9 @@ class _Converter:
                 self._note(group, key, f"not carried over: {ATTRIBUTES_GONE[key]}")
             elif key not in ATTRIBUTES:
                 self._note(group, key, "not carried over")
-        found = [group.double(key) for key in ("pre-cluster-threshold", "threshold") if key in group][:1]
+        found = [_finite(group, key) for key in ("pre-cluster-threshold", "threshold") if key in group][:1]
         # What is left out after suppression could as well have been left out before: it was weaker than what it met.
-        found += [group.double("post-cluster-threshold")] if "post-cluster-threshold" in group else []
+        found += [_finite(group, "post-cluster-threshold")] if "post-cluster-threshold" in group else []
         return max(found) if found else None
 
     def _filtered(self) -> set[int]:
@@ -363,6 +364,13 @@ class _Converter:
         for name, group in self.groups.items():
             if name != "property" and not name.startswith("class-attrs-"):
                 self._note(group, "", "not carried over")
+
+
+def _finite(group: Group, key: str) -> float:
+    value = group.double(key)
+    if not math.isfinite(value):
+        raise ConfigError(f"{value} is no finite number", where=group.place(key), fix="write a number such as 0.4")
+    return value
 
 
 def _once(keys: Iterable[str]) -> list[str]:
