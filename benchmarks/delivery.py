@@ -289,7 +289,7 @@ class SlowProxy:
 
 
 def put_times(bootstrap: str, folder: Path, seconds: float) -> None:
-    print(f"\n## Time that put() takes from the analyst, 1,000 frames/s for {seconds:.0f} s")
+    print(f"\n## Time that put() takes from the worker, 1,000 frames/s for {seconds:.0f} s")
     places = [("broker up", bootstrap), ("broker down", f"127.0.0.1:{free_port()}")]
     # A broker that tells its clients the slow proxy's address, so that all they do goes through there.
     port = free_port()

@@ -2,7 +2,7 @@
 
     python benchmarks/frame.py [--frames 600] [--rounds 5] [--objects 1 5 20 100]
 
-Each stage runs on the output of the one before, frame after frame, as the analyst's thread does it; the outbox is the
+Each stage runs on the output of the one before, frame after frame, as the worker's thread does it; the outbox is the
 durable one, whose writer is a thread of its own. Figures are CPU time, not time on the clock, and the best of the rounds:
 other work on the machine can only make a round slower. All stages of a frame take turns within a round.
 

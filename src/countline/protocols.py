@@ -265,7 +265,7 @@ class Receipt:
     error: str = ""
     """Empty: acknowledged by the broker."""
     retry: bool = False
-    """With an error: True if sending again can help (then the deliverer does); False: dead letter."""
+    """With an error: True if sending again can help (then the sender does); False: dead letter."""
     kind: str = ""
     """Class of the error, where there are classes: a name of the protocol (INVALID_RECORD), or of an exception."""
 
@@ -285,10 +285,10 @@ class OutputStatus:
 
 
 class Output(Protocol):
-    """A broker or file. Used by one deliverer thread only; no method blocks for longer than its timeout.
+    """A broker or file. Used by one sender thread only; no method blocks for longer than its timeout.
 
     A server that is away is a state, not an exception: ``send`` accepts fewer entries (or none), ``status.error``
-    says why, and the deliverer tries again.
+    says why, and the sender tries again.
     """
 
     name: str
@@ -313,7 +313,7 @@ class Output(Protocol):
         ...
 
     def check(self, *, send: bool = False, timeout: float = 5.0) -> Iterable[Check]:
-        """For the doctor: name resolution, port, TLS, authentication, topic, rights; with ``send`` a test message."""
+        """For ``countline check``: name resolution, port, TLS, authentication, topic, rights; with ``send`` a test message."""
         ...
 
 
@@ -325,7 +325,7 @@ class KeyedTopics(Protocol):
     """Topic of messages that name none themselves."""
 
     def check_keyless(self, topics: Mapping[str, Sequence[str]], *, timeout: float = 5.0) -> Iterable[Check]:
-        """For the doctor. ``topics``: topic -> names of the definitions whose messages go there without a key."""
+        """For ``countline check``. ``topics``: topic -> names of the definitions whose messages go there without a key."""
         ...
 
 

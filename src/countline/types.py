@@ -330,7 +330,7 @@ class Analytics:
 
 @dataclass(frozen=True, slots=True)
 class RuleInfo:
-    """What others (overlay, template check, doctor) may know of a rule before the first frame."""
+    """What others (overlay, template check) may know of a rule before the first frame."""
 
     name: str
     kind: str

@@ -11,9 +11,9 @@ import orjson
 import pytest
 
 from countline.cli import main
-from countline.deepstream import DeepStreamError, attach, doctor, gstreamer, settings
+from countline.deepstream import DeepStreamError, attach, checks, gstreamer, settings
+from countline.deepstream.full_pipeline import FullPipeline, inference_files, tracker_properties
 from countline.deepstream.libraries import find
-from countline.deepstream.whole import Whole, inference_files, tracker_properties
 from countline.errors import ConfigError
 from countline.pipeline import build
 
@@ -165,7 +165,7 @@ def test_check_fails_where_the_libraries_are_absent() -> None:
 def test_descriptions_survive_names_with_blanks_and_quotes(tmp_path: Path) -> None:
     name = 'a "quoted" ! name.h264'
     (tmp_path / name).write_bytes(b"\0" * 100)
-    whole = Whole([str(tmp_path / name)], Path("p g.txt"), display=False)
+    whole = FullPipeline([str(tmp_path / name)], Path("p g.txt"), display=False)
     assert whole.elements() == [
         "filesrc",
         "h264parse",
@@ -204,8 +204,8 @@ def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
         tracker_properties(tmp_path / "other.txt")
     with pytest.raises(ConfigError, match=r"has no \[property\]"):
         inference_files(tmp_path / "other.txt")
-    checks = list(doctor.pipeline(Whole([], tmp_path / "other.txt")))
-    assert any("has no [property]" in c.detail for c in checks)
+    found = list(checks.pipeline(FullPipeline([], tmp_path / "other.txt")))
+    assert any("has no [property]" in c.detail for c in found)
 
 
 def test_sources_need_no_uri_and_may_be_left_out(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Writer and deliverers with the real outbox and a real broker."""
+"""Writer and senders with the real outbox and a real broker."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_a_live_run_that_ends_with_its_disk_full_keeps_its_counts_and_says_what_
         feed.delivery.writer.flush()
         fill(small_disk)
         feed.put(3000, size=1000)
-        feed.until(lambda: "disk is full" in feed.delivery.writer.trouble)
+        feed.until(lambda: "disk is full" in feed.delivery.writer.last_error)
         feed.put(3000, size=1000)
         feed.stop(0.3)
         failure = feed.delivery.failure
@@ -160,7 +160,7 @@ def test_a_live_run_that_ends_with_its_disk_full_keeps_its_counts_and_says_what_
 def test_a_live_run_that_ends_with_its_outbox_full_keeps_its_counts(path: Path) -> None:
     with Feed(path, kafka(f"127.0.0.1:{free_port()}", "t"), max_bytes=1 << 20, when_full="block") as feed:
         feed.put(3000, size=1000)
-        feed.until(lambda: "it is full" in feed.delivery.writer.trouble)
+        feed.until(lambda: "it is full" in feed.delivery.writer.last_error)
         feed.stop(0.3)
         assert feed.delivery.failure is not None
     assert [c.value for c in outbox.inspect_counters(path)] == [3000]
@@ -174,12 +174,12 @@ def test_files_wait_and_lose_nothing_while_nothing_can_be_written(path: Path) ->
         for frame in range(200):
             writer.put(Commit("gate", "s", frame, [message(frame, size=1000)], [CounterDelta(CAR, 1)]))
 
-    analyst = threading.Thread(target=work)
-    analyst.start()
-    analyst.join(0.3)
-    assert analyst.is_alive(), "it waits: nobody writes"
+    worker = threading.Thread(target=work)
+    worker.start()
+    worker.join(0.3)
+    assert worker.is_alive(), "it waits: nobody writes"
     writer.start()
-    analyst.join()
+    worker.join()
     assert writer.stop(10.0) == []
     assert dropped == []
     assert [c.value for c in delivery.outbox.counters()] == [200]

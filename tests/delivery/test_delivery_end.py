@@ -32,7 +32,7 @@ def test_a_live_run_on_a_full_disk_ends_with_code_5_and_says_what_is_lost(small_
         if len(seen) == 10:
             run.delivery.writer.flush()
             fill(small_disk)
-        if len(seen) > 10 and run.delivery.writer.trouble:
+        if len(seen) > 10 and run.delivery.writer.last_error:
             run.stop()
 
     run = Run(config, detector=lambda images: [Detections.empty() for _ in images], consumers=[watch])
@@ -86,7 +86,7 @@ def test_a_run_whose_disk_fills_tells_what_is_missing_with_its_exit_code(
         seen.append(analytics.frame.number)
         if len(seen) == at:
             fill(small_disk)
-        if len(seen) > at and run.delivery.writer.trouble:
+        if len(seen) > at and run.delivery.writer.last_error:
             run.stop()
 
     run = Run(job(clip, path, live=live, output=output), detector=nobody, consumers=[watch])

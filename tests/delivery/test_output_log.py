@@ -24,7 +24,7 @@ from countline.errors import OutputError
 from countline.observe.told import Repeated
 from countline.outbox import Commit
 from countline.pipeline.delivery.output_log import TOPICS, OutputLog
-from countline.pipeline.delivery.sender import Deliverer
+from countline.pipeline.delivery.sender import Sender
 from countline.pipeline.gaps import GapLog
 from countline.pipeline.stats import SourceSummary
 from countline.protocols import Check, Entry, OutputStatus, Receipt
@@ -73,19 +73,19 @@ def test_an_output_that_fails_at_each_attempt_is_told_once_and_not_at_each(
     monkeypatch.setattr("countline.pipeline.delivery.sender.STRIKES", 10**6)
     box = outbox.open(OutboxConfig(), tmp_path / "o", ["moody"])
     output = Moody(error)
-    deliverer = Deliverer(box, output)
-    monkeypatch.setattr(deliverer._wake, "wait", lambda seconds: time.sleep(0.001))
+    sender = Sender(box, output)
+    monkeypatch.setattr(sender._wake, "wait", lambda seconds: time.sleep(0.001))
     clock = time.monotonic
     began = clock()
     monkeypatch.setattr("countline.pipeline.delivery.sender.time.monotonic", lambda: began + (clock() - began) * 40)
-    deliverer.start()
+    sender.start()
     box.write([Commit("gate", "s", 1, [message(1), message(2)])])
-    deliverer.wake()
+    sender.wake()
     until = clock() + 20
     while output.sends < 12 and clock() < until:
         time.sleep(0.01)
-    deliverer.stop(0.0)
-    deliverer.join()
+    sender.stop(0.0)
+    sender.join()
     assert output.sends >= 12
     assert box.pending("moody") == 2, "nothing is lost"
     lines = heard(caplog)
@@ -96,7 +96,7 @@ def test_an_output_that_fails_at_each_attempt_is_told_once_and_not_at_each(
     box.close()
 
 
-@given(st.lists(st.tuples(st.floats(0.01, 10.0), st.sampled_from(["well", "mishap", "away", "back"])), max_size=400))
+@given(st.lists(st.tuples(st.floats(0.01, 10.0), st.sampled_from(["well", "failure", "away", "back"])), max_size=400))
 def test_an_output_that_comes_and_goes_is_told_with_few_lines_a_minute(steps: list[tuple[float, str]]) -> None:
     lines: list[str] = []
     handler = logging.Handler()
@@ -111,7 +111,7 @@ def test_an_output_that_comes_and_goes_is_told_with_few_lines_a_minute(steps: li
         for seconds, what in steps:
             now[0] += seconds
             error = "no answer" if what == "away" else "" if what == "back" else error
-            told.mishap("gave up") if what == "mishap" else told.well()
+            told.failure("gave up") if what == "failure" else told.well()
             told.state(error, [])
         told.close()
     finally:

@@ -1,4 +1,4 @@
-"""A run without video: numbered messages through the real outbox and deliverer to a real broker."""
+"""A run without video: numbered messages through the real outbox and sender to a real broker."""
 
 from __future__ import annotations
 

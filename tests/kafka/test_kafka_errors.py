@@ -1,4 +1,4 @@
-"""Errors that no real broker gives on demand: librdkafka's mock cluster, through our output, deliverer and outbox."""
+"""Errors that no real broker gives on demand: librdkafka's mock cluster, through our output, sender and outbox."""
 
 from __future__ import annotations
 

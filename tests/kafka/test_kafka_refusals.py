@@ -1,4 +1,4 @@
-"""One bad record does not take its batch along, a clock is no reason to bury, a topic that stands still costs the others nothing:
+"""One bad record does not take its batch along, a clock is no reason for a dead letter, a topic that stands still costs the others nothing:
 Apache Kafka 4."""
 
 from __future__ import annotations
@@ -166,8 +166,8 @@ def test_a_topic_without_rights_never_stops_another_however_many_messages_wait_f
                 feed.delivery.put(info, made, ())
             feed.until(lambda: feed.delivery.stats()["kafka"].pending == count // 2, timeout=90)
             feed.until(lambda: "no right to write" in feed.delivery.stats()["kafka"].error)
-            deliverer = feed.delivery.deliverers["kafka"]
-            assert deliverer._lanes.waiting < 10_000, "what waits is in the outbox, not in memory"
+            sender = feed.delivery.senders["kafka"]
+            assert sender._lanes.waiting < 10_000, "what waits is in the outbox, not in memory"
         assert {r.id for r in consume(apache.bootstrap(), other, count // 2)} == {f"id-{n:06d}" for n in range(0, count, 2)}
         assert sum("no right to write" in r.getMessage() for r in caplog.records) == 1, "told once"
     finally:

@@ -213,14 +213,14 @@ def test_a_store_that_does_not_fit_is_found_at_load_with_its_line(attached, what
 
 def test_a_store_gets_pictures_and_what_names_it_and_nothing_else():
     text = CONFIG.format(attach="{as: object}")
-    assert load("countline.yaml", text).takers == ("kafka",)
-    assert load("countline.yaml", text.replace("pictures,", "pictures, takes: all,")).takers is None
+    assert load("countline.yaml", text).default_outputs == ("kafka",)
+    assert load("countline.yaml", text.replace("pictures,", "pictures, takes: all,")).default_outputs is None
     only = text.replace('  - kafka: {bootstrap: "localhost:9092", topic: t}\n', "")
     with pytest.raises(ConfigError, match="goes nowhere") as caught:
         load("countline.yaml", only)
     assert "countline.yaml:3" in str(caught.value)
     named = load("countline.yaml", only.replace("    value:", "    outputs: [pictures]\n    value:"))
-    assert named.takers == ()
+    assert named.default_outputs == ()
 
 
 def test_messages_that_name_no_outputs_go_to_those_that_take_them():

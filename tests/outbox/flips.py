@@ -24,7 +24,7 @@ def make(path: Path) -> bytes:
         for n in range(12):
             box.write([commit(n, message(n), time=10**18 + n)])
         entries, _ = box.read("a")
-        box.bury("a", [(entries[2], "too large")])
+        box.dead_letter("a", [(entries[2], "too large")])
         box.ack("a", [1, 2, 5])
         box.ack("b", range(1, 9))
         box.reset("gate", at=1_700_000_000_000_000_000)

@@ -153,7 +153,7 @@ def test_dead_letters_are_dated_by_the_wall_clock(opener: Opener, computer: Comp
     box = opener(**computer.clocks)
     box.write([commit(0, message(0))])
     computer.wall += 30 * DAY
-    box.bury("a", [(box.read("a")[0][0], "too large")])
+    box.dead_letter("a", [(box.read("a")[0][0], "too large")])
     assert [letter.at for letter in box.dead_letters()] == [computer.wall]
 
 

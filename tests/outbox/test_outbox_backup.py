@@ -26,7 +26,7 @@ def test_a_backup_has_what_a_copy_of_the_file_lacks(opener: Opener, path: Path, 
     box.begin("gate", "s1", live=True)
     for n in range(20):
         box.write([commit(n, message(n))])
-    box.bury("a", [(box.read("a")[0][0], "too large")])
+    box.dead_letter("a", [(box.read("a")[0][0], "too large")])
     box.settle()
     naive, whole = tmp_path / "naive.outbox", tmp_path / "whole.outbox"
     shutil.copy(path, naive)

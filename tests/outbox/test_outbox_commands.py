@@ -26,7 +26,7 @@ def filled(opener: Opener, path: Path) -> Path:
     box.begin("gate", "s1", live=True)
     box.write([commit(0, message(0), message(1), message(2))])
     entries, _ = box.read("a")
-    box.bury("a", [(entries[0], "too large for the topic")])
+    box.dead_letter("a", [(entries[0], "too large for the topic")])
     box.ack("b", [1, 2, 3])
     box.close()
     return path

@@ -61,7 +61,7 @@ def state(path: Path) -> tuple[set[str], set[str], int, int, dict[str, int]]:
 
 
 def scenario(box: Outbox, fail_at: int | None) -> int:
-    """Write, acknowledge, bury, write; one statement fails, and all is tried again as the writer does. How many statements there
+    """Write, acknowledge, dead-letter, write; one statement fails, and all is tried again as the writer does. How many statements there
     were."""
     box.begin("gate", "s", live=True)
     box.write([commit(i) for i in range(6)])
@@ -69,10 +69,10 @@ def scenario(box: Outbox, fail_at: int | None) -> int:
     real = box._db
     failing = Failing(real, fail_at or 0)
     box._db = failing  # type: ignore[assignment]
-    box._ledger._db = failing  # type: ignore[assignment]
+    box._counters._db = failing  # type: ignore[assignment]
     try:
         box.ack("a", [e.position for e in entries[:2]])
-        box.bury("a", [(entries[2], "refused"), (entries[3], "refused")])
+        box.dead_letter("a", [(entries[2], "refused"), (entries[3], "refused")])
         for work in (box.settle, lambda: box.write([commit(6), commit(7)]), box.settle):
             for attempt in range(3):
                 try:
@@ -83,7 +83,7 @@ def scenario(box: Outbox, fail_at: int | None) -> int:
         return failing.seen
     finally:
         box._db = real
-        box._ledger._db = real
+        box._counters._db = real
 
 
 def test_whichever_statement_fails_nothing_is_lost_doubled_or_forgotten(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_dead_letters_beyond_their_bound_go_together_and_are_told_together(tmp_p
             messages = [Message(f"m{round_}-{i}", bytes(500), b"k", (), 0, None, "d", "gate") for i in range(100)]
             box.write([Commit("gate", "s", round_, messages)])
             entries, _ = box.read("a", 0)
-            box.bury("a", [(e, "refused") for e in entries])
+            box.dead_letter("a", [(e, "refused") for e in entries])
             box.settle()
         kept = [d.message.id for d in box.dead_letters()]
         gone = box.dropped("a")["dead-letters-full"]

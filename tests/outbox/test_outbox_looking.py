@@ -104,7 +104,7 @@ def test_export_tells_every_message_once_however_many_rows_they_take(path: Path,
     for n in range(101):
         box.write([commit(n, message(n))])
     if dead:
-        box.bury("a", [(entry, "too large") for entry in box.read("a", limit=1000)[0]])
+        box.dead_letter("a", [(entry, "too large") for entry in box.read("a", limit=1000)[0]])
     box.close()
     assert [m["id"] for m in outbox.export(path, dead=dead)] == ids(range(101))
 

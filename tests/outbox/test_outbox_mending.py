@@ -27,7 +27,7 @@ def filled(opener: Opener, path: Path) -> Path:
     box.begin("gate", "s1", live=True)
     box.write([commit(0, *[message(n) for n in range(5)])])
     entries, _ = box.read("b")
-    box.bury("b", [(entries[1], "too large")])
+    box.dead_letter("b", [(entries[1], "too large")])
     box.ack("b", [5])
     box.close()
     return path

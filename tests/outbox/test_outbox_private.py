@@ -204,16 +204,16 @@ def test_another_programs_lock_is_waited_for_and_told_and_nothing_is_lost(
         for frame in range(50):
             writer.put(commit(frame, message(frame)))
         for _ in range(500):
-            if writer.trouble:
+            if writer.last_error:
                 break
             threading.Event().wait(0.01)
-        assert "locked by another program" in writer.trouble
+        assert "locked by another program" in writer.last_error
         assert writer.error is None
         assert writer.waiting == 50
     writer.flush()
     assert writer.stop(5.0) == []
     assert not dropped
-    assert not writer.trouble
+    assert not writer.last_error
     assert drain(box) == ids(range(50))
     assert box.counters()[0].value == 50
     told = [r.getMessage() for r in caplog.records if "locked" in r.getMessage() or "can be written again" in r.getMessage()]
@@ -245,7 +245,7 @@ def test_opening_and_beginning_and_closing_wait_for_another_programs_lock(
     box = freed_soon(opener)
     freed_soon(lambda: box.begin("gate", "s1", live=True))
     box.write([commit(0, message(0), message(1))])
-    box.bury("a", [(box.read("a")[0][0], "too large")])
+    box.dead_letter("a", [(box.read("a")[0][0], "too large")])
     freed_soon(box.close)
     box = opener()
     assert [letter.message.id for letter in box.dead_letters()] == ids([0]), "an end that met a lock forgot nothing"

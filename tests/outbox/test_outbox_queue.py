@@ -210,7 +210,7 @@ def test_dead_letters_are_kept_with_their_reason_and_can_be_sent_again(opener: O
     box = opener("a", "b")
     box.write([commit(0, *[message(n) for n in range(5)])])
     entries, _ = box.read("a")
-    box.bury("a", [(entries[1], "too large"), (entries[3], "bad topic")])
+    box.dead_letter("a", [(entries[1], "too large"), (entries[3], "bad topic")])
     box.ack("a", [1, 3, 5])
     drain(box, "b")
     box.settle()

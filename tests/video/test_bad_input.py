@@ -19,7 +19,7 @@ from .conftest import config, encode
 
 
 def fails(source_config: SourceConfig, *words: str) -> SourceError:
-    """Reading it raises a SourceError with the words, the source's name and a remedy; the doctor says the same."""
+    """Reading it raises a SourceError with the words, the source's name and a remedy; `check` says the same."""
     with pytest.raises(SourceError) as caught:
         list(open_source(source_config, 0))
     error = caught.value

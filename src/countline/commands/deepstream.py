@@ -15,11 +15,17 @@ from countline.commands.summary_text import summary_text
 from countline.compat.deepstream.files import recipe
 from countline.compat.deepstream.files.nvdsanalytics import read as read_rules
 from countline.config import Config
-from countline.deepstream import doctor, settings
+from countline.deepstream import checks, settings
 from countline.deepstream.attachment import attach
 from countline.deepstream.errors import DeepStreamError
+from countline.deepstream.full_pipeline import (
+    INFERENCE_FILE,
+    TRACKER_FILE,
+    FullPipeline,
+    inference_files,
+    tracker_properties,
+)
 from countline.deepstream.gstreamer import Pipeline
-from countline.deepstream.whole import INFERENCE_FILE, TRACKER_FILE, Whole, inference_files, tracker_properties
 from countline.errors import ConfigError
 from countline.pipeline.signals import ended_at_once, finishing
 from countline.protocols import Check
@@ -33,8 +39,8 @@ Options = Mapping[str, Any]
 def check_command(options: Options) -> int:
     """Print a line for each part; 0 if a probe can work here, 3 if not. Parts that only a whole pipeline needs do not count
     unless ``whole`` is asked for."""
-    needed = list(doctor.environment())
-    more = list(doctor.pipeline())
+    needed = list(checks.environment())
+    more = list(checks.pipeline())
     if options["as_json"]:
         for check in needed + more:
             sys.stdout.write(json_line(asdict(check)) + "\n")
@@ -63,7 +69,7 @@ def run_command(options: Options) -> int:
         echo(note, err=True)
     if options["dry_run"]:
         echo("gst-launch-1.0 " + whole.description())
-    missing = [c for c in (*doctor.environment(), *doctor.pipeline(whole)) if not c.ok]
+    missing = [c for c in (*checks.environment(), *checks.pipeline(whole)) if not c.ok]
     if missing:
         rows = "".join(f"\n  {c.subject}: {c.detail}" + (f"\n    -> {c.fix}" if c.fix else "") for c in missing)
         raise DeepStreamError(
@@ -74,7 +80,7 @@ def run_command(options: Options) -> int:
     return 0 if options["dry_run"] else _play(whole, config, given, options)
 
 
-def _play(whole: Whole, config: Config, given: Path | None, options: Options) -> int:
+def _play(whole: FullPipeline, config: Config, given: Path | None, options: Options) -> int:
     asked = threading.Event()
     files = all("://" not in uri for uri in whole.inputs)
     labels = inference_files(whole.inference).get("labelfile-path")
@@ -117,7 +123,7 @@ def _config(options: Options) -> tuple[Config, Path | None, list[str]]:
     return settings.as_config(data), None, [n for n in notes if not n.startswith("class ids")]
 
 
-def _whole(options: Options, config: Config, notes: list[str]) -> Whole:
+def _whole(options: Options, config: Config, notes: list[str]) -> FullPipeline:
     inputs = list(options["inputs"]) or [s.uri for s in config.sources]
     if len(inputs) != len(config.sources) or any(uri.startswith("deepstream:") for uri in inputs):
         raise ConfigError(
@@ -135,4 +141,4 @@ def _whole(options: Options, config: Config, notes: list[str]) -> Whole:
         size = (parsed.width or size[0], parsed.height or size[1])
     if options["size"]:
         size = options["size"]
-    return Whole(inputs, inference, tracker, size, display=not options["no_display"])
+    return FullPipeline(inputs, inference, tracker, size, display=not options["no_display"])

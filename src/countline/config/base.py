@@ -107,7 +107,7 @@ class OutputConfig(Model):
         return made
 
     @property
-    def only_named(self) -> bool:
+    def explicit_only(self) -> bool:
         """Whether messages come only when their definition names this output."""
         return False
 

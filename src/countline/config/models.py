@@ -266,11 +266,11 @@ class Config(Model):
         return self
 
     @property
-    def takers(self) -> tuple[str, ...] | None:
+    def default_outputs(self) -> tuple[str, ...] | None:
         """Names of the outputs that a message goes to which names none; None: all there are."""
-        if not any(o.only_named for o in self.outputs):
+        if not any(o.explicit_only for o in self.outputs):
             return None
-        return tuple(o.name for o in self.outputs if not o.only_named)
+        return tuple(o.name for o in self.outputs if not o.explicit_only)
 
     def _destinations(self) -> None:
         """A message for an output that is not there would go nowhere, without a word."""
@@ -288,7 +288,7 @@ class Config(Model):
                 wrong = message.attach.no_store(stores, known)
                 if wrong is not None:
                     raise ConfigFault(wrong[0], fix=wrong[1], loc=("messages", i, "attach", "output"))
-            if not message.outputs and message.function is None and known and self.takers == ():
+            if not message.outputs and message.function is None and known and self.default_outputs == ():
                 raise ConfigFault(
                     f"message '{message.name}' goes nowhere: no output takes messages that do not name it",
                     fix=f"write outputs: [{known[0]}] here, or takes: all there",

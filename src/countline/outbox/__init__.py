@@ -13,11 +13,11 @@ For the pipeline::
 raises OutboxFull when the disk is full (nothing was stored, the commits are still the caller's) and OutboxError for what
 cannot be mended by waiting.
 
-For a deliverer (one thread per output)::
+For a sender (one thread per output)::
 
     entries, looked = box.read(name, after, limit=1000)    # in order; next time from ``looked``
     box.ack(name, [positions])                             # any order
-    box.bury(name, [(entry, "reason")])                    # dead letters
+    box.dead_letter(name, [(entry, "reason")])             # dead letters
 
 Nothing in here starts a thread (the pipeline calls ``look_through`` on one of its own); every method may be called from any thread.
 

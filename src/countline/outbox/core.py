@@ -17,8 +17,8 @@ from countline.errors import OutboxError
 from countline.observe.told import Repeated, Told
 from countline.outbox import files, sums
 from countline.outbox.ages import AgeClock, uptime
+from countline.outbox.counter_store import CounterStore
 from countline.outbox.keeper import Keeper
-from countline.outbox.ledger import Ledger
 from countline.outbox.positions import END, Intervals
 from countline.outbox.quotas import Quotas
 from countline.outbox.recount import recount
@@ -67,7 +67,7 @@ class Core(Keeper):
         self._db_lock = threading.RLock()
         self._read_lock = threading.Lock() if self.durable else self._db_lock
         self._state = threading.RLock()
-        self._ledger = Ledger(db)
+        self._counters = CounterStore(db)
         self._tail = Tail(min(8 << 20, bounds.max_bytes))
         self._dead: list[tuple[str, int, str, bytes]] = []
         self._staged = Staged()
@@ -98,7 +98,7 @@ class Core(Keeper):
     def _use(self, db: sqlite3.Connection) -> None:
         """Go on with another file at the same path."""
         self._db, self._reader = db, self._reading(db)
-        self._ledger.use(db)
+        self._counters.use(db)
         self._ages.use(db)
         self._bytes = int(db.execute("SELECT coalesce(sum(bytes), 0) FROM batch").fetchone()[0])
         self._file = _identity(self.path)

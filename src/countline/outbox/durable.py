@@ -12,7 +12,7 @@ from types import MappingProxyType
 from countline.outbox import codec, files, sums
 from countline.outbox.blocks import Block, pack
 from countline.outbox.core import Core
-from countline.outbox.ledger import Due
+from countline.outbox.counter_store import Due
 from countline.outbox.report import describe
 from countline.outbox.state import OutputState
 from countline.outbox.types import Commit, Counter, DeadLetter, OutboxStatus, Resume
@@ -56,7 +56,7 @@ class Outbox(Core):
         last frame of the source and now; it is carried out where the counters go on.
         """
         with self._transaction(files.PATIENCE):
-            return self._ledger.begin(source, stream, live=live, policy=policy, time=time, fresh=fresh, rules=rules, due=due)
+            return self._counters.begin(source, stream, live=live, policy=policy, time=time, fresh=fresh, rules=rules, due=due)
 
     def write(self, commits: Sequence[Commit]) -> int:
         """Store commits in one transaction, and with them all acknowledgements so far. Returns how many were stored, from
@@ -64,7 +64,7 @@ class Outbox(Core):
 
         Raises OutboxFull (disk full: nothing was stored, try again) and OutboxError.
         """
-        admitted = self._ledger.admit(commits)
+        admitted = self._counters.admit(commits)
         blocks = pack(self._next, [m for commit in admitted for m in commit.messages])
         cost = sum(size for _, _, size in blocks)
         if cost and self._bytes + cost > self.max_bytes and self._used() + cost > self.max_bytes:
@@ -111,7 +111,7 @@ class Outbox(Core):
                 self._make_room(cost)
             if self._quotas.keep(db, self._outputs, cost, self._give_up):
                 self._prune()
-            self._ledger.apply(commits, self._ages.wall())
+            self._counters.apply(commits, self._ages.wall())
             db.executemany(
                 sums.insert("batch", "INSERT"),
                 [(e[0].position, e[-1].position, now, size, data) for e, data, size in blocks],
@@ -236,7 +236,7 @@ class Outbox(Core):
             state.dirty = True
             return new
 
-    def bury(self, output: str, letters: Iterable[tuple[Entry, str]]) -> None:
+    def dead_letter(self, output: str, letters: Iterable[tuple[Entry, str]]) -> None:
         """Settle entries as dead letters, each with the reason."""
         with self._state:
             state = self._outputs[output]
@@ -282,16 +282,16 @@ class Outbox(Core):
     def counters(self) -> list[Counter]:
         """All durable counters."""
         with self._db_lock:
-            return self._ledger.counters()
+            return self._counters.counters()
 
     def reset(self, source: str | None = None, rule: str | None = None, *, at: int) -> int:
         """Set counters (of one source, one rule) to 0 and begin a new epoch at ``at`` (ns since the Unix epoch); returns
         how many."""
         with self._transaction():
             if source is None:
-                names = {c.key.source for c in self._ledger.counters()}
-                return sum(self._ledger.reset(name, rule, at) for name in sorted(names))
-            return self._ledger.reset(source, rule, at)
+                names = {c.key.source for c in self._counters.counters()}
+                return sum(self._counters.reset(name, rule, at) for name in sorted(names))
+            return self._counters.reset(source, rule, at)
 
     def dead_letters(self, output: str | None = None) -> Iterator[DeadLetter]:
         """Dead letters in the order in which they came."""

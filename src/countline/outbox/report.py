@@ -15,7 +15,7 @@ import orjson
 from countline.errors import OutboxError
 from countline.outbox import codec, files, sums
 from countline.outbox.ages import AgeClock
-from countline.outbox.ledger import Ledger
+from countline.outbox.counter_store import CounterStore
 from countline.outbox.positions import Intervals
 from countline.outbox.types import Counter, Lag, OutboxStatus
 from countline.types import Message
@@ -115,7 +115,7 @@ def inspect(path: Path) -> OutboxStatus:
 def inspect_counters(path: Path) -> list[Counter]:
     """The durable counters, likewise."""
     with reading(path) as db:
-        return Ledger(db).counters()
+        return CounterStore(db).counters()
 
 
 def export(path: Path, output: str | None = None, *, dead: bool = False) -> Iterator[dict[str, Any]]:

@@ -223,7 +223,7 @@ def definitions(
             labels=labels,
             functions=functions,
             tools=_message_tools(config),
-            outputs=config.takers,
+            outputs=config.default_outputs,
             zone=None if schedule is None else schedule.zone,
         )
     except MessageError as error:
@@ -238,7 +238,7 @@ def _warn_of_idle_outputs(config: Config, functions: Sequence[Any]) -> None:
     used = {name for m in config.messages for name in m.outputs}
     used |= {m.attach.store_of(stores) for m in config.messages if m.attach is not None and m.attach.as_ == "object"}
     for output in config.outputs:
-        if output.only_named and output.name not in used:
+        if output.explicit_only and output.name not in used:
             log.warning(
                 "output '%s' gets nothing: no message names it under `outputs`, and no picture goes there (`takes: all` gives it "
                 "every message)",

@@ -298,8 +298,8 @@ class Worker:
         self._gap_log.close()
         for name in self._last:
             self._finish_windows(name)
-        for name, whole in ended.items():
-            if whole and name in self._streams:
+        for name, complete in ended.items():
+            if complete and name in self._streams:
                 self.delivery.finished(name, self._streams[name])
         self.snapshot()
 

@@ -1,4 +1,4 @@
-"""What the doctor asks of a source: does it open, does it give a picture, what is it?"""
+"""What ``countline check`` asks of a source: does it open, does it give a picture, what is it?"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Base of the outputs whose client library is asynchronous.
 
 The event loop has no thread of its own: it runs inside ``poll`` and ``close``, for as long as they may. What the
-library does between two polls (heart-beats, reconnecting) therefore needs a deliverer that polls every few seconds,
+library does between two polls (heart-beats, reconnecting) therefore needs a sender that polls every few seconds,
 also when there is nothing to send.
 """
 

@@ -56,7 +56,7 @@ class BufferedOutput(ABC):
 
     @abstractmethod
     def check(self, *, send: bool = False, timeout: float = 5.0) -> list[Check]:
-        """For the doctor."""
+        """For ``countline check``."""
 
     def why_unfit(self, message: Message) -> str:
         """Why the message can never be written; '' if nothing speaks against it. What it raises of UNFIT is a reason."""

@@ -1,4 +1,4 @@
-"""The doctor's look at Kafka: name, port, TLS, authentication, topic, rights, and if asked a test message."""
+"""What `countline check` asks of Kafka: name, port, TLS, authentication, topic, rights, and if asked a test message."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ _PRODUCER_ONLY = frozenset(
 
 
 class _Silent:
-    """What librdkafka logs, the doctor says in its own lines."""
+    """What librdkafka logs, the check says in its own lines."""
 
     def log(self, *_: Any) -> None: ...
 

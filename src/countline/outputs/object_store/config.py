@@ -106,7 +106,7 @@ class Config(OrderedConfig):
         return urlsplit(self.url).scheme
 
     @property
-    def only_named(self) -> bool:
+    def explicit_only(self) -> bool:
         """Whether messages come only when their definition names this output."""
         return self.takes == "named"
 

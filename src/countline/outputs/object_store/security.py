@@ -67,7 +67,7 @@ def open_store(config: Config) -> Any:
             config.url,
             config=_store_options(config),
             client_options=_client_options(config, where),
-            retry_config={"max_retries": 0},  # the deliverer tries again, and says why
+            retry_config={"max_retries": 0},  # the sender tries again, and says why
         )
     except OutputError:
         raise

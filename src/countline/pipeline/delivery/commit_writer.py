@@ -38,7 +38,7 @@ def _size(commit: Commit) -> int:
 
 
 class Writer:
-    """Takes commits from the analyst without making it wait, and writes them in groups.
+    """Takes commits from the worker without making it wait, and writes them in groups.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ class Writer:
         self._thread = threading.Thread(target=self._work, name="countline-outbox", daemon=True)
 
     @property
-    def trouble(self) -> str:
+    def last_error(self) -> str:
         """Why nothing is written just now; empty when all is well."""
         return self.error.what if self.error is not None else self._trouble.text
 

@@ -19,7 +19,7 @@ MOST_ON_THE_WAY = 1000
 
 
 class DeadLetters:
-    """The dead letters of one output. Used by its deliverer alone.
+    """The dead letters of one output. Used by its sender alone.
 
     A message that goes to a topic for dead letters keeps its place in the outbox until the broker has acknowledged it there: after
     a crash it is sent, refused and sent there again. What that topic refuses, too, is kept in the outbox, as without one.
@@ -57,7 +57,7 @@ class DeadLetters:
                 self._on_the_way[entry.position] = (entry, receipt.error)
                 instead.append(Entry(entry.position, letter))
         if kept:
-            self._outbox.bury(self._output.name, kept)
+            self._outbox.dead_letter(self._output.name, kept)
         if fresh:
             self.count += len(fresh)
             self._untold.append((len(fresh), *fresh[0]))

@@ -14,7 +14,7 @@ from countline import outbox
 from countline.errors import OutboxError
 from countline.outbox import Commit, OutboxStatus, Resume
 from countline.pipeline.delivery.commit_writer import Writer
-from countline.pipeline.delivery.sender import Deliverer
+from countline.pipeline.delivery.sender import Sender
 from countline.pipeline.stats import OutputStats
 from countline.protocols import Output
 from countline.redaction import redact
@@ -79,7 +79,7 @@ class Delivery:
             self.outbox = outbox.open(config, path, [o.name for o in outputs], live=live, clock=wall)
             resources.callback(self.outbox.close)
             self._dropped_before = {o.name: self.outbox.dropped(o.name) for o in outputs}
-            self.deliverers = {o.name: Deliverer(self.outbox, o) for o in outputs}
+            self.senders = {o.name: Sender(self.outbox, o) for o in outputs}
             self.writer = Writer(
                 self.outbox,
                 commit_ms=config.commit_ms,
@@ -93,9 +93,9 @@ class Delivery:
         """Begin to deliver what an earlier run has left, and what comes."""
         self.writer.start()
         self._checker.start()
-        for deliverer in self.deliverers.values():
-            deliverer.start()
-        backlog = {name: n for name in self.deliverers if (n := self.outbox.pending(name))}
+        for sender in self.senders.values():
+            sender.start()
+        backlog = {name: n for name in self.senders if (n := self.outbox.pending(name))}
         for name, count in backlog.items():
             log.info("output '%s': %d messages of an earlier run are waiting", name, count)
 
@@ -106,7 +106,7 @@ class Delivery:
             self.outbox.look_through(self._ending)
             wait = DAY
 
-    # -- for the analyst ------------------------------------------------------------------------------------------
+    # -- for the worker ------------------------------------------------------------------------------------------
 
     def begin(
         self,
@@ -173,8 +173,8 @@ class Delivery:
     # -- life -----------------------------------------------------------------------------------------------------
 
     def _wake(self) -> None:
-        for deliverer in self.deliverers.values():
-            deliverer.wake()
+        for sender in self.senders.values():
+            sender.wake()
 
     def _not_written(self, commit: Commit) -> None:
         first = not any(self._lost.values())
@@ -183,7 +183,7 @@ class Delivery:
                 if name in self._lost:
                     self._lost[name] += 1
         if first and commit.messages:
-            log.error("messages are dropped because they cannot be written to the outbox: %s", self.writer.trouble)
+            log.error("messages are dropped because they cannot be written to the outbox: %s", self.writer.last_error)
 
     def _give_up(self, unwritten: Sequence[Commit]) -> None:
         """The end has come and the outbox takes no messages (full disk, bound): keep the counts of live sources at least. A
@@ -191,7 +191,7 @@ class Delivery:
         for commit in unwritten:
             self._not_written(commit)
         self._given_up = sum(len(c.messages) for c in unwritten)
-        why = f": {self.writer.trouble}" if self.writer.trouble else ""
+        why = f": {self.writer.last_error}" if self.writer.last_error else ""
         said = []
         live = [c for c in unwritten if c.source in self._live]
         counts = sum(amount for c in live for _, amount in c.deltas)
@@ -231,10 +231,10 @@ class Delivery:
             resources.callback(self.outbox.close)
             if self._checker.is_alive():
                 resources.callback(self._checker.join, 2.0)
-            for deliverer in self.deliverers.values():
-                resources.callback(deliverer.join)
-            for deliverer in self.deliverers.values():
-                resources.callback(deliverer.stop, deadline)
+            for sender in self.senders.values():
+                resources.callback(sender.join)
+            for sender in self.senders.values():
+                resources.callback(sender.stop, deadline)
             dropped = max(self._lost.values(), default=0)
             unwritten = self.writer.stop(timeout)
             if unwritten:
@@ -251,7 +251,7 @@ class Delivery:
         """By output. From any thread, also after :meth:`stop`."""
         unwritten = max(0, self.writer.waiting - self._given_up)
         found = {}
-        for name, d in self.deliverers.items():
+        for name, d in self.senders.items():
             status = d.output.status
             before = self._dropped_before[name]
             by = {reason: n - before.get(reason, 0) for reason, n in self.outbox.dropped(name).items()}
@@ -269,7 +269,7 @@ class Delivery:
                 in_flight=d.in_flight,
                 oldest_age=self.outbox.oldest_age(name) if pending else 0.0,
                 connected=status.connected,
-                error=redact(d.trouble or self.writer.trouble),
+                error=redact(d.last_error or self.writer.last_error),
             )
         return found
 

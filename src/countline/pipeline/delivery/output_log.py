@@ -21,7 +21,7 @@ TRACEBACKS = 20
 
 
 class OutputLog:
-    """Used by one output's deliverer alone.
+    """Used by one output's sender alone.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class OutputLog:
         self._last = ""
 
     def state(self, error: str, topics: Iterable[tuple[str | None, str, float]]) -> None:
-        """The output's trouble (empty: none), and what has changed with single topics, as ``Lanes.changes`` gives it."""
+        """The output's trouble (empty: none), and what has changed with single topics, as ``TopicQueues.changes`` gives it."""
         if error:  # what was wrong first is told; what it is now stands in the status
             self._away.begin(self._away.text or f"{error}; messages wait in the outbox")
         else:
@@ -59,7 +59,7 @@ class OutputLog:
         if self._stopped + self._back and self._clock() >= self._until:
             self._count()
 
-    def mishap(self, text: str, error: BaseException | None = None) -> None:
+    def failure(self, text: str, error: BaseException | None = None) -> None:
         """The output failed in a way it should not, and is tried again; ``error``: an unforeseen one."""
         if error is not None:
             self.unforeseen("unforeseen error", error)
@@ -74,7 +74,7 @@ class OutputLog:
             log.error("output '%s': %s", self._name, what, exc_info=error)
 
     def well(self) -> None:
-        """No mishap this time. Called in each round."""
+        """No failure this time. Called in each round."""
         self._upset.end()
 
     def close(self) -> None:

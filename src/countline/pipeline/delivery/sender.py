@@ -12,11 +12,11 @@ from countline.errors import CountlineError
 from countline.outbox import Outbox
 from countline.pipeline.delivery.dead_letters import DeadLetters
 from countline.pipeline.delivery.output_log import OutputLog
-from countline.pipeline.delivery.topic_queues import Lanes
+from countline.pipeline.delivery.topic_queues import TopicQueues
 from countline.protocols import Entry, Output, Receipt
 from countline.redaction import redact
 
-__all__ = ["Deliverer"]
+__all__ = ["Sender"]
 
 log = logging.getLogger("countline.delivery")
 
@@ -27,7 +27,7 @@ STRIKES = 3
 """Times that one message may make an output raise an unforeseen error before it becomes a dead letter."""
 
 
-class Deliverer:
+class Sender:
     """Reads in order, sends, acknowledges; sends again what came back; puts aside what was refused for good.
 
     Parameters
@@ -40,9 +40,9 @@ class Deliverer:
         self.acknowledged = 0
         self.retried = 0
         self.error = ""
-        """Trouble of the deliverer itself; the output's own stands in its status."""
+        """Trouble of the sender itself; the output's own stands in its status."""
         self._outbox = outbox
-        self._lanes = Lanes()
+        self._queues = TopicQueues()
         self._buffer: list[Entry] = []
         self._after = 0
         self._wake = threading.Event()
@@ -51,18 +51,18 @@ class Deliverer:
         self._careful = 0
         """Entries that go one by one, because one of them made the output raise what it should not."""
         self._strikes: dict[int, int] = {}
-        self._letters = DeadLetters(outbox, output)
+        self._dead_letters = DeadLetters(outbox, output)
         self._thread = threading.Thread(target=self._work, name=f"countline-deliver-{output.name}", daemon=True)
 
     @property
     def dead(self) -> int:
         """Messages refused for good."""
-        return self._letters.count
+        return self._dead_letters.count
 
     @property
     def in_flight(self) -> int:
         """Messages that the output has taken and not yet answered for."""
-        return len(self._lanes.flying)
+        return len(self._queues.in_flight)
 
     def start(self) -> None:
         """Begin to deliver."""
@@ -95,10 +95,10 @@ class Deliverer:
                 wait, self.error = 0.5, ""
                 self._log.well()
             except CountlineError as error:
-                self._mishap(str(error), wait)
+                self._failed(str(error), wait)
                 wait = min(wait * 2, 30.0)
             except Exception as error:  # one output's fault must not end delivery for good, here or elsewhere
-                self._mishap(f"unforeseen error: {error!r}", wait, error)
+                self._failed(f"unforeseen error: {error!r}", wait, error)
                 wait = min(wait * 2, 30.0)
         self._finish()
 
@@ -111,22 +111,22 @@ class Deliverer:
     def _round(self) -> None:
         now = time.monotonic()
         full = False
-        due = self._lanes.due(now, BATCH)
+        due = self._queues.due(now, BATCH)
         if due:
             full = self._send(due) < len(due)
         if not full:
             full = self._send_new()
-        busy = bool(self._lanes.flying)
+        busy = bool(self._queues.in_flight)
         receipts = self.output.poll(POLL if busy and (full or not self._more) else 0.0)
         if receipts:
             self._book(receipts)
         elif not busy and (full or not self._more):
-            self._wake.wait(IDLE if not full and not self._lanes.waiting else 0.05)
+            self._wake.wait(IDLE if not full and not self._queues.waiting else 0.05)
             self._wake.clear()
 
     @property
     def _more(self) -> bool:
-        return bool(self._buffer) or self._after < self._outbox.last or bool(self._lanes.hungry())
+        return bool(self._buffer) or self._after < self._outbox.last or bool(self._queues.hungry())
 
     def _send_new(self) -> bool:
         """Send what is new; True if the output takes no more for now."""
@@ -134,7 +134,7 @@ class Deliverer:
         if len(self._buffer) < BATCH:
             entries, self._after = self._outbox.read(self.output.name, self._after, limit=BATCH)
             self._buffer += entries
-        self._buffer = self._lanes.offer(self._buffer)
+        self._buffer = self._queues.offer(self._buffer)
         if not self._buffer:
             return False
         accepted = self._give(self._buffer)
@@ -155,7 +155,7 @@ class Deliverer:
                 self._careful = len(entries)
                 raise
             return self._strike(part[0], error)
-        self._lanes.sent(part[:accepted])
+        self._queues.sent(part[:accepted])
         if alone:
             self._careful -= accepted
             self._strikes.clear()
@@ -175,30 +175,30 @@ class Deliverer:
 
     def _refill(self) -> None:
         """Read what topics that flow again have left in the outbox."""
-        for topic, after in self._lanes.hungry():
+        for topic, after in self._queues.hungry():
             entries, upto = self._outbox.read(self.output.name, after, limit=BATCH)
             all_read = upto <= after or upto >= self._after
-            self._lanes.refill(topic, [e for e in entries if e.position <= self._after], upto, all_read=all_read)
+            self._queues.refill(topic, [e for e in entries if e.position <= self._after], upto, all_read=all_read)
 
     def _send(self, due: list[Entry]) -> int:
         try:
             accepted = self._give(due)
         except BaseException:
-            self._lanes.put_back(due)
+            self._queues.put_back(due)
             raise
-        self._lanes.put_back(due[accepted:])
+        self._queues.put_back(due[accepted:])
         return accepted
 
     def _book(self, receipts: Sequence[Receipt]) -> None:
         if not any(receipt.error for receipt in receipts):  # nearly always
-            self._fine(self._lanes.settled([receipt.position for receipt in receipts]))
+            self._fine(self._queues.settled([receipt.position for receipt in receipts]))
             return
         now = time.monotonic()
         fine: list[int] = []
-        letters: list[tuple[Entry, Receipt]] = []
+        dead_letters: list[tuple[Entry, Receipt]] = []
         for receipt in receipts:
             again = bool(receipt.error) and receipt.retry
-            entry = self._lanes.landed(receipt.position, again=again, now=now, reason=receipt.error)
+            entry = self._queues.answered(receipt.position, again=again, now=now, reason=receipt.error)
             if entry is None:
                 continue
             if not receipt.error:
@@ -206,43 +206,43 @@ class Deliverer:
             elif again:
                 self.retried += 1
             else:
-                letters.append((entry, replace(receipt, error=redact(receipt.error))))
+                dead_letters.append((entry, replace(receipt, error=redact(receipt.error))))
         self._fine(fine)
-        if letters:
-            self._refuse(letters)
+        if dead_letters:
+            self._refuse(dead_letters)
 
-    def _refuse(self, letters: list[tuple[Entry, Receipt]]) -> None:
-        instead = self._letters.refuse(letters)
+    def _refuse(self, dead_letters: list[tuple[Entry, Receipt]]) -> None:
+        instead = self._dead_letters.refuse(dead_letters)
         if instead:
-            self._lanes.put_back(instead)
+            self._queues.put_back(instead)
 
     def _fine(self, positions: list[int]) -> None:
         if positions:
-            self.acknowledged += len(positions) - self._letters.arrived(positions)
+            self.acknowledged += len(positions) - self._dead_letters.arrived(positions)
             self._outbox.ack(self.output.name, positions)
 
     def _watch(self) -> None:
         """Log when the output or one of its topics goes away and when it is back."""
         now = time.monotonic()
-        self._letters.tell(now)
-        self._log.state(self.output.status.error, self._lanes.changes(now))
+        self._dead_letters.tell(now)
+        self._log.state(self.output.status.error, self._queues.changes(now))
 
     @property
-    def trouble(self) -> str:
-        """What stands in the way: of the deliverer, the output, or one of its topics."""
-        return self.error or self.output.status.error or self._lanes.trouble
+    def last_error(self) -> str:
+        """What stands in the way: of the sender, the output, or one of its topics."""
+        return self.error or self.output.status.error or self._queues.last_error
 
-    def _mishap(self, error: str, wait: float, unforeseen: Exception | None = None) -> None:
+    def _failed(self, error: str, wait: float, unforeseen: Exception | None = None) -> None:
         """The output failed in a way it should not: begin anew with it after a while; nothing is lost."""
         self.error = error
-        self._log.mishap(error, unforeseen)
+        self._log.failure(error, unforeseen)
         now = time.monotonic()
         try:
             self._book(self.output.close(0.0))
         except Exception:
             log.debug("output '%s': error while closing", self.output.name, exc_info=True)
-        for position in sorted(self._lanes.flying):
-            self._lanes.landed(position, again=True, now=now)
+        for position in sorted(self._queues.in_flight):
+            self._queues.answered(position, again=True, now=now)
         limit = self._stop_at if self._stop_at is not None else now + wait
         while time.monotonic() < min(now + wait, limit):
             self._wake.wait(0.1)
@@ -253,7 +253,7 @@ class Deliverer:
             self.error = str(failure)
 
     def _finish(self) -> None:
-        self._letters.tell(time.monotonic(), last=True)
+        self._dead_letters.tell(time.monotonic(), last=True)
         rest = max(0.2, (self._stop_at or 0.0) - time.monotonic())
         try:
             self._book(self.output.close(min(rest, 5.0)))

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from countline.pipeline.delivery.topic_queues import LANE_BYTES, TOLD_AFTER, Lanes
+from countline.pipeline.delivery.topic_queues import QUEUE_BYTES, TOLD_AFTER, TopicQueues
 from countline.protocols import Entry
 from countline.types import Message
 
@@ -56,39 +56,39 @@ class Broker:
 def test_nothing_is_lost_doubled_or_overtaken_in_a_topic_however_topics_fail(data: st.DataObject) -> None:
     topics = ["a", "b", "c"]
     todo = [entry(n, data.draw(st.sampled_from(topics))) for n in range(1, data.draw(st.integers(1, 40)) + 1)]
-    lane_bytes, all_bytes = data.draw(st.sampled_from([(1, 1), (1300, 2000), (10**6, 10**6)]))
-    broker, lanes, buffer, now = Broker(data), Lanes(lane_bytes, all_bytes), list[Entry](), 0.0
+    queue_bytes, all_bytes = data.draw(st.sampled_from([(1, 1), (1300, 2000), (10**6, 10**6)]))
+    broker, queues, buffer, now = Broker(data), TopicQueues(queue_bytes, all_bytes), list[Entry](), 0.0
     pending, settled, after = list(todo), set[int](), 0
     for step in range(120):
         broker.calm = step >= 40  # forty moments of trouble, then all is well
         broker.failing = set() if broker.calm else set(data.draw(st.lists(st.sampled_from(topics), max_size=3)))
         now += 20.0 if broker.calm else data.draw(st.sampled_from([0.0, 0.05, 1.0]))
-        due = lanes.due(now, 5)
+        due = queues.due(now, 5)
         taken = broker.accept(due)
-        lanes.sent(due[:taken])
-        lanes.put_back(due[taken:])
+        queues.sent(due[:taken])
+        queues.put_back(due[taken:])
         if taken == len(due):
-            for topic, left in lanes.hungry():
+            for topic, left in queues.hungry():
                 found = [e for e in todo if e.position > left and e.position not in settled][:3]
                 upto = found[-1].position if found else left
                 known = [e for e in found if e.position <= after]
-                lanes.refill(topic, known, upto, all_read=upto <= left or upto >= after)
+                queues.refill(topic, known, upto, all_read=upto <= left or upto >= after)
             part = 5 if broker.calm else data.draw(st.integers(0, 5))
             after = pending[:part][-1].position if pending[:part] else after
-            buffer = lanes.offer(buffer + pending[:part])
+            buffer = queues.offer(buffer + pending[:part])
             pending = pending[part:]
             taken = broker.accept(buffer)
-            lanes.sent(buffer[:taken])
+            queues.sent(buffer[:taken])
             buffer = buffer[taken:]
         answers = broker.answer()
         if not any(again for _, again in answers) and data.draw(st.booleans()):
             fine = [position for position, _ in answers]
-            assert lanes.settled(fine) == fine, "good receipts may be booked all at once"
-            assert lanes.settled(fine) == [], "and only once"
+            assert queues.settled(fine) == fine, "good receipts may be booked all at once"
+            assert queues.settled(fine) == [], "and only once"
             settled |= set(fine)
             answers = []
         for position, again in answers:
-            found = lanes.landed(position, again=again, now=now)
+            found = queues.answered(position, again=again, now=now)
             assert found is not None
             assert found.position == position
             if not again:
@@ -99,80 +99,80 @@ def test_nothing_is_lost_doubled_or_overtaken_in_a_topic_however_topics_fail(dat
         assert [e.position for e in broker.log if e.message.topic == topic] == [
             e.position for e in todo if e.message.topic == topic
         ]
-    assert not lanes.flying
-    assert not lanes.waiting
+    assert not queues.in_flight
+    assert not queues.waiting
 
 
 def test_a_failing_topic_holds_up_no_other() -> None:
-    lanes = Lanes()
+    queues = TopicQueues()
     first = entry(1, "a")
-    lanes.sent([first])
-    lanes.landed(1, again=True, now=0.0)
-    assert [e.position for e in lanes.offer([entry(2, "a"), entry(3, "b")])] == [3]
+    queues.sent([first])
+    queues.answered(1, again=True, now=0.0)
+    assert [e.position for e in queues.offer([entry(2, "a"), entry(3, "b")])] == [3]
 
 
 def test_one_probe_at_a_time_goes_to_a_failing_topic_and_less_and_less_often() -> None:
-    lanes = Lanes()
-    lanes.sent([entry(1, "a"), entry(2, "a")])
-    lanes.landed(1, again=True, now=0.0)
-    assert lanes.due(0.05, 100) == [], "its second message is still on the way"
-    lanes.landed(2, again=True, now=0.0)
+    queues = TopicQueues()
+    queues.sent([entry(1, "a"), entry(2, "a")])
+    queues.answered(1, again=True, now=0.0)
+    assert queues.due(0.05, 100) == [], "its second message is still on the way"
+    queues.answered(2, again=True, now=0.0)
     times, now = [], 0.0
     while len(times) < 12:
         now += 0.01
-        probe = lanes.due(now, 100)
+        probe = queues.due(now, 100)
         if probe:
             assert [e.position for e in probe] == [1]
-            lanes.sent(probe)
-            assert lanes.due(now, 100) == []
+            queues.sent(probe)
+            assert queues.due(now, 100) == []
             times.append(now)
-            lanes.landed(1, again=True, now=now)
+            queues.answered(1, again=True, now=now)
     gaps = [b - a for a, b in pairwise(times)]
     assert gaps == sorted(gaps)
     assert 9.9 < gaps[-1] < 10.1
 
 
 def test_what_a_stopped_topic_holds_is_bounded_by_bytes_and_the_rest_is_read_again_when_it_flows() -> None:
-    lanes = Lanes()
-    lanes.sent([entry(1, "a")])
-    lanes.landed(1, again=True, now=0.0)
-    free = lanes.offer([entry(n, "b" if n % 2 else "a") for n in range(2, 20_001)])
+    queues = TopicQueues()
+    queues.sent([entry(1, "a")])
+    queues.answered(1, again=True, now=0.0)
+    free = queues.offer([entry(n, "b" if n % 2 else "a") for n in range(2, 20_001)])
     assert len(free) == 9_999, "another topic flows on, however much waits"
-    held = lanes.waiting - 1
-    assert 100 < held < LANE_BYTES / 500
-    lanes.sent(free)
-    lanes.settled([e.position for e in free])
-    (probe,) = lanes.due(1.0, 100)
-    assert lanes.hungry() == []
-    lanes.sent([probe])
-    lanes.landed(1, again=False, now=1.0)
+    held = queues.waiting - 1
+    assert 100 < held < QUEUE_BYTES / 500
+    queues.sent(free)
+    queues.settled([e.position for e in free])
+    (probe,) = queues.due(1.0, 100)
+    assert queues.hungry() == []
+    queues.sent([probe])
+    queues.answered(1, again=False, now=1.0)
     sent = [1]
     while True:
-        out = lanes.due(2.0, 1000)
-        lanes.sent(out)
-        sent += lanes.settled([e.position for e in out])
-        for topic, left in lanes.hungry():
+        out = queues.due(2.0, 1000)
+        queues.sent(out)
+        sent += queues.settled([e.position for e in out])
+        for topic, left in queues.hungry():
             more = [entry(n, "b" if n % 2 else "a") for n in range(left + 1, min(left + 1000, 20_000) + 1)]
-            lanes.refill(topic, more, more[-1].position, all_read=more[-1].position == 20_000)
-        if not lanes.waiting:
+            queues.refill(topic, more, more[-1].position, all_read=more[-1].position == 20_000)
+        if not queues.waiting:
             break
     assert sent == [1, *range(2, 20_001, 2)]
-    assert lanes.waiting == 0
+    assert queues.waiting == 0
 
 
 def test_a_topic_that_stands_still_is_told_once_with_its_reason_and_once_when_it_is_back() -> None:
-    lanes = Lanes()
-    lanes.sent([entry(1, "a")])
-    lanes.landed(1, again=True, now=0.0, reason="no right")
-    assert lanes.changes(TOLD_AFTER / 2) == [], "what mends itself soon is nobody's business"
-    assert lanes.trouble == ""
-    assert lanes.changes(TOLD_AFTER) == [("a", "no right", TOLD_AFTER)]
-    assert lanes.trouble == "no right"
+    queues = TopicQueues()
+    queues.sent([entry(1, "a")])
+    queues.answered(1, again=True, now=0.0, reason="no right")
+    assert queues.changes(TOLD_AFTER / 2) == [], "what mends itself soon is nobody's business"
+    assert queues.last_error == ""
+    assert queues.changes(TOLD_AFTER) == [("a", "no right", TOLD_AFTER)]
+    assert queues.last_error == "no right"
     for now in (3.0, 5.0):
-        lanes.sent(lanes.due(now, 10))
-        lanes.landed(1, again=True, now=now, reason="no right")
-        assert lanes.changes(now) == []
-    lanes.sent(lanes.due(20.0, 10))
-    lanes.landed(1, again=False, now=20.0)
-    assert lanes.changes(20.0) == [("a", "", 20.0)]
-    assert lanes.changes(21.0) == []
+        queues.sent(queues.due(now, 10))
+        queues.answered(1, again=True, now=now, reason="no right")
+        assert queues.changes(now) == []
+    queues.sent(queues.due(20.0, 10))
+    queues.answered(1, again=False, now=20.0)
+    assert queues.changes(20.0) == [("a", "", 20.0)]
+    assert queues.changes(21.0) == []

@@ -11,7 +11,7 @@ from countline.compat.deepstream.files.keygroups import Group, parse_groups, rea
 from countline.compat.deepstream.files.kinds import refuse_other
 from countline.errors import ConfigError
 
-__all__ = ["INFERENCE_FILE", "TRACKER_FILE", "Whole", "inference_files", "tracker_properties"]
+__all__ = ["INFERENCE_FILE", "TRACKER_FILE", "FullPipeline", "inference_files", "tracker_properties"]
 
 INFERENCE_FILE = "dstest4_pgie_config.txt"
 TRACKER_FILE = "dsnvanalytics_tracker_config.txt"
@@ -26,7 +26,7 @@ def quoted(value: object) -> str:
 
 
 @dataclass(frozen=True)
-class Whole:
+class FullPipeline:
     """Sources → nvstreammux → nvinfer → nvtracker → (probe) → display or nothing.
 
     ``tracker``: properties of nvtracker. ``size``: width and height in pixels that the muxer scales to.

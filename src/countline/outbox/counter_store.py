@@ -13,7 +13,7 @@ from countline.outbox import missed, sums
 from countline.outbox.types import Commit, Counter, History, Resume
 from countline.types import CounterKey, Gap
 
-__all__ = ["Due", "Ledger"]
+__all__ = ["CounterStore", "Due"]
 
 
 Due = Callable[[int], "int | None"]
@@ -36,7 +36,7 @@ _PROGRESS = (
 )
 
 
-class Ledger:
+class CounterStore:
     """Reads and writes the tables ``counter``, ``epoch``, ``run`` and ``seen``.
 
     For every run: durable value = value when the run began + all deltas that were committed since; so a file's run that was

@@ -10,9 +10,9 @@ from pathlib import Path
 from countline.deepstream import gstreamer, libraries
 from countline.deepstream.bindings import _installed
 from countline.deepstream.errors import DeepStreamError
+from countline.deepstream.full_pipeline import FullPipeline, inference_files
 from countline.deepstream.reader import MemoryReader
 from countline.deepstream.survey import survey
-from countline.deepstream.whole import Whole, inference_files
 from countline.errors import CountlineError
 from countline.protocols import Check
 
@@ -53,14 +53,14 @@ def environment() -> Iterator[Check]:
         yield Check(f"{name} ({what})", True, "installed" if there else "not installed; not needed")
 
 
-def pipeline(whole: Whole | None = None) -> Iterator[Check]:
+def pipeline(whole: FullPipeline | None = None) -> Iterator[Check]:
     """What ``countline deepstream run`` needs: GStreamer, every element, a GPU, and the files that are named."""
     try:
         gst = gstreamer.load()
     except DeepStreamError as error:
         yield _of("GStreamer", error)
         return
-    names = (whole or Whole(["video.h264", "video.mp4"], Path("pgie"))).elements()
+    names = (whole or FullPipeline(["video.h264", "video.mp4"], Path("pgie"))).elements()
     for name in names:
         ok = gstreamer.has_element(gst, name)
         yield Check(f"element {name}", ok, "found" if ok else "GStreamer does not have it", "" if ok else _remedy(name))
@@ -82,7 +82,7 @@ def _remedy(name: str) -> str:
     return f"install GStreamer's plugins (Debian: {package})"
 
 
-def _files(whole: Whole) -> Iterator[Check]:
+def _files(whole: FullPipeline) -> Iterator[Check]:
     wanted = {f"input {uri}": Path(uri) for uri in whole.inputs if "://" not in uri}
     wanted["nvinfer configuration"] = whole.inference
     wanted |= {f"nvtracker's {k}": Path(v) for k, v in whole.tracker.items() if k.endswith("-file")}
