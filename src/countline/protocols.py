@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,7 @@ __all__ = [
     "ParallelDetector",
     "PredictingTracker",
     "Receipt",
+    "RemakingDefinition",
     "RuleSet",
     "Source",
     "SourceStats",
@@ -226,6 +227,19 @@ class FailingDefinition(Protocol):
 
     def take_failures(self) -> Sequence[object]:
         """The failures, which are forgotten here; each becomes a line of the failure file."""
+        ...
+
+
+@runtime_checkable
+class RemakingDefinition(FailingDefinition, Protocol):
+    """What a definition offers besides if what it could not make can be made another time (``countline outbox retry``)."""
+
+    def remake(self, kept: Any) -> list[Message]:
+        """The messages of a failure, of what its ``snapshot()`` gave. Raises MessageError where that is no longer possible."""
+        ...
+
+    def take_failures(self) -> Sequence[Any]:
+        """As above; each has ``error`` and ``place``, in words."""
         ...
 
 

@@ -36,7 +36,7 @@ def _all_of(box: outbox.Outbox) -> dict[str, Any]:
     found: dict[str, Any] = {"counters": box.counters(), "dead": [(d.output, d.at, d.reason, d.message) for d in box.dead_letters()]}
     for name in OUTPUTS:
         found[name] = [(e.position, e.message) for e in box.read(name)[0]]
-    status = {lag.output: (lag.acknowledged, lag.dropped, lag.pending) for lag in box.status().outputs}
+    status = {stored.name: (stored.acknowledged, stored.dropped, stored.pending) for stored in box.status().outputs}
     found["gate"], found["hall"] = box.begin("gate", "s1", live=False), box.begin("hall", "s2", live=True)
     return {**found, "status": status, "next": box.last}
 

@@ -145,7 +145,7 @@ def test_a_large_outbox_is_read_through_beside_the_run(
 
 def test_an_outbox_of_version_0_1_0_opens_and_goes_on(opener: Opener, path: Path) -> None:
     path.write_bytes(gzip.decompress((DATA / "version-0.1.0.outbox.gz").read_bytes()))
-    assert {lag.output: lag.pending for lag in outbox.inspect(path).outputs} == {"a": 9, "b": 3, "gone": 12}
+    assert {stored.name: stored.pending for stored in outbox.inspect(path).outputs} == {"a": 9, "b": 3, "gone": 12}
     box = opener("a", "b", "gone")
     (counter,) = box.counters()
     assert (counter.key, counter.value, counter.epoch, counter.reset_at) == (CAR, 3, 1, 1_700_000_000_000_000_000)

@@ -106,8 +106,8 @@ def test_a_change_that_cannot_be_stored_changes_nothing(
     filled: Path, opener: Opener, work: Callable[[Outbox, str], int], ident: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = [list(outbox.export(filled)), list(outbox.export(filled, dead=True)), outbox.inspect(filled).outputs]
-    for lag in before[2]:
-        lag.oldest_age = 0.0
+    for stored in before[2]:
+        stored.oldest_age = 0.0
 
     def fails(box: Outbox) -> int:
         box._db.execute("PRAGMA query_only = ON")  # SQLite itself refuses to write
@@ -116,8 +116,8 @@ def test_a_change_that_cannot_be_stored_changes_nothing(
     with pytest.raises(OutboxError):
         upkeep._with(filled, fails)
     after = [list(outbox.export(filled)), list(outbox.export(filled, dead=True)), outbox.inspect(filled).outputs]
-    for lag in after[2]:
-        lag.oldest_age = 0.0
+    for stored in after[2]:
+        stored.oldest_age = 0.0
     assert before == after
     opener("a", "b").close()
 

@@ -117,7 +117,7 @@ def test_an_output_that_is_no_longer_configured_is_reported_and_gets_its_message
     assert "output 'gone' is no longer configured" in caplog.text
     box.write([commit(1, message(1))])
     drain(box, "a")
-    status = {lag.output: lag for lag in box.status().outputs}
+    status = {stored.name: stored for stored in box.status().outputs}
     assert (status["gone"].configured, status["gone"].pending, status["a"].pending) == (False, 1, 0)
     box.close()
     box = opener("a", "gone")
@@ -137,7 +137,7 @@ def test_an_absent_output_does_not_hold_pruning_for_ever(opener: Opener, path: P
     box.settle()
     status = box.status()
     assert status.messages == 0
-    assert {lag.output: lag.dropped for lag in status.outputs}["gone"] == {"output-removed": 1}
+    assert {stored.name: stored.dropped for stored in status.outputs}["gone"] == {"output-removed": 1}
 
 
 @pytest.mark.parametrize("memory", [False, True])
@@ -260,7 +260,7 @@ def test_inspect_and_export_read_while_a_run_has_it_open(opener: Opener, path: P
     box.ack("a", [1])
     box.settle()
     status = outbox.inspect(path)
-    assert {lag.output: lag.pending for lag in status.outputs} == {"a": 0, "b": 2}
+    assert {stored.name: stored.pending for stored in status.outputs} == {"a": 0, "b": 2}
     assert status.in_use_by == os.getpid()
     assert [(m["id"], m["waiting"]) for m in outbox.export(path)] == [("id-000000", ["b"]), ("id-000001", ["b"])]
     assert list(outbox.export(path, "a")) == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import orjson
@@ -16,7 +15,8 @@ from countline.outbox.backup import backup
 from countline.outbox.files import default_path
 from countline.outbox.mending import Change
 from countline.outbox.report import export, inspect, inspect_counters
-from countline.outbox.types import Counter, Lag, OutboxStatus
+from countline.outbox.state import StoredOutput
+from countline.outbox.types import Counter, OutboxStatus
 from countline.outbox.upkeep import edit_message, forget, reset_counts, retry, send_message, skip_message
 from countline.pipeline.roles import refuse_collisions
 from countline.types import utc
@@ -72,7 +72,7 @@ def show(path: Path, *, as_json: bool = False) -> str:
     """The status of an outbox in words."""
     status = inspect(path)
     if as_json:
-        return orjson.dumps(asdict(status), option=orjson.OPT_INDENT_2).decode()
+        return orjson.dumps(status.as_dict(), option=orjson.OPT_INDENT_2).decode()
     used = f"in use by process {status.in_use_by}" if status.in_use_by else "not in use"
     lines = [
         f"{status.path}: {_bytes(status.file_bytes)} on disk, {used}",
@@ -87,11 +87,11 @@ def show(path: Path, *, as_json: bool = False) -> str:
     return "\n".join([*lines, *_advice(status)])
 
 
-def _row(lag: Lag) -> tuple[str, ...]:
-    dropped = ", ".join(f"{n} {reason}" for reason, n in lag.dropped.items()) or "0"
-    name = lag.output if lag.configured else f"{lag.output} (not configured)"
-    oldest = _age(lag.oldest_age) if lag.pending else "-"
-    return name, str(lag.pending), oldest, str(lag.acknowledged), str(lag.dead), dropped
+def _row(output: StoredOutput) -> tuple[str, ...]:
+    dropped = ", ".join(f"{n} {reason}" for reason, n in output.dropped.items()) or "0"
+    name = output.name if output.configured else f"{output.name} (not configured)"
+    oldest = _age(output.oldest_age) if output.pending else "-"
+    return name, str(output.pending), oldest, str(output.acknowledged), str(output.dead), dropped
 
 
 def _advice(status: OutboxStatus) -> list[str]:
@@ -100,7 +100,7 @@ def _advice(status: OutboxStatus) -> list[str]:
         advice.append(
             "dead letters: `countline outbox export --dead` shows them, `countline outbox retry` sends them again"
         )
-    if any(not lag.configured and lag.pending for lag in status.outputs):
+    if any(not output.configured and output.pending for output in status.outputs):
         advice.append("not configured: kept for 7 days; `countline outbox forget --output NAME` gives them up")
     return ["", *advice] if advice else []
 

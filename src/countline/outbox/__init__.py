@@ -30,19 +30,20 @@ from countline.outbox.durable import Outbox
 from countline.outbox.files import default_path
 from countline.outbox.opening import open_outbox as open
 from countline.outbox.report import export, inspect, inspect_counters
-from countline.outbox.types import Commit, Counter, DeadLetter, Lag, OutboxBusy, OutboxFull, OutboxStatus, Resume
+from countline.outbox.state import StoredOutput
+from countline.outbox.types import Commit, Counter, DeadLetter, OutboxBusy, OutboxFull, OutboxStatus, Resume
 from countline.outbox.upkeep import forget, reset_counts, retry
 
 __all__ = [
     "Commit",
     "Counter",
     "DeadLetter",
-    "Lag",
     "Outbox",
     "OutboxBusy",
     "OutboxFull",
     "OutboxStatus",
     "Resume",
+    "StoredOutput",
     "backup",
     "default_path",
     "export",

@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-import orjson
-
 from countline.errors import OutboxError
 from countline.observe.told import Repeated, Told
 from countline.outbox import files, sums
@@ -24,7 +22,7 @@ from countline.outbox.quotas import Quotas
 from countline.outbox.recount import recount
 from countline.outbox.repair import book_lost, look_through, put_back, replace_file
 from countline.outbox.salvage import RESEND, missing
-from countline.outbox.state import OutputState, Staged
+from countline.outbox.state import COLUMNS, Staged, StoredOutput
 from countline.outbox.tail import Tail
 from countline.outbox.types import Bounds, OutboxBusy, OutboxFull
 
@@ -82,7 +80,7 @@ class Core(Keeper):
         self._repairs_left = 0  # until all is loaded: opening repairs in its own way
         self._bytes = 0
         self._next = 1
-        self._outputs: dict[str, OutputState] = {}
+        self._outputs: dict[str, StoredOutput] = {}
         with contextlib.ExitStack() as resources:
             if self._reader is not db:
                 resources.callback(self._reader.close)
@@ -110,24 +108,20 @@ class Core(Keeper):
         self._bytes = int(self._db.execute("SELECT coalesce(sum(bytes), 0) FROM batch").fetchone()[0])
         last = self._db.execute("SELECT max(last) FROM batch").fetchone()[0] or 0
         self._next = max(int(row[0]) if row else 1, last + 1)
-        for name, done, pending, acknowledged, dropped, absent in self._db.execute(
-            "SELECT name, done, pending, acknowledged, dropped, absent_since FROM output"
-        ):
-            state = self._outputs[name] = OutputState(name)
-            state.done, state.pending = Intervals.unpack(done), pending
-            state.acknowledged, state.dropped = acknowledged, orjson.loads(dropped)
-            state.absent_since = absent
+        for found in self._db.execute(f"SELECT {COLUMNS} FROM output"):  # noqa: S608
+            state = StoredOutput.of_row(found)
+            self._outputs[state.name] = state
         for state in self._outputs.values():
             recount(self._db, state, self.path)
         resend = self._db.execute("SELECT value FROM meta WHERE name = ?", (RESEND,)).fetchone() is not None
         for name in outputs:
             if resend and name not in self._outputs:
-                state = self._outputs[name] = OutputState(name)
+                state = self._outputs[name] = StoredOutput(name)
                 stored = Intervals(self._db.execute("SELECT first, last FROM batch ORDER BY first").fetchall())
                 for lo, hi in missing(Intervals(), stored, self._next):
                     state.done.add(lo, hi)
                 recount(self._db, state, self.path)
-            state = self._outputs.setdefault(name, OutputState(name))
+            state = self._outputs.setdefault(name, StoredOutput(name))
             if not state.done and not state.pending:
                 state.done.add(1, self._next - 1)  # a new output begins with what comes
             if state.absent_since is not None:
@@ -141,7 +135,7 @@ class Core(Keeper):
         if resend:
             self._db.execute("DELETE FROM meta WHERE name = ?", (RESEND,))
 
-    def _absent(self, state: OutputState) -> None:
+    def _absent(self, state: StoredOutput) -> None:
         if state.absent_since is None:
             state.absent_since = self._now()
             state.done.add(self._next, END)
@@ -306,9 +300,7 @@ class Core(Keeper):
             rows = []
             for s in written:
                 s.dirty = False
-                dropped = orjson.dumps(s.dropped).decode()
-                pending = s.pending + fresh.get(s.name, 0)
-                rows.append((s.name, s.done.pack(), pending, s.acknowledged, dropped, s.absent_since))
+                rows.append(s.row(fresh.get(s.name, 0)))
         db.executemany(sums.insert("output"), rows)
         db.executemany(sums.insert("dead", "INSERT"), dead)
         if dead:

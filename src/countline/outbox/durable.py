@@ -14,7 +14,7 @@ from countline.outbox.blocks import Block, pack
 from countline.outbox.core import Core
 from countline.outbox.counter_store import Due
 from countline.outbox.report import describe
-from countline.outbox.state import OutputState
+from countline.outbox.state import StoredOutput
 from countline.outbox.types import Commit, Counter, DeadLetter, OutboxStatus, Resume
 from countline.private_files import open_private
 from countline.protocols import Entry
@@ -169,7 +169,7 @@ class Outbox(Core):
             return [], after
         return self._unsettled(state, groups)
 
-    def _unsettled(self, state: OutputState, groups: list[list[Entry]]) -> tuple[list[Entry], int]:
+    def _unsettled(self, state: StoredOutput, groups: list[list[Entry]]) -> tuple[list[Entry], int]:
         found: list[Entry] = []
         with self._state:
             done, name = state.done, state.name

@@ -14,7 +14,7 @@ from countline.observe.told import Told
 from countline.outbox import codec, sums
 from countline.outbox.ages import AgeClock
 from countline.outbox.positions import Intervals
-from countline.outbox.state import OutputState, Staged
+from countline.outbox.state import Staged, StoredOutput
 from countline.types import Message
 
 __all__ = ["Keeper"]
@@ -36,7 +36,7 @@ class Keeper:
     max_age: float | None
     _db: sqlite3.Connection
     _state: threading.RLock
-    _outputs: dict[str, OutputState]
+    _outputs: dict[str, StoredOutput]
     _staged: Staged
     _told: Told
     _ages: AgeClock
@@ -117,7 +117,7 @@ class Keeper:
             self._give_up(row[0], row[1], row[2], "size")
             self._prune()
 
-    def _give_up(self, first: int, last: int, data: bytes, reason: str, only: OutputState | None = None) -> None:
+    def _give_up(self, first: int, last: int, data: bytes, reason: str, only: StoredOutput | None = None) -> None:
         """Settle a batch as dropped, for all outputs or one."""
         try:
             messages = codec.decode(data)
@@ -140,7 +140,7 @@ class Keeper:
         if count:
             log.warning("outbox %s: %d undelivered messages dropped (%s)", self.path, count, reason)
 
-    def _remove(self, state: OutputState) -> None:
+    def _remove(self, state: StoredOutput) -> None:
         log.warning("output '%s' is gone: the %d messages that waited for it are dropped", state.name, state.pending)
         with self._state:
             removed = self._outputs.pop(state.name)

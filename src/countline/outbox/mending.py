@@ -11,7 +11,7 @@ from countline.errors import OutboxError
 from countline.outbox import codec, sums
 from countline.outbox.blocks import cost, pack
 from countline.outbox.durable import Outbox
-from countline.outbox.state import OutputState
+from countline.outbox.state import StoredOutput
 from countline.outbox.types import DeadLetter
 from countline.types import Message
 
@@ -113,7 +113,7 @@ def skip(box: Outbox, ident: str, output: str | None = None) -> int:
     return sum(len(w.outputs) for w in found.waiting) + len(found.dead)
 
 
-def _count_skipped(state: OutputState | None) -> None:
+def _count_skipped(state: StoredOutput | None) -> None:
     if state is not None:
         state.dropped["skipped"] = state.dropped.get("skipped", 0) + 1
         state.dirty = True

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from countline.outbox.state import OutputState
+from countline.outbox.state import StoredOutput
 
 __all__ = ["Quotas"]
 
-GiveUp = Callable[[int, int, bytes, str, OutputState], None]
+GiveUp = Callable[[int, int, bytes, str, StoredOutput], None]
 """First and last position of a batch, its content, the reason, and the output that it is dropped for."""
 
 
@@ -25,7 +25,7 @@ class Quotas:
         """Output -> bytes that may wait for it now, at most: as last counted, and all that was stored since. More than its quota
         before the first count."""
 
-    def keep(self, db: sqlite3.Connection, outputs: Mapping[str, OutputState], cost: int, give_up: GiveUp) -> bool:
+    def keep(self, db: sqlite3.Connection, outputs: Mapping[str, StoredOutput], cost: int, give_up: GiveUp) -> bool:
         """Before ``cost`` more bytes are stored, in a transaction: give up the oldest batches of outputs that have more waiting
         than their quota. Whether there were any."""
         for name in self._most:
@@ -41,7 +41,7 @@ class Quotas:
                 dropped = True
         return dropped
 
-    def _suspects(self, outputs: Mapping[str, OutputState]) -> Iterator[OutputState]:
+    def _suspects(self, outputs: Mapping[str, StoredOutput]) -> Iterator[StoredOutput]:
         """Outputs that may have more waiting than their quota."""
         for name, quota in self._quotas.items():
             state = outputs.get(name)

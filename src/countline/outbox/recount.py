@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 
 from countline.outbox import codec
-from countline.outbox.state import OutputState
+from countline.outbox.state import StoredOutput
 
 __all__ = ["COUNTED", "recount"]
 
@@ -17,7 +17,7 @@ COUNTED = 64 << 20
 """Bytes that are looked through at the start to count what waits."""
 
 
-def recount(db: sqlite3.Connection, state: OutputState, path: Path, *, quiet: bool = False) -> None:
+def recount(db: sqlite3.Connection, state: StoredOutput, path: Path, *, quiet: bool = False) -> None:
     """Set ``state.pending`` to what waits: the number noted is only believed where counting would take long, and it can be right."""
     waiting, size = _waiting(db, state)
     if waiting and size > COUNTED and 0 < state.pending <= waiting:
@@ -30,7 +30,7 @@ def recount(db: sqlite3.Connection, state: OutputState, path: Path, *, quiet: bo
         state.pending, state.dirty = pending, True
 
 
-def _waiting(db: sqlite3.Connection, state: OutputState) -> tuple[int, int]:
+def _waiting(db: sqlite3.Connection, state: StoredOutput) -> tuple[int, int]:
     """How many stored positions the output has not settled, those of other outputs among them; and the bytes of the batches
     that hold them."""
     count = size = 0
@@ -42,7 +42,7 @@ def _waiting(db: sqlite3.Connection, state: OutputState) -> tuple[int, int]:
     return count, size
 
 
-def _count(db: sqlite3.Connection, state: OutputState) -> int:
+def _count(db: sqlite3.Connection, state: StoredOutput) -> int:
     """Messages that wait for the output, by looking at each."""
     count = 0
     query = "SELECT first, last, data FROM batch WHERE last > ?"

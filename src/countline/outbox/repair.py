@@ -14,7 +14,7 @@ from countline.outbox.blocks import pack
 from countline.outbox.positions import Intervals
 from countline.outbox.recount import recount
 from countline.outbox.salvage import missing, salvage
-from countline.outbox.state import OutputState
+from countline.outbox.state import StoredOutput
 from countline.protocols import Entry
 
 __all__ = ["book_lost", "look_through", "put_back", "replace_file"]
@@ -52,7 +52,7 @@ def put_back(db: sqlite3.Connection, groups: Iterable[Sequence[Entry]], *, next_
     db.execute("COMMIT")
 
 
-def book_lost(db: sqlite3.Connection, outputs: Iterable[OutputState], *, next_position: int, path: Path) -> None:
+def book_lost(db: sqlite3.Connection, outputs: Iterable[StoredOutput], *, next_position: int, path: Path) -> None:
     """Count what the outputs waited for and the file no longer holds as dropped, with the reason 'damaged'."""
     stored = _stored(db)
     for state in outputs:

@@ -17,7 +17,8 @@ from countline.outbox import codec, files, sums
 from countline.outbox.ages import AgeClock
 from countline.outbox.counter_store import CounterStore
 from countline.outbox.positions import Intervals
-from countline.outbox.types import Counter, Lag, OutboxStatus
+from countline.outbox.state import COLUMNS, StoredOutput
+from countline.outbox.types import Counter, OutboxStatus
 from countline.types import Message
 
 __all__ = ["describe", "export", "inspect", "inspect_counters"]
@@ -38,23 +39,22 @@ def describe(db: sqlite3.Connection, path: Path, *, now: int, max_bytes: int = 0
             status.file_bytes += path.with_name(path.name + ending).stat().st_size
     dead = dict(db.execute("SELECT output, count(*) FROM dead GROUP BY output").fetchall())
     status.dead_letters = sum(dead.values())
-    for name, done, pending, acknowledged, dropped, absent in db.execute(
-        "SELECT name, done, pending, acknowledged, dropped, absent_since FROM output ORDER BY name"
-    ).fetchall():
-        settled = Intervals.unpack(done)
-        lag = Lag(name, min(settled.low, status.next_position - 1), pending, acknowledged, dead.pop(name, 0))
-        lag.dropped, lag.configured = orjson.loads(dropped), absent is None
-        if pending:
-            row = db.execute("SELECT made FROM batch WHERE last > ? ORDER BY first LIMIT 1", (settled.low,)).fetchone()
-            lag.oldest_age = _age(now, row[0] if row else None)
-        status.outputs.append(lag)
-    status.outputs += [Lag(name, dead=count, configured=False) for name, count in sorted(dead.items())]
+    for found in db.execute(f"SELECT {COLUMNS} FROM output ORDER BY name").fetchall():  # noqa: S608
+        output = StoredOutput.of_row(found)
+        output.position = min(output.done.low, status.next_position - 1)
+        output.dead = dead.pop(output.name, 0)
+        if output.pending:
+            row = db.execute("SELECT made FROM batch WHERE last > ? ORDER BY first LIMIT 1", (output.done.low,)).fetchone()
+            output.oldest_age = _age(now, row[0] if row else None)
+        status.outputs.append(output)
+    status.outputs += [StoredOutput(name, dead=count, absent_since=0) for name, count in sorted(dead.items())]
     row = db.execute("SELECT value FROM meta WHERE name = 'removed'").fetchone()
     for name, count in orjson.loads(row[0]).items() if row else ():
-        lag = next((lag for lag in status.outputs if lag.output == name), None) or Lag(name, configured=False)
-        lag.dropped["output-removed"] = count
-        if lag not in status.outputs:
-            status.outputs.append(lag)
+        gone = next((output for output in status.outputs if output.name == name), None)
+        if gone is None:
+            gone = StoredOutput(name, absent_since=0)
+            status.outputs.append(gone)
+        gone.dropped["output-removed"] = count
     return status
 
 

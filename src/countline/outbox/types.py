@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple
 
 from countline.errors import OutboxError
+from countline.outbox.state import StoredOutput
 from countline.types import CounterDelta, CounterKey, Gap, Message
 
-__all__ = ["Bounds", "Commit", "Counter", "DeadLetter", "History", "Lag", "OutboxBusy", "OutboxFull", "OutboxStatus", "Resume"]
+__all__ = ["Bounds", "Commit", "Counter", "DeadLetter", "History", "OutboxBusy", "OutboxFull", "OutboxStatus", "Resume"]
 
 
 class Bounds(NamedTuple):
@@ -102,26 +103,6 @@ class DeadLetter(NamedTuple):
 
 
 @dataclass(slots=True)
-class Lag:
-    """One output's place in the outbox."""
-
-    output: str
-    position: int = 0
-    """Everything up to here is settled: acknowledged, dead or dropped."""
-    pending: int = 0
-    """Messages that are not settled yet."""
-    acknowledged: int = 0
-    dead: int = 0
-    """Dead letters kept."""
-    dropped: dict[str, int] = field(default_factory=dict)
-    """Messages given up, by reason: 'size', 'age', 'output-removed', 'damaged', …"""
-    oldest_age: float = 0.0
-    """Seconds since the oldest pending message was written."""
-    configured: bool = True
-    """False: no longer in the configuration; gets no new messages."""
-
-
-@dataclass(slots=True)
 class OutboxStatus:
     """The whole outbox at one moment."""
 
@@ -137,9 +118,14 @@ class OutboxStatus:
     """Seconds since the oldest stored message was written; 0 when there is none."""
     next_position: int = 1
     dead_letters: int = 0
-    outputs: list[Lag] = field(default_factory=list)
+    outputs: list[StoredOutput] = field(default_factory=list)
     in_use_by: int = 0
     """Process id of the run that has it open; 0: nobody."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        plain = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {**plain, "outputs": [output.as_dict() for output in self.outputs]}
 
 
 class OutboxFull(OutboxError):

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 def _with(path: Path, work: Callable[[Outbox], T]) -> T:
     """Open the outbox with the outputs that it knows, do the work, close it."""
-    known = [lag.output for lag in inspect(path).outputs if lag.configured]
+    known = [stored.name for stored in inspect(path).outputs if stored.configured]
     box = open_outbox(OutboxConfig(synchronous="full"), path, known)
     try:
         done = work(box)
@@ -45,8 +45,8 @@ def retry(path: Path, output: str | None = None, number: int | None = None) -> i
 
 def forget(path: Path, output: str) -> int:
     """Give up what waits for an output that is no longer configured; returns how many messages."""
-    lag = next((lag for lag in inspect(path).outputs if lag.output == output and not lag.configured), None)
-    if lag is None:
+    stored = next((stored for stored in inspect(path).outputs if stored.name == output and not stored.configured), None)
+    if stored is None:
         raise OutboxError(
             f"has no output '{output}' that is no longer configured",
             where=f"outbox {path}",

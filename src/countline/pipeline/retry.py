@@ -13,6 +13,7 @@ from countline.errors import MessageError, OutboxError
 from countline.outbox import remade
 from countline.pipeline import build
 from countline.pipeline.delivery.failure_lines import COMMITTED, Kept, files, read, rewrite
+from countline.protocols import Definition, RemakingDefinition
 from countline.types import Message
 
 __all__ = ["RetryReport", "retry_failures"]
@@ -70,7 +71,7 @@ def retry_failures(
         raise OutboxError(what, where=where, fix="check its rights and the disk") from None
 
 
-def _definitions(config: Config, messages: Sequence[Any], own: Any) -> dict[str, Any]:
+def _definitions(config: Config, messages: Sequence[Any], own: Any) -> dict[str, Definition]:
     infos = build.source_infos(config)
     detector = build.detector(config, own)
     try:
@@ -84,7 +85,7 @@ class _Retry:
     """One call. Order is all: the outbox takes messages and their keys in one transaction, then the file gives the failures up, then
     the keys are forgotten."""
 
-    def __init__(self, box: outbox.Outbox, path: Path, definitions: Mapping[str, Any], name: str | None) -> None:
+    def __init__(self, box: outbox.Outbox, path: Path, definitions: Mapping[str, Definition], name: str | None) -> None:
         self._box, self._path, self._definitions, self._name = box, path, definitions, name
         self._report = RetryReport()
 
@@ -132,7 +133,7 @@ class _Retry:
         definition = self._definitions.get(str(name))
         if definition is None:
             raise ValueError(f"there is no message '{name}' any more; one of a function is retried by countline.retry_failures")
-        if not hasattr(definition, "remake"):
+        if not isinstance(definition, RemakingDefinition):
             raise ValueError(f"the message '{name}' cannot be made again: its definition has no `remake`")
         if isinstance(frame, int) and remade.again(self._box, str(data.get("source")), str(data.get("stream")), frame):
             raise ValueError("its run was cut short before this frame was done: the next run goes through it again")
