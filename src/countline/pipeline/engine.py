@@ -119,7 +119,8 @@ class Engine:
 
     def finish(self, ended: Mapping[str, bool], timeout: float) -> None:
         """No more frames will come: tell what was begun, deliver for at most ``timeout`` s, close everything. ``ended``: by source,
-        whether its input was read to the end. What goes wrong on the way is the run's failure, and the rest is done all the same.
+        whether its input was read to the end; of a run that has failed none was, as far as what comes next must know: what was read
+        was not all counted. What goes wrong on the way is the run's failure, and the rest is done all the same.
         """
         if self._frames_over:
             return
@@ -127,7 +128,7 @@ class Engine:
         with ExitStack() as rest:
             rest.callback(self.close)
             try:
-                self.worker.finish(ended)
+                self.worker.finish(ended if self.failure is None else {})
             except Exception as error:
                 self.fail(error)
             self.summary.seconds = time.monotonic() - self.started

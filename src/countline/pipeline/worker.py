@@ -237,7 +237,6 @@ class Worker:
     def _publish(self, frame: Frame | None, analytics: Analytics) -> None:
         info = analytics.frame
         name = info.source.name
-        self._last[name] = analytics
         if self._gaps:
             analytics.gap = self._gaps.pop(name, None)
         suppressed = info.number <= self._resume.get(name, -1)
@@ -260,6 +259,7 @@ class Worker:
                 self.summary.messages += len(messages)
                 if self.summary.first_message is None:
                     self.summary.first_message = time.monotonic() - self.started
+        self._last[name] = analytics  # behind the commit: what is told at the end stands behind frames that are there
         if self.consumers:
             with self.clock.measure("consumers"):
                 for consumer in self.consumers:
@@ -297,24 +297,26 @@ class Worker:
         """No more frames will come. ``ended``: by source, whether its input was read to the end."""
         self._gap_log.close()
         for name in self._last:
-            self._finish_windows(name)
+            self._finish_windows(name, whole=ended.get(name, False))
         for name, complete in ended.items():
             if complete and name in self._streams:
                 self.delivery.finished(name, self._streams[name])
         self.snapshot()
 
-    def _finish_windows(self, name: str) -> None:
-        """The windows that were begun are told, too. They belong to a place behind the last frame."""
+    def _finish_windows(self, name: str, *, whole: bool) -> None:
+        """The windows that were begun are told, too. They belong to a place behind the last frame; where the input was not read
+        to its end that is the place of the next frame, which is still to come, so that they are committed with the last one."""
         messages: list[Message] = []
         info = self._last[name].frame
         number = info.number + 1
+        committed = number if whole else info.number
         for definition, failing in self._makers:
             if isinstance(definition, FinishingDefinition):
                 messages += definition.finish(name)
                 if failing is not None and failing.failures:
                     self._report(failing, number, suppressed=number <= self._resume.get(name, -1))
-        if messages and number > self._resume.get(name, -1):
-            self.delivery.put(replace(info, number=number), messages, (), self._untold_now(name))
+        if messages and committed > self._resume.get(name, -1):
+            self.delivery.put(replace(info, number=committed), messages, (), self._untold_now(name))
             self.summary.messages += len(messages)
 
     def snapshot(self) -> None:
