@@ -18,6 +18,7 @@ no picture; ``refused``: the other side said no; ``failed``: given up for good; 
 
 RATE_SECONDS = 10.0
 """Span of the rates, in seconds."""
+_RATES = ("packets", "frames", "dropped", "vanished", "thinned")
 
 
 @dataclass(slots=True)
@@ -59,7 +60,7 @@ class SourceStats:
     """Why fewer frames than counts need can be processed; empty when enough can."""
     clock_offset: float | None = None
     """Seconds by which the camera's clock is ahead of this machine's, transport included; None: it tells none."""
-    _samples: deque[tuple[float, int, int, int, int]] = field(
+    _samples: deque[tuple[float, int, int, int, int, int]] = field(
         default_factory=lambda: deque(maxlen=64), repr=False, compare=False
     )
 
@@ -74,10 +75,10 @@ class SourceStats:
     def sample(self, now: float) -> None:
         """Remember the counts for the rates. Called as often as one likes; ``now``: the monotonic clock in seconds."""
         if not self._samples or now - self._samples[-1][0] >= 0.5:
-            self._samples.append((now, self.packets, self.frames, self.dropped, self.vanished))
+            self._samples.append((now, self.packets, self.frames, self.dropped, self.vanished, self.thinned))
 
     def rates(self, now: float | None = None) -> dict[str, float]:
-        """Packets, frames, dropped and vanished frames a second over the last ten seconds (not since the start).
+        """Packets, frames, dropped, vanished and thinned frames a second over the last ten seconds (not since the start).
 
         >>> stats = SourceStats()
         >>> for second in range(20):
@@ -91,13 +92,12 @@ class SourceStats:
         now = time.monotonic() if now is None else now
         samples = list(self._samples)
         if not samples or now - samples[-1][0] > RATE_SECONDS:
-            return dict.fromkeys(("packets", "frames", "dropped", "vanished"), 0.0)
+            return dict.fromkeys(_RATES, 0.0)
         old = next((s for s in reversed(samples) if s[0] <= now - RATE_SECONDS), samples[0])
-        present = (self.packets, self.frames, self.dropped, self.vanished)
+        present = (self.packets, self.frames, self.dropped, self.vanished, self.thinned)
         # Every frame is a sample, half a second apart at most: what an older one lacks came within the span.
         seconds = min(max(now - old[0], 1e-3), RATE_SECONDS)
-        names = ("packets", "frames", "dropped", "vanished")
-        return {name: round((a - b) / seconds, 2) for name, a, b in zip(names, present, old[1:])}
+        return {name: round((a - b) / seconds, 2) for name, a, b in zip(_RATES, present, old[1:])}
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: state, reason, ages in seconds, counts and rates."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from countline.cluster.shards import Shard, parse_shard, share_of
+from countline.commands.run import sharded
 from countline.errors import ConfigError
+from countline.pipeline import build
 
 names = st.lists(st.text(min_size=1), unique=True, max_size=60)
 
@@ -70,3 +75,40 @@ def test_a_shard_that_cannot_be_is_an_error_that_says_what_to_write(text: str, h
 def test_the_number_comes_from_the_name_of_the_pod() -> None:
     assert parse_shard("auto/4", "countline-site-7-2") == Shard(2, 4)
     assert parse_shard(" 3/4 ") == Shard(3, 4)
+
+
+def document(**more: Any) -> dict[str, Any]:
+    return {
+        "sources": [{"name": name, "uri": f"rtsp://127.0.0.1/{name}"} for name in "abcdef"],
+        "rules": {"lines": [{"name": f"l-{name}", "source": name, "points": [[0, 0.5], [1, 0.5]]} for name in "abcdef"]},
+        "messages": [
+            {"name": "all", "on": "crossing", "value": {"l": "{lines.l-a.current}"}},
+            {"name": "one", "on": "frame", "sources": ["a"], "value": {"n": "{frame}"}},
+            {"name": "some", "on": "frame", "sources": ["a", "b"], "value": {"n": "{frame}"}},
+        ],
+        "outputs": ["stdout"],
+        **more,
+    }
+
+
+def test_rules_and_messages_of_sources_that_others_read_do_not_hinder_a_shard() -> None:
+    config = build.as_config(document())
+    said: dict[str, list[list[str]]] = {}
+    for index in range(2):
+        mine = sharded(config, f"{index}/2")
+        stages = build.stages(mine, build.source_infos(mine, live=True), ["person"])
+        assert [d.name for d in stages.definitions] == [m.name for m in mine.messages]
+        for message in mine.messages:
+            said.setdefault(message.name, []).append(message.sources)
+    assert said["all"] == [[], []]
+    assert sorted(said["one"]) == [["a"]]
+    assert sorted(name for names in said["some"] for name in names) == ["a", "b"]
+
+
+def test_a_file_whose_streams_are_numbers_is_not_shared_out(tmp_path: Path) -> None:
+    """Number 0 would be another source in each process."""
+    file = tmp_path / "config_nvdsanalytics.txt"
+    file.write_text("[property]\nenable=1\n[line-crossing-stream-0]\nenable=1\nline-crossing-l=1;1;2;2;1;1;5;5\n")
+    with pytest.raises(ConfigError, match="by their numbers") as caught:
+        sharded(build.as_config(document(rules={"file": str(file)}, messages=[])), "0/2")
+    assert "countline convert" in str(caught.value.fix)

@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+import yaml
 
 from countline import video
 from countline.config import Config, load
 from countline.config.outputs import config_class
-from countline.errors import ConfigError, PluginError
+from countline.errors import ConfigError, CountlineError, PluginError
 from countline.pipeline import build
+from countline.pipeline.run import Run
 from countline.registry import kinds
 from countline.registry.kinds import LAYOUTS, MESSAGES, OUTPUTS, SOURCES, Kinds
 from distributions import install
@@ -192,6 +194,22 @@ def test_check_looks_at_the_first_frame_of_a_source_that_has_no_probe(brought: I
     config = load("c.yaml", "sources: [{name: gate, uri: 'acme://7'}]\n").sources[0]
     assert video.probe(config).detail == "320x200, time: file-start"
     assert len(list(video.open_source(config, 0))) == 50
+
+
+@pytest.mark.parametrize("trouble", ["rules: {file: none.txt}", "sources: [{name: b, uri: none.mp4}]"])
+def test_a_source_that_holds_something_from_the_beginning_is_closed_when_the_start_is_refused(trouble: str, brought: Install) -> None:
+    body = """
+    source = Scene([], seconds=1).source(config.name, index)
+    made.append(source)
+    return source"""
+    brought("acme-cam", {"countline.sources": {"acme": "acme_cam"}}, {"acme_cam.py": "made = []\n" + SOURCE.format(body=body)})
+    key, _, value = trouble.partition(": ")
+    data = {"sources": [{"name": "a", "uri": "acme://7"}], "outputs": ["stdout"]}
+    data[key] = data["sources"] + yaml.safe_load(value) if key == "sources" else yaml.safe_load(value)
+    with pytest.raises(CountlineError, match=r"none\.(txt|mp4)"):
+        Run(data, detector=lambda pictures: [])
+    (source,) = SOURCES.module("acme").made
+    assert source._closed.is_set()
 
 
 def test_a_source_that_stays_silent_does_not_hold_up_check(brought: Install) -> None:

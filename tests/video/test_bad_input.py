@@ -11,9 +11,10 @@ import av
 import numpy as np
 import pytest
 
-from countline.config.models import SourceConfig
+from countline.config.models import SourceConfig, SourceTls
 from countline.errors import SourceError
 from countline.video import open_source, probe
+from countline.video.tls import diagnose
 
 from .conftest import config, encode
 
@@ -49,6 +50,24 @@ def test_a_part_of_the_path_is_a_file(video: Path) -> None:
 
 def test_empty_uri() -> None:
     fails(config("  "), "empty")
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "rtsp://[::1/x", "https://[zz]/a.m3u8", "rtsp://host:port/x", "rtsp://host:99999/x", "rtsp://user:pass/word@host/x",
+        "rtsp://user:pass#word@host:554/x",
+    ],
+)  # fmt: skip
+def test_an_address_that_is_none_is_told_at_the_start(uri: str) -> None:
+    error = fails(config(uri), "not well formed")
+    assert "pass" not in str(error.what)
+
+
+@pytest.mark.parametrize("uri", ["rtsp://user:pa[ss@127.0.0.1:9/x", "udp://@239.0.0.1:1234", "udp://:1234", "rtsp://[::1]:554/x"])
+def test_an_address_that_ffmpeg_takes_is_taken(uri: str) -> None:
+    open_source(config(uri), 0).close()
+    assert diagnose(uri.replace("rtsp:", "rtmp:"), SourceTls()) is None
 
 
 def test_zero_length_file(tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from countline.source_status import SourceStats
 from countline.video import open_source
+from countline.video.health import lossy
 from countline.video.shed import DecoderShed, Thinner
 
 from .conftest import config, encode
@@ -68,6 +70,33 @@ def test_what_gives_too_little_is_taken_back_for_good() -> None:
         "harmless where all are referred to"
     )
     assert simulate(0.5, {"DEFAULT": 25.0, "NONREF": 8.3, "NONKEY": 1.0})[0] == "NONKEY"
+
+
+def test_a_time_without_frames_is_no_reason_to_decode_all_again() -> None:
+    """A camera that was away for a minute gave few frames in it, whatever the decoder passed over."""
+    shed, pts, mode = DecoderShed(), 0.0, "DEFAULT"
+    for away in (False, True, False):
+        if away:
+            pts += 60 * SECOND
+            shed.begin()
+        for _ in range(200):
+            mode = shed.see(int(pts), 5.0)
+            pts += SECOND / {"DEFAULT": 25.0, "NONREF": 8.3}[mode]
+    assert mode == "NONREF"
+
+
+@pytest.mark.parametrize("every", [1, 5])
+def test_pictures_that_are_passed_over_are_no_less_whole(every: int) -> None:
+    """The share of damaged ones is that of all that came, not of those that were looked at."""
+    stats = SourceStats()
+    for number in range(25 * 20):
+        if number % every:
+            stats.thinned += 1
+        else:
+            stats.frames += 1
+            stats.sample(number / 25)
+        stats.vanished = number // 200
+    assert lossy(stats, 20.0) == pytest.approx(0.005, abs=0.003)
 
 
 def test_a_file_is_looked_at_at_the_rate_that_is_asked_for(tmp_path: Path) -> None:

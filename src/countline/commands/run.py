@@ -31,7 +31,7 @@ from countline.terminal import echo, json_line, visible
 from countline.types import FrameTracks
 from countline.video.place import visible as printable
 
-__all__ = ["execute", "from_options", "run_command"]
+__all__ = ["execute", "from_options", "run_command", "sharded"]
 
 log = logging.getLogger("countline.run")
 
@@ -51,7 +51,7 @@ def run_command(options: Options) -> int:
     for note in notes:
         echo(note, err=True)
     if options.get("shard"):
-        config = _sharded(config, options["shard"])
+        config = sharded(config, options["shard"])
         if not config.sources:
             echo(f"shard {options['shard']} has no source: nothing to do", err=True)
             return 0
@@ -83,12 +83,24 @@ def _make(config: Config, given: Path | None, options: Options, state: Path | No
     )
 
 
-def _sharded(config: Config, text: str) -> Config:
-    """The configuration with this process's share of the sources, and said which."""
+def sharded(config: Config, text: str) -> Config:
+    """The configuration with this process's share of the sources and what is said of them, and said which. Raises ConfigError."""
     shard = parse_shard(text, socket.gethostname())
+    if config.rules.file is not None:
+        raise ConfigError(
+            f"the streams in {config.rules.file} are the sources by their numbers, which a share of them does not have",
+            where="--shard",
+            fix="`countline convert` makes rules of it that name their sources",
+        )
     mine = set(share_of((source.name for source in config.sources), shard))
     log.info("shard %d of %d: %d of %d sources", shard.index, shard.count, len(mine), len(config.sources))
-    return config.model_copy(update={"sources": [source for source in config.sources if source.name in mine]})
+    messages = [
+        message.model_copy(update={"sources": [name for name in message.sources if name in mine]})
+        for message in config.messages
+        if not message.sources or mine.intersection(message.sources)
+    ]
+    sources = [source for source in config.sources if source.name in mine]
+    return config.model_copy(update={"sources": sources, "messages": messages})
 
 
 def _add_consumers(run: Run, options: Options) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from countline import video
-from countline.config import Config
+from countline.config import Config, SourceConfig
 from countline.errors import SourceError
 from countline.pipeline import build
 from countline.pipeline.delivery.delivery import Delivery
@@ -78,7 +78,13 @@ class Run:
                 build.enter(self.config)
                 self.detector: Detector = loading.result()
             resources.callback(self.detector.close)
-            self.sources = given.open(self.config, video.open_source)
+
+            def opened(source: SourceConfig, index: int) -> Source:
+                made = video.open_source(source, index)
+                resources.callback(made.close)  # those of other distributions may hold something from the beginning
+                return made
+
+            self.sources = given.open(self.config, opened)
             stages = build.stages(
                 self.config,
                 [s.info for s in self.sources],

@@ -22,9 +22,10 @@ _STEP, _LATE = SECOND // 10, SECOND
 
 
 def lossy(stats: SourceStats, now: float) -> float:
-    """Share of pictures of the last ten seconds that came damaged or not at all, in 0..1; 0 while there are too few to say."""
+    """Share of pictures of the last ten seconds that came damaged or not at all, in 0..1; 0 while there are too few to say.
+    Pictures that came whole and are passed over for their number count, too."""
     rates = stats.rates(now)
-    sent = rates["frames"] + rates["vanished"]
+    sent = rates["frames"] + rates["thinned"] + rates["vanished"]
     return rates["vanished"] / sent if sent * RATE_SECONDS >= 20 else 0.0
 
 

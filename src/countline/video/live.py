@@ -205,6 +205,7 @@ class LiveSource(BaseSource):
                     self._begin(now, ticks)
                     first = False
                 elif self.stats.state in ("stalled", "waiting-for-key-frame"):
+                    self._shed.begin()
                     self._say("pictures come again")
                     self.stats.enter("live")
                 pts = self._stamper.stamp(item.pts if timed else ticks)
@@ -231,6 +232,7 @@ class LiveSource(BaseSource):
         stats.attempts = 0
         stats.enter("live")
         self._lag.begin()
+        self._shed.begin()
         if not self._stream:
             self._stream = str(now)
             self._say(f"connected to {self.place.shown}")

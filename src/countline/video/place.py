@@ -9,7 +9,7 @@ import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from countline.errors import SourceError
 from countline.registry.kinds import SOURCES
@@ -17,7 +17,7 @@ from countline.secret_forms import hide_uri
 
 log = logging.getLogger("countline.video")
 
-__all__ = ["IMAGES", "Place", "file_digest", "natural", "place_of", "scheme_of", "visible"]
+__all__ = ["IMAGES", "Place", "file_digest", "host_of", "natural", "place_of", "scheme_of", "visible"]
 
 IMAGES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 """Suffixes of image files."""
@@ -93,6 +93,7 @@ def place_of(uri: str, where: str) -> Place:
         )
     scheme = scheme_of(address)
     if scheme in STREAMS:
+        _refuse_malformed(address, where)
         return Place("http" if scheme.startswith("http") else "stream", address, hide_uri(address))
     if scheme and scheme != "file":
         raise SourceError(
@@ -113,6 +114,24 @@ def place_of(uri: str, where: str) -> Place:
     except RuntimeError:
         path = Path(text)  # '~' is part of a name here, not a user's home
     return _local(path, where)
+
+
+def _refuse_malformed(address: str, where: str) -> None:
+    """What is no address is said at the start, instead of being tried for ever. Raises SourceError."""
+    try:
+        _ = urlsplit(f"//{host_of(address)}").port
+    except ValueError:  # its words may hold a part of a password
+        fix = "write rtsp://HOST:PORT/PATH, an IPv6 address in brackets, and / ? # @ in a password as %2F %3F %23 %40"
+        raise SourceError(f"{hide_uri(address)}: host or port is not well formed", where=where, fix=fix) from None
+
+
+def host_of(address: str) -> str:
+    """Host and port of an address, as FFmpeg takes it apart: what stands behind the user's name, up to the path.
+
+    >>> host_of("rtsp://user:pa[ss@camera:554/stream?x=1")
+    'camera:554'
+    """
+    return re.split("[/?#]", address.partition("://")[2], maxsplit=1)[0].rpartition("@")[2]
 
 
 _CAMERAS = ("/dev/video", "/dev/v4l/")

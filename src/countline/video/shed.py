@@ -67,6 +67,10 @@ class DecoderShed:
         self._since: int | None = None
         self._frames = 0
 
+    def begin(self) -> None:
+        """Frames come again after a time without: that is not what was passed over."""
+        self._since = None
+
     def see(self, pts: int, wanted: float | None) -> Shed:
         """Called for each decoded frame with its time (ns) and the frames a second that are wanted (None: all). Returns what
         the decoder is to pass over from now on."""

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from countline.config.models import SourceTls
 from countline.errors import SourceError
 from countline.video.backoff import Cause
+from countline.video.place import host_of, scheme_of
 
 __all__ = ["PORTS", "TLS", "Unreachable", "diagnose", "tls_options"]
 
@@ -61,8 +62,9 @@ def diagnose(location: str, tls: SourceTls) -> Unreachable | None:
     Called after FFmpeg failed with an error that tells nothing; looks for a few seconds at most, except that the name
     look-up takes as long as the system's does.
     """
-    parts = urlsplit(location)
-    host, scheme = parts.hostname, parts.scheme.lower()
+    scheme = scheme_of(location)
+    parts = urlsplit(f"//{host_of(location)}")
+    host = parts.hostname
     if not host:
         return None
     try:
