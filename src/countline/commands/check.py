@@ -56,12 +56,17 @@ def _all(path: Path, *, send: bool, timeout: float) -> Iterator[tuple[int, Check
     yield from checks(config, path if made is None else None, send=send, timeout=timeout)
 
 
-def checks(config: Config, given: Path | None, *, send: bool, timeout: float) -> Iterator[tuple[int, Check]]:
-    """(exit code if it fails, check) for everything a configuration names, and for what other packages bring."""
+def _first(config: Config) -> Iterator[tuple[int, Check]]:
+    """What other packages bring, and the sources."""
     for kind, package in describe_brought():
         yield 2, Check(kind, True, package)
     for source in config.sources:
         yield 3, video.probe(source)
+
+
+def checks(config: Config, given: Path | None, *, send: bool, timeout: float) -> Iterator[tuple[int, Check]]:
+    """(exit code if it fails, check) for everything a configuration names, and for what other packages bring."""
+    yield from _first(config)
     detector: Detector | None = None
     stages: build.Stages | None = None
     done: list[tuple[int, Check]] = []
