@@ -74,7 +74,7 @@ check: lint types walls
 
 # The documentation as a site in build/site; a broken link ends it. Needs no network, neither here nor to read.
 docs: $(VENV)/.dev
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet && echo "build/site/index.html"
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict && echo "build/site/index.html"
 
 bench: $(VENV)/.bench
 	@export ORT_DISABLE_TELEMETRY=1; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

@@ -9,6 +9,8 @@ from typing import Any
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
+import countline
+
 ROOT = Path(__file__).resolve().parent.parent
 OUTSIDE = {
     "index.md": "README.md",
@@ -37,8 +39,15 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     return markdown if page.file.src_uri in OUTSIDE else re.sub(r"\]\(\.\./([\w./-]+)", lambda m: f"]({_page(m[1])}", markdown)
 
 
-def on_page_content(html: str, **_: Any) -> str:
-    """Roles of docstrings as plain code."""
+def on_page_content(html: str, page: Any, config: MkDocsConfig, **_: Any) -> str:
+    """Roles of docstrings as plain code. And what stands on the page under two names, and under neither at the place where it is
+    defined (events), is found under the first: links to it would not know which is meant."""
+    shown = set(re.findall(r'id="(countline\.[\w.]+)"', html))
+    for name in sorted(n for n in shown if n.count(".") == 1):
+        value = getattr(countline, name.partition(".")[2], None)
+        defined = f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', '')}"
+        if isinstance(value, type) and defined not in shown:
+            config.plugins["autorefs"].register_anchor(page, defined, anchor=name)  # type: ignore[attr-defined]
     return _ROLE.sub(r"<code>\1</code>", html)
 
 

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from countline.config import Config
+from countline.config.base import OutputConfig
 from countline.config.messages import MessageConfig, kind_classes
 from countline.config.outputs import BUILT_IN, config_class
 
@@ -64,6 +65,8 @@ def type_text(annotation: Any) -> str:
         return f"mapping of {type_text(args[0])} to {type_text(args[1])}"
     if origin is not None and args:  # Annotated
         return type_text(args[0])
+    if annotation is OutputConfig:
+        return "outputs: `- KIND: {...}`, see [those of each kind](#output-kafka)"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return f"[{annotation.__name__}](#{annotation.__name__.lower()})"
     names = {str: "text", int: "integer", float: "number", bool: "true \\| false"}
@@ -121,7 +124,7 @@ def text() -> str:
     waiting += [(config_class(kind), f"Output `{kind}`") for kind in BUILT_IN]
     while waiting:
         model, title = waiting.pop(0)
-        if model in seen or model.__name__ == "OutputConfig":
+        if model in seen or model is OutputConfig:
             continue
         seen.add(model)
         parts.append(section(model, title))
