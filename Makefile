@@ -63,6 +63,7 @@ test-pythons: $(VENV)/.dev
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet src tests benchmarks tools examples
 
 types: $(VENV)/.dev
 	@$(BIN)/mypy

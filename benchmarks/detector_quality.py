@@ -97,7 +97,9 @@ def main() -> None:
                 said[key].append(np.stack([found.confidence, hits(found.xyxy, people[number])]))
     total = sum(int(within(points).sum()) for frame, points in people.items() if frame % EVERY == 0)
     print(f"{header('onnxruntime')}\n{args.video.name}: {total} feet of people")
-    print(f"{'model':14s}{'precision':11s}{'AP':>7s}{'threshold':>11s}{'precision':>11s}{'recall':>8s}{'best F1':>9s}{'at':>6s}")
+    print(
+        f"{'model':14s}{'precision':11s}{'AP':>7s}{'threshold':>11s}{'precision':>11s}{'recall':>8s}{'best F1':>9s}{'at':>6s}"
+    )
     for (name, precision), parts in said.items():
         confidence, hit = np.concatenate(parts, axis=1)
         confidence, hit = confidence[hit >= 0], hit[hit >= 0]

@@ -130,7 +130,9 @@ def main() -> None:
     cost = {name: statistics.median(values) for name, values in costs.items()}
     for name, value in median.items():
         spread = ", ".join(f"{v:.1f}" for v in rates[name])
-        print(f"{name:42} {value:6.1f} frames/s  {cost[name]:6.2f} ms CPU   (rounds: {spread})   {counts.get(name, '')}")
+        print(
+            f"{name:42} {value:6.1f} frames/s  {cost[name]:6.2f} ms CPU   (rounds: {spread})   {counts.get(name, '')}"
+        )
     for label, name, alone in (
         ("ONNX Runtime fp32", "countline, ONNX Runtime fp32", "detector alone, ONNX Runtime fp32"),
         ("countline's choice", "countline, its own choice", "detector alone, countline's choice"),
@@ -143,8 +145,12 @@ def main() -> None:
     if given.no_loop:
         return
     base = median["straightforward loop, ONNX Runtime fp32"]
-    print(f"countline / straightforward loop, same precision: {median['countline, ONNX Runtime fp32'] / base:.2f}  (goal 1.25)")
-    print(f"countline's choice / straightforward loop:        {median['countline, its own choice'] / base:.2f}  (goal 2)")
+    print(
+        f"countline / straightforward loop, same precision: {median['countline, ONNX Runtime fp32'] / base:.2f}  (goal 1.25)"
+    )
+    print(
+        f"countline's choice / straightforward loop:        {median['countline, its own choice'] / base:.2f}  (goal 2)"
+    )
 
 
 if __name__ == "__main__":

@@ -130,7 +130,9 @@ def measure(objects: int, frames: int, rounds: int) -> dict[str, float]:
     for _ in range(rounds):
         found: dict[str, float] = {}
         tracker = track.make(TrackerConfig(), fps=30, labels=LABELS, thresholds=np.array([0.5], np.float32))
-        found["track"], tracks = each(lambda pair, tracker=tracker: tracker.update(pair[1], pair[0].pts), list(zip(infos, detections)))
+        found["track"], tracks = each(
+            lambda pair, tracker=tracker: tracker.update(pair[1], pair[0].pts), list(zip(infos, detections))
+        )
         tracked = [FrameTracks(i, t) for i, t in zip(infos, tracks)]
         for name, engine in (("native", native), ("deepstream", exact)):
             update = engine([SOURCE], 1)

@@ -117,7 +117,9 @@ def main() -> int:
         f"{'':6s}{'mean |off|':>12s}{'bias':>8s}{'off by 2':>10s}   beyond the eye's doubt: {'mean':>6s}{'1':>8s}{'2':>8s}"
     )
     for precision in [given.only] if given.only else [p for p, r in RUNTIMES.items() if importlib.util.find_spec(r)]:
-        found = measure(given.video, clip, {"model": given.model, "runtime": RUNTIMES[precision], "precision": precision}).counts
+        found = measure(
+            given.video, clip, {"model": given.model, "runtime": RUNTIMES[precision], "precision": precision}
+        ).counts
         counts = np.array([[found[f"{i}"][sign] for sign in "+-"] for i in range(len(lines))])
         off = counts - truth[:, 0]
         beyond = counts - np.clip(counts, truth.min(axis=1), truth.max(axis=1))

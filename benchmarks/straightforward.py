@@ -38,7 +38,9 @@ def letterbox(image: np.ndarray) -> tuple[np.ndarray, float]:
     return canvas, scale
 
 
-def run(video: Path, model: Path, bootstrap: str, topic: str, line: list[list[float]], threshold: float) -> tuple[int, int, int]:
+def run(
+    video: Path, model: Path, bootstrap: str, topic: str, line: list[list[float]], threshold: float
+) -> tuple[int, int, int]:
     """Frames, crossings in, crossings out."""
     session = onnxruntime.InferenceSession(str(model))
     producer = KafkaProducer(bootstrap_servers=bootstrap, value_serializer=lambda v: json.dumps(v).encode(), acks="all")
@@ -46,7 +48,9 @@ def run(video: Path, model: Path, bootstrap: str, topic: str, line: list[list[fl
     width, height = capture.get(cv2.CAP_PROP_FRAME_WIDTH), capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
     (x1, y1), (x2, y2) = line
     zone = sv.LineZone(
-        sv.Point(x1 * width, y1 * height), sv.Point(x2 * width, y2 * height), triggering_anchors=[sv.Position.BOTTOM_CENTER]
+        sv.Point(x1 * width, y1 * height),
+        sv.Point(x2 * width, y2 * height),
+        triggering_anchors=[sv.Position.BOTTOM_CENTER],
     )
     tracker = sv.ByteTrack(frame_rate=10)
     centres, steps = grid()
@@ -65,9 +69,17 @@ def run(video: Path, model: Path, bootstrap: str, topic: str, line: list[list[fl
         distance = (weights / weights.sum(axis=1, keepdims=True) * np.arange(BINS)[:, None]).sum(axis=1) * steps[cells]
         centre = centres[cells]
         xyxy = np.stack(
-            [centre[:, 0] - distance[0], centre[:, 1] - distance[1], centre[:, 0] + distance[2], centre[:, 1] + distance[3]], 1
+            [
+                centre[:, 0] - distance[0],
+                centre[:, 1] - distance[1],
+                centre[:, 0] + distance[2],
+                centre[:, 1] + distance[3],
+            ],
+            1,
         )
-        detections = sv.Detections(xyxy / scale, confidence=people[cells], class_id=np.zeros(len(cells), int)).with_nms(0.6)
+        detections = sv.Detections(xyxy / scale, confidence=people[cells], class_id=np.zeros(len(cells), int)).with_nms(
+            0.6
+        )
         detections = tracker.update_with_detections(detections)
         crossed_in, crossed_out = zone.trigger(detections)
         if crossed_in.any() or crossed_out.any():

@@ -88,7 +88,9 @@ def main() -> int:
     print(f"machine: {platform.machine()}, {os.cpu_count()} cores; PyAV {av.__version__}, OpenCV {cv2.__version__}")
     print(f"video: {path}, {frames[0].info.width}x{frames[0].info.height}, scaled to {size}")
     print(f"decode           countline {best(rounds, lambda: countline(path, None)):8.0f} frames/s")
-    print(f"decode           opencv    {best(rounds, lambda: opencv(path, None)):8.0f} frames/s (with BGR in full size)")
+    print(
+        f"decode           opencv    {best(rounds, lambda: opencv(path, None)):8.0f} frames/s (with BGR in full size)"
+    )
     print(f"decode + scale   countline {best(rounds, lambda: countline(path, size)):8.0f} frames/s")
     print(f"decode + scale   opencv    {best(rounds, lambda: opencv(path, size)):8.0f} frames/s")
     print(f"one letterbox    countline {scaling(frames, size, rounds):8.3f} ms")

@@ -10,9 +10,20 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 WAITING = ("tests/kafka", "tests/outputs/", "tests/delivery/", "tests/video/")
-COMPUTING = ("tests/e2e/", "tests/analytics_differential/", "tests/deepstream/", "tests/analytics_exact/", "tests/record/", "tests/")
+COMPUTING = (
+    "tests/e2e/",
+    "tests/analytics_differential/",
+    "tests/deepstream/",
+    "tests/analytics_exact/",
+    "tests/record/",
+    "tests/",
+)
 """Longest first: begun last, it would hold up the end of the run."""
-EMBEDDED = ("tests/kafka/test_kafka_errors.py", "tests/kafka/test_kafka_words.py", "tests/kafka/test_kafka_contract.py::TestEmbeddedBroker")
+EMBEDDED = (
+    "tests/kafka/test_kafka_errors.py",
+    "tests/kafka/test_kafka_words.py",
+    "tests/kafka/test_kafka_contract.py::TestEmbeddedBroker",
+)
 
 
 def piece(nodeid: str) -> str:

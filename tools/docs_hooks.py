@@ -36,7 +36,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Links to what stands beside docs/."""
-    return markdown if page.file.src_uri in OUTSIDE else re.sub(r"\]\(\.\./([\w./-]+)", lambda m: f"]({_page(m[1])}", markdown)
+    return (
+        markdown
+        if page.file.src_uri in OUTSIDE
+        else re.sub(r"\]\(\.\./([\w./-]+)", lambda m: f"]({_page(m[1])}", markdown)
+    )
 
 
 def on_page_content(html: str, page: Any, config: MkDocsConfig, **_: Any) -> str:

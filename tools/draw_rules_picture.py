@@ -1,6 +1,6 @@
 """Draws docs/img/line-sides.png: which side of a line is `in` and which is `out`, and the band around it.
 
-    python tools/draw_rules_picture.py [docs/img/line-sides.png]
+python tools/draw_rules_picture.py [docs/img/line-sides.png]
 """
 
 from __future__ import annotations
@@ -61,7 +61,9 @@ def picture() -> np.ndarray:
 
 
 if __name__ == "__main__":
-    target = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent.parent / "docs" / "img" / "line-sides.png")
+    target = Path(
+        sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent.parent / "docs" / "img" / "line-sides.png"
+    )
     target.parent.mkdir(parents=True, exist_ok=True)
     if not cv2.imwrite(str(target), picture()):
         sys.exit(f"cannot write {target}")

@@ -1,7 +1,7 @@
 """Writes docs/configuration.md from the models, so that the reference is always what the code accepts.
 
-    python tools/make_reference.py            # write
-    python tools/make_reference.py --check    # exit code 1 if the file is not up to date
+python tools/make_reference.py            # write
+python tools/make_reference.py --check    # exit code 1 if the file is not up to date
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ def type_text(annotation: Any) -> str:
     if origin is list:
         return f"list of {type_text(args[0])}"
     if origin is tuple:
-        return "[" + ", ".join(type_text(a) for a in args if a is not Ellipsis) + (", …" if Ellipsis in args else "") + "]"
+        return (
+            "[" + ", ".join(type_text(a) for a in args if a is not Ellipsis) + (", …" if Ellipsis in args else "") + "]"
+        )
     if origin is dict:
         return f"mapping of {type_text(args[0])} to {type_text(args[1])}"
     if origin is not None and args:  # Annotated
@@ -112,7 +114,12 @@ def section(model: type[BaseModel], title: str) -> str:
         rows.append(f"| {key} | {type_} | {default_text(field)} | {meaning} |")
     renamed = getattr(model, "renamed", {})
     if renamed:
-        rows += ["", "Old names, which still work and are told: " + ", ".join(f"`{o}` (now `{n}`)" for o, n in renamed.items()) + "."]
+        rows += [
+            "",
+            "Old names, which still work and are told: "
+            + ", ".join(f"`{o}` (now `{n}`)" for o, n in renamed.items())
+            + ".",
+        ]
     return "\n".join(rows) + "\n"
 
 

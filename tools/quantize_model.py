@@ -51,9 +51,7 @@ def frames(video: Path, step: int, offset: int) -> Iterator[Frame]:
 class _Reader(q.CalibrationDataReader):
     def __init__(self, source: Path, videos: list[Path], step: int) -> None:
         feeder = make(DetectorConfig(model=str(source), runtime="onnxruntime"))._feeder()
-        self._batches = (
-            {"image": feeder.fill([frame], 1)[0]} for video in videos for frame in frames(video, step, 0)
-        )
+        self._batches = ({"image": feeder.fill([frame], 1)[0]} for video in videos for frame in frames(video, step, 0))
 
     def get_next(self) -> dict[str, np.ndarray] | None:
         return next(self._batches, None)

@@ -20,7 +20,16 @@ import orjson
 
 from countline.redaction import redact, redacted
 
-__all__ = ["VisibleFormatter", "echo", "echo_coloured", "guard_tracebacks", "is_terminal", "json_line", "visible", "visible_json"]
+__all__ = [
+    "VisibleFormatter",
+    "echo",
+    "echo_coloured",
+    "guard_tracebacks",
+    "is_terminal",
+    "json_line",
+    "visible",
+    "visible_json",
+]
 
 _FORMAT = "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"
 """Marks without width: direction, joiners, tags. They hide or turn what stands beside them."""
@@ -113,4 +122,3 @@ class VisibleFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return visible(redact(super().format(record)))
-

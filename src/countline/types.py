@@ -72,6 +72,7 @@ __all__ = [
 UNTRACKED = 2**64 - 1
 """Track id of an object that no tracker follows (the value DeepStream uses)."""
 
+
 class Picture(Protocol):
     """Pixels of a frame, on the host or a device, in whatever form the decoder gave them."""
 

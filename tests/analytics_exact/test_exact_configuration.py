@@ -299,7 +299,9 @@ def test_what_glib_refuses_is_refused(text: str) -> None:
 @pytest.mark.parametrize("yaml", [False, True])
 def test_a_group_for_all_streams_is_told_to_be_one_streams(word: str, stream: int, yaml: bool) -> None:
     if yaml:
-        text = f"property:\n  enable: 1\n'line-crossing-stream-{word}':\n  enable: 1\n  line-crossing-a: 1;1;1;9;0;5;9;5\n"
+        text = (
+            f"property:\n  enable: 1\n'line-crossing-stream-{word}':\n  enable: 1\n  line-crossing-a: 1;1;1;9;0;5;9;5\n"
+        )
     else:
         text = "[property]\nenable=1\nconfig-width=9\nconfig-height=9\n"
         text += f"[line-crossing-stream-{word}]\nenable=1\nline-crossing-a=1;1;1;9;0;5;9;5\n"

@@ -49,7 +49,14 @@ def test_the_sum_behind_the_reference_point_wraps_as_nvidias_does() -> None:
     counts = []
     for number, box in enumerate(boxes):
         thing = dict(zip(("left", "top", "width", "height"), map(float, box)), id=504, class_id=0)
-        frame = {"stream": 0, "frame": number, "pts": number * 33_333_333, "width": 333, "height": 1000, "objects": [thing]}
+        frame = {
+            "stream": 0,
+            "frame": number,
+            "pts": number * 33_333_333,
+            "width": 333,
+            "height": 1000,
+            "objects": [thing],
+        }
         (analytics,) = engine.update([to_tracks(frame)])
         counts.append(analytics.lines["Exit"].cumulative)
     assert counts == [0, 0, 0, 1], "what NVIDIA's engine counted"
@@ -75,7 +82,14 @@ def test_engine_equals_the_model_where_boxes_lie_at_the_ends_of_32_bits(window: 
                 }}
                 for k in range(3)
             ]  # fmt: skip
-            frame = {"stream": 0, "frame": number, "pts": number * 33_333_333, "width": 333, "height": 1000, "objects": things}
+            frame = {
+                "stream": 0,
+                "frame": number,
+                "pts": number * 33_333_333,
+                "width": 333,
+                "height": 1000,
+                "objects": things,
+            }
             (analytics,) = engine.update([to_tracks(frame)])
             expected = oracle.frame(frame)
             assert analytics.record() == expected, f"seed {seed}, frame {number}"

@@ -51,7 +51,11 @@ def test_a_model_made_from_whole_tracks_says_the_same(seed, after, grace, classe
         joins[i] = next((n for n in stay.sighted if clocks[n] - since >= after * SECOND), None)
     long, expected = False, []
     for n, clock in enumerate(clocks):
-        there = [i for i, s in enumerate(stays) if joins[i] is not None and joins[i] <= n and (s.leave is None or n < s.leave)]
+        there = [
+            i
+            for i, s in enumerate(stays)
+            if joins[i] is not None and joins[i] <= n and (s.leave is None or n < s.leave)
+        ]
         waits = [(clock - clocks[stays[i].enter]) / SECOND for i in there]
         now = state(results[n], "q")
         assert now.length == len(there)
@@ -61,7 +65,11 @@ def test_a_model_made_from_whole_tracks_says_the_same(seed, after, grace, classe
         assert (now.joined.cumulative, now.left.cumulative) == (joined, joined - len(there))
         assert sum(now.classes.values()) == now.length
         for i, stay in enumerate(stays):
-            late = [m for m in stay.sighted if m >= (joins[i] or 0) and clocks[m] - clocks[stay.enter] > limits["max_wait"] * SECOND]
+            late = [
+                m
+                for m in stay.sighted
+                if m >= (joins[i] or 0) and clocks[m] - clocks[stay.enter] > limits["max_wait"] * SECOND
+            ]
             if joins[i] is not None and late and late[0] == n:
                 expected.append((n, "long-wait", stay.track))
         if long != (len(there) > 1):

@@ -32,14 +32,24 @@ def config(rng):
 
     only = [{}, {"source": "b"}, {"classes": ["person", "car"]}, {"anchor": "center"}]
     polygons = [
-        {"name": f"{key}{i}", "points": points(int(rng.integers(3, 6))), **only[rng.integers(4)], **some(band=0.3, grace=0.1)}
+        {
+            "name": f"{key}{i}",
+            "points": points(int(rng.integers(3, 6))),
+            **only[rng.integers(4)],
+            **some(band=0.3, grace=0.1),
+        }
         for i, key in enumerate("rrrqqww")
     ]
     regions = [p | some(inverse=True, dwell=0.4, crowding={"objects": 2, "seconds": 0.2}) for p in polygons[:3]]
     queues = [p | {"after": 0.3} | some(max_length=1, max_wait=0.8) for p in polygons[3:5]]
     ways = [p | {"arrow": points(2), "seconds": 0.2, "distance": 0.4} for p in polygons[5:]]
     lines = [
-        {"name": f"l{i}", "points": points(int(rng.integers(2, 5))), **only[rng.integers(4)], **some(band=0.0, count="once")}
+        {
+            "name": f"l{i}",
+            "points": points(int(rng.integers(2, 5))),
+            **only[rng.integers(4)],
+            **some(band=0.0, count="once"),
+        }
         for i in range(3)
     ]
     return RulesConfig.model_validate(

@@ -170,7 +170,9 @@ def test_standing_is_no_part_of_the_way():
     assert number >= 900 + 40
 
 
-@pytest.mark.parametrize(("angle", "wrong"), [(0, True), (50, True), (-50, True), (70, False), (-70, False), (90, False), (180, False)])
+@pytest.mark.parametrize(
+    ("angle", "wrong"), [(0, True), (50, True), (-50, True), (70, False), (-70, False), (90, False), (180, False)]
+)
 def test_the_tolerance_is_of_angles_on_screen(angle, wrong):
     target = 960 + 400 * np.sin(np.radians(angle)), 540 + 400 * np.cos(np.radians(angle))
     assert len(told(walk(street(), straight((960, 540), target, 90)))) == int(wrong)
@@ -212,7 +214,10 @@ def test_areas_that_overlap_judge_for_themselves():
     back = {**STREET, "name": "back", "arrow": STREET["arrow"][::-1]}
     engine = rules(wrong_ways=[STREET, back], regions=[{"name": "r", "points": STREET["points"]}])
     results = walk(engine, DOWN + UP)
-    assert [(e.rule, e.kind) for e in events(results) if e.kind != "enter"] == [("street", "wrong-way"), ("back", "wrong-way")]
+    assert [(e.rule, e.kind) for e in events(results) if e.kind != "enter"] == [
+        ("street", "wrong-way"),
+        ("back", "wrong-way"),
+    ]
     assert results[-1].regions["r"].occupancy == 1
 
 
@@ -225,7 +230,8 @@ def test_rules_of_other_sources_do_not_disturb():
         sources=(CAM, other),
     )  # fmt: skip
     results = [
-        engine.update([frame(n, [(1, x, y)]), frame(n, [(1, x, 1100 - y)], source=other)]) for n, (x, y) in enumerate(DOWN)
+        engine.update([frame(n, [(1, x, y)]), frame(n, [(1, x, 1100 - y)], source=other)])
+        for n, (x, y) in enumerate(DOWN)
     ]
     assert told([a for pair in results for a in pair]) == [told([a for a, _ in results])[0]]
     assert set(results[-1][0].states["wrong_ways"]) == {"street"}

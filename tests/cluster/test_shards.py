@@ -80,7 +80,9 @@ def test_the_number_comes_from_the_name_of_the_pod() -> None:
 def document(**more: Any) -> dict[str, Any]:
     return {
         "sources": [{"name": name, "uri": f"rtsp://127.0.0.1/{name}"} for name in "abcdef"],
-        "rules": {"lines": [{"name": f"l-{name}", "source": name, "points": [[0, 0.5], [1, 0.5]]} for name in "abcdef"]},
+        "rules": {
+            "lines": [{"name": f"l-{name}", "source": name, "points": [[0, 0.5], [1, 0.5]]} for name in "abcdef"]
+        },
         "messages": [
             {"name": "all", "on": "crossing", "value": {"l": "{lines.l-a.current}"}},
             {"name": "one", "on": "frame", "sources": ["a"], "value": {"n": "{frame}"}},

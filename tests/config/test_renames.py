@@ -68,12 +68,19 @@ def test_an_old_name_is_told_once_with_its_place(
 ) -> None:
     file = f"{request.node.name}.yaml"
     text = text_of(kind, put(least(kind, new), old, VALUES[kind, old][-1]))
-    line = text.splitlines().index(next(t for t in text.splitlines() if t.strip().startswith(f"{old.rpartition('.')[2]}:"))) + 1
+    line = (
+        text.splitlines().index(
+            next(t for t in text.splitlines() if t.strip().startswith(f"{old.rpartition('.')[2]}:"))
+        )
+        + 1
+    )
     for _ in range(3):
         load(file, text)
     (told,) = [r for r in caplog.records if r.name == "countline.config"]
     assert told.levelno == logging.WARNING
-    assert re.match(rf"{re.escape(file)}:{line}:\d+ \[outputs\[0\]\.{kind}\.{old}\]: '{old}' is now called '{new}'", told.message)
+    assert re.match(
+        rf"{re.escape(file)}:{line}:\d+ \[outputs\[0\]\.{kind}\.{old}\]: '{old}' is now called '{new}'", told.message
+    )
     caplog.clear()
     load(file, text_of(kind, put(least(kind, new), new, VALUES[kind, old][-1])))
     assert [r for r in caplog.records if r.name == "countline.config"] == []
@@ -117,15 +124,23 @@ def test_an_error_names_the_key_that_was_written(kind: str, options: dict[str, A
 
 def test_the_command_line_says_it_once(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
-    path.write_text(f"sources: [{{name: a, uri: {tmp_path}/none.mp4}}]\noutputs:\n  - redis: {{stream: counts, port: 1}}\n")
+    path.write_text(
+        f"sources: [{{name: a, uri: {tmp_path}/none.mp4}}]\noutputs:\n  - redis: {{stream: counts, port: 1}}\n"
+    )
     for command in (["run", "-q"], ["check"], ["outbox"]):
         done = subprocess.run(
-            [sys.executable, "-m", "countline", *command, str(path)], capture_output=True, text=True, check=False, cwd=tmp_path
+            [sys.executable, "-m", "countline", *command, str(path)],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=tmp_path,
         )
         assert done.stderr.count("'stream' is now called 'topic'") == 1, done.stderr
 
 
-@pytest.mark.parametrize(("kind", "options"), [("webhook", {"url": "https://h/"}), ("object_store", {"url": "s3://b/x"})])
+@pytest.mark.parametrize(
+    ("kind", "options"), [("webhook", {"url": "https://h/"}), ("object_store", {"url": "s3://b/x"})]
+)
 def test_tls_may_be_true_for_every_output_that_has_it(kind: str, options: dict[str, Any]) -> None:
     assert load("c.yaml", text_of(kind, {**options, "tls": True})).outputs[0].tls.verify  # type: ignore[attr-defined]
     with pytest.raises(ConfigError, match="never without TLS"):
@@ -146,7 +161,8 @@ def test_all_outputs_have_one_model_of_tls() -> None:
 
 @given(
     st.dictionaries(
-        st.sampled_from(["a", "b", "g", "x", "y", "z"]), st.one_of(st.integers(), st.dictionaries(st.sampled_from("pqr"), st.integers()))
+        st.sampled_from(["a", "b", "g", "x", "y", "z"]),
+        st.one_of(st.integers(), st.dictionaries(st.sampled_from("pqr"), st.integers())),
     )
 )
 def test_nothing_is_lost_in_new_names(data: dict[str, Any]) -> None:
@@ -176,7 +192,9 @@ def schema() -> Any:
 
 def _documents() -> list[Any]:
     found = []
-    pages = [page for page in sorted((ROOT / "docs").glob("*.md")) if page.stem != "extending"]  # that needs its package
+    pages = [
+        page for page in sorted((ROOT / "docs").glob("*.md")) if page.stem != "extending"
+    ]  # that needs its package
     for page in [*pages, ROOT / "README.md"]:
         for n, text in enumerate(re.findall(r"^```yaml\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)):
             found.append(pytest.param(text, id=f"{page.stem}-{n}"))
@@ -205,7 +223,8 @@ def test_the_schema_knows_old_names_as_deprecated(kind: str, old: str, new: str,
 
 
 @pytest.mark.parametrize(
-    "outputs", [[{"redis": {"strem": "x"}}], [{"kafka": {"topic": "t"}}], ["kafka"], [{"redis": {}, "nats": {}}], [{"sql": {}}]]
+    "outputs",
+    [[{"redis": {"strem": "x"}}], [{"kafka": {"topic": "t"}}], ["kafka"], [{"redis": {}, "nats": {}}], [{"sql": {}}]],
 )
 def test_the_schema_refuses_what_a_run_refuses(outputs: list[Any], schema: Any) -> None:
     assert list(schema.iter_errors({"sources": [{"name": "a", "uri": "a.mp4"}], "outputs": outputs}))
@@ -213,4 +232,7 @@ def test_the_schema_refuses_what_a_run_refuses(outputs: list[Any], schema: Any) 
 
 @pytest.mark.parametrize("outputs", [["stdout"], [{"stdout": None}], ["redis", {"redis": {"name": "b", "tls": True}}]])
 def test_the_schema_takes_the_short_forms(outputs: list[Any], schema: Any) -> None:
-    assert list(schema.iter_errors({"sources": [{"name": "a", "uri": "a.mp4"}], "outbox": "memory", "outputs": outputs})) == []
+    assert (
+        list(schema.iter_errors({"sources": [{"name": "a", "uri": "a.mp4"}], "outbox": "memory", "outputs": outputs}))
+        == []
+    )

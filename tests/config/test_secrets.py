@@ -276,7 +276,13 @@ def test_a_secret_is_not_shown_where_a_model_is_made_directly() -> None:
 
 def test_every_secret_option_is_known_to_be_one() -> None:
     names = {f"{kind}.{'.'.join(path)}" for kind, path in SECRETS}
-    assert {"kafka.sasl.password", "kafka.security.sasl.password", "redis.tls.key_password", "webhook.url", "nats.nkey"} <= names
+    assert {
+        "kafka.sasl.password",
+        "kafka.security.sasl.password",
+        "redis.tls.key_password",
+        "webhook.url",
+        "nats.nkey",
+    } <= names
     assert {"sql.url", "sql.dsn"} <= names
     for kind in BUILT_IN:
         for path, secret in paths(config_class(kind)):

@@ -181,11 +181,15 @@ def test_check_says_what_is_needed_to_add_an_unknown_version(
         assert word in said
 
 
-def test_a_library_of_another_shape_is_surveyed_without_harm(compile_library: Callable[[str], None], tmp_path: Path) -> None:
+def test_a_library_of_another_shape_is_surveyed_without_harm(
+    compile_library: Callable[[str], None], tmp_path: Path
+) -> None:
     import subprocess
 
     compile_library(_POOLS.format(frame=240, object=560))
-    script = "from countline.deepstream import libraries, survey\nprint(*survey.survey(libraries.load()).lines(), sep='\\n')"
+    script = (
+        "from countline.deepstream import libraries, survey\nprint(*survey.survey(libraries.load()).lines(), sep='\\n')"
+    )
     environment = {**os.environ, libraries.ENVIRONMENT: str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -142,7 +142,9 @@ def test_what_a_pipeline_showed_while_no_probe_was_on_it_is_told(tmp_path: Path)
     library, out = Library(), tmp_path / "out.jsonl"
     given = config(
         sources=[{"name": "camera-0", "live": True}],
-        messages=[{"name": "missed", "on": "gap", "value": ["{gap.start|epoch_ms}", "{gap.end|epoch_ms}", "{gap.cause}"]}],
+        messages=[
+            {"name": "missed", "on": "gap", "value": ["{gap.start|epoch_ms}", "{gap.end|epoch_ms}", "{gap.cause}"]}
+        ],
         outputs=[{"file": {"path": str(out)}}],
         outbox=str(tmp_path / "o.outbox"),
     )

@@ -38,10 +38,18 @@ line-crossing-gate=500;100;500;900;100;500;900;500
 
 def config(**more: Any) -> dict[str, Any]:
     message = {"name": "m", "on": "crossing", "value": {"id": "{id}", "time": "{time}"}}
-    return {"rules": RULES, "messages": [message], "outbox": "memory", "sources": [{"name": "a"}, {"name": "b"}], **more}
+    return {
+        "rules": RULES,
+        "messages": [message],
+        "outbox": "memory",
+        "sources": [{"name": "a"}, {"name": "b"}],
+        **more,
+    }
 
 
-def walk(library: Library, pad: int, frames: range, y0: float, y1: float, *, first: int = 0, id: int = 5) -> Iterator[int]:
+def walk(
+    library: Library, pad: int, frames: range, y0: float, y1: float, *, first: int = 0, id: int = 5
+) -> Iterator[int]:
     """Buffers with one object that walks from ``y0`` to ``y1``; ``first`` is the frame number of time 0."""
     for i, number in enumerate(frames):
         y = y0 + (y1 - y0) * i / (len(frames) - 1)
@@ -91,7 +99,9 @@ def test_the_exact_engine_keeps_its_memory_and_tells_the_time_of_the_second_star
     library, seen = Library(), []
     with Pipeline() as pipeline:
         given = config(rules={"file": str(tmp_path / "rules.txt")})
-        with attach(pipeline.element("here"), given, lossless=True, consumers=[lambda _, a: seen.append(a)]) as attachment:
+        with attach(
+            pipeline.element("here"), given, lossless=True, consumers=[lambda _, a: seen.append(a)]
+        ) as attachment:
             pipeline.push(walk(library, 0, range(60), 300, 700))
             time.sleep(0.05)
             before = time.time_ns()

@@ -99,7 +99,9 @@ def test_a_run_whose_disk_fills_tells_what_is_missing_with_its_exit_code(
         assert len(lines) == summary.messages
 
 
-def test_a_file_that_could_not_be_written_to_the_end_is_finished_by_the_next_run(small_disk: Path, tmp_path: Path, clip: Path) -> None:
+def test_a_file_that_could_not_be_written_to_the_end_is_finished_by_the_next_run(
+    small_disk: Path, tmp_path: Path, clip: Path
+) -> None:
     path, out = small_disk / "run.outbox", tmp_path / "out.jsonl"
     configuration = job(clip, path, live=False, output={"file": {"path": str(out)}})
     seen: list[int] = []
@@ -126,7 +128,9 @@ def test_a_file_that_could_not_be_written_to_the_end_is_finished_by_the_next_run
 @pytest.mark.parametrize("durable", [True, False])
 @pytest.mark.parametrize("kind", ["well", "away", "refusing"])
 @pytest.mark.parametrize("stop_at", [None, 20])
-def test_however_a_run_ends_its_books_balance(kind: str, durable: bool, stop_at: int | None, tmp_path: Path, clip: Path) -> None:
+def test_however_a_run_ends_its_books_balance(
+    kind: str, durable: bool, stop_at: int | None, tmp_path: Path, clip: Path
+) -> None:
     outputs = {
         "well": {"file": {"path": str(tmp_path / "out.jsonl")}},
         "away": {"kafka": {"bootstrap": f"127.0.0.1:{free_port()}", "topic": "t"}},

@@ -118,7 +118,9 @@ def test_numbers_are_told_at_once_then_once_a_minute_and_none_is_forgotten(steps
 
 
 @pytest.mark.parametrize("policy", ["block", "drop-newest", "drop-oldest"])
-def test_an_outbox_that_is_full_again_and_again_says_so_once(policy: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_outbox_that_is_full_again_and_again_says_so_once(
+    policy: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG, "countline")
     box = outbox.open(OutboxConfig.model_validate({"max_bytes": 1 << 20, "when_full": policy}), tmp_path / "o", ["out"])
     writer = Writer(
@@ -173,7 +175,9 @@ def test_the_failure_file_is_bounded_keeps_the_newest_and_says_what_happens(
     assert len(kept) > 300
     assert len(kept) + found.let_go == 1000, "what was let go is counted"
     assert file.let_go == found.let_go
-    assert sum("failed at f.py:3" in r.getMessage() for r in caplog.records) == 1, "a place is told once, whatever the numbers"
+    assert sum("failed at f.py:3" in r.getMessage() for r in caplog.records) == 1, (
+        "a place is told once, whatever the numbers"
+    )
     assert sum("oldest failures are dropped" in r.getMessage() for r in caplog.records) == 1
 
 

@@ -28,15 +28,37 @@ INTEGER = st.integers(-(2**70), 2**70)
 NUMBER = st.floats(allow_nan=False)
 SOURCES = st.builds(SourceInfo, TEXT, st.integers(0, 9), TEXT, TEXT, st.booleans())
 FRAMES = st.builds(
-    FrameInfo, SOURCES, st.integers(0, 2**40), INTEGER, INTEGER, st.just(64), st.just(48), st.sampled_from(TimeQuality), TEXT
+    FrameInfo,
+    SOURCES,
+    st.integers(0, 2**40),
+    INTEGER,
+    INTEGER,
+    st.just(64),
+    st.just(48),
+    st.sampled_from(TimeQuality),
+    TEXT,
 )
 COUNTS = st.builds(types.Count, INTEGER, INTEGER)
 KEYS = st.builds(CounterKey, TEXT, TEXT, TEXT, TEXT)
 LINES = st.builds(
-    types.LineState, INTEGER, INTEGER, st.dictionaries(TEXT, COUNTS, max_size=2), st.dictionaries(TEXT, COUNTS, max_size=2), INTEGER
+    types.LineState,
+    INTEGER,
+    INTEGER,
+    st.dictionaries(TEXT, COUNTS, max_size=2),
+    st.dictionaries(TEXT, COUNTS, max_size=2),
+    INTEGER,
 )
 BOXES = st.none() | st.tuples(NUMBER, NUMBER, NUMBER, NUMBER)
-EVENT = (FRAMES, TEXT, st.integers(0, 9), st.none() | st.integers(0, 2**64 - 1), st.none() | INTEGER, TEXT, NUMBER, BOXES)
+EVENT = (
+    FRAMES,
+    TEXT,
+    st.integers(0, 9),
+    st.none() | st.integers(0, 2**64 - 1),
+    st.none() | INTEGER,
+    TEXT,
+    NUMBER,
+    BOXES,
+)
 EVENTS = st.one_of(
     st.builds(types.Crossing, *EVENT, TEXT),
     st.builds(types.Leave, *EVENT, NUMBER),
@@ -50,7 +72,10 @@ def analytics(draw: st.DrawFn) -> Analytics:
     n = draw(st.integers(0, 5))
     random = np.random.default_rng(draw(st.integers(0, 99)))
     tracks = Tracks(
-        random.normal(size=(n, 4)), random.random(n), random.integers(0, 80, n), random.integers(0, 2**64 - 1, n, np.uint64)
+        random.normal(size=(n, 4)),
+        random.random(n),
+        random.integers(0, 80, n),
+        random.integers(0, 2**64 - 1, n, np.uint64),
     )
     return Analytics(
         draw(FRAMES), tracks,
@@ -77,11 +102,24 @@ def same(one: Any, other: Any) -> bool:
 
 
 @settings(max_examples=60, deadline=None)
-@given(analytics(), st.lists(EVENTS, max_size=2), TEXT, st.dictionaries(st.integers(0, 2**64 - 1), st.just([[1, 2.5, 3.0]]), max_size=2))
-def test_what_a_message_is_made_of_comes_back_exactly(a: Analytics, hits: list[Any], mark: str, paths: dict[int, Any]) -> None:
+@given(
+    analytics(),
+    st.lists(EVENTS, max_size=2),
+    TEXT,
+    st.dictionaries(st.integers(0, 2**64 - 1), st.just([[1, 2.5, 3.0]]), max_size=2),
+)
+def test_what_a_message_is_made_of_comes_back_exactly(
+    a: Analytics, hits: list[Any], mark: str, paths: dict[int, Any]
+) -> None:
     found = unpack(pack(Snapshot(a, hits, 0 if hits else None, "id", mark, paths)))
     assert same(a, found.analytics)
-    assert (found.hits, found.event, found.id, found.mark, found.paths) == (hits, 0 if hits else None, "id", mark, paths)
+    assert (found.hits, found.event, found.id, found.mark, found.paths) == (
+        hits,
+        0 if hits else None,
+        "id",
+        mark,
+        paths,
+    )
 
 
 @given(st.binary(max_size=200))
@@ -91,7 +129,16 @@ def test_what_is_no_snapshot_is_an_error_in_words(data: bytes) -> None:
 
 
 def failure(n: int, again: bytes | None = None, **more: Any) -> Any:
-    data = {"definition": "m", "place": "f.py:3", "error": "KeyError", "id": f"id-{n}", "source": "a", "stream": "s", "mark": "x", **more}
+    data = {
+        "definition": "m",
+        "place": "f.py:3",
+        "error": "KeyError",
+        "id": f"id-{n}",
+        "source": "a",
+        "stream": "s",
+        "mark": "x",
+        **more,
+    }
     return SimpleNamespace(as_dict=lambda: data, snapshot=lambda: again)
 
 

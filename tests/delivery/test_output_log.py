@@ -91,7 +91,9 @@ def test_an_output_that_fails_at_each_attempt_is_told_once_and_not_at_each(
     lines = heard(caplog)
     minutes = (clock() - began) * 40 / 60 + 1
     assert len(lines) <= 3 + 2 * minutes, lines
-    assert sum(r.exc_info is not None for r in caplog.records) == isinstance(error, RuntimeError), "one traceback for one place"
+    assert sum(r.exc_info is not None for r in caplog.records) == isinstance(error, RuntimeError), (
+        "one traceback for one place"
+    )
     assert any("trying again" in line and str(error.args[0]).splitlines()[0][:10] in line for line in lines)
     box.close()
 

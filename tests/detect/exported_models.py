@@ -140,7 +140,9 @@ def picodet(
             heads["cls"].append((f"{names[0]}_{stride}", table))
             heads["reg"].append((f"{names[1]}_{stride}", bins.reshape(1, side * side, 32)))
         every = [*heads["cls"], *heads["reg"]] if levels_first else [x for pair in zip(*heads.values()) for x in pair]
-        nothing = model.op("Mul", model.op("ReduceMean", model.xyxy, axes=[1, 2], keepdims=1), model.constant(np.float32(0)))
+        nothing = model.op(
+            "Mul", model.op("ReduceMean", model.xyxy, axes=[1, 2], keepdims=1), model.constant(np.float32(0))
+        )
         for name, table in every:
             model.plain(name, model.op("Add", model.constant(table), nothing), list(table.shape))
         return model.save(path)
@@ -169,7 +171,9 @@ def efficientdet(path: Path) -> Path:
     model = Seeing()
     rows = 9 * sum((-(-SIZE // stride)) ** 2 for stride in (8, 16, 32, 64, 128))
     anchors = np.tile(np.array([90, 130, 150, 190], np.float32), (1, rows, 1))  # top, left, bottom, right
-    pixels = model.op("Gather", model.centred, model.constant(np.array([1, 0, 3, 2])), axis=2)  # centre 120, 160; sides 60
+    pixels = model.op(
+        "Gather", model.centred, model.constant(np.array([1, 0, 3, 2])), axis=2
+    )  # centre 120, 160; sides 60
     at = model.op("Slice", pixels, model.constant([0]), model.constant([2]), model.constant([2]))
     sides = model.op("Slice", pixels, model.constant([2]), model.constant([4]), model.constant([2]))
     shift = model.op("Div", model.op("Sub", at, model.given([120, 160])), model.given([60, 60]))

@@ -53,7 +53,9 @@ def test_keypoints_are_in_pixels_of_the_picture(name: str, runtime: str, tmp_pat
 def test_the_file_says_how_many_numbers_a_keypoint_has(numbers: int, listed: bool, tmp_path: Path) -> None:
     model = seeing.Seeing()
     points = model.given(np.arange(12.0))
-    row = model.join(model.xyxy if listed else model.centred, model.given([0.9, 1] if listed else [0, 0.9]), points, axis=2)
+    row = model.join(
+        model.xyxy if listed else model.centred, model.given([0.9, 1] if listed else [0, 0.9]), points, axis=2
+    )
     model.output("output0", row, 18, **({"rows": 300} if listed else {"channels_first": True}))
     path = model.save(tmp_path / "m.onnx", {"task": "pose", "kpt_shape": [12 // numbers, numbers]})
     attributes = found(path, labels=["a", "b"]).attributes
@@ -158,9 +160,17 @@ def test_messages_tell_the_keypoints_of_who_crossed(tmp_path: Path) -> None:
     config = {
         "sources": [{"name": "clip", "uri": str(clip(tmp_path / "clip.mp4"))}],
         "detector": {"model": str(posed(tmp_path / "pose.onnx")), "runtime": "onnxruntime"},
-        "rules": {"coordinates": "pixels", "resolution": [320, 240], "lines": [{"name": "l", "points": [[160, 40], [160, 220]]}]},
+        "rules": {
+            "coordinates": "pixels",
+            "resolution": [320, 240],
+            "lines": [{"name": "l", "points": [[160, 40], [160, 220]]}],
+        },
         "messages": [
-            {"name": "event", "on": "crossing", "value": {"box": "{box}", "keypoints": "{keypoints}", "angle": "{angle}"}},
+            {
+                "name": "event",
+                "on": "crossing",
+                "value": {"box": "{box}", "keypoints": "{keypoints}", "angle": "{angle}"},
+            },
             {"name": "loop", "on": "crossing", "value": {"all": {"for": "objects", "do": {"points": "{keypoints}"}}}},
         ],
         "outputs": [{"file": {"path": str(tmp_path / "out.jsonl")}}],

@@ -79,7 +79,9 @@ def test_pictures_without_a_batch_are_given_one_by_one(tmp_path: Path) -> None:
 
 def test_heads_whose_scores_are_no_confidences_are_refused(tmp_path: Path) -> None:
     model = seeing.Seeing()
-    nothing = model.op("Mul", model.op("ReduceMean", model.xyxy, axes=[1, 2], keepdims=1), model.constant(np.float32(0)))
+    nothing = model.op(
+        "Mul", model.op("ReduceMean", model.xyxy, axes=[1, 2], keepdims=1), model.constant(np.float32(0))
+    )
     for stride in (8, 16, 32):
         side = seeing.SIZE // stride
         for name, width, value in (("cls", 3, 4.5), ("reg", 64, 0)):

@@ -20,7 +20,14 @@ LIKE = {
     "A command": "check",
 }
 """What stands already, for which a recipe must be true."""
-MOST = {"An output": 3, "A kind of rule": 4, "A detector layout": 4, "A source": 4, "A message field": 3, "A command": 3}
+MOST = {
+    "An output": 3,
+    "A kind of rule": 4,
+    "A detector layout": 4,
+    "A source": 4,
+    "A message field": 3,
+    "A command": 3,
+}
 """Rows of each recipe's table."""
 
 
@@ -47,7 +54,9 @@ def test_outputs_are_known_by_their_folder_alone() -> None:
     named = {
         path.relative_to(ROOT / "src" / "countline").as_posix()
         for path in (ROOT / "src" / "countline").rglob("*.py")
-        if re.search(r"countline\.outputs\.(amqp|mqtt|nats|redis|sql|webhook|object_store)\b", path.read_text(encoding="utf-8"))
+        if re.search(
+            r"countline\.outputs\.(amqp|mqtt|nats|redis|sql|webhook|object_store)\b", path.read_text(encoding="utf-8")
+        )
     }
     assert {name for name in named if not name.startswith("outputs/")} == set()
 

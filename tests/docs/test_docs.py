@@ -13,7 +13,13 @@ from countline.cli import COMMANDS
 from countline.config import load
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    ROOT / "SECURITY.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -28,7 +34,10 @@ def test_the_configuration_in_the_readme_is_valid() -> None:
 
 def test_the_reference_of_the_configuration_is_made_from_the_code() -> None:
     done = subprocess.run(
-        [sys.executable, str(ROOT / "tools" / "make_reference.py"), "--check"], capture_output=True, text=True, check=False
+        [sys.executable, str(ROOT / "tools" / "make_reference.py"), "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
 
@@ -44,6 +53,8 @@ def test_every_command_is_documented_and_answers_help() -> None:
     text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
     for name in COMMANDS:
         assert f"`countline {name}" in text
-        done = subprocess.run([sys.executable, "-m", "countline", name, "--help"], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-m", "countline", name, "--help"], capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stderr
         assert "Usage:" in done.stdout

@@ -48,7 +48,9 @@ def folder(tmp_path: Path, site: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         film[number, 80:140, x : x + 30] = 235
     np.save(tmp_path / "street.npy", film)
     model = Seeing(size=(320, 256))
-    left, top, right, bottom = (model.op("Slice", model.xyxy, *(model.constant([v]) for v in (i, i + 1, 2))) for i in range(4))
+    left, top, right, bottom = (
+        model.op("Slice", model.xyxy, *(model.constant([v]) for v in (i, i + 1, 2))) for i in range(4)
+    )
     sides = model.op("Sub", right, left), model.op("Sub", bottom, top)
     row = model.join(model.classes(1, 0, 0.9), left, top, *sides, axis=2)
     model.output("found", row, 5, rows=20)
@@ -58,7 +60,9 @@ def folder(tmp_path: Path, site: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def countline(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "countline", *words], cwd=folder, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "countline", *words], cwd=folder, capture_output=True, text=True, check=False
+    )
 
 
 def test_the_page_builds_one_of_each() -> None:
@@ -111,7 +115,12 @@ def test_what_is_wrong_in_the_configuration_is_told_with_its_line(folder: Path) 
 
 def test_the_schema_for_editors_knows_what_the_package_brings(folder: Path) -> None:
     schema = countline(folder, "schema").stdout
-    for words in ("Folder of the messages; made if absent.", "Objects for which there is room.", "How urgent it is.", '"ltwh"'):
+    for words in (
+        "Folder of the messages; made if absent.",
+        "Objects for which there is room.",
+        "How urgent it is.",
+        '"ltwh"',
+    ):
         assert words in schema
     jsonschema = pytest.importorskip("jsonschema")
     whole = read_yaml("countline.yaml", FILES["countline.yaml"].replace("${FOLDER}", "")).data
@@ -122,7 +131,14 @@ def test_the_schema_for_editors_knows_what_the_package_brings(folder: Path) -> N
 
 
 def test_the_output_of_the_page_keeps_the_contract(site: Path, tmp_path: Path) -> None:
-    words = ["-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(site / "source" / "tests" / "test_maildir.py")]
+    words = [
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        str(tmp_path),
+        str(site / "source" / "tests" / "test_maildir.py"),
+    ]
     command = [sys.executable, "-m", "pytest", *words]
     environment = {**os.environ, "PYTHONPATH": str(site)}
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment)

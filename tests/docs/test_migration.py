@@ -127,7 +127,11 @@ def test_deepstream_test5(site: Site) -> None:
     assert {message["sensorId"] for message in site.received("test5")} == {"north", "south"}
     site.run(convert)
     path = site.folder / "site.yaml"
-    path.write_text(path.read_text().replace("messages:\n", "messages:\n- {name: counts, type: deepstream/analytics, on: crossing}\n"))
+    path.write_text(
+        path.read_text().replace(
+            "messages:\n", "messages:\n- {name: counts, type: deepstream/analytics, on: crossing}\n"
+        )
+    )
     site.run("countline run site.yaml")
     counts = [m for m in site.received("test5") if "analyticsModule" in m]
     assert {m["deviceId"] for m in counts} == {"north"}

@@ -133,7 +133,9 @@ def test_commands_exist_with_these_options(snippet: Snippet) -> None:
         elif program == "countline":
             parses(group, rest)
         else:
-            assert program in {"git", "pre-commit", "python", "tools/test_pythons.sh", ".ci/run"}, f"{program}: run it or say why not"
+            assert program in {"git", "pre-commit", "python", "tools/test_pythons.sh", ".ci/run"}, (
+                f"{program}: run it or say why not"
+            )
 
 
 def parses(command: click.Command, words: list[str]) -> None:

@@ -146,7 +146,12 @@ def street(video: Path, bootstrap: str, topic: str, **more: Any) -> dict[str, An
 def made(video: Path, bootstrap: str, topic: str, **more: Any) -> dict[str, Any]:
     """A configuration for the made video, whose line lies across the middle."""
     return street(
-        video, bootstrap, topic, detector={}, rules={"lines": [{"name": "straight", "points": [[0.2, 0.5], [0.8, 0.5]]}]}, **more
+        video,
+        bootstrap,
+        topic,
+        detector={},
+        rules={"lines": [{"name": "straight", "points": [[0.2, 0.5], [0.8, 0.5]]}]},
+        **more,
     )
 
 
@@ -158,7 +163,12 @@ def write(path: Path, data: dict[str, Any]) -> Path:
 def command(*args: object, **more: Any) -> subprocess.CompletedProcess[str]:
     """The command line, in a process of its own, in the test's folder."""
     return subprocess.run(
-        [sys.executable, "-m", "countline", *map(str, args)], capture_output=True, text=True, timeout=150, check=False, **more
+        [sys.executable, "-m", "countline", *map(str, args)],
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+        **more,
     )
 
 

@@ -39,7 +39,9 @@ def test_a_missing_configuration_is_told_by_name() -> None:
         ("text.mp4", b"this is not a video\n" * 50, ["text.mp4"]),
     ],
 )
-def test_a_video_that_cannot_be_opened_ends_with_exit_code_3(name: str, content: bytes | None, words: list[str], tmp_path: Path) -> None:
+def test_a_video_that_cannot_be_opened_ends_with_exit_code_3(
+    name: str, content: bytes | None, words: list[str], tmp_path: Path
+) -> None:
     path = tmp_path / name
     if content is not None:
         path.write_bytes(content)
@@ -69,14 +71,25 @@ def test_a_source_that_breaks_does_not_stop_the_others(
 
 def test_a_model_that_is_not_onnx_is_refused_by_name(short: Path, tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"not a model")
-    told(command("run", "-i", short, "--line", "a=0.1,0.5,0.9,0.5", "--stdout", "--model", tmp_path / "model.onnx"), 3, "model.onnx")
+    told(
+        command("run", "-i", short, "--line", "a=0.1,0.5,0.9,0.5", "--stdout", "--model", tmp_path / "model.onnx"),
+        3,
+        "model.onnx",
+    )
 
 
 def test_an_unknown_class_is_told_with_near_ones(short: Path) -> None:
-    told(command("run", "-i", short, "--line", "a=0.1,0.5,0.9,0.5", "--stdout", "--classes", "persn"), 2, "persn", "person")
+    told(
+        command("run", "-i", short, "--line", "a=0.1,0.5,0.9,0.5", "--stdout", "--classes", "persn"),
+        2,
+        "persn",
+        "person",
+    )
 
 
-@pytest.mark.parametrize("line", ["0.1,0.5,0.9,0.5", "a=0.1,0.5,0.9", "a=0.1,0.5,0.1,0.5", "a=left,0.5,0.9,0.5", "a=100,500,900,500"])
+@pytest.mark.parametrize(
+    "line", ["0.1,0.5,0.9,0.5", "a=0.1,0.5,0.9", "a=0.1,0.5,0.1,0.5", "a=left,0.5,0.9,0.5", "a=100,500,900,500"]
+)
 def test_an_impossible_line_is_told_with_the_right_form(line: str, short: Path) -> None:
     told(command("run", "-i", short, "--line", line, "--stdout"), 2, "line")
 
@@ -119,7 +132,9 @@ def test_the_doctor_names_every_trouble_with_a_remedy(tmp_path: Path, short: Pat
     assert done.stdout.count("FAIL") >= 2
 
 
-def test_the_doctor_is_content_with_a_sound_configuration(broker: EmbeddedBroker, topic: str, tmp_path: Path, short: Path) -> None:
+def test_the_doctor_is_content_with_a_sound_configuration(
+    broker: EmbeddedBroker, topic: str, tmp_path: Path, short: Path
+) -> None:
     done = command("check", write(tmp_path / "c.yaml", street(short, broker.bootstrap, topic)), "--send")
     told(done, 0, "ok    model", "ok    rules: line 'straight'")
     assert "FAIL" not in done.stdout

@@ -60,7 +60,9 @@ def test_messages_to_a_closed_standard_output_are_refused_at_the_start() -> None
 @pytest.mark.usefixtures("to_file")
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
 @pytest.mark.parametrize("options", [[], ["--json"]])
-def test_a_run_with_closed_streams_does_its_work_and_writes_only_into_its_files(closed: str, options: list[str]) -> None:
+def test_a_run_with_closed_streams_does_its_work_and_writes_only_into_its_files(
+    closed: str, options: list[str]
+) -> None:
     ended = shell(f'"$@" {closed}', "run", "c.yaml", *options)
     assert ended.returncode == 0, ended.stderr
     assert "Traceback" not in ended.stderr

@@ -175,7 +175,20 @@ def test_the_failure_file_holds_what_is_documented(squares: Path) -> None:
     lines = [orjson.loads(line) for line in Path("o.outbox.failures.jsonl").read_bytes().splitlines()]
     assert len(lines) == summary.failures == WALKERS
     for line in lines:
-        known = {"definition", "place", "error", "source", "stream", "frame", "when", "id", "mark", "event", "committed", "again"}
+        known = {
+            "definition",
+            "place",
+            "error",
+            "source",
+            "stream",
+            "frame",
+            "when",
+            "id",
+            "mark",
+            "event",
+            "committed",
+            "again",
+        }
         assert set(line) == known
         assert line["error"] == "ValueError: no"
         assert "test_faults.py" in line["place"]

@@ -43,7 +43,9 @@ def test_the_input_video_is_never_overwritten_under_any_name(
     before = digest(clip)
     for way, name in ways(clip, tmp_path).items():
         with pytest.raises(SystemExit) as end:
-            main(["run", "-i", str(clip), "--line", "l=0,0.5,1,0.5", "--stdout", "--outbox", "memory", option, str(name)])
+            main(
+                ["run", "-i", str(clip), "--line", "l=0,0.5,1,0.5", "--stdout", "--outbox", "memory", option, str(name)]
+            )
         assert end.value.code == 2, way
         assert "would overwrite source 'in'" in capsys.readouterr().err, way
         assert digest(clip) == before, way
@@ -109,7 +111,9 @@ def test_analyze_does_not_write_onto_its_tracks(capsys: pytest.CaptureFixture[st
 def test_an_annotated_video_that_cannot_be_written_is_told_before_the_run(short: Path, tmp_path: Path) -> None:
     folder = tmp_path / "a folder.mp4"
     folder.mkdir()
-    ended = command("run", "-i", str(short), "--line", "l=0,0.5,1,0.5", "--stdout", "--outbox", "memory", "--annotate", str(folder))
+    ended = command(
+        "run", "-i", str(short), "--line", "l=0,0.5,1,0.5", "--stdout", "--outbox", "memory", "--annotate", str(folder)
+    )
     assert ended.returncode == 3, ended.stderr
     assert "Is a directory" in ended.stderr
     assert "free" not in ended.stderr
@@ -119,6 +123,8 @@ def test_an_annotated_video_that_cannot_be_written_is_told_before_the_run(short:
 def test_an_annotated_video_takes_its_place_when_it_is_whole(short: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.mp4"
     target.write_bytes(b"an earlier one")
-    command("run", "-i", str(short), "--line", "l=0,0.5,1,0.5", "--stdout", "--outbox", "memory", "--annotate", str(target))
+    command(
+        "run", "-i", str(short), "--line", "l=0,0.5,1,0.5", "--stdout", "--outbox", "memory", "--annotate", str(target)
+    )
     assert target.stat().st_size > 10_000
     assert sorted(p.name for p in tmp_path.iterdir() if "partial" in p.name) == []

@@ -173,7 +173,9 @@ def test_a_run_that_told_nothing_does_not_make_it_forgotten(camera: Camera) -> N
     gap = crossing["gap"]
     assert ns(gap["start"]) < ended
     assert ns(gap["end"]) == pytest.approx(second["to"], abs=10**6)
-    assert gap["seconds"] == pytest.approx(first["missed"] + second["missed"], abs=1e-3), "what was seen between is not missed"
+    assert gap["seconds"] == pytest.approx(first["missed"] + second["missed"], abs=1e-3), (
+        "what was seen between is not missed"
+    )
     until(config(camera.url, "4"), crossed)
     assert ns(told("4", "crossing")[0]["gap"]["start"]) >= second["to"], "what was told is not told again"
 
@@ -187,7 +189,9 @@ def test_kill_9_leaves_a_gap_from_the_last_frame_to_the_next(camera: Camera, tmp
     )
     path = write(tmp_path / "c.yaml", config(camera.url, "1"))
     process = subprocess.Popen(
-        [sys.executable, "-c", program, str(Path(__file__).parent), str(path)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        [sys.executable, "-c", program, str(Path(__file__).parent), str(path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
     )
     assert process.stdout is not None
     for line in process.stdout:
@@ -228,7 +232,9 @@ def test_a_file_that_stands_for_a_camera_has_gaps_by_the_clock(tmp_path: Path) -
     summary = cl.run(config(video, "2"), detector=bright)
     (gap,) = told("2", "gap")
     assert gap["from"] < ended < gap["to"] < time.time_ns()
-    assert [v["gap"] is not None for v in told("2", "crossing")][:2] in ([], [True], [True, False]), "live: frames may be dropped"
+    assert [v["gap"] is not None for v in told("2", "crossing")][:2] in ([], [True], [True, False]), (
+        "live: frames may be dropped"
+    )
     assert summary.sources["gate"].gaps == 1
 
 

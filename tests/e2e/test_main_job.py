@@ -26,7 +26,9 @@ def test_the_recipes_message_is_sent_field_for_field_and_read_back_as_counted(
     counts = summary["sources"]["street"]["lines"]["straight"]
     records = read_back(topic, summary["messages"])
     found = values(records)
-    assert sum(v["analyticsModule"]["lc_curr_straight"] for v in found) == counts["total"] == counts["in"] + counts["out"]
+    assert (
+        sum(v["analyticsModule"]["lc_curr_straight"] for v in found) == counts["total"] == counts["in"] + counts["out"]
+    )
     # By eye, in this excerpt: leftwards (out) at frames 74, 93, 108; rightwards (in) at 97, 117, 130, 136 of the clip.
     assert (counts["in"], counts["out"]) == (4, 3)
     assert [v["analyticsModule"]["lc_cum_straight"] for v in found] == sorted(

@@ -55,7 +55,9 @@ def test_any_text_is_an_address_or_is_refused(text: str) -> None:
         assert fault.fix  # noqa: PT017 - either way is right
 
 
-def test_pixels_on_the_command_line_are_answered_with_what_the_command_line_has(capsys: pytest.CaptureFixture[str], short: Path) -> None:
+def test_pixels_on_the_command_line_are_answered_with_what_the_command_line_has(
+    capsys: pytest.CaptureFixture[str], short: Path
+) -> None:
     for option, points in (("--line", "l=100,200,300,400"), ("--region", "r=1,2,30,4,50,600")):
         with pytest.raises(SystemExit) as end:
             main(["run", "-i", str(short), option, points, "--stdout"])
@@ -88,7 +90,9 @@ def test_a_model_that_may_not_be_read_is_told_as_such(short: Path, tmp_path: Pat
     while folder != Path("/tmp").parent and folder != folder.parent:
         folder.chmod(folder.stat().st_mode | 0o011)
         folder = folder.parent
-    ended = subprocess.run([sys.executable, "-c", code, str(model)], capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(
+        [sys.executable, "-c", code, str(model)], capture_output=True, text=True, timeout=60, check=False
+    )
     assert "Permission denied" in ended.stdout, ended.stdout + ended.stderr
     assert "give this user the right" in ended.stdout
     assert "export" not in ended.stdout
@@ -97,7 +101,16 @@ def test_a_model_that_may_not_be_read_is_told_as_such(short: Path, tmp_path: Pat
 @pytest.mark.skipif(os.getuid() != 0, reason="becomes nobody, which only root may")
 def test_an_annotated_video_in_a_folder_of_somebody_else_is_told_as_such(short: Path) -> None:
     ended = command(
-        "run", "-i", short, "--line", "l=0,0.5,1,0.5", "--stdout", "--outbox", "memory", "--annotate", "/proc/annotated.mp4"
+        "run",
+        "-i",
+        short,
+        "--line",
+        "l=0,0.5,1,0.5",
+        "--stdout",
+        "--outbox",
+        "memory",
+        "--annotate",
+        "/proc/annotated.mp4",
     )
     assert ended.returncode == 3
     assert "cannot be written" in ended.stderr

@@ -151,7 +151,13 @@ def test_a_wrong_field_is_answered_briefly_and_all_fields_can_be_listed(ask: Ask
     assert len(out) < 1500
     code, out, _ = ask("schema", "--fields")
     assert code == 0
-    for field in ("lines.NAME.DIRECTION.window", "window.start", "track_id", "regions.NAME.longest_dwell", "of an event `crossing`"):
+    for field in (
+        "lines.NAME.DIRECTION.window",
+        "window.start",
+        "track_id",
+        "regions.NAME.longest_dwell",
+        "of an event `crossing`",
+    ):
         assert field in out
     code, out, _ = ask("schema", "--fields", "--message", "ok", "c.yaml")
     assert code == 0

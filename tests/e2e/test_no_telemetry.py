@@ -19,7 +19,9 @@ pytestmark = pytest.mark.skipif(
     reason="strace is not installed, or this machine does not let it trace",
 )
 
-_ADDRESS = re.compile(r'sin6?_port=htons\((\d+)\), (?:sin_addr=inet_addr\("([^"]+)"\)|.*?inet_pton\(AF_INET6, "([^"]+)")')
+_ADDRESS = re.compile(
+    r'sin6?_port=htons\((\d+)\), (?:sin_addr=inet_addr\("([^"]+)"\)|.*?inet_pton\(AF_INET6, "([^"]+)")'
+)
 CONFIG = """\
 sources: [{{name: gate, uri: {clip}}}]
 detector: {{runtime: {runtime}}}
@@ -58,7 +60,9 @@ def test_the_trace_would_see_a_name_look_up(home: Path) -> None:
     assert strace is not None
     log = home.parent / "look-up.txt"
     code = "import socket\ntry: socket.getaddrinfo('nobody.invalid', 80)\nexcept OSError: pass"
-    subprocess.run([strace, "-f", "-e", "trace=connect", "-o", str(log), sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run(
+        [strace, "-f", "-e", "trace=connect", "-o", str(log), sys.executable, "-c", code], check=True, timeout=60
+    )
     if not any(line.startswith("nameserver") for line in Path("/etc/resolv.conf").read_text().splitlines()):
         pytest.skip("this machine has no name server")
     assert any(m[1] == "53" for m in _ADDRESS.finditer(log.read_text()))

@@ -53,7 +53,9 @@ def test_people_in_a_street_wait_and_go_both_ways_and_recorded_tracks_say_the_sa
 
         def keep(frame: Any, analytics: cl.Analytics) -> None:
             writer.write(FrameTracks(analytics.frame, analytics.tracks))
-            events.extend((e.frame.number, e.kind, e.rule, e.track_id) for e in analytics.events if e.kind != "crossing")
+            events.extend(
+                (e.frame.number, e.kind, e.rule, e.track_id) for e in analytics.events if e.kind != "crossing"
+            )
 
         summary = cl.run(data, consumers=[keep])
     assert summary.exit_code == 0
@@ -79,9 +81,16 @@ def test_people_in_a_street_wait_and_go_both_ways_and_recorded_tracks_say_the_sa
     replay = command("analyze", "--rules", config, "--out", tmp_path / "replay.jsonl", tmp_path / "tracks.parquet")
     assert replay.returncode == 0, replay.stderr
     frames = told(tmp_path / "replay.jsonl")
-    again = [(f["frame"], e["kind"], e["rule"], e["track_id"]) for f in frames for e in f["events"] if e["kind"] != "crossing"]
+    again = [
+        (f["frame"], e["kind"], e["rule"], e["track_id"])
+        for f in frames
+        for e in f["events"]
+        if e["kind"] != "crossing"
+    ]
     assert again == events
-    assert frames[-1]["wrong_ways"]["leftward"]["counted"]["cumulative"] == sum(r == "leftward" for _, _, r, _ in events)
+    assert frames[-1]["wrong_ways"]["leftward"]["counted"]["cumulative"] == sum(
+        r == "leftward" for _, _, r, _ in events
+    )
     for number, kind, rule, track in events:
         if kind == "wrong-way":
             why = command("analyze", "--rules", config, "--explain", f"{track}:{rule}", tmp_path / "tracks.parquet")

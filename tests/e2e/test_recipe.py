@@ -87,7 +87,9 @@ def test_host_and_port_in_the_wrong_form_are_told(raw: Path) -> None:
 def test_an_unknown_librdkafka_option_is_an_error(raw: Path) -> None:
     Path("config_nvdsanalytics.txt").write_text(RULES)
     Path("cfg_kafka.txt").write_text('[message-broker]\nproto-cfg = "batch.sise=1"\n')
-    done = command("run", "-i", raw, "-p", "libnvds_kafka_proto.so", "--conn-str=localhost;9092;t", "-c", "cfg_kafka.txt")
+    done = command(
+        "run", "-i", raw, "-p", "libnvds_kafka_proto.so", "--conn-str=localhost;9092;t", "-c", "cfg_kafka.txt"
+    )
     assert done.returncode == 2, done.stderr
     assert "batch.sise" in done.stderr
     assert "Traceback" not in done.stderr

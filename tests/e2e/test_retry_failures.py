@@ -74,7 +74,9 @@ def delivered(path: str) -> dict[str, dict[str, Any]]:
 
 
 def deliver(path: str) -> None:
-    output = make_file(config_class("file").model_validate({"name": "file", "path": f"{path}.jsonl", "content": "message"}))  # type: ignore[arg-type]
+    output = make_file(
+        config_class("file").model_validate({"name": "file", "path": f"{path}.jsonl", "content": "message"})
+    )  # type: ignore[arg-type]
     delivery = Delivery(OutboxConfig(), Path(f"{path}.outbox"), [output], live=False)
     delivery.start()
     delivery.stop(20.0)
@@ -208,7 +210,9 @@ print(report.made, report.finished, len(report.remaining))
 """
 
 
-def test_killed_at_any_step_of_a_retry_nothing_is_lost_and_nothing_twice(squares: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_at_any_step_of_a_retry_nothing_is_lost_and_nothing_twice(
+    squares: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("countline.pipeline.engine.FailureFile", _small)
     bad = configuration(squares, "bad", words=BROKEN, wrong=1)
     failures = cl.run(bad, detector=bright).failures
@@ -226,7 +230,10 @@ def test_killed_at_any_step_of_a_retry_nothing_is_lost_and_nothing_twice(squares
             os.unlink(name)
         for name, content in saved.items():
             Path(name).write_bytes(content)
-        if subprocess.run([sys.executable, "-c", KILLED, str(at), str(config)], check=False).returncode != -signal.SIGKILL:
+        if (
+            subprocess.run([sys.executable, "-c", KILLED, str(at), str(config)], check=False).returncode
+            != -signal.SIGKILL
+        ):
             break
         kills += 1
         report = cl.retry_failures(str(config), detector=bright)

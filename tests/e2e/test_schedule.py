@@ -38,7 +38,13 @@ def run(video: Path, start: str, **more: Any) -> list[dict[str, Any]]:
 def test_a_reset_that_was_due_while_nothing_ran_is_carried_out_once_at_its_due_time(squares: Path, caplog: Any) -> None:
     caplog.set_level("INFO", "countline")
     days = {}
-    for start in ("2026-11-25T22:00:00Z", "2026-11-25T23:00:00Z", "2026-11-26T07:00:00Z", "2026-11-26T08:00:00Z", "2026-11-29T09:00:00Z"):
+    for start in (
+        "2026-11-25T22:00:00Z",
+        "2026-11-25T23:00:00Z",
+        "2026-11-26T07:00:00Z",
+        "2026-11-26T08:00:00Z",
+        "2026-11-29T09:00:00Z",
+    ):
         days[start] = run(squares, start)
     first = [(v[0]["n"], v[0]["epoch"], v[0]["since"]) for v in days.values()]
     assert first == [
@@ -62,7 +68,9 @@ def test_a_file_that_starts_over_is_not_reset_twice(squares: Path) -> None:
     assert (values[0]["n"], values[0]["epoch"], values[0]["since"]) == (1, 1, "2026-11-26T07:00:00.000Z")
 
 
-def test_the_message_of_a_window_is_made_before_the_reset_at_its_end_and_the_last_window_of_a_file_is_told(squares: Path) -> None:
+def test_the_message_of_a_window_is_made_before_the_reset_at_its_end_and_the_last_window_of_a_file_is_told(
+    squares: Path,
+) -> None:
     messages = [
         {"name": "w", "on": "interval 1h", "value": {
             "from": "{window.start}", "n": "{lines.l.window}", "total": "{lines.l.cumulative}", "epoch": "{lines.l.epoch}",

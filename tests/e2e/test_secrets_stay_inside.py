@@ -96,7 +96,9 @@ def test_a_run_prints_no_secret_of_outputs_or_cameras(clip: Path) -> None:
     )
     for command in (["run", "--json", "-v"], ["run", "-v"], ["check", "--json", "--timeout", "0.5"]):
         if command[0] == "run":
-            code, text = said_until(r'messages"?[ :]+[1-9]', *command, "--drain-timeout", "0.5", "--outbox", "memory", name)
+            code, text = said_until(
+                r'messages"?[ :]+[1-9]', *command, "--drain-timeout", "0.5", "--outbox", "memory", name
+            )
             assert "attempt 1" in text
         else:
             code, text = said(*command, name)

@@ -22,7 +22,9 @@ outbox: o.outbox
 """
 
 
-@pytest.mark.parametrize("kinds", [(signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGTERM), (signal.SIGINT, signal.SIGINT)])
+@pytest.mark.parametrize(
+    "kinds", [(signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGTERM), (signal.SIGINT, signal.SIGINT)]
+)
 def test_two_signals_end_at_once_with_130_and_what_waits_stays_in_the_outbox(
     kinds: tuple[signal.Signals, signal.Signals], short: Path
 ) -> None:
@@ -30,11 +32,15 @@ def test_two_signals_end_at_once_with_130_and_what_waits_stays_in_the_outbox(
         closed.bind(("127.0.0.1", 0))
         Path("c.yaml").write_text(CONFIG.format(clip=short, port=closed.getsockname()[1]))
         run = subprocess.Popen(
-            [sys.executable, "-m", "countline", "run", "c.yaml", "--drain-timeout", "60"], stderr=subprocess.PIPE, text=True
+            [sys.executable, "-m", "countline", "run", "c.yaml", "--drain-timeout", "60"],
+            stderr=subprocess.PIPE,
+            text=True,
         )
         try:
             deadline = time.monotonic() + 60
-            while time.monotonic() < deadline and not (Path("o.outbox").exists() and outbox.inspect(Path("o.outbox")).messages):
+            while time.monotonic() < deadline and not (
+                Path("o.outbox").exists() and outbox.inspect(Path("o.outbox")).messages
+            ):
                 time.sleep(0.2)
             run.send_signal(kinds[0])
             time.sleep(1.0)

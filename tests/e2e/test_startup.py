@@ -68,7 +68,9 @@ STAGES: list[Callable[[pytest.MonkeyPatch], None]] = [
 
 
 @pytest.mark.parametrize("stage", range(len(STAGES)))
-def test_an_error_at_any_point_of_the_start_leaves_nothing_open(stage: int, few: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_at_any_point_of_the_start_leaves_nothing_open(
+    stage: int, few: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with monkeypatch.context() as patch:
         STAGES[stage](patch)
         with pytest.raises(CountlineError, match="on purpose"):

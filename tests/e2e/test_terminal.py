@@ -44,7 +44,13 @@ def on_pty(*args: object) -> str:
     reader.start()
     env = {**os.environ, "TERM": "xterm", "COLUMNS": "200", "NO_COLOR": "1"}
     subprocess.run(
-        [sys.executable, "-m", "countline", *map(str, args)], stdout=theirs, stderr=theirs, stdin=theirs, env=env, timeout=120, check=False
+        [sys.executable, "-m", "countline", *map(str, args)],
+        stdout=theirs,
+        stderr=theirs,
+        stdin=theirs,
+        env=env,
+        timeout=120,
+        check=False,
     )
     os.close(theirs)
     reader.join(5)
@@ -81,7 +87,9 @@ def evil(broker: EmbeddedBroker, topic: str) -> str:
 
 
 @pytest.mark.parametrize("form", [[], ["--json"], ["--raw"]])
-def test_consume_on_a_terminal_shows_control_characters_and_goes_on(form: list[str], broker: EmbeddedBroker, evil: str) -> None:
+def test_consume_on_a_terminal_shows_control_characters_and_goes_on(
+    form: list[str], broker: EmbeddedBroker, evil: str
+) -> None:
     seen = on_pty("consume", evil, "--kafka", broker.bootstrap, "-n", "7", *form)
     bare = BARE.findall(OURS.sub("", seen) if not form else seen)
     assert bare == [], seen

@@ -99,7 +99,9 @@ def test_what_the_topic_for_dead_letters_refuses_too_is_kept_in_the_outbox_with_
     assert {r.id for r in consume(apache.bootstrap(), topic, 45)} == numbers(50) - set(found)
 
 
-def test_dead_letters_wait_for_their_topic_over_a_restart_while_the_rest_flows(apache: kafka4.Kafka4, path: Path) -> None:
+def test_dead_letters_wait_for_their_topic_over_a_restart_while_the_rest_flows(
+    apache: kafka4.Kafka4, path: Path
+) -> None:
     topic = new_topic(apache.bootstrap(), **{"cleanup.policy": "compact"})
     dead = new_topic(apache.bootstrap())
     sasl = {"mechanism": "SCRAM-SHA-512", "username": "alice", "password": kafka4.PASSWORD}
@@ -169,7 +171,17 @@ def test_no_dead_letter_is_lost_when_countline_is_killed_again_and_again(apache:
     topic = new_topic(apache.bootstrap(), **{"cleanup.policy": "compact"})
     dead = new_topic(apache.bootstrap())
     count, chance = 4000, random.Random(3)
-    words = [sys.executable, "-c", CHILD, str(Path(__file__).parent), str(path), apache.bootstrap(), topic, dead, str(count)]
+    words = [
+        sys.executable,
+        "-c",
+        CHILD,
+        str(Path(__file__).parent),
+        str(path),
+        apache.bootstrap(),
+        topic,
+        dead,
+        str(count),
+    ]
     for _ in range(8):
         with subprocess.Popen(words, stdout=subprocess.PIPE) as child:
             assert child.stdout is not None

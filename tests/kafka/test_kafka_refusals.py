@@ -168,7 +168,9 @@ def test_a_topic_without_rights_never_stops_another_however_many_messages_wait_f
             feed.until(lambda: "no right to write" in feed.delivery.stats()["kafka"].error)
             sender = feed.delivery.senders["kafka"]
             assert sender._lanes.waiting < 10_000, "what waits is in the outbox, not in memory"
-        assert {r.id for r in consume(apache.bootstrap(), other, count // 2)} == {f"id-{n:06d}" for n in range(0, count, 2)}
+        assert {r.id for r in consume(apache.bootstrap(), other, count // 2)} == {
+            f"id-{n:06d}" for n in range(0, count, 2)
+        }
         assert sum("no right to write" in r.getMessage() for r in caplog.records) == 1, "told once"
     finally:
         deny_writing(apache.bootstrap(), denied, deny=False)

@@ -131,9 +131,7 @@ def test_a_token_that_the_broker_does_not_take_is_said_and_a_new_one_in_the_file
     file = Path("token").resolve()
     sasl = {"mechanism": "OAUTHBEARER", "token": {"file": str(file)}}
     file.write_text(token(issued=600.0, lasts=-595.0))
-    output = kafka(
-        apache.bootstrap("OAUTH"), topic, tls={"ca": str(apache.folder / "ca.crt")}, sasl=sasl
-    )
+    output = kafka(apache.bootstrap("OAUTH"), topic, tls={"ca": str(apache.folder / "ca.crt")}, sasl=sasl)
     output.open()
     receipts: list[Receipt] = []
     sent = output.send(some())

@@ -132,7 +132,9 @@ def definition(
     **more: Any,
 ) -> Any:
     configs = [config(value, **more)]
-    return messages.make(configs, rules=RULES, sources=SOURCES, labels=LABELS, tools=tools, outputs=destinations, zone=zone)[0]
+    return messages.make(
+        configs, rules=RULES, sources=SOURCES, labels=LABELS, tools=tools, outputs=destinations, zone=zone
+    )[0]
 
 
 def from_function(function: Any, **more: Any) -> Any:

@@ -50,7 +50,9 @@ def everywhere(table, path, value, data=None, **more):
     assert [f["name"] for f in made.schema.avro()["fields"]] == ["new"]
     proto = build({"new": f"{{{path}}}"}, table, encoding="protobuf", **more)
     (message,) = proto.make(analytics() if data is None else data)
-    told = MessageToDict(message_class(proto.schema).FromString(message.value), always_print_fields_with_no_presence=True)
+    told = MessageToDict(
+        message_class(proto.schema).FromString(message.value), always_print_fields_with_no_presence=True
+    )
     assert str(told["new"]) == str(value)
     return made.schema.json()["properties"]["new"]
 
@@ -112,7 +114,12 @@ def test_one_field_of_a_states_dataclass_is_a_field_by_path_in_loops_and_in_both
     told = orjson.loads(message.value)
     assert told["by class"] == 2
     assert told["all"] == {"lobby": told["one"]}
-    new = {"noise": 41.3, "knocked": {"current": 1, "cumulative": 5}, "seats": {"car": 2}, "opened_at": "2023-11-14T22:13:20.123Z"}
+    new = {
+        "noise": 41.3,
+        "knocked": {"current": 1, "cumulative": 5},
+        "seats": {"car": 2},
+        "opened_at": "2023-11-14T22:13:20.123Z",
+    }
     assert {key: told["one"][key] for key in new} == new
     assert told["loop"] == [["lobby", 41.3, 1, {"car": 2}, "2023-11-14T22:13:20.123Z"]]
     assert set(new) <= set(made.schema.json()["properties"]["one"]["required"])
@@ -146,11 +153,16 @@ def test_one_field_of_an_events_dataclass_is_a_field_of_events_and_in_their_list
 
 ids = st.one_of(st.integers(0, 2**64 - 2), st.just(UNTRACKED))
 number = st.floats(-1e4, 1e4, width=32)
-status = st.one_of(st.none(), st.builds(ObjectStatus, regions=st.lists(st.text(max_size=3)), lines=st.lists(st.text(max_size=3))))
+status = st.one_of(
+    st.none(), st.builds(ObjectStatus, regions=st.lists(st.text(max_size=3)), lines=st.lists(st.text(max_size=3)))
+)
 
 
 @settings(derandomize=True, max_examples=60, deadline=None)
-@given(st.lists(st.tuples(ids, st.tuples(number, number, number, number), st.floats(0, 1), st.integers(0, 5), status)), st.booleans())
+@given(
+    st.lists(st.tuples(ids, st.tuples(number, number, number, number), st.floats(0, 1), st.integers(0, 5), status)),
+    st.booleans(),
+)
 def test_objects_read_column_by_column_are_those_read_one_by_one(rows, speeds):
     tracks = Tracks(
         np.array([r[1] for r in rows], np.float32).reshape(-1, 4),
@@ -159,7 +171,11 @@ def test_objects_read_column_by_column_are_those_read_one_by_one(rows, speeds):
         np.array([r[0] for r in rows], np.uint64),
     )
     a = Analytics(
-        info(), tracks, objects=[r[4] for r in rows], class_names=LABELS, speeds={r[0]: r[2] * 60 for r in rows[::2]} if speeds else {}
+        info(),
+        tracks,
+        objects=[r[4] for r in rows],
+        class_names=LABELS,
+        speeds={r[0]: r[2] * 60 for r in rows[::2]} if speeds else {},
     )
     one_by_one = tuple(replace(entry, column=None) for entry in OBJECT)
     found = objects_reader(OBJECT)(Scope(a, (), [None], None))
@@ -190,7 +206,11 @@ def test_schemas_of_whole_records_are_those_that_are_out_there(field_, fingerpri
 
 
 def test_every_field_that_is_listed_is_found_and_reads_a_value_of_its_shape():
-    rules = [*RULES, RuleInfo("till", "queue", None, key="queues"), RuleInfo("street", "wrong-way", None, key="wrong_ways")]
+    rules = [
+        *RULES,
+        RuleInfo("till", "queue", None, key="queues"),
+        RuleInfo("street", "wrong-way", None, key="wrong_ways"),
+    ]
     registry = FieldRegistry(rules, SOURCES, LABELS, interval=True, attachment=True)
     scope = Scope(analytics(), (), [None], None)
     paths = [path.replace("CLASS", "traffic light") for path in registry.paths() if not path.startswith("window")]

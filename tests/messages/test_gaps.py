@@ -39,7 +39,9 @@ def test_the_next_message_says_what_was_missed_and_the_one_after_does_not():
 
 
 def test_several_gaps_before_one_message_are_told_as_one_with_what_was_missed():
-    one = definition({"from": "{gap.start|epoch_s}", "to": "{gap.end|epoch_s}", "missed": "{gap.seconds}", "why": "{gap.cause}"})
+    one = definition(
+        {"from": "{gap.start|epoch_s}", "to": "{gap.end|epoch_s}", "missed": "{gap.seconds}", "why": "{gap.cause}"}
+    )
     (value,) = told(one, at(0, 60, gap=gap(0, 60)), at(1, 90, gap=gap(70, 90, "no-frames")), at(2, 91, crossed=True))
     assert value == {"from": START // S, "to": START // S + 90, "missed": 80.0, "why": "not-running"}
 
@@ -57,9 +59,16 @@ def test_each_definition_and_each_source_is_told_for_itself():
 
 
 def test_on_gap_sends_a_message_for_each_gap_with_the_frame_that_ends_it():
-    one = definition({"from": "{gap.start}", "to": "{gap.end}", "now": "{time}", "total": "{lines.north gate 2.0.cumulative}"}, on="gap")
+    one = definition(
+        {"from": "{gap.start}", "to": "{gap.end}", "now": "{time}", "total": "{lines.north gate 2.0.cumulative}"},
+        on="gap",
+    )
     values = told(one, at(0, 60, gap=gap(0, 60)), at(1, 61, crossed=True), at(2, 90, gap=gap(61, 90, "no-frames")))
-    assert [v["to"] for v in values] == [v["now"] for v in values] == ["2023-11-14T22:14:20.000Z", "2023-11-14T22:14:50.000Z"]
+    assert (
+        [v["to"] for v in values]
+        == [v["now"] for v in values]
+        == ["2023-11-14T22:14:20.000Z", "2023-11-14T22:14:50.000Z"]
+    )
     assert one.schema.json()["properties"]["from"]["type"] == "string", "never null"
 
 
@@ -106,7 +115,10 @@ def test_windows_that_a_gap_reaches_into_are_not_complete():
     one = definition({"from": "{window.start}", "whole": "{window.complete}", "gap": "{gap.seconds}"}, on="interval 1m")
     base = 40  # the minute begins there
     frames = [at(n, base + n * 10) for n in range(12)]
-    frames += [at(12, base + 200, gap=gap(base + 110, base + 200)), *[at(13 + n, base + 210 + n * 10) for n in range(12)]]
+    frames += [
+        at(12, base + 200, gap=gap(base + 110, base + 200)),
+        *[at(13 + n, base + 210 + n * 10) for n in range(12)],
+    ]
     values = told(one, *frames)
     assert [(v["whole"], v["gap"]) for v in values] == [(True, None), (False, 90.0), (False, None), (True, None)]
 

@@ -159,7 +159,14 @@ def test_the_subject_is_named_after_the_topic_of_the_outputs_that_the_message_go
     def subject(outputs=(), topic=None, **topics):
         url = "mock://outputs"
         ids = SchemaIds(topics=topics)
-        definition(VALUE, encoding="avro", topic=topic, outputs=list(outputs), tools=Tools(schema_id=ids), schema={"registry": url})
+        definition(
+            VALUE,
+            encoding="avro",
+            topic=topic,
+            outputs=list(outputs),
+            tools=Tools(schema_id=ids),
+            schema={"registry": url},
+        )
         return ids._clients[url].get_subjects()[-1:]
 
     assert subject(kafka="ds-kafka") == ["ds-kafka-value"]

@@ -167,4 +167,6 @@ def test_the_list_of_all_fields_has_them():
     assert "of an event `long-wait`" in text
     assert "inside {for: wrong_ways}" in text
     engine = NativeRules(RulesConfig.model_validate(RULES), [A, B], LABELS)
-    assert "queues.only b.longest_wait" in "\n".join(fields_of(config("{id}", on="frame"), engine.rules, [A, B], LABELS))
+    assert "queues.only b.longest_wait" in "\n".join(
+        fields_of(config("{id}", on="frame"), engine.rules, [A, B], LABELS)
+    )

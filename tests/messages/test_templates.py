@@ -284,7 +284,10 @@ def test_one_rule_name_at_several_sources_is_each_sources_own():
         ("{frame os}", ["'os' is not expected there"]),
         ("{open('x')}", ["there is no field 'open'"]),
         ("{frame;1}", ["';' cannot stand in an expression"]),
-        ("{lines.straight.sideways.current}", ["did you mean", "lines.straight.in.current", "countline schema --fields"]),
+        (
+            "{lines.straight.sideways.current}",
+            ["did you mean", "lines.straight.in.current", "countline schema --fields"],
+        ),
         ("{lines.straight.classes.cat.current}", ["there is no field"]),
         ("{time|strftime('%H', 'Europe/Nowhere')}", ["no time zone"]),
         ("{time|rfc3339(10)}", ["0 to 9 digits"]),

@@ -117,7 +117,9 @@ def test_what_cannot_be_meant_is_a_configuration_error(more):
 
 
 def test_each_window_is_told_once_when_it_is_over_and_the_last_one_at_the_end():
-    one = definition({"n": "{frame}", "from": "{window.start|epoch_ms}", "whole": "{window.complete}"}, on="interval 2s")
+    one = definition(
+        {"n": "{frame}", "from": "{window.start|epoch_ms}", "whole": "{window.complete}"}, on="interval 2s"
+    )
     base = 1_700_000_000 * S
     told = []
     for number in range(60):  # 10 frames/s, from 0.05 s before a boundary

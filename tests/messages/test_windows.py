@@ -18,7 +18,15 @@ from countline.types import CounterDelta, CounterKey, LineState
 
 S = 10**9
 H = 3600 * S
-ZONES = ["UTC", "Asia/Kolkata", "Europe/Berlin", "America/St_Johns", "Australia/Lord_Howe", "Asia/Kathmandu", "Pacific/Chatham"]
+ZONES = [
+    "UTC",
+    "Asia/Kolkata",
+    "Europe/Berlin",
+    "America/St_Johns",
+    "Australia/Lord_Howe",
+    "Asia/Kathmandu",
+    "Pacific/Chatham",
+]
 
 
 def ns(text: str) -> int:
@@ -61,7 +69,8 @@ def test_a_window_sums_what_was_counted_and_a_reset_takes_nothing_away():
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 20 * S), st.integers(0, 3)), min_size=1, max_size=40), st.sampled_from([1, 3, 7, 60])
+    st.lists(st.tuples(st.integers(0, 20 * S), st.integers(0, 3)), min_size=1, max_size=40),
+    st.sampled_from([1, 3, 7, 60]),
 )
 def test_every_count_is_told_in_exactly_one_window(steps, seconds):
     one = definition({"n": "{lines.straight.window}"}, on=f"interval {seconds}s")
@@ -97,7 +106,9 @@ def test_windows_contain_their_time_and_join_without_gap_or_overlap(zone, time, 
         begin = local(start, zone)
         assert (begin.hour, begin.minute) == (0, 0) or begin.hour == 1, "midnight, or the end of a gap at midnight"
     if length == H:
-        assert local(start, zone).minute in (0, 30), "full hours by the clock; Lord Howe moves its clocks by half of one"
+        assert local(start, zone).minute in (0, 30), (
+            "full hours by the clock; Lord Howe moves its clocks by half of one"
+        )
 
 
 def test_a_day_on_which_clocks_change_is_one_window():
@@ -116,7 +127,11 @@ def test_the_interval_follows_the_zone_that_is_named_else_that_of_the_reset():
         assert orjson.loads(told.value)["from"] == "2026-11-27T09:30:00.000Z"
 
 
-@given(st.sampled_from(ZONES), st.integers(ns("2026-01-01T00:00:00+00:00"), ns("2027-12-31T00:00:00+00:00")), st.integers(0, 59))
+@given(
+    st.sampled_from(ZONES),
+    st.integers(ns("2026-01-01T00:00:00+00:00"), ns("2027-12-31T00:00:00+00:00")),
+    st.integers(0, 59),
+)
 def test_an_hourly_reset_is_on_the_local_hour(zone, after, minute):
     found = schedule.parse(f"hourly :{minute:02d} {zone}").next_after(after)
     assert local(found, zone).minute == minute
@@ -125,5 +140,7 @@ def test_an_hourly_reset_is_on_the_local_hour(zone, after, minute):
 
 
 def test_hourly_in_kolkata_is_on_the_hour_of_kolkata():
-    assert schedule.parse("hourly Asia/Kolkata").next_after(ns("2026-11-27T09:45:00+00:00")) == ns("2026-11-27T10:30:00+00:00")
+    assert schedule.parse("hourly Asia/Kolkata").next_after(ns("2026-11-27T09:45:00+00:00")) == ns(
+        "2026-11-27T10:30:00+00:00"
+    )
     assert timedelta(hours=5, minutes=30) == local(0, "Asia/Kolkata").utcoffset()

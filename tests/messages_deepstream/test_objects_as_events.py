@@ -18,7 +18,9 @@ NAMES = ("car", "person", "bicycle")
 def frame(number: int, classes: list[int]) -> Analytics:
     info = FrameInfo(SOURCE, number, number * 33_333_333, 1_700_000_000_123_456_789, 1920, 1080, stream="abc")
     boxes = np.array([[10 * i, 20, 10 * i + 30, 60] for i in range(len(classes))], np.float32).reshape(-1, 4)
-    tracks = Tracks(boxes, np.full(len(classes), 0.5, np.float32), classes, np.arange(len(classes), dtype=np.uint64) + 7)
+    tracks = Tracks(
+        boxes, np.full(len(classes), 0.5, np.float32), classes, np.arange(len(classes), dtype=np.uint64) + 7
+    )
     return Analytics(info, tracks, class_names=NAMES)
 
 
@@ -34,7 +36,9 @@ def test_on_an_interval_of_frames_each_object_is_a_full_message() -> None:
     assert values[1]["object"]["person"]["confidence"] == 0.5
     assert values[0]["object"]["bbox"] == {"topleftx": 0, "toplefty": 20, "bottomrightx": 30, "bottomrighty": 60}
     assert len({message.id for message in messages}) == 3
-    assert [m.id for m in made.make(frame(30, [0, 1, 2]))] == [m.id for m in messages], "ids are the frame's and the object's"
+    assert [m.id for m in made.make(frame(30, [0, 1, 2]))] == [m.id for m in messages], (
+        "ids are the frame's and the object's"
+    )
     assert made.make(frame(60, [])) == []
 
 

@@ -33,7 +33,10 @@ def make(path: Path) -> bytes:
 
 
 def _all_of(box: outbox.Outbox) -> dict[str, Any]:
-    found: dict[str, Any] = {"counters": box.counters(), "dead": [(d.output, d.at, d.reason, d.message) for d in box.dead_letters()]}
+    found: dict[str, Any] = {
+        "counters": box.counters(),
+        "dead": [(d.output, d.at, d.reason, d.message) for d in box.dead_letters()],
+    }
     for name in OUTPUTS:
         found[name] = [(e.position, e.message) for e in box.read(name)[0]]
     status = {stored.name: (stored.acknowledged, stored.dropped, stored.pending) for stored in box.status().outputs}
@@ -66,7 +69,12 @@ def seen(path: Path) -> tuple[dict[str, Any] | None, list[str]]:
 
 def looked(path: Path) -> None:
     """Looking at it, too, ends in an answer."""
-    for look in (outbox.inspect, outbox.inspect_counters, lambda p: list(outbox.export(p)), lambda p: list(outbox.export(p, dead=True))):
+    for look in (
+        outbox.inspect,
+        outbox.inspect_counters,
+        lambda p: list(outbox.export(p)),
+        lambda p: list(outbox.export(p, dead=True)),
+    ):
         try:
             look(path)
         except OutboxError:

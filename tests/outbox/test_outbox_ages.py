@@ -125,7 +125,9 @@ def test_a_wall_clock_that_is_behind_after_a_restart_of_the_computer_makes_nothi
     assert _age(opener, computer) == pytest.approx(600)
 
 
-def test_messages_for_an_absent_output_wait_seven_days_whatever_the_clock_says(opener: Opener, computer: Computer) -> None:
+def test_messages_for_an_absent_output_wait_seven_days_whatever_the_clock_says(
+    opener: Opener, computer: Computer
+) -> None:
     box = opener("a", "gone", **computer.clocks)
     box.write([commit(0, message(0))])
     box.close()

@@ -129,7 +129,9 @@ def test_after_more_gaps_than_any_bound_nothing_acknowledged_is_sent_again(tmp_p
 
 
 @pytest.mark.parametrize("noted", [0, -46_128, 10**6, 7])
-def test_a_wrong_number_of_what_waits_is_counted_anew_and_told(noted: int, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_wrong_number_of_what_waits_is_counted_anew_and_told(
+    noted: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = tmp_path / "o.outbox"
     with outbox.open(OutboxConfig(), path, ["a", "b"]) as box:
         box.begin("gate", "s", live=True)
@@ -147,7 +149,9 @@ def test_a_wrong_number_of_what_waits_is_counted_anew_and_told(noted: int, tmp_p
     assert f"9 messages wait for output 'a', not {noted}" in caplog.text
 
 
-def test_dead_letters_beyond_their_bound_go_together_and_are_told_together(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_dead_letters_beyond_their_bound_go_together_and_are_told_together(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with outbox.open(OutboxConfig(max_bytes=1 << 20), tmp_path / "o.outbox", ["a"]) as box:
         box.begin("gate", "s", live=True)
         for round_ in range(10):

@@ -79,7 +79,9 @@ def test_a_row_that_is_not_as_it_was_written_is_lost_and_told(tmp_path: Path, ch
     assert flips.seen(path)[1] == [], "told once"
 
 
-def test_messages_that_cannot_be_read_are_counted_as_lost(opener: Opener, path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_messages_that_cannot_be_read_are_counted_as_lost(
+    opener: Opener, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     box = opener()
     for n in range(5):
         box.write([commit(n, message(2 * n), message(2 * n + 1))])

@@ -63,7 +63,8 @@ def test_many_who_look_without_a_pause_refuse_no_start(path: Path, opener: Opene
             list(outbox.export(Path({str(path)!r})))
     """
     lookers = [
-        subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE, text=True) for _ in range(2)
+        subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
     ]
     try:
         for looker in lookers:

@@ -100,7 +100,9 @@ def test_a_message_that_is_sent_goes_behind_the_others_once(filled: Path, opener
     assert (box.dropped("a"), box.status().messages) == ({}, 0)
 
 
-@pytest.mark.parametrize("work", [mending.skip, mending.send, lambda box, ident: mending.edit(box, ident, Change(value=b"new"))])
+@pytest.mark.parametrize(
+    "work", [mending.skip, mending.send, lambda box, ident: mending.edit(box, ident, Change(value=b"new"))]
+)
 @pytest.mark.parametrize("ident", ids([1, 2]))
 def test_a_change_that_cannot_be_stored_changes_nothing(
     filled: Path, opener: Opener, work: Callable[[Outbox, str], int], ident: str, monkeypatch: pytest.MonkeyPatch

@@ -216,7 +216,9 @@ def test_another_programs_lock_is_waited_for_and_told_and_nothing_is_lost(
     assert not writer.last_error
     assert drain(box) == ids(range(50))
     assert box.counters()[0].value == 50
-    told = [r.getMessage() for r in caplog.records if "locked" in r.getMessage() or "can be written again" in r.getMessage()]
+    told = [
+        r.getMessage() for r in caplog.records if "locked" in r.getMessage() or "can be written again" in r.getMessage()
+    ]
     assert len(told) == 2, "once that it waits, once that all is well"
 
 

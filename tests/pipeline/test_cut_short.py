@@ -13,7 +13,10 @@ from countline import outbox
 from countline.config import OutboxConfig
 from countline.testing import Scene, Walk
 
-SCENE = Scene([Walk((0.1 + 0.2 * i, 0.2), (0.1 + 0.2 * i, 0.9), begin=i * 0.4, until=i * 0.4 + 1.5) for i in range(4)], seconds=3.0)
+SCENE = Scene(
+    [Walk((0.1 + 0.2 * i, 0.2), (0.1 + 0.2 * i, 0.9), begin=i * 0.4, until=i * 0.4 + 1.5) for i in range(4)],
+    seconds=3.0,
+)
 
 
 def run(folder: Path, cut: int | None = None, *, fails: bool = True) -> cl.Summary:

@@ -18,7 +18,12 @@ FILE = SourceInfo("gate")
 
 
 def frame(
-    number: int, pts: int, time: int, quality: TimeQuality = TimeQuality.ARRIVAL, source: SourceInfo = CAMERA, stream: str = "1"
+    number: int,
+    pts: int,
+    time: int,
+    quality: TimeQuality = TimeQuality.ARRIVAL,
+    source: SourceInfo = CAMERA,
+    stream: str = "1",
 ) -> FrameInfo:
     return FrameInfo(source, number, pts, time, 64, 48, quality, stream)
 
@@ -51,7 +56,13 @@ def test_files_have_no_gaps() -> None:
     assert found(*frames, seen=NOW - S, down=(1, 2)) == []
 
 
-@given(st.lists(st.tuples(st.integers(0, 100 * S), st.lists(st.integers(1, GAP // 3), min_size=2, max_size=5)), min_size=1, max_size=20))
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 100 * S), st.lists(st.integers(1, GAP // 3), min_size=2, max_size=5)),
+        min_size=1,
+        max_size=20,
+    )
+)
 def test_every_pause_among_usual_steps_is_told_and_nothing_else(parts: list[tuple[int, list[int]]]) -> None:
     steps = [1, 1]
     for pause, usual in parts:
@@ -94,7 +105,9 @@ def test_a_machine_that_slept_has_missed_what_passed_meanwhile() -> None:
     steady = [frame(n, n * S // 10, NOW + n * S // 10) for n in range(5)]
     (gap,) = found(*steady, frame(5, S // 2, NOW + SLEPT + 20 * S))
     assert gap == Gap(steady[-1].time, NOW + SLEPT + 20 * S, "clock-jumped")
-    assert found(*steady, frame(5, S // 2, NOW + 1800 * S, TimeQuality.NTP)) == [], "the camera's own clock is another one"
+    assert found(*steady, frame(5, S // 2, NOW + 1800 * S, TimeQuality.NTP)) == [], (
+        "the camera's own clock is another one"
+    )
 
 
 def test_a_clock_that_is_set_back_during_an_outage_hides_nothing() -> None:

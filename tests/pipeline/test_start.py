@@ -113,7 +113,9 @@ def test_a_start_that_runs_out_of_files_at_any_step_leaves_nothing_open(tmp_path
     assert refused >= 3, "the outbox, its lock and an output each needs one"
 
 
-def test_a_start_that_gets_no_thread_at_any_step_leaves_none_at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_start_that_gets_no_thread_at_any_step_leaves_none_at_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make(tmp_path).close()
     start = threading.Thread.start
     refused = 0
@@ -275,7 +277,9 @@ def test_objects_stand_beside_configured_sources_by_their_names(clip: Path, tmp_
     with pytest.raises(cl.ConfigError, match="index is 0, and is number 1"):
         cl.Run(given, sources=[Blanks("gate")], detector=nobody)
     with pytest.raises(cl.ConfigError, match="no source 'yard'"):
-        cl.Run(config(tmp_path, sources=[{"name": "street", "uri": str(clip)}]), sources=[Blanks("yard")], detector=nobody)
+        cl.Run(
+            config(tmp_path, sources=[{"name": "street", "uri": str(clip)}]), sources=[Blanks("yard")], detector=nobody
+        )
     with pytest.raises(cl.ConfigError, match="two sources are named"):
         cl.Run(config(tmp_path), sources=[Blanks(), Blanks()], detector=nobody)
     with pytest.raises(cl.ConfigError, match="is no source"):

@@ -259,7 +259,10 @@ def test_lists_of_sources_with_sensor_ids_and_several_sinks(folder: Path) -> Non
 @pytest.mark.parametrize(
     ("source", "wanted"),
     [
-        ("type=1\ncamera-width=640\ncamera-height=480\ncamera-fps-n=30\ncamera-fps-d=1\ncamera-v4l2-dev-node=2", ["/dev/video2"]),
+        (
+            "type=1\ncamera-width=640\ncamera-height=480\ncamera-fps-n=30\ncamera-fps-d=1\ncamera-v4l2-dev-node=2",
+            ["/dev/video2"],
+        ),
         ("type=3\nuri=file:///v/cam_%d.mp4\nnum-sources=3", [f"file:///v/cam_{i}.mp4" for i in range(3)]),
         ("type=2\nuri=http://10.0.0.1/a.m3u8", ["http://10.0.0.1/a.m3u8"]),
         ("uri=file:///v/a.mp4", ["file:///v/a.mp4"]),
@@ -267,7 +270,9 @@ def test_lists_of_sources_with_sensor_ids_and_several_sinks(folder: Path) -> Non
     ],
 )
 def test_kinds_of_sources(source: str, wanted: list[str], folder: Path) -> None:
-    data, _ = app(folder, f"[source0]\nenable=1\n{source}\n[primary-gie]\nenable=1\nconfig-file=pgie.txt\n[tests]\nfile-loop=1\n")
+    data, _ = app(
+        folder, f"[source0]\nenable=1\n{source}\n[primary-gie]\nenable=1\nconfig-file=pgie.txt\n[tests]\nfile-loop=1\n"
+    )
     assert [s["uri"] for s in data["sources"]] == wanted
     assert all(s.get("loop") == (True if s["uri"].startswith("file:") else None) for s in data["sources"])
     if "camera" in source:
@@ -304,7 +309,9 @@ primary-gie:
 """
 
 
-@pytest.mark.parametrize(("word", "on"), [("1", True), ("0", False), ("0 # off", False), ("2", True), ("true", True), ("", False)])
+@pytest.mark.parametrize(
+    ("word", "on"), [("1", True), ("0", False), ("0 # off", False), ("2", True), ("true", True), ("", False)]
+)
 def test_what_is_enabled(word: str, on: bool, folder: Path) -> None:
     content = TEST5.replace("[source2]\nenable=0", f"[source2]\nenable={word}")
     data, _ = app(folder, content)
@@ -363,14 +370,21 @@ def test_an_application_runs_and_counts(
     messages = [json.loads(line) for line in said.out.splitlines()]
     assert messages
     assert messages[-1]["deviceId"] == "source0"
-    assert messages[-1]["analyticsModule"]["lc_cum_street"] == sum(m["analyticsModule"]["lc_curr_street"] for m in messages)
+    assert messages[-1]["analyticsModule"]["lc_cum_street"] == sum(
+        m["analyticsModule"]["lc_curr_street"] for m in messages
+    )
 
 
 def test_several_inputs_of_the_recipe_are_all_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from countline.compat.deepstream.files.recipe import RecipeOptions, from_recipe
 
     given = dict.fromkeys(("conn_str", "cfg_file", "topic", "schema_type", "msgconv"))
-    given |= {"inputs": ("a.mp4", "b.mp4"), "proto_lib": "libnvds_kafka_proto.so", "no_display": True, "conn_str": "h;9092;t"}
+    given |= {
+        "inputs": ("a.mp4", "b.mp4"),
+        "proto_lib": "libnvds_kafka_proto.so",
+        "no_display": True,
+        "conn_str": "h;9092;t",
+    }
     data, _ = from_recipe(RecipeOptions.of({**given, "rules_file": folder / "analytics.txt"}), folder)
     config = Config.model_validate(data)
     assert [(s.uri, s.device_id) for s in config.sources] == [("a.mp4", "device_test"), ("b.mp4", "device_test")]

@@ -73,7 +73,10 @@ def test_the_last_of_two_keys_and_the_first_of_two_groups_count() -> None:
 
 
 def test_an_alias_stands_for_its_anchor_and_a_merge_key_is_only_a_key() -> None:
-    text = PLAIN.replace("enable: 1\n  line", "enable: &on 1\n  line") + "roi-filtering-stream-1:\n  enable: *on\n  roi-A: 1;2;3;4;5;6\n"
+    text = (
+        PLAIN.replace("enable: 1\n  line", "enable: &on 1\n  line")
+        + "roi-filtering-stream-1:\n  enable: *on\n  roi-A: 1;2;3;4;5;6\n"
+    )
     assert read(text).streams[1].rois[0].enabled
     merged = read(PLAIN + "x: &x\n  enable: 1\nroi-filtering-stream-1:\n  <<: *x\n  roi-A: 1;2;3;4;5;6\n")
     assert not merged.streams[1].rois[0].enabled

@@ -43,7 +43,9 @@ def tao(
     if labels is not None:
         (folder / "labels.txt").write_text("\n".join(labels) + "\n")
     said = f"num-detected-classes={count}" if count else ""
-    text = TAO.format(model=model, labels="labels.txt" if labels is not None else "none.txt", count=said, threshold=threshold)
+    text = TAO.format(
+        model=model, labels="labels.txt" if labels is not None else "none.txt", count=said, threshold=threshold
+    )
     path = folder / "pgie.txt"
     path.write_text(text.replace("interval=0", f"interval=0\n{extra}"))
     return path
@@ -51,7 +53,9 @@ def tao(
 
 @pytest.mark.parametrize("labels", [["Person", "Bag", "Face"], None])
 def test_peoplenet_still_finds_persons(labels: list[str] | None, tmp_path: Path) -> None:
-    data, notes = convert(tao(tmp_path, "peoplenet/resnet34_peoplenet_pruned.etlt", labels, 3, "pre-cluster-threshold=0.4"))
+    data, notes = convert(
+        tao(tmp_path, "peoplenet/resnet34_peoplenet_pruned.etlt", labels, 3, "pre-cluster-threshold=0.4")
+    )
     assert data["classes"] == {"person": 0, "backpack": 1, "handbag": 1, "suitcase": 1}
     assert data["confidence"] == {"person": 0.4, "backpack": 0.3, "handbag": 0.3, "suitcase": 0.3}
     assert any("Face" in note and "NOTHING OF IT IS FOUND" in note for note in notes)
@@ -201,7 +205,8 @@ def test_comments_in_another_encoding_and_labels_on_one_line(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("line", "what"), [("network-type=2", "segmentation"), ("is-classifier=1", "classifier"), ("gie-mode=2", "secondary")]
+    ("line", "what"),
+    [("network-type=2", "segmentation"), ("is-classifier=1", "classifier"), ("gie-mode=2", "secondary")],
 )
 def test_networks_that_detect_nothing_are_refused(line: str, what: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=what):

@@ -146,7 +146,9 @@ def test_amqp(tmp_path: Path) -> None:
     config_class("amqp").model_validate(found.options)
     text = "[message-broker]\nusername = file\npassword = file\n"
     both = made(lib, "rabbit;5673;string", text, tmp_path).options
-    assert (both["username"], both["password"]) == ("string", "file"), "what the connection string says wins, each by itself"
+    assert (both["username"], both["password"]) == ("string", "file"), (
+        "what the connection string says wins, each by itself"
+    )
     secret = {"USER_AMQP": "env", "PASSWORD_AMQP": "word"}
     got = made(lib, "rabbit;5673;u;p", environment=secret).options
     assert (got["username"], got["password"], got["topic"]) == ("env", "word", "deepstream_topic")

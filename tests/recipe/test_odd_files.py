@@ -76,7 +76,9 @@ QUICK = settings(max_examples=400, deadline=None, suppress_health_check=list(Hea
 
 @QUICK
 @given(of(NVINFER), of(ATTRIBUTES), of(ATTRIBUTES), st.sampled_from(["0", "1", "7", "x", ""]), st.booleans())
-def test_any_nvinfer_file(base: dict[str, str], common: dict[str, str], own: dict[str, str], number: str, as_yaml: bool) -> None:
+def test_any_nvinfer_file(
+    base: dict[str, str], common: dict[str, str], own: dict[str, str], number: str, as_yaml: bool
+) -> None:
     groups = {"property": {"gie-unique-id": "1", **base}, "class-attrs-all": common, f"class-attrs-{number}": own}
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "labels.txt").write_text("person\ncar\n\nperson\n")
@@ -102,7 +104,9 @@ def test_any_application_file(groups: dict[str, dict[str, str]], as_yaml: bool, 
         if made is None:
             return
         data = {key: value for key, value in made.data.items() if key != "rules"}
-        Config.model_validate({**data, "messages": [{k: v for k, v in m.items() if k != "msgconv"} for m in data["messages"]]})
+        Config.model_validate(
+            {**data, "messages": [{k: v for k, v in m.items() if k != "msgconv"} for m in data["messages"]]}
+        )
         yaml.safe_load(app.text(made))
 
 

@@ -40,7 +40,9 @@ def brought(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     before = set(sys.modules)
     count = 0
 
-    def one(name: str, entries: Mapping[str, Mapping[str, str]], files: Mapping[str, str], version: str = "1.0") -> None:
+    def one(
+        name: str, entries: Mapping[str, Mapping[str, str]], files: Mapping[str, str], version: str = "1.0"
+    ) -> None:
         nonlocal count
         count += 1
         folder = tmp_path / f"site-{count}"
@@ -121,7 +123,13 @@ def test_what_a_plugin_raises_when_it_is_made_is_told(brought: Install) -> None:
 
 def test_the_command_line_shows_no_traceback_for_a_broken_plugin(tmp_path: Path) -> None:
     site = tmp_path / "site"
-    install(site, "acme-mail", "2.3", {"countline.outputs": {"acme": "acme_mail"}}, {"acme_mail.py": "import nothing_here\n"})
+    install(
+        site,
+        "acme-mail",
+        "2.3",
+        {"countline.outputs": {"acme": "acme_mail"}},
+        {"acme_mail.py": "import nothing_here\n"},
+    )
     Path("c.yaml").write_text(document("acme"))
     done = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(site)!r}); from countline.cli import main; main()", "check", "c.yaml"],
@@ -135,13 +143,17 @@ def test_the_command_line_shows_no_traceback_for_a_broken_plugin(tmp_path: Path)
 def test_a_name_that_two_distributions_bring_is_refused_when_it_is_used(brought: Install) -> None:
     brought("acme-b", {"countline.outputs": {"acme": "acme_b"}}, {"acme_b.py": CONFIG + OUTPUT})
     brought("acme-a", {"countline.outputs": {"acme": "acme_a"}}, {"acme_a.py": CONFIG + OUTPUT})
-    with pytest.raises(ConfigError, match=r"several distributions bring the output 'acme': acme-a 1.0, acme-b 1.0") as caught:
+    with pytest.raises(
+        ConfigError, match=r"several distributions bring the output 'acme': acme-a 1.0, acme-b 1.0"
+    ) as caught:
         load("c.yaml", document("acme"))
     assert "pip uninstall acme-b" in str(caught.value)
     load("c.yaml", document("stdout"))  # whoever does not use it is not troubled
 
 
-def test_a_kind_of_countlines_own_goes_first_and_that_is_said(brought: Install, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_kind_of_countlines_own_goes_first_and_that_is_said(
+    brought: Install, caplog: pytest.LogCaptureFixture
+) -> None:
     brought("acme-kafka", {"countline.outputs": {"kafka": "acme_kafka"}}, {"acme_kafka.py": CONFIG + OUTPUT})
     with caplog.at_level(logging.WARNING):
         assert config_class("kafka").__module__ == "countline.outputs.kafka.config"
@@ -153,7 +165,9 @@ def test_a_kind_of_countlines_own_goes_first_and_that_is_said(brought: Install, 
 
 def test_check_tells_what_is_installed_and_what_clashes(brought: Install, clip: Path) -> None:
     brought("acme-b", {"countline.outputs": {"acme": "acme_b", "kafka": "acme_b"}}, {})
-    brought("acme-a", {"countline.outputs": {"acme": "acme_a"}, "countline.layouts": {"ltwh": "acme_a"}}, {}, version="2.0")
+    brought(
+        "acme-a", {"countline.outputs": {"acme": "acme_a"}, "countline.layouts": {"ltwh": "acme_a"}}, {}, version="2.0"
+    )
     from countline.commands.check import checks
 
     config = load("c.yaml", f"sources: [{{name: a, uri: {clip}}}]\noutputs: [stdout]\n")
@@ -181,7 +195,9 @@ def test_a_broken_source_is_told_and_check_says_it_too(brought: Install) -> None
     broken = SOURCE.format(body="raise ValueError('no such camera')")
     brought("acme-cam", {"countline.sources": {"acme": "acme_cam"}}, {"acme_cam.py": broken})
     config = load("c.yaml", "sources: [{name: gate, uri: 'acme://7'}]\n").sources[0]
-    with pytest.raises(PluginError, match=r"the source 'acme', which acme-cam 1.0 brings, cannot be used: ValueError: no such camera"):
+    with pytest.raises(
+        PluginError, match=r"the source 'acme', which acme-cam 1.0 brings, cannot be used: ValueError: no such camera"
+    ):
         video.open_source(config, 0)
     check = video.probe(config)
     assert (check.ok, check.subject) == (False, "source 'gate'")
@@ -197,12 +213,18 @@ def test_check_looks_at_the_first_frame_of_a_source_that_has_no_probe(brought: I
 
 
 @pytest.mark.parametrize("trouble", ["rules: {file: none.txt}", "sources: [{name: b, uri: none.mp4}]"])
-def test_a_source_that_holds_something_from_the_beginning_is_closed_when_the_start_is_refused(trouble: str, brought: Install) -> None:
+def test_a_source_that_holds_something_from_the_beginning_is_closed_when_the_start_is_refused(
+    trouble: str, brought: Install
+) -> None:
     body = """
     source = Scene([], seconds=1).source(config.name, index)
     made.append(source)
     return source"""
-    brought("acme-cam", {"countline.sources": {"acme": "acme_cam"}}, {"acme_cam.py": "made = []\n" + SOURCE.format(body=body)})
+    brought(
+        "acme-cam",
+        {"countline.sources": {"acme": "acme_cam"}},
+        {"acme_cam.py": "made = []\n" + SOURCE.format(body=body)},
+    )
     key, _, value = trouble.partition(": ")
     data = {"sources": [{"name": "a", "uri": "acme://7"}], "outputs": ["stdout"]}
     data[key] = data["sources"] + yaml.safe_load(value) if key == "sources" else yaml.safe_load(value)

@@ -71,7 +71,10 @@ def film(
     if options is None:
         options = {"libx264": {"g": "5", "bf": "0"}, "libx265": {"x265-params": "log-level=none"}}.get(codec, {})
     grain = np.random.default_rng(1)
-    with ordinary_urgency(), av.open(f"file:{path}", "w", format=format or _format(path), options=container or {}) as out:
+    with (
+        ordinary_urgency(),
+        av.open(f"file:{path}", "w", format=format or _format(path), options=container or {}) as out,
+    ):
         out.metadata.update(metadata or {})
         stream: Any = out.add_stream(codec, rate=rate, options=options)
         stream.width, stream.height, stream.pix_fmt = *size, pix

@@ -64,7 +64,9 @@ def test_an_address_that_is_none_is_told_at_the_start(uri: str) -> None:
     assert "pass" not in str(error.what)
 
 
-@pytest.mark.parametrize("uri", ["rtsp://user:pa[ss@127.0.0.1:9/x", "udp://@239.0.0.1:1234", "udp://:1234", "rtsp://[::1]:554/x"])
+@pytest.mark.parametrize(
+    "uri", ["rtsp://user:pa[ss@127.0.0.1:9/x", "udp://@239.0.0.1:1234", "udp://:1234", "rtsp://[::1]:554/x"]
+)
 def test_an_address_that_ffmpeg_takes_is_taken(uri: str) -> None:
     open_source(config(uri), 0).close()
     assert diagnose(uri.replace("rtsp:", "rtmp:"), SourceTls()) is None

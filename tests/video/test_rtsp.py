@@ -212,8 +212,14 @@ def test_a_path_that_is_not_there_is_refused_and_said_once(start: Start, watch, 
         ("rtsps://127.0.0.1:{tls}/cam", "certificate is not trusted"),
     ],
 )
-def test_what_hinders_a_connection_is_told_apart(start: Start, site: Site, tmp_path: Path, uri: str, words: str) -> None:
-    ports = {"free": free_port(), "web": site.server.server_address[1], "tls": start(tls=certificate(tmp_path)[1])[1].port}
+def test_what_hinders_a_connection_is_told_apart(
+    start: Start, site: Site, tmp_path: Path, uri: str, words: str
+) -> None:
+    ports = {
+        "free": free_port(),
+        "web": site.server.server_address[1],
+        "tls": start(tls=certificate(tmp_path)[1])[1].port,
+    }
     check = probe(config(uri.format(**ports), timeout=5))
     assert not check.ok
     assert words in check.detail

@@ -28,7 +28,10 @@ def shown(rules, frames=12):
     ("rules", "text"),
     [
         ({"queues": [{"name": "till", "points": AREA, "after": 0.5}]}, "till: 1 waiting, longest 1 s"),
-        ({"queues": [{"name": "till", "points": AREA, "after": 0.5, "max_length": 0}]}, "till: 1 waiting, longest 1 s  LONG"),
+        (
+            {"queues": [{"name": "till", "points": AREA, "after": 0.5, "max_length": 0}]},
+            "till: 1 waiting, longest 1 s  LONG",
+        ),
         ({"wrong_ways": [{"name": "street", "points": AREA, "arrow": [[0, 1], [0, 0]]}]}, "street: 1 wrong (1 now)"),
         ({"wrong_ways": [{"name": "street", "points": AREA, "arrow": [[0, 0], [0, 1]]}]}, "street: 0 wrong"),
     ],

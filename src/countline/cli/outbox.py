@@ -76,7 +76,9 @@ def show(ctx: click.Context, ident: str | None, place: Path | None, path: Path |
     from countline.commands import outbox as commands
 
     if ident is None or (place is None and (Path(ident).suffix in _FILES or Path(ident).is_file())):
-        ctx.invoke(status, place=Path(ident) if ident else None, path=path, as_json=as_json)  # as before there were single messages
+        ctx.invoke(
+            status, place=Path(ident) if ident else None, path=path, as_json=as_json
+        )  # as before there were single messages
         return
     for line in commands.show_message(commands.locate(place, path), ident):
         echo(line)
@@ -137,7 +139,13 @@ def edit(
 
     if value is not None and value_file is not None:
         raise click.UsageError("give --value or --value-file")
-    new = value_file.read() if value_file is not None else value.encode("utf-8", "surrogateescape") if value is not None else None
+    new = (
+        value_file.read()
+        if value_file is not None
+        else value.encode("utf-8", "surrogateescape")
+        if value is not None
+        else None
+    )
     change = commands.change(new, key, no_key, topic, headers, without)
     count = commands.edit(commands.locate(place, path), ident, change)
     echo(f"{ident}: {count} changed")
@@ -195,7 +203,9 @@ def backup(file: Path, place: Path | None, path: Path | None, overwrite: bool) -
 
     commands.refuse_input(place, file)
     status = commands.backup(commands.locate(place, path), file, overwrite=overwrite)
-    echo(f"{file}: {status.messages} messages, {status.dead_letters} dead letters and all counts, as they were at one instant")
+    echo(
+        f"{file}: {status.messages} messages, {status.dead_letters} dead letters and all counts, as they were at one instant"
+    )
 
 
 class _Failures(_Group):

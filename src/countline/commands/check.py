@@ -163,7 +163,9 @@ def _content(path: Path) -> Check:
     except OutboxError as error:
         return _failed("outbox", error)
     said = [str(path)]
-    said += [f"{output.pending} messages wait for output '{output.name}'" for output in status.outputs if output.pending]
+    said += [
+        f"{output.pending} messages wait for output '{output.name}'" for output in status.outputs if output.pending
+    ]
     if status.dead_letters:
         said.append(f"{status.dead_letters} dead letters")
     if status.in_use_by:

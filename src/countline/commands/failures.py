@@ -25,7 +25,9 @@ def failure_lines(path: Path, name: str | None, *, as_json: bool) -> Iterator[st
     try:
         found = read(path)
     except OSError as error:
-        raise OutboxError(f"cannot be read: {error.strerror}", where=str(files(path)[1]), fix="check its rights") from None
+        raise OutboxError(
+            f"cannot be read: {error.strerror}", where=str(files(path)[1]), fix="check its rights"
+        ) from None
     kept = [one.data for one in found.kept if name in (None, one.data.get("definition"))]
     if as_json:
         yield from (json_line({**_shown(data), "retryable": "again" in data}) for data in kept)

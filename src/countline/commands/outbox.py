@@ -145,7 +145,12 @@ def show_message(path: Path, ident: str) -> Iterator[str]:
 
 
 def change(
-    value: bytes | None, key: str | None, no_key: bool, topic: str | None, headers: Sequence[str], without: Sequence[str]
+    value: bytes | None,
+    key: str | None,
+    no_key: bool,
+    topic: str | None,
+    headers: Sequence[str],
+    without: Sequence[str],
 ) -> Change:
     """What the options of `countline outbox edit` say; ``headers``: 'NAME=VALUE'. Raises ConfigError for what no output could send."""
     given = {}
@@ -163,7 +168,9 @@ def change(
             _bytes_of(where, text)
     made = Change(value, None if key is None else _bytes_of("--key", key), no_key, topic, given, without)
     if made == Change():
-        raise ConfigError("nothing is to be changed", where="edit", fix="give --value, --key, --topic, --header or --without")
+        raise ConfigError(
+            "nothing is to be changed", where="edit", fix="give --value, --key, --topic, --header or --without"
+        )
     return made
 
 

@@ -112,7 +112,9 @@ def _add_consumers(run: Run, options: Options) -> None:
         from countline.record import TracksWriter
 
         writer = TracksWriter(options["record"])
-        run.add_consumer(lambda _, analytics: writer.write(FrameTracks(analytics.frame, analytics.tracks)), close=writer.close)
+        run.add_consumer(
+            lambda _, analytics: writer.write(FrameTracks(analytics.frame, analytics.tracks)), close=writer.close
+        )
 
 
 def execute(run: Run, options: Options) -> Summary:

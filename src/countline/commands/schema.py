@@ -19,7 +19,13 @@ __all__ = ["configuration_schema", "schema_command"]
 
 
 def schema_command(
-    config: Path | None, name: str | None, format_: str | None, *, fields: bool, pair: tuple[Path, Path] | None, mode: str
+    config: Path | None,
+    name: str | None,
+    format_: str | None,
+    *,
+    fields: bool,
+    pair: tuple[Path, Path] | None,
+    mode: str,
 ) -> int:
     """Print what was asked for; the exit code. Raises ConfigError, MessageError."""
     if pair is not None:

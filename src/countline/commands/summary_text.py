@@ -52,8 +52,14 @@ def summary_text(summary: Summary) -> str:
     first = f", first after {summary.first_message:.2f} s" if summary.first_message is not None else ""
     rows.append(f"messages: {summary.messages}{first}")
     if summary.failures:
-        gone = f"; {summary.failures_dropped} failures no longer stand there, it was full" if summary.failures_dropped else ""
-        rows.append(f"  {summary.failures} could not be made: see `countline outbox failures` ({summary.failure_file}){gone}")
+        gone = (
+            f"; {summary.failures_dropped} failures no longer stand there, it was full"
+            if summary.failures_dropped
+            else ""
+        )
+        rows.append(
+            f"  {summary.failures} could not be made: see `countline outbox failures` ({summary.failure_file}){gone}"
+        )
     waiting = (
         "still in the outbox (the next run delivers them; `countline outbox` shows them)"
         if summary.durable

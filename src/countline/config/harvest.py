@@ -88,7 +88,11 @@ def _by_type(data: Any, model: type[BaseModel], found: list[object]) -> None:
 
 def _stray(data: Mapping[str, Any], known: Collection[str], found: list[object]) -> None:
     # `sasl: {the password}`: a key without a value that is no misspelt option either
-    found += [key for key, value in data.items() if value is None and key not in known and not get_close_matches(str(key), known, 1)]
+    found += [
+        key
+        for key, value in data.items()
+        if value is None and key not in known and not get_close_matches(str(key), known, 1)
+    ]
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:

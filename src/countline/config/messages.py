@@ -30,7 +30,16 @@ from countline.redaction import remember
 from countline.registry.kinds import MESSAGES, message_kind
 from countline.secret_forms import uri_secrets
 
-__all__ = ["AttachConfig", "CloudEventsConfig", "MessageConfig", "SchemaConfig", "kind_class", "kind_classes", "trigger_of", "zone_of"]
+__all__ = [
+    "AttachConfig",
+    "CloudEventsConfig",
+    "MessageConfig",
+    "SchemaConfig",
+    "kind_class",
+    "kind_classes",
+    "trigger_of",
+    "zone_of",
+]
 
 EVENTS = tuple(event for model in RULE_KEYS.values() for event in model.events)
 """Kinds of event, which are the triggers that send a message for what happened."""
@@ -58,7 +67,9 @@ def trigger_of(on: str | list[str]) -> tuple[str, tuple[str, ...], int]:
         return "interval", (), ns
     for word in words:
         if word not in EVENTS and word not in brought_events():
-            raise ConfigFault(f"there is no trigger '{word}'", fix="known are: " + ", ".join((*_WORDS, *brought_events())))
+            raise ConfigFault(
+                f"there is no trigger '{word}'", fix="known are: " + ", ".join((*_WORDS, *brought_events()))
+            )
     return "event", tuple(dict.fromkeys(words)), 0
 
 
@@ -169,9 +180,7 @@ class AttachConfig(Model):
             raise ConfigFault("attachments as files need a folder", fix="add e.g. folder: snapshots")
         for word, wanted in (("folder", "file"), ("output", "object")):
             if getattr(self, word) is not None and self.as_ != wanted:
-                raise ConfigFault(
-                    f"'{word}' is for attachments as: {wanted}", fix=f"write as: {wanted}", loc=(word,)
-                )
+                raise ConfigFault(f"'{word}' is for attachments as: {wanted}", fix=f"write as: {wanted}", loc=(word,))
         return self
 
     def no_store(self, stores: Sequence[str], known: Sequence[str]) -> tuple[str, str] | None:

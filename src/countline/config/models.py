@@ -201,9 +201,7 @@ def _output(value: Any) -> Any:
     if isinstance(value, str):
         value = {value: {}}
     if not isinstance(value, Mapping) or len(value) != 1:
-        raise ConfigFault(
-            "an output is one kind with its options", fix="write `- kafka: {bootstrap: ..., topic: ...}`"
-        )
+        raise ConfigFault("an output is one kind with its options", fix="write `- kafka: {bootstrap: ..., topic: ...}`")
     kind, options = next(iter(value.items()))
     try:
         cls = config_class(kind)
@@ -232,7 +230,9 @@ class Config(Model):
     rules: SerializeAsAny[RulesConfig] = RulesConfig()
     messages: list[SerializeAsAny[MessageConfig]] = []
     outputs: list[SerializeAsAny[Annotated[OutputConfig, BeforeValidator(_output), OutputSchema]]] = []
-    outbox: Annotated[OutboxConfig, BeforeValidator(_outbox, json_schema_input_type=OutboxConfig | str)] = OutboxConfig()
+    outbox: Annotated[OutboxConfig, BeforeValidator(_outbox, json_schema_input_type=OutboxConfig | str)] = (
+        OutboxConfig()
+    )
     _document: Document | None = PrivateAttr(default=None)
     """The file it was read from, for faults that only show later (a template that names a field that is not there)."""
 

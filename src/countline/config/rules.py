@@ -113,7 +113,9 @@ class RulesConfig(Model):
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         """With the keys of other distributions, so that editors know them."""
         made = handler(core_schema)
-        more = {key: model for key, model in rule_models().items() if key not in RULE_KEYS} if cls is RulesConfig else {}
+        more = (
+            {key: model for key, model in rule_models().items() if key not in RULE_KEYS} if cls is RulesConfig else {}
+        )
         for key, model in more.items():
             items = handler(model.__pydantic_core_schema__)
             handler.resolve_ref_schema(made)["properties"][key] = {"type": "array", "items": items}

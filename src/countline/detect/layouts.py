@@ -194,7 +194,9 @@ def _yolov8(layout: Layout, arrays: list[Array], size: tuple[int, int], floor: f
     scores = table[4 : 4 + layout.classes]
     if layout.name == "yolov8-obb":
         return _turned(scores, lambda index: table[:4, index].T, table[4 + layout.classes])
-    points = _keypoints(lambda index: table[4 + layout.classes :, index].T, layout.keypoint) if layout.keypoint else None
+    points = (
+        _keypoints(lambda index: table[4 + layout.classes :, index].T, layout.keypoint) if layout.keypoint else None
+    )
     return Raw(scores, lambda index: _centred(table[:4, index].T), points=points)
 
 
@@ -349,8 +351,19 @@ LAYOUTS: dict[str, Callable[[Layout, list[Array], tuple[int, int], float], Raw]]
 
 CORNERS = frozenset(
     (
-        "nanodet", "picodet", "end2end", "yolov7-end2end", "paddle", "detections", "detections-parts", "detections-tf",
-        "boxes-scores", "boxes-scores-parts", "ssd", "efficientdet", "detectnet",
+        "nanodet",
+        "picodet",
+        "end2end",
+        "yolov7-end2end",
+        "paddle",
+        "detections",
+        "detections-parts",
+        "detections-tf",
+        "boxes-scores",
+        "boxes-scores-parts",
+        "ssd",
+        "efficientdet",
+        "detectnet",
     )
 )
 """Those whose boxes are left, top, right and bottom in the file, or distances."""

@@ -97,7 +97,9 @@ def _corners(boxes: NDArray[np.float32], size: tuple[int, int]) -> str:
     if (within & leaves).mean() < 1 - _FEW:
         return ""
     first = np.concatenate([centre, sides], 1)[within & leaves][0]
-    return f"boxes such as {shown_box(first)}, which are left, top, right and bottom rather than centre, width and height"
+    return (
+        f"boxes such as {shown_box(first)}, which are left, top, right and bottom rather than centre, width and height"
+    )
 
 
 def _all_one(boxes: NDArray[np.float32]) -> str:

@@ -44,7 +44,9 @@ BY_LAYOUT: Mapping[str, Preprocess] = {
     ),
     **dict.fromkeys(("paddle", "picodet"), Preprocess(mean=IMAGENET_MEAN, std=IMAGENET_STD, letterbox=False)),
     "ssd": Preprocess(scale=1.0, mean=(127.0,) * 3, std=(128.0,) * 3, letterbox=False),
-    "efficientdet": Preprocess(mean=IMAGENET_MEAN, std=IMAGENET_STD, pad=116),  # its padding is 0 after the mean is taken off
+    "efficientdet": Preprocess(
+        mean=IMAGENET_MEAN, std=IMAGENET_STD, pad=116
+    ),  # its padding is 0 after the mean is taken off
     **dict.fromkeys(("yolov5", "yolov6", "yolov8", "yolov8-seg", "yolov8-pose", "yolov8-obb"), Preprocess()),
     **dict.fromkeys(("end2end", "end2end-obb", "yolov7-end2end", "boxes-scores"), Preprocess()),
     "detectnet": Preprocess(letterbox=False),

@@ -118,7 +118,11 @@ def _pairs(
             if rows == rows_b > MOST_QUERIES and columns_b == 4 and not boxes_first:
                 if classes in (None, columns):
                     yield Layout("boxes-scores-parts", columns, order=(a, b))
-                if columns > 1 and classes in (None, columns, columns - 1):  # with the background among the labels, or without
+                if columns > 1 and classes in (
+                    None,
+                    columns,
+                    columns - 1,
+                ):  # with the background among the labels, or without
                     yield Layout("ssd", classes or columns - 1, order=(a, b))
             if columns == rows_b and columns_b == 4 and classes in (None, rows) and rows != columns:
                 yield Layout("boxes-scores", rows, order=(a, b), turned=True)
@@ -183,7 +187,9 @@ def _found_objects(shapes: Sequence[Shape], names: Sequence[str], classes: int |
             yield Layout("yolov7-end2end", classes or 0, order=(at,), unbatched=True)
         if shape[-1:] != (4,) or len(shape) not in (2, 3):
             continue
-        rest = [i for i, s in enumerate(shapes) if s == shape[:-1] and i != at and not _says(names[i], ("size", "num_"))]
+        rest = [
+            i for i, s in enumerate(shapes) if s == shape[:-1] and i != at and not _says(names[i], ("size", "num_"))
+        ]
         numbers = [i for i in rest if names[i] in told.integers or _says(names[i], ("class", "label", "cls"))]
         scores = [i for i in rest if _says(names[i], ("score", "conf", "prob")) and i not in numbers[:1]]
         scores = scores or [i for i in rest if i not in numbers]
@@ -338,9 +344,7 @@ def _yolov8(output: _Output, seen: _Seen) -> Iterator[Layout]:
         known = 4 + n if name == "yolov8-pose" and seen.told.keypoints else None
         if fits and (said == name if said else sure) and _agrees(output, 4, 4 + n, known=known):
             keypoint, turned = _keypoint(name, extra, seen.told), not output.turned
-            yield Layout(
-                name, n, output.grid or (), order=(output.at,), turned=turned, extra=extra, keypoint=keypoint
-            )
+            yield Layout(name, n, output.grid or (), order=(output.at,), turned=turned, extra=extra, keypoint=keypoint)
 
 
 def _keypoint(name: str, extra: int, told: Told) -> int:

@@ -62,7 +62,11 @@ def read_signature(session: Session, config: DetectorConfig, where: str) -> Sign
 
     trial = Trial(session, Input(port, size, planes), preprocess, Path(where))
     count = len(labels) if labels else None
-    layout = read_layout(trial, metadata, count, wanted) if own is None else read_own_layout(trial, count, config.layout, own)
+    layout = (
+        read_layout(trial, metadata, count, wanted)
+        if own is None
+        else read_own_layout(trial, count, config.layout, own)
+    )
     if not labels:
         labels, source = _unnamed(layout.classes)
     return Signature(port, size, planes, layout, preprocess(layout), labels, source)

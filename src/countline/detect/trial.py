@@ -115,7 +115,9 @@ def read_own_layout(trial: Trial, labels: int | None, name: str, own: OwnLayout)
     seen = _Seen(trial, shapes, names, labels, Told(), name)
     classes = own.classes(dict(zip(names, shapes)), trial.input.size, labels)
     if not classes:
-        raise seen.refusal(f"does not fit the layout '{name}'", f"check detector.labels and detector.size; or {_declare()}")
+        raise seen.refusal(
+            f"does not fit the layout '{name}'", f"check detector.labels and detector.size; or {_declare()}"
+        )
     return _settled([replace(layout, classes=classes, order=tuple(range(len(outputs))))], trial, seen)
 
 

@@ -68,7 +68,13 @@ class BaseDefinition(ABC):
     """
 
     def __init__(
-        self, name: str, trigger: Trigger, record: RecordTemplate, *, tells_epochs: bool = True, keeps_gaps: bool = False
+        self,
+        name: str,
+        trigger: Trigger,
+        record: RecordTemplate,
+        *,
+        tells_epochs: bool = True,
+        keeps_gaps: bool = False,
     ) -> None:
         self.name = name
         self.trigger = trigger

@@ -135,7 +135,9 @@ class Builder:
         path = text.split(".")
         if shape.kind == "record" and not _reachable(shape, path):
             self.compiler.faults.append(
-                MessageFault(f"the value has nothing at '{text}'", (*self.loc, "partition_key"), suggest(text, _leaves(shape)))
+                MessageFault(
+                    f"the value has nothing at '{text}'", (*self.loc, "partition_key"), suggest(text, _leaves(shape))
+                )
             )
         return path
 

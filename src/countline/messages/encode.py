@@ -240,7 +240,9 @@ def _framed(
         return inner
     kind = _KINDS.get(config.encoding)
     if kind is None:
-        raise MessageFault(f"registries know no {config.encoding}", (*loc, "schema", "registry"), "use json, avro or protobuf")
+        raise MessageFault(
+            f"registries know no {config.encoding}", (*loc, "schema", "registry"), "use json, avro or protobuf"
+        )
     found = options.id
     if found is None:
         if schema_id is None:

@@ -125,7 +125,9 @@ class EventFields:
         """Reads the events behind the message (shape :meth:`list_shape`)."""
         every = [(e.name, e.read) for e in self.every if e.in_whole]
         of_object = [(e.name, e.read) for e in self.of_object if e.in_whole]
-        own = {kind: [(e.name, _if_any(e.name, e.read)) for e in entries.values()] for kind, entries in self.own.items()}
+        own = {
+            kind: [(e.name, _if_any(e.name, e.read)) for e in entries.values()] for kind, entries in self.own.items()
+        }
 
         def get(s: Scope) -> list[dict[str, Any]]:
             before, made = s.event, []
@@ -148,5 +150,3 @@ class EventFields:
 def _if_any(name: str, read: Callable[[Scope], Any]) -> Callable[[Scope], Any]:
     """Null for an event that has no such field."""
     return lambda s: None if getattr(s.event, name, None) is None else read(s)
-
-

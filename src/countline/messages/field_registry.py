@@ -223,9 +223,7 @@ def _count_by_name(s: Scope, name: str) -> int:
     return sum(n for c, n in s.analytics.object_count.items() if c < len(names) and names[c] == name)
 
 
-def _reader(
-    group: Group, name: str, only: frozenset[str] | None, read: Callable[[Any], Any]
-) -> Callable[[Scope], Any]:
+def _reader(group: Group, name: str, only: frozenset[str] | None, read: Callable[[Any], Any]) -> Callable[[Scope], Any]:
     """Reads a rule's state; null on frames of sources that the rule does not apply to, and the state of a rule at rest
     where an engine reports only rules at which something happened."""
     zero = read(group.empty)

@@ -44,7 +44,9 @@ GAP: tuple[Entry, ...] = (
 )
 
 
-def _with_parts(name: str, entries: Sequence[Entry], read: Callable[[Scope], Any], *, nullable: bool) -> Iterable[Entry]:
+def _with_parts(
+    name: str, entries: Sequence[Entry], read: Callable[[Scope], Any], *, nullable: bool
+) -> Iterable[Entry]:
     """A record that may be absent, and its parts as fields of their own (``nullable``: which then are null)."""
 
     def behind(of_it: Callable[[Any], Any]) -> Callable[[Scope], Any]:

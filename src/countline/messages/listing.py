@@ -24,7 +24,8 @@ def all_fields(table: FieldTable = TABLE) -> Iterator[str]:
     kinds = [(group.kind, group.key) for group in table.groups]
     kinds.insert(3, ("journey", ""))
     rules = [
-        RuleInfo("NAME", kind, None, directions=("DIRECTION",) if kind == "line" else (), key=key) for kind, key in kinds
+        RuleInfo("NAME", kind, None, directions=("DIRECTION",) if kind == "line" else (), key=key)
+        for kind, key in kinds
     ]
     whole = FieldRegistry(rules, [SourceInfo("SOURCE", 0)], interval=True, attachment=True, table=table)
     yield "of every frame (window only with `on: interval`, attachment with `attach:`):"

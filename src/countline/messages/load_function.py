@@ -52,7 +52,9 @@ def _module(name: str, loc: Loc) -> Any:
     except MessageFault:
         raise
     except ModuleNotFoundError as error:
-        raise MessageFault(f"cannot import {name}: {error}", loc, "check the name, or give a path: file.py:function") from None
+        raise MessageFault(
+            f"cannot import {name}: {error}", loc, "check the name, or give a path: file.py:function"
+        ) from None
     except (Exception, SystemExit) as error:  # a script may end itself: that would end countline without a word
         from countline.messages.functions import place_in_user_code
 

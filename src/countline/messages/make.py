@@ -63,7 +63,9 @@ def make(
             faults += getattr(error, "faults", (error,))
             continue
         if definition.name in names:
-            faults.append(MessageFault(f"two messages are named '{definition.name}'", loc, "give each a name of its own"))
+            faults.append(
+                MessageFault(f"two messages are named '{definition.name}'", loc, "give each a name of its own")
+            )
         names.add(definition.name)
         definitions.append(definition)
     if faults:
@@ -134,7 +136,9 @@ def _destined(config: MessageConfig, loc: Loc, context: Context) -> MessageConfi
         return config
     if not context.outputs:
         fix = "give outputs=[...] with its name, or `takes: all` to the output"
-        raise MessageFault(f"the message '{config.name}' goes nowhere: no output takes messages that do not name it", loc, fix)
+        raise MessageFault(
+            f"the message '{config.name}' goes nowhere: no output takes messages that do not name it", loc, fix
+        )
     return config.model_copy(update={"outputs": list(context.outputs)})
 
 

@@ -30,7 +30,14 @@ def further_groups() -> Iterable[Group]:
 GROUPS: tuple[Group, ...] = (
     Group("lines", "line", entries_of(LineState), LineState(), attrgetter("lines"), counted=True),
     Group("regions", "region", entries_of(RegionState), RegionState(), attrgetter("regions")),
-    Group("directions", "direction", entries_of(DirectionState), DirectionState(), attrgetter("directions"), alone="current"),
+    Group(
+        "directions",
+        "direction",
+        entries_of(DirectionState),
+        DirectionState(),
+        attrgetter("directions"),
+        alone="current",
+    ),
     *further_groups(),
 )
 

@@ -93,7 +93,11 @@ def _out(value: Any) -> Any:
     if isinstance(value, np.generic):
         return _out(value.item())
     if isinstance(value, str):
-        return value if value.isascii() or _clean(value) else {"_": "text", "v": value.encode("utf-8", "surrogatepass").hex()}
+        return (
+            value
+            if value.isascii() or _clean(value)
+            else {"_": "text", "v": value.encode("utf-8", "surrogatepass").hex()}
+        )
     if isinstance(value, int):
         return value if -(2**63) <= value < 2**64 else {"_": "int", "v": str(value)}
     if isinstance(value, float):

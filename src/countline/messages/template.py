@@ -131,7 +131,9 @@ class Compiler:
     def _keys(self, value: Mapping[str, Any], known: Sequence[str], loc: Loc) -> None:
         for key in value:
             if key not in known:
-                self.faults.append(MessageFault(f"'{key}' cannot stand beside '{known[0]}'", (*loc, key), suggest(key, known)))
+                self.faults.append(
+                    MessageFault(f"'{key}' cannot stand beside '{known[0]}'", (*loc, key), suggest(key, known))
+                )
 
     def _loop(self, value: Mapping[str, Any], loc: Loc, loops: Sequence[str]) -> Node:
         self._keys(value, ("for", "if", "do"), loc)
@@ -139,7 +141,9 @@ class Compiler:
         loops_known = self.registry.table.loops
         if what not in loops_known:
             self.faults.append(
-                MessageFault(f"there is nothing called '{what}' to loop over", (*loc, "for"), suggest(str(what), loops_known))
+                MessageFault(
+                    f"there is nothing called '{what}' to loop over", (*loc, "for"), suggest(str(what), loops_known)
+                )
             )
             return constant(None)
         inner = (*loops, what)

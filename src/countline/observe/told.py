@@ -45,7 +45,9 @@ class Repeated:
     log, level: where it is told.
     """
 
-    def __init__(self, log: logging.Logger, level: int = logging.WARNING, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, log: logging.Logger, level: int = logging.WARNING, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._log, self._level = log, level
         self._told = Told(clock=clock)
         self._newest = ""

@@ -10,6 +10,7 @@ from countline.observe.told import EVERY
 
 __all__ = ["Trouble"]
 
+
 class Trouble:
     """Tells the log when a trouble begins and when it is over. If it goes on coming and going, further changes are counted and told
     with one line a minute.

@@ -55,7 +55,9 @@ def _copy(db: sqlite3.Connection, part: Path) -> None:
         found = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
         raise OutboxError(
-            f"is damaged: {found}", where=f"outbox {part}", fix="start a run with the outbox: it carries over what can be read"
+            f"is damaged: {found}",
+            where=f"outbox {part}",
+            fix="start a run with the outbox: it carries over what can be read",
         )
     close_to_others(str(part))
     descriptor = os.open(part, os.O_RDONLY)

@@ -91,7 +91,9 @@ class Core(Keeper):
     def _reading(self, db: sqlite3.Connection) -> sqlite3.Connection:
         if not self.durable:
             return db
-        return sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False, timeout=5.0)
+        return sqlite3.connect(
+            f"{self.path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False, timeout=5.0
+        )
 
     def _use(self, db: sqlite3.Connection) -> None:
         """Go on with another file at the same path."""
@@ -231,7 +233,9 @@ class Core(Keeper):
             if self._repairs_left and not self._closed:
                 self._damage = self._damage or str(error)
                 return OutboxBusy(
-                    f"is damaged: {error}", where=f"outbox {self.path}", fix="nothing: what can be read is carried over to a new file"
+                    f"is damaged: {error}",
+                    where=f"outbox {self.path}",
+                    fix="nothing: what can be read is carried over to a new file",
                 )
             with contextlib.suppress(OSError):
                 files.damage_mark(self.path).touch(0o600)

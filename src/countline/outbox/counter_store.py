@@ -26,12 +26,14 @@ def _if_intact(table: str, new: str) -> str:
 
 
 _ADD = (
-    sums.insert("counter", "INSERT") + " ON CONFLICT (source, rule, counter, class) DO UPDATE SET value = value + excluded.value, "
+    sums.insert("counter", "INSERT")
+    + " ON CONFLICT (source, rule, counter, class) DO UPDATE SET value = value + excluded.value, "
     f"crc = {_if_intact('counter', sums.expression('counter', value='value + excluded.value'))}"
 )
 _LATER = {"stream": "excluded.stream", "frame": "max(frame, excluded.frame)", "finished": "excluded.finished"}
 _PROGRESS = (
-    sums.insert("run", "INSERT") + f" ON CONFLICT (source) DO UPDATE SET {', '.join(f'{c} = {v}' for c, v in _LATER.items())}, "
+    sums.insert("run", "INSERT")
+    + f" ON CONFLICT (source) DO UPDATE SET {', '.join(f'{c} = {v}' for c, v in _LATER.items())}, "
     f"crc = {_if_intact('run', sums.expression('run', **_LATER))}"
 )
 
@@ -91,9 +93,7 @@ class CounterStore:
             "counters": [[*key[1:], value] for key, value in counters.items()],
             "epochs": [[rule, *rest] for rule, rest in epochs.items()],
         }
-        self._db.execute(
-            sums.insert("run"), (source, stream, -1, 0, int(live), orjson.dumps(baseline).decode())
-        )
+        self._db.execute(sums.insert("run"), (source, stream, -1, 0, int(live), orjson.dumps(baseline).decode()))
         resets = self._spread(source, counters, epochs, rules)
         resume = Resume(None, counters, resets, seen, reset, _history(counters, epochs))
         if not live:
@@ -144,9 +144,7 @@ class CounterStore:
                 commit.finished or finished,
             )
         self._add(amounts)
-        self._db.executemany(
-            _PROGRESS, [(source, *state, 1, "{}") for source, state in progress.items()]
-        )
+        self._db.executemany(_PROGRESS, [(source, *state, 1, "{}") for source, state in progress.items()])
         self._db.executemany(sums.insert("seen"), list(seen.items()))
         missed.keep_looked(self._db, self._live & seen.keys(), now)
         missed.keep_untold(self._db, untold)
@@ -237,7 +235,9 @@ class CounterStore:
 def _history(counters: Mapping[CounterKey, int], epochs: dict[str, tuple[int, int]]) -> History:
     counted = sorted([*key[1:], value] for key, value in counters.items() if value)
     reset = sorted([rule, *epoch] for rule, epoch in epochs.items())
-    return History(*(blake2b(orjson.dumps(known), digest_size=8).hexdigest() if known else "" for known in (counted, reset)))
+    return History(
+        *(blake2b(orjson.dumps(known), digest_size=8).hexdigest() if known else "" for known in (counted, reset))
+    )
 
 
 def _parse(source: str, baseline: str) -> tuple[dict[CounterKey, int], dict[str, tuple[int, int]]]:

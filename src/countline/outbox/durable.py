@@ -56,7 +56,9 @@ class Outbox(Core):
         last frame of the source and now; it is carried out where the counters go on.
         """
         with self._transaction(files.PATIENCE):
-            return self._counters.begin(source, stream, live=live, policy=policy, time=time, fresh=fresh, rules=rules, due=due)
+            return self._counters.begin(
+                source, stream, live=live, policy=policy, time=time, fresh=fresh, rules=rules, due=due
+            )
 
     def write(self, commits: Sequence[Commit]) -> int:
         """Store commits in one transaction, and with them all acknowledgements so far. Returns how many were stored, from

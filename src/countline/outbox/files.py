@@ -149,7 +149,9 @@ class Lock:
             os.close(self._fd)
             raise _in_use(path, _read_pid(self.path)) from None
         presence.claim(self._fd)
-        with contextlib.suppress(OSError):  # a hint for the other process, and room; a full disk must not prevent opening
+        with contextlib.suppress(
+            OSError
+        ):  # a hint for the other process, and room; a full disk must not prevent opening
             os.ftruncate(self._fd, 0)
             os.pwrite(self._fd, b"%d\n" % os.getpid(), 0)
             # Noise, which no file system stores as less than it is.
@@ -337,7 +339,9 @@ def is_full(error: BaseException) -> bool:
 
 def is_locked(error: BaseException) -> bool:
     """Whether another program holds a lock on the database that keeps us from it for now."""
-    return isinstance(error, sqlite3.OperationalError) and ("locked" in str(error).lower() or "busy" in str(error).lower())
+    return isinstance(error, sqlite3.OperationalError) and (
+        "locked" in str(error).lower() or "busy" in str(error).lower()
+    )
 
 
 _SIGNS = (

@@ -58,7 +58,12 @@ class Keeper:
         told = self._told.add("dead-letters-full", sum(gone.values()))
         if told:
             names = ", ".join(f"'{name}'" for name in sorted(gone))
-            log.warning("outbox %s: dead letters fill a tenth of it; the oldest %d, for %s, were dropped", self.path, told, names)
+            log.warning(
+                "outbox %s: dead letters fill a tenth of it; the oldest %d, for %s, were dropped",
+                self.path,
+                told,
+                names,
+            )
         for name, count in gone.items():
             if name in self._outputs:
                 dropped = self._outputs[name].dropped

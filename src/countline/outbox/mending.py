@@ -35,6 +35,7 @@ class Found(NamedTuple):
     waiting: list[Waiting]
     dead: list[DeadLetter]
 
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """What becomes different; None: stays."""
@@ -49,7 +50,9 @@ class Change:
     """Names of headers that are removed."""
 
     def __call__(self, message: Message) -> Message:
-        headers = [(name, data) for name, data in message.headers if name not in self.headers and name not in self.without]
+        headers = [
+            (name, data) for name, data in message.headers if name not in self.headers and name not in self.without
+        ]
         return replace(
             message,
             value=message.value if self.value is None else self.value,

@@ -29,7 +29,6 @@ log = logging.getLogger("countline.outbox")
 MEMORY_BYTES = 64 << 20
 
 
-
 def open_outbox(
     config: OutboxConfig,
     path: Path | None,
@@ -51,7 +50,14 @@ def open_outbox(
     if path is None:
         most = MEMORY_BYTES if "max_bytes" not in config.model_fields_set else config.max_bytes
         db = files.connect(files.MEMORY, "off")
-        return Outbox(files.MEMORY, db, outputs, Bounds(most, config.max_age, when_full, config.quotas), clock=clock, steady=steady)
+        return Outbox(
+            files.MEMORY,
+            db,
+            outputs,
+            Bounds(most, config.max_age, when_full, config.quotas),
+            clock=clock,
+            steady=steady,
+        )
     path = refuse_unusable(path)
     try:
         make_folder(path.parent)

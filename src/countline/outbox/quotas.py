@@ -34,7 +34,9 @@ class Quotas:
         for state in list(self._suspects(outputs)):
             query = "SELECT first, last, bytes FROM batch WHERE last > ? ORDER BY first"
             stored = db.execute(query, (state.done.low,)).fetchall()
-            waiting = [(first, last, size) for first, last, size in stored if state.done.overlap(first, last) <= last - first]
+            waiting = [
+                (first, last, size) for first, last, size in stored if state.done.overlap(first, last) <= last - first
+            ]
             for first, last in self.exceeding(state.name, waiting):
                 (data,) = db.execute("SELECT data FROM batch WHERE first = ?", (first,)).fetchone()
                 give_up(first, last, data, "quota", state)

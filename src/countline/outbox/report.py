@@ -44,7 +44,9 @@ def describe(db: sqlite3.Connection, path: Path, *, now: int, max_bytes: int = 0
         output.position = min(output.done.low, status.next_position - 1)
         output.dead = dead.pop(output.name, 0)
         if output.pending:
-            row = db.execute("SELECT made FROM batch WHERE last > ? ORDER BY first LIMIT 1", (output.done.low,)).fetchone()
+            row = db.execute(
+                "SELECT made FROM batch WHERE last > ? ORDER BY first LIMIT 1", (output.done.low,)
+            ).fetchone()
             output.oldest_age = _age(now, row[0] if row else None)
         status.outputs.append(output)
     status.outputs += [StoredOutput(name, dead=count, absent_since=0) for name, count in sorted(dead.items())]
@@ -126,7 +128,9 @@ def export(path: Path, output: str | None = None, *, dead: bool = False) -> Iter
     """
     with reading(path) as db:
         if dead:
-            rows = _few(db, "SELECT number, output, at, reason, data FROM dead WHERE number > ? ORDER BY number LIMIT 16")
+            rows = _few(
+                db, "SELECT number, output, at, reason, data FROM dead WHERE number > ? ORDER BY number LIMIT 16"
+            )
             for number, name, at, reason, data in rows:
                 if output in (None, name):
                     letter = {"number": number, "output": name, "at": at, "reason": reason}

@@ -97,7 +97,9 @@ def _carry_state(old: sqlite3.Connection, db: sqlite3.Connection, table: str, wi
         log.error("outbox: " + rows + " damaged and lost: %s", _WHAT[table], aside, names)
     if table == "output" and (lost or not whole):
         db.execute(sums.insert("meta"), (RESEND, 1))
-        log.error("outbox: what outputs had acknowledged is not known for all of them: to those, all that is stored is sent again")
+        log.error(
+            "outbox: what outputs had acknowledged is not known for all of them: to those, all that is stored is sent again"
+        )
 
 
 def _sum(table: str, values: Row) -> int:
@@ -113,7 +115,9 @@ def _around(old: sqlite3.Connection, table: str, key: str, columns: str) -> Iter
         try:
             for row in old.execute(f"SELECT {columns} FROM {table} WHERE {key} > ? ORDER BY {key}", (after,)):  # noqa: S608
                 if not isinstance(row[0], int) or row[0] <= after:
-                    raise sqlite3.DatabaseError("malformed: rows out of order")  # a damaged tree can go round in circles
+                    raise sqlite3.DatabaseError(
+                        "malformed: rows out of order"
+                    )  # a damaged tree can go round in circles
                 after, step = row[0], 1
                 yield row
             return
@@ -186,7 +190,12 @@ def _book_losses(db: sqlite3.Connection, aside: Path) -> None:
         reasons["damaged"] = reasons.get("damaged", 0) + count
         values = (name, done[name].pack(), pending, acknowledged, orjson.dumps(reasons).decode(), absent)
         db.execute(sums.insert("output"), values)
-        log.error("outbox: %d messages that waited for output '%s' cannot be read any more in %s and are lost", count, name, aside)
+        log.error(
+            "outbox: %d messages that waited for output '%s' cannot be read any more in %s and are lost",
+            count,
+            name,
+            aside,
+        )
     count = db.execute("SELECT coalesce(sum(last - first + 1), 0) FROM batch").fetchone()[0]
     if count:
         log.warning("outbox: %d messages were carried over from %s", count, aside)
@@ -205,5 +214,3 @@ def missing(done: Intervals, stored: Intervals, after: int) -> list[tuple[int, i
     if at < after:
         found.append((at, after - 1))
     return [(lo, hi) for lo, hi in found if lo <= hi and lo < after]
-
-

@@ -71,9 +71,7 @@ def insert(table: str, verb: str = "INSERT OR REPLACE") -> str:
     """A statement that stores a row with its sum; takes a value for every column, without those that SQLite gives."""
     columns = [c for c in COLUMNS[table] if (table, c) != ("dead", "number")]
     places = {column: f"?{n}" for n, column in enumerate(columns, 1)}
-    return (
-        f"{verb} INTO {table} ({', '.join(columns)}, crc) VALUES ({', '.join(places.values())}, {expression(table, **places)})"
-    )
+    return f"{verb} INTO {table} ({', '.join(columns)}, crc) VALUES ({', '.join(places.values())}, {expression(table, **places)})"
 
 
 def intact(table: str) -> str:

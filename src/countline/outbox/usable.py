@@ -41,5 +41,7 @@ def refuse_unusable(path: Path) -> Path:
 
 def _refused(path: Path, what: str) -> OutboxError:
     return OutboxError(
-        what, where=f"outbox {path}", fix="give a file on a writable disk with outbox.path (or --outbox PATH); `outbox: memory` needs none"
+        what,
+        where=f"outbox {path}",
+        fix="give a file on a writable disk with outbox.path (or --outbox PATH); `outbox: memory` needs none",
     )

@@ -147,7 +147,12 @@ def enter(config: Config) -> None:
     who make them."""
     engine = "countline.analytics.native" if config.rules.file is None else RULE_FILES.package("nvdsanalytics")
     rooms = [engine]
-    rooms += ["countline.messages", "countline.registry", "countline.attach", *(f"{_package(o)[1]}.output" for o in config.outputs)]
+    rooms += [
+        "countline.messages",
+        "countline.registry",
+        "countline.attach",
+        *(f"{_package(o)[1]}.output" for o in config.outputs),
+    ]
     for room in rooms:
         with suppress(Exception):
             importlib.import_module(room)
@@ -168,7 +173,9 @@ def detector(config: Config, own: Any = None) -> Detector:
             shown = ", ".join(f"{name} -> {number}" for name, number in classes.items())
             log.info("class ids in %s mean: %s (`detector: {classes: ...}` changes it)", config.rules.file, shown)
         elif not isinstance(settings.classes, Mapping):
-            log.info("class ids in %s are the model's own (`detector: {classes: {name: id}}` maps them)", config.rules.file)
+            log.info(
+                "class ids in %s are the model's own (`detector: {classes: {name: id}}` maps them)", config.rules.file
+            )
     return detect.make(settings, low=config.tracker.low)
 
 
@@ -261,7 +268,11 @@ def outputs(config: Config) -> list[Output]:
     made: list[Output] = []
     for item in config.outputs:
         kind, package = _package(item)
-        made.append(OUTPUTS.call(kind, "output", "make", item) if kind else importlib.import_module(f"{package}.output").make(item))
+        made.append(
+            OUTPUTS.call(kind, "output", "make", item)
+            if kind
+            else importlib.import_module(f"{package}.output").make(item)
+        )
     return made
 
 

@@ -65,7 +65,11 @@ class Engine:
         self._summing = threading.Lock()
         with ExitStack() as resources:
             self.delivery = Delivery(
-                stages.config.outbox, stages.state, stages.outputs, live=any(s.live for s in stages.sources), fresh=fresh
+                stages.config.outbox,
+                stages.state,
+                stages.outputs,
+                live=any(s.live for s in stages.sources),
+                fresh=fresh,
             )
             resources.callback(self.delivery.abandon)
             self._failures = FailureFile(stages.state)

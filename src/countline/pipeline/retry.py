@@ -132,7 +132,9 @@ class _Retry:
         name, frame = data.get("definition"), data.get(COMMITTED)
         definition = self._definitions.get(str(name))
         if definition is None:
-            raise ValueError(f"there is no message '{name}' any more; one of a function is retried by countline.retry_failures")
+            raise ValueError(
+                f"there is no message '{name}' any more; one of a function is retried by countline.retry_failures"
+            )
         if not isinstance(definition, RemakingDefinition):
             raise ValueError(f"the message '{name}' cannot be made again: its definition has no `remake`")
         if isinstance(frame, int) and remade.again(self._box, str(data.get("source")), str(data.get("stream")), frame):

@@ -122,7 +122,9 @@ library. Module ``output``: ``make(config) -> countline.protocols.Output``."""
 SOURCES = Kinds(
     "countline.sources",
     "source",
-    dict.fromkeys(("file", "http", "https", "rtmp", "rtmps", "rtp", "rtsp", "rtsps", "srt", "tcp", "udp"), "countline.video"),
+    dict.fromkeys(
+        ("file", "http", "https", "rtmp", "rtmps", "rtp", "rtsp", "rtsps", "srt", "tcp", "udp"), "countline.video"
+    ),
 )
 """Where frames come from, by the scheme of the ``uri``: ``acme`` for ``acme://...``. FFmpeg reads those that are built in. A
 module of another distribution holds

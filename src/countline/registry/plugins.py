@@ -78,7 +78,10 @@ def _installed(path: tuple[str, ...]) -> dict[str, dict[str, list[Plugin]]]:
 def tell_shadowed(plugin: Plugin, noun: str) -> None:
     """Log once that countline's own kind goes before a plug-in of the same name."""
     log.warning(
-        "the %s '%s' of %s is left out: countline has one of this name; it needs another one", noun, plugin.name, plugin.distribution
+        "the %s '%s' of %s is left out: countline has one of this name; it needs another one",
+        noun,
+        plugin.name,
+        plugin.distribution,
     )
 
 
@@ -98,7 +101,9 @@ def module_of(plugin: Plugin, part: str, noun: str) -> ModuleType:
 
 def words(error: Exception) -> str:
     """Class and text of an exception, and where in whose file it comes from."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename not in _OWN and "importlib" not in f.filename]
+    frames = [
+        f for f in traceback.extract_tb(error.__traceback__) if f.filename not in _OWN and "importlib" not in f.filename
+    ]
     where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {' '.join(str(error).split())}{where}"
 

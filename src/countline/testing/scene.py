@@ -76,7 +76,14 @@ class Scene:
             part = (now - walk.begin) / (until - walk.begin)
             x = walk.start[0] + part * (walk.end[0] - walk.start[0])
             y = walk.start[1] + part * (walk.end[1] - walk.start[1])
-            boxes.append([(x - walk.size[0] / 2) * width, (y - walk.size[1]) * height, (x + walk.size[0] / 2) * width, y * height])
+            boxes.append(
+                [
+                    (x - walk.size[0] / 2) * width,
+                    (y - walk.size[1]) * height,
+                    (x + walk.size[0] / 2) * width,
+                    y * height,
+                ]
+            )
             classes.append(self.labels.index(walk.label))
         return Detections(np.array(boxes), np.full(len(boxes), 0.9), np.array(classes))
 
@@ -116,7 +123,13 @@ class SceneSource:
                 return
             pts = round(number / scene.fps * 1e9)
             info = FrameInfo(
-                self.info, number, pts, scene.time + pts, *scene.size, time_quality=TimeQuality.FILE_START, stream="scene"
+                self.info,
+                number,
+                pts,
+                scene.time + pts,
+                *scene.size,
+                time_quality=TimeQuality.FILE_START,
+                stream="scene",
             )
             self.stats.frames += 1
             yield Frame(info, ArrayPicture(scene.picture(number)))

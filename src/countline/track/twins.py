@@ -114,9 +114,7 @@ class Twins:
             while way[0][0] < pts - _WINDOW:
                 way.popleft()
 
-    def _one(
-        self, key: tuple[int, int], seen: deque[tuple[int, bool]], tracks: Tracks, rows: dict[int, int]
-    ) -> bool:
+    def _one(self, key: tuple[int, int], seen: deque[tuple[int, bool]], tracks: Tracks, rows: dict[int, int]) -> bool:
         """Whether these two are one object: covered for most of the time, and moved alike since they did."""
         if len(seen) < _LEAST or seen[-1][0] - seen[0][0] < _LONG:
             return False

@@ -141,7 +141,9 @@ def options_of(place: Place, config: SourceConfig, where: str = "") -> dict[str,
         )
     options.update(tls_options(place.location, config.tls, where))
     if options.get("tls_verify") == "0":
-        log.warning("%s: the certificate of %s is not checked (tls.verify: false): anybody may answer", where, place.shown)
+        log.warning(
+            "%s: the certificate of %s is not checked (tls.verify: false): anybody may answer", where, place.shown
+        )
     if place.kind not in ("file", "pipe") and config.live is not False:
         # FFmpeg would watch a stream for seconds to measure its frame rate, which nothing here needs.
         options["fpsprobesize"] = "0"

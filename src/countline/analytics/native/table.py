@@ -9,7 +9,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BLOCKS", "FIRST_SEEN_IN_BAND", "OUTSIDE", "PENDING", "UNSEEN", "Column", "Columns", "Layout", "Moves", "TrackTable"]
+__all__ = [
+    "BLOCKS",
+    "FIRST_SEEN_IN_BAND",
+    "OUTSIDE",
+    "PENDING",
+    "UNSEEN",
+    "Column",
+    "Columns",
+    "Layout",
+    "Moves",
+    "TrackTable",
+]
 
 OUTSIDE, PENDING, FIRST_SEEN_IN_BAND, UNSEEN = 0, 1, 2, 3
 """Phase of an object at a line: outside the band; inside, come from outside; inside since its first sighting (so that where

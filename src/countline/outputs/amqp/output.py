@@ -235,7 +235,9 @@ class AmqpOutput(AsyncOutput):
             what = reason or f"no access to the virtual host {self.config.vhost}"
             return OutputFault(f"{self.where} refuses: {what}", PERMISSION)
         if code == 404:
-            return OutputFault(f"{self.where}: {reason}", "declare it, or set exchange_type (or queue) so that it is made")
+            return OutputFault(
+                f"{self.where}: {reason}", "declare it, or set exchange_type (or queue) so that it is made"
+            )
         too_large = _TOO_LARGE.search(reason)
         if (
             too_large is not None
@@ -247,7 +249,9 @@ class AmqpOutput(AsyncOutput):
             inner = explain(error, self.where)
             if "TLS" in inner.what or "certificate" in inner.what:
                 return inner
-            return OutputFault(f"{self.where} closed the connection", "check that the port speaks AMQP, and the tls options")
+            return OutputFault(
+                f"{self.where} closed the connection", "check that the port speaks AMQP, and the tls options"
+            )
         return explain(error, self.where)
 
     async def probe(self, lines: list[Check], send: bool) -> None:

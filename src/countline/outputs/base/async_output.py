@@ -211,7 +211,9 @@ class AsyncOutput(ABC):
                 raise
         except OSError as error:
             raise OutputError(
-                f"cannot be opened: {error.strerror}", where=f"output '{self.name}'", fix="raise the limit (`ulimit -n`)"
+                f"cannot be opened: {error.strerror}",
+                where=f"output '{self.name}'",
+                fix="raise the limit (`ulimit -n`)",
             ) from None
 
     def send(self, entries: Sequence[Entry]) -> int:

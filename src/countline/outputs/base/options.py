@@ -42,9 +42,7 @@ def _secret(value: Any) -> Any:
     # Not left to pydantic: its error would show the value.
     if isinstance(value, (str, SecretStr)) or value is None:
         return value
-    raise ConfigFault(
-        "must be text", fix="put the secret in quotes, or write ${NAME} to take it from the environment"
-    )
+    raise ConfigFault("must be text", fix="put the secret in quotes, or write ${NAME} to take it from the environment")
 
 
 Secret = Annotated[

@@ -123,9 +123,15 @@ def _dead_letters(value: Any) -> Any:
 class Config(OutputConfig):
     """``kafka: {bootstrap: "localhost:9092", topic: counts}``"""
 
-    renamed: ClassVar[Mapping[str, str]] = {"security.tls": "tls", "security.sasl": "sasl", "queue_bytes": "max_in_flight_bytes"}
+    renamed: ClassVar[Mapping[str, str]] = {
+        "security.tls": "tls",
+        "security.sasl": "sasl",
+        "queue_bytes": "max_in_flight_bytes",
+    }
 
-    bootstrap: Annotated[list[str], BeforeValidator(_servers, json_schema_input_type=list[str] | str)] = Field(min_length=1)
+    bootstrap: Annotated[list[str], BeforeValidator(_servers, json_schema_input_type=list[str] | str)] = Field(
+        min_length=1
+    )
     """One ``host:port`` or several (a list, or separated by commas); the port is 9092 unless given."""
     topic: str = Field(min_length=1, max_length=249, pattern=_TOPIC_NAME)
     """Topic of messages that name none themselves."""
@@ -155,7 +161,9 @@ class Config(OutputConfig):
     time_header: str = "event_time"
     """Name of the header with the event time (ms since 1970) of records that carry the send time as their time stamp; '' for
     none."""
-    dead_letters: Annotated[DeadLetters | None, BeforeValidator(_dead_letters, json_schema_input_type=DeadLetters | str | None)] = None
+    dead_letters: Annotated[
+        DeadLetters | None, BeforeValidator(_dead_letters, json_schema_input_type=DeadLetters | str | None)
+    ] = None
     """``{topic: NAME}``: messages that are refused for good go there, and into the outbox only if that topic refuses them too."""
     max_in_flight_bytes: int = Field(default=64 << 20, ge=1 << 20)
     """Most bytes, counted with overhead, that are sent or wait in memory to be, and are not acknowledged; the rest waits in the
@@ -178,4 +186,3 @@ class Config(OutputConfig):
     def schema_topic(self) -> str | None:
         """Its own topic."""
         return self.topic
-

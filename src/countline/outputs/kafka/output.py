@@ -151,7 +151,9 @@ class KafkaOutput:
         key, value = message.key, message.value
         size += len(value) + (len(key) if key else 0)
         if size + _RECORD > self._largest:
-            self._refuse(position, f"{size} bytes, larger than message.max.bytes ({self._largest})", "MSG_SIZE_TOO_LARGE")
+            self._refuse(
+                position, f"{size} bytes, larger than message.max.bytes ({self._largest})", "MSG_SIZE_TOO_LARGE"
+            )
             return True
         stamp = self._clock.stamp(topic, position, message.time, now)
         if stamp is None and self._time_header and message.time:

@@ -54,7 +54,9 @@ def _unseen(subject: str, topic: str, what: str, error: KafkaError, scrub: Calla
     if error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):
         return None  # made at the first message, and not compacted unless the broker makes all topics so
     if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-        detail = f"no right to see whether topic '{topic}' takes records without a key (DESCRIBE_CONFIGS); {what}: no key"
+        detail = (
+            f"no right to see whether topic '{topic}' takes records without a key (DESCRIBE_CONFIGS); {what}: no key"
+        )
     else:
         detail = f"whether topic '{topic}' takes records without a key is not known: {scrub(words.say(error, topic))}"
     return Check(subject, True, detail)

@@ -73,7 +73,9 @@ def _tls_transport(where: str) -> Any:
         async def connect_tls(self, *args: Any, **options: Any) -> None:
             reader = self._bare_io_reader
             if reader is not None and reader._buffer:
-                raise OutputFault(f"{where} goes on in clear where TLS begins", "look who stands between: this is an attack")
+                raise OutputFault(
+                    f"{where} goes on in clear where TLS begins", "look who stands between: this is an attack"
+                )
             await super().connect_tls(*args, **options)
             self.encrypted = True
 

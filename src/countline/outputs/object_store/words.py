@@ -59,7 +59,9 @@ def refusal(error: BaseException, where: str, place: str) -> Refusal:
     if "token request" in asked or "redential" in asked:
         what = f"authentication failed: no token for {where}: {_plain(head)}"
         return Refusal(
-            OutputFault(what, "check options: the key or its file, and the clock of this machine"), retry=True, away=True
+            OutputFault(what, "check options: the key or its file, and the clock of this machine"),
+            retry=True,
+            away=True,
         )
     if "redirect without LOCATION" in head:
         what = f"{place} is elsewhere: {where} sends us on without saying where to"
@@ -106,7 +108,9 @@ def _unreachable(error: BaseException, head: str, debug: str, where: str) -> Out
             what, "set tls.ca to the certificate authority's PEM file; the host must be a name in the certificate"
         )
     if "InvalidMessage" in debug or "InvalidContentType" in debug:
-        return OutputFault(f"TLS with {where} failed", "check that the port speaks TLS, and https or http under endpoint")
+        return OutputFault(
+            f"TLS with {where} failed", "check that the port speaks TLS, and https or http under endpoint"
+        )
     if re.search(r"kind: Time(out|dOut)|TimedOut", debug):
         return explain(TimeoutError(), where)
     if re.search(r"ConnectionReset|BrokenPipe|IncompleteMessage|ChannelClosed|UnexpectedEof|Canceled", debug):

@@ -15,9 +15,7 @@ __all__ = ["Config"]
 
 def _free(name: str) -> str:
     if name in ("id", "key", "headers"):
-        raise ConfigFault(
-            f"the field '{name}' has another meaning", fix="choose another name, e.g. value or metadata"
-        )
+        raise ConfigFault(f"the field '{name}' has another meaning", fix="choose another name, e.g. value or metadata")
     return name
 
 

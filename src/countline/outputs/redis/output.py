@@ -124,7 +124,9 @@ class RedisOutput(AsyncOutput):
             what = f"{self.where} is a node of a cluster, and the stream belongs to another: {error}"
             return OutputFault(what, "name that node under host, or a stream that belongs to this one")
         if isinstance(error, e.ResponseError):
-            return OutputFault(f"{self.where} refuses: {error}", "look at the stream's name and the server's memory limits")
+            return OutputFault(
+                f"{self.where} refuses: {error}", "look at the stream's name and the server's memory limits"
+            )
         return explain(error, self.where)
 
     async def probe(self, lines: list[Check], send: bool) -> None:

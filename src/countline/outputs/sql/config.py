@@ -44,9 +44,7 @@ def _columns(value: dict[str, str | None]) -> dict[str, str | None]:
         if column is None and field in ("id", "value"):
             raise ConfigFault(f"the column for {field} cannot be left out", loc=(field,))
         if column is not None and not _NAME.fullmatch(column):
-            raise ConfigFault(
-                f"'{column}' is not a column name", fix="letters, digits and underscores", loc=(field,)
-            )
+            raise ConfigFault(f"'{column}' is not a column name", fix="letters, digits and underscores", loc=(field,))
     return value
 
 

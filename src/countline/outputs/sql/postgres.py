@@ -104,11 +104,17 @@ class PostgresOutput(AsyncOutput):
         if state == "42501":
             return OutputFault(f"{self.where} refuses: {_first_line(error)}", PERMISSION)
         if state == "3D000" or 'database "' in text:
-            return OutputFault(f"{self.where}: {_first_line(error)}", "create the database, or correct its name in the url")
+            return OutputFault(
+                f"{self.where}: {_first_line(error)}", "create the database, or correct its name in the url"
+            )
         if state.startswith("42"):
-            return OutputFault(f"{self.where}: {_first_line(error)}", "the table must have the columns, and a unique id")
+            return OutputFault(
+                f"{self.where}: {_first_line(error)}", "the table must have the columns, and a unique id"
+            )
         if "certificate verify failed" in text:
-            return OutputFault(f"the certificate of {self.where} is not trusted", "set tls.ca to the authority's PEM file")
+            return OutputFault(
+                f"the certificate of {self.where} is not trusted", "set tls.ca to the authority's PEM file"
+            )
         if "refused" in text:
             return OutputFault(
                 f"connection refused: nobody listens at {self.where}", "start the server, or check host and port"

@@ -36,7 +36,9 @@ _BREAK = "remove it; a secret of several lines, or with a line break before its 
 def _value(name: str, value: SecretStr) -> None:
     text = value.get_secret_value()
     if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", text) or text != text.strip():
-        raise ConfigFault("holds a line break or another character that no HTTP header may have", fix=_BREAK, loc=(name,))
+        raise ConfigFault(
+            "holds a line break or another character that no HTTP header may have", fix=_BREAK, loc=(name,)
+        )
     if not text.isascii():
         raise ConfigFault("holds a character that is not ASCII", fix="HTTP headers are ASCII; encode it", loc=(name,))
 

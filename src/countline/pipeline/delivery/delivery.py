@@ -132,7 +132,9 @@ class Delivery:
         if source in self._last_frame:
             self.writer.flush()
         self._rules[source] = tuple(rules)
-        resume = self.outbox.begin(source, stream, live=live, policy=policy, time=time, fresh=self._fresh, rules=rules, due=due)
+        resume = self.outbox.begin(
+            source, stream, live=live, policy=policy, time=time, fresh=self._fresh, rules=rules, due=due
+        )
         self._last_frame[source] = -1
         if live:
             self._live[source] = Resume(None, dict(resume.counters), dict(resume.resets), resume.seen)
@@ -240,7 +242,9 @@ class Delivery:
             if unwritten:
                 self._give_up(unwritten)
             elif dropped:
-                self._fail_with([f"{dropped} messages were dropped because they could not be written to the outbox in time"])
+                self._fail_with(
+                    [f"{dropped} messages were dropped because they could not be written to the outbox in time"]
+                )
 
     def abandon(self) -> None:
         """Close everything at once: where it was not started, or only in part; harmless after :meth:`stop`."""

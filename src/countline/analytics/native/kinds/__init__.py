@@ -34,7 +34,9 @@ def _load(model: type[RuleConfig]) -> RuleKind:
     if not isinstance(found, RuleKind) or found.config is not model or found.key != key:
         raise RULE_KINDS.fault(key, f"its KIND is no RuleKind with its Config as `config` and '{key}' as `key`")
     if {event.kind for event in found.events} != set(model.events):
-        raise RULE_KINDS.fault(key, f"its Config has the events {list(model.events)}, its KIND {[e.kind for e in found.events]}")
+        raise RULE_KINDS.fault(
+            key, f"its Config has the events {list(model.events)}, its KIND {[e.kind for e in found.events]}"
+        )
     return found
 
 

@@ -150,9 +150,7 @@ class QueueCounter(AreaCounter):
             if wait <= limit or slot in self.told or slot not in present:
                 continue
             self.told.add(slot)
-            event = PendingEvent(
-                frame.index(slot), self.rule.order, LongWait, self.name, slot, {"wait": wait / 1e9}
-            )
+            event = PendingEvent(frame.index(slot), self.rule.order, LongWait, self.name, slot, {"wait": wait / 1e9})
             frame.events.append(event)
             frame.note(slot, self.name, f"has waited {wait / 1e9:.1f} s")
 

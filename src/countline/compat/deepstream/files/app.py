@@ -111,7 +111,9 @@ class App:
             elif name == "source":
                 found += self._plain_source(group)
             if len(found) > MOST_SOURCES:
-                raise ConfigError(f"names more than {MOST_SOURCES} sources", where=self.file, fix="name those there are")
+                raise ConfigError(
+                    f"names more than {MOST_SOURCES} sources", where=self.file, fix="name those there are"
+                )
         return found
 
     def _listed(self, group: Group) -> Iterator[Source]:
@@ -124,7 +126,9 @@ class App:
             source.options = self._options(common) if common is not None and "://" in source.uri else {}
             yield source
         if not uris and "use-nvmultiurisrcbin" in group:
-            self.notes.append(f"{group.place('use-nvmultiurisrcbin')}: sources are added over HTTP there: name them under `sources`")
+            self.notes.append(
+                f"{group.place('use-nvmultiurisrcbin')}: sources are added over HTTP there: name them under `sources`"
+            )
 
     def _source(self, group: Group, name: str) -> Iterator[Source]:
         kind = group.integer("type") if "type" in group else _URI
@@ -138,7 +142,9 @@ class App:
                 raise ConfigError("the source has no uri", where=group.place(), fix="write uri=file:///… or rtsp://…")
             count = max(1, group.integer("num-sources")) if kind == _MULTI and "num-sources" in group else 1
             if count > MOST_SOURCES:
-                raise ConfigError(f"{count} sources are too many", where=group.place("num-sources"), fix="name those there are")
+                raise ConfigError(
+                    f"{count} sources are too many", where=group.place("num-sources"), fix="name those there are"
+                )
             for i in range(count):
                 one = re.sub(r"%0?[0-9]*[du]", str(i), uri)
                 label = name if count == 1 else f"{name}-{i}"
@@ -169,7 +175,9 @@ class App:
             several = cells.get("type") == str(_MULTI) and re.fullmatch("[0-9]{1,6}", cells.get("num-sources", ""))
             count = int(cells["num-sources"]) if several else 1
             for _ in range(min(count, MOST_SOURCES)):
-                yield Source(f"source{number}", self._uri(cells["uri"].replace("%d", str(number))), f"{path}:{rows.line_num}")
+                yield Source(
+                    f"source{number}", self._uri(cells["uri"].replace("%d", str(number))), f"{path}:{rows.line_num}"
+                )
                 number += 1
 
     def _uri(self, text: str) -> str:
@@ -190,14 +198,24 @@ class App:
             if re.fullmatch("sink[0-9]*", name) and self.enabled(group):
                 kind = group.integer("type") if "type" in group else 0
                 if kind == 6:
-                    found.append(Sink(name, str(group.place("type")), self._values(group, self.groups.get("message-converter"))))
+                    found.append(
+                        Sink(name, str(group.place("type")), self._values(group, self.groups.get("message-converter")))
+                    )
                 elif kind in (3, 4):
-                    what = "a video with boxes (`countline run --annotate FILE` writes one)" if kind == 3 else "a stream with boxes"
+                    what = (
+                        "a video with boxes (`countline run --annotate FILE` writes one)"
+                        if kind == 3
+                        else "a stream with boxes"
+                    )
                     self.notes.append(f"{group.place('type')}: not carried over: {what}")
         broker, converter = self.groups.get("msgbroker"), self.groups.get("msgconv")
         if broker is not None:  # the test applications' own form
             values = {**self._values(broker, None), **(self._renamed(converter) if converter is not None else {})}
-            own = {"proto-lib": "msg-broker-proto-lib", "conn-str": "msg-broker-conn-str", "config": "msg-broker-config"}
+            own = {
+                "proto-lib": "msg-broker-proto-lib",
+                "conn-str": "msg-broker-conn-str",
+                "config": "msg-broker-config",
+            }
             for theirs, ours in own.items():
                 if theirs in broker:
                     text = broker.quoted(theirs)

@@ -127,7 +127,9 @@ def parse_groups(text: str, file: str = "") -> list[Group]:
     for name, entries in parsed.groups.items():
         for entry in entries:
             if foreign(entry.key + entry.value):
-                raise ConfigError("is not UTF-8 text", where=Place(file, entry.line, 0, name), fix="save the file as UTF-8")
+                raise ConfigError(
+                    "is not UTF-8 text", where=Place(file, entry.line, 0, name), fix="save the file as UTF-8"
+                )
     return [Group(file, name, parsed.lines[name], entries) for name, entries in parsed.groups.items()]
 
 

@@ -105,23 +105,53 @@ _OURS = frozenset(("sources", "rules", "messages", "outputs", "outbox", "detecto
 _ANALYTICS = ("roi-filtering-stream-", "overcrowding-stream-", "line-crossing-stream-", "direction-detection-stream-")
 _APP = frozenset(
     (
-        *("application", "tiled-display", "source-list", "source-attr-all", "streammux", "primary-gie", "osd", "nvds-analytics"),
+        *(
+            "application",
+            "tiled-display",
+            "source-list",
+            "source-attr-all",
+            "streammux",
+            "primary-gie",
+            "osd",
+            "nvds-analytics",
+        ),
         *("message-converter", "dsexample", "ds-example", "img-save", "msgconv", "msgbroker"),
     )
 )
 _NVINFER = frozenset(
     (
-        *("onnx-file", "model-engine-file", "model-file", "proto-file", "net-scale-factor", "labelfile-path", "uff-file"),
+        *(
+            "onnx-file",
+            "model-engine-file",
+            "model-file",
+            "proto-file",
+            "net-scale-factor",
+            "labelfile-path",
+            "uff-file",
+        ),
         *("num-detected-classes", "tlt-encoded-model", "gie-unique-id", "cluster-mode", "custom-network-config"),
         *("parse-bbox-func-name", "infer-dims", "network-mode", "pre-cluster-threshold"),
     )
 )
 _PREPROCESS = frozenset(
-    ("network-input-shape", "processing-width", "tensor-name", "custom-tensor-preparation-function", "target-unique-ids")
+    (
+        "network-input-shape",
+        "processing-width",
+        "tensor-name",
+        "custom-tensor-preparation-function",
+        "target-unique-ids",
+    )
 )
 _TRACKERS = frozenset(
     (
-        *("BaseConfig", "TargetManagement", "TrajectoryManagement", "DataAssociator", "StateEstimator", "VisualTracker"),
+        *(
+            "BaseConfig",
+            "TargetManagement",
+            "TrajectoryManagement",
+            "DataAssociator",
+            "StateEstimator",
+            "VisualTracker",
+        ),
         *("NvDCF", "ReID", "Segmenter", "ObjectModelProjection", "PoseEstimator", "MultiViewAssociator"),
     )
 )
@@ -165,7 +195,10 @@ def _name(text: str) -> str:
 
 def _by_groups(groups: set[str], keys: set[str]) -> str:
     tests = (
-        ("analytics", any(group.startswith(_ANALYTICS) for group in groups) or {"config-width", "config-height"} <= keys),
+        (
+            "analytics",
+            any(group.startswith(_ANALYTICS) for group in groups) or {"config-width", "config-height"} <= keys,
+        ),
         ("tracker", bool(groups & _TRACKERS)),
         ("preprocess", "property" in groups and len(keys & _PREPROCESS) > 1),
         ("nvinfer", "property" in groups and bool(keys & _NVINFER)),

@@ -88,7 +88,10 @@ def mapped(labels: Sequence[str]) -> Mapped:
         return Mapped(dict(DEEPSTREAM_CLASSES), {})
     wanted = {i: _coco(word) for i, word in enumerate(plain) if word not in _NOTHING}
     if plain in ([_plain(x) for x in _TRAFFIC], ["car", "bicycle", "person", "road sign"]):
-        wanted[0], wanted[1] = ("car", "truck", "bus"), ("bicycle", "motorcycle")  # what NVIDIA trained these classes on
+        wanted[0], wanted[1] = (
+            ("car", "truck", "bus"),
+            ("bicycle", "motorcycle"),
+        )  # what NVIDIA trained these classes on
     classes: dict[str, int] = {}
     for i in sorted(wanted, key=lambda i: (len(wanted[i]), i)):
         for name in wanted[i]:

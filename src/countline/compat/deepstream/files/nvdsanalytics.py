@@ -51,6 +51,7 @@ __all__ = [
     "read",
 ]
 
+
 def read(path: str | Path) -> NvdsAnalyticsConfig:
     """Read a file; YAML if its name ends in .yml or .yaml, as in DeepStream. Raises RuleError."""
     file = str(path)
@@ -64,11 +65,15 @@ def read(path: str | Path) -> NvdsAnalyticsConfig:
         raise RuleError("no such file", where=file, fix="check the path") from None
     except UnicodeDecodeError as error:
         where = Place(file, data.count(b"\n", 0, error.start) + 1, error.start - data.rfind(b"\n", 0, error.start))
-        raise RuleError(f"cannot be read: not UTF-8, byte 0x{data[error.start]:02X}", where=where, fix="save it as UTF-8") from None
+        raise RuleError(
+            f"cannot be read: not UTF-8, byte 0x{data[error.start]:02X}", where=where, fix="save it as UTF-8"
+        ) from None
     except OSError as error:
         raise RuleError(f"cannot be read: {error.strerror}", where=file, fix="give a readable file") from None
     if len(data) > MOST_BYTES:
-        raise RuleError(f"is larger than {MOST_BYTES >> 20} MiB", where=file, fix="give a configuration of nvdsanalytics")
+        raise RuleError(
+            f"is larger than {MOST_BYTES >> 20} MiB", where=file, fix="give a configuration of nvdsanalytics"
+        )
     kinds.refuse_other(text, file, "analytics", error=RuleError)
     return parse(text, file, yaml=yaml)
 

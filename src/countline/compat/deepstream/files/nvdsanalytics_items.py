@@ -215,7 +215,9 @@ def check_numbers(kind: str, numbers: Sequence[int], place: Place, config: NvdsA
         if number < 0:
             raise RuleError(f"the coordinate {number} is negative", where=place, fix="write 0 or more")
     if wanted is not None and len(numbers) > wanted:
-        config.warn(place, f"{len(numbers)} numbers instead of {wanted} ({shape}): those behind are left out, as by DeepStream")
+        config.warn(
+            place, f"{len(numbers)} numbers instead of {wanted} ({shape}): those behind are left out, as by DeepStream"
+        )
     return tuple(numbers[:wanted])
 
 

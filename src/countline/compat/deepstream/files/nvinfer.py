@@ -36,6 +36,7 @@ from countline.errors import ConfigError
 
 __all__ = ["convert", "parse"]
 
+
 def convert(path: str | Path, *, labelfile: str = "") -> tuple[dict[str, Any], list[str]]:
     """Data of ``detector:`` and notes on what could not be carried over, a sentence each. Paths inside the file are
     taken relative to it; ``labelfile`` is read where the file names none. Raises ConfigError for a file that is none,
@@ -101,7 +102,9 @@ class _Converter:
                 fix="give the primary detector's configuration",
             )
         if kind:
-            what = "instance masks are left aside" if kind == 3 else "the application parses its outputs, nvinfer does not"
+            what = (
+                "instance masks are left aside" if kind == 3 else "the application parses its outputs, nvinfer does not"
+            )
             self._note(self.property, where, f"{what}; boxes are read as `layout` says")
         mode = "process-mode" if "process-mode" in self.property else "gie-mode"
         if self._number(mode, 1) != 1:
@@ -211,7 +214,9 @@ class _Converter:
         for key in _once(group):
             if key in SIZES:
                 if group.double(key):
-                    self._note(group, key, "not carried over: a region of the native engine may leave out what is not wanted")
+                    self._note(
+                        group, key, "not carried over: a region of the native engine may leave out what is not wanted"
+                    )
             elif key in ATTRIBUTES_GONE:
                 self._note(group, key, f"not carried over: {ATTRIBUTES_GONE[key]}")
             elif key not in ATTRIBUTES:
@@ -232,7 +237,11 @@ class _Converter:
         try:
             lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
         except (OSError, UnicodeDecodeError):
-            used = "the classes of the model are looked up" if self.made["model"] == "default" else "the model's own labels are used"
+            used = (
+                "the classes of the model are looked up"
+                if self.made["model"] == "default"
+                else "the model's own labels are used"
+            )
             self._note(self.property, "labelfile-path", f"{path} cannot be read; {used}")
             return []
         if len(lines) == 1 and ";" in lines[0]:
@@ -264,7 +273,9 @@ class _Converter:
             if self.count not in (None, len(labels)):
                 self._note(self.property, "num-detected-classes", f"{self.count}, and there are {len(labels)} labels")
         elif self.count and (gone or own or self.made.get("layout") == "deepstream-yolo"):
-            labels = self.made["labels"] = list(known_labels((), self.count)) or [f"class {i}" for i in range(self.count)]
+            labels = self.made["labels"] = list(known_labels((), self.count)) or [
+                f"class {i}" for i in range(self.count)
+            ]
             self.notes.append(f"classes have no names: they are called {labels[0]} … {labels[-1]}; give labelfile-path")
         for i in [i for i in own if i >= len(labels)]:
             self._note(self.groups[f"class-attrs-{i}"], "", f"class {i} has no label; give labelfile-path")
@@ -301,8 +312,12 @@ class _Converter:
         found = mapped(labels)
         for i, label in found.missing.items():
             if i not in gone:
-                self.notes.append(f"class {i} ({label}) has no counterpart in it: NOTHING OF IT IS FOUND; give its model as onnx-file")
-        values = {i: self._bounded(v) for i, v in ((i, own.get(i, common)) for i in range(len(labels))) if v is not None}
+                self.notes.append(
+                    f"class {i} ({label}) has no counterpart in it: NOTHING OF IT IS FOUND; give its model as onnx-file"
+                )
+        values = {
+            i: self._bounded(v) for i, v in ((i, own.get(i, common)) for i in range(len(labels))) if v is not None
+        }
         over = {i for i, value in values.items() if own and value >= 1.0}
         for i in sorted(over - gone):
             self.notes.append(f"class {i} ({labels[i]}) is left out: no confidence reaches its threshold")
@@ -341,7 +356,9 @@ class _Converter:
                 fix="export the model to ONNX and name it (onnx-file=model.onnx), or give labelfile-path: a name a line, in "
                 "the order of the class ids",
             )
-        self.notes.append(f"the classes are taken to be {', '.join(known[:8])}{' …' if len(known) > 8 else ''}; labelfile-path says it")
+        self.notes.append(
+            f"the classes are taken to be {', '.join(known[:8])}{' …' if len(known) > 8 else ''}; labelfile-path says it"
+        )
         return list(known)
 
     def _named(self) -> list[str]:

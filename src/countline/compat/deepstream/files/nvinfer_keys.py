@@ -34,10 +34,32 @@ ENGINES = {
 }
 SILENT = frozenset(
     (
-        *("gpu-id", "gie-unique-id", "output-blob-names", "num-detected-classes", "process-mode", "network-type", "gie-mode"),
-        *("workspace-size", "force-implicit-batch-dim", "enable-dla", "use-dla-core", "output-tensor-meta", "is-classifier"),
+        *(
+            "gpu-id",
+            "gie-unique-id",
+            "output-blob-names",
+            "num-detected-classes",
+            "process-mode",
+            "network-type",
+            "gie-mode",
+        ),
+        *(
+            "workspace-size",
+            "force-implicit-batch-dim",
+            "enable-dla",
+            "use-dla-core",
+            "output-tensor-meta",
+            "is-classifier",
+        ),
         *("symmetric-padding", "maintain-aspect-ratio", "scaling-filter", "scaling-compute-hw", "parse-bbox-func-name"),
-        *("uff-input-blob-name", "uff-input-order", "input-dims", "uff-input-dims", "network-input-order", "parse-func"),
+        *(
+            "uff-input-blob-name",
+            "uff-input-order",
+            "input-dims",
+            "uff-input-dims",
+            "network-input-order",
+            "parse-func",
+        ),
         *("filter-out-class-ids", "operate-on-gie-id", "output-io-formats", "layer-device-precision", "enable-dbscan"),
         *("crop-objects-to-roi-boundary", "model-color-format", "cluster-mode"),
     )
@@ -53,7 +75,14 @@ ATTRIBUTES_GONE = {
 }
 SIZES = frozenset(
     (
-        *("roi-top-offset", "roi-bottom-offset", "detected-min-w", "detected-min-h", "detected-max-w", "detected-max-h"),
+        *(
+            "roi-top-offset",
+            "roi-bottom-offset",
+            "detected-min-w",
+            "detected-min-h",
+            "detected-max-w",
+            "detected-max-h",
+        ),
         *("detected-min-width", "detected-min-height", "detected-max-width", "detected-max-height"),
     )
 )

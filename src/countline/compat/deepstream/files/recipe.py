@@ -46,7 +46,9 @@ class RecipeOptions:
         """From the command line's options by their names there."""
         same = ("proto_lib", "conn_str", "cfg_file", "topic", "schema_type", "msgconv", "no_display")
         first, *more = given["inputs"] or [None]
-        return cls(input_file=first, more_inputs=tuple(more), rules=given["rules_file"], **{name: given[name] for name in same})
+        return cls(
+            input_file=first, more_inputs=tuple(more), rules=given["rules_file"], **{name: given[name] for name in same}
+        )
 
 
 def from_recipe(options: RecipeOptions, folder: Path) -> tuple[dict[str, Any], list[str]]:

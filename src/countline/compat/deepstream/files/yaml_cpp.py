@@ -103,7 +103,9 @@ def _blank_directives(lines: list[str], file: str, kind: type[ConfigError | Rule
 def _untab_plain(lines: list[str], start: int) -> None:
     """As :func:`_untab` for every plain ``key:<tab>value`` from a line on, so that the text need not be parsed anew for each;
     nothing where a text may reach over lines, whose tabs are its own."""
-    if any(re.search(r"[|>][-+0-9]*\s*(?:#.*)?$", line) or line.count('"') % 2 or line.count("'") % 2 for line in lines):
+    if any(
+        re.search(r"[|>][-+0-9]*\s*(?:#.*)?$", line) or line.count('"') % 2 or line.count("'") % 2 for line in lines
+    ):
         return
     for row in range(start, len(lines)):
         lines[row] = _PLAIN_TAB.sub(r"\1 ", lines[row], count=1) if _PLAIN_TAB.match(lines[row]) else lines[row]

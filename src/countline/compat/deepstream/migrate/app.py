@@ -23,7 +23,17 @@ FRAME_INTERVAL = 30
 """nvmsgconv's frame-interval where it is not given."""
 _PAYLOADS = {0: "full", 1: "minimal", 2: "protobuf"}
 _KEYS = {
-    "full": ("messageid", "mdsversion", "@timestamp", "place", "sensor", "analyticsModule", "object", "event", "videoPath"),
+    "full": (
+        "messageid",
+        "mdsversion",
+        "@timestamp",
+        "place",
+        "sensor",
+        "analyticsModule",
+        "object",
+        "event",
+        "videoPath",
+    ),
     "minimal": ("version", "id", "@timestamp", "sensorId"),
     "analytics": ("messageid", "@timestamp", "deviceId", "analyticsModule"),
     "protobuf": (),
@@ -91,7 +101,9 @@ class _Converter:
         found = self.app.sources()
         if not found:
             self._missing(
-                ConfigError("names no source that can be read", where=self.app.file, fix="write [source0] enable=1 type=2 uri=…")
+                ConfigError(
+                    "names no source that can be read", where=self.app.file, fix="write [source0] enable=1 type=2 uri=…"
+                )
             )
             found = [Source("source0", "VIDEO", self.app.file)]
         sensors = self._sensors(sinks)
@@ -133,7 +145,11 @@ class _Converter:
         group = self.app.group("primary-gie", "primary-gie0")
         if group is None:
             self._missing(
-                ConfigError("has no detector: no [primary-gie] is enabled", where=self.app.file, fix="write [primary-gie] enable=1")
+                ConfigError(
+                    "has no detector: no [primary-gie] is enabled",
+                    where=self.app.file,
+                    fix="write [primary-gie] enable=1",
+                )
             )
             return None
         path = self.app.path(group, "config-file", "config-file-path")
@@ -191,7 +207,11 @@ class _Converter:
             outputs.append(output)
         if not outputs:
             self.notes.append("there is no message sink (type=6) that is enabled: messages go to standard output")
-            kind = {"type": "deepstream/analytics", "on": "crossing"} if counts else {"type": "deepstream/minimal", "on": "frame"}
+            kind = (
+                {"type": "deepstream/analytics", "on": "crossing"}
+                if counts
+                else {"type": "deepstream/minimal", "on": "frame"}
+            )
             return [{"name": "stdout", **kind}], ["stdout"]
         return messages, outputs
 
@@ -223,7 +243,11 @@ class _Converter:
         if form == "analytics":
             message["on"] = "crossing"
         elif sink.number("msg-conv-msg2p-new-api", 0):
-            message |= {"on": "frame", "api": "dsmeta", "every": max(1, sink.number("msg-conv-frame-interval", FRAME_INTERVAL))}
+            message |= {
+                "on": "frame",
+                "api": "dsmeta",
+                "every": max(1, sink.number("msg-conv-frame-interval", FRAME_INTERVAL)),
+            }
         else:
             message |= {"on": "frame", "api": "event", "every": 1}
         if sink.values.get("msg-conv-config") and form != "analytics":
@@ -246,7 +270,9 @@ class _Converter:
         if path.partition(".")[0] in _KEYS[form]:
             message["partition_key"] = path
         else:
-            self.notes.append(f"{sink.place}: partition-key '{path}' is not in this message; records are keyed by the device id")
+            self.notes.append(
+                f"{sink.place}: partition-key '{path}' is not in this message; records are keyed by the device id"
+            )
 
     def _rest(self) -> None:
         for name, group in self.app.groups.items():
@@ -284,4 +310,3 @@ def _address(source: dict[str, Any], notes: list[str]) -> str:
     uri = str(source["uri"])
     match = re.match(r"([A-Za-z][A-Za-z0-9+.-]*://[^/@:]*:)([^/@]+)(@.*)", uri, re.DOTALL)
     return match[1] + _variable(f"{source['name']}_password", notes) + match[3] if match else uri
-

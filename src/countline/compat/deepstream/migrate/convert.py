@@ -13,6 +13,7 @@ from countline.errors import ConfigError
 
 __all__ = ["convert_file", "source_names"]
 
+
 def convert_file(path: str, names: Mapping[int, str]) -> tuple[str, Sequence[str]]:
     """The countline YAML that means what a DeepStream file means, and warnings of what was odd in it.
 
@@ -31,7 +32,9 @@ def convert_file(path: str, names: Mapping[int, str]) -> tuple[str, Sequence[str
         return app.text(app.Converted({"detector": detector}, notes)), ()
     if kind.name == "app":
         return app.text(app.convert(path, strict=False)), ()
-    raise ConfigError(f"is {kind.title}: no configuration is made of it", where=path, fix=kind.use.replace("FILE", path))
+    raise ConfigError(
+        f"is {kind.title}: no configuration is made of it", where=path, fix=kind.use.replace("FILE", path)
+    )
 
 
 def _ours(text: str) -> bool:

@@ -210,7 +210,9 @@ def _record(config: Config, kind: str, fields: FieldRegistry, loc: Loc) -> Recor
         fixed_topic=None if "{" in (config.topic or "{") else config.topic,
         headers=[(k, compiler.tree(v, (*loc, "headers", k)).get) for k, v in config.headers.items()],
         condition=None if config.if_ is None else compiler.condition(config.if_, (*loc, "if")),
-        envelope=make_envelope(config, text, f"io.countline.deepstream.{kind}", f"urn:countline:schema:deepstream:{kind}"),
+        envelope=make_envelope(
+            config, text, f"io.countline.deepstream.{kind}", f"urn:countline:schema:deepstream:{kind}"
+        ),
         outputs=tuple(config.outputs),
         sources=frozenset(config.sources),
     )
@@ -222,7 +224,9 @@ def _record(config: Config, kind: str, fields: FieldRegistry, loc: Loc) -> Recor
 def _check(config: Config, context: Context, loc: Loc) -> None:
     """Names that must exist, and options that a fixed payload has no place for."""
     if config.type not in TYPES:
-        raise MessageFault(f"there is no message type '{config.type}'", (*loc, "type"), "known are: " + ", ".join(TYPES))
+        raise MessageFault(
+            f"there is no message type '{config.type}'", (*loc, "type"), "known are: " + ", ".join(TYPES)
+        )
     for word in _NOT_HERE:
         if word in config.model_fields_set:
             option = MessageConfig.model_fields[word].alias or word
