@@ -167,7 +167,7 @@ def test_a_topic_without_rights_never_stops_another_however_many_messages_wait_f
             feed.until(lambda: feed.delivery.stats()["kafka"].pending == count // 2, timeout=90)
             feed.until(lambda: "no right to write" in feed.delivery.stats()["kafka"].error)
             sender = feed.delivery.senders["kafka"]
-            assert sender._lanes.waiting < 10_000, "what waits is in the outbox, not in memory"
+            assert sender._queues.waiting < 10_000, "what waits is in the outbox, not in memory"
         assert {r.id for r in consume(apache.bootstrap(), other, count // 2)} == {
             f"id-{n:06d}" for n in range(0, count, 2)
         }

@@ -56,7 +56,7 @@ def state(path: Path) -> tuple[set[str], set[str], int, int, dict[str, int]]:
         waits = {e.message.id for e in box.read("a", 0, limit=10**6)[0]}
         dead = {d.message.id for d in box.dead_letters()}
         count = sum(c.value for c in box.counters())
-        done = {o.output: o.acknowledged for o in box.status().outputs}
+        done = {o.name: o.acknowledged for o in box.status().outputs}
         return waits, dead, box.pending("a"), count, done
 
 

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_stdout import received
 
 from countline.protocols import Entry
-from countline.testing import OutputContract, Received, Sender, entries
+from countline.testing import OutputContract, Received, Sender, entries, from_envelope
 from countline.types import Message
 
 DAY = 86_400_000_000_000
@@ -64,7 +63,7 @@ class TestFileMessages(FileContract):
         return {"path": str(server.path / "new" / "counts.jsonl"), "content": "message"}
 
     def read_back(self, server: Folder, count: int) -> list[Received]:
-        found = [received(line) for line in server.lines()]
+        found = [from_envelope(line) for line in server.lines()]
         assert len(found) >= count
         return found
 
