@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from countline.outputs.kafka import words
+from countline.outputs.kafka.words import tidy
 
 
 @pytest.mark.parametrize(
@@ -20,3 +21,12 @@ from countline.outputs.kafka import words
 )  # fmt: skip
 def test_whichever_word_of_a_failed_connection_comes_last_says_what_to_do(detail: str, told: str) -> None:
     assert told in words.connection(detail)
+
+
+def test_a_count_of_repetitions_is_no_part_of_a_trouble() -> None:
+    said = "Connect to ipv4#127.0.0.1:9 failed: Connection refused (after 0ms in state CONNECT"
+    assert (
+        tidy(f"{said})")
+        == tidy(f"{said}, 1 identical error(s) suppressed)")
+        == "Connect to 127.0.0.1:9 failed: Connection refused"
+    )

@@ -49,7 +49,7 @@ OF_TOPIC = frozenset(
 AUTHENTICATION = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError.SASL_AUTHENTICATION_FAILED})
 
 _NOISE = re.compile(
-    r"\s*\((?:after \d+ms in state \w+|in \w+ state)[^)]*\)|^[^ ]+/\w+: |ipv[46]#|sasl_ssl://|sasl_plaintext://|ssl://"
+    r"\s*\((?:after \d+ms in state \w+|in \w+ state)(?:[^()]|\([^()]*\))*\)|^[^ ]+/\w+: |ipv[46]#|sasl_ssl://|sasl_plaintext://|ssl://"
 )
 
 
