@@ -19,7 +19,7 @@ from countline.errors import OutputError
 from countline.outputs.base.backoff import Backoff
 from countline.outputs.base.checks import check_dns, check_tcp
 from countline.outputs.base.errors import OutputFault, describe, explain
-from countline.outputs.base.fitness import UNFIT, unfit
+from countline.outputs.base.fitness import UNFIT, reason_against
 from countline.outputs.base.in_flight import InFlight
 from countline.outputs.base.key_order import KeyOrder
 from countline.outputs.base.options import NetworkConfig
@@ -221,14 +221,13 @@ class AsyncOutput(ABC):
         if not self.ready or self._loop is None or self.in_flight.retry_pending or self._loop.time() < self._not_before:
             return 0
         accepted, config = 0, self._config
+        cannot = f"it cannot be sent to {self.where}"
         for entry in entries:
-            if len(self.in_flight) >= config.max_in_flight:
-                break
-            if len(self.in_flight) and self.in_flight.bytes + len(entry.message.value) > config.max_in_flight_bytes:
+            if not self.in_flight.has_room(entry, config.max_in_flight, config.max_in_flight_bytes):
                 break
             self.in_flight.accept(entry)
             accepted += 1
-            reason = self._reason_against(entry.message)
+            reason = reason_against(entry.message, self.why_unfit, cannot)
             if reason:
                 self.in_flight.fail(entry.position, describe(reason, self.secrets), retry=False)
                 self._activity.set()
@@ -237,12 +236,6 @@ class AsyncOutput(ABC):
         if accepted:
             self._work.set()
         return accepted
-
-    def _reason_against(self, message: Message) -> str:
-        try:
-            return unfit(message) or self.why_unfit(message)
-        except UNFIT as error:
-            return f"it cannot be sent to {self.where}: {error}"
 
     def poll(self, timeout: float) -> list[Receipt]:
         """Runs the connection for up to ``timeout`` s."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from countline.outputs.base.backoff import Backoff
 from countline.outputs.base.errors import OutputFault, describe, explain
-from countline.outputs.base.fitness import UNFIT, unfit
+from countline.outputs.base.fitness import reason_against
 from countline.outputs.base.in_flight import InFlight
 from countline.protocols import Check, Entry, OutputStatus, Receipt
 from countline.types import Message
@@ -98,24 +98,16 @@ class BufferedOutput(ABC):
             return 0
         accepted = 0
         for entry in entries:
-            if len(self.in_flight) >= self._most:
-                break
-            if len(self.in_flight) and self.in_flight.bytes + len(entry.message.value) > self._most_bytes:
+            if not self.in_flight.has_room(entry, self._most, self._most_bytes):
                 break
             self.in_flight.accept(entry)
             accepted += 1
-            reason = self._reason_against(entry.message)
+            reason = reason_against(entry.message, self.why_unfit, "it cannot be written")
             if reason:
                 self.in_flight.fail(entry.position, describe(reason, self.secrets), retry=False)
             else:
                 self.queue.append(entry)
         return accepted
-
-    def _reason_against(self, message: Message) -> str:
-        try:
-            return unfit(message) or self.why_unfit(message)
-        except UNFIT as error:
-            return f"it cannot be written: {error}"
 
     def poll(self, timeout: float) -> list[Receipt]:
         """Writes what was collected; waits up to ``timeout`` s if there is nothing to say."""

@@ -34,6 +34,12 @@ class InFlight:
         """There are receipts to take."""
         return bool(self._receipts)
 
+    def has_room(self, entry: Entry, most: int, most_bytes: int) -> bool:
+        """Whether the entry may be in flight, too, within these bounds. One that is larger than all bytes goes alone."""
+        if not self._in_flight:
+            return True
+        return len(self._in_flight) < most and self.bytes + len(entry.message.value) <= most_bytes
+
     def accept(self, entry: Entry) -> None:
         """An entry is in flight from now on."""
         size = len(entry.message.value)
