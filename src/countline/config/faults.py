@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-__all__ = ["ConfigFault", "Nested"]
+__all__ = ["ConfigFault", "Nested", "validated"]
+
+
+M = TypeVar("M", bound=BaseModel)
 
 
 class ConfigFault(ValueError):
@@ -19,10 +23,6 @@ class ConfigFault(ValueError):
         self.loc = tuple(loc)
 
 
-ConfigFault = ConfigFault
-"""Its former name."""
-
-
 class Nested(ValueError):
     """Carries the faults of a model that was validated inside a validator, at ``loc`` below the validated value."""
 
@@ -31,3 +31,11 @@ class Nested(ValueError):
         self.error = error
         self.model = model
         self.loc = tuple(loc)
+
+
+def validated(model: type[M], data: Any, loc: Sequence[str | int] = ()) -> M:
+    """``data`` as another model says, inside a validator, at ``loc`` below its value. Raises :class:`Nested`."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise Nested(error, model, loc) from None

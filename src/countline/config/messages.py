@@ -16,13 +16,12 @@ from pydantic import (
     Field,
     GetJsonSchemaHandler,
     ModelWrapValidatorHandler,
-    ValidationError,
     model_validator,
 )
 from pydantic_core import CoreSchema
 
 from countline.config.base import Model
-from countline.config.faults import ConfigFault, Nested
+from countline.config.faults import ConfigFault, validated
 from countline.config.rules import RULE_KEYS, brought_events
 from countline.config.secret_places import named_secrets
 from countline.errors import PluginError
@@ -322,10 +321,7 @@ class MessageConfig(Model):
         if own is None:
             _refuse_keys_of_kinds(data)
             return handler(data)
-        try:
-            return own.model_validate(data)
-        except ValidationError as error:
-            raise Nested(error, own, ()) from None
+        return validated(own, data)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:

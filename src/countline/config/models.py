@@ -13,13 +13,12 @@ from pydantic import (
     GetJsonSchemaHandler,
     PrivateAttr,
     SerializeAsAny,
-    ValidationError,
     model_validator,
 )
 from pydantic_core import CoreSchema
 
 from countline.config.base import FileName, Model, OutputConfig
-from countline.config.faults import ConfigFault, Nested
+from countline.config.faults import ConfigFault, validated
 from countline.config.loader import Document, read_yaml, validate
 from countline.config.messages import MessageConfig
 from countline.config.moment import moment_of
@@ -215,10 +214,7 @@ def _output(value: Any) -> Any:
         raise ConfigFault("takes a mapping of options", fix=f"write `- {kind}: {{option: value}}`", loc=(kind,))
     options = {str(name): option for name, option in (options or {}).items()}
     options.setdefault("name", kind)
-    try:
-        return cls.model_validate(options)
-    except ValidationError as error:
-        raise Nested(error, cls, (kind,)) from None
+    return validated(cls, options, (kind,))
 
 
 class Config(Model):

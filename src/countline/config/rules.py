@@ -11,7 +11,6 @@ from pydantic import (
     Field,
     GetJsonSchemaHandler,
     ModelWrapValidatorHandler,
-    ValidationError,
     create_model,
     field_validator,
     model_validator,
@@ -19,7 +18,7 @@ from pydantic import (
 from pydantic_core import CoreSchema
 
 from countline.config.base import Model
-from countline.config.faults import ConfigFault, Nested
+from countline.config.faults import ConfigFault, validated
 from countline.config.kinds.base import Anchor, AreaConfig, PlacedConfig, RuleConfig, positive
 from countline.config.kinds.direction import DirectionConfig
 from countline.config.kinds.journey import JourneyConfig
@@ -103,11 +102,7 @@ class RulesConfig(Model):
                     raise ConfigFault(error.what, fix=error.fix, loc=(key,)) from None
         if not more:
             return handler(data)
-        own = _with(*more)
-        try:
-            return own.model_validate(data)
-        except ValidationError as error:
-            raise Nested(error, own, ()) from None
+        return validated(_with(*more), data)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
