@@ -37,6 +37,7 @@ __all__ = [
     "FinishingDefinition",
     "GapDefinition",
     "KeyedTopics",
+    "LimitedSource",
     "Output",
     "OutputStatus",
     "ParallelDetector",
@@ -80,6 +81,17 @@ class Source(Protocol):
 
     def close(self) -> None:
         """May be called from another thread; iteration ends soon after."""
+        ...
+
+
+@runtime_checkable
+class LimitedSource(Protocol):
+    """What a live source offers besides if it can give fewer frames, so that it gets its fair share when there are too many."""
+
+    stats: SourceStats
+
+    def limit(self, rate: float | None) -> None:
+        """At most so many frames a second from now on, evenly; None: all. Called from another thread."""
         ...
 
 

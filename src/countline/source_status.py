@@ -64,18 +64,20 @@ class SourceStats:
         default_factory=lambda: deque(maxlen=64), repr=False, compare=False
     )
 
-    def enter(self, state: SourceState, reason: str = "") -> bool:
-        """Be in a state from now on, for a reason. True if that is another state than before; a new reason alone is none."""
-        changed = state != self.state
-        if changed:
+    def enter(self, state: SourceState, reason: str = "") -> None:
+        """Be in a state from now on, for a reason."""
+        if state != self.state:
             self.since = time.time()
         self.state, self.reason = state, reason
-        return changed
 
     def sample(self, now: float) -> None:
         """Remember the counts for the rates. Called as often as one likes; ``now``: the monotonic clock in seconds."""
         if not self._samples or now - self._samples[-1][0] >= 0.5:
-            self._samples.append((now, self.packets, self.frames, self.dropped, self.vanished, self.thinned))
+            self._samples.append((now, *self._rated()))
+
+    def _rated(self) -> tuple[int, int, int, int, int]:
+        """The counts that have rates, in the order of their names."""
+        return self.packets, self.frames, self.dropped, self.vanished, self.thinned
 
     def rates(self, now: float | None = None) -> dict[str, float]:
         """Packets, frames, dropped, vanished and thinned frames a second over the last ten seconds (not since the start).
@@ -94,10 +96,9 @@ class SourceStats:
         if not samples or now - samples[-1][0] > RATE_SECONDS:
             return dict.fromkeys(_RATES, 0.0)
         old = next((s for s in reversed(samples) if s[0] <= now - RATE_SECONDS), samples[0])
-        present = (self.packets, self.frames, self.dropped, self.vanished, self.thinned)
         # Every frame is a sample, half a second apart at most: what an older one lacks came within the span.
         seconds = min(max(now - old[0], 1e-3), RATE_SECONDS)
-        return {name: round((a - b) / seconds, 2) for name, a, b in zip(_RATES, present, old[1:])}
+        return {name: round((a - b) / seconds, 2) for name, a, b in zip(_RATES, self._rated(), old[1:])}
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: state, reason, ages in seconds, counts and rates."""

@@ -67,10 +67,10 @@ def watch() -> Iterator[Callable[..., tuple[LiveSource, list[Frame], list[str]]]
         enter = type(source.stats).enter
 
         class Stats(type(source.stats)):  # type: ignore[misc]
-            def enter(self, state: str, reason: str = "") -> bool:
+            def enter(self, state: str, reason: str = "") -> None:
                 if not states or states[-1] != state:
                     states.append(state)
-                return enter(self, state, reason)
+                enter(self, state, reason)
 
         source.stats = Stats()
         thread = threading.Thread(target=lambda: frames.extend(source), daemon=True)

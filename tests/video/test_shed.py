@@ -114,3 +114,15 @@ def test_a_raw_stream_has_the_rate_that_is_declared(tmp_path: Path) -> None:
     video = encode(tmp_path / "a.h264", 20, format="h264")
     frames = [f.info for f in open_source(config(video, fps=5), 0)]
     assert [f.pts for f in frames] == [n * SECOND // 5 for n in range(20)]
+
+
+def test_a_limit_and_what_is_asked_hold_together_in_whatever_order_they_come() -> None:
+    source = open_source(config("rtsp://127.0.0.1:9/a", fps=5), 0)
+    tenths = [n * SECOND // 10 for n in range(20)]
+    source.ask(stamped=False)
+    assert all(source.takes(pts) for pts in tenths), "without time stamps it is the rate that the stream has"
+    source.limit(2.0)
+    source.ask(stamped=True)
+    assert sum(source.takes(pts) for pts in tenths) == 4, "opened anew, the limit holds"
+    source.limit(None)
+    assert sum(source.takes(pts) for pts in tenths) == 10

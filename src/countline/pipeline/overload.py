@@ -11,8 +11,8 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from countline.protocols import Source
-from countline.source_status import SourceStats
+from countline.observe.told import EVERY
+from countline.protocols import LimitedSource, Source
 
 __all__ = ["LEAST", "Governor", "Overload", "fair_shares"]
 
@@ -26,8 +26,6 @@ _USE = 0.97
 """Part of what was done while frames were dropped that is handed out."""
 _GROW = 1.03
 """Each second without drops the shares grow by so much, until they are all that comes."""
-_EVERY = 60
-"""Seconds between two lines of the log."""
 
 
 def fair_shares(wanted: Mapping[str, float], possible: float) -> dict[str, float]:
@@ -78,7 +76,7 @@ class Overload:
 
     Parameters
     ----------
-    sources: all of the run; live ones that have a method ``limit`` are told.
+    sources: all of the run; live ones that follow :class:`countline.protocols.LimitedSource` are told.
     clock: seconds, monotonic.
     """
 
@@ -107,20 +105,20 @@ class Overload:
             frames, lost, thin = stats.frames - seen.frames, stats.dropped - seen.dropped, stats.thinned - seen.thinned
             self._seen[source.info.name] = _Seen(stats.frames, stats.dropped, stats.thinned)
             done[source.info.name] = max(frames - lost, 0) / seconds
-            if source.info.live and stats.connections and callable(getattr(source, "limit", None)):
+            if source.info.live and stats.connections and isinstance(source, LimitedSource):
                 dropped += lost / seconds
                 offered[source.info.name] = (frames + thin) / seconds
         targets = self._governor.update(offered, done, dropped)
         for source in self._sources:
-            if source.info.name in offered:
-                self._tell(source, source.stats, targets.get(source.info.name))
+            if source.info.name in offered and isinstance(source, LimitedSource):
+                self._tell(source, targets.get(source.info.name))
         self._say(offered, targets, now)
 
     @staticmethod
-    def _tell(source: Source, stats: SourceStats, target: float | None) -> None:
-        source.limit(target)  # type: ignore[attr-defined]
+    def _tell(source: LimitedSource, target: float | None) -> None:
+        source.limit(target)
         few = target is not None and target < LEAST * 0.95
-        stats.overload = f"overload: only {target:.1f} frames/s can be processed" if few else ""
+        source.stats.overload = f"overload: only {target:.1f} frames/s can be processed" if few else ""
 
     def _say(self, offered: Mapping[str, float], targets: Mapping[str, float], now: float) -> None:
         if not targets:
@@ -134,6 +132,6 @@ class Overload:
         )
         if share < LEAST * 0.95:
             self.words += f". Counts need about {LEAST:g}: fewer sources, a smaller model, or more cores"
-        if now - self._told >= _EVERY:
+        if now - self._told >= EVERY:
             self._told = now
             log.warning("%s", self.words)

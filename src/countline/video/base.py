@@ -46,18 +46,22 @@ class BaseSource(ABC):
         self._paced: tuple[int, int] | None = None
         self.left_out = Repeated(log)
         """Tells what could not be read and was left out."""
-
         self._thinner = Thinner(None)
+        self._asked: float | None = None
+        self._limit: float | None = None
 
     def limit(self, rate: float | None) -> None:
         """At most so many frames a second from now on, evenly; None: as many as the configuration says. From any thread."""
-        own = self._own_rate()
-        rates = [r for r in (own, rate) if r is not None]
-        self._thinner.rate = min(rates, default=None)
+        self._limit = rate
+        self._set_rate()
 
-    def _own_rate(self) -> float | None:
-        """Frames a second that the configuration asks for; None: all. Of what has no time stamps, ``fps`` is the rate it has."""
-        return None
+    def ask(self, stamped: bool) -> None:
+        """An input is opened: ``fps`` is the rate that is asked of it, or, without time stamps, the one that it has."""
+        self._asked = self.config.fps if stamped else None
+        self._set_rate()
+
+    def _set_rate(self) -> None:
+        self._thinner.rate = min((r for r in (self._asked, self._limit) if r is not None), default=None)
 
     def takes(self, pts: int) -> bool:
         """Whether the frame at this time is looked at; it has its number all the same."""
@@ -113,8 +117,8 @@ class BaseSource(ABC):
     def stream(self, content: str) -> str:
         """Identity of the stream for content of this identity. Without an end, each run is a stream of its own: what it gives
         will not come again."""
-        if self._thinner.rate is not None:  # other frames of the same content: events of their own
-            content += f"@{self._thinner.rate:g}"
+        if self._asked is not None:  # other frames of the same content: events of their own
+            content += f"@{self._asked:g}"
         return f"{content}-{time.time_ns()}" if self.info.live or self.config.loop else content
 
     def count_lost(self, earlier: Mapping[str, int], lost: Mapping[str, int]) -> None:

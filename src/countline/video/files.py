@@ -111,7 +111,7 @@ class FileSource(BaseSource):
                     return  # closed while it was being opened
                 stamper.step = int(SECOND / rate_of(opened, self.config))
                 stamper.begin()
-                self._thinner.rate = None if opened.raw else self.config.fps
+                self.ask(stamped=not opened.raw)
                 yield from self._pass(opened, items, stamper, earlier)
             except (av.error.FFmpegError, OSError) as error:
                 if self.stats.frames == before:

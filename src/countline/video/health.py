@@ -43,9 +43,9 @@ class Lag:
         """A new connection."""
         self._least.clear()
 
-    def look(self, pts: int, ticks: int, waited: float) -> str:
-        """Why pictures come ever later; empty if they do not. ``pts`` and ``ticks`` (monotonic clock at arrival) in ns;
-        ``waited``: seconds spent waiting for packets since the connection began. Called for each frame."""
+    def see(self, pts: int, ticks: int, waited: float) -> None:
+        """A frame came: ``pts`` and ``ticks`` (monotonic clock at arrival) in ns; ``waited``: seconds spent waiting for packets
+        since the connection began."""
         delay = ticks - pts
         if not self._least or ticks >= self._until:
             if not self._least:
@@ -54,6 +54,9 @@ class Lag:
             self._until = ticks + _WINDOW
         elif delay < self._least[-1]:
             self._least[-1] = delay
+
+    def why(self, ticks: int, waited: float) -> str:
+        """Why pictures come ever later; empty if they do not. As :meth:`see`."""
         least = list(self._least)
         steps = [b - a for a, b in pairwise(least)]
         if len(least) <= _WINDOWS or min(steps) < _STEP or least[-1] - least[0] < _LATE:

@@ -60,18 +60,16 @@ class LiveSource(BaseSource):
         self._clock = ArrivalClock()
         self._lag = Lag()
         self._shed = DecoderShed()
-        self.limit(None)
         self._stream = ""
         self._last = 0  # monotonic ns of the last frame
         self._opened: Opened | None = None
+        self._earlier = (0, 0)
+        """Packets and vanished pictures of earlier connections."""
         self._looked = 0.0
         self._said = 0.0
         self._lines: deque[float] = deque(maxlen=_LINES)
         self._untold = 0
         self._warned: set[str] = set()
-
-    def _own_rate(self) -> float | None:
-        return self.config.fps
 
     def __iter__(self) -> Iterator[Frame]:
         """Frames from now on. Iterated again, it goes on with the same stream: numbers and times are never used twice."""
@@ -176,21 +174,25 @@ class LiveSource(BaseSource):
             )
 
     def _note_packets(self) -> None:
-        if self._opened is not None:
-            self.stats.last_packet = self._opened.heard
+        """What this connection has brought so far."""
+        opened, stats = self._opened, self.stats
+        if opened is not None:
+            stats.packets, stats.vanished = self._earlier[0] + opened.packets, self._earlier[1] + opened.vanished
+            stats.last_packet = opened.heard
 
     def _connection(self, items: Iterator[Item]) -> Iterator[Frame]:
         opened = next(items, None)
         if not isinstance(opened, Opened):
             return
-        self._opened = opened
         if opened.rate:
             self._stamper.step = int(SECOND / float(opened.rate))
         # Pictures without time stamps are timed by when they come.
         timed = not opened.raw and opened.format != PARTS
+        self.ask(stamped=not opened.raw)
         first = True
-        earlier, packets = dict(self.stats.lost), self.stats.packets
-        vanished = self.stats.vanished
+        earlier = dict(self.stats.lost)
+        self._earlier = (self.stats.packets, self.stats.vanished)
+        self._opened = opened
         try:
             for item in items:
                 if self.ended():
@@ -198,8 +200,6 @@ class LiveSource(BaseSource):
                 assert isinstance(item, Decoded)
                 now, ticks = time.time_ns(), time.monotonic_ns()
                 self.count_lost(earlier, opened.lost)
-                self.stats.packets = packets + opened.packets
-                self.stats.vanished = vanished + opened.vanished
                 self._note_packets()
                 if first:
                     self._begin(now, ticks)
@@ -222,7 +222,7 @@ class LiveSource(BaseSource):
                     return
         finally:
             self.count_lost(earlier, opened.lost)
-            self.stats.packets = packets + opened.packets
+            self._note_packets()
             self.tell_lost(earlier)
 
     def _begin(self, now: int, ticks: int) -> None:
@@ -244,12 +244,12 @@ class LiveSource(BaseSource):
 
     def _judge(self, opened: Opened, pts: int, ticks: int, now: int, sent: int | None) -> None:
         """Once a second: are counts of these pictures to be trusted?"""
-        late = self._lag.look(pts, ticks, opened.waited)
+        self._lag.see(pts, ticks, opened.waited)
         if ticks - self._looked < _LOOK * SECOND:
             return
         self._looked = ticks
         share = lossy(self.stats, ticks / SECOND)
-        late = late or self.stats.overload
+        late = self._lag.why(ticks, opened.waited) or self.stats.overload
         reason, words = late.partition(":")[0], late
         # Once degraded, better only when it is clearly so.
         if share > (LOSS / 2 if self.stats.state == "degraded" else LOSS):
