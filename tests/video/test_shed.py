@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from itertools import pairwise
 from pathlib import Path
 
@@ -126,3 +127,10 @@ def test_a_limit_and_what_is_asked_hold_together_in_whatever_order_they_come() -
     assert sum(source.takes(pts) for pts in tenths) == 4, "opened anew, the limit holds"
     source.limit(None)
     assert sum(source.takes(pts) for pts in tenths) == 10
+
+
+@given(st.floats(1, 60), st.integers(0, 1000))
+def test_a_source_that_has_the_rate_that_is_asked_for_loses_no_frame_to_its_jitter(rate: float, seed: int) -> None:
+    thinner, chance = Thinner(rate), random.Random(seed)
+    stamps = [int((n + chance.uniform(-0.1, 0.1)) * SECOND / rate) for n in range(200)]
+    assert all(thinner.takes(pts) for pts in stamps)

@@ -30,6 +30,9 @@ class Thinner:
     def __init__(self, rate: float | None) -> None:
         self._rate = rate
         self._due: int | None = None
+        self._last: int | None = None
+        self._interval = 0.0
+        """Mean time between the frames that come, in ns."""
 
     @property
     def rate(self) -> float | None:
@@ -47,10 +50,13 @@ class Thinner:
             return True
         step = int(SECOND / self._rate)
         if self._due is None or pts < self._due - 2 * step:
-            self._due = pts + step
+            self._due, self._last, self._interval = pts + step, pts, 0.0
             return True
-        # A twentieth early is in time: stamps are rounded, cameras are not exact.
-        if pts < self._due - step // 20:
+        passed = pts - (self._last or 0)
+        self._interval += (passed - self._interval) / 8 if self._interval else passed
+        self._last = pts
+        # The frame that is nearest to when one is due: cameras are not exact, and an early one is not to be missed.
+        if pts < self._due - min(self._interval, step) / 2:
             return False
         # Evenly: the next is due one step after this one was, not after it came; but nothing is made up for.
         self._due = self._due + step if pts - self._due < step else pts + step
