@@ -1,0 +1,18 @@
+//! countline's rules and tracks for a whole frame in one call. See README.md.
+
+mod boundaries;
+mod geometry;
+mod rules;
+
+use pyo3::prelude::*;
+
+/// What both sides must agree on; `countline` uses the kernel only if it knows this number.
+const INTERFACE: u32 = 1;
+
+#[pymodule]
+fn countline_kernels(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add("INTERFACE", INTERFACE)?;
+    module.add_class::<rules::Boundaries>()?;
+    module.add_class::<rules::Memory>()
+}

@@ -1,0 +1,70 @@
+"""Lines and areas by the compiled kernel (:mod:`countline.kernels`), on the memory that the NumPy engine uses.
+
+The kernel has no state of its own: it reads and writes the columns of the track table. So any frame may be evaluated by either
+of the two, and what is kept, explained, stored and reloaded does not depend on which it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+from countline.analytics.native.arrays import Hit
+from countline.analytics.native.source import FrameInput
+from countline.analytics.native.table import TrackTable
+from countline.analytics.native.tables import Tables
+
+__all__ = ["CompiledBoundaries"]
+
+
+class CompiledBoundaries:
+    """What ``boundaries.select``, ``boundaries.follow`` and ``history.take_samples`` do, in one call."""
+
+    def __init__(self, module: ModuleType, tables: Tables) -> None:
+        self._module = module
+        plans = [_plan(tables, p) for p in range(len(tables.plans))]
+        self._made = module.Boundaries(plans, tables.fractions, tables.slack, tables.parts, tables.all_admit)
+        self._low: Any = None
+        self._memory: Any = None
+
+    def follow(
+        self, table: TrackTable, frames: Sequence[FrameInput], slots: Sequence[Any], spacing: int, *, keep: bool
+    ) -> tuple[list[Hit], list[Hit]] | None:
+        """Move all objects of the frames on, given the (n,) slots of each. Returns the crossings and the passages, as
+        ``boundaries.follow``; None, and nothing is changed, where the kernel does not take them.
+
+        ``spacing``: ns between two samples; ``keep``: whether ``table.box`` is to hold the boxes of these frames afterwards.
+        """
+        if table.low is not self._low:  # it has grown
+            self._bind(table)
+        given = []
+        for frame, at in zip(frames, slots):
+            s, tracks = frame.source, frame.item.tracks
+            due = s.clock - s.sampled >= spacing
+            given.append((tracks.xyxy, tracks.class_id, at, s.plan, s.aspect, s.width, s.height, s.clock, due))
+        try:
+            found = self._made.follow(self._memory, given, keep)
+        except TypeError:  # arrays of other types than Tracks makes
+            return None
+        if found is None:
+            return None
+        for frame, facts in zip(frames, given):
+            if facts[8]:
+                frame.source.sampled = frame.source.clock
+        crossings, passages = found
+        if crossings or passages:
+            return [Hit(*hit) for hit in crossings], [Hit(*hit) for hit in passages]
+        return found  # type: ignore[no-any-return]
+
+    def _bind(self, t: TrackTable) -> None:
+        lines = t.low, t.high, t.left, t.phase, t.net, t.begun, t.passed, t.entry
+        rest = t.inside, t.box, t.looked, t.sample_clock, t.sample_box, t.samples
+        self._memory, self._low = self._module.Memory(*lines, *rest), t.low
+
+
+def _plan(tables: Tables, p: int) -> tuple[list[Any], list[Any]]:
+    """The lines and areas of a plan, as plain Python has them."""
+    lines, areas = tables.plain[p]
+    spans, admits = tables.spans[p], tables.admits[p].tolist()
+    return [(*line, span) for line, span in zip(lines, spans)], [(*area, mask) for area, mask in zip(areas, admits)]
