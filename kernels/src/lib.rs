@@ -1,8 +1,11 @@
 //! countline's rules and tracks for a whole frame in one call. See README.md.
 
+mod assignment;
 mod boundaries;
+mod bytetrack;
 mod geometry;
 mod rules;
+mod tracks;
 
 use pyo3::prelude::*;
 
@@ -14,5 +17,7 @@ fn countline_kernels(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("INTERFACE", INTERFACE)?;
     module.add_class::<rules::Boundaries>()?;
-    module.add_class::<rules::Memory>()
+    module.add_class::<rules::Memory>()?;
+    module.add_class::<tracks::ByteTrack>()?;
+    module.add_class::<tracks::LostTrack>()
 }

@@ -39,23 +39,25 @@ class CompiledBoundaries:
         if table.low is not self._low:  # it has grown
             self._bind(table)
         given = []
+        due = []
         for frame, at in zip(frames, slots):
             s, tracks = frame.source, frame.item.tracks
-            due = s.clock - s.sampled >= spacing
-            given.append((tracks.xyxy, tracks.class_id, at, s.plan, s.aspect, s.width, s.height, s.clock, due))
+            sample = s.clock - s.sampled >= spacing
+            if sample:
+                due.append(s)
+            given.append((tracks.xyxy, tracks.class_id, at, s.plan, s.aspect, s.width, s.height, s.clock, sample))
         try:
             found = self._made.follow(self._memory, given, keep)
         except TypeError:  # arrays of other types than Tracks makes
             return None
         if found is None:
             return None
-        for frame, facts in zip(frames, given):
-            if facts[8]:
-                frame.source.sampled = frame.source.clock
+        for s in due:
+            s.sampled = s.clock
         crossings, passages = found
         if crossings or passages:
             return [Hit(*hit) for hit in crossings], [Hit(*hit) for hit in passages]
-        return found  # type: ignore[no-any-return]
+        return crossings, passages
 
     def _bind(self, t: TrackTable) -> None:
         lines = t.low, t.high, t.left, t.phase, t.net, t.begun, t.passed, t.entry

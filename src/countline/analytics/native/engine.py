@@ -244,6 +244,14 @@ class NativeRules:
     def _follow_known(self, frames: list[FrameInput]) -> Followed | None:
         """What ``_follow`` gives, if nobody in these frames is new and all can be evaluated; else None, and nothing is
         changed."""
+        if len(frames) == 1 and frames[0].steady:
+            batch = self._batch
+            if len(batch.sources) != 1 or batch.sources[0] is not frames[0].source:
+                batch = batch_of(frames, [frames[0].source.present])
+            found = self._follow_compiled(frames, batch, [batch.slots]) or self._follow_selected(frames, batch)
+            if found is not None:
+                self._batch = batch
+            return found
         for f in frames:
             if f.fresh or not (f.steady or len(set(f.slots)) == len(f.slots)):
                 return None
@@ -269,11 +277,12 @@ class NativeRules:
         """By the kernel; None where there is none, or it does not take the frames."""
         if self._compiled is None:
             return None
-        evaluated = bool(self._evaluating)
-        hits = self._compiled.follow(self._table, frames, slots, self._spacing, keep=not evaluated)
+        evaluating = self._evaluating
+        hits = self._compiled.follow(self._table, frames, slots, self._spacing, keep=not evaluating)
         if hits is None:
             return None
-        return Followed(Findings(*hits), *(stack(frames, batch.scale) if evaluated else (None, None)))
+        boxes, classes = stack(frames, batch.scale) if evaluating else (None, None)
+        return Followed(Findings(hits[0], hits[1]), boxes, classes)
 
     def _follow_selected(self, frames: list[FrameInput], batch: MicroBatch) -> Followed | None:
         """By NumPy, those who left their safe region; None where a box is no box."""
