@@ -4,6 +4,7 @@ mod assignment;
 mod boundaries;
 mod bytetrack;
 mod geometry;
+mod memory;
 mod rules;
 mod tracks;
 
@@ -17,7 +18,10 @@ fn countline_kernels(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("INTERFACE", INTERFACE)?;
     module.add_class::<rules::Boundaries>()?;
-    module.add_class::<rules::Memory>()?;
+    module.add_class::<rules::Columns>()?;
     module.add_class::<tracks::ByteTrack>()?;
-    module.add_class::<tracks::LostTrack>()
+    module.add_class::<tracks::LostTrack>()?;
+    module.add_class::<tracks::Grades>()?;
+    module.add_class::<tracks::TrackMemory>()?;
+    module.add_function(wrap_pyfunction!(tracks::unclaimed, module)?)
 }

@@ -6,7 +6,7 @@ use numpy::{Complex64, PyArray1, PyArray2, PyArray3, PyArrayMethods, PyReadonlyA
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
 
-use crate::boundaries::{follow, sound, Area, Columns, Compiled, Edge, Findings, Found, Line, Objects, Plan, Widths};
+use crate::boundaries::{follow, sound, Area, Columns as Held, Compiled, Edge, Findings, Found, Line, Objects, Plan, Widths};
 use crate::geometry::{Segment, Span};
 
 /// Objects from which the interpreter's lock is given up: below, to get it back from a thread that took it meanwhile costs
@@ -24,7 +24,7 @@ pub struct Boundaries {
 
 /// Columns of a track table, which stay where they are.
 #[pyclass(frozen, module = "countline_kernels")]
-pub struct Memory {
+pub struct Columns {
     low: Py<PyArray2<f64>>,
     high: Py<PyArray2<f64>>,
     left: Py<PyArray2<bool>>,
@@ -44,7 +44,7 @@ pub struct Memory {
 }
 
 #[pymethods]
-impl Memory {
+impl Columns {
     #[new]
     #[allow(clippy::too_many_arguments)]
     fn new(
@@ -135,7 +135,7 @@ macro_rules! elements {
 
 impl Boundaries {
     /// What lies outside of the plans or of the memory is an error before anything is changed.
-    fn check(&self, memory: &Memory, frames: &[Objects]) -> PyResult<()> {
+    fn check(&self, memory: &Columns, frames: &[Objects]) -> PyResult<()> {
         for frame in frames {
             let plan = self.compiled.plans.get(frame.plan).ok_or_else(|| PyIndexError::new_err("no such plan"))?;
             if plan.lines.len() > memory.widths.lines
@@ -194,7 +194,7 @@ impl Boundaries {
     fn follow<'py>(
         &self,
         py: Python<'py>,
-        memory: &Memory,
+        memory: &Columns,
         frames: Vec<Given<'py>>,
         keep: bool,
     ) -> PyResult<Option<(Vec<Found>, Vec<Found>)>> {
@@ -218,7 +218,7 @@ impl Boundaries {
             )*};
         }
         hold!(low, high, left, phase, net, begun, passed, entry, inside, last, looked, sample_clock, sample_box, samples);
-        let mut columns = Columns {
+        let mut columns = Held {
             low: low.as_slice_mut()?,
             high: high.as_slice_mut()?,
             left: left.as_slice_mut()?,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from countline.track.engines import BEGINS, CONTINUES, FINDS, NOISE, Engine
-from countline.track.hidden import Height, complete
 from countline.track.leaps import Leaps
+from countline.track.memory import Memory, TrackMemory
 from countline.track.overlap import BESIDE, beside_stronger, clearly_beside, overlap
 from countline.types import Detections, Tracks
 
@@ -49,38 +50,6 @@ _RATE_AFTER = 8
 """Intervals that are measured where the frame rate is not known."""
 
 
-class _Known:
-    """What is remembered of one track."""
-
-    __slots__ = ("best", "height", "others", "public", "seen", "weight")
-
-    def __init__(self, public: int, class_id: int) -> None:
-        self.public = public
-        self.height = Height()
-        self.seen = 0
-        """pts of the last frame it was seen in."""
-        self.best = class_id
-        """Class with the most votes."""
-        self.weight = 0.0
-        """Votes for it."""
-        self.others: dict[int, float] = {}
-        """Votes for other classes."""
-
-    def vote(self, class_id: int, weight: float) -> None:
-        """For a class that is not the best so far."""
-        total = self.others.get(class_id, 0.0) + weight
-        if total > self.weight:
-            self.others.pop(class_id, None)
-            self.others[self.best] = self.weight
-            self.best, self.weight = class_id, total
-        else:
-            self.others[class_id] = total
-
-    def __repr__(self) -> str:
-        votes = {self.best: self.weight, **self.others}
-        return f"{self.public}: {votes}"
-
-
 class EngineTracker:
     """Implements :class:`countline.protocols.Tracker`; make it with :func:`countline.track.make`.
 
@@ -91,6 +60,7 @@ class EngineTracker:
     low: confidence from which a detection is looked at; None: all that come.
     lost: seconds for which a track that is not seen keeps its id.
     fps: updates per second where known; measured on the first frames otherwise.
+    kernel: ``countline_kernels``, which does the same in less time; None: NumPy does it.
     """
 
     def __init__(
@@ -102,6 +72,7 @@ class EngineTracker:
         lost: float = 1.5,
         fps: float | None = None,
         labels: Sequence[str] = (),
+        kernel: ModuleType | None = None,
     ) -> None:
         self._make = engine
         limits = np.atleast_1d(np.asarray(0 if thresholds is None else thresholds, np.float32)).astype(np.float64)
@@ -112,6 +83,9 @@ class EngineTracker:
         self._limit = np.ascontiguousarray(self._limits[:, 0]) if (limits == limits[0]).all() else None
         """(5,) where they are those of all classes."""
         self._low = low
+        self._kernel = kernel
+        ascending = bool((np.diff(self._limits, axis=0) >= 0).all())
+        self._compiled = kernel.Grades(self._limits.T.tolist(), low or 0.0) if kernel and ascending else None
         self._lost = round(lost * 1e9)
         self._step = round(1e9 / fps) if fps else 0
         self.labels = tuple(labels)
@@ -121,11 +95,10 @@ class EngineTracker:
         self._first: dict[int, int] | None = None
         """Number with the engine by number with the leaps, of the tracks in the frame that was its first."""
         self._pts: int | None = None
-        self._known: dict[int, _Known] = {}
-        """By the engine's id."""
+        self._known: TrackMemory = Memory() if kernel is None else kernel.TrackMemory()
+        """By the engine's number."""
         self._full = 256
         """Number of known tracks at which those that are gone are forgotten."""
-        self._last_id = 0
         self._past: deque[tuple[int, Tracks]] = deque(maxlen=_HISTORY)
 
     def _steps_kept(self) -> int:
@@ -142,36 +115,58 @@ class EngineTracker:
         if detections is None:
             return self.predict(pts)
         steps = self._clock(pts)
-        detections = self._usable(detections)
+        grades = self._quickly_graded(detections)
+        if grades is None:
+            detections = self._usable(detections)
+            grades = self._graded(detections.xyxy, detections.confidence, detections.class_id)
         boxes, confidence, classes = detections.xyxy, detections.confidence, detections.class_id
-        grades = self._graded(boxes, confidence, classes)
         rows, numbers = self._engine.step(boxes, grades, steps)
-        left = grades == BEGINS
-        left[rows] = False
+        left = self._left(grades, rows)
         leapt = []
         if self._first is None:
             self._adopt(boxes, classes, rows, numbers, pts)
-        elif len(self._leaps) or left.any():
+        elif len(self._leaps) or left is not None:
             leapt = self._leap(boxes, classes, left, rows, numbers, pts)
-        known = list(map(self._known.get, numbers.tolist()))
-        if not all(known):  # a track without a public id
-            single = self._single(boxes[rows], known)
-            rows, numbers = rows[single], numbers[single]
-            known = list(map(self._known.get, numbers.tolist()))
-        if leapt:
-            more, leaping = np.array(leapt, np.int64).T
-            rows, numbers = np.concatenate([rows, more]), np.concatenate([numbers, leaping])
-            order = rows.argsort()
-            rows, numbers = rows.take(order), numbers.take(order)
-            known = list(map(self._known.get, numbers.tolist()))
-        confidence = confidence.take(rows)
-        ids, best, heights = self._remember(numbers, known, classes.take(rows), confidence, pts)
-        tracks = Tracks(complete(boxes.take(rows, axis=0), heights, pts, self._lost), confidence, best, ids)
+        times = pts, self._lost
+        seen = None if leapt else self._known.remember(boxes, confidence, classes, rows, numbers, times, False)
+        if seen is None:  # a track without a public id, or one that leaps
+            rows, numbers = self._public(boxes, rows, numbers, leapt)
+            seen = self._known.remember(boxes, confidence, classes, rows, numbers, times, True)
+            assert seen is not None
+        tracks = Tracks(*seen)
         if detections.attributes is not None:
             tracks.attributes = {name: column[rows] for name, column in detections.attributes.items()}
         self._past.append((pts, tracks))
         self._forget(pts)
         return tracks
+
+    def _left(self, grades: NDArray[np.intp], rows: NDArray[np.intp]) -> NDArray[np.bool_] | None:
+        """(N,) which of the detections that may begin a track the engine left; None: none."""
+        if self._kernel is not None:
+            found: NDArray[np.bool_] | None = self._kernel.unclaimed(grades, rows)
+            return found
+        left = grades == BEGINS
+        left[rows] = False
+        return left if left.any() else None
+
+    def _public(
+        self,
+        boxes: NDArray[np.float32],
+        rows: NDArray[np.intp],
+        numbers: NDArray[np.int64],
+        leapt: list[tuple[int, int]],
+    ) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+        """Rows and numbers of the tracks that have a public id or get one now, and of those that leapt, in the order of the rows."""
+        known = self._known.known(numbers)
+        if not known.all():
+            single = self._single(boxes[rows], known)
+            rows, numbers = rows[single], numbers[single]
+        if leapt:
+            more, leaping = np.array(leapt, np.int64).T
+            rows, numbers = np.concatenate([rows, more]), np.concatenate([numbers, leaping])
+            order = rows.argsort()
+            rows, numbers = rows.take(order), numbers.take(order)
+        return rows, numbers
 
     def _adopt(
         self,
@@ -191,14 +186,14 @@ class EngineTracker:
         self,
         boxes: NDArray[np.float32],
         classes: NDArray[np.int32],
-        sure: NDArray[np.bool_],
+        sure: NDArray[np.bool_] | None,
         rows: NDArray[np.intp],
         numbers: NDArray[np.int64],
         pts: int,
     ) -> list[tuple[int, int]]:
         """(row, number) of objects that are followed without overlap (:mod:`countline.track.leaps`) among the ``sure``
         detections that the engine left. Those that it has just found go on under the id they had."""
-        left = sure.nonzero()[0]
+        left = np.empty(0, np.intp) if sure is None else sure.nonzero()[0]
         tracks = boxes.take(rows, axis=0)
         if len(left) and len(rows):  # beside a track they are second boxes
             left = left[overlap(boxes.take(left, axis=0), tracks).max(axis=1) <= BESIDE]
@@ -209,11 +204,11 @@ class EngineTracker:
         leapt = []
         for at, number in found:
             if self._first and number in self._first:
-                self._known[number] = self._known.pop(self._first[number])
+                self._known.rename(self._first[number], number)
             if at >= len(fresh):
                 leapt.append((int(asked[at]), number))
             elif number in self._known:  # else not seen for so long that it is another
-                self._known[fresh[at]] = self._known.pop(number)
+                self._known.rename(number, fresh[at])
         self._first = {}
         return leapt
 
@@ -267,6 +262,16 @@ class EngineTracker:
         self._leaps.begin_anew()
         self._first = None
         self._known.clear()
+
+    def _quickly_graded(self, detections: Detections) -> NDArray[np.intp] | None:
+        """What :meth:`_usable` and :meth:`_graded` give, by the kernel; None where there is none, or it does not take them."""
+        if self._compiled is None:
+            return None
+        before = self._past[-1][1].xyxy if self._past else None
+        grades: NDArray[np.intp] | None = self._compiled.of(
+            detections.xyxy, detections.confidence, detections.class_id, before
+        )
+        return grades
 
     def _usable(self, detections: Detections) -> Detections:
         """The detections that can be followed."""
@@ -325,45 +330,20 @@ class EngineTracker:
             result[left] = beside_stronger(boxes, confidence, rows[left])
         return result
 
-    def _single(self, boxes: NDArray[np.float32], known: Sequence[_Known | None]) -> NDArray[np.bool_]:
-        """False for tracks without a public id yet that lie on one that has: a second box on the same object. They get
-        their id when they part, so that nobody is counted twice."""
-        result = np.array([one is not None for one in known], bool)
+    def _single(self, boxes: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """False for tracks without a public id yet that lie on one that has (``known``): a second box on the same object. They
+        get their id when they part, so that nobody is counted twice."""
+        result = known.copy()
         if not result.any():
             return ~result
         fresh = ~result
         result[fresh] = overlap(boxes[fresh], boxes[result]).max(axis=1) <= _SAME
         return result
 
-    def _remember(
-        self,
-        numbers: NDArray[np.int64],
-        tracks: Sequence[_Known | None],
-        classes: NDArray[np.int32],
-        confidence: NDArray[np.float32],
-        pts: int,
-    ) -> tuple[NDArray[np.uint64], NDArray[np.int32], list[Height]]:
-        """Public ids, voted classes and heights of the engine's tracks; a new id for one that was out of sight for too long."""
-        ids, best, heights = [], [], []
-        oldest = pts - self._lost
-        for number, known, class_id, weight in zip(numbers.tolist(), tracks, classes.tolist(), confidence.tolist()):
-            if known is None or known.seen < oldest:
-                self._last_id += 1
-                known = self._known[number] = _Known(self._last_id, class_id)
-            known.seen = pts
-            if class_id == known.best:
-                known.weight += weight
-            else:
-                known.vote(class_id, weight)
-            ids.append(known.public)
-            best.append(known.best)
-            heights.append(known.height)
-        return np.array(ids, np.uint64), np.array(best, np.int32), heights
-
     def _forget(self, pts: int) -> None:
         """Keep the memory to tracks that can still come back; now and then is enough."""
         if len(self._known) > self._full:
-            self._known = {n: k for n, k in self._known.items() if pts - k.seen <= self._lost}
+            self._known.forget(pts - self._lost)
             self._full = 2 * len(self._known) + 256
 
     @property

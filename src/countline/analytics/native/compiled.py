@@ -62,7 +62,7 @@ class CompiledBoundaries:
     def _bind(self, t: TrackTable) -> None:
         lines = t.low, t.high, t.left, t.phase, t.net, t.begun, t.passed, t.entry
         rest = t.inside, t.box, t.looked, t.sample_clock, t.sample_box, t.samples
-        self._memory, self._low = self._module.Memory(*lines, *rest), t.low
+        self._memory, self._low = self._module.Columns(*lines, *rest), t.low
 
 
 def _plan(tables: Tables, p: int) -> tuple[list[Any], list[Any]]:
