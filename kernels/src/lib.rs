@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 const INTERFACE: u32 = 1;
 
 #[pymodule]
-fn countline_kernels(module: &Bound<'_, PyModule>) -> PyResult<()> {
+fn _kernel(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("INTERFACE", INTERFACE)?;
     module.add_class::<rules::Boundaries>()?;
