@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 
 use crate::boundaries::{follow, sound, Area, Columns as Held, Compiled, Edge, Findings, Found, Line, Objects, Plan, Widths};
 use crate::geometry::{Segment, Span};
+use crate::guarded;
 
 /// Objects from which the interpreter's lock is given up: below, to get it back from a thread that took it meanwhile costs
 /// more than the work.
@@ -236,9 +237,9 @@ impl Boundaries {
             widths: memory.widths,
         };
         let compiled = &self.compiled;
-        let mut work = || sound(compiled, &columns, &objects).then(|| follow(compiled, &mut columns, &objects, keep));
+        let work = || sound(compiled, &columns, &objects).then(|| follow(compiled, &mut columns, &objects, keep));
         let total: usize = objects.iter().map(Objects::len).sum();
-        let found: Option<Findings> = if total >= MANY { py.detach(work) } else { work() };
+        let found: Option<Findings> = guarded(py, total >= MANY, work)?;
         Ok(found.map(|f| (f.crossings, f.passages)))
     }
 }

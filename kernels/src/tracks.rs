@@ -7,6 +7,7 @@ use pyo3::exceptions::{PyIndexError, PyKeyError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::bytetrack::Tracker;
+use crate::guarded;
 use crate::memory::{grades, usable, Pixels, Sighting, Tracks};
 
 /// Objects from which the interpreter's lock is given up; see `rules`.
@@ -116,11 +117,11 @@ impl ByteTrack {
     fn go_on<'py>(&mut self, py: Python<'py>, table: &[f64], steps: i64) -> PyResult<Taken<'py>> {
         let tracker = &mut self.tracker;
         let count = table.len() / 5;
-        let mut work = || {
+        let work = || {
             (1..steps).for_each(|_| tracker.predict());
             tracker.step(table)
         };
-        let taken = if count >= MANY { py.detach(work) } else { work() };
+        let taken = guarded(py, count >= MANY, work)?;
         if taken.iter().any(|(row, _)| *row >= count) {
             return Err(PyValueError::new_err("a score does not hold the number of its row"));
         }
@@ -246,7 +247,8 @@ impl TrackMemory {
             seen.push(Sighting { number: *number, class: of[at], confidence: sure[at] });
             shown.push(given[at]);
         }
-        let found = self.tracks.remember(&seen, &shown, times.0, times.1);
+        let tracks = &mut self.tracks;
+        let found = guarded(py, false, || tracks.remember(&seen, &shown, times.0, times.1))?;
         let count = found.len();
         let boxes: Vec<f32> = found.iter().flat_map(|(one, _, _)| *one).collect();
         let confidence: Vec<f32> = seen.iter().map(|one| one.confidence).collect();
