@@ -17,6 +17,7 @@ from countline.analytics.native.table import BLOCKS
 examples = settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 seeds = st.integers(0, 2**32 - 1)
 
+
 @examples
 @given(seeds, st.sampled_from([1, 4, 30, 90]))
 def test_all_short_cuts_together_say_what_the_plain_way_says(seed, objects):

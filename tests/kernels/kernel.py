@@ -11,6 +11,8 @@ from countline.kernels import INTERFACE
 
 def compiled() -> ModuleType:
     """``countline_kernels``."""
-    module: ModuleType = pytest.importorskip("countline_kernels", reason="countline-kernels is not installed: make kernels")
+    module: ModuleType = pytest.importorskip(
+        "countline_kernels", reason="countline-kernels is not installed: make kernels"
+    )
     assert module.INTERFACE == INTERFACE, "an old kernel is installed: make kernels"
     return module

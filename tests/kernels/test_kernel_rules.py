@@ -39,7 +39,9 @@ def kept(engine):
         for track, slot in source.ids.items():
             row = engine._table.row(slot)
             for key, value in row.items():
-                columns = slice(lines if key in BLOCKS["line"] else None)  # of lines that a source does not have nothing is asked
+                columns = slice(
+                    lines if key in BLOCKS["line"] else None
+                )  # of lines that a source does not have nothing is asked
                 found[name, track, key] = np.atleast_1d(value)[columns].tobytes()
     return found
 
@@ -108,7 +110,9 @@ def test_extremes_are_the_same_to_the_bit(seed):
     """Huge and tiny boxes, points on a line, on the corner of an area, on the spot; coordinates of single precision."""
     rng = np.random.default_rng(seed)
     points = [tuple(p) for p in rng.choice([0.25, 0.5, 0.75], (40, 2))]
-    shapes = {"lines": [{"name": "l", "points": [(0.25, 0.5), (0.75, 0.5), (0.5, 0.25)], "band": float(rng.choice([0, 0.1]))}]}
+    shapes = {
+        "lines": [{"name": "l", "points": [(0.25, 0.5), (0.75, 0.5), (0.5, 0.25)], "band": float(rng.choice([0, 0.1]))}]
+    }
     shapes["regions"] = [{"name": "r", "points": [(0.25, 0.25), (0.75, 0.25), (0.5, 0.75)], "inverse": bool(seed % 2)}]
     fast, numpy = pair(RulesConfig.model_validate(shapes), [SourceInfo("cam")])
     for n, (x, y) in enumerate(points):
@@ -143,7 +147,9 @@ def test_arrays_of_other_types_are_left_to_numpy():
 
 def test_many_objects_are_evaluated_without_the_interpreters_lock_and_alike():
     rng = np.random.default_rng(0)
-    shapes = RulesConfig.model_validate({"lines": [MIDDLE], "regions": [{"name": "r", "points": [(0, 0), (1, 0), (0.5, 1)]}]})
+    shapes = RulesConfig.model_validate(
+        {"lines": [MIDDLE], "regions": [{"name": "r", "points": [(0, 0), (1, 0), (0.5, 1)]}]}
+    )
     at, pace = rng.uniform((0, 0), (1920, 1080), (2000, 2)), rng.normal(0, 9, (2000, 2))
     frames = [frame(n, [(k, *p) for k, p in enumerate((at + pace * n).tolist())]) for n in range(12)]
 

@@ -16,6 +16,7 @@ from countline import outbox, video
 from countline.commands import deepstream_files
 from countline.config import Config, load
 from countline.errors import CountlineError, OutboxError
+from countline.kernels import find
 from countline.messages import BaseDefinition
 from countline.outbox.usable import refuse_unusable
 from countline.pipeline import build
@@ -60,6 +61,7 @@ def _first(config: Config) -> Iterator[tuple[int, Check]]:
     """What other packages bring, and the sources."""
     for kind, package in describe_brought():
         yield 2, Check(kind, True, package)
+    yield 2, Check("rules and tracks", True, find().told)
     for source in config.sources:
         yield 3, video.probe(source)
 

@@ -137,7 +137,9 @@ class Memory:
         if not new and not all(tracks):
             return None
         classes, confidence = classes.take(rows), confidence.take(rows)
-        ids, best, heights = self._vote(numbers.tolist(), tracks, classes.tolist(), confidence.tolist(), pts, pts - lost)
+        ids, best, heights = self._vote(
+            numbers.tolist(), tracks, classes.tolist(), confidence.tolist(), pts, pts - lost
+        )
         boxes = complete(boxes.take(rows, axis=0), heights, pts, lost)
         return boxes, confidence, np.array(best, np.int32), np.array(ids, np.uint64)
 

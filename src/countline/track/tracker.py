@@ -333,7 +333,7 @@ class EngineTracker:
     def _single(self, boxes: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """False for tracks without a public id yet that lie on one that has (``known``): a second box on the same object. They
         get their id when they part, so that nobody is counted twice."""
-        result = known.copy()
+        result: NDArray[np.bool_] = known.copy()
         if not result.any():
             return ~result
         fresh = ~result

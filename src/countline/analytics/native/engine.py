@@ -256,7 +256,7 @@ class NativeRules:
             if f.fresh or not (f.steady or len(set(f.slots)) == len(f.slots)):
                 return None
         slots = [f.source.present if f.steady else np.array(f.slots, np.intp) for f in frames]
-        steady = all([f.steady for f in frames])
+        steady = all(f.steady for f in frames)
         batch = self._batch
         if not steady or [f.source for f in frames] != batch.sources:
             batch = batch_of(frames, slots)
@@ -303,7 +303,7 @@ class NativeRules:
         boxes, classes = ingest(frames, self._table, self.metrics, *stack(frames, scale))
         slots = [f.source.present for f in frames]
         self._batch = batch = batch_of(frames, slots)
-        if all([len(f) == len(f.slots) for f in frames]):
+        if all(len(f) == len(f.slots) for f in frames):
             found = self._follow_compiled(frames, batch, slots)
             if found is not None:
                 return found
