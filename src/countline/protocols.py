@@ -36,6 +36,7 @@ __all__ = [
     "FailingDefinition",
     "Failure",
     "FinishingDefinition",
+    "ForgettingTracker",
     "GapDefinition",
     "KeptFailure",
     "KeyedTopics",
@@ -150,6 +151,15 @@ class PredictingTracker(Protocol):
 
     def predict(self, pts: int) -> Tracks:
         """Where the tracks are by now, ``pts`` in ns."""
+        ...
+
+
+@runtime_checkable
+class ForgettingTracker(Protocol):
+    """What a tracker offers besides if its tracks can be ended before their time."""
+
+    def forget(self) -> None:
+        """All tracks have ended: the camera shows another view. Ids are not used again."""
         ...
 
 

@@ -90,6 +90,9 @@ class SourceConfig(Model):
     time: Literal["auto", "arrival"] = "auto"
     """Whose clock times a live source's frames: auto takes the camera's where it tells it (RTCP sender reports) and is within
     an hour of this machine's; arrival always takes this machine's."""
+    stabilize: bool = False
+    """For a camera that shakes or turns: rules follow the scene, as it was in the first picture, and a cut to another view is noticed
+    (`on: view-change`). Needs countline[stabilize]."""
     counts: Literal["continue", "restart"] | None = None
     """Whether a new run goes on with the cumulative counts of the last; live sources do, files do not, unless set."""
 

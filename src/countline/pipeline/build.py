@@ -28,6 +28,7 @@ from countline.types import RuleInfo, SourceInfo
 if TYPE_CHECKING:
     from countline.config.models import SourceConfig
     from countline.outbox.schedule import Schedule
+    from countline.track.camera import CameraMotion
 
 __all__ = ["Stages", "as_config", "definitions", "detector", "outputs", "rules", "source_infos", "stages"]
 
@@ -73,6 +74,8 @@ class Stages:
     definitions: Sequence[Definition]
     trackers: Mapping[str, Tracker]
     """By source name; empty where tracks come from elsewhere."""
+    cameras: Mapping[str, CameraMotion]
+    """By the name of each source that is stabilised."""
     outputs: Sequence[Output]
     schedule: Schedule | None
     """When counts begin anew; None: never."""
@@ -134,6 +137,7 @@ def stages(
         rule_set,
         made,
         trackers,
+        cameras(config, pictures=detector is not None),
         outputs(used),
         schedule,
         {i.name: c.counts or ("continue" if i.live or c.loop else "restart") for i, c in zip(sources, config.sources)},
@@ -185,6 +189,21 @@ def tracker(config: Config, source: SourceConfig, detector: Detector) -> Tracker
 
     thresholds = detector.thresholds if isinstance(detector, ThresholdDetector) else None
     return track.make(config.tracker, fps=source.fps, labels=detector.labels, thresholds=thresholds)
+
+
+def cameras(config: Config, *, pictures: bool) -> dict[str, CameraMotion]:
+    """What follows the cameras of the sources that are stabilised. Raises ConfigError where there are no pictures, MissingExtra
+    without OpenCV."""
+    from countline.track.camera import CameraMotion
+
+    moving = [(i, s.name) for i, s in enumerate(config.sources) if s.stabilize]
+    if moving and not pictures:
+        raise ConfigError(
+            "a camera can be stabilised only where there are its pictures, and here come tracks alone",
+            where=f"sources[{moving[0][0]}].stabilize",
+            fix="remove it, or let countline read the video itself",
+        )
+    return {name: CameraMotion() for _, name in moving}
 
 
 def rules(config: Config, sources: Sequence[SourceInfo], labels: Sequence[str]) -> RuleSet:
