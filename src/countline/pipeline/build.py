@@ -20,7 +20,7 @@ from countline.config.models import raise_not_mapping
 from countline.config.outputs import kind_of
 from countline.errors import ConfigError, MessageError
 from countline.pipeline.roles import refuse_collisions
-from countline.protocols import Definition, Detector, Output, RuleSet, ThresholdDetector, Tracker
+from countline.protocols import AimedDetector, Definition, Detector, Output, RuleSet, ThresholdDetector, Tracker
 from countline.registry.kinds import CLASS_SETS, OUTPUTS, RULE_FILES
 from countline.secret_forms import hide_uri
 from countline.types import RuleInfo, SourceInfo
@@ -119,6 +119,9 @@ def stages(
     """
     rule_set = rules(config, sources, labels)
     on_made("rules", ", ".join(f"{r.kind} '{r.name}'" for r in rule_set.rules) or "none")
+    looking: object = detector
+    if isinstance(looking, AimedDetector):
+        looking.aim(rule_set.rules)
     made = definitions(config, rule_set, sources, labels, messages)
     on_made("messages", ", ".join(f"'{d.name}'" for d in made) or "none")
     trackers: dict[str, Tracker] = {}
@@ -167,7 +170,7 @@ def detector(config: Config, own: Any = None) -> Detector:
     from countline import detect
 
     if own is not None:
-        return own if isinstance(own, Detector) else detect.wrap(own)
+        return _focused(config, own if isinstance(own, Detector) else detect.wrap(own))
     settings = config.detector
     if config.rules.file is not None:
         if settings.classes is None and settings.model in detect.MODELS:
@@ -180,7 +183,14 @@ def detector(config: Config, own: Any = None) -> Detector:
             log.info(
                 "class ids in %s are the model's own (`detector: {classes: {name: id}}` maps them)", config.rules.file
             )
-    return detect.make(settings, low=config.tracker.low)
+    return _focused(config, detect.make(settings, low=config.tracker.low))
+
+
+def _focused(config: Config, made: Detector) -> Detector:
+    from countline.detect.focus import FocusedDetector
+
+    settings = config.detector
+    return made if settings.focus == "off" else FocusedDetector(made, settings.focus, settings.slices)
 
 
 def tracker(config: Config, source: SourceConfig, detector: Detector) -> Tracker:
