@@ -273,6 +273,11 @@ class EngineTracker:
         )
         return grades
 
+    def forget(self) -> None:
+        """All tracks have ended: what comes is another scene."""
+        self._begin_anew()
+        self._past.clear()
+
     def _usable(self, detections: Detections) -> Detections:
         """The detections that can be followed."""
         box, confidence = detections.xyxy, detections.confidence

@@ -244,14 +244,8 @@ class NativeRules:
     def _follow_known(self, frames: list[FrameInput]) -> Followed | None:
         """What ``_follow`` gives, if nobody in these frames is new and all can be evaluated; else None, and nothing is
         changed."""
-        if len(frames) == 1 and frames[0].steady:
-            batch = self._batch
-            if len(batch.sources) != 1 or batch.sources[0] is not frames[0].source:
-                batch = batch_of(frames, [frames[0].source.present])
-            found = self._follow_compiled(frames, batch, [batch.slots]) or self._follow_selected(frames, batch)
-            if found is not None:
-                self._batch = batch
-            return found
+        if len(frames) == 1:
+            return self._follow_one(frames[0])
         for f in frames:
             if f.fresh or not (f.steady or len(set(f.slots)) == len(f.slots)):
                 return None
@@ -269,6 +263,24 @@ class NativeRules:
                 if not f.steady:
                     update_presence(f, self._table)
                     f.source.present = now
+        return found
+
+    def _follow_one(self, frame: FrameInput) -> Followed | None:
+        """What ``_follow_known`` gives for a single frame, which is the usual case: without what several need."""
+        source, batch = frame.source, self._batch
+        if not frame.steady:
+            if frame.fresh or len(set(frame.slots)) != len(frame.slots):
+                return None
+            batch = batch_of([frame], [np.array(frame.slots, np.intp)])
+        elif len(batch.sources) != 1 or batch.sources[0] is not source:
+            batch = batch_of([frame], [source.present])
+        found = self._follow_compiled([frame], batch, [batch.slots]) or self._follow_selected([frame], batch)
+        if found is None:
+            return None
+        self._batch = batch
+        if not frame.steady:
+            update_presence(frame, self._table)
+            source.present = batch.slots
         return found
 
     def _follow_compiled(

@@ -101,7 +101,7 @@ def update_presence(frame: FrameInput, table: TrackTable) -> None:
     """A frame whose objects are not those of the frame before it: who is gone, who is back. What is left to do is
     ``source.present``, once all of them have slots."""
     source, slots = frame.source, frame.slots
-    before, now = set(source.present_list), set(slots)
+    before, now = source.present_set, set(slots)
     if not before <= now:
         for at, slot in enumerate(source.present_list):
             if slot not in now:
@@ -112,7 +112,7 @@ def update_presence(frame: FrameInput, table: TrackTable) -> None:
     # Where objects were left out, the next frame must be filtered too.
     whole = frame.indices is None or len(frame.indices) == len(frame)
     source.present_ids = frame.item.tracks.track_id.tobytes() if whole else None
-    source.present_list = slots
+    source.present_list, source.present_set = slots, now
     source.invalidate()
 
 
@@ -129,6 +129,7 @@ def _register(
     tracks = [ids[i if frame.indices is None else frame.indices[i]] for i in new]
     for i, slot in zip(new, new_tracks(source, table, tracks, boxes[new], classes[new].tolist(), metrics)):
         slots[i] = slot
+    source.present_set = set(slots)
 
 
 def new_tracks(

@@ -39,7 +39,10 @@ def count_classes(class_id: NDArray[np.int32]) -> dict[int, int]:
             counts = np.bincount(class_id - low)
             ids = np.flatnonzero(counts)
             return dict(zip((ids + low).tolist(), counts[ids].tolist()))
-    for c in class_id.tolist():
+    each = class_id.tolist()
+    if each and each.count(each[0]) == len(each):
+        return {each[0]: len(each)}
+    for c in each:
         found[c] = found.get(c, 0) + 1
     return dict(sorted(found.items())) if len(found) > 1 else found
 
@@ -85,6 +88,8 @@ class SourceState:
         """Slots seen in the last frame."""
         self.present_list: list[int] = []
         """The same as a list."""
+        self.present_set: set[int] = set()
+        """And as a set."""
         self.lost: dict[int, int] = {}
         """Slots not seen in the last frame -> frames of the source when they were missed first."""
         self.due = 0
@@ -199,6 +204,7 @@ class SourceState:
         for slot in list(self.ids.values()):
             self.drop(slot, table)
         self.present, self.present_list, self.shown = np.empty(0, np.intp), [], None
+        self.present_set = set()
         self.present_ids = None
         self.invalidate()
         self.lost.clear()

@@ -29,7 +29,7 @@ class Statuses(Sequence["ObjectStatus | None"]):
         crossed: dict[int, list[str]],
     ) -> None:
         source = frame.source
-        self._length = len(frame.ids)
+        self._length = len(frame)
         self._indices = frame.indices
         self._within, self._headings, self._crossed = within, headings, crossed
         self._areas = [(c.name, c.in_status) for c in source.areas]
