@@ -160,7 +160,8 @@ fn distances(a: &[Corners], b: &[Corners]) -> Vec<f64> {
             let width = 0.0_f64.max(one[2].min(other[2]) - one[0].max(other[0]) + 1.0);
             let height = 0.0_f64.max(one[3].min(other[3]) - one[1].max(other[1]) + 1.0);
             let shared = width * height;
-            found.push(1.0 - shared / (mine + theirs - shared + 1e-9));
+            // Most do not overlap, and nothing divided by something is nothing.
+            found.push(if shared == 0.0 { 1.0 } else { 1.0 - shared / (mine + theirs - shared + 1e-9) });
         }
     }
     found

@@ -190,12 +190,16 @@ pub fn usable(boxes: &[Pixels], confidence: &[f32], low: f32) -> bool {
     boxes.iter().all(fits) && confidence.iter().all(|c| *c > 0.0 && *c >= low)
 }
 
-fn overlap(a: &Pixels, b: &Pixels) -> f32 {
+/// Whether two boxes overlap (IoU) by more than `BESIDE`.
+fn beside(a: &Pixels, b: &Pixels) -> bool {
+    let wide = a[2].min(b[2]) - a[0].max(b[0]);
+    let high = a[3].min(b[3]) - a[1].max(b[1]);
+    if wide <= 0.0 || high <= 0.0 {
+        return false;
+    }
     let area = |c: &Pixels| (c[2] - c[0]) * (c[3] - c[1]);
-    let wide = (a[2].min(b[2]) - a[0].max(b[0])).max(0.0);
-    let high = (a[3].min(b[3]) - a[1].max(b[1])).max(0.0);
     let common = wide * high;
-    common / (area(a) + area(b) - common)
+    common / (area(a) + area(b) - common) > BESIDE
 }
 
 /// The engine's grade of each detection; None where a class has no limits. `before`: boxes of the frame before.
@@ -207,8 +211,7 @@ pub fn grades(
     before: &[Pixels],
 ) -> Option<Vec<isize>> {
     let stronger = |row: usize| {
-        let beside = |k: usize| confidence[k] > confidence[row] && overlap(&boxes[row], &boxes[k]) > BESIDE;
-        (0..boxes.len()).any(beside)
+        (0..boxes.len()).any(|k| confidence[k] > confidence[row] && beside(&boxes[row], &boxes[k]))
     };
     let mut found = Vec::with_capacity(boxes.len());
     for row in 0..boxes.len() {
@@ -219,7 +222,7 @@ pub fn grades(
         let passed = limit.iter().filter(|bound| **bound <= f64::from(confidence[row])).count();
         let grade = match passed {
             WEAK if stronger(row) => CONTINUES,
-            DOUBTFUL if before.iter().any(|b| overlap(&boxes[row], b) > BESIDE) || stronger(row) => FINDS,
+            DOUBTFUL if before.iter().any(|b| beside(&boxes[row], b)) || stronger(row) => FINDS,
             _ => GRADES[passed],
         };
         found.push(grade);

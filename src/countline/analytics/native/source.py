@@ -164,8 +164,13 @@ class SourceState:
         """An object, number ``at`` of those in the frame before, is not in this one."""
         self.lost[slot] = self.frames
         self.settle(slot, at, table)
-        grace = [area.grace for area in self.areas if slot in area.inside]
-        self.due = min(self.due, int(table.clock[slot]) + (min(grace) if grace else MEMORY) + 1)
+        wait: int | None = None
+        for area in self.areas:
+            if slot in area.inside and (wait is None or area.grace < wait):
+                wait = area.grace
+        due = int(table.clock[slot]) + (MEMORY if wait is None else wait) + 1
+        if due < self.due:
+            self.due = due
         self.due_frames = min(self.due_frames, self.frames + MOST_UNSEEN + 1)
 
     def come(self, slot: int, table: TrackTable) -> None:
@@ -178,9 +183,9 @@ class SourceState:
         shown = self.shown
         if shown is None:
             return
-        index = at if shown.indices is None else shown.indices[at]
-        table.class_id[slot] = shown.item.tracks.class_id[index]
-        table.confidence[slot] = shown.item.tracks.confidence[index]
+        index, tracks = at if shown.indices is None else shown.indices[at], shown.item.tracks
+        table.class_id[slot] = tracks.class_id[index]
+        table.confidence[slot] = tracks.confidence[index]
         table.clock[slot], table.number[slot], table.time[slot], frames = shown.moment
         table.frames[slot] = frames - table.base[slot]
 
