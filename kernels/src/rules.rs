@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use numpy::{Complex64, PyArray1, PyArray2, PyArray3, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 
 use crate::boundaries::{follow, sound, Area, Columns as Held, Compiled, Edge, Findings, Found, Line, Objects, Plan, Widths};
 use crate::geometry::{Segment, Span};
@@ -134,6 +135,23 @@ macro_rules! elements {
     };
 }
 
+/// Plan, aspect, width, height, clock, sample.
+type Facts = (usize, f64, f64, f64, i64, bool);
+
+fn objects_of<'a>(given: &'a Given) -> Objects<'a> {
+    let (boxes, classes, slots, plan, aspect, width, height, clock, sample) = given;
+    Objects {
+        boxes: elements!(boxes),
+        classes: elements!(classes),
+        slots: elements!(slots),
+        plan: *plan,
+        aspect: *aspect,
+        scale: [*width, *height, *width, *height],
+        clock: *clock,
+        sample: *sample,
+    }
+}
+
 impl Boundaries {
     /// What lies outside of the plans or of the memory is an error before anything is changed.
     fn check(&self, memory: &Columns, frames: &[Objects]) -> PyResult<()> {
@@ -199,20 +217,33 @@ impl Boundaries {
         frames: Vec<Given<'py>>,
         keep: bool,
     ) -> PyResult<Option<(Vec<Found>, Vec<Found>)>> {
-        let objects: Vec<Objects> = frames
-            .iter()
-            .map(|(boxes, classes, slots, plan, aspect, width, height, clock, sample)| Objects {
-                boxes: elements!(boxes),
-                classes: elements!(classes),
-                slots: elements!(slots),
-                plan: *plan,
-                aspect: *aspect,
-                scale: [*width, *height, *width, *height],
-                clock: *clock,
-                sample: *sample,
-            })
-            .collect();
-        self.check(memory, &objects)?;
+        let objects: Vec<Objects> = frames.iter().map(objects_of).collect();
+        Ok(self.run(py, memory, &objects, keep)?.map(|f| (f.crossings, f.passages)))
+    }
+
+    /// The same for one frame, whose boxes become those of the frame before; an empty tuple where nothing was found.
+    fn follow_one<'py>(
+        &self,
+        py: Python<'py>,
+        memory: &Columns,
+        boxes: PyReadonlyArray2<'py, f32>,
+        classes: PyReadonlyArray1<'py, i32>,
+        slots: PyReadonlyArray1<'py, isize>,
+        facts: Facts,
+    ) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        let (plan, aspect, width, height, clock, sample) = facts;
+        let given = (boxes, classes, slots, plan, aspect, width, height, clock, sample);
+        let Some(found) = self.run(py, memory, &[objects_of(&given)], true)? else { return Ok(None) };
+        if found.crossings.is_empty() && found.passages.is_empty() {
+            return Ok(Some(PyTuple::empty(py)));
+        }
+        (found.crossings, found.passages).into_pyobject(py).map(Some)
+    }
+}
+
+impl Boundaries {
+    fn run(&self, py: Python<'_>, memory: &Columns, objects: &[Objects], keep: bool) -> PyResult<Option<Findings>> {
+        self.check(memory, objects)?;
         macro_rules! hold {
             ($($name:ident),*) => {$(
                 let mut $name = memory.$name.bind(py).try_readwrite().map_err(|e| PyValueError::new_err(e.to_string()))?;
@@ -237,9 +268,8 @@ impl Boundaries {
             widths: memory.widths,
         };
         let compiled = &self.compiled;
-        let work = || sound(compiled, &columns, &objects).then(|| follow(compiled, &mut columns, &objects, keep));
+        let work = || sound(compiled, &columns, objects).then(|| follow(compiled, &mut columns, objects, keep));
         let total: usize = objects.iter().map(Objects::len).sum();
-        let found: Option<Findings> = guarded(py, total >= MANY, work)?;
-        Ok(found.map(|f| (f.crossings, f.passages)))
+        guarded(py, total >= MANY, work)
     }
 }

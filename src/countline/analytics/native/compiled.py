@@ -10,6 +10,9 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from countline.analytics.native.arrays import Hit
 from countline.analytics.native.source import FrameInput
 from countline.analytics.native.table import TrackTable
@@ -36,7 +39,7 @@ class CompiledBoundaries:
 
         ``spacing``: ns between two samples; ``keep``: whether ``table.box`` is to hold the boxes of these frames afterwards.
         """
-        if table.low is not self._low:  # it has grown
+        if table.low is not self._low:
             self._bind(table)
         given = []
         due = []
@@ -59,7 +62,27 @@ class CompiledBoundaries:
             return [Hit(*hit) for hit in crossings], [Hit(*hit) for hit in passages]
         return crossings, passages
 
+    def follow_one(
+        self, table: TrackTable, frame: FrameInput, slots: NDArray[np.intp], spacing: int
+    ) -> tuple[()] | tuple[list[Hit], list[Hit]] | None:
+        """The same for one frame, whose boxes ``table.box`` is to hold; an empty tuple where nothing was found."""
+        if table.low is not self._low:
+            self._bind(table)
+        s, tracks = frame.source, frame.item.tracks
+        due = s.clock - s.sampled >= spacing
+        facts = s.plan, s.aspect, s.width, s.height, s.clock, due
+        try:
+            found = self._made.follow_one(self._memory, tracks.xyxy, tracks.class_id, slots, facts)
+        except TypeError:  # arrays of other types than Tracks makes
+            return None
+        if due and found is not None:
+            s.sampled = s.clock
+        if not found:
+            return found  # type: ignore[no-any-return]
+        return [Hit(*hit) for hit in found[0]], [Hit(*hit) for hit in found[1]]
+
     def _bind(self, t: TrackTable) -> None:
+        """Find the table's columns; they lie elsewhere when it has grown."""
         lines = t.low, t.high, t.left, t.phase, t.net, t.begun, t.passed, t.entry
         rest = t.inside, t.box, t.looked, t.sample_clock, t.sample_box, t.samples
         self._memory, self._low = self._module.Columns(*lines, *rest), t.low

@@ -18,6 +18,7 @@ from countline.analytics.native.history import history_shape, take_samples
 from countline.analytics.native.ingest import ingest, update_presence
 from countline.analytics.native.kind import EvaluationView
 from countline.analytics.native.kinds import kind_of
+from countline.analytics.native.quiet import is_quiet, quiet
 from countline.analytics.native.report import Findings, Report
 from countline.analytics.native.rule import Rule, compile_rules
 from countline.analytics.native.source import FrameInput, SourceState
@@ -199,7 +200,9 @@ class NativeRules:
     def update(self, batch: Sequence[FrameTracks]) -> list[Analytics]:
         """One Analytics per entry, in order; frames of one source must be in theirs."""
         if len(batch) == 1:
-            return self._micro_batch(batch)
+            frame = self._receive(batch[0])
+            told = None if self._compiled is None or self._evaluating else self._single(frame, self._compiled)
+            return self._micro_batch([frame]) if told is None else [told]
         result: list[Analytics | None] = [None] * len(batch)
         parts: list[list[int]] = []
         seen: dict[str, int] = {}
@@ -211,13 +214,34 @@ class NativeRules:
                 parts.append([])
             parts[turn].append(i)
         for members in parts:
-            for i, analytics in zip(members, self._micro_batch([batch[i] for i in members])):
+            for i, analytics in zip(members, self._micro_batch([self._receive(batch[i]) for i in members])):
                 result[i] = analytics
         return result  # type: ignore[return-value]
 
-    def _micro_batch(self, items: Sequence[FrameTracks]) -> list[Analytics]:
+    def _single(self, frame: FrameInput, compiled: CompiledBoundaries) -> Analytics | None:
+        """What ``_micro_batch`` gives for a single frame, without what several need; None, and nothing is changed, where somebody is
+        new or not all can be evaluated."""
+        source, table, slots = frame.source, self._table, frame.source.present
+        if not frame.steady:
+            if frame.fresh or len(set(frame.slots)) != len(frame.slots):
+                return None
+            slots = np.array(frame.slots, np.intp)
+        hits = compiled.follow_one(table, frame, slots, self._spacing)
+        if hits is None:
+            return None
+        if not frame.steady:
+            self._batch = NOBODY
+            update_presence(frame, table)
+            source.present = slots
+        source.shown = frame
+        if not hits and is_quiet(source):
+            return quiet(frame, table, self.labels, self._kinds)
+        batch = batch_of([frame], [slots])
+        findings = Findings(*hits) if hits else Findings([], [])
+        return Report(table, self.labels, self.metrics, self._kinds, [frame], batch, findings).make()[0]
+
+    def _micro_batch(self, frames: list[FrameInput]) -> list[Analytics]:
         """At most one frame of each source."""
-        frames = [self._receive(item) for item in items]
         findings, boxes, classes = (self._follow_known(frames) if self._fast else None) or self._follow(frames)
         tables, table = self._tables, self._table
         if boxes is not None and classes is not None:
@@ -244,8 +268,6 @@ class NativeRules:
     def _follow_known(self, frames: list[FrameInput]) -> Followed | None:
         """What ``_follow`` gives, if nobody in these frames is new and all can be evaluated; else None, and nothing is
         changed."""
-        if len(frames) == 1:
-            return self._follow_one(frames[0])
         for f in frames:
             if f.fresh or not (f.steady or len(set(f.slots)) == len(f.slots)):
                 return None
@@ -263,24 +285,6 @@ class NativeRules:
                 if not f.steady:
                     update_presence(f, self._table)
                     f.source.present = now
-        return found
-
-    def _follow_one(self, frame: FrameInput) -> Followed | None:
-        """What ``_follow_known`` gives for a single frame, which is the usual case: without what several need."""
-        source, batch = frame.source, self._batch
-        if not frame.steady:
-            if frame.fresh or len(set(frame.slots)) != len(frame.slots):
-                return None
-            batch = batch_of([frame], [np.array(frame.slots, np.intp)])
-        elif len(batch.sources) != 1 or batch.sources[0] is not source:
-            batch = batch_of([frame], [source.present])
-        found = self._follow_compiled([frame], batch, [batch.slots]) or self._follow_selected([frame], batch)
-        if found is None:
-            return None
-        self._batch = batch
-        if not frame.steady:
-            update_presence(frame, self._table)
-            source.present = batch.slots
         return found
 
     def _follow_compiled(
