@@ -34,6 +34,7 @@ fn _kernel(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("INTERFACE", INTERFACE)?;
     module.add_class::<rules::Boundaries>()?;
     module.add_class::<rules::Columns>()?;
+    module.add_function(wrap_pyfunction!(rules::look_up, module)?)?;
     module.add_class::<tracks::ByteTrack>()?;
     module.add_class::<tracks::LostTrack>()?;
     module.add_class::<tracks::Grades>()?;

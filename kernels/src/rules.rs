@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use numpy::{Complex64, PyArray1, PyArray2, PyArray3, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
+use numpy::{Complex64, IntoPyArray, PyArray1, PyArray2, PyArray3, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyDict, PyList, PyTuple};
 
 use crate::boundaries::{follow, sound, Area, Columns as Held, Compiled, Edge, Findings, Found, Line, Objects, Plan, Widths};
 use crate::geometry::{Segment, Span};
@@ -272,4 +272,43 @@ impl Boundaries {
         let total: usize = objects.iter().map(Objects::len).sum();
         guarded(py, total >= MANY, work)
     }
+}
+
+type Known<'py> = (Bound<'py, PyList>, Bound<'py, PyArray1<isize>>, Vec<(usize, isize)>, Vec<isize>);
+
+/// Slots of the objects of a frame, as a list and as an array; who of the frame before is gone, with their places there, and
+/// who is back. None where an id has no slot, or is there twice.
+///
+/// `ids`: slots by track id; `present`: slots of the frame before.
+#[pyfunction]
+pub fn look_up<'py>(
+    py: Python<'py>,
+    ids: &Bound<'py, PyDict>,
+    tracks: PyReadonlyArray1<'py, u64>,
+    present: PyReadonlyArray1<'py, isize>,
+) -> PyResult<Option<Known<'py>>> {
+    let (tracks, present) = (tracks.as_array(), present.as_array());
+    let mut objects = Vec::with_capacity(tracks.len());
+    let mut slots = Vec::with_capacity(tracks.len());
+    for track in tracks {
+        let Some(slot) = ids.get_item(*track)? else { return Ok(None) };
+        slots.push(slot.extract::<isize>()?);
+        objects.push(slot);
+    }
+    let most = slots.iter().chain(present).copied().max().unwrap_or(0);
+    let mut marks = vec![0_u8; usize::try_from(most).unwrap_or(0) + 1];
+    let at = |slot: isize| usize::try_from(slot).map_err(|_| PyIndexError::new_err("slots are not negative"));
+    for slot in present {
+        marks[at(*slot)?] = 1;
+    }
+    let mut back = Vec::new();
+    for slot in &slots {
+        match std::mem::replace(&mut marks[at(*slot)?], 2) {
+            0 => back.push(*slot),
+            1 => {}
+            _ => return Ok(None),
+        }
+    }
+    let gone = present.iter().copied().enumerate().filter(|(_, slot)| marks[*slot as usize] == 1).collect();
+    Ok(Some((PyList::new(py, objects)?, slots.into_pyarray(py), gone, back)))
 }

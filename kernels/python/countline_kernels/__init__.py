@@ -12,6 +12,7 @@ from countline_kernels._kernel import (
     LostTrack,
     TrackMemory,
     __version__,
+    look_up,
     unclaimed,
 )
 
@@ -24,5 +25,6 @@ __all__ = [
     "LostTrack",
     "TrackMemory",
     "__version__",
+    "look_up",
     "unclaimed",
 ]

@@ -15,7 +15,7 @@ from countline.analytics.native.compiled import CompiledBoundaries
 from countline.analytics.native.counter import Counter
 from countline.analytics.native.explain import explain
 from countline.analytics.native.history import history_shape, take_samples
-from countline.analytics.native.ingest import ingest, update_presence
+from countline.analytics.native.ingest import change_presence, ingest, update_presence
 from countline.analytics.native.kind import EvaluationView
 from countline.analytics.native.kinds import kind_of
 from countline.analytics.native.quiet import is_quiet, quiet
@@ -221,17 +221,18 @@ class NativeRules:
     def _single(self, frame: FrameInput, compiled: CompiledBoundaries) -> Analytics | None:
         """What ``_micro_batch`` gives for a single frame, without what several need; None, and nothing is changed, where somebody is
         new or not all can be evaluated."""
-        source, table, slots = frame.source, self._table, frame.source.present
+        source, table, slots, change = frame.source, self._table, frame.source.present, None
         if not frame.steady:
-            if frame.fresh or len(set(frame.slots)) != len(frame.slots):
+            found = compiled.look_up(frame)
+            if found is None:
                 return None
-            slots = np.array(frame.slots, np.intp)
+            slots, *change = found
         hits = compiled.follow_one(table, frame, slots, self._spacing)
         if hits is None:
             return None
-        if not frame.steady:
+        if change is not None:
             self._batch = NOBODY
-            update_presence(frame, table)
+            change_presence(frame, table, *change)
             source.present = slots
         source.shown = frame
         if not hits and is_quiet(source):
@@ -242,6 +243,9 @@ class NativeRules:
 
     def _micro_batch(self, frames: list[FrameInput]) -> list[Analytics]:
         """At most one frame of each source."""
+        for f in frames:
+            if not f.steady:
+                f.look_up()
         findings, boxes, classes = (self._follow_known(frames) if self._fast else None) or self._follow(frames)
         tables, table = self._tables, self._table
         if boxes is not None and classes is not None:

@@ -88,8 +88,6 @@ class SourceState:
         """Slots seen in the last frame."""
         self.present_list: list[int] = []
         """The same as a list."""
-        self.present_set: set[int] = set()
-        """And as a set."""
         self.lost: dict[int, int] = {}
         """Slots not seen in the last frame -> frames of the source when they were missed first."""
         self.due = 0
@@ -102,6 +100,8 @@ class SourceState:
         self.areas: list[AreaCounter] = []
         self.status_areas: list[AreaCounter] = []
         """Those that the status of an object names."""
+        self.areas_told: list[tuple[str, bool]] = []
+        """Names of all areas, and whether they are among those."""
         self.ticking: list[Counter] = []
         """Those of which something becomes true with time alone."""
         self.rules: list[Rule] = []
@@ -133,6 +133,7 @@ class SourceState:
             self.by_shape.setdefault(rule.shape, []).append(counter)
         self.areas = [c for c in self.by_shape.get("area", ()) if isinstance(c, AreaCounter)]
         self.status_areas = [c for c in self.areas if c.in_status]
+        self.areas_told = [(c.name, c.in_status) for c in self.areas]
         self.ticking = [c for c in self.counters if c.ticks]
         self.publish()
         return moves
@@ -209,7 +210,6 @@ class SourceState:
         for slot in list(self.ids.values()):
             self.drop(slot, table)
         self.present, self.present_list, self.shown = np.empty(0, np.intp), [], None
-        self.present_set = set()
         self.present_ids = None
         self.invalidate()
         self.lost.clear()
@@ -260,23 +260,28 @@ class SourceState:
 class FrameInput:
     """One frame on its way through a micro-batch."""
 
-    __slots__ = ("fresh", "indices", "item", "moment", "slots", "source", "steady")
+    __slots__ = ("fresh", "indices", "item", "moment", "same_ids", "slots", "source", "steady")
 
     def __init__(self, source: SourceState, item: FrameTracks) -> None:
         self.source = source
         self.item = item
         self.indices: list[int] | None = None
         """Indices in the frame of the objects that are evaluated; None: all."""
-        self.steady = item.tracks.track_id.tobytes() == source.present_ids
+        self.same_ids = item.tracks.track_id.tobytes()
+        """The ids of its objects, to be compared."""
+        self.steady = self.same_ids == source.present_ids
         """The same objects in the same order as in the frame before."""
-        if self.steady:
-            self.slots = source.present_list
-            self.fresh = False
-        else:
-            get = source.ids.get
-            self.slots = [get(i, -1) for i in self.ids]
-            self.fresh = -1 in self.slots
+        self.slots = source.present_list
+        """Those of its objects; where they are not those of the frame before, once they are looked up."""
+        self.fresh = False
+        """Whether somebody has no slot yet."""
         self.moment = (source.clock, source.number, source.time, source.frames)
+
+    def look_up(self) -> None:
+        """Find the slots of objects that are not those of the frame before."""
+        get = self.source.ids.get
+        self.slots = [get(i, -1) for i in self.ids]
+        self.fresh = -1 in self.slots
 
     def __len__(self) -> int:
         return len(self.item.tracks.track_id)
