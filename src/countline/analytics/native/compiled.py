@@ -81,14 +81,14 @@ class CompiledBoundaries:
             return found  # type: ignore[no-any-return]
         return [Hit(*hit) for hit in found[0]], [Hit(*hit) for hit in found[1]]
 
-    def look_up(self, frame: FrameInput) -> tuple[NDArray[np.intp], list[tuple[int, int]], list[int]] | None:
-        """Find the (n,) slots of objects that are not those of the frame before; who is gone, with their places there, and who is
-        back. None, and nothing is changed, where somebody is new, or there twice."""
+    def look_up(self, frame: FrameInput) -> tuple[NDArray[np.intp], tuple[list[tuple[int, int]], list[int]]] | None:
+        """Find the (n,) slots of objects that are not those of the frame before; then who is gone, with their places there, and who
+        is back. None, and nothing is changed, where somebody is new, or there twice."""
         found = self._module.look_up(frame.source.ids, frame.item.tracks.track_id, frame.source.present)
         if found is None:
             return None
-        frame.slots, *rest = found
-        return tuple(rest)  # type: ignore[return-value]
+        frame.slots, slots, gone, back = found
+        return slots, (gone, back)
 
     def _bind(self, t: TrackTable) -> None:
         """Find the table's columns; they lie elsewhere when it has grown."""

@@ -221,12 +221,13 @@ class NativeRules:
     def _single(self, frame: FrameInput, compiled: CompiledBoundaries) -> Analytics | None:
         """What ``_micro_batch`` gives for a single frame, without what several need; None, and nothing is changed, where somebody is
         new or not all can be evaluated."""
-        source, table, slots, change = frame.source, self._table, frame.source.present, None
+        source, table, slots = frame.source, self._table, frame.source.present
+        change: tuple[list[tuple[int, int]], list[int]] | None = None
         if not frame.steady:
             found = compiled.look_up(frame)
             if found is None:
                 return None
-            slots, *change = found
+            slots, change = found
         hits = compiled.follow_one(table, frame, slots, self._spacing)
         if hits is None:
             return None
