@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from countline import kernels
+from countline.commands.check import _first
 from countline.config import Config, TrackerConfig
 from countline.pipeline import build
 from countline.track import make
@@ -18,7 +21,8 @@ LINE = {"name": "middle", "points": [[0.1, 0.5], [0.9, 0.5]]}
 
 
 @pytest.fixture(autouse=True)
-def _found_anew():
+def _found_anew(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.delenv(kernels.OFF, raising=False)
     kernels._find.cache_clear()
     yield
     kernels._find.cache_clear()
@@ -78,3 +82,11 @@ def test_a_variable_leaves_the_kernel_aside(monkeypatch: pytest.MonkeyPatch, val
     assert not found.wrong
     assert kernels.OFF in found.told
     assert make(TrackerConfig())._kernel is None  # type: ignore[attr-defined]
+
+
+def test_check_tells_which_of_the_two_runs(monkeypatch: pytest.MonkeyPatch, clip: Path) -> None:
+    config = Config.model_validate({"sources": [{"name": "a", "uri": str(clip)}], "rules": {"lines": [LINE]}})
+    installed(monkeypatch, INTERFACE=kernels.INTERFACE, __version__="0.9")
+    for told in ("compiled kernel 0.9", "NumPy (COUNTLINE_KERNELS leaves the compiled kernel aside)"):
+        assert ("rules and tracks", True, told) in [(c.subject, c.ok, c.detail) for _, c in _first(config)]
+        monkeypatch.setenv(kernels.OFF, "off")
