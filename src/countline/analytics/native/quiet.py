@@ -17,9 +17,9 @@ __all__ = ["is_quiet", "quiet"]
 
 
 def is_quiet(source: SourceState) -> bool:
-    """Whether a frame without a hit brings nothing else: nobody is due to leave or to be forgotten, no rule waits for time to
-    pass, and what was counted is told."""
-    if source.ticking or source.stale:
+    """Whether a frame without a hit brings nothing else: nobody is due to leave or to be forgotten, and no rule waits for time to
+    pass."""
+    if source.ticking:
         return False
     return not (source.lost or source.ended) or (source.clock < source.due and source.frames < source.due_frames)
 
@@ -29,6 +29,9 @@ def quiet(frame: FrameInput, table: TrackTable, labels: Sequence[str], kinds: Ma
     source, (info, tracks) = frame.source, frame.item
     classes = source.count_classes(tracks.class_id)
     analytics = Analytics(info, tracks, {}, {}, {}, {}, (), (), classes, (), {}, labels, {})
+    if source.stale:  # what was counted in the frame before is not current any more
+        source.publish()
+        source.stale = False
     for name in source.by_kind:
         kinds[name].publish(analytics, source, None)
     if source.occupied():
