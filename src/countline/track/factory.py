@@ -66,6 +66,7 @@ def make(
         lost=LOST if config.lost is None else config.lost,
         fps=fps,
         labels=labels,
+        twins=config.twins,
     )
 
 

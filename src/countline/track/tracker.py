@@ -13,6 +13,7 @@ from countline.track.engines import BEGINS, CONTINUES, FINDS, NOISE, Engine
 from countline.track.hidden import Height, complete
 from countline.track.leaps import Leaps
 from countline.track.overlap import BESIDE, beside_stronger, clearly_beside, overlap
+from countline.track.twins import Twins
 from countline.types import Detections, Tracks
 
 __all__ = ["EngineTracker"]
@@ -91,6 +92,7 @@ class EngineTracker:
     low: confidence from which a detection is looked at; None: all that come.
     lost: seconds for which a track that is not seen keeps its id.
     fps: updates per second where known; measured on the first frames otherwise.
+    twins: whether tracks that show one object are told (:mod:`countline.track.twins`).
     """
 
     def __init__(
@@ -102,6 +104,7 @@ class EngineTracker:
         lost: float = 1.5,
         fps: float | None = None,
         labels: Sequence[str] = (),
+        twins: bool = True,
     ) -> None:
         self._make = engine
         limits = np.atleast_1d(np.asarray(0 if thresholds is None else thresholds, np.float32)).astype(np.float64)
@@ -127,6 +130,7 @@ class EngineTracker:
         """Number of known tracks at which those that are gone are forgotten."""
         self._last_id = 0
         self._past: deque[tuple[int, Tracks]] = deque(maxlen=_HISTORY)
+        self._twins = Twins() if twins else None
 
     def _steps_kept(self) -> int:
         return max(1, -(-self._lost // (self._step or 1_000_000_000 // 30)))
@@ -169,6 +173,8 @@ class EngineTracker:
         tracks = Tracks(complete(boxes.take(rows, axis=0), heights, pts, self._lost), confidence, best, ids)
         if detections.attributes is not None:
             tracks.attributes = {name: column[rows] for name, column in detections.attributes.items()}
+        if self._twins is not None:
+            tracks.twin_of = self._twins.update(tracks, pts)
         self._past.append((pts, tracks))
         self._forget(pts)
         return tracks
@@ -226,7 +232,7 @@ class EngineTracker:
         if not len(last) or pts - then > self._lost:
             return Tracks.empty()
         boxes = last.xyxy + self._velocity(last) * np.float32((pts - then) / 1e9)
-        return Tracks(boxes, last.confidence, last.class_id, last.track_id)
+        return Tracks(boxes, last.confidence, last.class_id, last.track_id, twin_of=last.twin_of)
 
     def _velocity(self, last: Tracks) -> NDArray[np.float32]:
         """(N, 4) pixels a second of the box: its centre's motion over the last frames, size unchanged."""
