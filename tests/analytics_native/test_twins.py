@@ -122,9 +122,7 @@ TWINS = {2: 1}
 
 def test_the_younger_goes_on_for_an_older_track_that_vanishes_before_the_line():
     engine = rules(MIDDLE)
-    results = run(
-        engine, [shown(n, [(1, 900, down(n))][: n < 9] + [(2, 910, down(n, 280))], TWINS) for n in range(25)]
-    )
+    results = run(engine, [shown(n, [*[(1, 900, down(n))][: n < 9], (2, 910, down(n, 280))], TWINS) for n in range(25)])
     assert [(e.track_id, e.direction) for e in events(results)] == [(2, "out")]
     assert engine.twins("cam") == 0
 
@@ -215,6 +213,8 @@ def test_why_a_twin_was_not_counted_is_told():
     engine = rules(MIDDLE, BESIDE)
     run(engine, [shown(n, [(1, 900, down(n)), (2, 910, down(n, 290))], TWINS) for n in range(20)])
     said = engine.explain("cam", 2, "middle")
-    assert said.startswith("crossed out, which was told of track 1 already, with which it is one object, at frame"), said
+    assert said.startswith("crossed out, which was told of track 1 already, with which it is one object, at frame"), (
+        said
+    )
     assert engine.explain("cam", 2, "beside").startswith("is one object with track 1"), "nothing happened there"
     assert engine.explain("cam", 1, "middle").startswith("counted out")

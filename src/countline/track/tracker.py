@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countline.track.engines import BEGINS, CONTINUES, FINDS, NOISE, Engine
+from countline.track.groups import Groups
 from countline.track.hidden import Height, complete
 from countline.track.leaps import Leaps
 from countline.track.overlap import BESIDE, beside_stronger, clearly_beside, overlap
@@ -131,6 +132,7 @@ class EngineTracker:
         self._last_id = 0
         self._past: deque[tuple[int, Tracks]] = deque(maxlen=_HISTORY)
         self._twins = Twins() if twins else None
+        self._groups = Groups()
 
     def _steps_kept(self) -> int:
         return max(1, -(-self._lost // (self._step or 1_000_000_000 // 30)))
@@ -149,6 +151,9 @@ class EngineTracker:
         detections = self._usable(detections)
         boxes, confidence, classes = detections.xyxy, detections.confidence, detections.class_id
         grades = self._graded(boxes, confidence, classes)
+        groups = self._groups.find(boxes, classes)
+        if groups:
+            grades[groups] = NOISE
         rows, numbers = self._engine.step(boxes, grades, steps)
         left = grades == BEGINS
         left[rows] = False
@@ -175,6 +180,7 @@ class EngineTracker:
             tracks.attributes = {name: column[rows] for name, column in detections.attributes.items()}
         if self._twins is not None:
             tracks.twin_of = self._twins.update(tracks, pts)
+        self._groups.remember(tracks, pts)
         self._past.append((pts, tracks))
         self._forget(pts)
         return tracks

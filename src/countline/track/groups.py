@@ -1,0 +1,98 @@
+"""Group boxes: one box round two objects that are followed already.
+
+Where two stand or drive close together, detectors now and then give one box for both, beside their own or in their place. It is
+nobody's: matched to one of the two it would make his track jump to the middle, and leave the other one to be found anew. So a
+detection that holds most of two or more tracks, all seen lately, each clearly smaller than it and none within another, is left
+aside. It is no group box where it is the box of a track itself: a large object may stand before two small ones.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from countline.types import Tracks
+
+__all__ = ["Groups"]
+
+_HELD = 0.8
+"""Part of a track's box that must lie within."""
+_SMALLER = 0.7
+"""Area of a track's box, as a part of the detection's, up to which it is clearly smaller."""
+_OWN = 0.4
+"""Overlap (IoU) with another track from which the detection is that one's."""
+_LATELY = 500_000_000
+"""ns for which a track that is not seen counts as there: longer, and the one box is all that is left of both."""
+
+F4 = NDArray[np.float32]
+
+
+class Groups:
+    """Tells group boxes among the detections of one source."""
+
+    def __init__(self) -> None:
+        self.left_aside = 0
+        """Group boxes so far."""
+        self._now: Tracks | None = None
+        self._gone: list[tuple[int, int, list[float], int]] = []
+        """Those seen lately that are not in the last frame: id, class, box, pts of their last frame."""
+        self._pts = 0
+
+    def remember(self, tracks: Tracks, pts: int) -> None:
+        """The tracks of a frame."""
+        before = self._now
+        if before is not None and (self._gone or before.track_id.tobytes() != tracks.track_id.tobytes()):
+            there = set(tracks.track_id.tolist())
+            columns = before.track_id.tolist(), before.class_id.tolist(), before.xyxy.tolist()
+            self._gone += [(track, kind, box, self._pts) for track, kind, box in zip(*columns)]
+            self._gone = [one for one in self._gone if one[0] not in there and 0 <= pts - one[3] <= _LATELY]
+        self._now, self._pts = tracks, pts
+
+    def find(self, boxes: F4, classes: NDArray[np.int32], ahead: F4 | None = None) -> list[int]:
+        """Rows of (N, 4) detections, xyxy in pixels, that are group boxes. ``ahead``: (n, 4) where the tracks of the last frame
+        are by now; None: about where they were."""
+        now = self._now
+        if now is None or len(now) + len(self._gone) < 2 or not len(boxes):
+            return []
+        tracks, kinds = now.xyxy if ahead is None else ahead, now.class_id
+        if self._gone:
+            tracks = np.concatenate([tracks, np.array([one[2] for one in self._gone], np.float32)])
+            kinds = np.concatenate([kinds, np.array([one[1] for one in self._gone], np.int32)])
+        left, top, right, bottom = np.ascontiguousarray(boxes.T)[:, :, None]
+        x0, y0, x1, y1 = np.ascontiguousarray(tracks.T)
+        # Mostly nobody is much larger than others.
+        holds = (x1 - x0) * (y1 - y0) <= np.float32(_SMALLER) * (right - left) * (bottom - top)
+        if not holds.any():
+            return []
+        u, v = (x0 + x1) * np.float32(0.5), (y0 + y1) * np.float32(0.5)
+        holds &= left < u  # the middle of whatever it holds most of
+        holds &= u < right
+        holds &= top < v
+        holds &= v < bottom
+        several = (holds.sum(axis=1) > 1).nonzero()[0]
+        if not len(several):
+            return []
+        found = [row for row in several.tolist() if _is_group(boxes[row], tracks[kinds == classes[row]])]
+        self.left_aside += len(found)
+        return found
+
+
+def _is_group(box: F4, tracks: F4) -> bool:
+    if len(tracks) < 2:
+        return False
+    shared = _shared(box[None], tracks)[0]
+    size = float(np.prod(box[2:] - box[:2]))
+    sizes = np.prod(tracks[:, 2:] - tracks[:, :2], axis=1)
+    parts = (shared >= _HELD * sizes) & (sizes <= _SMALLER * size)
+    if parts.sum() < 2 or (~parts & (shared >= _OWN * (size + sizes - shared))).any():
+        return False
+    held, area = tracks[parts], sizes[parts]
+    apart = _shared(held, held) < _HELD * np.minimum(area, area[:, None])
+    return bool(apart.any())
+
+
+def _shared(a: F4, b: F4) -> F4:
+    """(len(a), len(b)) areas that xyxy boxes have in common."""
+    sides = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])
+    result: F4 = np.prod(np.maximum(sides, 0), axis=2)
+    return result
