@@ -38,8 +38,12 @@ _TURN = 0.3
 """Cost of going the other way, against that of boxes that do not overlap (1)."""
 _STEADY = 0.5
 """Mean side of its box by which one moves in a step whose direction is known."""
-_ALIKE = 2.0
-"""Most by which width and height change from one sighting to the next: somebody may come out from behind another."""
+_ALIKE = 3.0
+"""Most by which width and height change from one sighting to the next: one comes into the picture, or out from behind another."""
+_UNLIKE = 0.2
+"""Cost of a change of width and height by half, for each of them."""
+_STANDS = 0.2
+"""Part of the motion of the opposite side up to which a side stands."""
 _REACH = 3.0
 """Longer sides of its box that one seen once may have moved if nobody else is near."""
 _CLEAR = 1.5
@@ -83,6 +87,16 @@ class _Track:
         steps = [(b - a, _centre(q) - _centre(p)) for (a, p), (b, q) in zip(self.places, list(self.places)[1:])]
         each = [moved / max(1, passed) for passed, moved in steps]
         return each[-1] if len(each) == 1 else _LATEST * each[-1] + (1 - _LATEST) * each[0]
+
+    def growth(self) -> F8 | None:
+        """(4,) pixels a step of each side, where one of two opposite sides stood: it comes into the picture, or goes out."""
+        if len(self.places) < 2:
+            return None
+        (before, p), (now, q) = self.places[-2], self.places[-1]
+        moved = q - p
+        least = np.minimum(np.abs(moved[:2]), np.abs(moved[2:]))
+        stands = least < _STANDS * np.maximum(np.abs(moved[:2]), np.abs(moved[2:]))
+        return moved / max(1, now - before) if stands.any() else None
 
 
 class _Flow:
@@ -174,6 +188,7 @@ class BufferedEngine:
             (known, believed, _BUFFERS[1]),
             ([t for t in known if t.last >= self._before()], free, _BUFFERS[0]),
             (once, believed, _BUFFERS[1]),
+            ([t for t in once if t.last >= self._before()], free, _BUFFERS[1]),
         ):
             self._match(tracks, rows, buffer, box, taken, (left, free, believed))
         self._leap([t for t in left if t.velocity() is None], box, grades, taken, free)
@@ -210,14 +225,17 @@ class BufferedEngine:
         passed = self._now - track.last
         velocity = track.velocity()
         way = velocity if velocity is not None else self._flow.way(track.box)
-        ahead = track.box if way is None else track.box + np.tile(way * passed, 2)
+        aheads = [track.box if way is None else track.box + np.tile(way * passed, 2)]
+        if (growth := track.growth()) is not None:
+            aheads.append(track.box + growth * passed)
         missed = max(0, self._now - max(self._before(), track.last) - 1) if track.shown else 0
         grown = min(_MOST_BUFFER, buffer + _GROWTH * missed)
-        overlap = _overlap(_buffered(ahead, grown), _buffered(box, grown))
-        cost = 1 - overlap + _GROWTH * missed
-        size, sizes = _size(track.box), _size(box)
-        ratio = sizes / size
-        cost[(overlap <= self._iou) | (np.maximum(ratio, 1 / ratio) > _ALIKE).any(axis=1)] = np.inf
+        larger = _buffered(box, grown)
+        overlap = np.max([_overlap(_buffered(ahead, grown), larger) for ahead in aheads], axis=0)
+        size = _size(track.box)
+        unlike = np.abs(np.log2(_size(box) / size))
+        cost = 1 - overlap + _GROWTH * missed + _UNLIKE * unlike.sum(axis=1)
+        cost[(overlap <= self._iou) | (unlike.max(axis=1) > np.log2(_ALIKE))] = np.inf
         if velocity is not None and hypot(*velocity) >= _STEADY * float(size.mean()):
             moved = _centre(box) - _centre(track.box)
             length = np.maximum(np.hypot(moved[:, 0], moved[:, 1]), 1e-9)
@@ -241,7 +259,9 @@ class BufferedEngine:
         distance[~alike | (distance > _REACH * _size(before).max(axis=1)[:, None])] = np.inf
         for i, j in enumerate(distance.argmin(axis=1).tolist()):
             least = distance[i, j]
-            others = min(np.delete(distance[i], j).min(initial=np.inf), np.delete(distance[:, j], i).min(initial=np.inf))
+            others = min(
+                np.delete(distance[i], j).min(initial=np.inf), np.delete(distance[:, j], i).min(initial=np.inf)
+            )
             if np.isfinite(least) and others >= _CLEAR * least:
                 taken.append((tracks[i], rows[j]))
                 free.discard(rows[j])
