@@ -8,6 +8,7 @@ Kalman filter learns a velocity in some ten frames; here there are three. So
 * boxes are compared after each was made larger by a part of its size, first a little, then more; the part grows for one who was
   not seen for a while;
 * one whose velocity is known does not turn about within a frame, and is matched before those that were seen once;
+* who is seen is there from the first sighting on, since to wait for a second one would cost half a second of his way;
 * one that was seen once is looked for where others of its size went from there, if they all went the same way (a road); else
   near where it was; and at last, as far as it takes, where nobody else is near (as in :mod:`countline.track.leaps`).
 """
@@ -42,6 +43,8 @@ _ALIKE = 3.0
 """Most by which width and height change from one sighting to the next: one comes into the picture, or out from behind another."""
 _UNLIKE = 0.2
 """Cost of a change of width and height by half, for each of them."""
+_ONCE = 2
+"""Steps for which one that was seen once is looked for."""
 _STANDS = 0.2
 """Part of the motion of the opposite side up to which a side stands."""
 _REACH = 3.0
@@ -55,16 +58,13 @@ _LEAP_ALIKE = 1.5
 class _Track:
     """One object, or what may be one."""
 
-    __slots__ = ("begun", "number", "places", "seen", "shown")
+    __slots__ = ("number", "places", "seen")
 
     def __init__(self, number: int, box: F8, step: int) -> None:
         self.number = number
         self.places: deque[tuple[int, F8]] = deque([(step, box)], maxlen=3)
         """Step and box of the last sightings."""
         self.seen = 1
-        self.begun = False
-        """Whether a detection that may begin a track was among its sightings."""
-        self.shown = False
 
     @property
     def last(self) -> int:
@@ -86,7 +86,8 @@ class _Track:
             return None
         steps = [(b - a, _centre(q) - _centre(p)) for (a, p), (b, q) in zip(self.places, list(self.places)[1:])]
         each = [moved / max(1, passed) for passed, moved in steps]
-        return each[-1] if len(each) == 1 else _LATEST * each[-1] + (1 - _LATEST) * each[0]
+        latest: F8 = each[-1]
+        return latest if len(each) == 1 else _LATEST * latest + (1 - _LATEST) * each[0]
 
     def growth(self) -> F8 | None:
         """(4,) pixels a step of each side, where one of two opposite sides stood: it comes into the picture, or goes out."""
@@ -153,26 +154,20 @@ class BufferedEngine:
         self._lost = max(1, lost)
 
     def step(self, boxes: NDArray[np.float32], grades: NDArray[np.intp], steps: int) -> Rows:
-        first = self._now == 0
         self._now += steps
-        self._tracks = [t for t in self._tracks if self._now - t.last <= (self._lost if t.shown else 2)]
+        self._tracks = [t for t in self._tracks if self._now - t.last <= (self._lost if t.seen > 1 else _ONCE)]
         box = boxes.astype(np.float64)
         free = set(np.flatnonzero(grades >= CONTINUES).tolist())
         taken = self._associate(box, grades, free)
         for track, row in taken:
             track.sight(box[row], self._now)
             self._flow.learn(track)
-            track.begun = track.begun or grades[row] == BEGINS
-            track.shown = track.shown or track.begun
-        found = [(row, track.number) for track, row in taken if track.shown]
+        found = [(row, track.number) for track, row in taken]
         for row in sorted(free):
             if grades[row] == BEGINS:
                 self._count += 1
-                track = _Track(self._count, box[row], self._now)
-                track.begun, track.shown = True, first
-                self._tracks.append(track)
-                if first:
-                    found.append((row, track.number))
+                self._tracks.append(_Track(self._count, box[row], self._now))
+                found.append((row, self._count))
         found.sort()
         return np.array([row for row, _ in found], np.intp), np.array([number for _, number in found], np.int64)
 
@@ -180,8 +175,8 @@ class BufferedEngine:
         """Tracks and the rows that are theirs, which are taken out of ``free``."""
         taken: list[tuple[_Track, int]] = []
         left = list(self._tracks)
-        known = [t for t in left if t.seen > 1 or t.shown]
-        once = [t for t in left if t.seen == 1 and not t.shown]
+        known = [t for t in left if t.seen > 1]
+        once = [t for t in left if t.seen == 1]
         believed = {row for row in free if grades[row] >= FINDS}
         for tracks, rows, buffer in (
             (known, believed, _BUFFERS[0]),
@@ -228,7 +223,7 @@ class BufferedEngine:
         aheads = [track.box if way is None else track.box + np.tile(way * passed, 2)]
         if (growth := track.growth()) is not None:
             aheads.append(track.box + growth * passed)
-        missed = max(0, self._now - max(self._before(), track.last) - 1) if track.shown else 0
+        missed = max(0, self._before() - track.last)
         grown = min(_MOST_BUFFER, buffer + _GROWTH * missed)
         larger = _buffered(box, grown)
         overlap = np.max([_overlap(_buffered(ahead, grown), larger) for ahead in aheads], axis=0)
@@ -280,7 +275,8 @@ def _size(box: F8) -> F8:
 
 def _buffered(box: F8, part: float) -> F8:
     more = _size(box) * part
-    return box + np.concatenate([-more, more], axis=-1)
+    larger: F8 = box + np.concatenate([-more, more], axis=-1)
+    return larger
 
 
 def _overlap(box: F8, others: F8) -> F8:

@@ -2,11 +2,15 @@
 
 Where two stand or drive close together, detectors now and then give one box for both, beside their own or in their place. It is
 nobody's: matched to one of the two it would make his track jump to the middle, and leave the other one to be found anew. So a
-detection that holds most of two or more tracks, all seen lately, each clearly smaller than it and none within another, is left
-aside. It is no group box where it is the box of a track itself: a large object may stand before two small ones.
+detection that holds most of two or more tracks, all seen lately, each clearly smaller than it and beside another, is left aside.
+
+It is no group box where it is the box of a track itself, since a large object may stand before two small ones; nor where two
+pass each other, as then it is the box of the one in front.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +23,14 @@ _HELD = 0.8
 """Part of a track's box that must lie within."""
 _SMALLER = 0.7
 """Area of a track's box, as a part of the detection's, up to which it is clearly smaller."""
+_CRUMB = 0.2
+"""The same, from which it is a part: what is smaller is a thing that somebody stands before."""
 _OWN = 0.4
 """Overlap (IoU) with another track from which the detection is that one's."""
+_PASSING = 0.5
+"""Part of the smaller one's box that two must have in common to be passing each other: then it is the box of the one in front."""
+_CLOSING = 0.25
+"""Widths by which their ways since the last frame differ, from which they do."""
 _LATELY = 500_000_000
 """ns for which a track that is not seen counts as there: longer, and the one box is all that is left of both."""
 
@@ -48,13 +58,16 @@ class Groups:
             self._gone = [one for one in self._gone if one[0] not in there and 0 <= pts - one[3] <= _LATELY]
         self._now, self._pts = tracks, pts
 
-    def find(self, boxes: F4, classes: NDArray[np.int32], ahead: F4 | None = None) -> list[int]:
-        """Rows of (N, 4) detections, xyxy in pixels, that are group boxes. ``ahead``: (n, 4) where the tracks of the last frame
-        are by now; None: about where they were."""
+    def find(self, boxes: F4, classes: NDArray[np.int32], ahead: Callable[[], F4], far: bool = False) -> list[int]:
+        """Rows of (N, 4) detections, xyxy in pixels, that are group boxes.
+
+        ``ahead`` gives (n, 4) where the tracks of the last frame are by now; it is asked if somebody may be in a group box,
+        or if they may be ``far`` from where they were.
+        """
         now = self._now
         if now is None or len(now) + len(self._gone) < 2 or not len(boxes):
             return []
-        tracks, kinds = now.xyxy if ahead is None else ahead, now.class_id
+        tracks, kinds = ahead() if far else now.xyxy, now.class_id
         if self._gone:
             tracks = np.concatenate([tracks, np.array([one[2] for one in self._gone], np.float32)])
             kinds = np.concatenate([kinds, np.array([one[1] for one in self._gone], np.int32)])
@@ -72,23 +85,35 @@ class Groups:
         several = (holds.sum(axis=1) > 1).nonzero()[0]
         if not len(several):
             return []
-        found = [row for row in several.tolist() if _is_group(boxes[row], tracks[kinds == classes[row]])]
+        if not far:
+            tracks = np.concatenate([ahead(), tracks[len(now) :]])
+        moved = np.zeros((len(tracks), 2), np.float32)
+        shift = tracks[: len(now)] - now.xyxy
+        moved[: len(now)] = (shift[:, :2] + shift[:, 2:]) / 2
+        found = []
+        for row in several.tolist():
+            alike = kinds == classes[row]
+            if _is_group(boxes[row], tracks[alike], moved[alike]):
+                found.append(row)
         self.left_aside += len(found)
         return found
 
 
-def _is_group(box: F4, tracks: F4) -> bool:
+def _is_group(box: F4, tracks: F4, moved: F4) -> bool:
+    """``tracks``: (n, 4) where those of its class are; ``moved``: (n, 2) by how much their middles moved since the last frame."""
     if len(tracks) < 2:
         return False
     shared = _shared(box[None], tracks)[0]
     size = float(np.prod(box[2:] - box[:2]))
     sizes = np.prod(tracks[:, 2:] - tracks[:, :2], axis=1)
-    parts = (shared >= _HELD * sizes) & (sizes <= _SMALLER * size)
+    parts = (shared >= _HELD * sizes) & (sizes <= _SMALLER * size) & (sizes >= _CRUMB * size)
     if parts.sum() < 2 or (~parts & (shared >= _OWN * (size + sizes - shared))).any():
         return False
     held, area = tracks[parts], sizes[parts]
-    apart = _shared(held, held) < _HELD * np.minimum(area, area[:, None])
-    return bool(apart.any())
+    beside = _shared(held, held) < _PASSING * np.minimum(area, area[:, None])
+    way = moved[parts][:, None] - moved[parts][None]
+    closing = np.hypot(way[..., 0], way[..., 1]) > _CLOSING * (held[:, 2] - held[:, 0]).min()
+    return bool((beside & ~closing).any())
 
 
 def _shared(a: F4, b: F4) -> F4:

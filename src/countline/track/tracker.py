@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -127,7 +128,8 @@ class EngineTracker:
         detections = self._usable(detections)
         boxes, confidence, classes = detections.xyxy, detections.confidence, detections.class_id
         grades = self._graded(boxes, confidence, classes)
-        groups = self._groups.find(boxes, classes)
+        slow = self._pace is not None and self._pace.slow
+        groups = self._groups.find(boxes, classes, partial(self._ahead, pts), slow)
         if groups:
             grades[groups] = NOISE
         rows, numbers = self._engine.step(boxes, grades, steps)
@@ -213,8 +215,12 @@ class EngineTracker:
         then, last = self._past[-1]
         if not len(last) or pts - then > self._lost:
             return Tracks.empty()
-        boxes = last.xyxy + self._velocity(last) * np.float32((pts - then) / 1e9)
-        return Tracks(boxes, last.confidence, last.class_id, last.track_id, twin_of=last.twin_of)
+        return Tracks(self._ahead(pts), last.confidence, last.class_id, last.track_id, twin_of=last.twin_of)
+
+    def _ahead(self, pts: int) -> NDArray[np.float32]:
+        """(N, 4) where the tracks of the last frame are at ``pts``, if they go on as they went."""
+        then, last = self._past[-1]
+        return last.xyxy + self._velocity(last) * np.float32((pts - then) / 1e9)
 
     def _velocity(self, last: Tracks) -> NDArray[np.float32]:
         """(N, 4) pixels a second of the box: its centre's motion over the last frames, size unchanged."""
