@@ -39,7 +39,7 @@ _TURN = 0.3
 """Cost of going the other way, against that of boxes that do not overlap (1)."""
 _STEADY = 0.5
 """Mean side of its box by which one moves in a step whose direction is known."""
-_ALIKE = 3.0
+_ALIKE = 4.0
 """Most by which width and height change from one sighting to the next: one comes into the picture, or out from behind another."""
 _UNLIKE = 0.2
 """Cost of a change of width and height by half, for each of them."""
@@ -229,7 +229,7 @@ class BufferedEngine:
         overlap = np.max([_overlap(_buffered(ahead, grown), larger) for ahead in aheads], axis=0)
         size = _size(track.box)
         unlike = np.abs(np.log2(_size(box) / size))
-        cost = 1 - overlap + _GROWTH * missed + _UNLIKE * unlike.sum(axis=1)
+        cost: F8 = 1 - overlap + _GROWTH * missed + _UNLIKE * unlike.sum(axis=1)
         cost[(overlap <= self._iou) | (unlike.max(axis=1) > np.log2(_ALIKE))] = np.inf
         if velocity is not None and hypot(*velocity) >= _STEADY * float(size.mean()):
             moved = _centre(box) - _centre(track.box)

@@ -11,6 +11,7 @@ pass each other, as then it is the box of the one in front.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,18 @@ _LATELY = 500_000_000
 F4 = NDArray[np.float32]
 
 
+class _Gone(NamedTuple):
+    """A track that was seen lately."""
+
+    track: int
+    class_id: int
+    box: F4
+    velocity: F4
+    """Pixels a second."""
+    pts: int
+    """Of its last frame."""
+
+
 class Groups:
     """Tells group boxes among the detections of one source."""
 
@@ -44,22 +57,28 @@ class Groups:
         self.left_aside = 0
         """Group boxes so far."""
         self._now: Tracks | None = None
-        self._gone: list[tuple[int, int, list[float], int]] = []
-        """Those seen lately that are not in the last frame: id, class, box, pts of their last frame."""
+        self._gone: list[_Gone] = []
+        """Those seen lately that are not in the last frame."""
         self._pts = 0
 
-    def remember(self, tracks: Tracks, pts: int) -> None:
-        """The tracks of a frame."""
+    def remember(self, tracks: Tracks, pts: int, velocity: Callable[[Tracks], F4]) -> None:
+        """The tracks of a frame. ``velocity`` gives (n, 4) pixels a second of the tracks of the frame before; it is asked if one of
+        them is gone."""
         before = self._now
         if before is not None and (self._gone or before.track_id.tobytes() != tracks.track_id.tobytes()):
             there = set(tracks.track_id.tolist())
-            columns = before.track_id.tolist(), before.class_id.tolist(), before.xyxy.tolist()
-            self._gone += [(track, kind, box, self._pts) for track, kind, box in zip(*columns)]
-            self._gone = [one for one in self._gone if one[0] not in there and 0 <= pts - one[3] <= _LATELY]
+            self._gone = [one for one in self._gone if one.track not in there and 0 <= pts - one.pts <= _LATELY]
+            left = [row for row, track in enumerate(before.track_id.tolist()) if track not in there]
+            if left:
+                speeds = velocity(before)
+                ids, kinds = before.track_id.tolist(), before.class_id.tolist()
+                self._gone += [_Gone(ids[r], kinds[r], before.xyxy[r], speeds[r], self._pts) for r in left]
         self._now, self._pts = tracks, pts
 
-    def find(self, boxes: F4, classes: NDArray[np.int32], ahead: Callable[[], F4], far: bool = False) -> list[int]:
-        """Rows of (N, 4) detections, xyxy in pixels, that are group boxes.
+    def find(
+        self, boxes: F4, classes: NDArray[np.int32], pts: int, ahead: Callable[[], F4], far: bool = False
+    ) -> list[int]:
+        """Rows of (N, 4) detections at ``pts`` ns, xyxy in pixels, that are group boxes.
 
         ``ahead`` gives (n, 4) where the tracks of the last frame are by now; it is asked if somebody may be in a group box,
         or if they may be ``far`` from where they were.
@@ -69,8 +88,9 @@ class Groups:
             return []
         tracks, kinds = ahead() if far else now.xyxy, now.class_id
         if self._gone:
-            tracks = np.concatenate([tracks, np.array([one[2] for one in self._gone], np.float32)])
-            kinds = np.concatenate([kinds, np.array([one[1] for one in self._gone], np.int32)])
+            gone = [one.box + one.velocity * np.float32((pts - one.pts) / 1e9) for one in self._gone]
+            tracks = np.concatenate([tracks, np.array(gone, np.float32)])
+            kinds = np.concatenate([kinds, np.array([one.class_id for one in self._gone], np.int32)])
         left, top, right, bottom = np.ascontiguousarray(boxes.T)[:, :, None]
         x0, y0, x1, y1 = np.ascontiguousarray(tracks.T)
         # Mostly nobody is much larger than others.

@@ -129,7 +129,7 @@ class EngineTracker:
         boxes, confidence, classes = detections.xyxy, detections.confidence, detections.class_id
         grades = self._graded(boxes, confidence, classes)
         slow = self._pace is not None and self._pace.slow
-        groups = self._groups.find(boxes, classes, partial(self._ahead, pts), slow)
+        groups = self._groups.find(boxes, classes, pts, partial(self._ahead, pts), slow)
         if groups:
             grades[groups] = NOISE
         rows, numbers = self._engine.step(boxes, grades, steps)
@@ -158,7 +158,7 @@ class EngineTracker:
             tracks.attributes = {name: column[rows] for name, column in detections.attributes.items()}
         if self._twins is not None:
             tracks.twin_of = self._twins.update(tracks, pts)
-        self._groups.remember(tracks, pts)
+        self._groups.remember(tracks, pts, self._velocity)
         self._past.append((pts, tracks))
         self._forget(pts)
         return tracks
@@ -220,7 +220,8 @@ class EngineTracker:
     def _ahead(self, pts: int) -> NDArray[np.float32]:
         """(N, 4) where the tracks of the last frame are at ``pts``, if they go on as they went."""
         then, last = self._past[-1]
-        return last.xyxy + self._velocity(last) * np.float32((pts - then) / 1e9)
+        boxes: NDArray[np.float32] = last.xyxy + self._velocity(last) * np.float32((pts - then) / 1e9)
+        return boxes
 
     def _velocity(self, last: Tracks) -> NDArray[np.float32]:
         """(N, 4) pixels a second of the box: its centre's motion over the last frames, size unchanged."""

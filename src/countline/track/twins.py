@@ -108,7 +108,7 @@ def _cover(one: list[float], other: list[float]) -> bool:
 class _Pair:
     """Two tracks that covered the same lately, or are twins."""
 
-    __slots__ = ("apart", "born", "looks", "older", "seen", "since", "twins", "younger")
+    __slots__ = ("apart", "born", "looks", "older", "seen", "since", "together", "twins", "younger")
 
     def __init__(self, older: int, younger: int, apart: int) -> None:
         self.older, self.younger = older, younger
@@ -123,6 +123,8 @@ class _Pair:
         """pts since which all that is asked for holds."""
         self.seen = 0
         """pts of the last look that showed the younger one."""
+        self.together = 0
+        """pts of the last look that showed both."""
         self.twins = False
 
     def look(self, pts: int, covers: bool, boxes: NDArray[np.float32]) -> None:
@@ -146,6 +148,18 @@ class _Pair:
             self.born = self.born and covers and len(looks) < _LEAST
         elif not self.twins:
             self.twins = self.born or self._long_enough(pts, moved >= _MOVED * diagonal)
+
+    def strays(self, pts: int, boxes: NDArray[np.float32]) -> bool:
+        """Of two in the picture that do not cover the same: whether each goes his own way."""
+        self.look(pts, False, boxes)
+        spread = [max(column) - min(column) for column in zip(*(place for _, _, place in self.looks))]
+        diagonal = np.hypot(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]).min()
+        return bool(np.hypot(spread[1], spread[4]) > 2 * _STRAY * diagonal)
+
+    def part(self) -> None:
+        """They are two, whatever they look like from here."""
+        self.twins, self.born, self.since, self.apart = False, False, None, _DOUBT
+        self.looks.clear()
 
     def _long_enough(self, pts: int, moves: bool) -> bool:
         if len(self.looks) < _LEAST:
@@ -179,6 +193,8 @@ class Twins:
         """pts at which each track was seen first."""
         self._ids = b""
         """Ids of the frame before."""
+        self._beside: dict[tuple[int, int], _Pair] = {}
+        """Two twins of one track that do not cover each other."""
         self._looked = -(2**63)
         """pts of the last look."""
         self._found: dict[int, int] = {}
@@ -220,16 +236,49 @@ class Twins:
         for key in now:
             if UNTRACKED not in key and key not in self._pairs:
                 self._pairs[key] = _Pair(*key, max(0, pts - max(self._began[track] for track in key)))
+        orphans: dict[int, list[int]] = {}
+        """Id of a track that has been out of sight for long -> its twins that are there."""
         for key, pair in list(self._pairs.items()):
             first, second = (rows.get(track) for track in key)
             if second is not None:
                 pair.seen = pts
             if first is not None and second is not None:
+                pair.together = pts
                 pair.look(pts, key in now, tracks.xyxy[[first, second]])
+            if pair.twins and first is None and second is not None and pts - pair.together > _WINDOW:
+                orphans.setdefault(key[0], []).append(key[1])
             recent = any(covered and pts - at <= _WINDOW for at, covered, _ in pair.looks)
             if not (recent or (pair.twins and pts - pair.seen <= _GONE)):
                 del self._pairs[key]
+        for gone, twins in orphans.items():
+            self._sort(gone, twins)
+        self._siblings(tracks, rows, now, pts)
         self._found = self._roots()
+
+    def _sort(self, gone: int, twins: list[int]) -> None:
+        """Twins of one that has been out of sight for long: it goes on as the oldest of them, and as those that cover the same as
+        that one; others are objects of their own."""
+        heir = min(twins, key=lambda track: (self._began.get(track, 0), track))
+        for twin in twins:
+            both = self._pairs.get(self._key(heir, twin))
+            if twin != heir and not (both and both.twins):
+                self._pairs[gone, twin].part()
+
+    def _siblings(self, tracks: Tracks, rows: dict[int, int], now: set[tuple[int, int]], pts: int) -> None:
+        """Twins of one track that move apart are two: that one is a box round both, and stays the first one's twin alone."""
+        twins: dict[int, list[int]] = {}
+        for older, younger in (key for key, pair in self._pairs.items() if pair.twins):
+            if older in rows and younger in rows:
+                twins.setdefault(older, []).append(younger)
+        beside = {
+            self._key(a, b) for of in twins.values() for at, a in enumerate(of) for b in of[at + 1 :]
+        } - now  # those that cover each other are no two
+        self._beside = {key: self._beside.get(key) or _Pair(*key, 0) for key in beside}
+        for (first, second), pair in self._beside.items():
+            if pair.strays(pts, tracks.xyxy[[rows[first], rows[second]]]):
+                for older, of in twins.items():
+                    if first in of and second in of:
+                        self._pairs[older, second].part()
 
     def _roots(self) -> dict[int, int]:
         """Id of each twin -> that of the oldest track of its object."""
