@@ -83,16 +83,15 @@ def test_who_stands_before_two_small_ones_keeps_his_own_box() -> None:
 def test_what_is_no_group_box(tracks: list[list[int]], classes: tuple[int, int], what: str) -> None:
     groups = Groups()
     now = Tracks(np.array(tracks), np.ones(2), np.array(classes), np.array([1, 2], np.uint64))
-    groups.remember(now, 0, lambda tracks: np.zeros_like(tracks.xyxy))
+    groups.remember(now, 0)
     box = np.array([[0, 0, 86, 101]], np.float32)
-    assert groups.find(box, np.zeros(1, np.int32), 100_000_000, lambda: now.xyxy) == [], what
+    assert groups.find(box, np.zeros(1, np.int32), 100_000_000, lambda track: np.zeros(2)) == [], what
 
 
 def test_two_who_pass_each_other_may_be_seen_as_one_box() -> None:
     groups = Groups()
     now = Tracks(np.array([[0, 0, 40, 100], [45, 0, 85, 100]]), np.ones(2), np.zeros(2), np.array([1, 2], np.uint64))
-    groups.remember(now, 0, lambda tracks: np.zeros_like(tracks.xyxy))
+    groups.remember(now, 0)
     box, classes = np.array([[0, 0, 86, 101]], np.float32), np.zeros(1, np.int32)
-    assert groups.find(box, classes, 100_000_000, lambda: now.xyxy) == [0]
-    ahead = now.xyxy + np.array([[8, 0, 8, 0], [-8, 0, -8, 0]], np.float32)
-    assert groups.find(box, classes, 100_000_000, lambda: ahead) == []
+    assert groups.find(box, classes, 100_000_000, lambda track: np.zeros(2)) == [0]
+    assert groups.find(box, classes, 100_000_000, lambda track: np.array([80.0 if track == 1 else -80.0, 0])) == []

@@ -44,8 +44,6 @@ class _Gone(NamedTuple):
     track: int
     class_id: int
     box: F4
-    velocity: F4
-    """Pixels a second."""
     pts: int
     """Of its last frame."""
 
@@ -61,36 +59,53 @@ class Groups:
         """Those seen lately that are not in the last frame."""
         self._pts = 0
 
-    def remember(self, tracks: Tracks, pts: int, velocity: Callable[[Tracks], F4]) -> None:
-        """The tracks of a frame. ``velocity`` gives (n, 4) pixels a second of the tracks of the frame before; it is asked if one of
-        them is gone."""
+    def remember(self, tracks: Tracks, pts: int) -> None:
+        """The tracks of a frame."""
         before = self._now
         if before is not None and (self._gone or before.track_id.tobytes() != tracks.track_id.tobytes()):
             there = set(tracks.track_id.tolist())
+            columns = before.track_id.tolist(), before.class_id.tolist(), before.xyxy
+            self._gone += [
+                _Gone(track, kind, box, self._pts) for track, kind, box in zip(*columns) if track not in there
+            ]
             self._gone = [one for one in self._gone if one.track not in there and 0 <= pts - one.pts <= _LATELY]
-            left = [row for row, track in enumerate(before.track_id.tolist()) if track not in there]
-            if left:
-                speeds = velocity(before)
-                ids, kinds = before.track_id.tolist(), before.class_id.tolist()
-                self._gone += [_Gone(ids[r], kinds[r], before.xyxy[r], speeds[r], self._pts) for r in left]
         self._now, self._pts = tracks, pts
 
     def find(
-        self, boxes: F4, classes: NDArray[np.int32], pts: int, ahead: Callable[[], F4], far: bool = False
+        self, boxes: F4, classes: NDArray[np.int32], pts: int, velocity: Callable[[int], F4], far: bool = False
     ) -> list[int]:
         """Rows of (N, 4) detections at ``pts`` ns, xyxy in pixels, that are group boxes.
 
-        ``ahead`` gives (n, 4) where the tracks of the last frame are by now; it is asked if somebody may be in a group box,
-        or if they may be ``far`` from where they were.
+        ``velocity`` gives (2,) pixels a second of the middle of a track, by its id; it is asked if somebody may be in a group box,
+        or if all may be ``far`` from where they were.
         """
         now = self._now
         if now is None or len(now) + len(self._gone) < 2 or not len(boxes):
             return []
-        tracks, kinds = ahead() if far else now.xyxy, now.class_id
+        tracks, kinds, ids = now.xyxy, now.class_id, now.track_id.tolist()
         if self._gone:
-            gone = [one.box + one.velocity * np.float32((pts - one.pts) / 1e9) for one in self._gone]
-            tracks = np.concatenate([tracks, np.array(gone, np.float32)])
-            kinds = np.concatenate([kinds, np.array([one.class_id for one in self._gone], np.int32)])
+            tracks = np.concatenate([tracks, np.array([one.box for one in self._gone])])
+        if not far and not len(self._several(boxes, tracks, len(now))):
+            return []
+        kinds = np.concatenate([kinds, np.array([one.class_id for one in self._gone], np.int32)])
+        ids += [one.track for one in self._gone]
+        since = np.array([self._pts] * len(now) + [one.pts for one in self._gone])
+        moved = (
+            np.array([velocity(track) for track in ids], np.float32) * ((pts - since) / 1e9).astype(np.float32)[:, None]
+        )
+        tracks = tracks + np.tile(moved, 2)
+        found = []
+        for row in self._several(boxes, tracks, len(now)):
+            alike = kinds == classes[row]
+            if _is_group(boxes[row], tracks[alike], moved[alike]):
+                found.append(row)
+        self.left_aside += len(found)
+        return found
+
+    @staticmethod
+    def _several(boxes: F4, tracks: F4, now: int) -> list[int]:
+        """Rows of boxes that hold the middles of several smaller tracks, of which the first ``now`` are near to where they are said
+        to be."""
         left, top, right, bottom = np.ascontiguousarray(boxes.T)[:, :, None]
         x0, y0, x1, y1 = np.ascontiguousarray(tracks.T)
         # Mostly nobody is much larger than others.
@@ -98,25 +113,17 @@ class Groups:
         if not holds.any():
             return []
         u, v = (x0 + x1) * np.float32(0.5), (y0 + y1) * np.float32(0.5)
-        holds &= left < u  # the middle of whatever it holds most of
-        holds &= u < right
-        holds &= top < v
-        holds &= v < bottom
-        several = (holds.sum(axis=1) > 1).nonzero()[0]
-        if not len(several):
-            return []
-        if not far:
-            tracks = np.concatenate([ahead(), tracks[len(now) :]])
-        moved = np.zeros((len(tracks), 2), np.float32)
-        shift = tracks[: len(now)] - now.xyxy
-        moved[: len(now)] = (shift[:, :2] + shift[:, 2:]) / 2
-        found = []
-        for row in several.tolist():
-            alike = kinds == classes[row]
-            if _is_group(boxes[row], tracks[alike], moved[alike]):
-                found.append(row)
-        self.left_aside += len(found)
-        return found
+        if now < len(tracks):  # those out of sight may have come nearer by their own size
+            wide, high = x1 - x0, y1 - y0
+            wide[:now], high[:now] = 0, 0
+            holds &= (left - wide < u) & (u < right + wide) & (top - high < v) & (v < bottom + high)
+        else:
+            holds &= left < u
+            holds &= u < right
+            holds &= top < v
+            holds &= v < bottom
+        several: list[int] = (holds.sum(axis=1) > 1).nonzero()[0].tolist()
+        return several
 
 
 def _is_group(box: F4, tracks: F4, moved: F4) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -129,7 +128,7 @@ class EngineTracker:
         boxes, confidence, classes = detections.xyxy, detections.confidence, detections.class_id
         grades = self._graded(boxes, confidence, classes)
         slow = self._pace is not None and self._pace.slow
-        groups = self._groups.find(boxes, classes, pts, partial(self._ahead, pts), slow)
+        groups = self._groups.find(boxes, classes, pts, self._pace_of, slow)
         if groups:
             grades[groups] = NOISE
         rows, numbers = self._engine.step(boxes, grades, steps)
@@ -158,7 +157,7 @@ class EngineTracker:
             tracks.attributes = {name: column[rows] for name, column in detections.attributes.items()}
         if self._twins is not None:
             tracks.twin_of = self._twins.update(tracks, pts)
-        self._groups.remember(tracks, pts, self._velocity)
+        self._groups.remember(tracks, pts)
         self._past.append((pts, tracks))
         self._forget(pts)
         return tracks
@@ -215,13 +214,21 @@ class EngineTracker:
         then, last = self._past[-1]
         if not len(last) or pts - then > self._lost:
             return Tracks.empty()
-        return Tracks(self._ahead(pts), last.confidence, last.class_id, last.track_id, twin_of=last.twin_of)
+        boxes = last.xyxy + self._velocity(last) * np.float32((pts - then) / 1e9)
+        return Tracks(boxes, last.confidence, last.class_id, last.track_id, twin_of=last.twin_of)
 
-    def _ahead(self, pts: int) -> NDArray[np.float32]:
-        """(N, 4) where the tracks of the last frame are at ``pts``, if they go on as they went."""
-        then, last = self._past[-1]
-        boxes: NDArray[np.float32] = last.xyxy + self._velocity(last) * np.float32((pts - then) / 1e9)
-        return boxes
+    def _pace_of(self, track: int) -> NDArray[np.float32]:
+        """(2,) pixels a second of a track's middle over the last frames."""
+        seen = [
+            (pts, tracks.xyxy[at[0]])
+            for pts, tracks in self._past
+            if len(at := (tracks.track_id == track).nonzero()[0])
+        ]
+        if len(seen) < 2 or seen[-1][0] <= seen[0][0]:
+            return np.zeros(2, np.float32)
+        moved = seen[-1][1] - seen[0][1]
+        pace: NDArray[np.float32] = (moved[:2] + moved[2:]) / np.float32(2 * (seen[-1][0] - seen[0][0]) / 1e9)
+        return pace
 
     def _velocity(self, last: Tracks) -> NDArray[np.float32]:
         """(N, 4) pixels a second of the box: its centre's motion over the last frames, size unchanged."""
