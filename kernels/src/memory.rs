@@ -150,6 +150,18 @@ impl Tracks {
         }
     }
 
+    /// Tracks with these public ids go by these numbers from now on; all others are forgotten. False, and nothing is changed,
+    /// where an id is not known.
+    pub fn renumber(&mut self, pairs: &[(u64, i64)]) -> bool {
+        let numbers: HashMap<u64, i64> = self.known.iter().map(|(number, track)| (track.public, *number)).collect();
+        let found: Option<Vec<(i64, i64)>> =
+            pairs.iter().map(|(id, to)| numbers.get(id).map(|number| (*number, *to))).collect();
+        let Some(found) = found else { return false };
+        let mut old = std::mem::take(&mut self.known);
+        self.known = found.into_iter().filter_map(|(number, to)| old.remove(&number).map(|track| (to, track))).collect();
+        true
+    }
+
     pub fn clear(&mut self) {
         self.known.clear();
     }
@@ -228,4 +240,67 @@ pub fn grades(
         found.push(grade);
     }
     Some(found)
+}
+
+/// Area of a track's box, as a part of a detection's, up to which it is clearly smaller.
+const CLEARLY_SMALLER: f32 = 0.7;
+
+/// `groups.Groups.several`: rows of boxes that hold the middles of several smaller tracks, of which the first `now` are near to
+/// where they are said to be.
+pub fn several(boxes: &[Pixels], tracks: &[Pixels], now: usize) -> Vec<usize> {
+    let holds = |b: &Pixels, (at, t): (usize, &Pixels)| {
+        let (wide, high) = (t[2] - t[0], t[3] - t[1]);
+        if !(wide * high <= CLEARLY_SMALLER * (b[2] - b[0]) * (b[3] - b[1])) {
+            return false;
+        }
+        let (u, v) = ((t[0] + t[2]) * 0.5, (t[1] + t[3]) * 0.5);
+        // Those out of sight may have come nearer by their own size.
+        let (x, y) = if at < now { (0.0, 0.0) } else { (wide, high) };
+        b[0] - x < u && u < b[2] + x && b[1] - y < v && v < b[3] + y
+    };
+    let count = |b: &Pixels| tracks.iter().enumerate().filter(|t| holds(b, *t)).take(2).count();
+    (0..boxes.len()).filter(|row| count(&boxes[*row]) > 1).collect()
+}
+
+const EQUAL: f64 = 0.8;
+const SAME: f64 = 0.6;
+const ALIKE: f64 = 0.85;
+const WITHIN: f64 = 0.9;
+const PART: f64 = 0.7;
+const CRUMB: f64 = 0.1;
+const FOOT: f64 = 0.02;
+
+/// `twins._cover`: whether two boxes that overlap cover the same.
+fn cover(one: &Pixels, other: &Pixels) -> bool {
+    let ([l0, t0, r0, b0], [l1, t1, r1, b1]) = (one.map(f64::from), other.map(f64::from));
+    let (w0, h0, w1, h1) = (r0 - l0, b0 - t0, r1 - l1, b1 - t1);
+    let (wide, high) = (r0.min(r1) - l0.max(l1), b0.min(b1) - t0.max(t1));
+    if 2.0 * wide < w0.min(w1) || 2.0 * high < h0.min(h1) {
+        return false;
+    }
+    let (shared, size0, size1) = (wide * high, w0 * h0, w1 * h1);
+    let overlap = shared / (size0 + size1 - shared);
+    if overlap >= EQUAL {
+        return true;
+    }
+    if overlap >= SAME && (w0.min(w1) < ALIKE * w0.max(w1) || h0.min(h1) < ALIKE * h0.max(h1)) {
+        return true;
+    }
+    let (small, large, lower, tall) =
+        if size0 < size1 { (size0, size1, b0 - b1, h1) } else { (size1, size0, b1 - b0, h0) };
+    shared >= WITHIN * small && CRUMB * large <= small && small <= PART * large && lower <= FOOT * tall
+}
+
+/// `twins.covering`: pairs of rows, the lower first, of boxes of one class that cover the same.
+pub fn covering(boxes: &[Pixels], classes: &[i32]) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    for (a, one) in boxes.iter().enumerate() {
+        for (b, other) in boxes.iter().enumerate().skip(a + 1) {
+            let meets = one[0] < other[2] && other[0] < one[2] && one[1] < other[3] && other[1] < one[3];
+            if meets && classes[a] == classes[b] && cover(one, other) {
+                found.push((a, b));
+            }
+        }
+    }
+    found
 }

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 
 use crate::bytetrack::Tracker;
 use crate::guarded;
-use crate::memory::{grades, usable, Pixels, Sighting, Tracks};
+use crate::memory::{covering as cover_same, grades, several as hold_several, usable, Pixels, Sighting, Tracks};
 
 /// Objects from which the interpreter's lock is given up; see `rules`.
 const MANY: usize = 256;
@@ -146,6 +146,23 @@ pub fn unclaimed<'py>(
     Ok(left.contains(&true).then(|| left.into_pyarray(py)))
 }
 
+/// Rows of (n, 4) boxes that hold the middles of several smaller ones of the (m, 4) tracks, of which the first `now` are near to
+/// where they are said to be.
+#[pyfunction]
+pub fn several(boxes: Boxes<'_>, tracks: Boxes<'_>, now: usize) -> PyResult<Vec<usize>> {
+    Ok(hold_several(&pixels(&boxes)?, &pixels(&tracks)?, now))
+}
+
+/// Pairs of rows, the lower first, of (n, 4) boxes with (n,) classes that cover the same.
+#[pyfunction]
+pub fn covering(boxes: Boxes<'_>, classes: PyReadonlyArray1<'_, i32>) -> PyResult<Vec<(usize, usize)>> {
+    let (given, of): (_, Cow<[i32]>) = (pixels(&boxes)?, elements!(classes));
+    if given.len() != of.len() {
+        return Err(PyValueError::new_err("boxes and classes must be of one length"));
+    }
+    Ok(cover_same(&given, &of))
+}
+
 /// Grades detections by the limits of each class.
 #[pyclass(frozen, module = "countline_kernels")]
 pub struct Grades {
@@ -212,6 +229,11 @@ impl TrackMemory {
 
     fn rename(&mut self, number: i64, to: i64) -> PyResult<()> {
         if self.tracks.rename(number, to) { Ok(()) } else { Err(PyKeyError::new_err(number)) }
+    }
+
+    fn renumber(&mut self, ids: PyReadonlyArray1<'_, u64>, numbers: PyReadonlyArray1<'_, i64>) -> PyResult<()> {
+        let pairs: Vec<(u64, i64)> = ids.as_array().iter().copied().zip(numbers.as_array().iter().copied()).collect();
+        if self.tracks.renumber(&pairs) { Ok(()) } else { Err(PyKeyError::new_err("a track that is not known")) }
     }
 
     fn clear(&mut self) {

@@ -80,6 +80,9 @@ def batches(rng, objects, frames=55):
                 made.tracks.xyxy[0] = np.where(odd[0], np.nan, made.tracks.xyxy[0])
                 made.tracks.track_id[1] = made.tracks.track_id[0] if odd[1] else made.tracks.track_id[1]
                 made.tracks.track_id[0] = UNTRACKED if odd[2] else made.tracks.track_id[0]
+            if len(here) > 2 and 10 < n < 40:  # two are one for a while
+                made.tracks.twin_of = np.full(len(here), UNTRACKED, np.uint64)
+                made.tracks.twin_of[2] = made.tracks.track_id[1]
             shown.append((n, made))
     shown.sort(key=lambda item: item[0])
     mixed = [made for _, made in shown]

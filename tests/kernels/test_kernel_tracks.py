@@ -13,7 +13,9 @@ from kernel import compiled
 from countline.config import TrackerConfig
 from countline.track import engines, make
 from countline.track.engines import ByteTrackEngine, agrees
+from countline.track.groups import Groups
 from countline.track.memory import Memory
+from countline.track.twins import covering
 from countline.types import Detections
 
 kernel = compiled()
@@ -56,7 +58,9 @@ def table(detections: Detections, rng: np.random.Generator) -> np.ndarray:
 
 
 def bits(tracks: Any) -> tuple[Any, ...]:
-    parts = (tracks.xyxy, tracks.confidence, tracks.class_id, tracks.track_id, *(tracks.attributes or {}).values())
+    twins = () if tracks.twin_of is None else (tracks.twin_of,)
+    columns = (tracks.xyxy, tracks.confidence, tracks.class_id, tracks.track_id)
+    parts = (*columns, *(tracks.attributes or {}).values(), *twins)
     return tuple((a.dtype.str, a.shape, a.tobytes()) for a in parts)
 
 
@@ -124,6 +128,10 @@ def test_what_is_remembered_is_the_same(data):
         assert [f is None for f in found] == [found[0] is None] * 2
         if found[0] is not None:
             assert [(a.dtype, a.tobytes()) for a in found[0]] == [(a.dtype, a.tobytes()) for a in found[1]]
+            if data.draw(st.booleans()):
+                kept = slice(data.draw(st.integers(0, 6)))
+                for memory, seen in zip(both, found):
+                    memory.renumber(seen[3][kept], numbers[kept] + 1)
         one, other = data.draw(st.integers(-3, 6)), data.draw(st.integers(-3, 6))
         if one in both[0]:
             for memory in both:
@@ -178,3 +186,20 @@ def test_beside_a_library_that_rounds_otherwise_the_library_does_the_work(monkey
 
     assert not engines.agrees(Module)  # type: ignore[arg-type]
     assert ByteTrackEngine(0.2, 10, Module)._kernel is None  # type: ignore[arg-type]
+
+
+@examples
+@given(seeds, st.integers(0, 30), st.integers(0, 30), st.sampled_from([1, 8, 32]))
+def test_second_boxes_and_group_boxes_are_the_same(seed, boxes, tracks, grid):
+    rng = np.random.default_rng(seed)
+
+    def some(n: int) -> np.ndarray:
+        corner, size = rng.uniform(0, 200, (n, 2)), rng.uniform(1, 130, (n, 2))
+        made = np.round(np.concatenate([corner, corner + size], axis=1) / grid) * grid
+        made[:, 2:] = np.maximum(made[:, 2:], made[:, :2] + 1)
+        return made.astype(np.float32)
+
+    a, b, classes = some(boxes), some(tracks), rng.integers(0, 2, boxes).astype(np.int32)
+    assert kernel.covering(a, classes) == (covering(a, classes) if boxes > 1 else [])
+    for now in {0, tracks // 2, tracks}:
+        assert kernel.several(a, b, now) == (Groups.several(a, b, now) if tracks and boxes else [])

@@ -12,7 +12,9 @@ from countline_kernels._kernel import (
     LostTrack,
     TrackMemory,
     __version__,
+    covering,
     look_up,
+    several,
     unclaimed,
 )
 
@@ -25,6 +27,8 @@ __all__ = [
     "LostTrack",
     "TrackMemory",
     "__version__",
+    "covering",
     "look_up",
+    "several",
     "unclaimed",
 ]

@@ -15,6 +15,7 @@ from countline.config import TrackerConfig
 from countline.errors import ConfigError
 from countline.kernels import find
 from countline.protocols import Tracker
+from countline.track.buffered import BufferedEngine
 from countline.track.engines import ByteTrackEngine, EdgeFirstEngine
 from countline.track.tracker import EngineTracker
 
@@ -66,11 +67,13 @@ def make(
     more = {"kernel": module} if kind == "bytetrack" else {}
     return EngineTracker(
         partial(_ENGINES[kind], iou, **more),
+        slow=partial(BufferedEngine, iou) if config.kind == "default" else None,
         thresholds=limits,
         low=config.low,
         lost=LOST if config.lost is None else config.lost,
         fps=fps,
         labels=labels,
+        twins=config.twins,
         kernel=module,
     )
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countline.track.hidden import Height, complete
+from countline.track.known import Known
 
 __all__ = ["Memory", "Remembered", "TrackMemory"]
 
@@ -32,6 +33,11 @@ class TrackMemory(Protocol):
 
     def rename(self, number: int, to: int) -> None:
         """A track goes on under another number of the engine. KeyError if it is not known."""
+        ...
+
+    def renumber(self, ids: NDArray[np.uint64], numbers: NDArray[np.int64]) -> None:
+        """From now on the tracks with these public ids go by these numbers, each; all others are forgotten. KeyError for an id
+        that is not known."""
         ...
 
     def clear(self) -> None:
@@ -60,43 +66,11 @@ class TrackMemory(Protocol):
         ...
 
 
-class _Known:
-    """What is remembered of one track."""
-
-    __slots__ = ("best", "height", "others", "public", "seen", "weight")
-
-    def __init__(self, public: int, class_id: int) -> None:
-        self.public = public
-        self.height = Height()
-        self.seen = 0
-        """pts of the last frame it was seen in."""
-        self.best = class_id
-        """Class with the most votes."""
-        self.weight = 0.0
-        """Votes for it."""
-        self.others: dict[int, float] = {}
-        """Votes for other classes."""
-
-    def vote(self, class_id: int, weight: float) -> None:
-        """For a class that is not the best so far."""
-        total = self.others.get(class_id, 0.0) + weight
-        if total > self.weight:
-            self.others.pop(class_id, None)
-            self.others[self.best] = self.weight
-            self.best, self.weight = class_id, total
-        else:
-            self.others[class_id] = total
-
-    def __repr__(self) -> str:
-        votes = {self.best: self.weight, **self.others}
-        return f"{self.public}: {votes}"
-
-
 class Memory:
     """See :class:`TrackMemory`, which this is."""
 
     def __init__(self) -> None:
-        self._known: dict[int, _Known] = {}
+        self._known: dict[int, Known] = {}
         self._last_id = 0
 
     def __len__(self) -> int:
@@ -112,6 +86,11 @@ class Memory:
     def rename(self, number: int, to: int) -> None:
         """A track goes on under another number of the engine. KeyError if it is not known."""
         self._known[to] = self._known.pop(number)
+
+    def renumber(self, ids: NDArray[np.uint64], numbers: NDArray[np.int64]) -> None:
+        """From now on tracks go by other numbers; see :class:`TrackMemory`."""
+        public = {known.public: known for known in self._known.values()}
+        self._known = {number: public[track] for track, number in zip(ids.tolist(), numbers.tolist())}
 
     def clear(self) -> None:
         """Forget all tracks; ids are never used again."""
@@ -146,7 +125,7 @@ class Memory:
     def _vote(
         self,
         numbers: Sequence[int],
-        tracks: Sequence[_Known | None],
+        tracks: Sequence[Known | None],
         classes: Sequence[int],
         weights: Sequence[float],
         pts: int,
@@ -157,7 +136,7 @@ class Memory:
         for number, known, class_id, weight in zip(numbers, tracks, classes, weights):
             if known is None or known.seen < oldest:
                 self._last_id += 1
-                known = self._known[number] = _Known(self._last_id, class_id)
+                known = self._known[number] = Known(self._last_id, class_id)
             known.seen = pts
             if class_id == known.best:
                 known.weight += weight

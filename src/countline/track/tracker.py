@@ -11,9 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countline.track.engines import BEGINS, CONTINUES, FINDS, NOISE, Engine
+from countline.track.groups import Groups
 from countline.track.leaps import Leaps
 from countline.track.memory import Memory, TrackMemory
 from countline.track.overlap import BESIDE, beside_stronger, clearly_beside, overlap
+from countline.track.pace import Pace
+from countline.track.twins import Twins
 from countline.types import Detections, Tracks
 
 __all__ = ["EngineTracker"]
@@ -56,10 +59,12 @@ class EngineTracker:
     Parameters
     ----------
     engine: makes an engine for a number of steps for which lost tracks are kept.
+    slow: the same, of the engine for less than six frames a second, whether that is known or seen; None: the same engine.
     thresholds: confidence by class id from which a detection may begin a track; None: all detections may.
     low: confidence from which a detection is looked at; None: all that come.
     lost: seconds for which a track that is not seen keeps its id.
     fps: updates per second where known; measured on the first frames otherwise.
+    twins: whether tracks that show one object are told (:mod:`countline.track.twins`).
     kernel: ``countline_kernels``, which does the same in less time; None: NumPy does it.
     """
 
@@ -67,14 +72,16 @@ class EngineTracker:
         self,
         engine: Callable[[int], Engine],
         *,
+        slow: Callable[[int], Engine] | None = None,
         thresholds: NDArray[np.float32] | float | None = None,
         low: float | None = None,
         lost: float = 1.5,
         fps: float | None = None,
         labels: Sequence[str] = (),
+        twins: bool = True,
         kernel: ModuleType | None = None,
     ) -> None:
-        self._make = engine
+        self._makers = engine, slow or engine
         limits = np.atleast_1d(np.asarray(0 if thresholds is None else thresholds, np.float32)).astype(np.float64)
         doubt = np.minimum(limits * _DOUBT, (1 + limits) / 2)
         parts = np.array([_WORTH, _SURE - _ROUNDING, 1 - _ROUNDING, 1.0])
@@ -90,7 +97,8 @@ class EngineTracker:
         self._step = round(1e9 / fps) if fps else 0
         self.labels = tuple(labels)
         self._intervals: list[int] = []
-        self._engine = engine(self._steps_kept())
+        self._pace = Pace(self._step) if slow else None
+        self._engine = self._new()
         self._leaps = Leaps()
         self._first: dict[int, int] | None = None
         """Number with the engine by number with the leaps, of the tracks in the frame that was its first."""
@@ -100,6 +108,11 @@ class EngineTracker:
         self._full = 256
         """Number of known tracks at which those that are gone are forgotten."""
         self._past: deque[tuple[int, Tracks]] = deque(maxlen=_HISTORY)
+        self._twins = Twins(kernel) if twins else None
+        self._groups = Groups(kernel)
+
+    def _new(self) -> Engine:
+        return self._makers[self._pace is not None and self._pace.slow](self._steps_kept())
 
     def _steps_kept(self) -> int:
         return max(1, -(-self._lost // (self._step or 1_000_000_000 // 30)))
@@ -120,6 +133,10 @@ class EngineTracker:
             detections = self._usable(detections)
             grades = self._graded(detections.xyxy, detections.confidence, detections.class_id)
         boxes, confidence, classes = detections.xyxy, detections.confidence, detections.class_id
+        slow = self._pace is not None and self._pace.slow
+        groups = self._groups.find(boxes, classes, pts, self._pace_of, slow)
+        if groups:
+            grades[groups] = NOISE
         rows, numbers = self._engine.step(boxes, grades, steps)
         left = self._left(grades, rows)
         leapt = []
@@ -136,6 +153,9 @@ class EngineTracker:
         tracks = Tracks(*seen)
         if detections.attributes is not None:
             tracks.attributes = {name: column[rows] for name, column in detections.attributes.items()}
+        if self._twins is not None:
+            tracks.twin_of = self._twins.update(tracks, pts)
+        self._groups.remember(tracks, pts)
         self._past.append((pts, tracks))
         self._forget(pts)
         return tracks
@@ -221,7 +241,20 @@ class EngineTracker:
         if not len(last) or pts - then > self._lost:
             return Tracks.empty()
         boxes = last.xyxy + self._velocity(last) * np.float32((pts - then) / 1e9)
-        return Tracks(boxes, last.confidence, last.class_id, last.track_id)
+        return Tracks(boxes, last.confidence, last.class_id, last.track_id, twin_of=last.twin_of)
+
+    def _pace_of(self, track: int) -> NDArray[np.float32]:
+        """(2,) pixels a second of a track's middle over the last frames."""
+        seen = [
+            (pts, tracks.xyxy[at[0]])
+            for pts, tracks in self._past
+            if len(at := (tracks.track_id == track).nonzero()[0])
+        ]
+        if len(seen) < 2 or seen[-1][0] <= seen[0][0]:
+            return np.zeros(2, np.float32)
+        moved = seen[-1][1] - seen[0][1]
+        pace: NDArray[np.float32] = (moved[:2] + moved[2:]) / np.float32(2 * (seen[-1][0] - seen[0][0]) / 1e9)
+        return pace
 
     def _velocity(self, last: Tracks) -> NDArray[np.float32]:
         """(N, 4) pixels a second of the box: its centre's motion over the last frames, size unchanged."""
@@ -248,6 +281,8 @@ class EngineTracker:
         if gap > self._lost:
             self._begin_anew()
             return 1
+        if self._pace is not None and self._pace.changes(gap):
+            self._change_engine(self._pace.step)
         if len(self._intervals) < _RATE_AFTER and not self._step:
             self._intervals.append(gap)
             if len(self._intervals) == _RATE_AFTER:
@@ -256,9 +291,22 @@ class EngineTracker:
             return 1
         return max(1, round(gap / self._step)) if self._step else 1
 
+    def _change_engine(self, step: int) -> None:
+        """The source has become slow, or quick again: another engine goes on with the tracks of the last frame."""
+        self._step = step
+        self._engine = self._new()
+        self._leaps.begin_anew()
+        self._first = {}
+        if not self._past:
+            self._known.clear()
+            return
+        last = self._past[-1][1]
+        rows, numbers = self._engine.step(last.xyxy, np.full(len(last), BEGINS, np.intp), 1)
+        self._known.renumber(last.track_id[rows], numbers)
+
     def _begin_anew(self) -> None:
         """After a gap longer than ``lost`` nothing of before is to be found again."""
-        self._engine = self._make(self._steps_kept())
+        self._engine = self._new()
         self._leaps.begin_anew()
         self._first = None
         self._known.clear()

@@ -236,7 +236,7 @@ class NativeRules:
             change_presence(frame, table, *change)
             source.present = slots
         source.shown = frame
-        if not hits and is_quiet(source):
+        if not hits and is_quiet(frame):
             return quiet(frame, table, self.labels, self._kinds)
         batch = batch_of([frame], [slots])
         findings = Findings(*hits) if hits else Findings([], [])
@@ -367,6 +367,11 @@ class NativeRules:
         """Objects of a source that came without a track id, of which nothing can be said."""
         state = self._sources.get(source)
         return 0 if state is None else state.untracked
+
+    def twins(self, source: str) -> int:
+        """What second tracks on one object did at a source and was not told a second time: crossings, entries, …"""
+        state = self._sources.get(source)
+        return 0 if state is None else state.objects.repeated
 
     def explain(self, source: str, track_id: int, rule: str) -> str:
         """Why the object was or was not counted by the rule, in words."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from countline.analytics.native.kind import RuleKind
-from countline.analytics.native.source import FrameInput, SourceState
+from countline.analytics.native.source import FrameInput
 from countline.analytics.native.statuses import Statuses
 from countline.analytics.native.table import TrackTable
 from countline.types import Analytics
@@ -16,10 +16,11 @@ from countline.types import Analytics
 __all__ = ["is_quiet", "quiet"]
 
 
-def is_quiet(source: SourceState) -> bool:
-    """Whether a frame without a hit brings nothing else: nobody is due to leave or to be forgotten, and no rule waits for time to
-    pass."""
-    if source.ticking:
+def is_quiet(frame: FrameInput) -> bool:
+    """Whether a frame without a hit brings nothing else: nobody is due to leave or to be forgotten, no rule waits for time to
+    pass, and there are no twins."""
+    source = frame.source
+    if source.ticking or frame.item.tracks.twin_of is not None or source.objects.known:
         return False
     return not (source.lost or source.ended) or (source.clock < source.due and source.frames < source.due_frames)
 
