@@ -26,11 +26,15 @@ IOU = 0.2
 LOST = 1.5
 """Seconds for which a track is kept unless configured."""
 
-_ENGINES: dict[str, Callable[..., Any]] = {"bytetrack": ByteTrackEngine, "edgefirst": EdgeFirstEngine}
+_ENGINES: dict[str, Callable[..., Any]] = {
+    "bytetrack": ByteTrackEngine,
+    "edgefirst": EdgeFirstEngine,
+    "buffered": BufferedEngine,
+}
 
 
 def kinds() -> tuple[str, ...]:
-    """Names for ``tracker.kind``; 'default' is the first whose library is installed."""
+    """Names for ``tracker.kind``; 'default' is the first whose library is installed, and 'buffered' below six frames a second."""
     return ("default", *_ENGINES)
 
 
