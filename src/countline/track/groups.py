@@ -85,12 +85,13 @@ class Groups:
         now = self._now
         if now is None or len(now) + len(self._gone) < 2 or not len(boxes):
             return []
-        tracks, kinds, ids = now.xyxy, now.class_id, now.track_id.tolist()
+        tracks = now.xyxy
         if self._gone:
             tracks = np.concatenate([tracks, np.array([one.box for one in self._gone])])
         if not far and not len(self._several(boxes, tracks, len(now))):
             return []
-        kinds = np.concatenate([kinds, np.array([one.class_id for one in self._gone], np.int32)])
+        ids = now.track_id.tolist()
+        kinds = np.concatenate([now.class_id, np.array([one.class_id for one in self._gone], np.int32)])
         ids += [one.track for one in self._gone]
         since = np.array([self._pts] * len(now) + [one.pts for one in self._gone])
         moved = (
