@@ -44,6 +44,7 @@ __all__ = [
     "PredictingTracker",
     "Receipt",
     "RemakingDefinition",
+    "ResumableSource",
     "RuleSet",
     "Source",
     "SourceStats",
@@ -92,6 +93,22 @@ class LimitedSource(Protocol):
 
     def limit(self, rate: float | None) -> None:
         """At most so many frames a second from now on, evenly; None: all. Called from another thread."""
+        ...
+
+
+@runtime_checkable
+class ResumableSource(Protocol):
+    """What a source offers besides if it need not begin with its first frame to go on where an earlier run was cut short: some of
+    its frames carry a :class:`countline.types.Seam`."""
+
+    endless: bool
+    """More may come after its end: a later run goes on, also if this one was not cut short."""
+    gap: int
+    """ns without a frame after which tracks are forgotten."""
+
+    def resume(self, stream: str, frame: int, finished: bool, place: str) -> None:
+        """Before the first frame: an earlier run has committed up to number ``frame`` of ``stream``, to its end if ``finished``;
+        ``place`` is that of the last seam."""
         ...
 
 

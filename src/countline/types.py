@@ -27,7 +27,7 @@ from countline._events import (
     Leave,
     Speeding,
 )
-from countline._frames import FrameInfo, SourceInfo, TimeQuality, utc
+from countline._frames import FrameInfo, Seam, SourceInfo, TimeQuality, utc
 from countline._gaps import Gap
 from countline._windows import Window
 
@@ -61,6 +61,7 @@ __all__ = [
     "RegionState",
     "RuleInfo",
     "RuleState",
+    "Seam",
     "SourceInfo",
     "Speeding",
     "TimeQuality",
@@ -94,6 +95,8 @@ class Frame:
     picture: Picture
     arrived: float = 0.0
     """Monotonic seconds at which the reader handed it over; for latency figures only, never for rules."""
+    seam: Seam | None = None
+    """Set on the first frame of each recording, where a source reads several one after the other."""
 
     @property
     def image(self) -> NDArray[np.uint8]:

@@ -31,7 +31,7 @@ from countline.outbox.files import default_path
 from countline.outbox.opening import open_outbox as open
 from countline.outbox.report import export, inspect, inspect_counters
 from countline.outbox.state import StoredOutput
-from countline.outbox.types import Commit, Counter, DeadLetter, OutboxBusy, OutboxFull, OutboxStatus, Resume
+from countline.outbox.types import Commit, Counter, DeadLetter, OutboxBusy, OutboxFull, OutboxStatus, Place, Resume
 from countline.outbox.upkeep import forget, reset_counts, retry
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "OutboxBusy",
     "OutboxFull",
     "OutboxStatus",
+    "Place",
     "Resume",
     "StoredOutput",
     "backup",

@@ -9,8 +9,8 @@ from hashlib import blake2b
 
 import orjson
 
-from countline.outbox import missed, sums
-from countline.outbox.types import Commit, Counter, History, Resume
+from countline.outbox import missed, places, sums
+from countline.outbox.types import Commit, Counter, History, Place, Resume
 from countline.types import CounterKey, Gap
 
 __all__ = ["CounterStore", "Due"]
@@ -67,6 +67,7 @@ class CounterStore:
         fresh: bool = False,
         rules: Sequence[str] = (),
         due: Due | None = None,
+        number: int = 0,
     ) -> Resume:
         """A source's stream begins: see :meth:`countline.outbox.Outbox.begin`."""
         row = self._db.execute(
@@ -79,27 +80,48 @@ class CounterStore:
             if row[1] >= 0:
                 self._suppress[source] = (stream, row[1])
             frame = row[1] if row[1] >= 0 else None
-            resets = self._spread(source, counters, epochs, rules)
-            return Resume(frame, counters, resets, seen, history=_history(counters, epochs))
+            resume = Resume(
+                frame, seen=seen, history=_history(counters, epochs), untold=missed.untold(self._db, source)
+            )
+            if number and frame is not None:
+                now = {c.key: c.value for c in self.counters(source)}
+                at = places.baseline(self._db, source, number)
+                resume = replace(resume, committed=(now, self._spread(source, now, self._epochs(source), rules)))
+                counters, epochs = _parse(source, at) if at is not None else (now, self._epochs(source))
+            return replace(resume, counters=counters, resets=self._spread(source, counters, epochs, rules))
         if (policy or ("continue" if live else "restart")) == "restart" and row is not None:
             self._reset_values(source, None, time)
             due = None
         reset = due(seen) if due is not None and seen else None
         if reset is not None:
             self._reset_values(source, None, reset)
-        counters = {c.key: c.value for c in self.counters(source)}
-        epochs = self._epochs(source)
-        baseline = {
-            "counters": [[*key[1:], value] for key, value in counters.items()],
-            "epochs": [[rule, *rest] for rule, rest in epochs.items()],
-        }
-        self._db.execute(sums.insert("run"), (source, stream, -1, 0, int(live), orjson.dumps(baseline).decode()))
+        counters, epochs, baseline = self._baseline(source)
+        self._db.execute(sums.insert("run"), (source, stream, -1, 0, int(live), baseline))
+        places.forget(self._db, source)
         resets = self._spread(source, counters, epochs, rules)
         resume = Resume(None, counters, resets, seen, reset, _history(counters, epochs))
         if not live:
             return resume
         self._live.add(source)
         return replace(resume, looked=missed.looked(self._db, source), untold=missed.untold(self._db, source))
+
+    def _baseline(self, source: str) -> tuple[dict[CounterKey, int], dict[str, tuple[int, int]], str]:
+        """Counters and epochs of a source as they are now, and the same as a text."""
+        counters = {c.key: c.value for c in self.counters(source)}
+        epochs = self._epochs(source)
+        text = {
+            "counters": [[*key[1:], value] for key, value in counters.items()],
+            "epochs": [[rule, *rest] for rule, rest in epochs.items()],
+        }
+        return counters, epochs, orjson.dumps(text).decode()
+
+    def place(self, source: str) -> Place | None:
+        """How far a run over a stream with seams had come; None where there is no such."""
+        row = self._db.execute(
+            "SELECT stream, frame, finished FROM run WHERE source = ? AND NOT live", (source,)
+        ).fetchone()
+        text = places.text(self._db, source)
+        return None if row is None or text is None else Place(row[0], row[1], bool(row[2]), text)
 
     def _seen(self, source: str) -> int:
         row = self._db.execute("SELECT time FROM seen WHERE source = ?", (source,)).fetchone()
@@ -129,6 +151,10 @@ class CounterStore:
                 self._add(amounts)
                 amounts = {}
                 self._reset_values(commit.source, None, commit.reset)
+            if commit.seam is not None:
+                self._add(amounts)
+                amounts = {}
+                places.keep(self._db, commit.source, commit.seam, self._baseline(commit.source)[2])
             for key, amount in commit.deltas:
                 amounts[key] = amounts.get(key, 0) + amount
             if not commit.stream:

@@ -15,7 +15,7 @@ from countline.outbox.core import Core
 from countline.outbox.counter_store import Due
 from countline.outbox.report import describe
 from countline.outbox.state import StoredOutput
-from countline.outbox.types import Commit, Counter, DeadLetter, OutboxStatus, Resume
+from countline.outbox.types import Commit, Counter, DeadLetter, OutboxStatus, Place, Resume
 from countline.private_files import open_private
 from countline.protocols import Entry
 
@@ -45,6 +45,7 @@ class Outbox(Core):
         fresh: bool = False,
         rules: Sequence[str] = (),
         due: Due | None = None,
+        number: int = 0,
     ) -> Resume:
         """A source's stream begins; says with which counters, and what an earlier run has committed of it.
 
@@ -53,12 +54,18 @@ class Outbox(Core):
         ``policy`` 'restart' sets the counters to 0 and begins an epoch at ``time`` (ns since the Unix epoch),
         'continue' goes on with them; unset: live sources continue, files restart. ``fresh``: never resume.
         ``rules``: names whose epochs are wanted even if they never counted. ``due``: gives the reset that was due between the
-        last frame of the source and now; it is carried out where the counters go on.
+        last frame of the source and now; it is carried out where the counters go on. ``number``: of the first frame that comes,
+        where that is one at a seam.
         """
         with self._transaction(files.PATIENCE):
             return self._counters.begin(
-                source, stream, live=live, policy=policy, time=time, fresh=fresh, rules=rules, due=due
+                source, stream, live=live, policy=policy, time=time, fresh=fresh, rules=rules, due=due, number=number
             )
+
+    def place(self, source: str) -> Place | None:
+        """How far the last run over a stream with seams had come, and its last seam; None: there was no such run."""
+        with self._db_lock:
+            return self._counters.place(source)
 
     def write(self, commits: Sequence[Commit]) -> int:
         """Store commits in one transaction, and with them all acknowledgements so far. Returns how many were stored, from

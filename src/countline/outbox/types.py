@@ -8,9 +8,20 @@ from typing import Any, NamedTuple
 
 from countline.errors import OutboxError
 from countline.outbox.state import StoredOutput
-from countline.types import CounterDelta, CounterKey, Gap, Message
+from countline.types import CounterDelta, CounterKey, Gap, Message, Seam
 
-__all__ = ["Bounds", "Commit", "Counter", "DeadLetter", "History", "OutboxBusy", "OutboxFull", "OutboxStatus", "Resume"]
+__all__ = [
+    "Bounds",
+    "Commit",
+    "Counter",
+    "DeadLetter",
+    "History",
+    "OutboxBusy",
+    "OutboxFull",
+    "OutboxStatus",
+    "Place",
+    "Resume",
+]
 
 
 class Bounds(NamedTuple):
@@ -43,6 +54,19 @@ class Commit:
     """Event time of the frame, ns since the Unix epoch; 0: not known."""
     untold: Gap | None = None
     """Where this frame changed it: what was missed of the source and messages have still to tell; a gap without length: nothing."""
+    seam: Seam | None = None
+    """A later run can begin with this frame."""
+
+
+class Place(NamedTuple):
+    """How far a run over a stream with seams had come."""
+
+    stream: str
+    frame: int
+    """The last that was committed."""
+    finished: bool
+    text: str
+    """Of the last seam, in the source's own words."""
 
 
 class History(NamedTuple):
@@ -63,8 +87,8 @@ class Resume:
     """Where a source goes on."""
 
     frame: int | None = None
-    """Last frame that an unfinished run over the same stream has committed. The run is repeated from the beginning with
-    ``counters`` as they were when it began, and all it makes up to this frame is suppressed. None: nothing to suppress."""
+    """Last frame that an unfinished run over the same stream has committed. The run is repeated from the beginning, or from a seam,
+    with ``counters`` as they were there, and all it makes up to this frame is suppressed. None: nothing to suppress."""
     counters: Mapping[CounterKey, int] = field(default_factory=dict)
     resets: Mapping[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     """(epoch, reset_at in ns since the Unix epoch) by (source, rule)."""
@@ -77,7 +101,9 @@ class Resume:
     looked: int = 0
     """When a frame of a live source was last stored, by the wall clock, ns since the Unix epoch; 0: not known."""
     untold: Gap | None = None
-    """What was missed of a live source in earlier runs, and no message has told."""
+    """What was missed of a source in earlier runs, and no message has told."""
+    committed: tuple[Mapping[CounterKey, int], Mapping[tuple[str, str], tuple[int, int]]] | None = None
+    """Where the run goes on from a seam: counters and resets after ``frame``."""
 
 
 class Counter(NamedTuple):

@@ -24,9 +24,10 @@ class FrameBuffer:
     ----------
     live: for each source, whether its newest frame wins.
     depth: frames of a file that may wait.
+    together: files alone go on in step; False where one may have to wait for what is still to be recorded.
     """
 
-    def __init__(self, live: Sequence[bool], *, depth: int = 8) -> None:
+    def __init__(self, live: Sequence[bool], *, depth: int = 8, together: bool = True) -> None:
         self._live = list(live)
         self._depth = depth
         self._queues: list[deque[Frame]] = [deque() for _ in live]
@@ -35,7 +36,7 @@ class FrameBuffer:
         self._change = threading.Condition()
         # Files alone: every round takes exactly one frame of each source that still has some, so that batches, and with
         # them the last bits of the detector's floats, are the same on every run.
-        self._lockstep = not any(live)
+        self._lockstep = together and not any(live)
 
     def put(self, source: int, frame: Frame, stats: SourceStats) -> bool:
         """Hand over a frame; False when the run is stopping and the reader should end."""

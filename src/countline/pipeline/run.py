@@ -10,13 +10,14 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from countline import video
 from countline.config import Config, SourceConfig
 from countline.errors import SourceError
-from countline.pipeline import build
+from countline.pipeline import build, recordings
 from countline.pipeline.delivery.delivery import Delivery
 from countline.pipeline.engine import Engine
 from countline.pipeline.frame_buffer import FrameBuffer
@@ -94,12 +95,19 @@ class Run:
                 given=config,
                 state=state,
             )
+            followed = recordings.trackers(
+                self.sources,
+                stages.trackers,
+                lambda i: build.tracker(self.config, self.config.sources[i], self.detector),
+            )
+            stages = replace(stages, trackers=followed)
             self.engine = Engine(stages, consumers=consumers, fresh=fresh, started=started)
             resources.callback(self.engine.delivery.abandon)  # not the engine's own: its consumers may hold this run
+            recordings.resume(self.sources, self.engine.delivery)
             live = [s.info.live for s in self.sources]
             if any(live):
                 self._overload = Overload(self.sources, time.monotonic)
-            self._frames = FrameBuffer(live)
+            self._frames = FrameBuffer(live, together=not any(map(recordings.endless, self.sources)))
             settings = self.config.detector
             self._inference = Inference(
                 self.detector, batch=settings.batch, every=settings.interval + 1, ahead=0 if any(live) else 1
@@ -215,7 +223,7 @@ class Run:
                 with clock.measure(f"decode {name}"):
                     frame = next(frames, None)
                 if frame is None:
-                    complete = not self._stopping.is_set()
+                    complete = not self._stopping.is_set() and not recordings.endless(source)
                     break
                 if not self._frames.put(index, frame, source.stats):
                     break

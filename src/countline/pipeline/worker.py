@@ -21,7 +21,19 @@ from countline.protocols import (
     StreamDefinition,
     Tracker,
 )
-from countline.types import Analytics, CounterDelta, Detections, Frame, FrameInfo, FrameTracks, Gap, Message, Tracks
+from countline.types import (
+    Analytics,
+    CounterDelta,
+    CounterKey,
+    Detections,
+    Frame,
+    FrameInfo,
+    FrameTracks,
+    Gap,
+    Message,
+    Seam,
+    Tracks,
+)
 
 if TYPE_CHECKING:
     from countline.outbox import Resume
@@ -55,14 +67,20 @@ class CommitSink(Protocol):
         time: int,
         rules: Sequence[str] = (),
         due: Callable[[int], int | None] | None = None,
+        number: int = 0,
     ) -> Resume:
         """A source's stream begins: with which counters, and what of it an earlier run has committed already."""
         ...
 
     def put(
-        self, frame: FrameInfo, messages: Sequence[Message], deltas: Sequence[CounterDelta], untold: Gap | None = None
+        self,
+        frame: FrameInfo,
+        messages: Sequence[Message],
+        deltas: Sequence[CounterDelta],
+        untold: Gap | None = None,
+        seam: Seam | None = None,
     ) -> None:
-        """All that came of one frame."""
+        """All that came of one frame; ``seam``: a later run can begin with it."""
         ...
 
     def reset(self, source: str, time: int) -> None:
@@ -122,6 +140,8 @@ class Worker:
         self._predicting = {name: t for name, t in stages.trackers.items() if isinstance(t, PredictingTracker)}
         self._streams: dict[str, str] = {}
         self._resume: dict[str, int] = {}
+        self._rejoin: dict[str, _Rejoin] = {}
+        """By source that goes on from a seam: the counters where what is sent begins."""
         self._seen: dict[str, int] = {}
         """By source: event time up to which scheduled resets have been carried out."""
         self._next_reset: dict[str, int] = {}
@@ -139,7 +159,7 @@ class Worker:
         with self.clock.measure("track"):
             for frame, found in zip(frames, detections):
                 name = frame.info.source.name
-                self._follow(frame.info)
+                self._follow(frame.info, frame.seam)
                 batch.append(FrameTracks(frame.info, self._track(name, found, frame.info.pts)))
         self._evaluate(batch, frames)
 
@@ -168,13 +188,18 @@ class Worker:
         predicting = self._predicting.get(source)
         return predicting.predict(pts) if predicting is not None else Tracks.empty()
 
-    def _follow(self, info: FrameInfo) -> None:
-        if self._streams.get(info.source.name) != info.stream:
+    def _follow(self, info: FrameInfo, seam: Seam | None = None) -> None:
+        name = info.source.name
+        if self._streams.get(name) != info.stream:
             self._begin(info)
-        gap = self._watch.see(info)
+        if self._rejoin and name in self._rejoin and info.number > self._resume[name]:
+            self.rules.restore(*self._rejoin.pop(name).counted())
+        gap = self._watch.see(info, seam is not None and seam.gap)
         if gap is not None:
-            self._gap_log.tell(info.source.name, gap)
-            self._gaps[info.source.name] = gap
+            if seam is not None:
+                self.rules.forget(name)
+            self._gap_log.tell(name, gap)
+            self._gaps[name] = gap
 
     def _begin(self, info: FrameInfo) -> None:
         """First frame of a stream: fetch the counters, and how far an unfinished run had come."""
@@ -186,6 +211,7 @@ class Worker:
         resume = self.delivery.begin(
             name, info.stream, live=info.source.live, policy=self.policies[name], time=info.time, rules=rules,
             due=None if self.schedule is None else partial(_due, self.schedule, info.time),
+            number=info.number,
         )  # fmt: skip
         self.rules.restore(resume.counters, resume.resets)
         if not info.source.live:  # the stream of a live source is one of its own in each run
@@ -202,11 +228,13 @@ class Worker:
         if resume.frame is not None and not info.source.live:
             self._resume[name] = resume.frame
             source.resumed_after = resume.frame
+            if resume.committed is not None:
+                self._rejoin[name] = _Rejoin(resume)
             log.info(
-                "source '%s': an earlier run was cut short after frame %d; going through it again without sending twice",
-                name,
-                resume.frame,
-            )
+                "source '%s': an earlier run was cut short after frame %d; going through it again%s without sending twice",
+                name, resume.frame,
+                f" from frame {info.number}" if info.number else "",
+            )  # fmt: skip
         if resume.reset is not None:
             log.info(
                 "source '%s': counts begin anew as of %s, by schedule; nothing was seen from %s to %s",
@@ -252,9 +280,13 @@ class Worker:
         for event in analytics.events:
             if event.kind == "heading":
                 source.directions[event.rule] = source.directions.get(event.rule, 0) + 1
-        if not suppressed:
+        if suppressed:
+            if self._rejoin and name in self._rejoin:
+                self._rejoin[name].see(analytics.deltas)
+        else:
+            seam = frame.seam if frame is not None else None
             with self.clock.measure("outbox"):
-                self.delivery.put(info, messages, analytics.deltas, self._untold_now(name, analytics.gap))
+                self.delivery.put(info, messages, analytics.deltas, self._untold_now(name, analytics.gap), seam)
             if messages:
                 self.summary.messages += len(messages)
                 if self.summary.first_message is None:
@@ -327,6 +359,24 @@ class Worker:
 
 
 _NOTHING = Gap(0, 0)
+
+
+class _Rejoin:
+    """The counters of a source that went on from a seam, where it comes to what is sent: those that are stored. What was gone through
+    again has led there, unless a track began earlier still."""
+
+    def __init__(self, resume: Resume) -> None:
+        counters, self._resets = resume.committed or ({}, {})
+        self._counters = dict(counters)
+
+    def see(self, deltas: Sequence[CounterDelta]) -> None:
+        """What is counted again; a counter that is not stored was 0."""
+        for key, _ in deltas:
+            self._counters.setdefault(key, 0)
+
+    def counted(self) -> tuple[Mapping[CounterKey, int], Mapping[tuple[str, str], tuple[int, int]]]:
+        """For :meth:`RuleSet.restore`."""
+        return self._counters, self._resets
 
 
 def _due(schedule: Schedule, now: int, seen: int) -> int | None:

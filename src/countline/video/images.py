@@ -48,7 +48,7 @@ class ImageSource(BaseSource):
     def __init__(self, config: SourceConfig, index: int, place: Place, stop: Stop | None) -> None:
         super().__init__(config, index, live=bool(config.live), stop=stop)
         self.place = place
-        self._start = parse_start(config.start, self.where) if config.start else None
+        self._start = parse_start(config.start, self.where, str(place.files[0])) if config.start else None
         self._rate = config.fps or DEFAULT_FPS
 
     def _frames(self) -> Iterator[Frame]:
@@ -68,7 +68,7 @@ class ImageSource(BaseSource):
                     continue
                 shown += 1
                 pts = int((turn * len(self.place.files) + position) * SECOND / self._rate)
-                if self.info.live:
+                if self.info.live or self.config.realtime:
                     self.pace(pts)
                 yield self.frame(picture, (picture.width, picture.height), pts, *clock.time(pts), stream)
             if shown == 0:

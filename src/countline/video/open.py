@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Iterator
 from functools import partial
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 import av.error
 
@@ -23,13 +23,14 @@ from countline.video.images import ImageSource
 from countline.video.known_options import OWN, unknown_options
 from countline.video.lists import open_list
 from countline.video.live import LiveSource
-from countline.video.place import IMAGES, Place, place_of, scheme_of
+from countline.video.place import IMAGES, Place, place_of, scheme_of, visible
 from countline.video.pump import Connect, Item, direct, pumped
+from countline.video.sequence import SequenceSource
 from countline.video.tls import diagnose, tls_options
 from countline.video.transport import Transport
 from countline.video.trouble import REFUSED
 
-__all__ = ["Connector", "open_source", "options_of", "refuse_loop"]
+__all__ = ["Connector", "open_source", "options_of", "recording", "refuse_loop", "refuse_watch"]
 
 log = logging.getLogger("countline.video")
 
@@ -45,11 +46,14 @@ def open_source(config: SourceConfig, index: int, *, stop: Stop | None = None) -
     where = f"source '{config.name}'"
     if (scheme := scheme_of(config.uri)) in SOURCES.brought():
         return open_brought(scheme, config, index, stop)
-    place = place_of(config.uri, where)
+    place = place_of(config.uri, where, bool(config.watch))
     for told in unknown_options(config.options):
         log.warning("%s: %s", where, told)
     if place.kind == "images":
         return ImageSource(config, index, place, stop)
+    if place.kind == "segments":
+        return SequenceSource(config, index, place, lambda path: recording(path, config, where), stop)
+    refuse_watch(place, config, where)
     connect = Connector(place, config, where)
     if place.kind == "file":
         return FileSource(config, index, place, lambda _: direct(connect), connect, stop)
@@ -68,6 +72,21 @@ def _read(connect: Connect, source: BaseSource) -> Iterator[Item]:
 def _await(connect: Connect, source: BaseSource) -> Iterator[Item]:
     """A pipe is silent for as long as whoever writes into it likes."""
     return pumped(connect, source.config.name, source.ended, math.inf)
+
+
+def recording(path: Path, config: SourceConfig, where: str) -> Connector:
+    """Opens one of several recordings."""
+    return Connector(Place("file", f"file:{path}", visible(path), path=str(path)), config, where)
+
+
+def refuse_watch(place: Place, config: SourceConfig, where: str) -> None:
+    """Raise SourceError for what cannot be watched."""
+    if config.watch and place.kind != "file":
+        raise SourceError(
+            f"{place.shown} cannot be watched: it is no file and no folder",
+            where=where,
+            fix="leave `watch` out: what comes through a pipe, from the network or a camera is waited for all the same",
+        )
 
 
 def refuse_loop(place: Place, config: SourceConfig, where: str) -> None:

@@ -133,6 +133,7 @@ class Writer:
             or commit.messages
             or last.messages
             or commit.reset is not None
+            or commit.seam is not None
             or (last.source, last.stream) != (commit.source, commit.stream)
         ):
             return False

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from countline import outbox
 from countline.errors import OutboxError
-from countline.outbox import Commit, OutboxStatus, Resume
+from countline.outbox import Commit, OutboxStatus, Place, Resume
 from countline.pipeline.delivery.commit_writer import Writer
 from countline.pipeline.delivery.sender import Sender
 from countline.pipeline.stats import OutputStats
 from countline.protocols import Output
 from countline.redaction import redact
-from countline.types import CounterDelta, CounterKey, FrameInfo, Gap, Message
+from countline.types import CounterDelta, CounterKey, FrameInfo, Gap, Message, Seam
 
 if TYPE_CHECKING:
     from countline.config import OutboxConfig
@@ -118,6 +118,7 @@ class Delivery:
         time: int,
         rules: Sequence[str] = (),
         due: Callable[[int], int | None] | None = None,
+        number: int = 0,
     ) -> Resume:
         """A source's stream begins: with which counters, and what of it an earlier run has committed already. See
         :meth:`countline.outbox.Outbox.begin`. A live source that begins anew in the same run goes on with its counts."""
@@ -133,22 +134,42 @@ class Delivery:
             self.writer.flush()
         self._rules[source] = tuple(rules)
         resume = self.outbox.begin(
-            source, stream, live=live, policy=policy, time=time, fresh=self._fresh, rules=rules, due=due
+            source,
+            stream,
+            live=live,
+            policy=policy,
+            time=time,
+            fresh=self._fresh,
+            rules=rules,
+            due=due,
+            number=number,
         )
         self._last_frame[source] = -1
         if live:
             self._live[source] = Resume(None, dict(resume.counters), dict(resume.resets), resume.seen)
         return resume
 
+    def place(self, source: str) -> Place | None:
+        """How far an earlier run over a source's recordings had come; None: there was none that is to be resumed."""
+        return None if self._fresh else self.outbox.place(source)
+
     def put(
-        self, frame: FrameInfo, messages: Sequence[Message], deltas: Sequence[CounterDelta], untold: Gap | None = None
+        self,
+        frame: FrameInfo,
+        messages: Sequence[Message],
+        deltas: Sequence[CounterDelta],
+        untold: Gap | None = None,
+        seam: Seam | None = None,
     ) -> None:
-        """Hand over all that came of one frame. ``untold``: as in a Commit. Raises OutboxError if the outbox has failed for good."""
+        """Hand over all that came of one frame. ``untold``, ``seam``: as in a Commit. Raises OutboxError if the outbox
+        has failed for good."""
         name = frame.source.name
         self._last_frame[name] = frame.number
         self._seen[name] = frame.time
         self._follow(name, deltas)
-        self.writer.put(Commit(name, frame.stream, frame.number, messages, deltas, time=frame.time, untold=untold))
+        self.writer.put(
+            Commit(name, frame.stream, frame.number, messages, deltas, time=frame.time, untold=untold, seam=seam)
+        )
 
     def _follow(self, source: str, deltas: Sequence[CounterDelta]) -> None:
         known = self._live.get(source)
