@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import logging
 import os
 import re
 import stat
@@ -14,6 +15,8 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from countline.errors import SourceError
 from countline.registry.kinds import SOURCES
 from countline.secret_forms import hide_uri
+
+log = logging.getLogger("countline.video")
 
 __all__ = ["IMAGES", "Place", "file_digest", "host_of", "is_recording", "natural", "place_of", "scheme_of", "visible"]
 
@@ -193,8 +196,14 @@ def _folder(path: Path, where: str, watch: bool) -> Place:
     entries = [p for p in path.iterdir() if not p.name.startswith(".")]
     files = sorted((p for p in entries if p.suffix.lower() in IMAGES), key=natural)
     videos = sorted((p for p in entries if p.suffix.lower() in VIDEOS), key=natural)
-    if files and (videos or watch):
+    if files and watch:
         _refuse_mixed(shown, f"{shown}{os.sep}*", files, videos, where)
+    if files and videos:
+        log.warning(
+            "%s: %s is read as a sequence of %d images; %d videos in it are left out (%s); a glob names them: %s",
+            where, shown, len(files), len(videos), ", ".join(visible(p.name) for p in videos[:3]) + (", …" if videos[3:] else ""),
+            f"{shown}{os.sep}*{visible(videos[0].suffix)}",
+        )  # fmt: skip
     if files:
         return Place("images", shown, shown, tuple(files), str(path))
     if videos or watch:
