@@ -107,7 +107,7 @@ class Run:
             live = [s.info.live for s in self.sources]
             if any(live):
                 self._overload = Overload(self.sources, time.monotonic)
-            self._frames = FrameBuffer(live, together=not any(map(recordings.endless, self.sources)))
+            self._frames = FrameBuffer(live, together=not any(s.watch for s in self.config.sources))
             settings = self.config.detector
             self._inference = Inference(
                 self.detector, batch=settings.batch, every=settings.interval + 1, ahead=0 if any(live) else 1

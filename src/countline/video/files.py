@@ -18,6 +18,7 @@ from countline.video.base import DEFAULT_FPS, BaseSource, Stop
 from countline.video.clock import SECOND, FileClock, Stamper, creation_time, parse_start
 from countline.video.container import Opened
 from countline.video.decode import UNREADABLE, Decoded
+from countline.video.growing import head_digest
 from countline.video.length import measure
 from countline.video.picture import AvPicture
 from countline.video.place import Place, file_digest
@@ -51,9 +52,11 @@ def quality_of(place: Place, opened: Opened, config: SourceConfig, where: str) -
 _ESTIMATES = {"file": TimeQuality.FILE_MTIME, "pipe": TimeQuality.ARRIVAL}
 
 
-def stream_of(place: Place, opened: Opened) -> str:
+def stream_of(place: Place, opened: Opened, grows: bool = False) -> str:
     """Identity of the content: of a file its digest (of a list that of its files, too), of a file on a server what its
     headers say, of what can be read only once the time of its first frame."""
+    if place.kind == "file" and grows:
+        return head_digest(place.path)
     if place.kind == "file":
         own = file_digest(place.path)
         if not opened.entries:
@@ -157,7 +160,7 @@ class FileSource(BaseSource):
 
     def _begin(self, opened: Opened, first: Decoded) -> FileClock:
         """At the first frame of all: its time, and the identity of the stream."""
-        self._stream = self.stream(stream_of(self.place, opened))
+        self._stream = self.stream(stream_of(self.place, opened, bool(self.config.watch)))
         self._clock = known_clock(opened, self.config, self.where, self.place.path)
         if self._clock is None:
             quality = quality_of(self.place, opened, self.config, self.where)

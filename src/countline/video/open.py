@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path, PurePath
+from typing import Any
 
 import av.error
 
@@ -19,6 +20,7 @@ from countline.video.base import BaseSource, Stop
 from countline.video.brought import open_brought
 from countline.video.container import Opened, open_stream
 from countline.video.files import FileSource
+from countline.video.growing import Growing, growing
 from countline.video.images import ImageSource
 from countline.video.known_options import OWN, unknown_options
 from countline.video.lists import open_list
@@ -55,6 +57,9 @@ def open_source(config: SourceConfig, index: int, *, stop: Stop | None = None) -
         return SequenceSource(config, index, place, lambda path: recording(path, config, where), stop)
     refuse_watch(place, config, where)
     connect = Connector(place, config, where)
+    if place.kind == "file" and config.watch:
+        refuse_loop(place, config, where)
+        return FileSource(config, index, place, partial(_grow, connect), connect, stop)
     if place.kind == "file":
         return FileSource(config, index, place, lambda _: direct(connect), connect, stop)
     if place.kind == "pipe":
@@ -67,6 +72,14 @@ def open_source(config: SourceConfig, index: int, *, stop: Stop | None = None) -
 
 def _read(connect: Connect, source: BaseSource) -> Iterator[Item]:
     return pumped(connect, source.config.name, source.ended, source.config.timeout, source.watch)
+
+
+def _grow(connect: Connector, source: BaseSource) -> Iterator[Item]:
+    """A file that is read while it is written."""
+    config = source.config
+    settle = config.segments.settle if config.watch is True else float(config.watch)
+    with growing(connect.path, settle, source.ended) as file:
+        yield from direct(connect if file is None else partial(connect.through, file))
 
 
 def _await(connect: Connect, source: BaseSource) -> Iterator[Item]:
@@ -95,7 +108,7 @@ def refuse_loop(place: Place, config: SourceConfig, where: str) -> None:
         raise SourceError(
             f"{place.shown} can be read only once; `loop` has nothing to begin again with",
             where=where,
-            fix="leave `loop` out, or name a file",
+            fix="leave `loop` out, or name a file (without `watch`)",
         )
 
 
@@ -107,6 +120,13 @@ class Connector:
         self._local = place.kind in ("file", "pipe")
         self._options = options_of(place, config, where)
         self.transport = Transport(self._options)
+        self.path = place.path
+
+    def through(self, file: Growing) -> Opened:
+        """Open the input, whose bytes come through ``file``. Raises as a call."""
+        config = self._config
+        more: dict[str, Any] = {"deinterlace": config.deinterlace, "stream": config.options.get("stream", "")}
+        return open_stream(file, self._where, options=self.transport.options(), shown=self._place.shown, **more)
 
     def __call__(self) -> Opened:
         """Open it. Raises SourceError, av.FFmpegError, :class:`Unreachable`."""

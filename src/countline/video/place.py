@@ -184,7 +184,7 @@ def _local(path: Path, where: str, watch: bool) -> Place:
     location = f"file:{path}"
     if not stat.S_ISREG(facts.st_mode):
         return Place("pipe", location, shown, path=str(path))
-    if facts.st_size == 0:
+    if facts.st_size == 0 and not watch:
         raise SourceError(f"{shown}: the file is empty (0 bytes)", where=where, fix="copy or record it again")
     if path.suffix.lower() in IMAGES:
         return Place("images", shown, shown, (path,), str(path))

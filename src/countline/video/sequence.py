@@ -84,6 +84,11 @@ class SequenceSource(BaseSource):
                 fix="leave them out",
             )
 
+    def close(self) -> None:
+        """See the base."""
+        super().close()
+        self._upcoming.close()
+
     # -- where an earlier run ended --------------------------------------------------------------------------------
 
     def resume(self, stream: str, frame: int, finished: bool, place: str) -> None:
@@ -96,6 +101,7 @@ class SequenceSource(BaseSource):
         self._stream, self._committed = stream, frame
         self._clock = FileClock(known["start"], TimeQuality(known["quality"]))
         self._begun = [_Begun(**begun) for begun in known["begun"]]
+        self._trim()
 
     def _how(self) -> list[Any]:
         """What decides which recordings these are, and how they are numbered."""
@@ -235,9 +241,13 @@ class SequenceSource(BaseSource):
             self._begun, self._paced = [], None
         self._broken = False
         self._begun.append(begun)
+        self._trim()
+
+    def _trim(self) -> None:
+        """Keep what is to be gone through again: the last, the one before it, and as many as the warm-up needs."""
         warm_up = int(self.config.segments.warm_up * SECOND)
         places = self._begun
-        while (len(places) > 2 and begun.pts - places[1].pts >= warm_up) or len(places) > MOST_PLACES:
+        while (len(places) > 2 and places[-1].pts - places[1].pts >= warm_up) or len(places) > MOST_PLACES:
             places.pop(0)
 
     def _begin(self, segment: Segment, opened: Opened, first: Decoded, step: int, connect: Connect) -> _Begun:
@@ -251,10 +261,10 @@ class SequenceSource(BaseSource):
         late = 0 if start is None else start - (self._clock.start + self._end)
         sure = quality is TimeQuality.FILE_START
         limit = self.gap if sure else max(self.gap, TOLERANCE)
-        if late > limit:
+        if late > limit or (self._broken and late > 0):
             return _Begun(segment.name, segment.mtime, self._number, self._end + late, True)
         if late > TOLERANCE and sure:
-            return _Begun(segment.name, segment.mtime, self._number, self._end + late, self._broken)
+            return _Begun(segment.name, segment.mtime, self._number, self._end + late, False)
         if segment.time is not None and late < -TOLERANCE:
             self.left_out.say(
                 f"{self.where}: {visible(segment.path)} begins {-late / 1e9:.1f} s before the end of the one before it, by their "

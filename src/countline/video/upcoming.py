@@ -14,7 +14,7 @@ from countline.video.base import BaseSource
 from countline.video.place import visible
 from countline.video.segments import Segment, Segments, Settling
 
-__all__ = ["LATE", "UNNAMED", "Upcoming"]
+__all__ = ["LATE", "REMOVED", "UNNAMED", "Upcoming"]
 
 log = logging.getLogger("countline.video")
 
@@ -22,6 +22,8 @@ LOOK = 1.0
 """Seconds between two looks at a folder."""
 POLL = 0.2
 """Seconds between two looks at a file that is being written."""
+REMOVED = "removed"
+"""A recording that was taken away before it was read."""
 LATE = "late"
 """A recording that came when a later one had been begun already."""
 UNNAMED = "unnamed"
@@ -41,7 +43,7 @@ class Upcoming:
         self._looked: float | None = None
         self._known: set[str] | None = None
         self._unnamed: set[str] = set()
-        self._left_out, self._away = Repeated(log), Repeated(log)
+        self._told: dict[str, Repeated] = {}
         self.count = 0
         """Recordings that were given."""
 
@@ -87,7 +89,7 @@ class Upcoming:
         try:
             facts = segment.path.stat()
         except OSError:
-            self._lose("removed", f"{visible(segment.path)} was removed before it was read")
+            self._lose(REMOVED, f"{visible(segment.path)} was removed before it was read")
             return None
         key = self._segments.key_of(segment.name, facts.st_mtime_ns)
         return replace(segment, key=key, size=facts.st_size, mtime=facts.st_mtime_ns)
@@ -102,7 +104,7 @@ class Upcoming:
         except SourceError as error:
             if not self._watch:
                 raise
-            self._away.say(str(error))
+            self._say("away", str(error))
             return
         self._tell_unnamed()
         passed = self._passed
@@ -126,4 +128,14 @@ class Upcoming:
 
     def _lose(self, reason: str, words: str) -> None:
         self._source.count_lost(self._source.stats.lost, {reason: 1})
-        self._left_out.say(f"{self._source.where}: {words}")
+        self._say(reason, f"{self._source.where}: {words}")
+
+    def _say(self, reason: str, words: str) -> None:
+        if reason not in self._told:
+            self._told[reason] = Repeated(log)
+        self._told[reason].say(words)
+
+    def close(self) -> None:
+        """Tell what was not told yet."""
+        for told in list(self._told.values()):
+            told.close()
