@@ -10,7 +10,7 @@ from hashlib import blake2b
 import orjson
 
 from countline.outbox import missed, places, sums
-from countline.outbox.types import Commit, Counter, History, Place, Resume
+from countline.outbox.types import Commit, Counted, Counter, History, Place, Resume
 from countline.types import CounterKey, Gap
 
 __all__ = ["CounterStore", "Due"]
@@ -75,7 +75,7 @@ class CounterStore:
         ).fetchone()
         self._suppress.pop(source, None)
         seen = self._seen(source)
-        if row is not None and not live and not fresh and row[0] == stream and not row[2] and not row[3]:
+        if row is not None and not live and not fresh and row[0] == stream and (number or not row[2]) and not row[3]:
             counters, epochs = _parse(source, row[4])
             if row[1] >= 0:
                 self._suppress[source] = (stream, row[1])
@@ -84,10 +84,7 @@ class CounterStore:
                 frame, seen=seen, history=_history(counters, epochs), untold=missed.untold(self._db, source)
             )
             if number and frame is not None:
-                now = {c.key: c.value for c in self.counters(source)}
-                at = places.baseline(self._db, source, number)
-                resume = replace(resume, committed=(now, self._spread(source, now, self._epochs(source), rules)))
-                counters, epochs = _parse(source, at) if at is not None else (now, self._epochs(source))
+                return self._resumed(source, number, frame, resume, rules)
             return replace(resume, counters=counters, resets=self._spread(source, counters, epochs, rules))
         if (policy or ("continue" if live else "restart")) == "restart" and row is not None:
             self._reset_values(source, None, time)
@@ -104,6 +101,18 @@ class CounterStore:
             return resume
         self._live.add(source)
         return replace(resume, looked=missed.looked(self._db, source), untold=missed.untold(self._db, source))
+
+    def _resumed(self, source: str, number: int, frame: int, resume: Resume, rules: Sequence[str]) -> Resume:
+        """A run that goes on from the seam at frame ``number``, and is told again from behind ``frame``."""
+
+        def state(at: int, text: str) -> Counted:
+            counters, epochs = _parse(source, text)
+            return Counted(at, counters, self._spread(source, counters, epochs, rules))
+
+        now = state(frame + 1, self._baseline(source)[2])
+        seams = [state(at, text) for at, text in places.counted(self._db, source).items() if number <= at <= frame]
+        begin, later = (seams[0], seams[1:]) if seams and seams[0].number == number else (now, seams)
+        return replace(resume, counters=begin.counters, resets=begin.resets, on_the_way=(*later, now))
 
     def _baseline(self, source: str) -> tuple[dict[CounterKey, int], dict[str, tuple[int, int]], str]:
         """Counters and epochs of a source as they are now, and the same as a text."""

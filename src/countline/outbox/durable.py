@@ -55,7 +55,7 @@ class Outbox(Core):
         'continue' goes on with them; unset: live sources continue, files restart. ``fresh``: never resume.
         ``rules``: names whose epochs are wanted even if they never counted. ``due``: gives the reset that was due between the
         last frame of the source and now; it is carried out where the counters go on. ``number``: of the first frame that comes,
-        where that is one at a seam.
+        where that is one at a seam: then a run that was finished goes on, too.
         """
         with self._transaction(files.PATIENCE):
             return self._counters.begin(

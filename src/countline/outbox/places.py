@@ -11,16 +11,16 @@ import orjson
 from countline.outbox import sums
 from countline.types import Seam
 
-__all__ = ["baseline", "forget", "keep", "text"]
+__all__ = ["counted", "forget", "keep", "text"]
 
 
-def keep(db: sqlite3.Connection, source: str, seam: Seam, counted: str) -> None:
-    """A frame begins at a seam; ``counted``: counters and epochs before it. Those before ``seam.since`` are not needed any more."""
+def keep(db: sqlite3.Connection, source: str, seam: Seam, state: str) -> None:
+    """A frame begins at a seam; ``state``: counters and epochs before it. Those before ``seam.since`` are not needed any more."""
     number = seam.number
     known = {
         int(n): value for n, value in _stored(db, source).get("counted", {}).items() if seam.since <= int(n) < number
     }
-    known[number] = counted
+    known[number] = state
     value = orjson.dumps({"text": seam.place, "counted": {str(n): value for n, value in known.items()}}).decode()
     db.execute(sums.insert("meta"), (_name(source), value))
 
@@ -31,10 +31,10 @@ def text(db: sqlite3.Connection, source: str) -> str | None:
     return None if found is None else str(found)
 
 
-def baseline(db: sqlite3.Connection, source: str, number: int) -> str | None:
-    """Counters and epochs before the seam at this frame; None: not known."""
-    found = _stored(db, source).get("counted", {}).get(str(number))
-    return None if found is None else str(found)
+def counted(db: sqlite3.Connection, source: str) -> dict[int, str]:
+    """Counters and epochs before each seam that a run may go on from, by the number of its frame, in order."""
+    found = _stored(db, source).get("counted", {})
+    return {number: found[str(number)] for number in sorted(map(int, found))}
 
 
 def forget(db: sqlite3.Connection, source: str) -> None:

@@ -82,6 +82,15 @@ class History(NamedTuple):
 _NO_HISTORY = History()
 
 
+class Counted(NamedTuple):
+    """What a source had counted before a frame."""
+
+    number: int
+    """Of that frame."""
+    counters: Mapping[CounterKey, int]
+    resets: Mapping[tuple[str, str], tuple[int, int]]
+
+
 @dataclass(frozen=True, slots=True)
 class Resume:
     """Where a source goes on."""
@@ -102,8 +111,8 @@ class Resume:
     """When a frame of a live source was last stored, by the wall clock, ns since the Unix epoch; 0: not known."""
     untold: Gap | None = None
     """What was missed of a source in earlier runs, and no message has told."""
-    committed: tuple[Mapping[CounterKey, int], Mapping[tuple[str, str], tuple[int, int]]] | None = None
-    """Where the run goes on from a seam: counters and resets after ``frame``."""
+    on_the_way: Sequence[Counted] = ()
+    """Where the run goes on from a seam: what was counted before each later seam, and at last after ``frame``."""
 
 
 class Counter(NamedTuple):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from countline.messages.time import rfc3339
 from countline.pipeline.gaps import GapLog, GapWatch
+from countline.pipeline.replay import Replay
 from countline.pipeline.stats import SourceSummary, StageClock, Summary
 from countline.protocols import (
     Definition,
@@ -24,7 +25,6 @@ from countline.protocols import (
 from countline.types import (
     Analytics,
     CounterDelta,
-    CounterKey,
     Detections,
     Frame,
     FrameInfo,
@@ -140,8 +140,8 @@ class Worker:
         self._predicting = {name: t for name, t in stages.trackers.items() if isinstance(t, PredictingTracker)}
         self._streams: dict[str, str] = {}
         self._resume: dict[str, int] = {}
-        self._rejoin: dict[str, _Rejoin] = {}
-        """By source that goes on from a seam: the counters where what is sent begins."""
+        self._replays: dict[str, Replay] = {}
+        """By source that goes on from a seam."""
         self._seen: dict[str, int] = {}
         """By source: event time up to which scheduled resets have been carried out."""
         self._next_reset: dict[str, int] = {}
@@ -192,8 +192,10 @@ class Worker:
         name = info.source.name
         if self._streams.get(name) != info.stream:
             self._begin(info)
-        if self._rejoin and name in self._rejoin and info.number > self._resume[name]:
-            self.rules.restore(*self._rejoin.pop(name).counted())
+        if self._replays and name in self._replays:
+            due = self._replays[name].due(info.number)
+            if due is not None:
+                self.rules.restore(*due)
         gap = self._watch.see(info, seam is not None and seam.gap)
         if gap is not None:
             if seam is not None:
@@ -228,8 +230,8 @@ class Worker:
         if resume.frame is not None and not info.source.live:
             self._resume[name] = resume.frame
             source.resumed_after = resume.frame
-            if resume.committed is not None:
-                self._rejoin[name] = _Rejoin(resume)
+            if resume.on_the_way:
+                self._replays[name] = Replay(resume.on_the_way)
             log.info(
                 "source '%s': an earlier run was cut short after frame %d; going through it again%s without sending twice",
                 name, resume.frame,
@@ -281,8 +283,8 @@ class Worker:
             if event.kind == "heading":
                 source.directions[event.rule] = source.directions.get(event.rule, 0) + 1
         if suppressed:
-            if self._rejoin and name in self._rejoin:
-                self._rejoin[name].see(analytics.deltas)
+            if self._replays and name in self._replays:
+                self._replays[name].see(analytics.deltas)
         else:
             seam = frame.seam if frame is not None else None
             with self.clock.measure("outbox"):
@@ -359,24 +361,6 @@ class Worker:
 
 
 _NOTHING = Gap(0, 0)
-
-
-class _Rejoin:
-    """The counters of a source that went on from a seam, where it comes to what is sent: those that are stored. What was gone through
-    again has led there, unless a track began earlier still."""
-
-    def __init__(self, resume: Resume) -> None:
-        counters, self._resets = resume.committed or ({}, {})
-        self._counters = dict(counters)
-
-    def see(self, deltas: Sequence[CounterDelta]) -> None:
-        """What is counted again; a counter that is not stored was 0."""
-        for key, _ in deltas:
-            self._counters.setdefault(key, 0)
-
-    def counted(self) -> tuple[Mapping[CounterKey, int], Mapping[tuple[str, str], tuple[int, int]]]:
-        """For :meth:`RuleSet.restore`."""
-        return self._counters, self._resets
 
 
 def _due(schedule: Schedule, now: int, seen: int) -> int | None:
