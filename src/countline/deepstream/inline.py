@@ -76,6 +76,6 @@ class InlineDelivery:
         """As :meth:`Delivery.reset`."""
         self._delivery.reset(source, time)
 
-    def finished(self, source: str, stream: str) -> None:
+    def finished(self, source: str, stream: str, number: int | None = None) -> None:
         """As :meth:`Delivery.finished`."""
-        self._delivery.finished(source, stream)
+        self._delivery.finished(source, stream, number)

@@ -30,7 +30,11 @@ _ADD = (
     + " ON CONFLICT (source, rule, counter, class) DO UPDATE SET value = value + excluded.value, "
     f"crc = {_if_intact('counter', sums.expression('counter', value='value + excluded.value'))}"
 )
-_LATER = {"stream": "excluded.stream", "frame": "max(frame, excluded.frame)", "finished": "excluded.finished"}
+_LATER = {
+    "stream": "excluded.stream",
+    "frame": "CASE WHEN excluded.finished THEN excluded.frame ELSE max(frame, excluded.frame) END",
+    "finished": "excluded.finished",
+}
 _PROGRESS = (
     sums.insert("run", "INSERT")
     + f" ON CONFLICT (source) DO UPDATE SET {', '.join(f'{c} = {v}' for c, v in _LATER.items())}, "
@@ -175,7 +179,7 @@ class CounterStore:
             _, frame, finished = progress.get(commit.source, ("", -1, False))
             progress[commit.source] = (
                 commit.stream,
-                max(frame, commit.frame_number),
+                commit.frame_number if commit.finished else max(frame, commit.frame_number),
                 commit.finished or finished,
             )
         self._add(amounts)

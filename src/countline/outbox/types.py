@@ -46,7 +46,7 @@ class Commit:
     messages: Sequence[Message] = ()
     deltas: Sequence[CounterDelta] = ()
     finished: bool = False
-    """The stream was read to its end: the next run over it is a new run."""
+    """The stream was read to its end, which is frame ``frame_number``: the next run over it is a new run."""
     reset: int | None = None
     """Before the deltas are added, all counters of the source become 0 and a new epoch begins at this time (ns since the
     Unix epoch)."""

@@ -87,8 +87,8 @@ class CommitSink(Protocol):
         """The counts of a source begin anew at ``time`` (ns since the Unix epoch)."""
         ...
 
-    def finished(self, source: str, stream: str) -> None:
-        """The source's stream was read to its end."""
+    def finished(self, source: str, stream: str, number: int) -> None:
+        """The source's stream was read to its end, the frame with this number."""
         ...
 
 
@@ -333,8 +333,8 @@ class Worker:
         for name in self._last:
             self._finish_windows(name, whole=ended.get(name, False))
         for name, complete in ended.items():
-            if complete and name in self._streams:
-                self.delivery.finished(name, self._streams[name])
+            if complete and name in self._last:
+                self.delivery.finished(name, self._streams[name], self._last[name].frame.number)
         self.snapshot()
 
     def _finish_windows(self, name: str, *, whole: bool) -> None:

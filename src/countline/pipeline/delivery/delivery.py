@@ -189,9 +189,11 @@ class Delivery:
             self._live[source] = Resume(None, dict.fromkeys(keys, 0), resets, known.seen)
         self.writer.put(Commit(source, "", self._last_frame.get(source, -1), reset=time))
 
-    def finished(self, source: str, stream: str) -> None:
-        """The source's stream was read to its end: the next run over it is a new one."""
-        self.writer.put(Commit(source, stream, self._last_frame.get(source, -1), finished=True))
+    def finished(self, source: str, stream: str, number: int | None = None) -> None:
+        """The source's stream was read to its end, which was the frame with this number (else the last that was put): the next run
+        over it is a new one."""
+        last = self._last_frame.get(source, -1) if number is None else number
+        self.writer.put(Commit(source, stream, last, finished=True))
 
     # -- life -----------------------------------------------------------------------------------------------------
 
