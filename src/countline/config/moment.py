@@ -104,7 +104,8 @@ def name_time(text: str) -> NameTime:
     dated = "j" in used or {"m", "d"} <= set(used)
     if "s" not in used and not (dated and {"Y", "y"} & set(used)):
         raise ValueError("tells no date: it needs %Y, %m and %d (or %Y and %j, or %s)")
-    return NameTime(re.compile(rf"(?<!\d){pattern}(?!\d)"), written.count("/"), zone)
+    alone = ("(?<!\\d)" if written.startswith("%") else "") + pattern + ("(?!\\d)" if written[-2:-1] == "%" else "")
+    return NameTime(re.compile(alone), written.count("/"), zone)
 
 
 def no_start(text: str) -> tuple[str, str] | None:
