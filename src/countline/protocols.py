@@ -44,6 +44,7 @@ __all__ = [
     "PredictingTracker",
     "Receipt",
     "RemakingDefinition",
+    "RestartingTracker",
     "ResumableSource",
     "RuleSet",
     "Source",
@@ -103,8 +104,6 @@ class ResumableSource(Protocol):
 
     endless: bool
     """More may come after its end: a later run goes on, also if this one was not cut short."""
-    gap: int
-    """ns without a frame after which tracks are forgotten."""
 
     def resume(self, stream: str, frame: int, finished: bool, place: str) -> None:
         """Before the first frame: an earlier run has committed up to number ``frame`` of ``stream``, to its end if ``finished``;
@@ -165,6 +164,15 @@ class PredictingTracker(Protocol):
 
     def predict(self, pts: int) -> Tracks:
         """Where the tracks are by now, ``pts`` in ns."""
+        ...
+
+
+@runtime_checkable
+class RestartingTracker(Protocol):
+    """What a tracker offers besides if it can be told that nobody is to be followed any further."""
+
+    def restart(self) -> None:
+        """A gap: who comes now is somebody else."""
         ...
 
 

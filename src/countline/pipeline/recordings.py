@@ -17,13 +17,13 @@ def trackers(
     """The trackers by source name; of such sources those whose ids do not depend on where a run begins. ``make``: a tracker for the
     source with this index."""
 
-    def named(index: int, source: ResumableSource) -> Tracker:
-        return ByBirth(lambda: make(index), source.gap)
+    def named(index: int) -> Tracker:
+        return ByBirth(lambda: make(index))
 
     found = dict(made)
     for index, source in enumerate(sources):
         if isinstance(source, ResumableSource) and source.info.name in found and not source.info.live:
-            found[source.info.name] = named(index, source)
+            found[source.info.name] = named(index)
     return found
 
 

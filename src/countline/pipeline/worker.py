@@ -19,6 +19,7 @@ from countline.protocols import (
     FinishingDefinition,
     GapDefinition,
     PredictingTracker,
+    RestartingTracker,
     StreamDefinition,
     Tracker,
 )
@@ -138,6 +139,7 @@ class Worker:
         ]
         self._gap_definitions = [d for d in stages.definitions if isinstance(d, GapDefinition)]
         self._predicting = {name: t for name, t in stages.trackers.items() if isinstance(t, PredictingTracker)}
+        self._restarting = {name: t for name, t in stages.trackers.items() if isinstance(t, RestartingTracker)}
         self._streams: dict[str, str] = {}
         self._resume: dict[str, int] = {}
         self._replays: dict[str, Replay] = {}
@@ -196,10 +198,13 @@ class Worker:
             due = self._replays[name].due(info.number)
             if due is not None:
                 self.rules.restore(*due)
-        gap = self._watch.see(info, seam is not None and seam.gap)
+        hole = seam is not None and seam.gap
+        if hole:
+            self.rules.forget(name)
+            if name in self._restarting:
+                self._restarting[name].restart()
+        gap = self._watch.see(info, hole)
         if gap is not None:
-            if seam is not None:
-                self.rules.forget(name)
             self._gap_log.tell(name, gap)
             self._gaps[name] = gap
 

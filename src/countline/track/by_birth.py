@@ -27,26 +27,22 @@ class ByBirth:
 
     Parameters
     ----------
-    make: makes the tracker. It is made anew after a gap: nobody is followed over that.
-    gap: ns without a frame that are one.
+    make: makes the tracker.
     """
 
-    def __init__(self, make: Callable[[], Tracker], gap: int) -> None:
-        self._make, self._gap = make, gap
+    def __init__(self, make: Callable[[], Tracker]) -> None:
+        self._make = make
         self._tracker = make()
-        self._pts: int | None = None
         self._before = 0
         self._ids: OrderedDict[int, int] = OrderedDict()
         self._last = 0
 
     def update(self, detections: Detections, pts: int) -> Tracks:
         """See :class:`countline.protocols.Tracker`."""
-        self._follow(pts)
         return self._named(self._tracker.update(detections, pts), pts)
 
     def predict(self, pts: int) -> Tracks:
         """See :class:`countline.protocols.PredictingTracker`; no tracks where the tracker does not predict."""
-        self._follow(pts)
         tracker = self._tracker
         return self._named(tracker.predict(pts), pts) if isinstance(tracker, PredictingTracker) else Tracks.empty()
 
@@ -56,12 +52,11 @@ class ByBirth:
         now = self._tracker.never_tracked if isinstance(self._tracker, CountingTracker) else 0
         return self._before + now
 
-    def _follow(self, pts: int) -> None:
-        if self._pts is not None and pts - self._pts > self._gap:
-            self._before = self.never_tracked
-            self._tracker = self._make()
-            self._ids.clear()
-        self._pts = pts
+    def restart(self) -> None:
+        """See :class:`countline.protocols.RestartingTracker`."""
+        self._before = self.never_tracked
+        self._tracker = self._make()
+        self._ids.clear()
 
     def _named(self, tracks: Tracks, pts: int) -> Tracks:
         if not len(tracks):

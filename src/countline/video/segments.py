@@ -57,35 +57,45 @@ class Segments:
         reads_names = config.start is not None and config.start.lstrip().startswith("{")
         self._names: NameTime | None = name_time(config.start) if config.start and reads_names else None
         self._order = config.segments.order
+        self._known: dict[str, tuple[int | None, Any]] = {}
         self.unnamed: list[Path] = []
         """Whose names do not tell their time, though they should."""
 
     def key_of(self, name: str, mtime: int) -> tuple[Any, ...]:
         """The place in the order of a recording, also of one that is gone."""
-        by_name = tuple(natural(Path(part)) for part in Path(name).parts)
+        told, by_name = self._read(name)
         if self._order == "mtime":
             return (mtime, by_name)
-        if self._order == "auto" and self._names is not None:
-            return (self._names.of(self.base / name) or 0, by_name)
-        return (0, by_name)
+        return (told or 0 if self._order == "auto" else 0, by_name)
 
-    def look(self) -> list[Segment]:
-        """All that are there now, in their order. Raises SourceError if the folder cannot be read."""
+    def _read(self, name: str) -> tuple[int | None, Any]:
+        """What a name tells: the time, if it is to tell one, and its place among names."""
+        told = self._names.of(self.base / name) if self._names is not None else None
+        return told, tuple(natural(Path(part)) for part in Path(name).parts)
+
+    def look(self, after: tuple[Any, ...] | None = None) -> list[Segment]:
+        """All that are there now, in their order; of those up to ``after`` size and age may be missing. Raises SourceError if the
+        folder cannot be read."""
         found: list[Segment] = []
+        known, self._known = self._known, {}
         self.unnamed = []
         for path in self._paths():
-            if not self._fits(path):
+            name = os.path.relpath(path, self.base)
+            # Folders of recorders hold very many that are done: each name is read once, and those files are not looked at.
+            told, by_name = self._known[name] = known.get(name) or self._read(name)
+            if self._names is not None and told is None:
+                self.unnamed.append(path)
+                continue
+            key: tuple[Any, ...] = (told or 0 if self._order == "auto" else 0, by_name)
+            if self._order != "mtime" and after is not None and key <= after:
+                found.append(Segment(path, name, key, told))
                 continue
             try:
                 facts = path.stat()
             except OSError:
                 continue  # gone since
-            name = os.path.relpath(path, self.base)
-            told = self._names.of(path) if self._names is not None else None
-            if self._names is not None and told is None:
-                self.unnamed.append(path)
-                continue
-            key = self.key_of(name, facts.st_mtime_ns)
+            if self._order == "mtime":
+                key = (facts.st_mtime_ns, by_name)
             found.append(Segment(path, name, key, told, facts.st_size, facts.st_mtime_ns))
         return sorted(found, key=lambda segment: segment.key)
 
@@ -96,10 +106,11 @@ class Segments:
 
     def _paths(self) -> list[Path]:
         if self._pattern is not None:
-            return [p for name in glob.glob(str(self._pattern), recursive=True) if (p := Path(name)).is_file()]
+            named = map(Path, glob.glob(str(self._pattern), recursive=True))
+            return [path for path in named if self._fits(path) and path.is_file()]
         try:
             with os.scandir(self.base) as entries:
-                return [Path(entry.path) for entry in entries if entry.is_file()]
+                return [path for e in entries if self._fits(path := Path(e.path)) and e.is_file()]
         except OSError as error:
             raise SourceError(
                 f"{visible(self.base)}: {error.strerror}", where=self.where, fix="check the folder"

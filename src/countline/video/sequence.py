@@ -67,7 +67,7 @@ class SequenceSource(BaseSource):
         super().__init__(config, index, live=bool(config.live), stop=stop)
         self.place = place
         self.endless = bool(config.watch)
-        self.gap = int(config.segments.gap * SECOND)
+        self._gap = int(config.segments.gap * SECOND)
         self._connect = connect
         self._segments = Segments(place, config, self.where)
         self._upcoming = Upcoming(self, self._segments)
@@ -260,7 +260,7 @@ class SequenceSource(BaseSource):
             return _Begun(segment.name, segment.mtime, self._number, 0, False)
         late = 0 if start is None else start - (self._clock.start + self._end)
         sure = quality is TimeQuality.FILE_START
-        limit = self.gap if sure else max(self.gap, TOLERANCE)
+        limit = self._gap if sure else max(self._gap, TOLERANCE)
         if late > limit or (self._broken and late > 0):
             return _Begun(segment.name, segment.mtime, self._number, self._end + late, True)
         if late > TOLERANCE and sure:

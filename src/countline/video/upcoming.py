@@ -19,7 +19,9 @@ __all__ = ["LATE", "REMOVED", "UNNAMED", "Upcoming"]
 log = logging.getLogger("countline.video")
 
 LOOK = 1.0
-"""Seconds between two looks at a folder."""
+"""Seconds between two looks at a folder, at least."""
+RESTS = 10
+"""Times as long as a look takes until the next one."""
 POLL = 0.2
 """Seconds between two looks at a file that is being written."""
 REMOVED = "removed"
@@ -41,6 +43,7 @@ class Upcoming:
         self._passed: tuple[Any, ...] | None = None
         self._ahead: list[Segment] = []
         self._looked: float | None = None
+        self._pause = LOOK
         self._known: set[str] | None = None
         self._unnamed: set[str] = set()
         self._told: dict[str, Repeated] = {}
@@ -71,7 +74,7 @@ class Upcoming:
                     return
                 if now - idle > 2 * LOOK:
                     source.stats.enter("connecting", "waiting for the next recording")
-                source.wait(min(LOOK, max(POLL, LOOK - (now - (self._looked or now)))))
+                source.wait(POLL)
                 continue
             if (segment.name, segment.size, segment.mtime) != seen:
                 seen, idle = (segment.name, segment.size, segment.mtime), now
@@ -96,16 +99,18 @@ class Upcoming:
 
     def _look(self) -> None:
         now = time.monotonic()
-        if self._looked is not None and (now - self._looked < LOOK or (self._ahead and not self._watch)):
+        if self._looked is not None and (now - self._looked < self._pause or (self._ahead and not self._watch)):
             return
-        self._looked = now
         try:
-            found = self._segments.look()
+            found = self._segments.look(self._passed)
         except SourceError as error:
             if not self._watch:
                 raise
             self._say("away", str(error))
             return
+        finally:
+            self._looked = time.monotonic()
+            self._pause = max(LOOK, RESTS * (self._looked - now))  # a folder that takes long to read is read less often
         self._tell_unnamed()
         passed = self._passed
         self._ahead = [segment for segment in found if passed is None or segment.key > passed]
