@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from countline.messages.time import rfc3339
+from countline.pipeline.cameras import Cameras
+from countline.pipeline.commit_sink import CommitSink
 from countline.pipeline.gaps import GapLog, GapWatch
 from countline.pipeline.replay import Replay
 from countline.pipeline.stats import SourceSummary, StageClock, Summary
@@ -17,15 +19,14 @@ from countline.protocols import (
     Definition,
     FailingDefinition,
     FinishingDefinition,
+    ForgettingTracker,
     GapDefinition,
     PredictingTracker,
-    RestartingTracker,
     StreamDefinition,
     Tracker,
 )
 from countline.types import (
     Analytics,
-    CounterDelta,
     Detections,
     Frame,
     FrameInfo,
@@ -37,7 +38,6 @@ from countline.types import (
 )
 
 if TYPE_CHECKING:
-    from countline.outbox import Resume
     from countline.outbox.schedule import Schedule
     from countline.pipeline.build import Stages
 
@@ -48,49 +48,6 @@ log = logging.getLogger("countline.pipeline")
 Consumer = Callable[[Any, Analytics], None]
 """Sees every frame with its analytics, in order, on the worker's thread (overlay, tests, a user's own code). The frame is
 None where there are no pixels (a DeepStream probe)."""
-
-
-class CommitSink(Protocol):
-    """What takes the worker's commits: :class:`countline.pipeline.delivery.delivery.Delivery`, or what stands before it."""
-
-    @property
-    def wall(self) -> Callable[[], int]:
-        """Gives ns since the Unix epoch."""
-        ...
-
-    def begin(
-        self,
-        source: str,
-        stream: str,
-        *,
-        live: bool,
-        policy: str | None,
-        time: int,
-        rules: Sequence[str] = (),
-        due: Callable[[int], int | None] | None = None,
-        number: int = 0,
-    ) -> Resume:
-        """A source's stream begins: with which counters, and what of it an earlier run has committed already."""
-        ...
-
-    def put(
-        self,
-        frame: FrameInfo,
-        messages: Sequence[Message],
-        deltas: Sequence[CounterDelta],
-        untold: Gap | None = None,
-        seam: Seam | None = None,
-    ) -> None:
-        """All that came of one frame; ``seam``: a later run can begin with it."""
-        ...
-
-    def reset(self, source: str, time: int) -> None:
-        """The counts of a source begin anew at ``time`` (ns since the Unix epoch)."""
-        ...
-
-    def finished(self, source: str, stream: str, number: int) -> None:
-        """The source's stream was read to its end, the frame with this number."""
-        ...
 
 
 class Worker:
@@ -139,7 +96,10 @@ class Worker:
         ]
         self._gap_definitions = [d for d in stages.definitions if isinstance(d, GapDefinition)]
         self._predicting = {name: t for name, t in stages.trackers.items() if isinstance(t, PredictingTracker)}
-        self._restarting = {name: t for name, t in stages.trackers.items() if isinstance(t, RestartingTracker)}
+        self._forgetting = {name: t for name, t in stages.trackers.items() if isinstance(t, ForgettingTracker)}
+        self._cameras = (
+            Cameras(stages.cameras, stages.trackers, stages.rules, summary.sources) if stages.cameras else None
+        )
         self._streams: dict[str, str] = {}
         self._resume: dict[str, int] = {}
         self._replays: dict[str, Replay] = {}
@@ -162,6 +122,8 @@ class Worker:
             for frame, found in zip(frames, detections):
                 name = frame.info.source.name
                 self._follow(frame.info, frame.seam)
+                if self._cameras is not None:
+                    found = self._cameras.see(frame, found)
                 batch.append(FrameTracks(frame.info, self._track(name, found, frame.info.pts)))
         self._evaluate(batch, frames)
 
@@ -181,6 +143,8 @@ class Worker:
                 log.warning("%s", notice)
             self.rules.notices.clear()
         for frame, analytics in zip(frames, results):
+            if self._cameras is not None:
+                self._cameras.tell(analytics)
             self._publish(frame, analytics)
 
     def _track(self, source: str, found: Detections | None, pts: int) -> Tracks:
@@ -201,8 +165,8 @@ class Worker:
         hole = seam is not None and seam.gap
         if hole:
             self.rules.forget(name)
-            if name in self._restarting:
-                self._restarting[name].restart()
+            if name in self._forgetting:
+                self._forgetting[name].forget()
         gap = self._watch.see(info, hole)
         if gap is not None:
             self._gap_log.tell(name, gap)
@@ -214,6 +178,8 @@ class Worker:
         if name in self._streams:  # the source began anew (reconnected camera, next file)
             self.rules.forget(name)
         self._streams[name] = info.stream
+        if self._cameras is not None:
+            self._cameras.begin(name)
         rules = [rule.name for rule in self.rules.rules if rule.source in (None, name)]  # also those that never counted
         resume = self.delivery.begin(
             name, info.stream, live=info.source.live, policy=self.policies[name], time=info.time, rules=rules,

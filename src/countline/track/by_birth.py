@@ -52,8 +52,8 @@ class ByBirth:
         now = self._tracker.never_tracked if isinstance(self._tracker, CountingTracker) else 0
         return self._before + now
 
-    def restart(self) -> None:
-        """See :class:`countline.protocols.RestartingTracker`."""
+    def forget(self) -> None:
+        """See :class:`countline.protocols.ForgettingTracker`."""
         self._before = self.never_tracked
         self._tracker = self._make()
         self._ids.clear()

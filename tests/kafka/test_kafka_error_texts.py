@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from countline.outputs.kafka import words
-from countline.outputs.kafka.words import tidy
+from countline.outputs.kafka.errors import tidy
 
 
 @pytest.mark.parametrize(
@@ -20,7 +19,7 @@ from countline.outputs.kafka.words import tidy
     ],
 )  # fmt: skip
 def test_whichever_word_of_a_failed_connection_comes_last_says_what_to_do(detail: str, told: str) -> None:
-    assert told in words.connection(detail)
+    assert told in errors.connection(detail)
 
 
 def test_a_count_of_repetitions_is_no_part_of_a_trouble() -> None:
