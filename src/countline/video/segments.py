@@ -148,13 +148,7 @@ class Settling:
     def left(self, segment: Segment, followed: bool = False) -> float:
         """Seconds for which it must go on to stand still; 0: it is whole, or as whole as it will be. ``followed``: the next one
         has been begun, so nothing is written to this one any more but its end."""
-        now = self._clock()
-        size, mtime, since = self._seen.get(segment.path, (-1, -1, now))
-        if (size, mtime) != (segment.size, segment.mtime):
-            # What was not seen growing is as old as it says.
-            age = self._wall() - segment.mtime / 1e9 if size < 0 else 0.0
-            since = now - max(0.0, age)
-            self._seen[segment.path] = segment.size, segment.mtime, since
+        since = self.see(segment)
         complete = is_complete(segment.path)
         if complete is None:
             need = min(SHORTEST, self._settle) if followed else self._settle
@@ -162,7 +156,18 @@ class Settling:
             need = min(SHORTEST, self._settle) if complete else PATIENCE * self._settle
         if not segment.size:
             need = PATIENCE * self._settle
-        return max(0.0, since + need - now)
+        return max(0.0, since + need - self._clock())
+
+    def see(self, segment: Segment) -> float:
+        """It is like this now; returns since when, on the monotonic clock."""
+        now = self._clock()
+        size, mtime, since = self._seen.get(segment.path, (-1, -1, now))
+        if (size, mtime) != (segment.size, segment.mtime):
+            # What was not seen growing is as old as it says; where clocks differ, it may say that it is of tomorrow.
+            age = self._wall() - segment.mtime / 1e9 if size < 0 else 0.0
+            since = now - max(0.0, age)
+            self._seen[segment.path] = segment.size, segment.mtime, since
+        return since
 
     def forget(self, segment: Segment) -> None:
         """It has been read."""

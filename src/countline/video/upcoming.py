@@ -114,6 +114,8 @@ class Upcoming:
         self._tell_unnamed()
         passed = self._passed
         self._ahead = [segment for segment in found if passed is None or segment.key > passed]
+        for segment in self._ahead:
+            self._settling.see(segment)
         names = {segment.name for segment in found}
         if self._known is not None and passed is not None:
             for segment in found:
