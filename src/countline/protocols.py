@@ -198,6 +198,25 @@ class RuleSet(Protocol):
         ...
 
 
+@runtime_checkable
+class ReplaceableRules(Protocol):
+    """What a rule set offers besides if its rules can be changed while it is used; all of it between two frames."""
+
+    def take(self, other: RuleSet) -> Sequence[str]:
+        """Go on with the rules of ``other``, a set of the same kind made of another configuration. Unchanged rules go on with
+        their counts and what they know of objects; counts of others are to be restored. Returns the sources whose tracks it
+        knows nothing of any more."""
+        ...
+
+    def renew(self, source: str, rules: Collection[str]) -> None:
+        """These rules begin anew at a source: at 0, and with objects as if first seen."""
+        ...
+
+    def close(self, source: str) -> None:
+        """A source is gone, and all that is known of it."""
+        ...
+
+
 class Definition(Protocol):
     """Makes messages from analytics. Pure."""
 

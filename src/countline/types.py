@@ -15,7 +15,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from countline._counters import CounterDelta, CounterKey
+from countline._counters import CounterDelta, CounterKey, RuleIdentity
 from countline._events import (
     Crossing,
     Crowding,
@@ -59,6 +59,7 @@ __all__ = [
     "ObjectStatus",
     "Picture",
     "RegionState",
+    "RuleIdentity",
     "RuleInfo",
     "RuleState",
     "SourceInfo",
@@ -349,6 +350,8 @@ class RuleInfo:
     """Key of its kind in the configuration and in ``Analytics.states``."""
     arrow: tuple[tuple[float, float], ...] = ()
     """Tail and head of an arrow that belongs to an area, normalised."""
+    identity: RuleIdentity | None = None
+    """What it counts, for its counters; None where nobody said: they go by its name alone."""
 
 
 @dataclass(slots=True, unsafe_hash=True)

@@ -5,20 +5,21 @@ from __future__ import annotations
 import logging
 import threading
 import time as clock
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from countline import outbox
 from countline.errors import OutboxError
-from countline.outbox import Commit, OutboxStatus, Resume
+from countline.outbox import Commit, OutboxStatus, Resume, RuleChange, fates
 from countline.pipeline.delivery.commit_writer import Writer
 from countline.pipeline.delivery.sender import Sender
 from countline.pipeline.stats import OutputStats
 from countline.protocols import Output
 from countline.redaction import redact
-from countline.types import CounterDelta, CounterKey, FrameInfo, Gap, Message
+from countline.types import CounterDelta, CounterKey, FrameInfo, Gap, Message, RuleIdentity
 
 if TYPE_CHECKING:
     from countline.config import OutboxConfig
@@ -28,6 +29,7 @@ __all__ = ["Delivery"]
 log = logging.getLogger("countline.delivery")
 
 DAY = 86_400.0
+NO_RULES: Mapping[str, RuleIdentity] = MappingProxyType({})
 
 
 class Delivery:
@@ -61,6 +63,10 @@ class Delivery:
         """Gives ns since the Unix epoch."""
         self._live: dict[str, Resume] = {}
         self._rules: dict[str, tuple[str, ...]] = {}
+        self._identities: dict[str, dict[str, RuleIdentity]] = {}
+        """By live source: what its rules count, and those did that are gone."""
+        self._common: dict[str, tuple[int, int]] = {}
+        """By live source: epoch of the rules that have none of their own, and when it began."""
         self._last_frame: dict[str, int] = {}
         self._seen: dict[str, int] = {}
         """By source: event time of the last frame."""
@@ -118,25 +124,28 @@ class Delivery:
         time: int,
         rules: Sequence[str] = (),
         due: Callable[[int], int | None] | None = None,
+        identities: Mapping[str, RuleIdentity] = NO_RULES,
     ) -> Resume:
         """A source's stream begins: with which counters, and what of it an earlier run has committed already. See
         :meth:`countline.outbox.Outbox.begin`. A live source that begins anew in the same run goes on with its counts."""
-        known = self._live.get(source)
-        if known is not None and live:
-            seen = self._seen.get(source, known.seen)
+        going = self._live.get(source)
+        if going is not None and live:
+            seen = self._seen.get(source, going.seen)
             reset = due(seen) if due is not None and seen else None
             if reset is not None:
                 self.reset(source, reset)
-                known = self._live[source]
-            return Resume(None, dict(known.counters), dict(known.resets), seen, reset)
+                going = self._live[source]
+            return Resume(None, dict(going.counters), dict(going.resets), seen, reset)
         if source in self._last_frame:
             self.writer.flush()
         self._rules[source] = tuple(rules)
         resume = self.outbox.begin(
-            source, stream, live=live, policy=policy, time=time, fresh=self._fresh, rules=rules, due=due
+            source, stream, live=live, policy=policy, time=time, fresh=self._fresh, rules=rules, due=due, identities=identities
         )
         self._last_frame[source] = -1
         if live:
+            self._identities[source] = self.outbox.identities(source)
+            self._common[source] = self.outbox.epoch(source)
             self._live[source] = Resume(None, dict(resume.counters), dict(resume.resets), resume.seen)
         return resume
 
@@ -166,7 +175,36 @@ class Delivery:
             rules = {key.rule for key in keys} | {rule for _, rule in known.resets} | set(self._rules[source])
             resets = {(source, rule): (known.resets.get((source, rule), (0, 0))[0] + 1, time) for rule in rules}
             self._live[source] = Resume(None, dict.fromkeys(keys, 0), resets, known.seen)
+            self._common[source] = (self._common[source][0] + 1, time)
         self.writer.put(Commit(source, "", self._last_frame.get(source, -1), reset=time))
+
+    def change(self, source: str, change: RuleChange) -> Resume:
+        """The rules of a source are others from this frame on, in order with the frames: what their counters are now. See
+        :meth:`countline.outbox.Outbox.change`. Of a live source nothing is waited for. Raises OutboxError."""
+        self._rules[source] = tuple(change.rules)
+        live = self._live.get(source)
+        if live is None:
+            self.writer.flush()
+            return self.outbox.change(source, change)
+        known = self._identities[source]
+        counters, resets = dict(live.counters), dict(live.resets)
+        for rule, fate in fates(known, change.rules).items():
+            epoch, at = resets.setdefault((source, rule), self._common[source])
+            if fate == "new":
+                continue
+            resets[source, rule] = (epoch + 1, change.time if fate == "from-zero" else at)
+            if fate == "from-zero":
+                counters.update({key: 0 for key in counters if key.rule == rule})
+        known.update(change.rules)
+        self._live[source] = Resume(None, counters, resets, live.seen)
+        self.writer.put(Commit(source, "", self._last_frame.get(source, -1), change=change))
+        return self._live[source]
+
+    def forget(self, source: str) -> None:
+        """A source is gone: should one of its name come, it begins as in another run. What is known of it stays in the outbox."""
+        self.writer.flush()
+        for kept in (self._live, self._rules, self._identities, self._common, self._last_frame, self._seen):
+            kept.pop(source, None)
 
     def finished(self, source: str, stream: str) -> None:
         """The source's stream was read to its end: the next run over it is a new one."""
