@@ -233,7 +233,9 @@ class CounterStore:
         counters, _ = _parse(source, baseline)
         for key, value in before.items():
             counters[key] = counters.get(key, 0) - value
-        self._set_baseline(source, counters, {k: v for k, v in orjson.loads(baseline).items() if k in ("after", "renewed")})
+        self._set_baseline(
+            source, counters, {k: v for k, v in orjson.loads(baseline).items() if k in ("after", "renewed")}
+        )
 
     def _set_baseline(self, source: str, counters: Mapping[CounterKey, int], more: Mapping[str, Any]) -> None:
         text = {

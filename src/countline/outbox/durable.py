@@ -63,7 +63,15 @@ class Outbox(Core):
         """
         with self._transaction(files.PATIENCE):
             return self._counters.begin(
-                source, stream, live=live, policy=policy, time=time, fresh=fresh, rules=rules, due=due, identities=identities
+                source,
+                stream,
+                live=live,
+                policy=policy,
+                time=time,
+                fresh=fresh,
+                rules=rules,
+                due=due,
+                identities=identities,
             )
 
     def change(self, source: str, change: RuleChange) -> Resume:

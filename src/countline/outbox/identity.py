@@ -47,7 +47,7 @@ def identities(db: sqlite3.Connection, source: str) -> dict[str, RuleIdentity]:
     """What the rules of a source counted when it was last said, by name."""
     row = db.execute("SELECT value FROM meta WHERE name = ?", (f"rules {source}",)).fetchone()
     stored = {} if row is None else orjson.loads(row[0])
-    return {name: RuleIdentity(*rest, (x, y)) for name, (*rest, x, y) in stored.items()}
+    return {name: RuleIdentity(digest, kind, turned, (x, y)) for name, (digest, kind, turned, x, y) in stored.items()}
 
 
 def keep_identities(db: sqlite3.Connection, source: str, rules: Mapping[str, RuleIdentity]) -> None:

@@ -10,7 +10,19 @@ from countline.errors import OutboxError
 from countline.outbox.state import StoredOutput
 from countline.types import CounterDelta, CounterKey, Gap, Message, RuleIdentity
 
-__all__ = ["ANEW", "Bounds", "Commit", "Counter", "DeadLetter", "History", "OutboxBusy", "OutboxFull", "OutboxStatus", "Resume", "RuleChange"]
+__all__ = [
+    "ANEW",
+    "Bounds",
+    "Commit",
+    "Counter",
+    "DeadLetter",
+    "History",
+    "OutboxBusy",
+    "OutboxFull",
+    "OutboxStatus",
+    "Resume",
+    "RuleChange",
+]
 
 
 class Bounds(NamedTuple):

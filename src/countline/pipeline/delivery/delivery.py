@@ -140,7 +140,15 @@ class Delivery:
             self.writer.flush()
         self._rules[source] = tuple(rules)
         resume = self.outbox.begin(
-            source, stream, live=live, policy=policy, time=time, fresh=self._fresh, rules=rules, due=due, identities=identities
+            source,
+            stream,
+            live=live,
+            policy=policy,
+            time=time,
+            fresh=self._fresh,
+            rules=rules,
+            due=due,
+            identities=identities,
         )
         self._last_frame[source] = -1
         if live:

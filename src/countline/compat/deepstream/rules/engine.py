@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,10 +14,10 @@ from countline.compat.deepstream.rules.explain import Past, cause, explain, past
 from countline.compat.deepstream.rules.infos import rule_infos
 from countline.compat.deepstream.rules.memory import LAST, Motion, TrackMemory
 from countline.compat.deepstream.rules.numeric import Array
+from countline.compat.deepstream.rules.replaceable import Replaceable
 from countline.compat.deepstream.rules.results import DeepStreamAnalytics
-from countline.compat.deepstream.rules.stream import FrameJob, StreamState, Totals, same_items
+from countline.compat.deepstream.rules.stream import FrameJob, StreamState, Totals
 from countline.compat.deepstream.rules.tables import DirectionTable, LineTable, RegionTable
-from countline.protocols import RuleSet
 from countline.types import UNTRACKED, Analytics, CounterKey, FrameInfo, FrameTracks, RuleInfo, SourceInfo, Tracks
 
 __all__ = ["DeepStreamRules"]
@@ -40,7 +40,7 @@ class _Piece:
     """Where a track may stand several times: how many times each object's track stood before."""
 
 
-class DeepStreamRules:
+class DeepStreamRules(Replaceable):
     """Rules of a ``config_nvdsanalytics.txt``, with nvdsanalytics' results. See :class:`countline.protocols.RuleSet`.
 
     A stream is known by ``frame.source.index`` (DeepStream's pad_index). Boxes are taken from ``Tracks.ltwh`` where it is
@@ -147,38 +147,6 @@ class DeepStreamRules:
             del self.streams[state.rules.index]
         if gone:
             self._rebuild()
-
-    def take(self, other: RuleSet) -> Sequence[str]:
-        """Go on with the rules of another set. Streams whose items are unchanged keep their tracks; of others (of all, where the
-        window or the switch is another) everything begins anew but the counts, as when nvdsanalytics is made anew: their names."""
-        assert isinstance(other, DeepStreamRules)
-        old, new = self.config, other.config
-        whole = (old.enable, old.window, self.ignore_untracked) != (new.enable, new.window, other.ignore_untracked)
-        indices = other._indices
-        rebuilt = [
-            state.name
-            for index, state in self.streams.items()
-            if whole or indices.get(state.name) != index or not same_items(old.streams.get(index), new.streams.get(index))
-        ]
-        for name in rebuilt:
-            self.forget(name)
-        self.config, self.rules, self._indices = new, other.rules, indices
-        self.labels, self.ignore_untracked = other.labels, other.ignore_untracked
-        if whole:
-            self.memory = other.memory
-        return rebuilt
-
-    def renew(self, source: str, rules: Collection[str]) -> None:
-        """These rules begin anew at a source, at 0; and with them all that is known of its tracks."""
-        for label in rules:
-            self._totals.pop((source, label), None)
-        self.forget(source)
-
-    def close(self, source: str) -> None:
-        """A source is gone, and all that is known of it."""
-        self.forget(source)
-        for place in [place for place in self._totals if place[0] == source]:
-            del self._totals[place]
 
     # -- streams --------------------------------------------------------------------------------------------------
 

@@ -37,10 +37,14 @@ def rule_infos(config: NvdsAnalyticsConfig, sources: Sequence[SourceInfo]) -> li
     return infos
 
 
-def _identity(kind: str, item: RoiItem | CrowdingItem | LineItem | DirectionItem, width: int, height: int) -> RuleIdentity:
+def _identity(
+    kind: str, item: RoiItem | CrowdingItem | LineItem | DirectionItem, width: int, height: int
+) -> RuleIdentity:
     """Objects are counted along the arrow of a line, so that is where it faces."""
     points = [(x / width, y / height) for x, y in item.points]
-    conditions = repr([*item.class_ids, getattr(item, "mode", ""), getattr(item, "extended", ""), getattr(item, "inverse", "")])
+    conditions = repr(
+        [*item.class_ids, getattr(item, "mode", ""), getattr(item, "extended", ""), getattr(item, "inverse", "")]
+    )
     if isinstance(item, LineItem):
         outlines = {"points": points[:2], "line": sorted(points[2:])}
         return RuleIdentity.of(kind, outlines, conditions, directed=True)

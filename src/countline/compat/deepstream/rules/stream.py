@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from countline.compat.deepstream.files.nvdsanalytics import CrowdingItem, LineItem, RoiItem, StreamRules
 from countline.compat.deepstream.rules.results import DeepStreamAnalytics
@@ -24,7 +23,7 @@ from countline.types import (
     Tracks,
 )
 
-__all__ = ["FrameJob", "StreamState", "Totals", "same_items"]
+__all__ = ["FrameJob", "StreamState", "Totals"]
 
 
 class Totals:
@@ -243,15 +242,3 @@ class FrameJob:
                 count = self.crowding.get(label, 0)
                 self.events.append(Crowding(self.info, label, len(self.events), phase=phase, occupancy=count))
         self.state.crowded = self.crowded
-
-
-def same_items(first: StreamRules | None, second: StreamRules | None) -> bool:
-    """Whether two versions of a stream's rules say the same, wherever in their files it stands."""
-    if first is None or second is None:
-        return first is second
-    return _said(first) == _said(second)
-
-
-def _said(rules: StreamRules) -> list[object]:
-    items = [*rules.rois, *rules.crowding, *rules.lines, *rules.directions]
-    return [rules.width, rules.height, *(replace(item, place=NOWHERE) for item in items)]
