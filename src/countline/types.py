@@ -15,6 +15,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from countline._changes import ConfigChange
 from countline._counters import CounterDelta, CounterKey, RuleIdentity
 from countline._events import (
     Crossing,
@@ -37,6 +38,7 @@ __all__ = [
     "KEYPOINTS",
     "UNTRACKED",
     "Analytics",
+    "ConfigChange",
     "Count",
     "CounterDelta",
     "CounterKey",
@@ -328,6 +330,8 @@ class Analytics:
     """What the message tells of, where its trigger is an interval."""
     gap: Gap | None = None
     """What was missed before this frame; in a message, all that was since the last message of its definition."""
+    change: ConfigChange | None = None
+    """The change of the configuration that a message tells of, where its trigger is one: then there is no frame."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ class Builder:
             attachment=config.attach is not None,
             interval=trigger == "interval",
             gap=trigger == "gap",
+            config=trigger == "config",
             table=context.table,
         )
         self.compiler = Compiler(self.fields)

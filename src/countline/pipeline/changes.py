@@ -40,7 +40,9 @@ class Change:
     def __str__(self) -> str:
         name = f" '{self.name}'" if self.name else ""
         detail = f" ({self.detail})" if self.detail and self.action != "renamed" else ""
-        return f"{self.what}{name} {self.action}{detail}" + (f" from '{self.detail}'" if self.action == "renamed" else "")
+        return f"{self.what}{name} {self.action}{detail}" + (
+            f" from '{self.detail}'" if self.action == "renamed" else ""
+        )
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,9 @@ def changes(old: Config, new: Config, files: Sequence[str] = ()) -> Changes:
     outputs = _named("output", old.outputs, new.outputs)
     messages = _named("message", old.messages, new.messages)
     rules = _rules(old, new)
-    tracker = [Change("tracker", "", "changed", _options(old.tracker, new.tracker))] if old.tracker != new.tracker else []
+    tracker = (
+        [Change("tracker", "", "changed", _options(old.tracker, new.tracker))] if old.tracker != new.tracker else []
+    )
     rest = []
     if old.outbox.reset != new.outbox.reset:
         rest.append(Change("reset", "", "changed", f"{old.outbox.reset or 'never'} -> {new.outbox.reset or 'never'}"))
@@ -107,7 +111,12 @@ def changes(old: Config, new: Config, files: Sequence[str] = ()) -> Changes:
         [c.name for c in outputs if c.action == "changed"],
         frozenset(_continuing(old, new)),
         bool(tracker),
-        bool(rules or tracker or new.rules.file in files or [(s.name, s.fps) for s in old.sources] != [(s.name, s.fps) for s in new.sources]),
+        bool(
+            rules
+            or tracker
+            or new.rules.file in files
+            or [(s.name, s.fps) for s in old.sources] != [(s.name, s.fps) for s in new.sources]
+        ),
     )
 
 
