@@ -37,6 +37,7 @@ __all__ = [
     "Failure",
     "FinishingDefinition",
     "GapDefinition",
+    "KeptFailure",
     "KeyedTopics",
     "LimitedSource",
     "Output",
@@ -264,6 +265,11 @@ class Failure(Protocol):
     def as_dict(self) -> dict[str, Any]:
         """Its line in the failure file: ``definition``, ``place`` and ``error``, in words, and what else is known of it."""
         ...
+
+
+@runtime_checkable
+class KeptFailure(Failure, Protocol):
+    """A message that could not be made, and perhaps can another time."""
 
     def snapshot(self) -> bytes | None:
         """What it takes to make the message again (see :class:`RemakingDefinition`); None: that is not possible."""

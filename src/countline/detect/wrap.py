@@ -138,8 +138,9 @@ class CallableDetector:
 
     def close(self) -> None:
         """Call the function's own ``close`` if it has one."""
-        if isinstance(self._function, _Closing):
-            self._function.close()
+        function: object = self._function
+        if isinstance(function, _Closing):
+            function.close()
 
 
 @runtime_checkable

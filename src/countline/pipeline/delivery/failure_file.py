@@ -12,7 +12,7 @@ from typing import IO, Any
 from countline.observe.trouble import Trouble
 from countline.pipeline.delivery.failure_lines import COMMITTED, LET_GO, files, line_of, parse, rewrite
 from countline.private_files import make_folder, open_private
-from countline.protocols import Failure
+from countline.protocols import Failure, KeptFailure
 
 __all__ = ["FailureFile"]
 
@@ -51,7 +51,7 @@ class FailureFile:
     def write(self, failure: object, committed: int | None = None) -> None:
         """Append one failure; each new place in a user's code is logged once, with the first error there. ``committed``: number of the
         frame with which the messages are committed that were made beside it: of an interval, not the one that it tells of."""
-        data = failure.as_dict() if isinstance(failure, Failure) else {"error": str(failure)}
+        data: dict[str, Any] = failure.as_dict() if isinstance(failure, Failure) else {"error": str(failure)}
         if committed is not None:
             data[COMMITTED] = committed
         kind = str(data.get("error")).partition(":")[0]
@@ -75,7 +75,7 @@ class FailureFile:
     @staticmethod
     def _kept(failure: object) -> str | None:
         try:
-            again = failure.snapshot() if isinstance(failure, Failure) else None
+            again = failure.snapshot() if isinstance(failure, KeptFailure) else None
         except Exception:  # an engine of somebody else's may give anything; the failure itself is written all the same
             log.debug("what it takes to make a message again cannot be kept", exc_info=True)
             return None
