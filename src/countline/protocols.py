@@ -241,6 +241,16 @@ class StreamDefinition(Protocol):
 
 
 @runtime_checkable
+class ChangeDefinition(Definition, Protocol):
+    """What a definition offers besides if its messages may tell of changes of the configuration (``on: config``)."""
+
+    @property
+    def tells_changes(self) -> bool:
+        """Whether they do: then it is given analytics of no frame, with ``change`` set."""
+        ...
+
+
+@runtime_checkable
 class ContinuingDefinition(Protocol):
     """What a definition offers besides if it can go on in the place of another, when the configuration is changed while running."""
 

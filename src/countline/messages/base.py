@@ -138,6 +138,11 @@ class BaseDefinition(ABC):
         return True
 
     @property
+    def tells_changes(self) -> bool:
+        """Whether its messages tell of changes of the configuration."""
+        return self.trigger.of_changes
+
+    @property
     def keyed(self) -> bool:
         """Whether its messages have keys."""
         return self.record.key is not None or self.record.partition_key is not None

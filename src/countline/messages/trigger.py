@@ -16,6 +16,9 @@ Fired = tuple[Analytics, Sequence[Event]]
 class Trigger(ABC):
     """Decides for each frame. Sees every frame and keeps what little memory it needs by source."""
 
+    of_changes = False
+    """Whether it fires at changes of the configuration, which belong to no frame."""
+
     @abstractmethod
     def fire(self, analytics: Analytics) -> Fired | None:
         """None: no message. Else the analytics that it tells of, and the events behind it: those that fired an event trigger,

@@ -85,6 +85,8 @@ class Gaps(Trigger):
 class Changes(Trigger):
     """Fires where the configuration was changed, or that was refused: at no frame."""
 
+    of_changes = True
+
     def fire(self, analytics: Analytics) -> Fired | None:
         return None if analytics.change is None else (analytics, ())
 

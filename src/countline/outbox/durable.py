@@ -95,6 +95,11 @@ class Outbox(Core):
 
         Raises OutboxFull (disk full: nothing was stored, try again) and OutboxError.
         """
+        for i, commit in enumerate(commits):
+            if commit.outputs is not None:
+                if i:
+                    return self.write(commits[:i])  # those before do not go there yet
+                self._use_outputs(commit.outputs)
         admitted = self._counters.admit(commits)
         blocks = pack(self._next, [m for commit in admitted for m in commit.messages])
         cost = sum(size for _, _, size in blocks)

@@ -74,6 +74,8 @@ class Commit:
     """Where this frame changed it: what was missed of the source and messages have still to tell; a gap without length: nothing."""
     change: RuleChange | None = None
     """Before the deltas are added, the rules of the source are changed."""
+    outputs: tuple[str, ...] | None = None
+    """Before the messages are stored, these become the outputs that messages go to."""
 
 
 class History(NamedTuple):

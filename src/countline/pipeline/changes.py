@@ -61,6 +61,8 @@ class Changes:
     outputs_changed: Sequence[str] = ()
     continuing: frozenset[str] = frozenset()
     """Messages whose windows and memories go on."""
+    messages: frozenset[str] = frozenset()
+    """All that either configuration names; others are functions, which go on."""
     tracker: bool = False
     """The tracks of all sources begin anew."""
     counting: bool = False
@@ -110,13 +112,9 @@ def changes(old: Config, new: Config, files: Sequence[str] = ()) -> Changes:
         [o.name for o in old.outputs if o.name not in {n.name for n in new.outputs}],
         [c.name for c in outputs if c.action == "changed"],
         frozenset(_continuing(old, new)),
+        frozenset(m.name for m in (*old.messages, *new.messages)),
         bool(tracker),
-        bool(
-            rules
-            or tracker
-            or new.rules.file in files
-            or [(s.name, s.fps) for s in old.sources] != [(s.name, s.fps) for s in new.sources]
-        ),
+        bool(rules or tracker or new.rules.file in files),
     )
 
 

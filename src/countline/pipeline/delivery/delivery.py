@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 import time as clock
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from countline import outbox
 from countline.errors import OutboxError
@@ -75,6 +75,8 @@ class Delivery:
         self.failure: OutboxError | None = None
         """What of live sources could not be stored before the end; set by :meth:`stop`."""
         self._lost: dict[str, int] = {o.name: 0 for o in outputs}
+        self.on_written: Callable[[], None] | None = None
+        """Called on the writer's thread after each group that it has stored."""
         self._ending = threading.Event()
         self._checker = threading.Thread(target=self._check, name="countline-outbox-check", daemon=True)
         with ExitStack() as resources:
@@ -210,9 +212,17 @@ class Delivery:
 
     def forget(self, source: str) -> None:
         """A source is gone: should one of its name come, it begins as in another run. What is known of it stays in the outbox."""
-        self.writer.flush()
-        for kept in (self._live, self._rules, self._identities, self._common, self._last_frame, self._seen):
-            kept.pop(source, None)
+        kept: tuple[dict[str, Any], ...] = (self._live, self._rules, self._identities, self._common, self._seen)
+        for known in kept:
+            known.pop(source, None)
+
+    def tell(self, messages: Sequence[Message], time: int) -> None:
+        """Messages that belong to no frame. ``time``: ns since the Unix epoch."""
+        self.writer.put(Commit("", "", -1, messages, time=time))
+
+    def use_outputs(self, names: Sequence[str]) -> None:
+        """What comes from now on goes to these outputs, in order with the frames; see :mod:`.output_changes`."""
+        self.writer.put(Commit("", "", -1, outputs=tuple(names)))
 
     def finished(self, source: str, stream: str) -> None:
         """The source's stream was read to its end: the next run over it is a new one."""
@@ -221,6 +231,8 @@ class Delivery:
     # -- life -----------------------------------------------------------------------------------------------------
 
     def _wake(self) -> None:
+        if self.on_written is not None:
+            self.on_written()
         for sender in self.senders.values():
             sender.wake()
 
@@ -241,7 +253,7 @@ class Delivery:
         self._given_up = sum(len(c.messages) for c in unwritten)
         why = f": {self.writer.last_error}" if self.writer.last_error else ""
         said = []
-        live = [c for c in unwritten if c.source in self._live]
+        live = [c for c in unwritten if c.source in self._live or not c.source]
         counts = sum(amount for c in live for _, amount in c.deltas)
         lost = sum(len(c.messages) for c in live)
         if counts or lost:
@@ -251,7 +263,7 @@ class Delivery:
             except OutboxError as error:
                 fate = f"{counts} counts are lost with them ({error.what})"
             said.append(f"{lost} messages of live sources could not be written before the end{why}; {fate}")
-        files = [c for c in unwritten if c.source not in self._live]
+        files = [c for c in unwritten if c.source and c.source not in self._live]
         if files:
             again = sum(len(c.messages) for c in files)
             names = ", ".join(sorted({c.source for c in files}))
@@ -296,6 +308,16 @@ class Delivery:
         """Close everything at once: where it was not started, or only in part; harmless after :meth:`stop`."""
         if not self._stopped:
             self.stop(0.0)
+
+    def exchange(self, join: Mapping[str, Sender], leave: Collection[str] = ()) -> None:
+        """Other senders, of which those that join begin to deliver. From one thread at a time."""
+        for name in join:
+            if name not in self._lost:
+                self._lost = {**self._lost, name: 0}
+                self._dropped_before[name] = self.outbox.dropped(name)
+        self.senders = {name: sender for name, sender in {**self.senders, **join}.items() if name not in leave}
+        for sender in join.values():
+            sender.start()
 
     def stats(self) -> dict[str, OutputStats]:
         """By output. From any thread, also after :meth:`stop`."""
