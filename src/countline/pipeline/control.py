@@ -7,10 +7,10 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 from countline.config import Config
 from countline.errors import CountlineError
@@ -24,14 +24,15 @@ __all__ = ["Applied", "Change", "Changeable", "Control", "Current"]
 log = logging.getLogger("countline.pipeline")
 
 By = Literal["file", "signal", "api"]
-Given = Config | Mapping[str, Any] | str | Path
+Given: TypeAlias = "Config | Mapping[str, Any] | str | Path"
 
 
 class Change(Protocol):
     """A change that was made ready: nothing of it counts yet."""
 
-    def commit(self) -> list[str]:
-        """Change over, at a frame boundary; returns what is to be said of it. Raises CountlineError: all is as it was."""
+    def commit(self, told: ConfigChange) -> list[str]:
+        """Change over, at a frame boundary, and publish ``told`` there; returns what is to be said of it.
+        Raises CountlineError: all is as it was."""
         ...
 
     def undo(self) -> None:
@@ -90,15 +91,15 @@ class Control:
     Parameters
     ----------
     target: what is changed.
-    file: the configuration's file, for :meth:`reload`; None: it came from elsewhere.
+    reread: gives the configuration as its file says it now, or the file, for :meth:`reload`; None: it came from elsewhere.
     """
 
-    def __init__(self, target: Changeable, file: Path | None) -> None:
+    def __init__(self, target: Changeable, reread: Callable[[], Config | str | Path] | None) -> None:
         self._target = target
-        self.file = file
+        self._reread = reread
         self._changing = threading.Lock()
         self._current = Current(target.config, digest_of(target.config), time.time_ns(), "start")
-        self._contents = _contents(target.config)
+        self._contents: Mapping[str, str] = _contents(target.config)
 
     def current(self) -> Current:
         """The configuration that counts now."""
@@ -112,10 +113,13 @@ class Control:
         """Change over to another configuration at the next frame boundary; returns when that is done, and outputs that were removed
         have had their time. Raises ConfigError (or what else a start with it raises) with the same words as a start, when all is as
         it was; that is logged and published, too."""
+        return self._change(lambda: given, by)
+
+    def _change(self, give: Callable[[], Given], by: By) -> Applied:
         with self._changing:
             plan = Changes()
             try:
-                config = self._target.parse(given)
+                config = self._target.parse(give())
                 plan, contents = self._plan(config)
                 if not plan:
                     log.info("the configuration says what it said before (asked by %s): nothing to change", by)
@@ -127,16 +131,22 @@ class Control:
 
     def reload(self, by: By) -> Applied | None:
         """Read the file again and :meth:`apply` it. Raises nothing: what is refused is logged and published, and gives None."""
-        if self.file is None:
-            log.warning("asked by %s to read the configuration again, but it came from no file: the run goes on as it is", by)
+        if self._reread is None:
+            log.warning(
+                "asked by %s to read the configuration again, but it came from no file: the run goes on as it is", by
+            )
             return None
         try:
-            return self.apply(self.file, by)
+            return self._change(self._reread, by)
         except CountlineError:
             return None
         except Exception:
             log.exception("unforeseen error while the configuration was changed")
             return None
+
+    def files(self) -> list[Path]:
+        """Files that the configuration names and that are read at a start."""
+        return [Path(name) for name in self._contents]
 
     def _plan(self, config: Config) -> tuple[Changes, Mapping[str, str]]:
         old = self._current.config
@@ -147,25 +157,28 @@ class Control:
 
     def _apply(self, config: Config, plan: Changes, contents: Mapping[str, str], by: By) -> Applied:
         made = self._target.ready(config, plan)
+        now = time.time_ns()
+        self._current, before = Current(config, digest_of(config), now, by), self._current
         try:
-            notes = made.commit()
+            notes = made.commit(ConfigChange(True, plan.words, by, self._current.digest, now))
         except BaseException:
+            self._current = before
             made.undo()
             raise
-        now = time.time_ns()
-        self._current = Current(config, digest_of(config), now, by)
         self._contents = contents
         log.info("configuration changed (asked by %s): %s", by, "; ".join(plan.words))
-        for note in notes:
-            log.warning("%s", note)
-        self._target.tell(ConfigChange(True, plan.words, by, self._current.digest, now))
+        if notes:
+            log.warning("%s", "; ".join(notes))
         return Applied(plan, self._current.digest, by, now, tuple(notes))
 
     def _refused(self, error: CountlineError, plan: Changes, by: By) -> None:
         current = self._current
         text = redact(str(error))
         log.error(
-            "the changed configuration (asked by %s) is refused, the one of %s goes on: %s", by, rfc3339(current.since), text
+            "the changed configuration (asked by %s) is refused, the one of %s goes on: %s",
+            by,
+            rfc3339(current.since),
+            text,
         )
         self._target.tell(ConfigChange(False, plan.words, by, current.digest, time.time_ns(), text))
 
@@ -182,5 +195,3 @@ def _contents(config: Config) -> dict[str, str]:
         except OSError:
             found[name] = ""  # told better by what reads it
     return found
-
-

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from countline.outbox import RuleChange
+from countline.outbox import Resume, RuleChange
 from countline.pipeline.rule_changes import identities_at
 from countline.protocols import (
     ChangeDefinition,
@@ -15,6 +15,7 @@ from countline.protocols import (
     Definition,
     FailingDefinition,
     ReplaceableRules,
+    RuleSet,
     Tracker,
 )
 from countline.types import (
@@ -32,13 +33,48 @@ from countline.types import (
 if TYPE_CHECKING:
     from countline.pipeline.build import Stages
     from countline.pipeline.changes import Changes
-    from countline.pipeline.worker import Worker
+    from countline.pipeline.commit_sink import CommitSink
+    from countline.pipeline.rule_changes import Repeats
+    from countline.pipeline.stats import Summary
 
 __all__ = ["Exchanged"]
 
 log = logging.getLogger("countline.pipeline")
 
 Makers = Sequence[tuple[Definition, FailingDefinition | None]]
+
+
+class Exchangeable(Protocol):
+    """What of a worker is exchanged, and what it offers for that."""
+
+    rules: RuleSet
+    trackers: Mapping[str, Tracker]
+    definitions: Sequence[Definition]
+    delivery: CommitSink
+    repeats: Repeats
+    summary: Summary
+    mark: str
+
+    @property
+    def makers(self) -> Makers:
+        """The definitions, and those of them that may fail."""
+        ...
+
+    def begun(self) -> list[str]:
+        """Sources of which a stream was begun."""
+        ...
+
+    def use_trackers(self, trackers: Mapping[str, Tracker]) -> None:
+        """Trackers by source from now on."""
+        ...
+
+    def finish_windows(self, name: str, makers: Makers, *, whole: bool) -> None:
+        """Tell the windows of a source that these definitions have begun."""
+        ...
+
+    def mark_stream(self, info: FrameInfo, resume: Resume) -> tuple[str, str]:
+        """Ids of a file's messages from this frame on."""
+        ...
 
 
 class Exchanged:
@@ -48,7 +84,7 @@ class Exchanged:
     it is after a start: so both say the same.
     """
 
-    def __init__(self, worker: Worker, make_tracker: Callable[[str], Tracker | None]) -> None:
+    def __init__(self, worker: Exchangeable, make_tracker: Callable[[str], Tracker | None]) -> None:
         self._worker = worker
         self._infos: Mapping[str, SourceInfo] = {}
         """The sources as the configuration has them now, once it was changed; before that, frames know better."""
@@ -96,8 +132,7 @@ class Exchanged:
         """A new stream of a source begins."""
         tracker = self._trackers.pop(name, None)
         if tracker is not None:
-            self._worker.trackers = {**self._worker.trackers, name: tracker}
-            self._worker._ask()
+            self._worker.use_trackers({**self._worker.trackers, name: tracker})
 
     def see(self, info: FrameInfo) -> None:
         """Before each frame, and behind the beginning of its stream."""
@@ -122,8 +157,8 @@ class Exchanged:
     def end_definitions(self, plan: Changes) -> None:
         """What definitions have begun that do not go on is told, before anything changes."""
         worker = self._worker
-        ending = [maker for maker in worker._makers if not self._continues(maker[0], plan)]
-        for name in list(worker._last):
+        ending = [maker for maker in worker.makers if not self._continues(maker[0], plan)]
+        for name in worker.begun():
             worker.finish_windows(name, ending, whole=False)
 
     @staticmethod
@@ -141,7 +176,7 @@ class Exchanged:
         self._take_rules(stages, plan)
         self._take_trackers(stages, plan)
         if stages.mark != worker.mark or plan.counting:
-            for name in worker._streams:
+            for name in worker.begun():
                 if name in {s.name for s in stages.sources}:
                     self._changed[name] = self._changed.get(name, False) or plan.tracker
                     self._mark[name] = self._mark.get(name, False) or stages.mark != worker.mark
@@ -152,8 +187,9 @@ class Exchanged:
         assert isinstance(rules, ReplaceableRules)  # refused before, otherwise
         for name in plan.removed:
             rules.close(name)
-        for name in rules.take(stages.rules):
-            log.info("source '%s': its rules are made anew; counts go on, tracks begin anew", name)
+        rebuilt = rules.take(stages.rules)
+        if rebuilt:
+            log.info("rules of %s are made anew: counts go on, tracks begin anew", ", ".join(rebuilt))
 
     def _take_trackers(self, stages: Stages, plan: Changes) -> None:
         worker = self._worker
@@ -172,7 +208,7 @@ class Exchanged:
                 kept[name] = old
                 if name in plan.restarted:
                     self._trackers[name] = tracker
-        worker.trackers = kept
+        worker.use_trackers(kept)
 
     # -- on: config -----------------------------------------------------------------------------------------------
 

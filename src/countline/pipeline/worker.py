@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from countline.messages.time import rfc3339
 from countline.pipeline.commit_sink import CommitSink, Consumer
-from countline.pipeline.exchange import Exchanged
+from countline.pipeline.exchange import Exchanged, Makers
 from countline.pipeline.gaps import GapLog, GapWatch
 from countline.pipeline.rule_changes import Repeats, identities_at
 from countline.pipeline.stats import SourceSummary, StageClock, Summary
@@ -27,19 +27,17 @@ from countline.protocols import (
 from countline.types import (
     Analytics,
     ConfigChange,
-    CounterDelta,
     Detections,
     Frame,
     FrameInfo,
     FrameTracks,
     Gap,
     Message,
-    RuleIdentity,
     Tracks,
 )
 
 if TYPE_CHECKING:
-    from countline.outbox import Resume, RuleChange
+    from countline.outbox import Resume
     from countline.outbox.schedule import Schedule
     from countline.pipeline.build import Stages
     from countline.pipeline.changes import Changes
@@ -47,6 +45,7 @@ if TYPE_CHECKING:
 __all__ = ["CommitSink", "Consumer", "Worker"]
 
 log = logging.getLogger("countline.pipeline")
+
 
 class Worker:
     """Holds one tracker per source, the rules and the message definitions.
@@ -206,12 +205,25 @@ class Worker:
                 definition.begin(info.source.name, counts, epochs)
         return counts, epochs
 
+    @property
+    def makers(self) -> Makers:
+        """The definitions, and those of them that may fail."""
+        return self._makers
+
+    def begun(self) -> list[str]:
+        """Sources of which a frame was worked on."""
+        return [name for name in self._streams if name in self._last]
+
+    def use_trackers(self, trackers: Mapping[str, Tracker]) -> None:
+        """Trackers by source from now on."""
+        self.trackers = trackers
+        self._ask()
+
     def track_anew(self, name: str) -> None:
         """The tracks of a source begin anew."""
         tracker = self.exchanged.new_tracker(name)
         if tracker is not None:
-            self.trackers = {**self.trackers, name: tracker}
-            self._ask()
+            self.use_trackers({**self.trackers, name: tracker})
         self.rules.forget(name)
 
     def exchange(self, stages: Stages, plan: Changes) -> None:
