@@ -34,6 +34,7 @@ class RuleIdentity(NamedTuple):
     digest: str
     """Of its points and conditions; not of its name, nor of how its directions are called."""
     kind: str = ""
+    """Of rule, and the names of its counters where the user gave them: other counters cannot go on with its counts."""
     turned: str = ""
     """The digest that it would have with its points in the reverse order; empty where the order says nothing."""
     heading: tuple[float, float] = (0.0, 0.0)

@@ -89,7 +89,9 @@ def _lasting(rule: RuleConfig, outlines: Mapping[str, Points]) -> RuleIdentity:
     own = {"name", "source", "names", "reset", "resolution", *outlines}
     conditions = rule.model_dump_json(exclude=own, exclude_defaults=True)
     directed = rule.shape in ("line", "arrow")
-    return RuleIdentity.of(rule.kind, outlines, conditions, directed=directed, reset=rule.reset)
+    named = getattr(rule, "names", {})  # of its counters: those of other names do not go on
+    kind = " ".join([rule.kind, *(f"{key}={name}" for key, name in sorted(named.items()))])
+    return RuleIdentity.of(kind, outlines, conditions, directed=directed, reset=rule.reset)
 
 
 def admitted(rule: Rule, classes: int) -> NDArray[np.bool_]:
