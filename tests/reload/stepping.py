@@ -21,7 +21,10 @@ WAIT = 60.0
 """Seconds after which a test gives up."""
 
 SCENE = Scene(
-    [Walk((0.2 + 0.15 * (n % 4), 0.25), (0.2 + 0.15 * (n % 4), 0.95), begin=4.0 * n, until=4.0 * n + 3.0) for n in range(6)],
+    [
+        Walk((0.2 + 0.15 * (n % 4), 0.25), (0.2 + 0.15 * (n % 4), 0.95), begin=4.0 * n, until=4.0 * n + 3.0)
+        for n in range(6)
+    ],
     seconds=24.0,
     fps=10.0,
     size=(320, 180),
@@ -34,7 +37,9 @@ PAUSE = 40
 class Steps:
     """A source (protocol ``countline.protocols.Source``) that gives a frame for each permit."""
 
-    def __init__(self, name: str = "gate", index: int = 0, *, live: bool = True, first: int = 0, stream: str = "") -> None:
+    def __init__(
+        self, name: str = "gate", index: int = 0, *, live: bool = True, first: int = 0, stream: str = ""
+    ) -> None:
         self.info = SourceInfo(name, index, name, f"scene:{name}", live)
         self.stats = SourceStats()
         self.first = first
@@ -61,9 +66,7 @@ class Stepping:
         self.frames: list[Analytics] = []
         self._seen: queue.SimpleQueue[Analytics] = queue.SimpleQueue()
         self.sources = list(sources)
-        self.run = Run(
-            config, sources=sources, detector=SCENE.detector(), consumers=[self._see], state=state, **more
-        )
+        self.run = Run(config, sources=sources, detector=SCENE.detector(), consumers=[self._see], state=state, **more)
         self.summary: Summary | None = None
         self._thread = threading.Thread(target=self._play, daemon=True)
         self._thread.start()

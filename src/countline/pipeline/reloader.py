@@ -12,7 +12,7 @@ from typing import Literal
 
 from countline.pipeline.control import Control
 
-__all__ = ["Reloader", "Watch"]
+__all__ = ["Reloader", "Watch", "watching"]
 
 EVERY = 1.0
 """Seconds between two looks at the files."""
@@ -100,3 +100,15 @@ class Reloader:
                 target=self._control.reload, args=(by,), name="countline-reload", daemon=True
             )
             self._thread.start()
+
+
+def watching(control: Control, file: Path) -> threading.Event:
+    """Apply edits of a file on a thread of its own, until the event that is given is set."""
+    reloader, ended = Reloader(control, [file]), threading.Event()
+
+    def look() -> None:
+        while not ended.wait(EVERY):
+            reloader.look()
+
+    threading.Thread(target=look, name="countline-watch", daemon=True).start()
+    return ended
