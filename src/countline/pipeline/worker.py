@@ -200,6 +200,8 @@ class Worker:
         """What the ids of a file's messages are made of from this frame on: marks of what is counted and of what was before."""
         # The same frames at another time are other events, too.
         counts, epochs = f"{self.mark}{info.time - info.pts}{resume.history.counts}", resume.history.epochs
+        if resume.renewed:  # nor are they the same where rules were changed in their middle
+            counts += f"@{[list(where) for where in resume.renewed]}"
         for definition in self.definitions:
             if isinstance(definition, StreamDefinition):
                 definition.begin(info.source.name, counts, epochs)
