@@ -81,7 +81,8 @@ def _make(config: Config, given: Path | None, options: Options, state: Path | No
         state=state if given is None or options.get("shard") else None,
         fresh=options["fresh"],
         reread=None if options["config"] is None else lambda: _again(options),
-        watch=[options["config"]] if options["config"] is not None and (options.get("watch") or config.watch) else None,
+        files=[] if options["config"] is None else [options["config"]],
+        watch=bool(options.get("watch")),
     )
 
 
