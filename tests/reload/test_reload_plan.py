@@ -75,7 +75,7 @@ def test_a_plan_tells_all_that_is_different_and_nothing_else(old: Config, new: C
                 assert told[name].action in ("added", "renamed")
             else:
                 assert told[name].action == "changed"
-    assert (set(s.name for s in old.sources) - set(plan.removed)) | set(plan.added) == {s.name for s in new.sources}
+    assert ({s.name for s in old.sources} - set(plan.removed)) | set(plan.added) == {s.name for s in new.sources}
     assert not set(plan.restarted) & {*plan.added, *plan.removed}
     assert set(plan.outputs_added) | (set(before["output"]) - set(plan.outputs_removed)) == set(after["output"])
     if plan:
