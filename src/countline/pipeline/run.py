@@ -259,10 +259,12 @@ class Run:
             messages=self._messages,
             given=self._from,
             state=self.engine.stages.state,
+            aimed=False,
         )
 
     def use_sources(self, sources: Sequence[Source], opened: Sequence[Source]) -> None:
         """These are the sources from now on, of which some are to be read from their beginning. Behind the boundary."""
+        build.aim(self.detector, self.rules.rules)
         self._readers.add(opened)
         self.sources = list(sources)
         self._watch_load()

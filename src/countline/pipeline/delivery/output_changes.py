@@ -77,7 +77,7 @@ class OutputChanges:
             with suppress(Exception):
                 output.close(0.0)
         again = {}
-        for sender in self._stopped:
+        for sender in self._stopped if not self._delivery.stopped else ():
             output = sender.output
             try:
                 output.open()
