@@ -1,16 +1,20 @@
-"""Where the worker's commits go."""
+"""What a worker gives its frames and commits to."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
-from countline.types import CounterDelta, FrameInfo, Gap, Message, Seam
+from countline.types import Analytics, CounterDelta, FrameInfo, Gap, Message, RuleIdentity, Seam
 
 if TYPE_CHECKING:
-    from countline.outbox import Resume
+    from countline.outbox import Resume, RuleChange
 
-__all__ = ["CommitSink"]
+__all__ = ["CommitSink", "Consumer"]
+
+Consumer = Callable[[Any, Analytics], None]
+"""Sees every frame with its analytics, in order, on the worker's thread (overlay, tests, a user's own code). The frame is
+None where there are no pixels (a DeepStream probe)."""
 
 
 class CommitSink(Protocol):
@@ -32,6 +36,7 @@ class CommitSink(Protocol):
         rules: Sequence[str] = (),
         due: Callable[[int], int | None] | None = None,
         number: int = 0,
+        identities: Mapping[str, RuleIdentity] = ...,
     ) -> Resume:
         """A source's stream begins: with which counters, and what of it an earlier run has committed already."""
         ...
@@ -49,6 +54,22 @@ class CommitSink(Protocol):
 
     def reset(self, source: str, time: int) -> None:
         """The counts of a source begin anew at ``time`` (ns since the Unix epoch)."""
+        ...
+
+    def change(self, source: str, change: RuleChange) -> Resume:
+        """The rules of a source are others from this frame on: what their counters are now."""
+        ...
+
+    def tell(self, messages: Sequence[Message], time: int) -> None:
+        """Messages that belong to no frame."""
+        ...
+
+    def forget(self, source: str) -> None:
+        """A source is gone."""
+        ...
+
+    def use_outputs(self, names: Sequence[str]) -> None:
+        """What comes from now on goes to these outputs."""
         ...
 
     def finished(self, source: str, stream: str, number: int) -> None:

@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 from countline.pipeline.delivery.delivery import Delivery
-from countline.protocols import ResumableSource, Source, Tracker
-from countline.track.by_birth import ByBirth
+from countline.protocols import ResumableSource, Source
 
-__all__ = ["endless", "resume", "trackers"]
-
-
-def trackers(
-    sources: Sequence[Source], made: Mapping[str, Tracker], make: Callable[[int], Tracker]
-) -> dict[str, Tracker]:
-    """The trackers by source name; of such sources those whose ids do not depend on where a run begins. ``make``: a tracker for the
-    source with this index."""
-
-    def named(index: int) -> Tracker:
-        return ByBirth(lambda: make(index))
-
-    found = dict(made)
-    for index, source in enumerate(sources):
-        if isinstance(source, ResumableSource) and source.info.name in found and not source.info.live:
-            found[source.info.name] = named(index)
-    return found
+__all__ = ["endless", "resume", "waits"]
 
 
 def resume(sources: Sequence[Source], delivery: Delivery) -> None:
@@ -39,3 +22,8 @@ def resume(sources: Sequence[Source], delivery: Delivery) -> None:
 def endless(source: Source) -> bool:
     """Whether more may come after its end."""
     return isinstance(source, ResumableSource) and source.endless
+
+
+def waits(source: Source) -> bool:
+    """Whether it may have to wait for what is still to be recorded."""
+    return bool(getattr(getattr(source, "config", None), "watch", False))

@@ -51,6 +51,8 @@ def open_source(config: SourceConfig, index: int, *, stop: Stop | None = None) -
     place = place_of(config.uri, where, bool(config.watch))
     for told in unknown_options(config.options):
         log.warning("%s: %s", where, told)
+    if place.told:
+        log.warning("%s: %s", where, place.told)
     if place.kind == "images":
         return ImageSource(config, index, place, stop)
     if place.kind == "segments":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import hashlib
-import logging
 import os
 import re
 import stat
@@ -16,9 +15,18 @@ from countline.errors import SourceError
 from countline.registry.kinds import SOURCES
 from countline.secret_forms import hide_uri
 
-log = logging.getLogger("countline.video")
-
-__all__ = ["IMAGES", "Place", "file_digest", "host_of", "is_recording", "natural", "place_of", "scheme_of", "visible"]
+__all__ = [
+    "IMAGES",
+    "Place",
+    "are_recordings",
+    "file_digest",
+    "host_of",
+    "is_recording",
+    "natural",
+    "place_of",
+    "scheme_of",
+    "visible",
+]
 
 IMAGES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 """Suffixes of image files."""
@@ -63,6 +71,8 @@ class Place:
     """Of images, in order."""
     path: str = ""
     """Of a file its name as the operating system knows it; bytes that are no text are surrogates."""
+    told: str = ""
+    """What the user should know of it."""
 
 
 def visible(name: object) -> str:
@@ -122,6 +132,14 @@ def place_of(uri: str, where: str, watch: bool = False) -> Place:
 
 
 _MAGIC = re.compile(r"[*?\[]")
+
+
+def are_recordings(uri: str, watch: bool) -> bool:
+    """Whether an address names recordings that follow each other."""
+    try:
+        return place_of(uri, "", watch).kind == "segments"
+    except SourceError:
+        return False
 
 
 def _refuse_malformed(address: str, where: str) -> None:
@@ -198,14 +216,15 @@ def _folder(path: Path, where: str, watch: bool) -> Place:
     videos = sorted((p for p in entries if p.suffix.lower() in VIDEOS), key=natural)
     if files and watch:
         _refuse_mixed(shown, f"{shown}{os.sep}*", files, videos, where)
+    told = ""
     if files and videos:
-        log.warning(
-            "%s: %s is read as a sequence of %d images; %d videos in it are left out (%s); a glob names them: %s",
-            where, shown, len(files), len(videos), ", ".join(visible(p.name) for p in videos[:3]) + (", …" if videos[3:] else ""),
-            f"{shown}{os.sep}*{visible(videos[0].suffix)}",
-        )  # fmt: skip
+        names = ", ".join(visible(p.name) for p in videos[:3]) + (", …" if videos[3:] else "")
+        told = (
+            f"{shown} is read as a sequence of {len(files)} images; {len(videos)} videos in it are left out ({names}); a glob names "
+            f"them: {shown}{os.sep}*{visible(videos[0].suffix)}"
+        )
     if files:
-        return Place("images", shown, shown, tuple(files), str(path))
+        return Place("images", shown, shown, tuple(files), str(path), told)
     if videos or watch:
         return Place("segments", str(path), shown, path=str(path))
     suffixes = ", ".join(sorted(IMAGES)), ", ".join(sorted(VIDEOS))
