@@ -97,14 +97,14 @@ class Run:
             self.engine = Engine(stages, consumers=consumers, fresh=fresh, started=started)
             resources.callback(self.engine.delivery.abandon)  # not the engine's own: its consumers may hold this run
             live = [s.info.live for s in self.sources]
-            if any(live):
-                self._overload = Overload(self.sources, time.monotonic)
             self._frames = FrameBuffer(live)
             settings = self.config.detector
             self._inference = Inference(
                 self.detector, batch=settings.batch, every=settings.interval + 1, ahead=0 if any(live) else 1
             )
             resources.callback(self._inference.close)
+            if any(live):
+                self._overload = Overload(self.sources, time.monotonic, lambda: self._inference.busy)
             # Closed at the end of ``execute``; or when nobody holds this run any more, or the program ends.
             self._release = weakref.finalize(self, resources.pop_all().close)
 
@@ -231,8 +231,8 @@ class Run:
 
     def _detect(self) -> None:
         while True:
-            self._inference.ready()
-            frames = self._frames.take()
+            room = self._inference.ready()
+            frames = self._frames.take(room, self._inference.gather)
             if not frames or self.engine.failure is not None:
                 break
             self._batches.put(self._inference.begin(frames))

@@ -33,6 +33,8 @@ log = logging.getLogger("countline.video")
 
 _QUIET = 2.0
 """Seconds without a packet, or without a picture, from which a source is called stalled, or waiting for a key frame."""
+_USUAL = 4
+"""The same in frame intervals, of cameras that give less than two frames a second."""
 _LINES = 10
 """Lines of the log a minute about changes of state, at most."""
 _DAMAGED = "damaged on the way"
@@ -164,9 +166,10 @@ class LiveSource(BaseSource):
     def watch(self, quiet: float, dark: float) -> None:
         """Nothing came for a moment: is it the packets, or only the pictures?"""
         self._note_packets()
-        if quiet > _QUIET:
+        usual = max(_QUIET, min(_USUAL * self._stamper.step / SECOND, self.config.timeout / 2))
+        if quiet > usual:
             self._enter("stalled", "no packet comes", f"no packet for {quiet:.0f} s")
-        elif dark > _QUIET and quiet < _QUIET / 2:
+        elif dark > usual and quiet < usual / 2 and self._shed.mode != "NONKEY":
             self._enter(
                 "waiting-for-key-frame",
                 "packets come, and no picture",
@@ -213,7 +216,7 @@ class LiveSource(BaseSource):
                 self.stats.repaired = self._stamper.repaired
                 when = self._clock.time(pts, now, None if self.config.time == "arrival" else item.sent)
                 self._judge(opened, pts, ticks, now, item.sent)
-                opened.shed(self._shed.see(pts, self._thinner.rate))
+                opened.shed(self._shed.see(pts, self._thinner.rate, opened.keys))
                 if not self.takes(pts):
                     continue
                 picture = AvPicture(item.frame, item.orientation)
