@@ -1,6 +1,6 @@
 """Many cameras in one process: what is done, what is lost, how old frames get, and what it costs, as cameras are added.
 
-    python benchmarks/sources.py [--sources 1 2 4 8 16 32 64 128] [--rate 5] [--seconds 35] [--size 384x288] [--profile]
+    python benchmarks/sources.py [--sources 1 2 4 8 16 32 64 128] [--rate 5] [--seconds 35] [--size 384x288]
 
 RTSP cameras (``benchmarks/cameras.py``) in a process of their own send the demo's clip in a loop, each from its beginning; a
 process of countline's reads them with the default detector, a line, and an outbox on disk. The first seconds, in which all
@@ -12,16 +12,15 @@ cannot do more; what is asked is that the sum does not fall as cameras are added
 from __future__ import annotations
 
 import argparse
-import cProfile
 import json
+import logging
 import os
-import pstats
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -139,12 +138,13 @@ def expected(crossings: Sequence[float], length: float, until: float) -> int:
     return sum(t < length for t in crossings) + int(turns - 1) * len(second) + sum(t < rest for t in second)
 
 
-def child(uris: Sequence[str], seconds: float, profile: bool) -> dict[str, Any]:
+def child(uris: Sequence[str], seconds: float) -> dict[str, Any]:
     """One run in this process: what it did and what it cost."""
     seen = Watcher()
     warm = WARM + len(uris) / 20
     measured: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as name:
+        logging.disable()  # what it says of each camera is for others to read
         run = cl.Run(configuration(uris, Path(name)), detector=TimedDetector(seen.ages), consumers=[seen])
         me = psutil.Process(os.getpid())
 
@@ -167,6 +167,7 @@ def child(uris: Sequence[str], seconds: float, profile: bool) -> dict[str, Any]:
                 threads=len(os.listdir("/proc/self/task")),
                 files=me.num_fds(),
                 least=min(s.stats.rates()["frames"] - s.stats.rates()["dropped"] for s in run.sources),
+                modes=dict(Counter(s._shed.mode for s in run.sources)),
                 overload=run.snapshot()["overload"],
                 states=dict(sorted((s.info.name, s.stats.state) for s in run.sources if s.stats.state != "live")),
             )
@@ -182,11 +183,9 @@ def child(uris: Sequence[str], seconds: float, profile: bool) -> dict[str, Any]:
     return measured
 
 
-def measure(cameras: Cameras, number: int, seconds: float, profile: bool) -> dict[str, Any]:
+def measure(cameras: Cameras, number: int, seconds: float) -> dict[str, Any]:
     """One row: a process of countline's with so many cameras."""
     command = [sys.executable, __file__, "--child", str(seconds), *(cameras.uri(n) for n in range(number))]
-    if profile:
-        command.append("--profile")
     before, at = cameras.ask(do="cost")["cpu"], time.monotonic()
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=seconds * 2 + 120)
     cost = (cameras.ask(do="cost")["cpu"] - before) / (time.monotonic() - at) * 100
@@ -212,6 +211,13 @@ def table(rows: Sequence[dict[str, Any]], rate: float) -> str:
     return "\n".join(lines)
 
 
+def _tell(row: dict[str, Any]) -> None:
+    print(f"{row['sources']}: {row['done']:.1f} frames/s done, {row['overload'] or 'no overload'}")
+    print(f"  decoders pass over: {row['modes']}; states other than live: {dict(Counter(row['states'].values()))}")
+    kinds = ", ".join(f"{kind} {cost:.0f} %" for kind, cost in sorted(row["by"].items()) if cost >= 0.5)
+    print(f"  CPU by kind of thread: {kinds}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sources", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32, 64, 128])
@@ -219,11 +225,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=35)
     parser.add_argument("--size", default="768x576")
     parser.add_argument("--json", type=Path, help="write what was measured there")
-    parser.add_argument("--profile", action="store_true", help="with cProfile, threads included (Python 3.12 on)")
     parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:
-        print(json.dumps(child(given.child[1:], float(given.child[0]), given.profile)))
+        print(json.dumps(child(given.child[1:], float(given.child[0]))))
         return
     width, height = map(int, given.size.split("x"))
     rows: list[dict[str, Any]] = []
@@ -232,12 +237,11 @@ def main() -> None:
         folder = Path(name)
         clip = camera_clip(clip_path(), folder / "camera.h264", given.rate, (width, height))
         crossings, length = truth(clip, given.rate, folder)
-        print(
-            f"{given.size}, {given.rate} frames/s; a turn of {length:.1f} s has {expected(crossings, length, 2 * length) - expected(crossings, length, length)} crossings"
-        )
+        turn = expected(crossings, length, 2 * length) - expected(crossings, length, length)
+        print(f"{given.size}, {given.rate} frames/s; a turn of {length:.1f} s has {turn} crossings")
         for number in given.sources:
             with Cameras(clip, given.rate, number) as cameras:
-                row = measure(cameras, number, given.seconds, given.profile)
+                row = measure(cameras, number, given.seconds)
             row.update(sources=number, load=os.getloadavg()[0])
             ends = {name: pts / 1e9 - 1.0 for name, pts in row["last"].items()}
             row["true"] = sum(expected(crossings, length, end) for end in ends.values())
@@ -245,12 +249,7 @@ def main() -> None:
                 sum(pts / 1e9 < ends[name] for pts in found) for name, found in row.pop("crossings").items()
             )
             rows.append(row)
-            print(f"{number}: {row['done']:.1f} of {number * given.rate} frames/s, {row['overload'] or 'no overload'}")
-            print(
-                "  CPU by kind of thread: "
-                + ", ".join(f"{k} {v:.0f} %" for k, v in sorted(row["by"].items()) if v >= 0.5),
-                flush=True,
-            )
+            _tell(row)
     print()
     print(table(rows, given.rate))
     print("\nThree figures in a cell: p50/p95/p99. Rates in frames a second; 100 % is one core.")

@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-__all__ = ["RATE_SECONDS", "SourceState", "SourceStats"]
+__all__ = ["OVERLOAD", "RATE_SECONDS", "SourceState", "SourceStats"]
 
 SourceState = Literal[
     "connecting", "live", "degraded", "stalled", "waiting-for-key-frame", "refused", "failed", "ended"
@@ -18,6 +18,8 @@ no picture; ``refused``: the other side said no; ``failed``: given up for good; 
 
 RATE_SECONDS = 10.0
 """Span of the rates, in seconds."""
+OVERLOAD = "overload"
+"""What the reason of a source begins with of which fewer frames than counts need can be processed."""
 _RATES = ("packets", "frames", "dropped", "vanished", "thinned")
 
 

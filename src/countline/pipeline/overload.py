@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from countline.observe.told import EVERY
 from countline.protocols import LimitedSource, Source
+from countline.source_status import OVERLOAD
 
 __all__ = ["LEAST", "Governor", "Overload", "fair_shares"]
 
@@ -38,6 +39,8 @@ _LESS = 0.8
 """Part of the present shares that is left where frames are lost though the detector is not busy."""
 _IDLE = 0.1
 """A detector that is busy for less tells nothing of what could be done."""
+_LATELY = 6
+"""Seconds over which, about, is looked at what comes: key frames alone come once in a few."""
 _SETTLED = 2.0
 """Seconds after a connection before what comes is counted: at first a camera gives what waited while it was looked at."""
 
@@ -166,7 +169,7 @@ class Overload:
                 continue
             dropped += lost / seconds
             comes = (frames + thin) / seconds
-            seen.offered = offered[name] = seen.offered + (comes - seen.offered) / 3 if seen.offered else comes
+            seen.offered = offered[name] = seen.offered + (comes - seen.offered) / _LATELY if seen.offered else comes
         worked = self._busy() if self._busy is not None else 0.0
         busy = (worked - self._worked) / seconds if self._busy is not None else 1.0
         self._worked = worked
@@ -180,7 +183,7 @@ class Overload:
     def _tell(source: LimitedSource, target: float | None) -> None:
         source.limit(target)
         few = target is not None and target < LEAST * 0.95
-        source.stats.overload = f"overload: only {target:.1f} frames/s can be processed" if few else ""
+        source.stats.overload = f"{OVERLOAD}: only {target:.1f} frames/s can be processed" if few else ""
 
     def _say(self, offered: Mapping[str, float], targets: Mapping[str, float], now: float) -> None:
         if not targets:

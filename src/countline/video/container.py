@@ -76,6 +76,11 @@ class Opened:
         return self._decoding.keys
 
     @property
+    def skipped(self) -> int:
+        """Pictures that the decoder passed over so far, see :meth:`shed`."""
+        return self._decoding.skipped
+
+    @property
     def vanished(self) -> int:
         """Pictures of which packets came and that could not be shown whole, since the first that was."""
         return self._decoding.vanished

@@ -85,6 +85,8 @@ class Decoding:
         self.packets = 0
         self.keys = 0
         """Pictures that need no other."""
+        self.skipped = 0
+        """Pictures that the decoder passed over, as it was told to."""
         self.mode: Shed = "DEFAULT"
         """What the decoder is to pass over; set from outside."""
         self._mode: Shed = "DEFAULT"
@@ -211,7 +213,9 @@ class Decoding:
             self._behind = self._pictures - self._shown
         if self._mode != "DEFAULT" or self._unsure:  # nobody knows how many were passed over
             self._unsure = max(self._unsure - 1, 0)
-            self._behind = self._pictures - self._shown - self.vanished
+            behind = self._pictures - self._shown - self.vanished
+            self.skipped += max(behind - self._behind, 0)
+            self._behind = behind
         elif not self._paired:
             self.vanished = max(self.vanished, self._pictures - self._shown - self._behind)
 

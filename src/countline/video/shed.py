@@ -16,6 +16,8 @@ SECOND = 1_000_000_000
 _TRIAL = 3 * SECOND
 """How long it is tried whether a decoder that passes over frames still gives enough."""
 
+_HOLD = 10 * SECOND
+"""How long a decoder that came too late passes over more."""
 Shed = Literal["DEFAULT", "NONREF", "NONKEY"]
 """What the decoder passes over: nothing, what no other frame refers to, all but key frames (names of FFmpeg's ``skip_frame``)."""
 
@@ -74,6 +76,11 @@ class DecoderShed:
         """Frames a second that were too few, by mode."""
         self._since: int | None = None
         self._frames = self._keys = 0
+        self._hold = 0
+
+    def late(self, pts: int) -> None:
+        """Decoding is slower than the stream: more is passed over for a while, whatever is wanted."""
+        self.mode, self._hold = ("NONREF" if self.mode == "DEFAULT" else "NONKEY"), pts + _HOLD
 
     def begin(self) -> None:
         """Frames come again after a time without: that is not what was passed over."""
@@ -82,7 +89,7 @@ class DecoderShed:
     def see(self, pts: int, wanted: float | None, keys: int = 0) -> Shed:
         """Called for each decoded frame with its time (ns), the frames a second that are wanted (None: all), and how many key
         frames have come. Returns what the decoder is to pass over from now on."""
-        if self._since is None or pts < self._since:
+        if self._since is None or pts < self._since or pts < self._hold <= pts + _HOLD:
             self._since, self._frames, self._keys = pts, 0, keys
         self._frames += 1
         if pts - self._since < _TRIAL:
