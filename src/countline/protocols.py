@@ -34,8 +34,10 @@ __all__ = [
     "Detector",
     "Entry",
     "FailingDefinition",
+    "Failure",
     "FinishingDefinition",
     "GapDefinition",
+    "KeptFailure",
     "KeyedTopics",
     "LimitedSource",
     "Output",
@@ -229,6 +231,24 @@ class FinishingDefinition(Protocol):
 
 
 @runtime_checkable
+class Failure(Protocol):
+    """A message that could not be made."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Its line in the failure file: ``definition``, ``place`` and ``error``, in words, and what else is known of it."""
+        ...
+
+
+@runtime_checkable
+class KeptFailure(Failure, Protocol):
+    """A message that could not be made, and perhaps can another time."""
+
+    def snapshot(self) -> bytes | None:
+        """What it takes to make the message again (see :class:`RemakingDefinition`); None: that is not possible."""
+        ...
+
+
+@runtime_checkable
 class FailingDefinition(Protocol):
     """What a definition offers besides if it runs a user's code, which may fail."""
 
@@ -238,7 +258,8 @@ class FailingDefinition(Protocol):
         ...
 
     def take_failures(self) -> Sequence[object]:
-        """The failures, which are forgotten here; each becomes a line of the failure file."""
+        """The failures, which are forgotten here; each becomes a line of the failure file: all of a :class:`Failure`, of what else
+        is given its text."""
         ...
 
 
