@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -200,6 +200,25 @@ class RuleSet(Protocol):
         ...
 
 
+@runtime_checkable
+class ReplaceableRules(Protocol):
+    """What a rule set offers besides if its rules can be changed while it is used; all of it between two frames."""
+
+    def take(self, other: RuleSet) -> Sequence[str]:
+        """Go on with the rules of ``other``, a set of the same kind made of another configuration. Unchanged rules go on with
+        their counts and what they know of objects; counts of others are to be restored. Returns the sources whose tracks it
+        knows nothing of any more."""
+        ...
+
+    def renew(self, source: str, rules: Collection[str]) -> None:
+        """These rules begin anew at a source: at 0, and with objects as if first seen."""
+        ...
+
+    def close(self, source: str) -> None:
+        """A source is gone, and all that is known of it."""
+        ...
+
+
 class Definition(Protocol):
     """Makes messages from analytics. Pure."""
 
@@ -218,6 +237,25 @@ class StreamDefinition(Protocol):
     def begin(self, source: str, counts: str, epochs: str) -> None:
         """A stream of a source that is not live begins. ``counts``, ``epochs``: marks of what was counted and reset before
         (empty: nothing), of which ids are made."""
+        ...
+
+
+@runtime_checkable
+class ChangeDefinition(Definition, Protocol):
+    """What a definition offers besides if its messages may tell of changes of the configuration (``on: config``)."""
+
+    @property
+    def tells_changes(self) -> bool:
+        """Whether they do: then it is given analytics of no frame, with ``change`` set."""
+        ...
+
+
+@runtime_checkable
+class ContinuingDefinition(Protocol):
+    """What a definition offers besides if it can go on in the place of another, when the configuration is changed while running."""
+
+    def take_over(self, before: Definition, *, whole: bool) -> None:
+        """Go on under the ids of the definition that had this name before; ``whole``: with its windows and memories, too."""
         ...
 
 

@@ -15,7 +15,8 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from countline._counters import CounterDelta, CounterKey
+from countline._changes import ConfigChange
+from countline._counters import CounterDelta, CounterKey, RuleIdentity
 from countline._events import (
     Crossing,
     Crowding,
@@ -37,6 +38,7 @@ __all__ = [
     "KEYPOINTS",
     "UNTRACKED",
     "Analytics",
+    "ConfigChange",
     "Count",
     "CounterDelta",
     "CounterKey",
@@ -59,6 +61,7 @@ __all__ = [
     "ObjectStatus",
     "Picture",
     "RegionState",
+    "RuleIdentity",
     "RuleInfo",
     "RuleState",
     "SourceInfo",
@@ -327,6 +330,8 @@ class Analytics:
     """What the message tells of, where its trigger is an interval."""
     gap: Gap | None = None
     """What was missed before this frame; in a message, all that was since the last message of its definition."""
+    change: ConfigChange | None = None
+    """The change of the configuration that a message tells of, where its trigger is one: then there is no frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,6 +354,8 @@ class RuleInfo:
     """Key of its kind in the configuration and in ``Analytics.states``."""
     arrow: tuple[tuple[float, float], ...] = ()
     """Tail and head of an arrow that belongs to an area, normalised."""
+    identity: RuleIdentity | None = None
+    """What it counts, for its counters; None where nobody said: they go by its name alone."""
 
 
 @dataclass(slots=True, unsafe_hash=True)

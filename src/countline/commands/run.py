@@ -80,7 +80,15 @@ def _make(config: Config, given: Path | None, options: Options, state: Path | No
         config if given is None or options.get("outbox") or options.get("shard") else given,
         state=state if given is None or options.get("shard") else None,
         fresh=options["fresh"],
+        reread=None if options["config"] is None else lambda: _again(options),
+        watch=[options["config"]] if options["config"] is not None and (options.get("watch") or config.watch) else None,
     )
+
+
+def _again(options: Options) -> Config:
+    """The configuration as its file says it now, with what the other options say."""
+    config = from_options(options)[0]
+    return sharded(config, options["shard"]) if options.get("shard") else config
 
 
 def sharded(config: Config, text: str) -> Config:
@@ -125,7 +133,7 @@ def execute(run: Run, options: Options) -> Summary:
         progress.show_cursor()
         return ended_at_once(run.delivery.outbox.durable)
 
-    with finishing(run.stop, last_words), ExitStack() as stack:
+    with finishing(run.stop, last_words, run.reload), ExitStack() as stack:
         stack.callback(progress.start().close)
         return run.execute(drain_timeout=options["drain_timeout"])
 

@@ -229,6 +229,8 @@ class Config(Model):
     outbox: Annotated[OutboxConfig, BeforeValidator(_outbox, json_schema_input_type=OutboxConfig | str)] = (
         OutboxConfig()
     )
+    watch: bool = False
+    """Apply edits of this file while it runs, as SIGHUP does. An edit that is not right is refused and told in the log."""
     _document: Document | None = PrivateAttr(default=None)
     """The file it was read from, for faults that only show later (a template that names a field that is not there)."""
 

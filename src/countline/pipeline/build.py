@@ -73,6 +73,8 @@ class Stages:
     definitions: Sequence[Definition]
     trackers: Mapping[str, Tracker]
     """By source name; empty where tracks come from elsewhere."""
+    make_tracker: Callable[[str], Tracker | None]
+    """Makes that of a source once more; None where tracks come from elsewhere."""
     outputs: Sequence[Output]
     schedule: Schedule | None
     """When counts begin anew; None: never."""
@@ -119,6 +121,7 @@ def stages(
     made = definitions(config, rule_set, sources, labels, messages)
     on_made("messages", ", ".join(f"'{d.name}'" for d in made) or "none")
     trackers: dict[str, Tracker] = {}
+    by_name = {c.name: c for c in config.sources}
     if detector is not None:
         trackers = {i.name: tracker(config, c, detector) for i, c in zip(sources, config.sources)}
         on_made("tracker", config.tracker.kind)
@@ -134,6 +137,7 @@ def stages(
         rule_set,
         made,
         trackers,
+        lambda name: tracker(config, by_name[name], detector) if detector is not None else None,
         outputs(used),
         schedule,
         {i.name: c.counts or ("continue" if i.live or c.loop else "restart") for i, c in zip(sources, config.sources)},

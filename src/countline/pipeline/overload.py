@@ -138,7 +138,7 @@ class Overload:
     ) -> None:
         self._sources = sources
         self._clock = clock
-        self._busy, self._worked = busy, 0.0
+        self._busy, self._worked = busy, busy() if busy is not None else 0.0
         self._governor = Governor()
         self._seen = {s.info.name: _Seen() for s in sources}
         self._looked = clock()

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first finishes cleanly, the second ends at once."""
+"""Ctrl-C and SIGTERM: the first finishes cleanly, the second ends at once. SIGHUP reads the configuration again."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ ENDED_AT_ONCE = 130
 
 
 @contextmanager
-def finishing(stop: Callable[[], None], at_once: Callable[[], str] = lambda: "") -> Iterator[None]:
+def finishing(
+    stop: Callable[[], None], at_once: Callable[[], str] = lambda: "", reload: Callable[[], None] | None = None
+) -> Iterator[None]:
     """While the block runs, the first signal calls ``stop``; the second ends the process with :data:`ENDED_AT_ONCE` after the
-    last words that ``at_once`` gives."""
+    last words that ``at_once`` gives. SIGHUP calls ``reload``, where there is one, and never ends anything."""
     asked = 0
 
     def ask(number: int, _: FrameType | None) -> None:
@@ -31,6 +33,9 @@ def finishing(stop: Callable[[], None], at_once: Callable[[], str] = lambda: "")
         stop()
 
     with ExitStack() as stack:
+        if reload is not None and hasattr(signal, "SIGHUP"):
+            again = reload
+            stack.callback(signal.signal, signal.SIGHUP, signal.signal(signal.SIGHUP, lambda *_: again()))
         for number in (signal.SIGINT, signal.SIGTERM):
             stack.callback(signal.signal, number, signal.signal(number, ask))
         yield
