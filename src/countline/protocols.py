@@ -251,6 +251,16 @@ class ChangeDefinition(Definition, Protocol):
 
 
 @runtime_checkable
+class StateDefinition(Definition, Protocol):
+    """What a definition offers besides if its messages may tell of states of sources (``on: status``)."""
+
+    @property
+    def tells_states(self) -> bool:
+        """Whether they do: then it is given analytics of no frame, with ``status`` set."""
+        ...
+
+
+@runtime_checkable
 class ContinuingDefinition(Protocol):
     """What a definition offers besides if it can go on in the place of another, when the configuration is changed while running."""
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from countline._changes import ConfigChange
+from countline._changes import ConfigChange, StateChange
 from countline._counters import CounterDelta, CounterKey, RuleIdentity
 from countline._events import (
     Crossing,
@@ -66,6 +66,7 @@ __all__ = [
     "RuleState",
     "SourceInfo",
     "Speeding",
+    "StateChange",
     "TimeQuality",
     "Tracks",
     "Window",
@@ -330,6 +331,8 @@ class Analytics:
     """What the message tells of, where its trigger is an interval."""
     gap: Gap | None = None
     """What was missed before this frame; in a message, all that was since the last message of its definition."""
+    status: StateChange | None = None
+    """The state of the source that a message tells of, where its trigger is one: then there is no frame."""
     change: ConfigChange | None = None
     """The change of the configuration that a message tells of, where its trigger is one: then there is no frame."""
 

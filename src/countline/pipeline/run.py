@@ -27,6 +27,7 @@ from countline.pipeline.overload import Overload
 from countline.pipeline.readers import Readers
 from countline.pipeline.reloader import Reloader
 from countline.pipeline.sources_swap import SourcesSwap
+from countline.pipeline.states import StateWatch, tell_states
 from countline.pipeline.stats import Summary
 from countline.pipeline.worker import Consumer
 from countline.protocols import Detector, RuleSet, Source
@@ -83,6 +84,7 @@ class Run:
         self._playing = threading.Event()
         self._latency = 0.0
         self._overload: Overload | None = None
+        self._states = StateWatch()
         with ExitStack() as resources:
             with ThreadPoolExecutor(1) as pool:  # the model is compiled while the other packages are imported
                 loading = pool.submit(build.detector, self.config, detector)
@@ -153,6 +155,8 @@ class Run:
         error and the exit code."""
         try:
             self._play()
+            if self.engine.failure is None:
+                tell_states(self.engine.worker, self._states.look(self.sources))
             self.engine.finish(dict(self._readers.ended), drain_timeout)
         finally:
             self.close()
@@ -191,6 +195,7 @@ class Run:
                 if self._overload is not None:
                     self._overload.look()
                 self._reloader.look()
+                self._tell_states()
 
     def _join(self, thread: threading.Thread) -> None:
         if thread.ident is None:  # it could not be started, and nobody else tells the worker that all is over
@@ -291,6 +296,12 @@ class Run:
         """Publish that something was applied or refused."""
         self.engine.at_boundary(lambda: self.engine.worker.tell(change))
         self.wake()
+
+    def _tell_states(self) -> None:
+        changes = self._states.look(self.sources)
+        if changes:
+            self.engine.at_boundary(lambda: tell_states(self.engine.worker, changes))
+            self.wake()
 
     def _watch_load(self) -> None:
         live = any(s.info.live for s in self.sources)
