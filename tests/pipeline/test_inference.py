@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -110,3 +111,37 @@ def test_frames_in_inference_side_by_side_give_what_they_give_alone(frames: list
     assert sum(map(len, alone)) > 0
     inference.close()
     detector.close()
+
+
+def test_room_is_told_and_company_is_waited_for_only_where_it_is_faster(frames: list[Frame]) -> None:
+    class Batched:
+        """Takes as long for four frames as for one; or four times as long."""
+
+        labels = ("person",)
+        parallel = 1
+        each = 0.0
+
+        def detect(self, some: Sequence[Frame]) -> list[Detections]:
+            time.sleep(0.002 + self.each * len(some))
+            return [Detections.empty() for _ in some]
+
+        def close(self) -> None:
+            pass
+
+    detector = Batched()
+    inference = Inference(detector, batch=4, every=1, ahead=0)
+    assert inference.ready() == 4
+    assert inference.gather > 0, "nobody knows yet"
+    for some in (frames[:1], frames[:4]):
+        inference.begin(some).wait()
+    assert inference.gather > 0
+    assert inference.busy > 0.004
+    detector.each = 0.02
+    for _ in range(30):
+        inference.begin(frames[:1]).wait()
+        inference.begin(frames[:4]).wait()
+    assert inference.gather == 0, "22 ms alone, 20.5 ms in company"
+    inference.close()
+    alone = Inference(detector, batch=1, every=1, ahead=0)
+    assert (alone.ready(), alone.gather) == (1, 0.0)
+    alone.close()

@@ -126,16 +126,14 @@ class BaseDefinition(ABC):
             return []
         self.see(analytics)
         self._missed.add(source, analytics.gap)
-        doubt = analytics.frame.degraded
-        if doubt:
-            self._doubts[source] = doubt
-        if not self.due(analytics):
-            return []
-        fired = self.trigger.fire(analytics)
-        messages = self._fired(fired, frame)
-        if doubt and messages and fired is not None and fired[0].frame is not analytics.frame:
-            self._doubts[source] = doubt  # an interval that ended before this frame
-        return messages
+        fired = self.trigger.fire(analytics) if self.due(analytics) else None
+        earlier = (
+            fired is not None and fired[0].frame is not analytics.frame
+        )  # an interval that ended before this frame
+        messages = self._fired(fired, frame) if earlier else []
+        if analytics.frame.degraded:
+            self._doubts[source] = analytics.frame.degraded
+        return messages if earlier else self._fired(fired, frame)
 
     def finish(self, source: str) -> list[Message]:
         """No more frames of this source will come: the message of the interval that was begun, if any."""
