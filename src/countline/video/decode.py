@@ -256,7 +256,7 @@ class Decoding:
 
     def _settle(self) -> None:
         """At the end: packets of which nothing was heard."""
-        missing = self._sent - self._seen
+        missing = self._sent - self._seen - self.skipped
         if missing > 0 and not self._paired and self._context.name in _ONE_PICTURE_EACH and missing * 2 < self._sent:
             self.lost[NO_PICTURE] += missing
 
