@@ -64,6 +64,8 @@ class Check:
     detail: str
     fix: str = ""
     """What to do; empty when ``ok``."""
+    rate: float | None = field(default=None, kw_only=True)
+    """Of a live source: frames a second that are to be processed."""
 
     def __post_init__(self) -> None:
         for name in ("subject", "detail", "fix"):  # whoever made them: servers and libraries quote what they were given
