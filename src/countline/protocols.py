@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from countline._definition_protocols import (
+    ChangeDefinition,
+    ContinuingDefinition,
+    Definition,
+    FailingDefinition,
+    Failure,
+    FinishingDefinition,
+    GapDefinition,
+    KeptFailure,
+    RemakingDefinition,
+    StateDefinition,
+    StreamDefinition,
+)
 from countline.redaction import redact
 from countline.source_status import SourceStats
 from countline.types import (
@@ -17,7 +30,6 @@ from countline.types import (
     Detections,
     Frame,
     FrameTracks,
-    Gap,
     Message,
     RuleInfo,
     SourceInfo,
@@ -25,8 +37,11 @@ from countline.types import (
 )
 
 __all__ = [
+    "AimedDetector",
+    "ChangeDefinition",
     "Check",
     "ClosingConsumer",
+    "ContinuingDefinition",
     "CountingTracker",
     "DeadLetterTopic",
     "Definition",
@@ -36,6 +51,7 @@ __all__ = [
     "FailingDefinition",
     "Failure",
     "FinishingDefinition",
+    "ForgettingTracker",
     "GapDefinition",
     "KeptFailure",
     "KeyedTopics",
@@ -46,9 +62,12 @@ __all__ = [
     "PredictingTracker",
     "Receipt",
     "RemakingDefinition",
+    "ReplaceableRules",
     "RuleSet",
+    "SizedDetector",
     "Source",
     "SourceStats",
+    "StateDefinition",
     "StreamDefinition",
     "ThresholdDetector",
     "Tracker",
@@ -138,6 +157,23 @@ class DescribedDetector(Protocol):
         ...
 
 
+@runtime_checkable
+class SizedDetector(Protocol):
+    """What a detector offers besides if it knows the size to which pictures are brought."""
+
+    input_size: tuple[int, int]
+    """Width and height in pixels."""
+
+
+@runtime_checkable
+class AimedDetector(Protocol):
+    """What a detector offers besides if it looks closer where rules are."""
+
+    def aim(self, rules: Sequence[RuleInfo]) -> None:
+        """These are the rules from now on. From any thread."""
+        ...
+
+
 class Tracker(Protocol):
     """Follows the objects of one source."""
 
@@ -152,6 +188,15 @@ class PredictingTracker(Protocol):
 
     def predict(self, pts: int) -> Tracks:
         """Where the tracks are by now, ``pts`` in ns."""
+        ...
+
+
+@runtime_checkable
+class ForgettingTracker(Protocol):
+    """What a tracker offers besides if its tracks can be ended before their time."""
+
+    def forget(self) -> None:
+        """All tracks have ended: the camera shows another view. Ids are not used again."""
         ...
 
 
@@ -218,124 +263,6 @@ class ReplaceableRules(Protocol):
 
     def close(self, source: str) -> None:
         """A source is gone, and all that is known of it."""
-        ...
-
-
-class Definition(Protocol):
-    """Makes messages from analytics. Pure."""
-
-    name: str
-
-    def make(self, analytics: Analytics, frame: Frame | None = None) -> list[Message]:
-        """Messages for this frame, maybe none. ``frame`` gives pixels for attachments; None where there are none
-        (replay, DeepStream probe)."""
-        ...
-
-
-@runtime_checkable
-class StreamDefinition(Protocol):
-    """What a definition offers besides if its ids depend on what a stream began with."""
-
-    def begin(self, source: str, counts: str, epochs: str) -> None:
-        """A stream of a source that is not live begins. ``counts``, ``epochs``: marks of what was counted and reset before
-        (empty: nothing), of which ids are made."""
-        ...
-
-
-@runtime_checkable
-class ChangeDefinition(Definition, Protocol):
-    """What a definition offers besides if its messages may tell of changes of the configuration (``on: config``)."""
-
-    @property
-    def tells_changes(self) -> bool:
-        """Whether they do: then it is given analytics of no frame, with ``change`` set."""
-        ...
-
-
-@runtime_checkable
-class StateDefinition(Definition, Protocol):
-    """What a definition offers besides if its messages may tell of states of sources (``on: status``)."""
-
-    @property
-    def tells_states(self) -> bool:
-        """Whether they do: then it is given analytics of no frame, with ``status`` set."""
-        ...
-
-
-@runtime_checkable
-class ContinuingDefinition(Protocol):
-    """What a definition offers besides if it can go on in the place of another, when the configuration is changed while running."""
-
-    def take_over(self, before: Definition, *, whole: bool) -> None:
-        """Go on under the ids of the definition that had this name before; ``whole``: with its windows and memories, too."""
-        ...
-
-
-@runtime_checkable
-class FinishingDefinition(Protocol):
-    """What a definition offers besides if it has begun something that ends with the run (an interval)."""
-
-    def finish(self, source: str) -> list[Message]:
-        """Messages now that no more frames of this source will come."""
-        ...
-
-
-@runtime_checkable
-class Failure(Protocol):
-    """A message that could not be made."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Its line in the failure file: ``definition``, ``place`` and ``error``, in words, and what else is known of it."""
-        ...
-
-
-@runtime_checkable
-class KeptFailure(Failure, Protocol):
-    """A message that could not be made, and perhaps can another time."""
-
-    def snapshot(self) -> bytes | None:
-        """What it takes to make the message again (see :class:`RemakingDefinition`); None: that is not possible."""
-        ...
-
-
-@runtime_checkable
-class FailingDefinition(Protocol):
-    """What a definition offers besides if it runs a user's code, which may fail."""
-
-    @property
-    def failures(self) -> Sized:
-        """What could not be made since the last :meth:`take_failures`."""
-        ...
-
-    def take_failures(self) -> Sequence[object]:
-        """The failures, which are forgotten here; each becomes a line of the failure file: all of a :class:`Failure`, of what else
-        is given its text."""
-        ...
-
-
-@runtime_checkable
-class RemakingDefinition(FailingDefinition, Protocol):
-    """What a definition offers besides if what it could not make can be made another time (``countline outbox retry``)."""
-
-    def remake(self, kept: Any) -> list[Message]:
-        """The messages of a failure, of what its ``snapshot()`` gave. Raises MessageError where that is no longer possible."""
-        ...
-
-    def take_failures(self) -> Sequence[Any]:
-        """As above; each has ``error`` and ``place``, in words."""
-        ...
-
-
-@runtime_checkable
-class GapDefinition(Protocol):
-    """What a definition offers besides if its messages tell of gaps."""
-
-    def miss(self, source: str, gap: Gap) -> None:
-        """Something of a source was missed in an earlier run, and must still be told."""
-        ...
-
-    def untold(self, source: str) -> Gap | None:
-        """What was missed of a source and no message has told yet."""
         ...
 
 

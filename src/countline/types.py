@@ -27,9 +27,11 @@ from countline._events import (
     Journey,
     Leave,
     Speeding,
+    ViewChange,
 )
 from countline._frames import FrameInfo, SourceInfo, TimeQuality, utc
 from countline._gaps import Gap
+from countline._views import View
 from countline._windows import Window
 
 __all__ = [
@@ -69,6 +71,8 @@ __all__ = [
     "StateChange",
     "TimeQuality",
     "Tracks",
+    "View",
+    "ViewChange",
     "Window",
     "utc",
 ]
@@ -335,6 +339,10 @@ class Analytics:
     """The state of the source that a message tells of, where its trigger is one: then there is no frame."""
     change: ConfigChange | None = None
     """The change of the configuration that a message tells of, where its trigger is one: then there is no frame."""
+    view: View | None = None
+    """Where the picture lies in the view that the rules refer to, for a source that is stabilised; None: it is the view."""
+    placed: Tracks | None = None
+    """The tracks in pixels of that view, as the rules saw them; None: they are ``tracks``, which are in pixels of the picture."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from countline.file_safety import NamedFile
 from countline.pipeline import build
 from countline.pipeline.roles import refuse_collisions
 from countline.pipeline.run import Run
-from countline.pipeline.signals import ended_at_once, finishing
+from countline.pipeline.signals import ended_at_once, finishing, hangup_noted
 from countline.pipeline.stats import Summary
 from countline.secret_forms import MASK, hide_uri
 from countline.terminal import echo, json_line, visible
@@ -56,8 +56,10 @@ def run_command(options: Options) -> int:
             echo(f"shard {options['shard']} has no source: nothing to do", err=True)
             return 0
     state = None if isinstance(given, Path) else _state_for(config)
-    with _make(config, given, options, state) as run:
+    with hangup_noted() as asked, _make(config, given, options, state) as run:
         _add_consumers(run, options)
+        if asked():  # it was edited while the model was loaded
+            run.reload()
         summary = execute(run, options)
     if options["as_json"]:
         with suppress(OSError):  # the code tells how the run ended, whoever may read this
@@ -81,7 +83,8 @@ def _make(config: Config, given: Path | None, options: Options, state: Path | No
         state=state if given is None or options.get("shard") else None,
         fresh=options["fresh"],
         reread=None if options["config"] is None else lambda: _again(options),
-        watch=[options["config"]] if options["config"] is not None and (options.get("watch") or config.watch) else None,
+        files=[] if options["config"] is None else [options["config"]],
+        watch=bool(options.get("watch")),
     )
 
 
@@ -121,7 +124,10 @@ def _add_consumers(run: Run, options: Options) -> None:
 
         writer = TracksWriter(options["record"])
         run.add_consumer(
-            lambda _, analytics: writer.write(FrameTracks(analytics.frame, analytics.tracks)), close=writer.close
+            lambda _, analytics: writer.write(
+                FrameTracks(analytics.frame, analytics.tracks if analytics.placed is None else analytics.placed)
+            ),
+            close=writer.close,
         )
 
 

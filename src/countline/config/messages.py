@@ -40,7 +40,7 @@ __all__ = [
     "zone_of",
 ]
 
-EVENTS = tuple(event for model in RULE_KEYS.values() for event in model.events)
+EVENTS = (*(event for model in RULE_KEYS.values() for event in model.events), "view-change")
 """Kinds of event, which are the triggers that send a message for what happened."""
 _WORDS = (*EVENTS, "change", "gap", "frame", "interval <time>", "config", "status")
 _OF_FRAMES = {"config": ("type", "sources", "attach"), "status": ("type", "attach")}

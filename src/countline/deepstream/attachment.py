@@ -30,7 +30,6 @@ from countline.pipeline import build
 from countline.pipeline.control import Control
 from countline.pipeline.delivery.delivery import Delivery
 from countline.pipeline.engine import Engine
-from countline.pipeline.reloader import watching
 from countline.pipeline.stats import Summary
 from countline.pipeline.worker import Consumer
 from countline.types import FrameTracks
@@ -118,7 +117,8 @@ class Attachment(Changing):
             resources.pop_all()
         file = Path(config) if isinstance(config, (str, Path)) else None
         self.control = Control(self, None if file is None else lambda: file)
-        self._watching = watching(self.control, file) if parsed.watch and file is not None else None
+        if parsed.watch:
+            self._watch_file()
 
     def _engine_for(self, stages: build.Stages, consumers: Sequence[Consumer], started: float) -> Engine:
         if self._payloads is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from countline.pipeline import build
 from countline.pipeline.changes import Changes
 from countline.pipeline.control import Applied, Change, Control
 from countline.pipeline.engine import Engine
+from countline.pipeline.reloader import watching
 from countline.pipeline.swap import Swap
 from countline.types import ConfigChange, SourceInfo
 
@@ -35,6 +37,7 @@ class Changing(ABC):
     _given: Config | Mapping[str, Any] | str | Path
     _messages: Sequence[Any]
     _live: bool
+    _watching: threading.Event | None = None
 
     def reload(self, config: Config | Mapping[str, Any] | str | Path | None = None) -> Applied:
         """Go on with another configuration, or with what the file says now, between two frames; see
@@ -64,6 +67,8 @@ class Changing(ABC):
         def beside() -> None:
             self.sources, self.config = sources, config
             self._streams.use(sources)
+            if config.watch:
+                self._watch_file()
 
         return Swap(self._engine, stages, plan, self._wake, beside)
 
@@ -71,6 +76,11 @@ class Changing(ABC):
         """Publish that something was applied or refused."""
         self._engine.at_boundary(lambda: self._engine.worker.tell(change))
         self._wake()
+
+    def _watch_file(self) -> None:
+        """Apply edits of the configuration's file from now on."""
+        if self._watching is None and isinstance(self._given, (str, Path)):
+            self._watching = watching(self.control, Path(self._given))
 
     @abstractmethod
     def _wake(self) -> None:

@@ -96,7 +96,7 @@ class Control:
 
     def __init__(self, target: Changeable, reread: Callable[[], Config | str | Path] | None) -> None:
         self._target = target
-        self._reread = reread
+        self.reread = reread
         self._changing = threading.Lock()
         self._current = Current(target.config, digest_of(target.config), time.time_ns(), "start")
         self._contents: Mapping[str, str] = _contents(target.config)
@@ -131,13 +131,13 @@ class Control:
 
     def reload(self, by: By) -> Applied | None:
         """Read the file again and :meth:`apply` it. Raises nothing: what is refused is logged and published, and gives None."""
-        if self._reread is None:
+        if self.reread is None:
             log.warning(
                 "asked by %s to read the configuration again, but it came from no file: the run goes on as it is", by
             )
             return None
         try:
-            return self._change(self._reread, by)
+            return self._change(self.reread, by)
         except CountlineError:
             return None
         except Exception:

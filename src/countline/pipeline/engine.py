@@ -65,6 +65,8 @@ class Engine:
         self.failure: BaseException | None = None
         """What the run cannot go on after; the first there was."""
         self._changes: deque[tuple[Callable[[], None], Future[None]]] = deque()
+        self._thread = 0
+        """Which calls :meth:`work`."""
         self._closers: list[Callable[[], None]] = []
         self._frames_over = self._closed = False
         self._summing = threading.Lock()
@@ -107,19 +109,27 @@ class Engine:
 
     def work(self, frames: Sequence[Frame], detections: Sequence[Detections | None]) -> None:
         """As :meth:`Worker.work`. Raises what a consumer raises, and OutboxError if the outbox has failed for good."""
+        self._thread = threading.get_ident()
         if self._changes:
             self.boundary()
         self.worker.work(frames, detections)
 
     def tracked(self, batch: Sequence[FrameTracks]) -> None:
         """As :meth:`Worker.tracked`. Raises as :meth:`work`."""
+        self._thread = threading.get_ident()
         if self._changes:
             self.boundary()
         self.worker.tracked(batch)
 
     def at_boundary(self, work: Callable[[], None]) -> Future[None]:
         """Have ``work`` done between two frames, on the thread of :meth:`work`; whoever asks sees to it that :meth:`boundary` is
-        called where no frames come. From any thread. What it raises is in the future; ConfigError if the run ends before it."""
+        called where no frames come. From any other thread. What it raises is in the future; ConfigError if the run ends before it."""
+        if threading.get_ident() == self._thread:
+            raise ConfigError(
+                "the configuration cannot be changed from within a frame",
+                where="a consumer of frames",
+                fix="ask for it from another thread; `run.reload()` may be called here",
+            )
         done: Future[None] = Future()
         self._changes.append((work, done))
         if self._frames_over:

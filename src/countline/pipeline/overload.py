@@ -140,7 +140,7 @@ class Overload:
         self._clock = clock
         self._busy, self._worked = busy, busy() if busy is not None else 0.0
         self._governor = Governor()
-        self._seen = {s.info.name: _Seen() for s in sources}
+        self._seen = {s.info.name: _Seen(s.stats.frames, s.stats.dropped, s.stats.thinned) for s in sources}
         self._looked = clock()
         self._told = -1e9
         self.words = ""

@@ -73,15 +73,17 @@ class Reloader:
     Parameters
     ----------
     control: does it.
-    files: watched, and with them those that the configuration names; None: nothing is.
+    files: of the configuration; with them those that it names are watched.
+    wanted: whether edits are applied just now.
     """
 
-    def __init__(self, control: Control, files: Sequence[Path] | None) -> None:
+    def __init__(self, control: Control, files: Sequence[Path], wanted: Callable[[], bool]) -> None:
         self._control = control
         self._asked: Literal["", "signal", "file"] = ""
         self._thread: threading.Thread | None = None
         self._looked = time.monotonic()
-        self._watch = None if files is None else Watch(lambda: [*files, *control.files()])
+        self._watch = Watch(lambda: [*files, *control.files()]) if files else None
+        self._wanted = wanted
 
     def ask(self, by: Literal["signal", "file"]) -> None:
         """Read it again with the next :meth:`look`. Safe in a signal handler."""
@@ -92,7 +94,7 @@ class Reloader:
         now = time.monotonic()
         if self._watch is not None and now - self._looked >= EVERY:
             self._looked = now
-            if self._watch.changed():
+            if self._wanted() and self._watch.changed():
                 self._asked = self._asked or "file"
         if self._asked and (self._thread is None or not self._thread.is_alive()):
             by, self._asked = self._asked, ""
@@ -104,7 +106,8 @@ class Reloader:
 
 def watching(control: Control, file: Path) -> threading.Event:
     """Apply edits of a file on a thread of its own, until the event that is given is set."""
-    reloader, ended = Reloader(control, [file]), threading.Event()
+    ended = threading.Event()
+    reloader = Reloader(control, [file], lambda: control.current().config.watch)
 
     def look() -> None:
         while not ended.wait(EVERY):

@@ -54,8 +54,8 @@ class Run:
     fresh: do not resume files that an earlier run was cut short in.
     reread: gives the configuration as it is now, for an edit that is applied while running; where ``config`` is a path, that file
         unless set.
-    watch: files that :meth:`reload` is called for when one of them was edited; those of the configuration are watched, too.
-        None: the configuration says it (``watch: true``).
+    files: of the configuration, where ``reread`` is given: those that are watched for edits.
+    watch: apply edits whatever the configuration says of it (``watch: true``).
 
     Raises
     ------
@@ -73,7 +73,8 @@ class Run:
         state: Path | None = None,
         fresh: bool = False,
         reread: Callable[[], Config | str | Path] | None = None,
-        watch: Sequence[Path] | None = None,
+        files: Sequence[Path] = (),
+        watch: bool = False,
     ) -> None:
         started = time.monotonic()
         self._given = given = GivenSources(sources)
@@ -121,9 +122,9 @@ class Run:
             self._watch_load()
             if reread is None and isinstance(config, (str, Path)):
                 path = Path(config)
-                reread, watch = (lambda: path), [path] if watch is None and self.config.watch else watch
+                reread, files = (lambda: path), [path]
             self.control = Control(self, reread)
-            self._reloader = Reloader(self.control, watch)
+            self._reloader = Reloader(self.control, files, lambda: watch or self.config.watch)
             # Closed at the end of ``execute``; or when nobody holds this run any more, or the program ends.
             self._release = weakref.finalize(self, resources.pop_all().close)
 
@@ -263,10 +264,12 @@ class Run:
             messages=self._messages,
             given=self._from,
             state=self.engine.stages.state,
+            aimed=False,
         )
 
     def use_sources(self, sources: Sequence[Source], opened: Sequence[Source]) -> None:
         """These are the sources from now on, of which some are to be read from their beginning. Behind the boundary."""
+        build.aim(self.detector, self.rules.rules)
         self._readers.add(opened)
         self.sources = list(sources)
         self._watch_load()

@@ -5,14 +5,29 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
 
-__all__ = ["ENDED_AT_ONCE", "ended_at_once", "finishing"]
+__all__ = ["ENDED_AT_ONCE", "ended_at_once", "finishing", "hangup_noted"]
 
 ENDED_AT_ONCE = 130
 """Exit code after the second signal, whichever it was."""
+
+
+@contextmanager
+def hangup_noted() -> Iterator[Callable[[], bool]]:
+    """While the block runs, SIGHUP ends nothing; gives what tells whether it came. :func:`finishing` within it has its own way."""
+    came = threading.Event()
+    if not hasattr(signal, "SIGHUP"):
+        yield came.is_set
+        return
+    before = signal.signal(signal.SIGHUP, lambda *_: came.set())
+    try:
+        yield came.is_set
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from countline.messages.time import rfc3339
+from countline.pipeline.cameras import Cameras
 from countline.pipeline.commit_sink import CommitSink, Consumer
 from countline.pipeline.exchange import Exchanged, Makers
 from countline.pipeline.gaps import GapLog, GapWatch
@@ -87,6 +88,9 @@ class Worker:
         self.on_failure = on_failure
         self.on_begin = on_begin
         self.started = started
+        self._cameras = (
+            Cameras(stages.cameras, stages.trackers, stages.rules, summary.sources) if stages.cameras else None
+        )
         self._ask()
         self.repeats = Repeats(lambda: self.rules, self.track_anew)
         self.exchanged = Exchanged(self, stages.make_tracker)
@@ -119,6 +123,8 @@ class Worker:
             for frame, found in zip(frames, detections):
                 name = frame.info.source.name
                 self._follow(frame.info)
+                if self._cameras is not None:
+                    found = self._cameras.see(frame, found)
                 batch.append(FrameTracks(frame.info, self._track(name, found, frame.info.pts)))
         self._evaluate(batch, frames)
 
@@ -139,6 +145,8 @@ class Worker:
                 log.warning("%s", notice)
             self.rules.notices.clear()
         for frame, analytics in zip(frames, results):
+            if self._cameras is not None:
+                self._cameras.tell(analytics)
             self._publish(frame, analytics)
 
     def _track(self, source: str, found: Detections | None, pts: int) -> Tracks:
@@ -165,6 +173,8 @@ class Worker:
             self.rules.forget(name)
         self.exchanged.begin(name)
         self._streams[name] = info.stream
+        if self._cameras is not None:
+            self._cameras.begin(name)
         rules = [rule.name for rule in self.rules.rules if rule.source in (None, name)]  # also those that never counted
         resume = self.delivery.begin(
             name, info.stream, live=info.source.live, policy=self.policies[name], time=info.time, rules=rules,
@@ -200,6 +210,8 @@ class Worker:
         """What the ids of a file's messages are made of from this frame on: marks of what is counted and of what was before."""
         # The same frames at another time are other events, too.
         counts, epochs = f"{self.mark}{info.time - info.pts}{resume.history.counts}", resume.history.epochs
+        if resume.renewed:  # nor are they the same where rules were changed in their middle
+            counts += f"@{[list(where) for where in resume.renewed]}"
         for definition in self.definitions:
             if isinstance(definition, StreamDefinition):
                 definition.begin(info.source.name, counts, epochs)
@@ -218,6 +230,8 @@ class Worker:
         """Trackers by source from now on."""
         self.trackers = trackers
         self._ask()
+        if self._cameras is not None:
+            self._cameras.use(trackers)
 
     def track_anew(self, name: str) -> None:
         """The tracks of a source begin anew."""
@@ -233,6 +247,10 @@ class Worker:
         for name in gone:
             self._end_source(name)
         self.exchanged.take(stages, plan)
+        if self._cameras is not None:
+            self._cameras.use(self.trackers, stages.cameras)
+        elif stages.cameras:
+            self._cameras = Cameras(stages.cameras, self.trackers, self.rules, self.summary.sources)
         self.definitions, self.schedule = stages.definitions, stages.schedule
         self.policies, self.mark = stages.policies, stages.mark
         self._ask()

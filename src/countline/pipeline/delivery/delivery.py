@@ -153,6 +153,7 @@ class Delivery:
             identities=identities,
         )
         self._last_frame[source] = -1
+        self._live.pop(source, None)
         if live:
             self._identities[source] = self.outbox.identities(source)
             self._common[source] = self.outbox.epoch(source)
@@ -291,10 +292,8 @@ class Delivery:
             resources.callback(self.outbox.close)
             if self._checker.is_alive():
                 resources.callback(self._checker.join, 2.0)
-            for sender in self.senders.values():
-                resources.callback(sender.join)
-            for sender in self.senders.values():
-                resources.callback(sender.stop, deadline)
+            resources.callback(self._join_senders)
+            resources.callback(self._stop_senders, deadline)
             dropped = max(self._lost.values(), default=0)
             unwritten = self.writer.stop(timeout)
             if unwritten:
@@ -303,6 +302,20 @@ class Delivery:
                 self._fail_with(
                     [f"{dropped} messages were dropped because they could not be written to the outbox in time"]
                 )
+
+    def _stop_senders(self, deadline: float) -> None:
+        for sender in self.senders.values():  # as they are now: some may have come with what was written last
+            sender.stop(deadline)
+
+    def _join_senders(self) -> None:
+        with ExitStack() as resources:
+            for sender in self.senders.values():
+                resources.callback(sender.join)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was ended: nothing is delivered any more."""
+        return self._stopped
 
     def abandon(self) -> None:
         """Close everything at once: where it was not started, or only in part; harmless after :meth:`stop`."""

@@ -77,13 +77,14 @@ class OutputChanges:
             with suppress(Exception):
                 output.close(0.0)
         again = {}
-        for sender in self._stopped:
+        for sender in self._stopped if not self._delivery.stopped else ():
             output = sender.output
             try:
                 output.open()
             except Exception:
                 log.exception("output '%s' cannot be opened again", output.name)
             again[output.name] = Sender(self._delivery.outbox, output)
+            again[output.name].count_on(sender)
         self._delivery.exchange(again)
         self._opened, self._stopped = [], []
 
@@ -93,6 +94,9 @@ class OutputChanges:
         ready = [name for name in self._waiting if outbox.serves(name)]
         if ready:
             senders = {name: Sender(outbox, self._waiting.pop(name)) for name in ready}
+            for before in self._stopped:
+                if before.output.name in senders:
+                    senders[before.output.name].count_on(before)
             self._delivery.exchange(senders)
         if not self._waiting:
             self._delivery.on_written = None
