@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,7 +12,7 @@ from countline import detect, video
 from countline.config import DetectorConfig, SourceConfig
 from countline.demo import clip_path
 from countline.errors import DetectorError
-from countline.pipeline.inference import Inference
+from countline.pipeline.inference import Company, Inference
 from countline.types import Detections, Frame
 
 
@@ -113,35 +112,24 @@ def test_frames_in_inference_side_by_side_give_what_they_give_alone(frames: list
     detector.close()
 
 
-def test_room_is_told_and_company_is_waited_for_only_where_it_is_faster(frames: list[Frame]) -> None:
-    class Batched:
-        """Takes as long for four frames as for one; or four times as long."""
-
-        labels = ("person",)
-        parallel = 1
-        each = 0.0
-
-        def detect(self, some: Sequence[Frame]) -> list[Detections]:
-            time.sleep(0.002 + self.each * len(some))
-            return [Detections.empty() for _ in some]
-
-        def close(self) -> None:
-            pass
-
-    detector = Batched()
-    inference = Inference(detector, batch=4, every=1, ahead=0)
-    assert inference.ready() == 4
-    assert inference.gather > 0, "nobody knows yet"
-    for some in (frames[:1], frames[:4]):
-        inference.begin(some).wait()
-    assert inference.gather > 0
-    assert inference.busy > 0.004
-    detector.each = 0.02
-    for _ in range(30):
-        inference.begin(frames[:1]).wait()
-        inference.begin(frames[:4]).wait()
-    assert inference.gather == 0, "22 ms alone, 20.5 ms in company"
+@pytest.mark.parametrize(("batch", "gathers"), [(4, True), (1, False)])
+def test_room_is_told_and_company_is_waited_for_where_the_detector_takes_several(
+    frames: list[Frame], batch: int, gathers: bool
+) -> None:
+    inference = Inference(Meeting(1), batch=batch, every=1, ahead=0)
+    assert inference.ready() == batch
+    assert (inference.gather > 0) is gathers, "as long as nobody knows whether it is faster"
+    inference.begin(frames[:4]).wait()
+    assert inference.busy > 0
     inference.close()
-    alone = Inference(detector, batch=1, every=1, ahead=0)
-    assert (alone.ready(), alone.gather) == (1, 0.0)
-    alone.close()
+
+
+def test_company_is_waited_for_no_longer_where_it_was_seen_to_gain_nothing() -> None:
+    company = Company()
+    for _ in range(10):
+        company.note(1, 0.022)
+        company.note(4, 0.082)
+    assert not company.pays
+    for _ in range(40):
+        company.note(4, 0.040)
+    assert company.pays
