@@ -15,7 +15,7 @@ from countline.config import load
 from countline.config.loader import read_yaml, validate
 from countline.config.messages import MessageConfig
 from countline.registry import SchemaIds
-from countline.types import Crowding, Gap, Leave, RuleInfo, SourceInfo
+from countline.types import Crowding, Gap, Leave, RuleInfo, SourceInfo, StateChange
 
 ROOT = Path(__file__).parents[2]
 DOC = ROOT / "docs" / "messages.md"
@@ -29,7 +29,7 @@ def moment():
     """The frame that the documentation describes."""
     frame = info()
     box = (100.0, 100.0, 180.0, 160.0)
-    return analytics(
+    made = analytics(
         frame,
         [
             crossing(frame),
@@ -39,6 +39,8 @@ def moment():
         ],
         gap=Gap(TIME - 3600 * 10**9, TIME),
     )
+    made.status = StateChange("refused", "connection refused", "connecting", TIME, 0.0, 0, 0, 0, 0, 0, None)
+    return made
 
 
 def definitions(kind, text):
