@@ -75,8 +75,8 @@ def test_each_block_does_what_is_written_below_it(kind, text, expected):
         assert [orjson.loads(m.value) for m in made] == [orjson.loads(line) for line in expected.splitlines()]
 
 
-def test_there_are_ten_worked_examples_the_recipe_and_a_gap():
-    assert sum(expected is not None for *_, expected in BLOCKS) == 12
+def test_there_are_ten_worked_examples_the_recipe_a_gap_and_a_state():
+    assert sum(expected is not None for *_, expected in BLOCKS) == 13
 
 
 def test_every_field_and_filter_in_the_documentation_exists_and_none_is_missing():
