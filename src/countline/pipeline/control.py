@@ -158,18 +158,17 @@ class Control:
     def _apply(self, config: Config, plan: Changes, contents: Mapping[str, str], by: By) -> Applied:
         made = self._target.ready(config, plan)
         now = time.time_ns()
-        self._current, before = Current(config, digest_of(config), now, by), self._current
+        current = Current(config, digest_of(config), now, by)
         try:
-            notes = made.commit(ConfigChange(True, plan.words, by, self._current.digest, now))
+            notes = made.commit(ConfigChange(True, plan.words, by, current.digest, now))
         except BaseException:
-            self._current = before
             made.undo()
             raise
-        self._contents = contents
+        self._current, self._contents = current, contents
         log.info("configuration changed (asked by %s): %s", by, "; ".join(plan.words))
         if notes:
             log.warning("%s", "; ".join(notes))
-        return Applied(plan, self._current.digest, by, now, tuple(notes))
+        return Applied(plan, current.digest, by, now, tuple(notes))
 
     def _refused(self, error: CountlineError, plan: Changes, by: By) -> None:
         current = self._current
