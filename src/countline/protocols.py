@@ -55,6 +55,7 @@ __all__ = [
     "KeptFailure",
     "KeyedTopics",
     "LimitedSource",
+    "ObjectRules",
     "Output",
     "OutputStatus",
     "ParallelDetector",
@@ -62,6 +63,7 @@ __all__ = [
     "Receipt",
     "RemakingDefinition",
     "ReplaceableRules",
+    "ResumableSource",
     "RuleSet",
     "SizedDetector",
     "Source",
@@ -111,6 +113,20 @@ class LimitedSource(Protocol):
 
     def limit(self, rate: float | None) -> None:
         """At most so many frames a second from now on, evenly; None: all. Called from another thread."""
+        ...
+
+
+@runtime_checkable
+class ResumableSource(Protocol):
+    """What a source offers besides if it need not begin with its first frame to go on where an earlier run was cut short: some of
+    its frames carry a :class:`countline.types.Seam`."""
+
+    endless: bool
+    """More may come after its end: a later run goes on, also if this one was not cut short."""
+
+    def resume(self, stream: str, frame: int, finished: bool, place: str) -> None:
+        """Before the first frame: an earlier run has committed up to number ``frame`` of ``stream``, to its end if ``finished``;
+        ``place`` is that of the last seam."""
         ...
 
 
@@ -192,7 +208,7 @@ class ForgettingTracker(Protocol):
     """What a tracker offers besides if its tracks can be ended before their time."""
 
     def forget(self) -> None:
-        """All tracks have ended: the camera shows another view. Ids are not used again."""
+        """All tracks have ended: the camera shows another view, or there is a gap. Ids are not used again."""
         ...
 
 
@@ -203,6 +219,15 @@ class CountingTracker(Protocol):
     @property
     def never_tracked(self) -> int:
         """Sure detections that never became a track."""
+        ...
+
+
+@runtime_checkable
+class ObjectRules(Protocol):
+    """What a rule set offers besides if it counts objects, of which one may have several tracks (``Tracks.twin_of``)."""
+
+    def twins(self, source: str) -> int:
+        """What second tracks on one object did at a source and was not told a second time."""
         ...
 
 

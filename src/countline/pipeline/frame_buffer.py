@@ -35,15 +35,18 @@ class FrameBuffer:
         self._change = threading.Condition()
         # Files alone: every round takes exactly one frame of each source that still has some, so that batches, and with
         # them the last bits of the detector's floats, are the same on every run.
+        self._waits = [False] * len(live)
         self._lockstep = not any(live)
 
-    def add(self, live: bool) -> int:
-        """Another source: its number. Once all is over it is closed from the beginning."""
+    def add(self, live: bool, waits: bool = False) -> int:
+        """Another source: its number. ``waits``: for what is still to be recorded, and others do not wait for it. Once all is over
+        it is closed from the beginning."""
         with self._change:
             self._live.append(live)
+            self._waits.append(waits)
             self._queues.append(deque())
             self._open.append(not self._stopped and not self._over)
-            self._lockstep = not any(live for live, is_open in zip(self._live, self._open) if is_open)
+            self._lockstep = not any((a or b) and is_open for a, b, is_open in zip(self._live, self._waits, self._open))
             return len(self._live) - 1
 
     def close(self, source: int) -> int:

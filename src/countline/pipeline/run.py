@@ -15,7 +15,7 @@ from typing import Any
 
 from countline import video
 from countline.config import Config, SourceConfig
-from countline.pipeline import build
+from countline.pipeline import build, recordings
 from countline.pipeline.changes import Changes
 from countline.pipeline.control import Change, Control
 from countline.pipeline.delivery.delivery import Delivery
@@ -108,6 +108,7 @@ class Run:
             )
             self.engine = Engine(stages, consumers=consumers, fresh=fresh, started=started)
             resources.callback(self.engine.delivery.abandon)  # not the engine's own: its consumers may hold this run
+            recordings.resume(self.sources, self.engine.delivery)
             live = [s.info.live for s in self.sources]
             self._frames = FrameBuffer([])
             self._readers = Readers(self._frames, self.engine.summary, self.engine.clock, self._stopping.is_set)
