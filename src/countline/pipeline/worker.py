@@ -284,7 +284,7 @@ class Worker:
             self.finish_windows(name, self._makers, whole=False)
         self.repeats.end(name)
         self.delivery.forget(name)
-        for kept in (self._streams, self._resume, self._seen, self._next_reset, self._last, self._gaps):
+        for kept in (self._streams, self._resume, self._seen, self._next_reset, self._last, self._gaps, self._replays):
             kept.pop(name, None)
 
     def tell(self, change: ConfigChange) -> None:
