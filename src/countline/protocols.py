@@ -19,6 +19,7 @@ from countline._definition_protocols import (
     GapDefinition,
     KeptFailure,
     RemakingDefinition,
+    StateDefinition,
     StreamDefinition,
 )
 from countline.redaction import redact
@@ -68,6 +69,7 @@ __all__ = [
     "SizedDetector",
     "Source",
     "SourceStats",
+    "StateDefinition",
     "StreamDefinition",
     "ThresholdDetector",
     "Tracker",
@@ -83,6 +85,8 @@ class Check:
     detail: str
     fix: str = ""
     """What to do; empty when ``ok``."""
+    rate: float | None = field(default=None, kw_only=True)
+    """Of a live source: frames a second that are to be processed."""
 
     def __post_init__(self) -> None:
         for name in ("subject", "detail", "fix"):  # whoever made them: servers and libraries quote what they were given

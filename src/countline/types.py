@@ -15,7 +15,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from countline._changes import ConfigChange
+from countline._changes import ConfigChange, StateChange
 from countline._counters import CounterDelta, CounterKey, RuleIdentity
 from countline._events import (
     Crossing,
@@ -69,6 +69,7 @@ __all__ = [
     "Seam",
     "SourceInfo",
     "Speeding",
+    "StateChange",
     "TimeQuality",
     "Tracks",
     "View",
@@ -352,6 +353,8 @@ class Analytics:
     """What the message tells of, where its trigger is an interval."""
     gap: Gap | None = None
     """What was missed before this frame; in a message, all that was since the last message of its definition."""
+    status: StateChange | None = None
+    """The state of the source that a message tells of, where its trigger is one: then there is no frame."""
     change: ConfigChange | None = None
     """The change of the configuration that a message tells of, where its trigger is one: then there is no frame."""
     view: View | None = None

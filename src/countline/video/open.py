@@ -142,6 +142,7 @@ class Connector:
                 format=_format(place),
                 timeout=None if self._local else config.timeout,
                 low_delay=not self._local and config.live is not False,
+                paced=bool(config.live),
                 deinterlace=config.deinterlace,
                 stream=config.options.get("stream", ""),
                 shown=place.shown,
