@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from countline.messages.time import rfc3339
 from countline.pipeline.cameras import Cameras
@@ -16,7 +16,7 @@ from countline.pipeline.exchange import Exchanged, Makers
 from countline.pipeline.gaps import GapLog, GapWatch
 from countline.pipeline.replay import Replay
 from countline.pipeline.rule_changes import Repeats, identities_at
-from countline.pipeline.stats import SourceSummary, StageClock, Summary
+from countline.pipeline.stats import StageClock, Summary, fill
 from countline.protocols import (
     Definition,
     FailingDefinition,
@@ -284,15 +284,7 @@ class Worker:
             self.finish_windows(name, self._makers, whole=False)
         self.repeats.end(name)
         self.delivery.forget(name)
-        places: tuple[dict[str, Any], ...] = (
-            self._streams,
-            self._resume,
-            self._seen,
-            self._next_reset,
-            self._last,
-            self._gaps,
-        )
-        for kept in places:
+        for kept in (self._streams, self._resume, self._seen, self._next_reset, self._last, self._gaps, self._replays):
             kept.pop(name, None)
 
     def tell(self, change: ConfigChange) -> None:
@@ -414,7 +406,7 @@ class Worker:
     def snapshot(self) -> None:
         """Bring the counts in the summary up to date."""
         for name, analytics in list(self._last.items()):
-            _fill(self.summary.sources[name], analytics)
+            fill(self.summary.sources[name], analytics)
 
 
 _NOTHING = Gap(0, 0)
@@ -422,21 +414,3 @@ _NOTHING = Gap(0, 0)
 
 def _due(schedule: Schedule, now: int, seen: int) -> int | None:
     return schedule.due(seen, now)
-
-
-def _fill(source: SourceSummary, analytics: Analytics) -> None:
-    for rule, line in analytics.lines.items():
-        directions = {k: c.cumulative for k, c in line.directions.items()}
-        source.lines[rule] = {**directions, "total": line.cumulative}
-    for rule, region in analytics.regions.items():
-        source.regions[rule] = {
-            "entered": region.entered.cumulative,
-            "left": region.left.cumulative,
-            "occupancy": region.occupancy,
-        }
-    for rule in analytics.directions:
-        source.directions.setdefault(rule, 0)
-    for rule, journeys in analytics.journeys.items():
-        source.journeys[rule] = dict(journeys)
-    for key, states in analytics.states.items():
-        source.states[key] = {rule: state.summary() for rule, state in states.items()}
