@@ -14,6 +14,7 @@ from countline.track.engines import BEGINS, CONTINUES, FINDS, NOISE, Engine
 from countline.track.groups import Groups
 from countline.track.leaps import Leaps
 from countline.track.memory import Memory, TrackMemory
+from countline.track.motion import pace_of, velocities
 from countline.track.overlap import BESIDE, beside_stronger, clearly_beside, overlap
 from countline.track.pace import Pace
 from countline.track.twins import Twins
@@ -240,37 +241,11 @@ class EngineTracker:
         then, last = self._past[-1]
         if not len(last) or pts - then > self._lost:
             return Tracks.empty()
-        boxes = last.xyxy + self._velocity(last) * np.float32((pts - then) / 1e9)
+        boxes = last.xyxy + velocities(self._past) * np.float32((pts - then) / 1e9)
         return Tracks(boxes, last.confidence, last.class_id, last.track_id, twin_of=last.twin_of)
 
     def _pace_of(self, track: int) -> NDArray[np.float32]:
-        """(2,) pixels a second of a track's middle over the last frames."""
-        seen = [
-            (pts, tracks.xyxy[at[0]])
-            for pts, tracks in self._past
-            if len(at := (tracks.track_id == track).nonzero()[0])
-        ]
-        if len(seen) < 2 or seen[-1][0] <= seen[0][0]:
-            return np.zeros(2, np.float32)
-        moved = seen[-1][1] - seen[0][1]
-        pace: NDArray[np.float32] = (moved[:2] + moved[2:]) / np.float32(2 * (seen[-1][0] - seen[0][0]) / 1e9)
-        return pace
-
-    def _velocity(self, last: Tracks) -> NDArray[np.float32]:
-        """(N, 4) pixels a second of the box: its centre's motion over the last frames, size unchanged."""
-        result = np.zeros_like(last.xyxy)
-        then = self._past[-1][0]
-        open_rows = np.ones(len(last), bool)
-        for pts, tracks in self._past:  # oldest first: the longest view back wins
-            if pts >= then or not len(tracks):
-                continue
-            same = last.track_id[:, None] == tracks.track_id[None, :]
-            rows = np.flatnonzero(same.any(axis=1) & open_rows)
-            moved = last.xyxy[rows] - tracks.xyxy[same[rows].argmax(axis=1)]
-            centre = (moved[:, :2] + moved[:, 2:]) / 2
-            result[rows] = np.tile(centre, 2) / np.float32((then - pts) / 1e9)
-            open_rows[rows] = False
-        return result
+        return pace_of(self._past, track)
 
     def _clock(self, pts: int) -> int:
         """Step lengths since the last frame, at least 1. Learns the step length where no frame rate was given."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from countline.analytics.native import boundaries
 from countline.analytics.native.arrays import F8
-from countline.analytics.native.batch import NOBODY, MicroBatch, batch_of, rows_of, stack
+from countline.analytics.native.batch import NOBODY, MicroBatch, batch_of, micro_batches, rows_of, stack
 from countline.analytics.native.compiled import CompiledBoundaries
 from countline.analytics.native.counter import Counter
 from countline.analytics.native.explain import explain
@@ -26,6 +27,7 @@ from countline.analytics.native.table import Layout, TrackTable
 from countline.analytics.native.tables import Plan, Tables
 from countline.config.rules import RulesConfig
 from countline.kernels import find
+from countline.protocols import RuleSet
 from countline.types import Analytics, CounterKey, FrameTracks, RuleInfo, SourceInfo
 
 __all__ = ["NativeRules"]
@@ -107,7 +109,9 @@ class NativeRules:
         self.config = config
         self._rules, self._kinds = rules, kinds
         self._classes = max([len(self.labels), *(c + 1 for rule in rules for c in rule.classes or ())])
-        self.rules: Sequence[RuleInfo] = tuple(kinds[rule.kind].info(rule) for rule in rules)
+        self.rules: Sequence[RuleInfo] = tuple(
+            dataclasses.replace(kinds[rule.kind].info(rule), identity=rule.lasting) for rule in rules
+        )
 
     def _counter(self, rule: Rule) -> Counter:
         return self._kinds[rule.kind].counter(rule)
@@ -195,6 +199,26 @@ class NativeRules:
         for source in self._sources.values():
             self._refresh(source)
 
+    def take(self, other: RuleSet) -> Sequence[str]:
+        """As :meth:`replace`, with the rules of a set that was made of the other configuration."""
+        assert isinstance(other, NativeRules)
+        self.replace(other.config)
+        return ()
+
+    def renew(self, source: str, rules: Collection[str]) -> None:
+        """These rules begin anew at a source: at 0, and an object in the picture is to them as one first seen."""
+        state = self._sources.get(source)
+        if state is not None:
+            state.part_with(rules)
+            self.replace(self.config)
+
+    def close(self, source: str) -> None:
+        """A source is gone, and all that is known of it."""
+        if source in self._sources:
+            self.forget(source)
+            del self._sources[source]
+            self._build()
+
     # -- evaluation ----------------------------------------------------------------------------------------------
 
     def update(self, batch: Sequence[FrameTracks]) -> list[Analytics]:
@@ -204,16 +228,7 @@ class NativeRules:
             told = None if self._compiled is None or self._evaluating else self._single(frame, self._compiled)
             return self._micro_batch([frame]) if told is None else [told]
         result: list[Analytics | None] = [None] * len(batch)
-        parts: list[list[int]] = []
-        seen: dict[str, int] = {}
-        for i, item in enumerate(batch):
-            name = item.info.source.name
-            turn = seen.get(name, 0)
-            seen[name] = turn + 1
-            if turn == len(parts):
-                parts.append([])
-            parts[turn].append(i)
-        for members in parts:
+        for members in micro_batches([item.info.source.name for item in batch]):
             for i, analytics in zip(members, self._micro_batch([self._receive(batch[i]) for i in members])):
                 result[i] = analytics
         return result  # type: ignore[return-value]
