@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from hashlib import blake2b
 
 import orjson
 
 from countline.outbox import missed, sums
-from countline.outbox.types import Commit, Counter, History, Resume
+from countline.outbox.types import Commit, Counter, Resume, history_of
 from countline.types import CounterKey, Gap
 
 __all__ = ["CounterStore", "Due"]
@@ -80,7 +79,7 @@ class CounterStore:
                 self._suppress[source] = (stream, row[1])
             frame = row[1] if row[1] >= 0 else None
             resets = self._spread(source, counters, epochs, rules)
-            return Resume(frame, counters, resets, seen, history=_history(counters, epochs))
+            return Resume(frame, counters, resets, seen, history=history_of(counters, epochs))
         if (policy or ("continue" if live else "restart")) == "restart" and row is not None:
             self._reset_values(source, None, time)
             due = None
@@ -95,7 +94,7 @@ class CounterStore:
         }
         self._db.execute(sums.insert("run"), (source, stream, -1, 0, int(live), orjson.dumps(baseline).decode()))
         resets = self._spread(source, counters, epochs, rules)
-        resume = Resume(None, counters, resets, seen, reset, _history(counters, epochs))
+        resume = Resume(None, counters, resets, seen, reset, history_of(counters, epochs))
         if not live:
             return resume
         self._live.add(source)
@@ -230,14 +229,6 @@ class CounterStore:
             if epoch is not None:
                 found[(source, name)] = epoch
         return found
-
-
-def _history(counters: Mapping[CounterKey, int], epochs: dict[str, tuple[int, int]]) -> History:
-    counted = sorted([*key[1:], value] for key, value in counters.items() if value)
-    reset = sorted([rule, *epoch] for rule, epoch in epochs.items())
-    return History(
-        *(blake2b(orjson.dumps(known), digest_size=8).hexdigest() if known else "" for known in (counted, reset))
-    )
 
 
 def _parse(source: str, baseline: str) -> tuple[dict[CounterKey, int], dict[str, tuple[int, int]]]:

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from hashlib import blake2b
 from typing import Any, NamedTuple
+
+import orjson
 
 from countline.errors import OutboxError
 from countline.outbox.state import StoredOutput
 from countline.types import CounterDelta, CounterKey, Gap, Message
 
-__all__ = ["Bounds", "Commit", "Counter", "DeadLetter", "History", "OutboxBusy", "OutboxFull", "OutboxStatus", "Resume"]
+__all__ = [
+    "Bounds",
+    "Commit",
+    "Counter",
+    "DeadLetter",
+    "History",
+    "OutboxBusy",
+    "OutboxFull",
+    "OutboxStatus",
+    "Resume",
+    "history_of",
+]
 
 
 class Bounds(NamedTuple):
@@ -56,6 +70,19 @@ class History(NamedTuple):
 
 
 _NO_HISTORY = History()
+
+
+def history_of(counters: Mapping[CounterKey, int], epochs: Mapping[str, tuple[int, int]]) -> History:
+    """Of a run that begins with these counters of one source, and (epoch, reset_at) by rule ('' for all of them).
+
+    >>> history_of({}, {})
+    History(counts='', epochs='')
+    """
+    counted = sorted([*key[1:], value] for key, value in counters.items() if value)
+    reset = sorted([rule, *epoch] for rule, epoch in epochs.items())
+    return History(
+        *(blake2b(orjson.dumps(known), digest_size=8).hexdigest() if known else "" for known in (counted, reset))
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from countline.pipeline.given_sources import GivenSources
 from countline.pipeline.inference import Batch, Inference
 from countline.pipeline.overload import Overload
 from countline.pipeline.stats import Summary
-from countline.pipeline.worker import Consumer
+from countline.pipeline.worker import CommitSink, Consumer
 from countline.protocols import Detector, RuleSet, Source
 from countline.redaction import redact
 
@@ -47,6 +47,7 @@ class Run:
     consumers: called with every frame and its analytics, in order, on the worker's thread.
     state: outbox file where the configuration names none.
     fresh: do not resume files that an earlier run was cut short in.
+    delivery, sink: as of :class:`countline.pipeline.engine.Engine`, for runs that share one outbox and its outputs.
 
     Raises
     ------
@@ -63,6 +64,8 @@ class Run:
         consumers: Sequence[Consumer] = (),
         state: Path | None = None,
         fresh: bool = False,
+        delivery: Delivery | None = None,
+        sink: Callable[[Delivery], CommitSink] = lambda delivery: delivery,
     ) -> None:
         started = time.monotonic()
         given = GivenSources(sources)
@@ -93,9 +96,12 @@ class Run:
                 messages=messages,
                 given=config,
                 state=state,
+                deliver=delivery is None,
             )
-            self.engine = Engine(stages, consumers=consumers, fresh=fresh, started=started)
-            resources.callback(self.engine.delivery.abandon)  # not the engine's own: its consumers may hold this run
+            self.engine = Engine(
+                stages, consumers=consumers, fresh=fresh, started=started, sink=sink, delivery=delivery
+            )
+            resources.callback(self.engine.abandon)  # not the engine's own: its consumers may hold this run
             live = [s.info.live for s in self.sources]
             if any(live):
                 self._overload = Overload(self.sources, time.monotonic)
