@@ -34,6 +34,9 @@ __all__ = ["GroupWorker", "Setup", "worker_id"]
 
 log = logging.getLogger("countline.cluster")
 
+Owned = tuple[str, int]
+"""A source and the generation under which it is, or was, read here."""
+
 LETTING_GO = 20.0
 """Seconds within which sources that go to another worker are brought to an end, at most."""
 DRAIN = 15.0
@@ -100,13 +103,12 @@ class GroupWorker:
         """By source: what is read here."""
         self._stopping = threading.Event()
         self._failing: dict[str, _Failing] = {}
-        self._active: set[int] = set()
+        self._active: set[Owned] = set()
         """Generations of this process that own their source, as far as it was told."""
-        self._unclear: set[int] = set()
+        self._unclear: set[Owned] = set()
         """Generations that have ended, while what others wrote meanwhile was not read yet."""
-        self._fates: dict[tuple[str, int], Verdict] = {}
+        self._fates: dict[Owned, Verdict] = {}
         self._membership: Membership | None = None
-        self._told: set[tuple[str, int]] = set()
         with ExitStack() as resources:
             self.detector = SharedDetector(build.detector(setup.config, setup.detector))
             resources.callback(self.detector.inner.close)
@@ -137,17 +139,18 @@ class GroupWorker:
         if written is None or not doubtful:
             return Verdict.SEND
         generation, source = int(written), (header(message, SOURCE) or b"").decode("utf-8", "surrogatepass")
-        if generation in self._unclear:
+        owned = source, generation
+        if owned in self._unclear:
             return Verdict.WAIT
-        fate = self._fates.get((source, generation))
+        fate = self._fates.get(owned)
         if fate is None:
-            active = generation in self._active
+            active = owned in self._active
             membership = self._membership
             lease = membership is not None and membership.sure()
             claim = self.tables.claim(source)
             fate = verdict(generation, doubtful=True, active=active, lease=lease, claim=claim, worker=self.id)
             if not active:
-                self._fates[source, generation] = fate  # one fate for all of it
+                self._fates[owned] = fate  # one fate for all of it
                 if fate is Verdict.DROP:
                     log.warning(
                         "source '%s': what generation %d counted after its lease had run out is given up (fenced): generation %d "
@@ -227,27 +230,31 @@ class GroupWorker:
             f"were given to others: {len(names)} sources are fenced" if gone else "go to another worker",
         )
         if gone:
-            self._end(self.runs[name].claim.generation for name in names)
+            self._end(names)
         self._let_go(names)
         if not gone:
             self._drain(5.0)
 
-    def _end(self, generations: Any) -> None:
-        for generation in generations:
-            if generation in self._active:
-                self._unclear.add(generation)
-                self._active.discard(generation)
+    def _end(self, names: Sequence[str]) -> None:
+        """These are not this worker's any more."""
+        for name in names:
+            owned = name, self.runs[name].claim.generation
+            if owned in self._active:
+                self._unclear.add(owned)
+                self._active.discard(owned)
 
     def _let_go(self, names: Sequence[str]) -> None:
         """Bring runs to their end."""
-        runs = [self.runs.pop(name) for name in names]
+        runs = [self.runs[name] for name in names]
         for run in runs:
             run.stop()
         end = time.monotonic() + LETTING_GO
         for run in runs:
             if not run.join(end - time.monotonic()):
                 log.warning("source '%s' does not end within %.0f s", run.definition.name, LETTING_GO)
-        self._end(run.claim.generation for run in runs)
+        self._end(names)
+        for name in names:
+            del self.runs[name]
 
     # -- sources --------------------------------------------------------------------------------------------------
 
@@ -278,8 +285,8 @@ class GroupWorker:
         return claim is not None and claim.generation > run.claim.generation
 
     def _ended(self, name: str, run: OwnedRun) -> None:
+        self._end([name])
         del self.runs[name]
-        self._end([run.claim.generation])
         finished = self.tables.state(name).finished(run.definition.offset)
         if run.error or not finished:
             failing = self._failing.setdefault(name, _Failing())
@@ -310,7 +317,7 @@ class GroupWorker:
             claim = self.tables.claim(definition.name)
             if claim is None or claim.generation != offset or definition.partition not in membership.partitions:
                 continue  # somebody was faster: the next round sees
-            self._active.add(offset)
+            self._active.add((definition.name, offset))
             run = self.runs[definition.name] = OwnedRun(
                 claim, definition, self.setup.config, detector=self.detector, delivery=self.delivery, tables=self.tables,
                 destination=self._destination, sure=membership.sure, messages=self.setup.messages, state=self.setup.state,

@@ -1,0 +1,130 @@
+"""Several workers as real processes share sources over Apache Kafka 4; some are killed, some are halted."""
+
+from __future__ import annotations
+
+import itertools
+import signal
+import time
+import uuid
+from pathlib import Path
+
+import kafka4
+import pytest
+from kafka_tools import new_topic
+from walking_source import STEPS
+from workers import Told, Watch, Worker, countline, ending, scene
+
+pytestmark = [pytest.mark.kafka4, pytest.mark.timeout(240)]
+
+
+def put(folder: Path, kafka: str, group: str, names: list[str], **asked: object) -> None:
+    """Define sources of one kind by the command line."""
+    query = "&".join(f"{key}={value}" for key, value in asked.items())
+    listed = "\n".join(f"- {{name: {name}, uri: 'walking://{name}?{query}'}}" for name in names)
+    (folder / "sources.yaml").write_text(listed)
+    words = ("put", "--file", folder / "sources.yaml", "--group", group, "--kafka", kafka, "--partitions", 12)
+    made = countline(folder, "sources", *words)
+    assert made.returncode == 0, made.stderr
+
+
+def unique(told: list[Told]) -> dict[str, Told]:
+    return {message.id: message for message in told}
+
+
+def alone(folder: Path, kafka: str, names: list[str], **asked: object) -> Watch:
+    """The same sources read by one worker that nobody kills."""
+    group, topic = f"alone-{uuid.uuid4().hex[:8]}", new_topic(kafka, partitions=3)
+    config = scene(folder / group, kafka, topic)
+    put(config.parent, kafka, group, names, **asked)
+    worker = Worker(config, group, kafka, "alone").start()
+    watch = Watch(kafka, group, topic)
+    with ending(worker):
+        watch.until(lambda: all(watch.finished(name) for name in names), workers=(worker,))
+        assert worker.stop() == 0
+    watch.look(0.3)
+    return watch
+
+
+def test_a_worker_killed_and_back_gives_the_messages_and_counts_of_one_that_never_was(
+    apache: kafka4.Kafka4, tmp_path: Path
+) -> None:
+    kafka, group, topic = (
+        apache.bootstrap(),
+        f"kill-{uuid.uuid4().hex[:8]}",
+        new_topic(apache.bootstrap(), partitions=3),
+    )
+    config = scene(tmp_path, kafka, topic)
+    names = ["gate", "hall", "yard", "roof"]
+    asked = {"walkers": 24, "fps": 30, "began": time.time_ns() + 5 * 10**9}
+    put(tmp_path, kafka, group, names, **asked)
+    first, second = (Worker(config, group, kafka, name).start() for name in ("first", "second"))
+    watch = Watch(kafka, group, topic)
+    with ending(first, second):
+        watch.until(lambda: len({watch.owner(n) for n in names} - {""}) == 2, workers=(first, second))
+        watch.until(lambda: all(watch.count(n) >= 3 for n in names), workers=(first, second))
+        lost = {n: watch.owner(n) for n in names}
+        first.kill()
+        watch.until(lambda: len({watch.owner(n) for n in names}) == 1, workers=(second,))
+        first.start()
+        watch.until(lambda: all(watch.finished(n) for n in names), workers=(first, second))
+        watch.until(lambda: first.said().count("joins group") == 2, workers=(first, second))
+        assert len(set(lost.values())) == 2
+        assert first.stop() == second.stop() == 0
+    watch.look(0.5)
+    reference = alone(tmp_path, kafka, names, **asked)
+    told, expected = unique(watch.told), unique(reference.told)
+    assert {i: m.value for i, m in told.items()} == {i: m.value for i, m in expected.items()}
+    assert {n: watch.count(n) for n in names} == {n: reference.count(n) for n in names} == dict.fromkeys(names, 24)
+    assert any(watch.tables.state(n).slots.keys() - {min(watch.tables.state(n).slots)} for n in names), "taken over"
+
+
+def walker(message: Told, began: int, fps: int) -> int:
+    """Which of the scene's walkers a message tells of."""
+    from countline.config.moment import moment_of
+
+    moment = moment_of(message.value["time"])
+    assert moment is not None
+    return int((moment.timestamp() - began / 1e9) * fps // STEPS)
+
+
+def test_a_worker_that_was_halted_beyond_the_time_out_is_fenced_and_counts_nobody_twice(
+    apache: kafka4.Kafka4, tmp_path: Path
+) -> None:
+    kafka, group, topic = (
+        apache.bootstrap(),
+        f"halt-{uuid.uuid4().hex[:8]}",
+        new_topic(apache.bootstrap(), partitions=3),
+    )
+    config = scene(tmp_path, kafka, topic)
+    names, began = ["gate", "hall", "yard", "roof"], time.time_ns()
+    put(tmp_path, kafka, group, names, walkers=2000, fps=20, began=began, live=1)
+    first, second = (Worker(config, group, kafka, name, "-v").start() for name in ("first", "second"))
+    watch = Watch(kafka, group, topic)
+    with ending(first, second):
+        watch.until(lambda: len({watch.owner(n) for n in names} - {""}) == 2, workers=(first, second))
+        watch.until(lambda: all(watch.count(n) >= 2 for n in names), workers=(first, second))
+        before = {n: watch.owner(n) for n in names}
+        halted = (tmp_path / "first.outbox.worker").read_text()
+        taken = [n for n in names if before[n] == halted]
+        first.send(signal.SIGSTOP)
+        watch.until(lambda: all(watch.owner(n) != halted for n in taken), workers=(second,))
+        generations = {n: watch.tables.state(n).claim.generation for n in taken}  # type: ignore[union-attr]
+        watch.until(lambda: all(watch.tables.state(n).slots.get(generations[n]) for n in taken), workers=(second,))
+        first.send(signal.SIGCONT)
+        watch.until(lambda: "were given to others" in first.said(), workers=(first, second))
+        at = {n: watch.count(n) for n in names}
+        watch.until(lambda: all(watch.count(n) > at[n] + 1 for n in names), workers=(first, second))
+        assert second.stop() == 0
+        assert first.stop() == 0
+    watch.look(0.5)
+    told = unique(watch.told)
+    assert len(told) == len(watch.told), "no crash: nothing is sent twice"
+    seen = [(m.source, walker(m, began, 20)) for m in told.values()]
+    assert len(seen) == len(set(seen)), "nobody was counted by two owners"
+    assert {n: watch.count(n) for n in names} == {n: sum(m.source == n for m in told.values()) for n in names}
+    assert "fenced" in first.said()
+    for name in taken:  # the generation tells who is the owner: no two of them at the same time
+        own = [m for m in told.values() if m.source == name]
+        times = {g: [m.value["time"] for m in own if m.generation == g] for g in {m.generation for m in own}}
+        spans = sorted((min(t), max(t), g) for g, t in times.items())
+        assert all(a[1] < b[0] and a[2] < b[2] for a, b in itertools.pairwise(spans))
