@@ -45,8 +45,9 @@ def alone(folder: Path, kafka: str, names: list[str], **asked: object) -> Watch:
     return watch
 
 
+@pytest.mark.parametrize("fencing", ["epochs", "transactions"])
 def test_a_worker_killed_and_back_gives_the_messages_and_counts_of_one_that_never_was(
-    apache: kafka4.Kafka4, tmp_path: Path
+    apache: kafka4.Kafka4, tmp_path: Path, fencing: str
 ) -> None:
     kafka, group, topic = (
         apache.bootstrap(),
@@ -57,7 +58,7 @@ def test_a_worker_killed_and_back_gives_the_messages_and_counts_of_one_that_neve
     names = ["gate", "hall", "yard", "roof"]
     asked = {"walkers": 24, "fps": 30, "began": time.time_ns() + 5 * 10**9}
     put(tmp_path, kafka, group, names, **asked)
-    first, second = (Worker(config, group, kafka, name).start() for name in ("first", "second"))
+    first, second = (Worker(config, group, kafka, name, "--fencing", fencing).start() for name in ("first", "second"))
     watch = Watch(kafka, group, topic)
     with ending(first, second):
         watch.until(lambda: len({watch.owner(n) for n in names} - {""}) == 2, workers=(first, second))
@@ -75,6 +76,8 @@ def test_a_worker_killed_and_back_gives_the_messages_and_counts_of_one_that_neve
     told, expected = unique(watch.told), unique(reference.told)
     assert {i: m.value for i, m in told.items()} == {i: m.value for i, m in expected.items()}
     assert {n: watch.count(n) for n in names} == {n: reference.count(n) for n in names} == dict.fromkeys(names, 24)
+    if fencing == "transactions":
+        assert len(watch.told) == len(told), "whoever reads only what is committed sees nothing twice"
     assert any(watch.tables.state(n).slots.keys() - {min(watch.tables.state(n).slots)} for n in names), "taken over"
 
 
@@ -87,8 +90,9 @@ def walker(message: Told, began: int, fps: int) -> int:
     return int((moment.timestamp() - began / 1e9) * fps // STEPS)
 
 
+@pytest.mark.parametrize("fencing", ["epochs", "transactions"])
 def test_a_worker_that_was_halted_beyond_the_time_out_is_fenced_and_counts_nobody_twice(
-    apache: kafka4.Kafka4, tmp_path: Path
+    apache: kafka4.Kafka4, tmp_path: Path, fencing: str
 ) -> None:
     kafka, group, topic = (
         apache.bootstrap(),
@@ -98,7 +102,9 @@ def test_a_worker_that_was_halted_beyond_the_time_out_is_fenced_and_counts_nobod
     config = scene(tmp_path, kafka, topic)
     names, began = ["gate", "hall", "yard", "roof"], time.time_ns()
     put(tmp_path, kafka, group, names, walkers=2000, fps=20, began=began, live=1)
-    first, second = (Worker(config, group, kafka, name, "-v").start() for name in ("first", "second"))
+    first, second = (
+        Worker(config, group, kafka, name, "-v", "--fencing", fencing).start() for name in ("first", "second")
+    )
     watch = Watch(kafka, group, topic)
     with ending(first, second):
         watch.until(lambda: len({watch.owner(n) for n in names} - {""}) == 2, workers=(first, second))

@@ -28,6 +28,14 @@ __all__ = ["command"]
     metavar="S",
     help="How long a worker that hears nothing of the group takes itself for the owner, at most.",
 )
+@click.option(
+    "--fencing",
+    type=click.Choice(["epochs", "transactions"]),
+    default="epochs",
+    show_default=True,
+    help="epochs: late writes are told by their generation. transactions: the broker refuses them, and messages, counts and the "
+    "group's offsets are there together or not at all.",
+)
 @click.option("--partitions", type=click.IntRange(min=1), metavar="N", help="Of topics that are made.  [default: 32]")
 @click.option("--sources-topic", metavar="TOPIC", help="[default: GROUP.sources]")
 @click.option("--state-topic", metavar="TOPIC", help="[default: GROUP.state]")

@@ -20,7 +20,8 @@ GENERATION = "countline.generation"
 """Header with the generation of the owner that made the message. One that is smaller than the highest seen of its source was made
 by a former owner."""
 DOUBTFUL = "countline.doubtful"
-"""Header of what was made when the owner's lease had run out; it goes out only if nobody had taken over."""
+"""Header of what goes out late only if nobody has taken over: `1`, because it was made when the owner's lease had run out; `again`,
+because the next owner makes the same (files, with transactions)."""
 PARTITION = "countline.partition"
 """Header of a slot: the partition of the state topic that it goes to."""
 

@@ -42,6 +42,7 @@ class Membership:
     options: librdkafka's, of the broker.
     group: name of the group.
     topic: the sources topic.
+    transactions: whether :meth:`offsets` is asked for.
     gained, lost: told which partitions have come, and which go; ``lost`` with whether they are gone already (True), or this worker may
         still finish (False). A partition is another worker's only once ``lost`` has returned, unless it is gone already.
     """
@@ -56,6 +57,7 @@ class Membership:
         lost: Callable[[Sequence[int], bool], None],
         lease: float = LEASE,
         classic: bool = False,
+        transactions: bool = False,
     ) -> None:
         self.group, self.topic = group, topic
         self.protocol = "classic" if classic else "consumer"
@@ -66,6 +68,8 @@ class Membership:
         self.offset: Callable[[int], int] = lambda partition: 0
         """How far a partition was read: what is committed."""
         self._options, self._gained, self._lost = options, gained, lost
+        self._for_transactions = transactions
+        self._committable: tuple[list[TopicPartition], Any] | None = None
         self._since: dict[int, float] = {}
         """Own partitions, and when they came."""
         self._asked: float | None = None
@@ -116,6 +120,8 @@ class Membership:
             self._on_error(message.error())
         if self._fatal is not None:
             self._begin_anew()
+        if self._for_transactions:
+            self._note_member()
 
     def _begin_anew(self) -> None:
         fatal, self._fatal = self._fatal, None
@@ -186,6 +192,19 @@ class Membership:
         since = self._since.get(partition)
         return since is not None and self._confirmed >= since and self.sure()
 
+    def offsets(self) -> tuple[list[TopicPartition], Any] | None:
+        """How far the own partitions were read, and as which member: for a transaction that only a member may commit. None: there are
+        none. From any thread."""
+        return self._committable
+
+    def _note_member(self) -> None:
+        """Asked here, because librdkafka answers this question only between two polls."""
+        if not self._since:
+            self._committable = None
+            return
+        places = [TopicPartition(self.topic, p, self.offset(p)) for p in self._since]
+        self._committable = places, self.consumer.consumer_group_metadata()
+
     def _on_assign(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
         consumer.incremental_assign(partitions)
         consumer.pause(partitions)  # what stands in them is read by everybody
@@ -208,6 +227,8 @@ class Membership:
         self._lost(mine, gone)
         for number in mine:
             self._since.pop(number, None)
+        if gone:
+            self._committable = None
 
     def _drop(self, numbers: Sequence[int]) -> None:
         self.lease.lost()

@@ -63,6 +63,8 @@ class Destination:
     """Name of the output that carries them."""
     users: tuple[str, ...] = ()
     """The user's outputs: what is for all of them is not for the one of the slots."""
+    transactions: bool = False
+    """Slots and messages are there together or not at all: what a former owner of a file holds, the next one makes again."""
 
 
 class OwnerSink:
@@ -166,7 +168,7 @@ class OwnerSink:
         if untold is not None:
             slot = replace(slot, untold=untold if untold.missed else None)
         self._slot = replace(slot, counts=counts, frame=max(slot.frame, frame.number), seen=frame.time)
-        doubtful = frame.source.live and not self._sure()
+        doubtful = self._doubt(frame)
         made = [self._stamped(m, doubtful) for m in messages if m.outputs or self._to.users]
         if messages or deltas or untold is not None or self._changed or clock.monotonic() - self._written > IDLE:
             made.append(self._slot_message(doubtful))
@@ -185,14 +187,19 @@ class OwnerSink:
         """A file was read to its end: nobody reads it again until it is defined anew."""
         self._slot = replace(self._own, finished=True)
         if self._frame is not None:
-            self._taker.put(self._frame, [self._slot_message(False)], ())
+            self._taker.put(self._frame, [self._slot_message(self._doubt(self._frame))], ())
         self._taker.finished(source, stream)
+
+    @property
+    def finished_reading(self) -> bool:
+        """Whether :meth:`finished` was called. From any thread."""
+        return self._slot is not None and self._slot.finished
 
     def last(self) -> None:
         """The source is let go of: the slot as it is goes out, whether something was counted or not."""
         frame, slot = self._frame, self._slot
         if frame is not None and slot is not None and not slot.finished:
-            doubtful = frame.source.live and not self._sure()
+            doubtful = self._doubt(frame)
             self._taker.put(frame, [self._slot_message(doubtful)], ())
 
     # -- inside ---------------------------------------------------------------------------------------------------
@@ -201,6 +208,12 @@ class OwnerSink:
     def _own(self) -> Slot:
         assert self._slot is not None, "begin comes first"
         return self._slot
+
+    def _doubt(self, frame: FrameInfo) -> bytes:
+        """What stands in the header of what goes out late only if nobody has taken over; empty: it always does."""
+        if frame.source.live:
+            return b"" if self._sure() else b"1"
+        return b"again" if self._to.transactions else b""
 
     def _news(self) -> int:
         return self._tables.version(self._claim.source, self._claim.generation)
@@ -222,17 +235,17 @@ class OwnerSink:
     def _resets(self, epoch: Epoch) -> Resets:
         return {(self._claim.source, rule): _pair(epoch) for rule in self._rules} if epoch.number else {}
 
-    def _stamped(self, message: Message, doubtful: bool) -> Message:
+    def _stamped(self, message: Message, doubtful: bytes) -> Message:
         headers = message.headers + self._headers
         if doubtful:
-            headers += ((DOUBTFUL, b"1"),)
+            headers += ((DOUBTFUL, doubtful),)
         return replace(message, headers=headers, outputs=message.outputs or self._to.users)
 
-    def _slot_message(self, doubtful: bool) -> Message:
+    def _slot_message(self, doubtful: bytes) -> Message:
         now = self.wall()
         slot = self._slot = replace(self._own, sequence=self._own.sequence + 1, looked=now)
         self._written, self._changed = clock.monotonic(), False
-        headers = (*self._headers, self._partition, *(((DOUBTFUL, b"1"),) if doubtful else ()))
+        headers = (*self._headers, self._partition, *(((DOUBTFUL, doubtful),) if doubtful else ()))
         return Message(
             id=f"{slot.source}/{slot.generation}/{slot.sequence}",
             value=slot_value(slot),

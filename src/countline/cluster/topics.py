@@ -177,9 +177,9 @@ class Reader:
                 )
             self.poll(0.1)
 
-    def read_up_to(self, partition: int, offset: int) -> bool:
-        """Whether the record at ``offset`` of the state topic has been read."""
-        return self._reached.get((self._names.state, partition), 0) > offset
+    def reached(self, topic: str, partition: int) -> int:
+        """Offset behind the last record that was read. From any thread."""
+        return self._reached.get((topic, partition), 0)
 
     def close(self) -> None:
         """Let go of the connection."""

@@ -90,6 +90,11 @@ class OwnedRun:
         """Whether it is still at work."""
         return self._thread.is_alive()
 
+    @property
+    def finished(self) -> bool:
+        """Whether the source was read to its end."""
+        return self._sink.finished_reading
+
     def start(self) -> None:
         """Begin."""
         self._thread.start()

@@ -14,6 +14,7 @@ from countline.commands import logs
 from countline.commands.cluster_setup import broker, configuration_of, names_of
 from countline.commands.worker_group import GroupWorker, Setup
 from countline.config import Config
+from countline.errors import ConfigError
 from countline.outputs.kafka.config import Config as KafkaConfig
 from countline.pipeline import build
 from countline.pipeline.roles import refuse_collisions
@@ -48,11 +49,34 @@ def setup_of(given: Mapping[str, Any], detector: Any = None, messages: Any = ())
         state=state,
         name=given["name"] or f"{socket.gethostname()}-{os.getpid()}",
         lease=given["lease"],
+        transactions=_transactional(config, options) if given["fencing"] == "transactions" else None,
         messages=messages,
         detector=detector,
         partitions=given["partitions"],
         classic=given["classic"],
     )
+
+
+def _transactional(config: Config, options: Mapping[str, Any]) -> KafkaConfig:
+    """The output whose messages are in transactions. Raises ConfigError."""
+    own = [o for o in config.outputs if isinstance(o, KafkaConfig)]
+    if len(own) != 1:
+        raise ConfigError(
+            f"transactions are of one Kafka output, and there are {len(own)}",
+            where="--fencing",
+            fix="leave one Kafka output in the configuration, or use --fencing epochs",
+        )
+    servers = {server.strip() for server in str(options["bootstrap.servers"]).split(",")}
+    if not servers & set(own[0].bootstrap):
+        raise ConfigError(
+            f"the group meets at {', '.join(sorted(servers))}, and messages go to {', '.join(own[0].bootstrap)}: a transaction is of one "
+            "cluster",
+            where="--fencing",
+            fix="let the group meet where the messages go, or use --fencing epochs",
+        )
+    if str(own[0].acks) != "all":
+        raise ConfigError("transactions need acks: all", where=f"output '{own[0].name}'", fix="leave acks out")
+    return own[0]
 
 
 def slots_output(config: Config, options: Mapping[str, Any], names: Names) -> KafkaConfig:

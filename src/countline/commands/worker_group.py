@@ -12,13 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from confluent_kafka import TopicPartition
+
 from countline.cluster.gate import DOUBTFUL, GENERATION, PARTITION, SOURCE, FencedOutput, header
 from countline.cluster.membership import LEASE, Membership
 from countline.cluster.protocol import Claim, Verdict, verdict
 from countline.cluster.records import claim_value
-from countline.cluster.sink import STATE, Destination
+from countline.cluster.sink import Destination
 from countline.cluster.tables import Definition, Tables
 from countline.cluster.topics import Names, Reader, Writer, ensure
+from countline.cluster.transactions import TransactionalOutput, fence
 from countline.commands.owned_run import OwnedRun, SharedDetector
 from countline.config import Config
 from countline.errors import OutputError
@@ -61,6 +64,8 @@ class Setup:
     name: str = ""
     """For people."""
     lease: float = LEASE
+    transactions: KafkaConfig | None = None
+    """The Kafka output whose messages are in transactions with slots and offsets; None: none is."""
     messages: Sequence[Any] = ()
     detector: Any = None
     partitions: int | None = None
@@ -103,6 +108,8 @@ class GroupWorker:
         """By source: what is read here."""
         self._stopping = threading.Event()
         self._failing: dict[str, _Failing] = {}
+        self._finished: dict[str, int] = {}
+        """By source: the definition by which it was read to its end here."""
         self._active: set[Owned] = set()
         """Generations of this process that own their source, as far as it was told."""
         self._unclear: set[Owned] = set()
@@ -119,24 +126,36 @@ class GroupWorker:
             self._reader.catch_up()  # before anything that was left is sent: what others wrote decides on it
             self._writer = Writer(setup.options)
             users = build.outputs(setup.config)
-            self._destination = Destination(setup.names.state, users=tuple(o.name for o in users))
-            outputs: list[Output] = [FencedOutput(o, self._judge) for o in (*users, self._slots_output())]
+            outputs = self._outputs(users)
             self.delivery = Delivery(setup.config.outbox, setup.state, outputs, live=True, fresh=True)
             resources.callback(self.delivery.abandon)
             self._resources = resources.pop_all()
 
-    def _slots_output(self) -> KafkaOutput:
-        output = KafkaOutput(self.setup.slots)
-        output.partition_of = lambda message: int(header(message, PARTITION) or -1)
-        return output
+    def _outputs(self, users: Sequence[Output]) -> list[Output]:
+        """The user's outputs and the one of the slots; with transactions these are in one with the user's Kafka output."""
+        names, own = tuple(o.name for o in users), KafkaOutput(self.setup.slots)
+        made: list[Output] = [*users, own]
+        self._destination = Destination(self.setup.names.state, users=names)
+        if self.setup.transactions is not None:
+            config = self.setup.transactions
+            own = TransactionalOutput(config, f"{self.setup.group}.{self.id}", self._judge, self._offsets)
+            made = [own if o.name == own.name else o for o in users]
+            self._destination = Destination(self.setup.names.state, own.name, names, transactions=True)
+        own.partition_of = lambda message: int(header(message, PARTITION) or -1)
+        return [FencedOutput(output, self._judge) for output in made]
+
+    def _offsets(self) -> tuple[list[TopicPartition], Any] | None:
+        """From the sender's thread."""
+        membership = self._membership
+        return membership.offsets() if membership is not None else None
 
     # -- what may be sent -----------------------------------------------------------------------------------------
 
     def _judge(self, message: Message) -> Verdict:
         """From the sender's threads."""
         written = header(message, GENERATION)
-        doubtful = header(message, DOUBTFUL) is not None
-        if written is None or not doubtful:
+        doubtful = header(message, DOUBTFUL)
+        if written is None or doubtful is None:
             return Verdict.SEND
         generation, source = int(written), (header(message, SOURCE) or b"").decode("utf-8", "surrogatepass")
         owned = source, generation
@@ -146,15 +165,15 @@ class GroupWorker:
         if fate is None:
             active = owned in self._active
             membership = self._membership
-            lease = membership is not None and membership.sure()
+            lease = doubtful == b"again" or (membership is not None and membership.sure())
             claim = self.tables.claim(source)
             fate = verdict(generation, doubtful=True, active=active, lease=lease, claim=claim, worker=self.id)
             if not active:
                 self._fates[owned] = fate  # one fate for all of it
                 if fate is Verdict.DROP:
                     log.warning(
-                        "source '%s': what generation %d counted after its lease had run out is given up (fenced): generation %d "
-                        "had taken over",
+                        "source '%s': what generation %d made and another owner has seen is given up (fenced): generation %d had "
+                        "taken over",
                         source, generation, claim.generation if claim is not None else -1,
                     )  # fmt: skip
         return fate
@@ -178,7 +197,9 @@ class GroupWorker:
                 lost=self._lost,
                 lease=self.setup.lease,
                 classic=self.setup.classic,
+                transactions=self.setup.transactions is not None,
             )
+            membership.offset = lambda partition: self._reader.reached(self.setup.names.sources, partition)
             log.info(
                 "worker %s (%s) joins group '%s' (group.protocol=%s, lease %.1f s)",
                 self.setup.name, self.id[:8], self.setup.group, membership.protocol, membership.lease.seconds,
@@ -192,7 +213,8 @@ class GroupWorker:
                     self._reconcile(membership)
             finally:
                 self._let_go(list(self.runs))
-                self._drain(5.0)
+                self._drain(5.0, to_the_end=True)
+                self._membership = None
                 membership.close()
                 self.delivery.stop(5.0)
         left = sum(s.pending for s in self.delivery.stats().values())
@@ -200,12 +222,15 @@ class GroupWorker:
             log.warning("%d messages wait in the outbox: they are delivered when this worker comes back", left)
         return 5 if self.delivery.failure is not None else 4 if left else 0
 
-    def _drain(self, seconds: float) -> None:
-        """Deliver what waits, above all slots: whoever reads a source next should know of them."""
+    def _drain(self, seconds: float, *, to_the_end: bool = False) -> None:
+        """Deliver what waits, above all slots: whoever reads a source next should know of them. Ends early when this worker is to
+        stop, unless ``to_the_end``."""
         self.delivery.writer.flush()
         end = time.monotonic() + seconds
-        while self.delivery.outbox.pending(STATE) and time.monotonic() < end and not self._stopping.wait(0.02):
-            self._reader.poll(0.0)
+        while self.delivery.outbox.pending(self._destination.output) and time.monotonic() < end:
+            if self._stopping.is_set() and not to_the_end:
+                return
+            self._reader.poll(0.02)
 
     def _clear_up(self) -> None:
         """After something was lost: read what others wrote, so that it is known who has taken over."""
@@ -233,7 +258,7 @@ class GroupWorker:
             self._end(names)
         self._let_go(names)
         if not gone:
-            self._drain(5.0)
+            self._drain(5.0, to_the_end=True)
 
     def _end(self, names: Sequence[str]) -> None:
         """These are not this worker's any more."""
@@ -287,18 +312,20 @@ class GroupWorker:
     def _ended(self, name: str, run: OwnedRun) -> None:
         self._end([name])
         del self.runs[name]
-        finished = self.tables.state(name).finished(run.definition.offset)
-        if run.error or not finished:
-            failing = self._failing.setdefault(name, _Failing())
-            failing.until = time.monotonic() + (failing.wait if run.error else 0.5)
-            failing.wait = min(failing.wait * 2, AGAIN[1])
-        if not run.error:
-            self._failing.pop(name, None) if finished else None
+        if run.finished:
+            self._finished[name] = run.definition.offset  # the slot that says so may still be on its way
+            self._failing.pop(name, None)
             log.info("source '%s' was read to its end", name)
+            return
+        failing = self._failing.setdefault(name, _Failing())
+        failing.until = time.monotonic() + failing.wait
+        failing.wait = min(failing.wait * 2, AGAIN[1])
 
     def _due(self, definition: Definition) -> bool:
         failing = self._failing.get(definition.name)
         if failing is not None and time.monotonic() < failing.until:
+            return False
+        if self._finished.get(definition.name) == definition.offset:
             return False
         return not self.tables.state(definition.name).finished(definition.offset)
 
@@ -306,7 +333,7 @@ class GroupWorker:
         """Claim sources, read all that was written before the claims, and begin."""
         partitions = {d.partition for d in definitions}
         try:
-            self._reader.catch_up(10.0, partitions)
+            self._catch_up(definitions, partitions)
             items = [(d.name.encode(), self._claim(d.name), d.partition) for d in definitions]
             places = self._writer.write(self.setup.names.state, items, timeout=10.0)
             self._reader.catch_up(10.0, partitions)
@@ -324,6 +351,18 @@ class GroupWorker:
             )  # fmt: skip
             log.info("source '%s': read here from now on, generation %d", definition.name, offset)
             run.start()
+
+    def _catch_up(self, definitions: Sequence[Definition], partitions: set[int]) -> None:
+        if self.setup.transactions is None:
+            self._reader.catch_up(10.0, partitions)
+            return
+        try:
+            self._reader.catch_up(1.0, partitions)
+        except OutputError:  # a transaction is open, perhaps of one who is dead: what stands behind it cannot be read
+            former = {c.worker for d in definitions if (c := self.tables.claim(d.name)) is not None} - {self.id}
+            for worker in sorted(former):
+                fence(self.setup.transactions, f"{self.setup.group}.{worker}")
+            self._reader.catch_up(10.0, partitions)
 
     def _claim(self, name: str) -> bytes:
         before: Claim | None = self.tables.claim(name)
