@@ -134,3 +134,47 @@ def test_a_worker_that_was_halted_beyond_the_time_out_is_fenced_and_counts_nobod
         times = {g: [m.value["time"] for m in own if m.generation == g] for g in {m.generation for m in own}}
         spans = sorted((min(t), max(t), g) for g, t in times.items())
         assert all(a[1] < b[0] and a[2] < b[2] for a, b in itertools.pairwise(spans))
+
+
+def test_sources_go_over_in_order_come_and_go_and_the_classic_protocol_does_it_too(
+    apache: kafka4.Kafka4, tmp_path: Path
+) -> None:
+    kafka, group, topic = (
+        apache.bootstrap(),
+        f"move-{uuid.uuid4().hex[:8]}",
+        new_topic(apache.bootstrap(), partitions=3),
+    )
+    config = scene(tmp_path, kafka, topic)
+    names, began = ["gate", "hall", "yard", "roof"], time.time_ns()
+    asked = {"walkers": 2000, "fps": 20, "began": began, "live": 1}
+    put(tmp_path, kafka, group, names, **asked)
+    first = Worker(config, group, kafka, "first", "--classic", "--lease", 4).start()
+    second = Worker(config, group, kafka, "second", "--classic", "--lease", 4)
+    watch = Watch(kafka, group, topic)
+    with ending(first, second):
+        watch.until(lambda: all(watch.count(n) for n in names), workers=(first,))
+        before = {n: watch.tables.claim(n) for n in names}
+        second.start()
+        watch.until(lambda: len({watch.owner(n) for n in names}) == 2, workers=(first, second))
+        stayed = [n for n in names if watch.tables.claim(n) == before[n]]
+        assert stayed, "what stays is not interrupted"
+        gone, anew = stayed[0], next(n for n in names if n not in stayed)
+        removed = countline(tmp_path, "sources", "remove", gone, "--group", group, "--kafka", kafka)
+        assert removed.returncode == 0, removed.stderr
+        watch.until(lambda: f"source '{gone}': removed" in first.said(), workers=(first, second))
+        claim = watch.tables.claim(anew)
+        put(tmp_path, kafka, group, [anew], **asked)
+        watch.until(lambda: watch.tables.claim(anew) != claim, workers=(first, second))
+        rest = [n for n in names if n != gone]
+        at = {n: watch.count(n) for n in rest}
+        watch.until(lambda: all(watch.count(n) > at[n] for n in rest), workers=(first, second))
+        shown = countline(tmp_path, "sources", "list", "--group", group, "--kafka", kafka)
+        assert [line.partition(":")[0] for line in shown.stdout.splitlines()] == sorted(rest)
+        assert first.stop() == second.stop() == 0
+    watch.look(0.5)
+    told = unique(watch.told)
+    assert len(told) == len(watch.told)
+    seen = [(m.source, walker(m, began, 20)) for m in told.values()]
+    assert len(seen) == len(set(seen)), "nobody was counted by two owners"
+    assert {n: watch.count(n) for n in names} == {n: sum(m.source == n for m in told.values()) for n in names}
+    assert "fenced" not in first.said() + second.said()
