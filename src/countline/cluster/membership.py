@@ -13,7 +13,7 @@ from countline.cluster.protocol import Lease
 from countline.cluster.topics import failed, quiet
 from countline.errors import OutputError
 from countline.outbox.ages import uptime
-from countline.outputs.kafka import words
+from countline.outputs.kafka import errors
 from countline.redaction import redact
 
 __all__ = ["LEASE", "Membership", "now"]
@@ -170,7 +170,7 @@ class Membership:
                 self.lease.lost()
 
     def _on_error(self, error: KafkaError) -> None:
-        self.error = redact(words.tidy(error.str()))
+        self.error = redact(errors.clean(error.str()))
         log.debug("group '%s': %s", self.group, self.error)
         rights = (KafkaError.GROUP_AUTHORIZATION_FAILED, KafkaError.TOPIC_AUTHORIZATION_FAILED)
         if error.fatal() or error.code() in (*_NO_SUCH_PROTOCOL, KafkaError._FATAL, *rights):

@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 
 from countline.cluster.tables import Tables
 from countline.errors import OutputError
-from countline.outputs.kafka import words
+from countline.outputs.kafka import errors
 from countline.redaction import redact
 
 __all__ = ["Names", "Reader", "Writer", "ensure", "failed", "quiet"]
@@ -46,7 +46,7 @@ def failed(error: KafkaException | KafkaError, what: str) -> OutputError:
     """An error of the broker's in words."""
     reason = error.args[0] if isinstance(error, KafkaException) else error
     return OutputError(
-        f"{what}: {redact(words.tidy(reason.str()))}",
+        f"{what}: {redact(errors.clean(reason.str()))}",
         where="--kafka",
         fix="check the address, and that the broker runs and lets this client in",
     )
@@ -139,7 +139,7 @@ class Reader:
         self._consumer.assign([TopicPartition(t, p, OFFSET_BEGINNING) for t, p in places])
 
     def _note(self, error: KafkaError) -> None:
-        self._trouble = redact(words.tidy(error.str()))
+        self._trouble = redact(errors.clean(error.str()))
 
     def poll(self, timeout: float) -> bool:
         """Read what has come, waiting up to ``timeout`` s for the first; whether there was anything."""
@@ -233,6 +233,6 @@ class Writer:
             raise failed(error, f"topic '{topic}' cannot be written") from None
         if faults or len(places) < count:
             self._producer.purge()
-            reason = redact(words.say(faults[0], topic)) if faults else f"no answer within {timeout:g} s"
+            reason = redact(errors.describe(faults[0], topic)) if faults else f"no answer within {timeout:g} s"
             raise OutputError(f"topic '{topic}' cannot be written: {reason}", where="--kafka", fix="check the broker")
         return [places[number] for number in range(count)]

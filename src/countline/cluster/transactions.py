@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from countline.cluster.protocol import Verdict
 from countline.cluster.sink import STATE
-from countline.outputs.kafka import words
+from countline.outputs.kafka import errors
 from countline.outputs.kafka.config import Config
 from countline.outputs.kafka.flight import Flight
 from countline.outputs.kafka.output import KafkaOutput
@@ -151,8 +151,8 @@ class TransactionalOutput(KafkaOutput):
         flight.bytes -= flight.sizes.pop(position, 0)
         flight.topics[topic] -= 1
         if error is not None and flight is self._flight:
-            if error.code() == words.TIMESTAMP:
-                self._clock.refused(topic, position, words.say(error, topic))
+            if error.code() == errors.TIMESTAMP:
+                self._clock.refused(topic, position, errors.describe(error, topic))
             self._wrong[position] = error
 
     def _committed(self) -> None:
@@ -164,7 +164,7 @@ class TransactionalOutput(KafkaOutput):
 
     def _failed_at(self, error: KafkaError) -> None:
         """A step came to nothing: it is done again, or the whole transaction is."""
-        text = self.scrub(words.say(error))
+        text = self.redact(errors.describe(error))
         if error.retriable() and not error.txn_requires_abort() and not error.fatal():
             self.status.error = text if error.code() != KafkaError._TIMED_OUT else self.status.error
             return
@@ -185,13 +185,15 @@ class TransactionalOutput(KafkaOutput):
             except KafkaException:
                 self._producer = None  # the broker aborts it when the new one begins
         self._open, self._sent = False, 0
-        permanent = {p: e for p, e in self._wrong.items() if e.code() in words.PERMANENT or e.code() in words.TOO_LARGE}
+        permanent = {
+            p: e for p, e in self._wrong.items() if e.code() in errors.PERMANENT or e.code() in errors.TOO_LARGE
+        }
         if not permanent:
             return
         first = self._batch[0]
         if self._apart_until >= first.position and first.position in permanent:  # it was alone
             error, topic = permanent[first.position], first.message.topic or self.topic
-            self._refuse(first.position, words.refused(error, topic, keyless=first.message.key is None), error.name())
+            self._refuse(first.position, errors.refused(error, topic, keyless=first.message.key is None), error.name())
             self._sent = 0
         else:
             self._apart_until = self._batch[-1].position
