@@ -10,6 +10,7 @@ from pathlib import Path
 
 import kafka4
 import pytest
+from feed import Proxy, running
 from kafka_tools import new_topic
 from walking_source import STEPS
 from workers import Told, Watch, Worker, countline, ending, scene
@@ -72,12 +73,16 @@ def test_a_worker_killed_and_back_gives_the_messages_and_counts_of_one_that_neve
         assert len(set(lost.values())) == 2
         assert first.stop() == second.stop() == 0
     watch.look(0.5)
-    reference = alone(tmp_path, kafka, names, **asked)
-    told, expected = unique(watch.told), unique(reference.told)
-    assert {i: m.value for i, m in told.items()} == {i: m.value for i, m in expected.items()}
-    assert {n: watch.count(n) for n in names} == {n: reference.count(n) for n in names} == dict.fromkeys(names, 24)
+    told = unique(watch.told)
+    assert {n: watch.count(n) for n in names} == dict.fromkeys(names, 24)
+    assert sorted((m.source, m.value["count"]) for m in told.values()) == [
+        (n, i + 1) for n in sorted(names) for i in range(24)
+    ]
     if fencing == "transactions":
         assert len(watch.told) == len(told), "whoever reads only what is committed sees nothing twice"
+    else:
+        expected = unique(alone(tmp_path, kafka, names, **asked).told)
+        assert {i: m.value for i, m in told.items()} == {i: m.value for i, m in expected.items()}
     assert any(watch.tables.state(n).slots.keys() - {min(watch.tables.state(n).slots)} for n in names), "taken over"
 
 
@@ -90,9 +95,30 @@ def walker(message: Told, began: int, fps: int) -> int:
     return int((moment.timestamp() - began / 1e9) * fps // STEPS)
 
 
-@pytest.mark.parametrize("fencing", ["epochs", "transactions"])
-def test_a_worker_that_was_halted_beyond_the_time_out_is_fenced_and_counts_nobody_twice(
-    apache: kafka4.Kafka4, tmp_path: Path, fencing: str
+def nobody_twice(watch: Watch, names: list[str], began: int) -> None:
+    """What was told of cameras: each walker by one owner, in as many messages as there are counts, and no two owners at the same
+    time, as their generations tell."""
+    told = unique(watch.told)
+    assert len(told) == len(watch.told), "no crash: nothing is sent twice"
+    seen = [(m.source, walker(m, began, 20)) for m in told.values()]
+    assert len(seen) == len(set(seen)), "counted by two owners"
+    assert {n: watch.count(n) for n in names} == {n: sum(m.source == n for m in told.values()) for n in names}
+    for name in names:
+        own = [m for m in told.values() if m.source == name]
+        times = {g: [m.value["time"] for m in own if m.generation == g] for g in {m.generation for m in own}}
+        spans = sorted((min(t), max(t), g) for g, t in times.items())
+        assert all(a[1] < b[0] and a[2] < b[2] for a, b in itertools.pairwise(spans))
+
+
+def taken_over(watch: Watch, names: list[str], former: str, workers: tuple[Worker, ...]) -> None:
+    """Wait until others read these sources, and have counted."""
+    watch.until(lambda: all(watch.owner(n) != former for n in names), workers=workers)
+    at = {n: watch.count(n) for n in names}
+    watch.until(lambda: all(watch.count(n) >= at[n] + 2 for n in names), workers=workers)
+
+
+def test_a_worker_that_was_halted_beyond_the_time_out_is_fenced_by_the_broker_too(
+    apache: kafka4.Kafka4, tmp_path: Path
 ) -> None:
     kafka, group, topic = (
         apache.bootstrap(),
@@ -103,37 +129,51 @@ def test_a_worker_that_was_halted_beyond_the_time_out_is_fenced_and_counts_nobod
     names, began = ["gate", "hall", "yard", "roof"], time.time_ns()
     put(tmp_path, kafka, group, names, walkers=2000, fps=20, began=began, live=1)
     first, second = (
-        Worker(config, group, kafka, name, "-v", "--fencing", fencing).start() for name in ("first", "second")
+        Worker(config, group, kafka, name, "-v", "--fencing", "transactions").start() for name in ("first", "second")
     )
     watch = Watch(kafka, group, topic)
     with ending(first, second):
         watch.until(lambda: len({watch.owner(n) for n in names} - {""}) == 2, workers=(first, second))
         watch.until(lambda: all(watch.count(n) >= 2 for n in names), workers=(first, second))
-        before = {n: watch.owner(n) for n in names}
         halted = (tmp_path / "first.outbox.worker").read_text()
-        taken = [n for n in names if before[n] == halted]
+        taken = [n for n in names if watch.owner(n) == halted]
         first.send(signal.SIGSTOP)
-        watch.until(lambda: all(watch.owner(n) != halted for n in taken), workers=(second,))
-        generations = {n: watch.tables.state(n).claim.generation for n in taken}  # type: ignore[union-attr]
-        watch.until(lambda: all(watch.tables.state(n).slots.get(generations[n]) for n in taken), workers=(second,))
+        taken_over(watch, taken, halted, (second,))
         first.send(signal.SIGCONT)
         watch.until(lambda: "were given to others" in first.said(), workers=(first, second))
         at = {n: watch.count(n) for n in names}
         watch.until(lambda: all(watch.count(n) > at[n] + 1 for n in names), workers=(first, second))
-        assert second.stop() == 0
-        assert first.stop() == 0
+        assert second.stop() == first.stop() == 0
     watch.look(0.5)
-    told = unique(watch.told)
-    assert len(told) == len(watch.told), "no crash: nothing is sent twice"
-    seen = [(m.source, walker(m, began, 20)) for m in told.values()]
-    assert len(seen) == len(set(seen)), "nobody was counted by two owners"
-    assert {n: watch.count(n) for n in names} == {n: sum(m.source == n for m in told.values()) for n in names}
-    assert "fenced" in first.said()
-    for name in taken:  # the generation tells who is the owner: no two of them at the same time
-        own = [m for m in told.values() if m.source == name]
-        times = {g: [m.value["time"] for m in own if m.generation == g] for g in {m.generation for m in own}}
-        spans = sorted((min(t), max(t), g) for g, t in times.items())
-        assert all(a[1] < b[0] and a[2] < b[2] for a, b in itertools.pairwise(spans))
+    nobody_twice(watch, names, began)
+
+
+def test_what_a_worker_counts_while_it_is_cut_off_from_the_group_is_given_up_when_another_has_taken_over(
+    apache: kafka4.Kafka4, tmp_path: Path
+) -> None:
+    """Its cameras go on, and so does it; what it had counted before it was cut off still comes."""
+    kafka, group, topic = apache.bootstrap(), f"cut-{uuid.uuid4().hex[:8]}", new_topic(apache.bootstrap(), partitions=3)
+    link = f"127.0.0.1:{apache.proxy_port}"
+    names, began = ["gate", "hall", "yard", "roof"], time.time_ns()
+    put(tmp_path, kafka, group, names, walkers=2000, fps=20, began=began, live=1)
+    proxy = Proxy(apache.ports["PROXIED"], apache.proxy_port)
+    first = Worker(scene(tmp_path / "a", link, topic), group, link, "first", "-v").start()
+    second = Worker(scene(tmp_path / "b", kafka, topic), group, kafka, "second", "-v").start()
+    watch = Watch(kafka, group, topic)
+    with ending(first, second):
+        watch.until(lambda: len({watch.owner(n) for n in names} - {""}) == 2, workers=(first, second))
+        watch.until(lambda: all(watch.count(n) >= 2 for n in names), workers=(first, second))
+        away = (tmp_path / "a" / "first.outbox.worker").read_text()
+        taken = [n for n in names if watch.owner(n) == away]
+        proxy.close()
+        taken_over(watch, taken, away, (first, second))
+        with running(Proxy(apache.ports["PROXIED"], apache.proxy_port)):
+            watch.until(lambda: "(fenced)" in first.said(), workers=(first, second))
+            at = {n: watch.count(n) for n in names}
+            watch.until(lambda: all(watch.count(n) > at[n] + 1 for n in names), workers=(first, second))
+            assert second.stop() == first.stop() == 0
+    watch.look(0.5)
+    nobody_twice(watch, names, began)
 
 
 def test_sources_go_over_in_order_come_and_go_and_the_classic_protocol_does_it_too(
@@ -172,9 +212,5 @@ def test_sources_go_over_in_order_come_and_go_and_the_classic_protocol_does_it_t
         assert [line.partition(":")[0] for line in shown.stdout.splitlines()] == sorted(rest)
         assert first.stop() == second.stop() == 0
     watch.look(0.5)
-    told = unique(watch.told)
-    assert len(told) == len(watch.told)
-    seen = [(m.source, walker(m, began, 20)) for m in told.values()]
-    assert len(seen) == len(set(seen)), "nobody was counted by two owners"
-    assert {n: watch.count(n) for n in names} == {n: sum(m.source == n for m in told.values()) for n in names}
+    nobody_twice(watch, names, began)
     assert "fenced" not in first.said() + second.said()
