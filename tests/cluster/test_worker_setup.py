@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 import yaml
 
@@ -54,6 +55,34 @@ def test_what_the_topic_says_wrongly_of_a_source_is_told_with_its_place() -> Non
         source_config(Definition("hall", b'{"uri": "rtsp://10.0.0.7/1", "fsp": 5}', 3, 17))
     assert "partition 3, offset 17" in str(caught.value)
     assert "fsp" in str(caught.value)
+
+
+def test_secrets_of_sources_are_filled_in_by_the_workers_and_no_others_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = [
+        {
+            "name": "gate",
+            "uri": "rtsp://u:${SOURCE_GATE}@10.0.0.7/${PLACE}",
+            "options": {"user_agent": "${SOURCE_GATE}"},
+        }
+    ]
+    (tmp_path / "a.yaml").write_text(yaml.safe_dump(written))
+    monkeypatch.setenv("PLACE", "1")
+    (item,) = sources_of(tmp_path / "a.yaml")
+    assert item == {
+        "name": "gate",
+        "uri": "rtsp://u:${SOURCE_GATE}@10.0.0.7/1",
+        "options": {"user_agent": "${SOURCE_GATE}"},
+    }
+    definition = Definition("gate", orjson.dumps({**item, "device_id": "${PLACE}"}), 0, 0)
+    with pytest.raises(ConfigError, match="SOURCE_GATE is not set"):
+        source_config(definition)
+    monkeypatch.setenv("SOURCE_GATE", "s3cret")
+    source = source_config(definition)
+    assert source.uri == "rtsp://u:s3cret@10.0.0.7/1"
+    assert source.options == {"user_agent": "s3cret"}
+    assert source.device_id == "${PLACE}", "whoever writes the topic does not get at the environment"
 
 
 def test_rules_by_number_are_refused(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,9 @@ from countline.outputs.kafka.settings import client
 
 __all__ = ["broker", "configuration_of", "for_source", "names_of", "source_config", "sources_of"]
 
+_SECRET = re.compile(r"\$\{(SOURCE_[A-Za-z0-9_]+)\}")
+_KEPT = "\ue000{SOURCE_"
+"""Stands for what is filled in by the workers, while all else is filled in here."""
 UNREAD = "object:not-read-here"
 """Address that stands for sources which rules and messages name, and which the topic defines."""
 
@@ -80,9 +85,26 @@ def _named(data: Mapping[str, Any]) -> Iterator[str]:
 
 def source_config(definition: Definition) -> SourceConfig:
     """What the topic says of a source. Raises ConfigError."""
-    data = orjson.loads(definition.data)
     where = f"source '{definition.name}' of the sources topic (partition {definition.partition}, offset {definition.offset})"
+    data = _filled_in(orjson.loads(definition.data), where)
     return validate(SourceConfig, {**data, "name": definition.name}, Document(data, {}, where))
+
+
+def _filled_in(value: Any, where: str) -> Any:
+    """``${SOURCE_NAME}`` becomes the worker's environment variable of that name. No other is read: whoever may write the topic could
+    have it sent wherever an address leads."""
+    if isinstance(value, dict):
+        return {key: _filled_in(item, where) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_filled_in(item, where) for item in value]
+    return _SECRET.sub(lambda match: _variable(match[1], where), value) if isinstance(value, str) else value
+
+
+def _variable(name: str, where: str) -> str:
+    value = os.environ.get(name)
+    if value is None:
+        raise ConfigError(f"the environment variable {name} is not set", where=where, fix="set it for all workers")
+    return value
 
 
 def for_source(config: Config, source: SourceConfig) -> Config:
@@ -97,11 +119,20 @@ def for_source(config: Config, source: SourceConfig) -> Config:
 
 def sources_of(path: Path) -> list[dict[str, Any]]:
     """The sources of a file, as they are written there: a configuration, or a list of sources alone. Raises ConfigError."""
-    document = read_yaml(path)
+    document = read_yaml(path, _text(path).replace("${SOURCE_", _KEPT))
     data = document.data
     listed = data if isinstance(data, list) else data.get("sources") if isinstance(data, dict) else None
     if not isinstance(listed, list) or not listed:
         raise ConfigError("has no sources", where=str(path), fix="write them under `sources:`, as for `countline run`")
     for i, item in enumerate(listed):
         validate(SourceConfig, item, document, ("sources", i) if isinstance(data, dict) else (i,))
-    return [dict(item) for item in listed]
+    written: list[dict[str, Any]] = orjson.loads(orjson.dumps(listed).replace(_KEPT.encode(), b"${SOURCE_"))
+    return written
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise ConfigError(f"cannot be read: {reason}", where=str(path)) from None
