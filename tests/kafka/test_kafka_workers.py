@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import signal
 import time
 import uuid
@@ -174,6 +175,42 @@ def test_what_a_worker_counts_while_it_is_cut_off_from_the_group_is_given_up_whe
             assert second.stop() == first.stop() == 0
     watch.look(0.5)
     nobody_twice(watch, names, began)
+
+
+@pytest.mark.skipif(not os.environ.get("COUNTLINE_LONG_OUTAGES"), reason="30 s; set COUNTLINE_LONG_OUTAGES=1 to run it")
+@pytest.mark.slow
+@pytest.mark.parametrize("fencing", ["epochs", "transactions"])
+def test_a_broker_that_is_away_beyond_all_leases_fences_nobody_and_loses_nothing(
+    apache: kafka4.Kafka4, tmp_path: Path, fencing: str
+) -> None:
+    kafka, group, topic = (
+        apache.bootstrap(),
+        f"away-{uuid.uuid4().hex[:8]}",
+        new_topic(apache.bootstrap(), partitions=3),
+    )
+    config = scene(tmp_path, kafka, topic)
+    names, began = ["gate", "hall", "yard", "roof"], time.time_ns()
+    put(tmp_path, kafka, group, names, walkers=2000, fps=20, began=began, live=1)
+    first, second = (Worker(config, group, kafka, name, "--fencing", fencing).start() for name in ("first", "second"))
+    watch = Watch(kafka, group, topic)
+    with ending(first, second):
+        watch.until(lambda: len({watch.owner(n) for n in names} - {""}) == 2, workers=(first, second))
+        watch.until(lambda: all(watch.count(n) >= 2 for n in names), workers=(first, second))
+        claims = {n: watch.tables.claim(n) for n in names}
+        apache.stop()
+        time.sleep(10)  # leases are 3 s, the session time-out is 4 s
+        apache.start()
+        at = {n: watch.count(n) for n in names}
+        watch.until(lambda: all(watch.count(n) > at[n] + 20 for n in names), workers=(first, second))
+        assert claims == {n: watch.tables.claim(n) for n in names}
+        assert first.stop() == second.stop() == 0
+    watch.look(0.5)
+    nobody_twice(watch, names, began)
+    for name in names:
+        seen = sorted(
+            walker(m, began, 20) for m in watch.told if m.source == name and m.generation == claims[name].generation
+        )  # type: ignore[union-attr]
+        assert seen == list(range(seen[0], seen[-1] + 1)), "nobody was missed"
 
 
 def test_sources_go_over_in_order_come_and_go_and_the_classic_protocol_does_it_too(

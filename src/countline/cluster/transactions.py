@@ -55,6 +55,8 @@ class TransactionalOutput(KafkaOutput):
         self._sent = 0
         """How many of it, from the first, are in the open transaction."""
         self._open = self._ready = self._with_offsets = False
+        self._began = 0.0
+        """When the open transaction began (``time.monotonic``)."""
         self._waits_since: float | None = None
         self._again_at = 0.0
         self._apart_until = 0
@@ -121,6 +123,7 @@ class TransactionalOutput(KafkaOutput):
         if not self._batch:
             return
         producer.begin_transaction()
+        self._began = time.monotonic()
         self._open, self._with_offsets, self._wrong, self._sent = True, False, {}, 0
         alone = self._batch[0].position <= self._apart_until
         now = time.time_ns()
@@ -165,17 +168,28 @@ class TransactionalOutput(KafkaOutput):
     def _failed_at(self, error: KafkaError) -> None:
         """A step came to nothing: it is done again, or the whole transaction is."""
         text = self.redact(errors.describe(error))
-        if error.retriable() and not error.txn_requires_abort() and not error.fatal():
+        again = error.retriable() and not error.txn_requires_abort() and not error.fatal()
+        # A commit that is under way may be carried out yet: it is asked about for longer.
+        bears = TIMEOUT / 1000 * (6 if self._with_offsets else 1)
+        if again and not (self._open and time.monotonic() > self._began + bears):
             self.status.error = text if error.code() != KafkaError._TIMED_OUT else self.status.error
             return
         self._again_at = time.monotonic() + PAUSE
         self.status.error = f"a transaction was refused, and is tried again: {text}"
         self.status.failed += 1
         self.status.extra["aborted"] = self.status.extra.get("aborted", 0.0) + 1
-        if error.fatal() or error.code() in (KafkaError._FENCED, KafkaError._FATAL, KafkaError._STATE):
-            self._producer = None
+        if again or error.fatal() or error.code() in (KafkaError._FENCED, KafkaError._FATAL, KafkaError._STATE):
+            # The broker has given it up by now, or will when the new producer begins.
+            self._renew()
             return
         self._abort()
+
+    def _renew(self) -> None:
+        producer, self._producer = self._producer, None
+        self._open, self._sent = False, 0
+        if producer is not None:
+            with suppress(KafkaException):
+                producer.purge()
 
     def _abort(self) -> None:
         assert self._producer is not None
@@ -183,7 +197,7 @@ class TransactionalOutput(KafkaOutput):
             try:
                 self._producer.abort_transaction(5.0)
             except KafkaException:
-                self._producer = None  # the broker aborts it when the new one begins
+                self._renew()
         self._open, self._sent = False, 0
         permanent = {
             p: e for p, e in self._wrong.items() if e.code() in errors.PERMANENT or e.code() in errors.TOO_LARGE
