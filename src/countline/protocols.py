@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countline._definition_protocols import (
+    ChangeDefinition,
+    ContinuingDefinition,
     Definition,
     FailingDefinition,
     Failure,
@@ -35,8 +37,10 @@ from countline.types import (
 
 __all__ = [
     "AimedDetector",
+    "ChangeDefinition",
     "Check",
     "ClosingConsumer",
+    "ContinuingDefinition",
     "CountingTracker",
     "DeadLetterTopic",
     "Definition",
@@ -51,12 +55,14 @@ __all__ = [
     "KeptFailure",
     "KeyedTopics",
     "LimitedSource",
+    "ObjectRules",
     "Output",
     "OutputStatus",
     "ParallelDetector",
     "PredictingTracker",
     "Receipt",
     "RemakingDefinition",
+    "ReplaceableRules",
     "RuleSet",
     "SizedDetector",
     "Source",
@@ -201,6 +207,15 @@ class CountingTracker(Protocol):
         ...
 
 
+@runtime_checkable
+class ObjectRules(Protocol):
+    """What a rule set offers besides if it counts objects, of which one may have several tracks (``Tracks.twin_of``)."""
+
+    def twins(self, source: str) -> int:
+        """What second tracks on one object did at a source and was not told a second time."""
+        ...
+
+
 class RuleSet(Protocol):
     """Evaluates rules on tracks. Pure: time comes with the frames."""
 
@@ -235,6 +250,25 @@ class RuleSet(Protocol):
 
     def forget(self, source: str) -> None:
         """Drop the track memory of a source (its stream ended or began anew); counters stay."""
+        ...
+
+
+@runtime_checkable
+class ReplaceableRules(Protocol):
+    """What a rule set offers besides if its rules can be changed while it is used; all of it between two frames."""
+
+    def take(self, other: RuleSet) -> Sequence[str]:
+        """Go on with the rules of ``other``, a set of the same kind made of another configuration. Unchanged rules go on with
+        their counts and what they know of objects; counts of others are to be restored. Returns the sources whose tracks it
+        knows nothing of any more."""
+        ...
+
+    def renew(self, source: str, rules: Collection[str]) -> None:
+        """These rules begin anew at a source: at 0, and with objects as if first seen."""
+        ...
+
+    def close(self, source: str) -> None:
+        """A source is gone, and all that is known of it."""
         ...
 
 

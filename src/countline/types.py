@@ -15,7 +15,8 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from countline._counters import CounterDelta, CounterKey
+from countline._changes import ConfigChange
+from countline._counters import CounterDelta, CounterKey, RuleIdentity
 from countline._events import (
     Crossing,
     Crowding,
@@ -39,6 +40,7 @@ __all__ = [
     "KEYPOINTS",
     "UNTRACKED",
     "Analytics",
+    "ConfigChange",
     "Count",
     "CounterDelta",
     "CounterKey",
@@ -61,6 +63,7 @@ __all__ = [
     "ObjectStatus",
     "Picture",
     "RegionState",
+    "RuleIdentity",
     "RuleInfo",
     "RuleState",
     "SourceInfo",
@@ -192,15 +195,30 @@ class Tracks:
     one, so a detour over ``xyxy`` would change its results; None: derived from ``xyxy``."""
     attributes: Mapping[str, NDArray[Any]] | None = None
     """As :attr:`Detections.attributes`, of the detections behind the tracks; None: nothing, the usual case."""
+    twin_of: NDArray[np.uint64] | None = None
+    """(N,) of a twin (a second track on one object) the id of the oldest track of that object, which need not be in this
+    frame; :data:`UNTRACKED` of all others. None: nobody is a twin, the usual case. Rules count an object once: see
+    :meth:`object_id`."""
 
     def __post_init__(self) -> None:
         self.xyxy = np.asarray(self.xyxy, np.float32).reshape(-1, 4)
         self.confidence = np.asarray(self.confidence, np.float32).reshape(-1)
         self.class_id = np.asarray(self.class_id, np.int32).reshape(-1)
         self.track_id = np.asarray(self.track_id, np.uint64).reshape(-1)
+        if self.twin_of is not None:
+            self.twin_of = np.asarray(self.twin_of, np.uint64).reshape(-1)
+            if len(self.twin_of) != len(self.track_id):
+                raise ValueError(f"twin_of must have {len(self.track_id)} rows, not {len(self.twin_of)}")
 
     def __len__(self) -> int:
         return len(self.track_id)
+
+    def object_id(self) -> NDArray[np.uint64]:
+        """(N,) which object each row shows: ``twin_of`` where it is one, else its own track id. Rows of one object id are one
+        object."""
+        if self.twin_of is None:
+            return self.track_id
+        return np.where(self.twin_of == UNTRACKED, self.track_id, self.twin_of)
 
     def attributes_of(self, track_id: int | None) -> dict[str, Any]:
         """Attributes of one object of this frame by their names; empty where it has none, or is not in this frame."""
@@ -331,6 +349,8 @@ class Analytics:
     """What the message tells of, where its trigger is an interval."""
     gap: Gap | None = None
     """What was missed before this frame; in a message, all that was since the last message of its definition."""
+    change: ConfigChange | None = None
+    """The change of the configuration that a message tells of, where its trigger is one: then there is no frame."""
     view: View | None = None
     """Where the picture lies in the view that the rules refer to, for a source that is stabilised; None: it is the view."""
     placed: Tracks | None = None
@@ -357,6 +377,8 @@ class RuleInfo:
     """Key of its kind in the configuration and in ``Analytics.states``."""
     arrow: tuple[tuple[float, float], ...] = ()
     """Tail and head of an arrow that belongs to an area, normalised."""
+    identity: RuleIdentity | None = None
+    """What it counts, for its counters; None where nobody said: they go by its name alone."""
 
 
 @dataclass(slots=True, unsafe_hash=True)

@@ -12,7 +12,7 @@ from countline.cluster.sink import STATE, Destination, OwnerSink
 from countline.cluster.tables import Definition, Tables
 from countline.outbox import Resume
 from countline.protocols import Entry, OutputStatus, Receipt
-from countline.types import CounterDelta, CounterKey, FrameInfo, Message, SourceInfo
+from countline.types import CounterDelta, CounterKey, FrameInfo, Message, RuleIdentity, SourceInfo
 
 CAMERA = SourceInfo("gate", live=True)
 KEY = CounterKey("gate", "door", "in", "car")
@@ -154,3 +154,27 @@ def test_the_gate_keeps_the_order_holds_back_and_settles_what_is_given_up() -> N
     inner.room = 3
     assert gate.send(entries[3:]) == 1
     assert inner.got == [1, 3, 4]
+
+
+def test_a_line_that_is_moved_goes_on_and_one_that_is_turned_round_begins_at_nothing() -> None:
+    def line(*points: tuple[float, float]) -> RuleIdentity:
+        return RuleIdentity.of("line", {"points": points}, "", directed=True)
+
+    tables, commits = Tables(), Commits()
+    first = owner(tables, commits)
+    rules = {"door": line((0.1, 0.5), (0.9, 0.5)), "hall": line((0.1, 0.5), (0.9, 0.5))}
+    first.begin("gate", "s@5", live=True, policy=None, time=1, rules=list(rules), identities=rules)
+    hall = CounterKey("gate", "hall", "in", "car")
+    first.put(frame(0), [], [CounterDelta(KEY, 3), CounterDelta(hall, 2)])
+    tables.stated(2, 6, records.slot_key("gate", 5), commits.messages[-1][-1].value)
+    turned = {"door": line((0.9, 0.5), (0.1, 0.5)), "hall": line((0.1, 0.6), (0.9, 0.6))}
+    second = owner(tables, commits, offset=7)
+    resume = second.begin("gate", "s@7", live=True, policy=None, time=2, rules=list(turned), identities=turned)
+    assert resume.counters == {hall: 2}
+    second.put(frame(0), [], [CounterDelta(KEY, 1), CounterDelta(hall, 1)])
+    tables.stated(2, 8, records.slot_key("gate", 7), commits.messages[-1][-1].value)
+    first.put(frame(1), [], [CounterDelta(KEY, 1), CounterDelta(hall, 1)])  # late, by what it counted itself
+    tables.stated(2, 9, records.slot_key("gate", 5), commits.messages[-1][-1].value)
+    third = owner(tables, commits, offset=10)
+    resume = third.begin("gate", "s@10", live=True, policy=None, time=3, rules=list(turned), identities=turned)
+    assert resume.counters == {KEY: 1, hall: 4}

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from countline.types import Gap
+from countline.types import Gap, RuleIdentity
 
 __all__ = ["Claim", "Counts", "Epoch", "Lease", "Slot", "SourceState", "Verdict", "Work", "verdict"]
 
@@ -75,6 +75,9 @@ class Slot:
     """When this was written, by the worker's wall clock, ns since the Unix epoch."""
     untold: Gap | None = None
     """What was missed, and no message has told."""
+    rules: Mapping[str, tuple[RuleIdentity, str]] = field(default_factory=dict)
+    """What each rule counts, and the name under which its counts stand: another one since the rule began to count something that
+    cannot be added to what it had counted before."""
 
     @property
     def farther(self) -> tuple[bool, int, int, int]:
@@ -159,6 +162,11 @@ class SourceState:
         """The stream that a live source began with; '' if nobody has seen it yet."""
         live = [slot for slot in self.slots.values() if slot.live and slot.stream]
         return min(live, key=lambda slot: slot.generation).stream if live else ""
+
+    def rules(self) -> Mapping[str, tuple[RuleIdentity, str]]:
+        """What the rules counted when that was said last."""
+        latest = max(self.slots.values(), key=lambda slot: slot.generation, default=None)
+        return latest.rules if latest is not None else {}
 
     def finished(self, definition: int) -> bool:
         """Whether what this definition describes was read to its end."""

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from countline.cluster.protocol import Claim, Counts, Epoch, Slot
-from countline.types import Gap
+from countline.types import Gap, RuleIdentity
 
 __all__ = ["claim_value", "read_claim", "read_key", "read_slot", "slot_key", "slot_value"]
 
@@ -62,6 +62,7 @@ def slot_value(slot: Slot) -> bytes:
                 "base_epoch": _epoch(slot.base_epoch),
                 "seen": slot.seen,
                 "looked": slot.looked,
+                "rules": {name: [list(identity), kept] for name, (identity, kept) in slot.rules.items()},
                 "untold": None if gap is None else [gap.start, gap.end, gap.cause, gap.missed],
             },
         }
@@ -80,8 +81,13 @@ def read_slot(value: bytes) -> Slot:
             "counts": _read_counts(data["counts"]),
             "base": _read_counts(data["base"]),
             "untold": None if untold is None else Gap(*untold),
+            "rules": {name: (_identity(*identity), str(kept)) for name, (identity, kept) in data["rules"].items()},
         }
     )
+
+
+def _identity(digest: str, kind: str, turned: str, heading: list[float], reset: bool) -> RuleIdentity:
+    return RuleIdentity(digest, kind, turned, (heading[0], heading[1]), reset)
 
 
 def _epoch(epoch: Epoch) -> list[int]:

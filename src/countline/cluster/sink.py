@@ -5,20 +5,24 @@ from __future__ import annotations
 import time as clock
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Protocol
 
 from countline.cluster.gate import DOUBTFUL, GENERATION, PARTITION, SOURCE
 from countline.cluster.protocol import Claim, Counts, Epoch, Slot
 from countline.cluster.records import slot_key, slot_value
 from countline.cluster.tables import Definition, Tables
+from countline.errors import ConfigError
 from countline.outbox import Resume
-from countline.outbox.types import history_of
-from countline.types import CounterDelta, CounterKey, FrameInfo, Gap, Message
+from countline.outbox.identity import fates
+from countline.outbox.types import RuleChange, history_of
+from countline.types import CounterDelta, CounterKey, FrameInfo, Gap, Message, RuleIdentity
 
 __all__ = ["STATE", "Destination", "OwnerSink", "Restore", "Taker"]
 
 STATE = "countline-state"
 """Name of the output that carries slots, and of their definition."""
+NO_RULES: Mapping[str, RuleIdentity] = MappingProxyType({})
 IDLE = 2.0
 """Seconds after which a slot is written, too, if nothing was counted: how far a file was read, and that a camera was seen."""
 
@@ -43,6 +47,7 @@ class Taker(Protocol):
         time: int,
         rules: Sequence[str] = (),
         due: Callable[[int], int | None] | None = None,
+        identities: Mapping[str, RuleIdentity] = ...,
     ) -> Resume: ...
 
     def put(
@@ -50,6 +55,14 @@ class Taker(Protocol):
     ) -> None: ...
 
     def reset(self, source: str, time: int) -> None: ...
+
+    def change(self, source: str, change: RuleChange) -> Resume: ...
+
+    def tell(self, messages: Sequence[Message], time: int) -> None: ...
+
+    def forget(self, source: str) -> None: ...
+
+    def use_outputs(self, names: Sequence[str]) -> None: ...
 
     def finished(self, source: str, stream: str) -> None: ...
 
@@ -98,6 +111,7 @@ class OwnerSink:
         self._frame: FrameInfo | None = None
         """The last one that was put."""
         self._rules: tuple[str, ...] = ()
+        self._kept: dict[str, tuple[RuleIdentity, str]] = {}
         self._version = 0
         self._written = 0.0
         self._changed = False
@@ -119,9 +133,10 @@ class OwnerSink:
         time: int,
         rules: Sequence[str] = (),
         due: Callable[[int], int | None] | None = None,
+        identities: Mapping[str, RuleIdentity] = NO_RULES,
     ) -> Resume:
         """A stream begins: with the counts of all owners so far."""
-        self._taker.begin(source, stream, live=live, policy=policy, time=time, rules=rules)
+        self._taker.begin(source, stream, live=live, policy=policy, time=time, rules=rules, identities=identities)
         self._rules = tuple(rules)
         if live and self._slot is not None:
             return self._again(due)
@@ -138,7 +153,8 @@ class OwnerSink:
             definition=self._definition.offset,
             due=due if due is not None else lambda seen: None,
         )
-        self._slot, self._changed = work.slot, True
+        self._kept = _kept(state.rules(), identities, self._claim.generation)
+        self._slot, self._changed = replace(work.slot, rules=self._kept), True
         counters = self._keys(work.before)
         resets = self._resets(work.before_epoch)
         history = history_of(counters, {"": _pair(work.before_epoch)} if work.before_epoch.number else {})
@@ -162,7 +178,7 @@ class OwnerSink:
         if deltas:
             grown = dict(counts)
             for key, amount in deltas:
-                at = (key.rule, key.counter, key.class_name)
+                at = (self._kept[key.rule][1] if key.rule in self._kept else key.rule, key.counter, key.class_name)
                 grown[at] = grown.get(at, 0) + amount
             counts = grown
         if untold is not None:
@@ -182,6 +198,23 @@ class OwnerSink:
         self._slot = replace(slot, counts={}, epoch=Epoch(slot.epoch.number + 1, time))
         self._changed = True
         self._taker.reset(source, time)
+
+    def change(self, source: str, change: RuleChange) -> Resume:
+        """Raises ConfigError: another configuration is another run."""
+        raise ConfigError(
+            "the rules of a worker do not change while it runs", fix="start it anew; others go on meanwhile"
+        )
+
+    def tell(self, messages: Sequence[Message], time: int) -> None:
+        """Messages that belong to no frame."""
+        self._taker.tell([self._stamped(m, b"") for m in messages if m.outputs or self._to.users], time)
+
+    def forget(self, source: str) -> None:
+        """The source is gone."""
+        self._taker.forget(source)
+
+    def use_outputs(self, names: Sequence[str]) -> None:
+        """Nothing: those of a worker stay."""
 
     def finished(self, source: str, stream: str) -> None:
         """A file was read to its end: nobody reads it again until it is defined anew."""
@@ -230,7 +263,10 @@ class OwnerSink:
         return self._keys(state.total()), self._resets(state.epoch)
 
     def _keys(self, counts: Counts) -> dict[CounterKey, int]:
-        return {CounterKey(self._claim.source, *key): value for key, value in counts.items()}
+        names = {kept: name for name, (_, kept) in self._kept.items()}
+        gone = {name for name, (_, kept) in self._kept.items() if kept != name}
+        found = {(names.get(key[0], key[0]), *key[1:]): n for key, n in counts.items() if key[0] not in gone}
+        return {CounterKey(self._claim.source, *key): value for key, value in found.items()}
 
     def _resets(self, epoch: Epoch) -> Resets:
         return {(self._claim.source, rule): _pair(epoch) for rule in self._rules} if epoch.number else {}
@@ -257,6 +293,19 @@ class OwnerSink:
             source=slot.source,
             outputs=(self._to.output,),
         )
+
+
+def _kept(
+    before: Mapping[str, tuple[RuleIdentity, str]], now: Mapping[str, RuleIdentity], generation: int
+) -> dict[str, tuple[RuleIdentity, str]]:
+    """The names under which rules count. One that is turned round, of another kind, or to begin at 0 when it is moved, counts under a
+    new one, so that what former owners have counted, or bring late, is not added to it."""
+    fate = fates({name: identity for name, (identity, _) in before.items()}, now)
+    found = dict(before)
+    for name, identity in now.items():
+        kept = before[name][1] if name in before else name
+        found[name] = identity, f"{name}\x1f{generation}" if fate.get(name) == "from-zero" else kept
+    return found
 
 
 def _pair(epoch: Epoch) -> tuple[int, int]:

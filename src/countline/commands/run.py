@@ -24,7 +24,7 @@ from countline.file_safety import NamedFile
 from countline.pipeline import build
 from countline.pipeline.roles import refuse_collisions
 from countline.pipeline.run import Run
-from countline.pipeline.signals import ended_at_once, finishing
+from countline.pipeline.signals import ended_at_once, finishing, hangup_noted
 from countline.pipeline.stats import Summary
 from countline.secret_forms import MASK, hide_uri
 from countline.terminal import echo, json_line, visible
@@ -56,8 +56,10 @@ def run_command(options: Options) -> int:
             echo(f"shard {options['shard']} has no source: nothing to do", err=True)
             return 0
     state = None if isinstance(given, Path) else _state_for(config)
-    with _make(config, given, options, state) as run:
+    with hangup_noted() as asked, _make(config, given, options, state) as run:
         _add_consumers(run, options)
+        if asked():  # it was edited while the model was loaded
+            run.reload()
         summary = execute(run, options)
     if options["as_json"]:
         with suppress(OSError):  # the code tells how the run ended, whoever may read this
@@ -80,7 +82,16 @@ def _make(config: Config, given: Path | None, options: Options, state: Path | No
         config if given is None or options.get("outbox") or options.get("shard") else given,
         state=state if given is None or options.get("shard") else None,
         fresh=options["fresh"],
+        reread=None if options["config"] is None else lambda: _again(options),
+        files=[] if options["config"] is None else [options["config"]],
+        watch=bool(options.get("watch")),
     )
+
+
+def _again(options: Options) -> Config:
+    """The configuration as its file says it now, with what the other options say."""
+    config = from_options(options)[0]
+    return sharded(config, options["shard"]) if options.get("shard") else config
 
 
 def sharded(config: Config, text: str) -> Config:
@@ -128,7 +139,7 @@ def execute(run: Run, options: Options) -> Summary:
         progress.show_cursor()
         return ended_at_once(run.delivery.outbox.durable)
 
-    with finishing(run.stop, last_words), ExitStack() as stack:
+    with finishing(run.stop, last_words, run.reload), ExitStack() as stack:
         stack.callback(progress.start().close)
         return run.execute(drain_timeout=options["drain_timeout"])
 

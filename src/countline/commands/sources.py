@@ -86,9 +86,13 @@ def list_command(given: Mapping[str, Any]) -> int:
         uri = hide_uri(str(orjson.loads(definition.data).get("uri", "")))
         claim, slots = state.claim, sorted(state.slots.values(), key=lambda slot: slot.generation)
         counts: dict[str, dict[str, int]] = {}
+        latest = {rule: kept for rule, (_, kept) in state.rules().items()}
         for (rule, counter, _), value in sorted(state.total().items()):
-            counts.setdefault(rule, {}).setdefault(counter, 0)
-            counts[rule][counter] += value
+            name_of_rule, _, _ = rule.partition("\x1f")
+            if latest.get(name_of_rule, rule) != rule:
+                continue  # of what the rule was before
+            counts.setdefault(name_of_rule, {}).setdefault(counter, 0)
+            counts[name_of_rule][counter] += value
         if given["as_json"]:
             line = {
                 "name": name,

@@ -173,6 +173,8 @@ class TrackerConfig(Model):
     """Least overlap between a track's prediction and a detection."""
     lost: float | None = Field(default=None, ge=0)
     """Seconds for which a track that is not seen is kept."""
+    twins: bool = True
+    """Whether two tracks on one object are told (docs/tracking.md), which native rules then count once."""
 
 
 class OutboxConfig(Model):
@@ -237,6 +239,8 @@ class Config(Model):
     outbox: Annotated[OutboxConfig, BeforeValidator(_outbox, json_schema_input_type=OutboxConfig | str)] = (
         OutboxConfig()
     )
+    watch: bool = False
+    """Apply edits of this file while it runs, as SIGHUP does. An edit that is not right is refused and told in the log."""
     _document: Document | None = PrivateAttr(default=None)
     """The file it was read from, for faults that only show later (a template that names a field that is not there)."""
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from countline.deepstream.bounded_queue import BoundedQueue
-from countline.outbox import Resume
+from countline.outbox import Resume, RuleChange
 from countline.pipeline.delivery.delivery import Delivery
 from countline.types import CounterDelta, FrameInfo, Gap, Message
 
@@ -46,6 +46,8 @@ class InlineDelivery:
         self._delivery = delivery
         self.wall = delivery.wall
         self._made: dict[str, list[bytes]] = {}
+        self._waiting: list[bytes] = []
+        """Values that belong to no frame: they go with the next."""
 
     def begin_round(self) -> None:
         """Forget the messages of the round before."""
@@ -53,7 +55,8 @@ class InlineDelivery:
 
     def values(self, source: str) -> list[bytes]:
         """Values of a source's messages in this round, in their order."""
-        return self._made.get(source, [])
+        waiting, self._waiting = self._waiting, []
+        return [*waiting, *self._made.get(source, [])]
 
     def begin(self, source: str, stream: str, **more: Any) -> Resume:
         """As :meth:`Delivery.begin`."""
@@ -74,3 +77,18 @@ class InlineDelivery:
     def finished(self, source: str, stream: str) -> None:
         """As :meth:`Delivery.finished`."""
         self._delivery.finished(source, stream)
+
+    def change(self, source: str, change: RuleChange) -> Resume:
+        """As :meth:`Delivery.change`."""
+        return self._delivery.change(source, change)
+
+    def tell(self, messages: Sequence[Message], time: int) -> None:
+        """Keep the values for the next frame."""
+        self._waiting += [message.value for message in messages]
+
+    def forget(self, source: str) -> None:
+        """As :meth:`Delivery.forget`."""
+        self._delivery.forget(source)
+
+    def use_outputs(self, names: Sequence[str]) -> None:
+        """There are none."""

@@ -11,9 +11,10 @@ import orjson
 
 from countline.errors import OutboxError
 from countline.outbox.state import StoredOutput
-from countline.types import CounterDelta, CounterKey, Gap, Message
+from countline.types import CounterDelta, CounterKey, Gap, Message, RuleIdentity
 
 __all__ = [
+    "ANEW",
     "Bounds",
     "Commit",
     "Counter",
@@ -23,6 +24,7 @@ __all__ = [
     "OutboxFull",
     "OutboxStatus",
     "Resume",
+    "RuleChange",
     "history_of",
 ]
 
@@ -37,6 +39,23 @@ class Bounds(NamedTuple):
     """'block', 'drop-oldest' or 'drop-newest'."""
     quotas: Mapping[str, int] = {}
     """Bytes that may wait for an output, by its name."""
+
+
+ANEW = "*"
+"""In the place of a rule's name: the objects of all rules, and the tracker's, began anew."""
+
+
+class RuleChange(NamedTuple):
+    """The rules of a source are others than before."""
+
+    rules: Mapping[str, RuleIdentity]
+    """By name: all that there are now."""
+    time: int
+    """Event time of the first frame for which they are, ns since the Unix epoch."""
+    anew: bool = False
+    """The source's tracks began anew."""
+    mark: bool = False
+    """Something else changed that decides what is counted in a file, and with it the ids of what comes of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +76,10 @@ class Commit:
     """Event time of the frame, ns since the Unix epoch; 0: not known."""
     untold: Gap | None = None
     """Where this frame changed it: what was missed of the source and messages have still to tell; a gap without length: nothing."""
+    change: RuleChange | None = None
+    """Before the deltas are added, the rules of the source are changed."""
+    outputs: tuple[str, ...] | None = None
+    """Before the messages are stored, these become the outputs that messages go to."""
 
 
 class History(NamedTuple):
@@ -105,6 +128,11 @@ class Resume:
     """When a frame of a live source was last stored, by the wall clock, ns since the Unix epoch; 0: not known."""
     untold: Gap | None = None
     """What was missed of a live source in earlier runs, and no message has told."""
+    after: int = -1
+    """Frame behind which ``counters`` stand; -1: before the first. Behind it they are to be restored once more, whatever the frames
+    up to there have counted: rules were changed there."""
+    renewed: Sequence[tuple[int, tuple[str, ...]]] = ()
+    """Where the rules of these names began anew: behind frame, names (``ANEW``: all of them, and the tracker)."""
 
 
 class Counter(NamedTuple):

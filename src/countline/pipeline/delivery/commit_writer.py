@@ -30,7 +30,9 @@ PLACE_WAIT = 0.1
 
 
 def _only_a_place(commit: Commit) -> bool:
-    return not (commit.messages or commit.deltas or commit.finished or commit.reset is not None)
+    return not (
+        commit.messages or commit.deltas or commit.finished or commit.reset is not None or commit.change is not None
+    )
 
 
 def _size(commit: Commit) -> int:
@@ -132,7 +134,7 @@ class Writer:
             last is None
             or commit.messages
             or last.messages
-            or commit.reset is not None
+            or not commit.stream
             or (last.source, last.stream) != (commit.source, commit.stream)
         ):
             return False
