@@ -19,6 +19,7 @@ from countline._definition_protocols import (
     GapDefinition,
     KeptFailure,
     RemakingDefinition,
+    StateDefinition,
     StreamDefinition,
 )
 from countline.redaction import redact
@@ -63,10 +64,12 @@ __all__ = [
     "Receipt",
     "RemakingDefinition",
     "ReplaceableRules",
+    "ResumableSource",
     "RuleSet",
     "SizedDetector",
     "Source",
     "SourceStats",
+    "StateDefinition",
     "StreamDefinition",
     "ThresholdDetector",
     "Tracker",
@@ -82,6 +85,8 @@ class Check:
     detail: str
     fix: str = ""
     """What to do; empty when ``ok``."""
+    rate: float | None = field(default=None, kw_only=True)
+    """Of a live source: frames a second that are to be processed."""
 
     def __post_init__(self) -> None:
         for name in ("subject", "detail", "fix"):  # whoever made them: servers and libraries quote what they were given
@@ -112,6 +117,20 @@ class LimitedSource(Protocol):
 
     def limit(self, rate: float | None) -> None:
         """At most so many frames a second from now on, evenly; None: all. Called from another thread."""
+        ...
+
+
+@runtime_checkable
+class ResumableSource(Protocol):
+    """What a source offers besides if it need not begin with its first frame to go on where an earlier run was cut short: some of
+    its frames carry a :class:`countline.types.Seam`."""
+
+    endless: bool
+    """More may come after its end: a later run goes on, also if this one was not cut short."""
+
+    def resume(self, stream: str, frame: int, finished: bool, place: str) -> None:
+        """Before the first frame: an earlier run has committed up to number ``frame`` of ``stream``, to its end if ``finished``;
+        ``place`` is that of the last seam."""
         ...
 
 
@@ -193,7 +212,7 @@ class ForgettingTracker(Protocol):
     """What a tracker offers besides if its tracks can be ended before their time."""
 
     def forget(self) -> None:
-        """All tracks have ended: the camera shows another view. Ids are not used again."""
+        """All tracks have ended: the camera shows another view, or there is a gap. Ids are not used again."""
         ...
 
 

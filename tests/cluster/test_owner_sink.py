@@ -28,9 +28,7 @@ class Commits:
     def begin(self, *args: Any, **more: Any) -> Resume:
         return Resume()
 
-    def put(
-        self, frame: FrameInfo, messages: Sequence[Message], deltas: Sequence[CounterDelta], untold: Any = None
-    ) -> None:
+    def put(self, frame: FrameInfo, messages: Sequence[Message], deltas: Sequence[CounterDelta], *more: Any) -> None:
         self.messages.append(list(messages))
 
     def reset(self, source: str, time: int) -> None: ...

@@ -16,7 +16,7 @@ from countline.errors import ConfigError
 from countline.outbox import Resume
 from countline.outbox.identity import fates
 from countline.outbox.types import RuleChange, history_of
-from countline.types import CounterDelta, CounterKey, FrameInfo, Gap, Message, RuleIdentity
+from countline.types import CounterDelta, CounterKey, FrameInfo, Gap, Message, RuleIdentity, Seam
 
 __all__ = ["STATE", "Destination", "OwnerSink", "Restore", "Taker"]
 
@@ -47,11 +47,17 @@ class Taker(Protocol):
         time: int,
         rules: Sequence[str] = (),
         due: Callable[[int], int | None] | None = None,
+        number: int = 0,
         identities: Mapping[str, RuleIdentity] = ...,
     ) -> Resume: ...
 
     def put(
-        self, frame: FrameInfo, messages: Sequence[Message], deltas: Sequence[CounterDelta], untold: Gap | None = None
+        self,
+        frame: FrameInfo,
+        messages: Sequence[Message],
+        deltas: Sequence[CounterDelta],
+        untold: Gap | None = None,
+        seam: Seam | None = None,
     ) -> None: ...
 
     def reset(self, source: str, time: int) -> None: ...
@@ -64,7 +70,7 @@ class Taker(Protocol):
 
     def use_outputs(self, names: Sequence[str]) -> None: ...
 
-    def finished(self, source: str, stream: str) -> None: ...
+    def finished(self, source: str, stream: str, number: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +139,13 @@ class OwnerSink:
         time: int,
         rules: Sequence[str] = (),
         due: Callable[[int], int | None] | None = None,
+        number: int = 0,
         identities: Mapping[str, RuleIdentity] = NO_RULES,
     ) -> Resume:
         """A stream begins: with the counts of all owners so far."""
-        self._taker.begin(source, stream, live=live, policy=policy, time=time, rules=rules, identities=identities)
+        self._taker.begin(
+            source, stream, live=live, policy=policy, time=time, rules=rules, number=number, identities=identities
+        )
         self._rules = tuple(rules)
         if live and self._slot is not None:
             return self._again(due)
@@ -170,7 +179,12 @@ class OwnerSink:
         return Resume(None, counters, resets, self._own.seen, reset)
 
     def put(
-        self, frame: FrameInfo, messages: Sequence[Message], deltas: Sequence[CounterDelta], untold: Gap | None = None
+        self,
+        frame: FrameInfo,
+        messages: Sequence[Message],
+        deltas: Sequence[CounterDelta],
+        untold: Gap | None = None,
+        seam: Seam | None = None,
     ) -> None:
         """What came of a frame, with the slot as it is behind it."""
         slot, self._frame = self._own, frame
@@ -188,7 +202,7 @@ class OwnerSink:
         made = [self._stamped(m, doubtful) for m in messages if m.outputs or self._to.users]
         if messages or deltas or untold is not None or self._changed or clock.monotonic() - self._written > IDLE:
             made.append(self._slot_message(doubtful))
-        self._taker.put(frame, made, deltas, untold)
+        self._taker.put(frame, made, deltas, untold, seam)
         if frame.source.live and self._version != self._news():
             self._adopt()
 
@@ -216,12 +230,12 @@ class OwnerSink:
     def use_outputs(self, names: Sequence[str]) -> None:
         """Nothing: those of a worker stay."""
 
-    def finished(self, source: str, stream: str) -> None:
+    def finished(self, source: str, stream: str, number: int) -> None:
         """A file was read to its end: nobody reads it again until it is defined anew."""
         self._slot = replace(self._own, finished=True)
         if self._frame is not None:
             self._taker.put(self._frame, [self._slot_message(self._doubt(self._frame))], ())
-        self._taker.finished(source, stream)
+        self._taker.finished(source, stream, number)
 
     @property
     def finished_reading(self) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from countline.deepstream.bounded_queue import BoundedQueue
 from countline.outbox import Resume, RuleChange
 from countline.pipeline.delivery.delivery import Delivery
-from countline.types import CounterDelta, FrameInfo, Gap, Message
+from countline.types import CounterDelta, FrameInfo, Gap, Message, Seam
 
 __all__ = ["Evaluation", "InlineDelivery"]
 
@@ -63,20 +63,25 @@ class InlineDelivery:
         return self._delivery.begin(source, stream, **more)
 
     def put(
-        self, frame: FrameInfo, messages: Sequence[Message], deltas: Sequence[CounterDelta], untold: Gap | None = None
+        self,
+        frame: FrameInfo,
+        messages: Sequence[Message],
+        deltas: Sequence[CounterDelta],
+        untold: Gap | None = None,
+        seam: Seam | None = None,
     ) -> None:
         """Keep the values; commit the counters."""
         if messages:
             self._made.setdefault(frame.source.name, []).extend(m.value for m in messages)
-        self._delivery.put(frame, (), deltas, untold)
+        self._delivery.put(frame, (), deltas, untold, seam)
 
     def reset(self, source: str, time: int) -> None:
         """As :meth:`Delivery.reset`."""
         self._delivery.reset(source, time)
 
-    def finished(self, source: str, stream: str) -> None:
+    def finished(self, source: str, stream: str, number: int | None = None) -> None:
         """As :meth:`Delivery.finished`."""
-        self._delivery.finished(source, stream)
+        self._delivery.finished(source, stream, number)
 
     def change(self, source: str, change: RuleChange) -> Resume:
         """As :meth:`Delivery.change`."""

@@ -40,6 +40,7 @@ from countline.outbox.types import (
     OutboxBusy,
     OutboxFull,
     OutboxStatus,
+    Place,
     Resume,
     RuleChange,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "OutboxBusy",
     "OutboxFull",
     "OutboxStatus",
+    "Place",
     "Resume",
     "RuleChange",
     "StoredOutput",

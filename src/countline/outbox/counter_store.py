@@ -10,9 +10,9 @@ from typing import Any
 
 import orjson
 
-from countline.outbox import missed, sums
+from countline.outbox import missed, places, sums
 from countline.outbox.identity import fates, identities, keep_identities
-from countline.outbox.types import ANEW, Commit, Counter, Resume, RuleChange, history_of
+from countline.outbox.types import ANEW, Commit, Counted, Counter, Place, Resume, RuleChange, history_of
 from countline.types import CounterKey, Gap, RuleIdentity
 
 __all__ = ["CounterStore", "Due"]
@@ -33,7 +33,11 @@ _ADD = (
     + " ON CONFLICT (source, rule, counter, class) DO UPDATE SET value = value + excluded.value, "
     f"crc = {_if_intact('counter', sums.expression('counter', value='value + excluded.value'))}"
 )
-_LATER = {"stream": "excluded.stream", "frame": "max(frame, excluded.frame)", "finished": "excluded.finished"}
+_LATER = {
+    "stream": "excluded.stream",
+    "frame": "CASE WHEN excluded.finished THEN excluded.frame ELSE max(frame, excluded.frame) END",
+    "finished": "excluded.finished",
+}
 _PROGRESS = (
     sums.insert("run", "INSERT")
     + f" ON CONFLICT (source) DO UPDATE SET {', '.join(f'{c} = {v}' for c, v in _LATER.items())}, "
@@ -70,6 +74,7 @@ class CounterStore:
         fresh: bool = False,
         rules: Sequence[str] = (),
         due: Due | None = None,
+        number: int = 0,
         identities: Mapping[str, RuleIdentity] = _NONE,
     ) -> Resume:
         """A source's stream begins: see :meth:`countline.outbox.Outbox.begin`."""
@@ -78,11 +83,12 @@ class CounterStore:
         ).fetchone()
         self._suppress.pop(source, None)
         seen = self._seen(source)
-        if row is not None and not live and not fresh and row[0] == stream and not row[2] and not row[3]:
+        if row is not None and not live and not fresh and row[0] == stream and (number or not row[2]) and not row[3]:
             if row[1] >= 0:
                 self._suppress[source] = (stream, row[1])
             self.change(source, RuleChange(identities, time))
-            return self._resumed(source, row[1], seen, rules)
+            resume = self._resumed(source, row[1], seen, rules)
+            return self._from_seam(source, number, resume, rules) if number else resume
         if (policy or ("continue" if live else "restart")) == "restart" and row is not None:
             self._reset_values(source, None, time)
             keep_identities(self._db, source, identities)  # all of them have a new epoch
@@ -91,19 +97,57 @@ class CounterStore:
         if reset is not None:
             self._reset_values(source, None, reset)
         self._identify(source, identities, time)
-        counters = {c.key: c.value for c in self.counters(source)}
-        epochs = self._epochs(source)
-        baseline = {
-            "counters": [[*key[1:], value] for key, value in counters.items()],
-            "epochs": [[rule, *rest] for rule, rest in epochs.items()],
-        }
-        self._db.execute(sums.insert("run"), (source, stream, -1, 0, int(live), orjson.dumps(baseline).decode()))
+        counters, epochs, baseline = self._baseline(source)
+        self._db.execute(sums.insert("run"), (source, stream, -1, 0, int(live), baseline))
+        places.forget(self._db, source)
         resets = self._spread(source, counters, epochs, rules)
         resume = Resume(None, counters, resets, seen, reset, history_of(counters, epochs))
         if not live:
             return resume
         self._live.add(source)
         return replace(resume, looked=missed.looked(self._db, source), untold=missed.untold(self._db, source))
+
+    def _from_seam(self, source: str, number: int, resume: Resume, rules: Sequence[str]) -> Resume:
+        """A run that goes on from the seam at frame ``number``, and is told again from behind the last frame that
+        was committed."""
+        frame = resume.frame
+        if frame is None:
+            return resume
+
+        def state(at: int, text: str) -> Counted:
+            counters, epochs = _parse(source, text)
+            return Counted(at, counters, self._spread(source, counters, epochs, rules))
+
+        now = state(frame + 1, self._baseline(source)[2])
+        seams = [state(at, text) for at, text in places.counted(self._db, source).items() if number <= at <= frame]
+        if number <= resume.after:  # rules were changed on the way: see Repeats
+            return replace(resume, on_the_way=(now,), untold=missed.untold(self._db, source))
+        begin, later = (seams[0], seams[1:]) if seams and seams[0].number == number else (now, seams)
+        return replace(
+            resume,
+            counters=begin.counters,
+            resets=begin.resets,
+            on_the_way=(*later, now),
+            untold=missed.untold(self._db, source),
+        )
+
+    def _baseline(self, source: str) -> tuple[dict[CounterKey, int], dict[str, tuple[int, int]], str]:
+        """Counters and epochs of a source as they are now, and the same as a text."""
+        counters = {c.key: c.value for c in self.counters(source)}
+        epochs = self._epochs(source)
+        text = {
+            "counters": [[*key[1:], value] for key, value in counters.items()],
+            "epochs": [[rule, *rest] for rule, rest in epochs.items()],
+        }
+        return counters, epochs, orjson.dumps(text).decode()
+
+    def place(self, source: str) -> Place | None:
+        """How far a run over a stream with seams had come; None where there is no such."""
+        row = self._db.execute(
+            "SELECT stream, frame, finished FROM run WHERE source = ? AND NOT live", (source,)
+        ).fetchone()
+        text = places.text(self._db, source)
+        return None if row is None or text is None else Place(row[0], row[1], bool(row[2]), text)
 
     def _resumed(self, source: str, frame: int, seen: int, rules: Sequence[str]) -> Resume:
         """A run over a file goes on that has committed its frames up to ``frame``."""
@@ -171,6 +215,10 @@ class CounterStore:
                 self._add(amounts)
                 amounts = {}
                 self._reset_values(commit.source, None, commit.reset)
+            if commit.seam is not None:
+                self._add(amounts)
+                amounts = {}
+                places.keep(self._db, commit.source, commit.seam, self._baseline(commit.source)[2])
             if commit.change is not None:
                 self._add(amounts)
                 amounts = {}
@@ -186,7 +234,7 @@ class CounterStore:
             _, frame, finished = progress.get(commit.source, ("", -1, False))
             progress[commit.source] = (
                 commit.stream,
-                max(frame, commit.frame_number),
+                commit.frame_number if commit.finished else max(frame, commit.frame_number),
                 commit.finished or finished,
             )
         self._add(amounts)

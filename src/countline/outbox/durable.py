@@ -16,7 +16,7 @@ from countline.outbox.counter_store import Due
 from countline.outbox.identity import identities
 from countline.outbox.report import describe
 from countline.outbox.state import StoredOutput
-from countline.outbox.types import Commit, Counter, DeadLetter, OutboxStatus, Resume, RuleChange
+from countline.outbox.types import Commit, Counter, DeadLetter, OutboxStatus, Place, Resume, RuleChange
 from countline.private_files import open_private
 from countline.protocols import Entry
 from countline.types import RuleIdentity
@@ -49,6 +49,7 @@ class Outbox(Core):
         fresh: bool = False,
         rules: Sequence[str] = (),
         due: Due | None = None,
+        number: int = 0,
         identities: Mapping[str, RuleIdentity] = _NOBODY,
     ) -> Resume:
         """A source's stream begins; says with which counters, and what an earlier run has committed of it.
@@ -59,7 +60,8 @@ class Outbox(Core):
         'continue' goes on with them; unset: live sources continue, files restart. ``fresh``: never resume.
         ``rules``: names whose epochs are wanted even if they never counted. ``due``: gives the reset that was due between the
         last frame of the source and now; it is carried out where the counters go on. ``identities``: what each rule counts; one
-        that counts something else than it did opens a new epoch.
+        that counts something else than it did opens a new epoch. ``number``: of the first frame that comes, where that is one at a
+        seam: then a run that was finished goes on, too.
         """
         with self._transaction(files.PATIENCE):
             return self._counters.begin(
@@ -72,6 +74,7 @@ class Outbox(Core):
                 rules=rules,
                 due=due,
                 identities=identities,
+                number=number,
             )
 
     def change(self, source: str, change: RuleChange) -> Resume:
@@ -88,6 +91,11 @@ class Outbox(Core):
         """Epoch of the rules of a source that have none of their own, and when it began (ns since the Unix epoch)."""
         with self._db_lock:
             return self._counters.epoch(source)
+
+    def place(self, source: str) -> Place | None:
+        """How far the last run over a stream with seams had come, and its last seam; None: there was no such run."""
+        with self._db_lock:
+            return self._counters.place(source)
 
     def write(self, commits: Sequence[Commit]) -> int:
         """Store commits in one transaction, and with them all acknowledgements so far. Returns how many were stored, from

@@ -207,9 +207,17 @@ def _focused(config: Config, made: Detector) -> Detector:
 def tracker(config: Config, source: SourceConfig, detector: Detector) -> Tracker:
     """The tracker of one source. Raises ConfigError for a kind that does not exist."""
     from countline import track
+    from countline.track.by_birth import ByBirth
+    from countline.video.place import are_recordings
 
     thresholds = detector.thresholds if isinstance(detector, ThresholdDetector) else None
-    return track.make(config.tracker, fps=source.fps, labels=detector.labels, thresholds=thresholds)
+
+    def make() -> Tracker:
+        return track.make(config.tracker, fps=source.fps, labels=detector.labels, thresholds=thresholds)
+
+    if are_recordings(source.uri, bool(source.watch)) and not (source.live or source.loop):
+        return ByBirth(make)  # a later run goes on in the middle of them
+    return make()
 
 
 def cameras(config: Config, *, pictures: bool) -> dict[str, CameraMotion]:

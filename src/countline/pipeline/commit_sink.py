@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from countline.types import Analytics, CounterDelta, FrameInfo, Gap, Message, RuleIdentity
+from countline.types import Analytics, CounterDelta, FrameInfo, Gap, Message, RuleIdentity, Seam
 
 if TYPE_CHECKING:
     from countline.outbox import Resume, RuleChange
@@ -35,15 +35,21 @@ class CommitSink(Protocol):
         time: int,
         rules: Sequence[str] = (),
         due: Callable[[int], int | None] | None = None,
+        number: int = 0,
         identities: Mapping[str, RuleIdentity] = ...,
     ) -> Resume:
         """A source's stream begins: with which counters, and what of it an earlier run has committed already."""
         ...
 
     def put(
-        self, frame: FrameInfo, messages: Sequence[Message], deltas: Sequence[CounterDelta], untold: Gap | None = None
+        self,
+        frame: FrameInfo,
+        messages: Sequence[Message],
+        deltas: Sequence[CounterDelta],
+        untold: Gap | None = None,
+        seam: Seam | None = None,
     ) -> None:
-        """All that came of one frame."""
+        """All that came of one frame; ``seam``: a later run can begin with it."""
         ...
 
     def reset(self, source: str, time: int) -> None:
@@ -66,6 +72,6 @@ class CommitSink(Protocol):
         """What comes from now on goes to these outputs."""
         ...
 
-    def finished(self, source: str, stream: str) -> None:
-        """The source's stream was read to its end."""
+    def finished(self, source: str, stream: str, number: int) -> None:
+        """The source's stream was read to its end, the frame with this number."""
         ...

@@ -1,7 +1,7 @@
 """Bounded queues between the readers (one thread per source) and the detector thread.
 
 Bounded, with a policy per source: a file's reader waits for room, so every frame is processed; a live source's newest
-frame replaces the one that was waiting, and the loss is counted.
+frame replaces the one that was waiting, takes its place in the row, and the loss is counted.
 """
 
 from __future__ import annotations
@@ -31,19 +31,24 @@ class FrameBuffer:
         self._depth = depth
         self._queues: list[deque[Frame]] = [deque() for _ in live]
         self._open = [True] * len(live)
+        self._row: dict[int, None] = {}
+        """Sources of which frames wait, by who has waited longest."""
         self._stopped = self._over = False
         self._change = threading.Condition()
         # Files alone: every round takes exactly one frame of each source that still has some, so that batches, and with
         # them the last bits of the detector's floats, are the same on every run.
+        self._waits = [False] * len(live)
         self._lockstep = not any(live)
 
-    def add(self, live: bool) -> int:
-        """Another source: its number. Once all is over it is closed from the beginning."""
+    def add(self, live: bool, waits: bool = False) -> int:
+        """Another source: its number. ``waits``: for what is still to be recorded, and others do not wait for it. Once all is over
+        it is closed from the beginning."""
         with self._change:
             self._live.append(live)
+            self._waits.append(waits)
             self._queues.append(deque())
             self._open.append(not self._stopped and not self._over)
-            self._lockstep = not any(live for live, is_open in zip(self._live, self._open) if is_open)
+            self._lockstep = not any((a or b) and is_open for a, b, is_open in zip(self._live, self._waits, self._open))
             return len(self._live) - 1
 
     def close(self, source: int) -> int:
@@ -52,6 +57,7 @@ class FrameBuffer:
             self._open[source] = False
             waiting = len(self._queues[source])
             self._queues[source].clear()
+            self._row.pop(source, None)
             self._change.notify_all()
             return waiting
 
@@ -70,6 +76,7 @@ class FrameBuffer:
                 return False
             frame.arrived = time.monotonic()
             queue.append(frame)
+            self._row.setdefault(source)
             self._change.notify_all()
             return True
 
@@ -86,17 +93,35 @@ class FrameBuffer:
             self._open = [False] * len(self._open)
             self._change.notify_all()
 
-    def take(self) -> list[Frame]:
-        """The next round: at most one frame per source, in the order of the sources; waits for it. Empty: all is over."""
+    def take(self, most: int | None = None, gather: float = 0.0) -> list[Frame]:
+        """The next round: at most one frame per source, in the order of the sources; waits for it. Empty: all is over.
+
+        Where a source is live, at most ``most`` frames, of those sources that have waited longest: the others' frames may
+        still be replaced by newer ones. And it is waited ``gather`` seconds for so many. Where all are files every round is
+        whole."""
         with self._change:
             while not self._ready():
                 if not any(self._open) and not any(self._queues):
                     self._over = True
                     return []
                 self._change.wait(0.5)
-            frames = [queue.popleft() for queue in self._queues if queue]
+            if self._lockstep:
+                most = None
+            elif most is not None and gather > 0:
+                self._gather(most, gather)
+            chosen = sorted(list(self._row)[:most])
+            frames = [self._queues[source].popleft() for source in chosen]
+            for source in chosen:
+                del self._row[source]
+                if self._queues[source]:
+                    self._row[source] = None
             self._change.notify_all()
             return frames
+
+    def _gather(self, most: int, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while len(self._row) < min(most, sum(self._open)) and (left := until - time.monotonic()) > 0:
+            self._change.wait(left)
 
     def _ready(self) -> bool:
         if self._lockstep:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable
 
 from countline.errors import SourceError
+from countline.pipeline import recordings
 from countline.pipeline.frame_buffer import FrameBuffer
 from countline.pipeline.stats import StageClock, Summary
 from countline.protocols import Source
@@ -47,7 +48,9 @@ class Readers:
         """More sources. One that has the name of another takes its place: no frame of the other comes behind the first of this."""
         for source in sources:
             before = self._readers.get(source.info.name)
-            reader = self._readers[source.info.name] = _Reader(source, self._frames.add(source.info.live))
+            reader = self._readers[source.info.name] = _Reader(
+                source, self._frames.add(source.info.live, recordings.waits(source))
+            )
             if before is not None:
                 self._close(before)
             self.ended.pop(source.info.name, None)
@@ -104,7 +107,7 @@ class Readers:
                 with self._clock.measure(f"decode {name}"):
                     frame = next(frames, None)
                 if frame is None:
-                    complete = not self._stopping()
+                    complete = not self._stopping() and not recordings.endless(source)
                     break
                 if not self._frames.put(slot, frame, source.stats):
                     break

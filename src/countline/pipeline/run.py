@@ -15,7 +15,7 @@ from typing import Any
 
 from countline import video
 from countline.config import Config, SourceConfig
-from countline.pipeline import build
+from countline.pipeline import build, recordings
 from countline.pipeline.changes import Changes
 from countline.pipeline.control import Change, Control
 from countline.pipeline.delivery.delivery import Delivery
@@ -27,6 +27,7 @@ from countline.pipeline.overload import Overload
 from countline.pipeline.readers import Readers
 from countline.pipeline.reloader import Reloader
 from countline.pipeline.sources_swap import SourcesSwap
+from countline.pipeline.states import StateWatch, tell_states
 from countline.pipeline.stats import Summary
 from countline.pipeline.worker import CommitSink, Consumer
 from countline.protocols import Detector, RuleSet, Source
@@ -87,6 +88,7 @@ class Run:
         self._playing = threading.Event()
         self._latency = 0.0
         self._overload: Overload | None = None
+        self._states = StateWatch()
         with ExitStack() as resources:
             with ThreadPoolExecutor(1) as pool:  # the model is compiled while the other packages are imported
                 loading = pool.submit(build.detector, self.config, detector)
@@ -114,16 +116,18 @@ class Run:
                 stages, consumers=consumers, fresh=fresh, started=started, sink=sink, delivery=delivery
             )
             resources.callback(self.engine.abandon)  # not the engine's own: its consumers may hold this run
+            if delivery is None:  # of a shared one others may have read the sources since
+                recordings.resume(self.sources, self.engine.delivery)
             live = [s.info.live for s in self.sources]
             self._frames = FrameBuffer([])
             self._readers = Readers(self._frames, self.engine.summary, self.engine.clock, self._stopping.is_set)
             self._readers.add(self.sources)
-            self._watch_load()
             settings = self.config.detector
             self._inference = Inference(
                 self.detector, batch=settings.batch, every=settings.interval + 1, ahead=0 if any(live) else 1
             )
             resources.callback(self._inference.close)
+            self._watch_load()
             if reread is None and isinstance(config, (str, Path)):
                 path = Path(config)
                 reread, files = (lambda: path), [path]
@@ -160,6 +164,8 @@ class Run:
         error and the exit code."""
         try:
             self._play()
+            if self.engine.failure is None:
+                tell_states(self.engine.worker, self._states.look(self.sources))
             self.engine.finish(dict(self._readers.ended), drain_timeout)
         finally:
             self.close()
@@ -198,6 +204,7 @@ class Run:
                 if self._overload is not None:
                     self._overload.look()
                 self._reloader.look()
+                self._tell_states()
 
     def _join(self, thread: threading.Thread) -> None:
         if thread.ident is None:  # it could not be started, and nobody else tells the worker that all is over
@@ -224,8 +231,8 @@ class Run:
 
     def _detect(self) -> None:
         while True:
-            self._inference.ready()
-            frames = self._frames.take()
+            room = self._inference.ready()
+            frames = self._frames.take(room, self._inference.gather)
             if not frames or self.engine.failure is not None:
                 break
             self._batches.put(self._inference.begin(frames))
@@ -301,9 +308,15 @@ class Run:
         self.engine.at_boundary(lambda: self.engine.worker.tell(change))
         self.wake()
 
+    def _tell_states(self) -> None:
+        changes = self._states.look(self.sources)
+        if changes:
+            self.engine.at_boundary(lambda: tell_states(self.engine.worker, changes))
+            self.wake()
+
     def _watch_load(self) -> None:
         live = any(s.info.live for s in self.sources)
-        self._overload = Overload(self.sources, time.monotonic) if live else None
+        self._overload = Overload(self.sources, time.monotonic, lambda: self._inference.busy) if live else None
 
     def snapshot(self) -> dict[str, Any]:
         """The present state, for progress displays. From any thread."""

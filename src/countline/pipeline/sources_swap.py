@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from countline import video
 from countline.config import Config
 from countline.errors import ConfigError
+from countline.pipeline import recordings
 from countline.pipeline.build import Stages
 from countline.pipeline.changes import Changes
 from countline.pipeline.engine import Engine
@@ -79,6 +80,7 @@ class SourcesSwap:
         with run.held():
             run.end_sources(self._plan.removed)
             notes = self._swap.commit(told)
+            recordings.resume(self._opened, run.engine.delivery)
             run.use_sources(self._sources, self._opened)
         run.config = self._config
         return notes

@@ -14,12 +14,14 @@ from countline.pipeline.cameras import Cameras
 from countline.pipeline.commit_sink import CommitSink, Consumer
 from countline.pipeline.exchange import Exchanged, Makers
 from countline.pipeline.gaps import GapLog, GapWatch
+from countline.pipeline.replay import Replay
 from countline.pipeline.rule_changes import Repeats, identities_at
 from countline.pipeline.stats import SourceSummary, StageClock, Summary
 from countline.protocols import (
     Definition,
     FailingDefinition,
     FinishingDefinition,
+    ForgettingTracker,
     GapDefinition,
     PredictingTracker,
     StreamDefinition,
@@ -34,6 +36,7 @@ from countline.types import (
     FrameTracks,
     Gap,
     Message,
+    Seam,
     Tracks,
 )
 
@@ -96,6 +99,8 @@ class Worker:
         self.exchanged = Exchanged(self, stages.make_tracker)
         self._streams: dict[str, str] = {}
         self._resume: dict[str, int] = {}
+        self._replays: dict[str, Replay] = {}
+        """By source that goes on from a seam."""
         self._seen: dict[str, int] = {}
         """By source: event time up to which scheduled resets have been carried out."""
         self._next_reset: dict[str, int] = {}
@@ -114,6 +119,7 @@ class Worker:
         ]
         self._gap_definitions = [d for d in self.definitions if isinstance(d, GapDefinition)]
         self._predicting = {name: t for name, t in self.trackers.items() if isinstance(t, PredictingTracker)}
+        self._forgetting = {name: t for name, t in self.trackers.items() if isinstance(t, ForgettingTracker)}
 
     def work(self, frames: Sequence[Frame], detections: Sequence[Detections | None]) -> None:
         """One round: at most one frame per source. ``None`` stands for a frame that the detector skipped."""
@@ -122,7 +128,7 @@ class Worker:
             frames, detections = self.exchanged.known(frames, detections)
             for frame, found in zip(frames, detections):
                 name = frame.info.source.name
-                self._follow(frame.info)
+                self._follow(frame.info, frame.seam)
                 if self._cameras is not None:
                     found = self._cameras.see(frame, found)
                 batch.append(FrameTracks(frame.info, self._track(name, found, frame.info.pts)))
@@ -156,15 +162,25 @@ class Worker:
         predicting = self._predicting.get(source)
         return predicting.predict(pts) if predicting is not None else Tracks.empty()
 
-    def _follow(self, info: FrameInfo) -> None:
-        if self._streams.get(info.source.name) != info.stream:
+    def _follow(self, info: FrameInfo, seam: Seam | None = None) -> None:
+        name = info.source.name
+        if self._streams.get(name) != info.stream:
             self._begin(info)
         self.exchanged.see(info)
         self.repeats.see(info)
-        gap = self._watch.see(info)
+        if self._replays and name in self._replays:
+            due = self._replays[name].due(info.number)
+            if due is not None:
+                self.rules.restore(*due)
+        hole = seam is not None and seam.gap
+        if hole:
+            self.rules.forget(name)
+            if name in self._forgetting:
+                self._forgetting[name].forget()
+        gap = self._watch.see(info, hole)
         if gap is not None:
-            self._gap_log.tell(info.source.name, gap)
-            self._gaps[info.source.name] = gap
+            self._gap_log.tell(name, gap)
+            self._gaps[name] = gap
 
     def _begin(self, info: FrameInfo) -> None:
         """First frame of a stream: fetch the counters, and how far an unfinished run had come."""
@@ -179,6 +195,7 @@ class Worker:
         resume = self.delivery.begin(
             name, info.stream, live=info.source.live, policy=self.policies[name], time=info.time, rules=rules,
             due=None if self.schedule is None else partial(_due, self.schedule, info.time),
+            number=info.number,
             identities=identities_at(name, self.rules.rules),
         )  # fmt: skip
         self.repeats.begin(name, info.number, resume)
@@ -192,11 +209,13 @@ class Worker:
         if resume.frame is not None and not info.source.live:
             self._resume[name] = resume.frame
             source.resumed_after = resume.frame
+            if resume.on_the_way:
+                self._replays[name] = Replay(resume.on_the_way)
             log.info(
-                "source '%s': an earlier run was cut short after frame %d; going through it again without sending twice",
-                name,
-                resume.frame,
-            )
+                "source '%s': an earlier run was cut short after frame %d; going through it again%s without sending twice",
+                name, resume.frame,
+                f" from frame {info.number}" if info.number else "",
+            )  # fmt: skip
         if resume.reset is not None:
             log.info(
                 "source '%s': counts begin anew as of %s, by schedule; nothing was seen from %s to %s",
@@ -319,9 +338,13 @@ class Worker:
         for event in analytics.events:
             if event.kind == "heading":
                 source.directions[event.rule] = source.directions.get(event.rule, 0) + 1
-        if not suppressed:
+        if suppressed:
+            if self._replays and name in self._replays:
+                self._replays[name].see(analytics.deltas)
+        else:
+            seam = frame.seam if frame is not None else None
             with self.clock.measure("outbox"):
-                self.delivery.put(info, messages, analytics.deltas, self._untold_now(name, analytics.gap))
+                self.delivery.put(info, messages, analytics.deltas, self._untold_now(name, analytics.gap), seam)
             if messages:
                 self.summary.messages += len(messages)
                 if self.summary.first_message is None:
@@ -366,8 +389,8 @@ class Worker:
         for name in self._last:
             self.finish_windows(name, self._makers, whole=ended.get(name, False))
         for name, complete in ended.items():
-            if complete and name in self._streams:
-                self.delivery.finished(name, self._streams[name])
+            if complete and name in self._last:
+                self.delivery.finished(name, self._streams[name], self._last[name].frame.number)
         self.snapshot()
 
     def finish_windows(

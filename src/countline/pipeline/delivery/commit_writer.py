@@ -135,6 +135,7 @@ class Writer:
             or commit.messages
             or last.messages
             or not commit.stream
+            or commit.seam is not None
             or (last.source, last.stream) != (commit.source, commit.stream)
         ):
             return False
@@ -143,6 +144,7 @@ class Writer:
             sums[key] = sums.get(key, 0) + amount
         deltas = [CounterDelta(key, amount) for key, amount in sums.items()]
         frame, finished = max(last.frame_number, commit.frame_number), last.finished or commit.finished
+        frame = commit.frame_number if commit.finished else frame
         time, untold = commit.time or last.time, commit.untold or last.untold
         self._queue[-1] = replace(last, frame_number=frame, deltas=deltas, finished=finished, time=time, untold=untold)
         return True

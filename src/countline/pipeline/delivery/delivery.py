@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from countline import outbox
 from countline.errors import OutboxError
-from countline.outbox import Commit, OutboxStatus, Resume, RuleChange, fates
+from countline.outbox import Commit, OutboxStatus, Place, Resume, RuleChange, fates
 from countline.pipeline.delivery.commit_writer import Writer
 from countline.pipeline.delivery.sender import Sender
 from countline.pipeline.stats import OutputStats
 from countline.protocols import Output
 from countline.redaction import redact
-from countline.types import CounterDelta, CounterKey, FrameInfo, Gap, Message, RuleIdentity
+from countline.types import CounterDelta, CounterKey, FrameInfo, Gap, Message, RuleIdentity, Seam
 
 if TYPE_CHECKING:
     from countline.config import OutboxConfig
@@ -126,6 +126,7 @@ class Delivery:
         time: int,
         rules: Sequence[str] = (),
         due: Callable[[int], int | None] | None = None,
+        number: int = 0,
         identities: Mapping[str, RuleIdentity] = NO_RULES,
     ) -> Resume:
         """A source's stream begins: with which counters, and what of it an earlier run has committed already. See
@@ -150,6 +151,7 @@ class Delivery:
             fresh=self._fresh,
             rules=rules,
             due=due,
+            number=number,
             identities=identities,
         )
         self._last_frame[source] = -1
@@ -160,15 +162,27 @@ class Delivery:
             self._live[source] = Resume(None, dict(resume.counters), dict(resume.resets), resume.seen)
         return resume
 
+    def place(self, source: str) -> Place | None:
+        """How far an earlier run over a source's recordings had come; None: there was none that is to be resumed."""
+        return None if self._fresh else self.outbox.place(source)
+
     def put(
-        self, frame: FrameInfo, messages: Sequence[Message], deltas: Sequence[CounterDelta], untold: Gap | None = None
+        self,
+        frame: FrameInfo,
+        messages: Sequence[Message],
+        deltas: Sequence[CounterDelta],
+        untold: Gap | None = None,
+        seam: Seam | None = None,
     ) -> None:
-        """Hand over all that came of one frame. ``untold``: as in a Commit. Raises OutboxError if the outbox has failed for good."""
+        """Hand over all that came of one frame. ``untold``, ``seam``: as in a Commit. Raises OutboxError if the outbox
+        has failed for good."""
         name = frame.source.name
         self._last_frame[name] = frame.number
         self._seen[name] = frame.time
         self._follow(name, deltas)
-        self.writer.put(Commit(name, frame.stream, frame.number, messages, deltas, time=frame.time, untold=untold))
+        self.writer.put(
+            Commit(name, frame.stream, frame.number, messages, deltas, time=frame.time, untold=untold, seam=seam)
+        )
 
     def _follow(self, source: str, deltas: Sequence[CounterDelta]) -> None:
         known = self._live.get(source)
@@ -225,9 +239,11 @@ class Delivery:
         """What comes from now on goes to these outputs, in order with the frames; see :mod:`.output_changes`."""
         self.writer.put(Commit("", "", -1, outputs=tuple(names)))
 
-    def finished(self, source: str, stream: str) -> None:
-        """The source's stream was read to its end: the next run over it is a new one."""
-        self.writer.put(Commit(source, stream, self._last_frame.get(source, -1), finished=True))
+    def finished(self, source: str, stream: str, number: int | None = None) -> None:
+        """The source's stream was read to its end, which was the frame with this number (else the last that was put): the next run
+        over it is a new one."""
+        last = self._last_frame.get(source, -1) if number is None else number
+        self.writer.put(Commit(source, stream, last, finished=True))
 
     # -- life -----------------------------------------------------------------------------------------------------
 
