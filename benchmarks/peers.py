@@ -176,7 +176,8 @@ def scores(truth: list[np.ndarray], tracks: list[np.ndarray]) -> dict[str, float
     """HOTA, MOTA, IDF1 and identity switches by TrackEval. Both: for each frame (n, 5) id, xyxy."""
     from trackeval.metrics import CLEAR, HOTA, Identity
 
-    data: dict[str, Any] = {"similarity_scores": [overlaps(t[:, 1:], f[:, 1:]) for t, f in zip(truth, tracks)]}
+    data: dict[str, Any] = {"num_timesteps": len(truth)}
+    data |= {"similarity_scores": [overlaps(t[:, 1:], f[:, 1:]) for t, f in zip(truth, tracks)]}
     for key, tables in (("gt", truth), ("tracker", tracks)):
         known, ids = np.unique(np.concatenate([t[:, 0] for t in tables]), return_inverse=True)
         ends = np.cumsum([len(t) for t in tables])[:-1]

@@ -11,22 +11,27 @@ or turns on it (:func:`scenes.ways.clear`). And nobody passes who is hidden then
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 
 from scenes.hiding import visible
-from scenes.ways import Ends, Way, clear, passages
+from scenes.ways import Ends, Seen, Way, clear, passages
 from scenes.world import Camera, Scene, Thing
 
 __all__ = ["KINDS", "make"]
 
 ROOM = 0.45
 """Sizes (longer side of the box) of that distance."""
+LEAST = 1.0
+"""Seconds for which somebody is in the picture before and after a passage: two frames at the lowest rates."""
 LOWEST = 0.8
 """Part of the picture's height down to which lines reach."""
 AROUND, SHOWN = 1.5, 0.4
 """Seconds before and after a passage, and the part of somebody that must show for half of each."""
+PIECE = 0.25
+"""Seconds for which an object moves evenly."""
 DENSE = 0.05
 """Seconds between samples of a way that is checked."""
 
@@ -88,16 +93,19 @@ def _to_edge(start: np.ndarray, step: np.ndarray, width: float, height: float) -
 
 def _walk(rng: Rng, camera: Camera, corners: list[np.ndarray], begin: float, speed: float) -> Way:
     """Along the corners, ``speed`` in heights a second where it is (who is far away seems slow), with a gait of its own."""
-    times, points = [begin], [corners[0]]
+    x, y = (float(v) for v in corners[0])
+    times, points = [begin], [(x, y)]
     pace = 1.0
     for corner in corners[1:]:
-        while (left := corner - points[-1]) @ left > 1e-9:
-            pace = float(np.clip(pace + rng.normal(0, 0.08), 0.75, 1.25))
-            reach = max(1.0, 0.25 * speed * pace * float(camera.scale(points[-1][1])))
-            length = float(np.hypot(*left))
+        u, v = (float(w) for w in corner)
+        while (length := math.hypot(u - x, v - y)) > 1e-6:
+            pace = min(max(pace + rng.normal(0, 0.08), 0.75), 1.25)
+            scale = max(4.0, camera.height * (y - camera.horizon) / (camera.size[1] - camera.horizon))
+            reach = max(1.0, PIECE * speed * pace * scale)
             part = min(1.0, reach / length)
-            points.append(points[-1] + part * left if part < 1 else corner)
-            times.append(times[-1] + 0.25 * part * length / reach)
+            x, y = (x + part * (u - x), y + part * (v - y)) if part < 1 else (u, v)
+            points.append((x, y))
+            times.append(times[-1] + PIECE * part * length / reach)
     return Way(np.array(times), np.array(points))
 
 
@@ -129,14 +137,20 @@ def _allowed(thing: Thing, scene: Scene) -> bool:
     begin, end = max(0.0, float(thing.way.times[0])), min(scene.seconds, float(thing.way.times[-1]))
     if end - begin < 1.5 or thing.way.times[0] < 0 or thing.way.times[-1] > scene.seconds:
         return False
-    times = np.arange(begin, end, DENSE)
+    seen = _seen(thing, scene, np.arange(begin, end, DENSE))
+    return all(clear(seen, passages(thing.way, line), line, ROOM, LEAST) for line in scene.lines.values())
+
+
+def _seen(thing: Thing, scene: Scene, times: np.ndarray) -> Seen:
     boxes = thing.boxes(times, scene.camera)
-    sizes = np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
     width, height = scene.camera.size
-    seen = (boxes[:, 0] > 0) & (boxes[:, 2] < width) & (boxes[:, 3] < height)
-    points = thing.way.at(times)
-    return all(
-        clear(times, points, sizes, seen, passages(thing.way, line), line, ROOM) for line in scene.lines.values()
+    shown = boxes.clip(0, (width, height, width, height))
+    return Seen(
+        times,
+        np.stack([(shown[:, 0] + shown[:, 2]) / 2, shown[:, 3]], 1),
+        np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]),
+        (boxes[:, 0] > 0) & (boxes[:, 2] < width) & (boxes[:, 3] < height),
+        (shown[:, 2] > shown[:, 0]) & (shown[:, 3] > shown[:, 1]),
     )
 
 
@@ -159,7 +173,7 @@ def _people(rng: Rng, name: str, seed: int, seconds: float, count: int, largest:
     size = ((768, 576), (1280, 720), (640, 360))[int(rng.integers(3))]
     camera = Camera(size, rng.uniform(-0.4, 0.15) * size[1], rng.uniform(0.28, 0.42) * size[1])
     scene = Scene(name, seed, camera, seconds, _lines(rng, size, 4))
-    for _ in range(60 * count):
+    for _ in range(25 * count):
         if len(scene.things) >= count:
             break
         corners, speed = _corners(rng, camera), rng.uniform(0.55, 1.1)
@@ -176,6 +190,8 @@ def _people(rng: Rng, name: str, seed: int, seconds: float, count: int, largest:
                     way.moved(step * scale if place else step * 0), 0, rng.uniform(0.88, 1.08), rng.uniform(0.33, 0.42)
                 )
             )
+        if gap is not None and not any(passages(way, line) for line in scene.lines.values()):
+            continue
         if all(_allowed(t, scene) for t in things) and not (
             gap is not None and any(_touches(t, scene, gap) for t in things)
         ):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Passage", "Way", "clear", "distance", "passages"]
+__all__ = ["Passage", "Seen", "Way", "clear", "distance", "passages"]
 
 Ends = tuple[tuple[float, float], tuple[float, float]]
 """Of a line, in pixels."""
@@ -84,31 +84,43 @@ def distance(points: np.ndarray, line: Ends) -> np.ndarray:
     return np.hypot(*(points - a - part[:, None] * along).T)
 
 
-def clear(
-    times: np.ndarray,
-    points: np.ndarray,
-    sizes: np.ndarray,
-    seen: np.ndarray,
-    found: list[Passage],
-    line: Ends,
-    room: float,
-) -> bool:
-    """Whether nobody could doubt what a way does at a line.
+@dataclass(frozen=True)
+class Seen:
+    """Dense samples of a way as a camera has it."""
 
-    ``times``, ``points``, ``sizes`` (px) and ``seen`` (in the picture) are dense samples of it, ``found`` its passages. Before the
-    first, between two, and after the last it is seen ``room`` sizes away from the line; it passes none nearer to the line's ends
-    than that; and it comes no nearer than that without passing.
+    times: np.ndarray
+    """(n,) seconds."""
+    points: np.ndarray
+    """(n, 2) bottom centre of the part of its box that lies in the picture."""
+    sizes: np.ndarray
+    """(n,) longer side of the box in pixels."""
+    whole: np.ndarray
+    """(n,) whether all of it is in the picture."""
+    part: np.ndarray
+    """(n,) whether any of it is."""
+
+
+def clear(seen: Seen, found: list[Passage], line: Ends, room: float, least: float) -> bool:
+    """Whether nobody could doubt what a way does at a line, of which ``found`` are its passages.
+
+    Before the first, between two, and after the last it is seen whole ``room`` sizes away from the line; it comes no nearer to
+    the line's ends than that, also where it is cut off at the picture's edge; and no nearer to the line without passing. It is in
+    the picture, in part at least, for ``least`` seconds before and after all that it passes.
     """
     a, b = np.array(line, float)
-    length = float(np.hypot(*(b - a)))
-    near = distance(points, line) < room * sizes
+    reach = room * seen.sizes
+    near = distance(seen.points, line) < reach
     if not found:
-        return not near[seen].any()
-    ends = np.minimum(np.hypot(*(points - a).T), np.hypot(*(points - b).T))
-    if (ends < room * sizes)[seen].any():
+        return not near[seen.part].any()
+    ends = np.minimum(np.hypot(*(seen.points - a).T), np.hypot(*(seen.points - b).T))
+    if (ends < reach)[seen.part].any():
         return False
-    if any(min(p.along, 1 - p.along) * length < room * float(np.interp(p.time, times, sizes)) for p in found):
+    shown = seen.times[seen.part]
+    if not len(shown) or found[0].time - shown[0] < least or shown[-1] - found[-1].time < least:
+        return False
+    length = float(np.hypot(*(b - a)))
+    if any(min(p.along, 1 - p.along) * length < float(np.interp(p.time, seen.times, reach)) for p in found):
         return False
     edges = [-np.inf, *(p.time for p in found), np.inf]
-    away = seen & ~near
-    return all((away & (times > begin) & (times < end)).any() for begin, end in itertools.pairwise(edges))
+    away = seen.whole & ~near
+    return all((away & (seen.times > begin) & (seen.times < end)).any() for begin, end in itertools.pairwise(edges))
