@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from countline._definition_protocols import (
+    Definition,
+    FailingDefinition,
+    Failure,
+    FinishingDefinition,
+    GapDefinition,
+    KeptFailure,
+    RemakingDefinition,
+    StreamDefinition,
+)
 from countline.redaction import redact
 from countline.source_status import SourceStats
 from countline.types import (
@@ -17,7 +27,6 @@ from countline.types import (
     Detections,
     Frame,
     FrameTracks,
-    Gap,
     Message,
     RuleInfo,
     SourceInfo,
@@ -25,6 +34,7 @@ from countline.types import (
 )
 
 __all__ = [
+    "AimedDetector",
     "Check",
     "ClosingConsumer",
     "CountingTracker",
@@ -34,8 +44,11 @@ __all__ = [
     "Detector",
     "Entry",
     "FailingDefinition",
+    "Failure",
     "FinishingDefinition",
+    "ForgettingTracker",
     "GapDefinition",
+    "KeptFailure",
     "KeyedTopics",
     "LimitedSource",
     "Output",
@@ -45,6 +58,7 @@ __all__ = [
     "Receipt",
     "RemakingDefinition",
     "RuleSet",
+    "SizedDetector",
     "Source",
     "SourceStats",
     "StreamDefinition",
@@ -134,6 +148,23 @@ class DescribedDetector(Protocol):
         ...
 
 
+@runtime_checkable
+class SizedDetector(Protocol):
+    """What a detector offers besides if it knows the size to which pictures are brought."""
+
+    input_size: tuple[int, int]
+    """Width and height in pixels."""
+
+
+@runtime_checkable
+class AimedDetector(Protocol):
+    """What a detector offers besides if it looks closer where rules are."""
+
+    def aim(self, rules: Sequence[RuleInfo]) -> None:
+        """These are the rules from now on. From any thread."""
+        ...
+
+
 class Tracker(Protocol):
     """Follows the objects of one source."""
 
@@ -148,6 +179,15 @@ class PredictingTracker(Protocol):
 
     def predict(self, pts: int) -> Tracks:
         """Where the tracks are by now, ``pts`` in ns."""
+        ...
+
+
+@runtime_checkable
+class ForgettingTracker(Protocol):
+    """What a tracker offers besides if its tracks can be ended before their time."""
+
+    def forget(self) -> None:
+        """All tracks have ended: the camera shows another view. Ids are not used again."""
         ...
 
 
@@ -195,76 +235,6 @@ class RuleSet(Protocol):
 
     def forget(self, source: str) -> None:
         """Drop the track memory of a source (its stream ended or began anew); counters stay."""
-        ...
-
-
-class Definition(Protocol):
-    """Makes messages from analytics. Pure."""
-
-    name: str
-
-    def make(self, analytics: Analytics, frame: Frame | None = None) -> list[Message]:
-        """Messages for this frame, maybe none. ``frame`` gives pixels for attachments; None where there are none
-        (replay, DeepStream probe)."""
-        ...
-
-
-@runtime_checkable
-class StreamDefinition(Protocol):
-    """What a definition offers besides if its ids depend on what a stream began with."""
-
-    def begin(self, source: str, counts: str, epochs: str) -> None:
-        """A stream of a source that is not live begins. ``counts``, ``epochs``: marks of what was counted and reset before
-        (empty: nothing), of which ids are made."""
-        ...
-
-
-@runtime_checkable
-class FinishingDefinition(Protocol):
-    """What a definition offers besides if it has begun something that ends with the run (an interval)."""
-
-    def finish(self, source: str) -> list[Message]:
-        """Messages now that no more frames of this source will come."""
-        ...
-
-
-@runtime_checkable
-class FailingDefinition(Protocol):
-    """What a definition offers besides if it runs a user's code, which may fail."""
-
-    @property
-    def failures(self) -> Sized:
-        """What could not be made since the last :meth:`take_failures`."""
-        ...
-
-    def take_failures(self) -> Sequence[object]:
-        """The failures, which are forgotten here; each becomes a line of the failure file."""
-        ...
-
-
-@runtime_checkable
-class RemakingDefinition(FailingDefinition, Protocol):
-    """What a definition offers besides if what it could not make can be made another time (``countline outbox retry``)."""
-
-    def remake(self, kept: Any) -> list[Message]:
-        """The messages of a failure, of what its ``snapshot()`` gave. Raises MessageError where that is no longer possible."""
-        ...
-
-    def take_failures(self) -> Sequence[Any]:
-        """As above; each has ``error`` and ``place``, in words."""
-        ...
-
-
-@runtime_checkable
-class GapDefinition(Protocol):
-    """What a definition offers besides if its messages tell of gaps."""
-
-    def miss(self, source: str, gap: Gap) -> None:
-        """Something of a source was missed in an earlier run, and must still be told."""
-        ...
-
-    def untold(self, source: str) -> Gap | None:
-        """What was missed of a source and no message has told yet."""
         ...
 
 

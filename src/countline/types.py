@@ -26,9 +26,11 @@ from countline._events import (
     Journey,
     Leave,
     Speeding,
+    ViewChange,
 )
 from countline._frames import FrameInfo, SourceInfo, TimeQuality, utc
 from countline._gaps import Gap
+from countline._views import View
 from countline._windows import Window
 
 __all__ = [
@@ -65,6 +67,8 @@ __all__ = [
     "Speeding",
     "TimeQuality",
     "Tracks",
+    "View",
+    "ViewChange",
     "Window",
     "utc",
 ]
@@ -327,6 +331,10 @@ class Analytics:
     """What the message tells of, where its trigger is an interval."""
     gap: Gap | None = None
     """What was missed before this frame; in a message, all that was since the last message of its definition."""
+    view: View | None = None
+    """Where the picture lies in the view that the rules refer to, for a source that is stabilised; None: it is the view."""
+    placed: Tracks | None = None
+    """The tracks in pixels of that view, as the rules saw them; None: they are ``tracks``, which are in pixels of the picture."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,7 +113,10 @@ def _add_consumers(run: Run, options: Options) -> None:
 
         writer = TracksWriter(options["record"])
         run.add_consumer(
-            lambda _, analytics: writer.write(FrameTracks(analytics.frame, analytics.tracks)), close=writer.close
+            lambda _, analytics: writer.write(
+                FrameTracks(analytics.frame, analytics.tracks if analytics.placed is None else analytics.placed)
+            ),
+            close=writer.close,
         )
 
 

@@ -40,7 +40,7 @@ __all__ = [
     "zone_of",
 ]
 
-EVENTS = tuple(event for model in RULE_KEYS.values() for event in model.events)
+EVENTS = (*(event for model in RULE_KEYS.values() for event in model.events), "view-change")
 """Kinds of event, which are the triggers that send a message for what happened."""
 _WORDS = (*EVENTS, "change", "gap", "frame", "interval <time>")
 _INTERVAL = re.compile(r"interval\s+(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d)(?:\s+(?P<zone>[A-Za-z][\w+\-/]*))?")

@@ -90,6 +90,9 @@ class SourceConfig(Model):
     time: Literal["auto", "arrival"] = "auto"
     """Whose clock times a live source's frames: auto takes the camera's where it tells it (RTCP sender reports) and is within
     an hour of this machine's; arrival always takes this machine's."""
+    stabilize: bool = False
+    """For a camera that shakes or turns: rules follow the scene, as it was in the first picture, and a cut to another view is noticed
+    (`on: view-change`). Needs countline[stabilize]."""
     counts: Literal["continue", "restart"] | None = None
     """Whether a new run goes on with the cumulative counts of the last; live sources do, files do not, unless set."""
 
@@ -149,6 +152,11 @@ class DetectorConfig(Model):
     """Most frames of all sources in one inference."""
     interval: int = Field(default=0, ge=0)
     """Frames to skip between two inferences of a source (0: every frame); the tracker bridges the gap."""
+    focus: Literal["off", "lines", "rules"] = "off"
+    """Look closer where something can be counted, for small objects: parts of the picture round lines, or round all rules, go to the
+    network beside the whole picture, larger."""
+    slices: int = Field(default=2, ge=1, le=16)
+    """Parts of each picture that are looked at closer, at most; each costs one more inference."""
     normalize: dict[str, Any] | None = None
     """Preprocessing of a user's model: {mean, std, scale, order: rgb|bgr, letterbox, pad}; by layout unless set."""
 

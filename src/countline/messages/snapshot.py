@@ -50,7 +50,16 @@ _OWN: dict[str, Any] = {
     for cls in (
         *(Analytics, types.Tracks, types.FrameInfo, types.SourceInfo, types.Count, types.LineState, types.RegionState),
         *(types.DirectionState, types.ObjectStatus, types.Window, types.Gap),
-        *(Event, types.Crossing, types.Enter, types.Leave, types.Dwell, types.Crowding, types.Heading),
+        *(
+            Event,
+            types.Crossing,
+            types.Enter,
+            types.Leave,
+            types.Dwell,
+            types.Crowding,
+            types.Heading,
+            types.ViewChange,
+        ),
         *(types.Speeding, types.Journey),
     )
 }

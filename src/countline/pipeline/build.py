@@ -20,7 +20,7 @@ from countline.config.models import raise_not_mapping
 from countline.config.outputs import kind_of
 from countline.errors import ConfigError, MessageError
 from countline.pipeline.roles import refuse_collisions
-from countline.protocols import Definition, Detector, Output, RuleSet, ThresholdDetector, Tracker
+from countline.protocols import AimedDetector, Definition, Detector, Output, RuleSet, ThresholdDetector, Tracker
 from countline.registry.kinds import CLASS_SETS, OUTPUTS, RULE_FILES
 from countline.secret_forms import hide_uri
 from countline.types import RuleInfo, SourceInfo
@@ -28,6 +28,7 @@ from countline.types import RuleInfo, SourceInfo
 if TYPE_CHECKING:
     from countline.config.models import SourceConfig
     from countline.outbox.schedule import Schedule
+    from countline.track.camera import CameraMotion
 
 __all__ = ["Stages", "as_config", "definitions", "detector", "outputs", "rules", "source_infos", "stages"]
 
@@ -73,6 +74,8 @@ class Stages:
     definitions: Sequence[Definition]
     trackers: Mapping[str, Tracker]
     """By source name; empty where tracks come from elsewhere."""
+    cameras: Mapping[str, CameraMotion]
+    """By the name of each source that is stabilised."""
     outputs: Sequence[Output]
     schedule: Schedule | None
     """When counts begin anew; None: never."""
@@ -116,6 +119,9 @@ def stages(
     """
     rule_set = rules(config, sources, labels)
     on_made("rules", ", ".join(f"{r.kind} '{r.name}'" for r in rule_set.rules) or "none")
+    looking: object = detector
+    if isinstance(looking, AimedDetector):
+        looking.aim(rule_set.rules)
     made = definitions(config, rule_set, sources, labels, messages)
     on_made("messages", ", ".join(f"'{d.name}'" for d in made) or "none")
     trackers: dict[str, Tracker] = {}
@@ -134,6 +140,7 @@ def stages(
         rule_set,
         made,
         trackers,
+        cameras(config, pictures=detector is not None),
         outputs(used),
         schedule,
         {i.name: c.counts or ("continue" if i.live or c.loop else "restart") for i, c in zip(sources, config.sources)},
@@ -163,7 +170,7 @@ def detector(config: Config, own: Any = None) -> Detector:
     from countline import detect
 
     if own is not None:
-        return own if isinstance(own, Detector) else detect.wrap(own)
+        return _focused(config, own if isinstance(own, Detector) else detect.wrap(own))
     settings = config.detector
     if config.rules.file is not None:
         if settings.classes is None and settings.model in detect.MODELS:
@@ -176,7 +183,14 @@ def detector(config: Config, own: Any = None) -> Detector:
             log.info(
                 "class ids in %s are the model's own (`detector: {classes: {name: id}}` maps them)", config.rules.file
             )
-    return detect.make(settings, low=config.tracker.low)
+    return _focused(config, detect.make(settings, low=config.tracker.low))
+
+
+def _focused(config: Config, made: Detector) -> Detector:
+    from countline.detect.focus import FocusedDetector
+
+    settings = config.detector
+    return made if settings.focus == "off" else FocusedDetector(made, settings.focus, settings.slices)
 
 
 def tracker(config: Config, source: SourceConfig, detector: Detector) -> Tracker:
@@ -185,6 +199,21 @@ def tracker(config: Config, source: SourceConfig, detector: Detector) -> Tracker
 
     thresholds = detector.thresholds if isinstance(detector, ThresholdDetector) else None
     return track.make(config.tracker, fps=source.fps, labels=detector.labels, thresholds=thresholds)
+
+
+def cameras(config: Config, *, pictures: bool) -> dict[str, CameraMotion]:
+    """What follows the cameras of the sources that are stabilised. Raises ConfigError where there are no pictures, MissingExtra
+    without OpenCV."""
+    from countline.track.camera import CameraMotion
+
+    moving = [(i, s.name) for i, s in enumerate(config.sources) if s.stabilize]
+    if moving and not pictures:
+        raise ConfigError(
+            "a camera can be stabilised only where there are its pictures, and here come tracks alone",
+            where=f"sources[{moving[0][0]}].stabilize",
+            fix="remove it, or let countline read the video itself",
+        )
+    return {name: CameraMotion() for _, name in moving}
 
 
 def rules(config: Config, sources: Sequence[SourceInfo], labels: Sequence[str]) -> RuleSet:

@@ -51,6 +51,10 @@ class SourceSummary:
     """How often nothing of a live source was seen for a while: countline did not run, or no frames came."""
     missed: float = 0.0
     """Seconds of all gaps together."""
+    view_changes: int = 0
+    """How often a camera that is stabilised was seen to show another view."""
+    view_lost: int = 0
+    """Frames of such a camera in which the view was not found: their objects were not counted."""
     error: str = ""
     lines: dict[str, dict[str, int]] = field(default_factory=dict)
     """Cumulative counts: line -> direction -> count."""

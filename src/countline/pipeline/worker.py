@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from countline.messages.time import rfc3339
+from countline.pipeline.cameras import Cameras
 from countline.pipeline.gaps import GapLog, GapWatch
 from countline.pipeline.stats import SourceSummary, StageClock, Summary
 from countline.protocols import (
@@ -120,6 +121,9 @@ class Worker:
         ]
         self._gap_definitions = [d for d in stages.definitions if isinstance(d, GapDefinition)]
         self._predicting = {name: t for name, t in stages.trackers.items() if isinstance(t, PredictingTracker)}
+        self._cameras = (
+            Cameras(stages.cameras, stages.trackers, stages.rules, summary.sources) if stages.cameras else None
+        )
         self._streams: dict[str, str] = {}
         self._resume: dict[str, int] = {}
         self._seen: dict[str, int] = {}
@@ -140,6 +144,8 @@ class Worker:
             for frame, found in zip(frames, detections):
                 name = frame.info.source.name
                 self._follow(frame.info)
+                if self._cameras is not None:
+                    found = self._cameras.see(frame, found)
                 batch.append(FrameTracks(frame.info, self._track(name, found, frame.info.pts)))
         self._evaluate(batch, frames)
 
@@ -159,6 +165,8 @@ class Worker:
                 log.warning("%s", notice)
             self.rules.notices.clear()
         for frame, analytics in zip(frames, results):
+            if self._cameras is not None:
+                self._cameras.tell(analytics)
             self._publish(frame, analytics)
 
     def _track(self, source: str, found: Detections | None, pts: int) -> Tracks:
@@ -182,6 +190,8 @@ class Worker:
         if name in self._streams:  # the source began anew (reconnected camera, next file)
             self.rules.forget(name)
         self._streams[name] = info.stream
+        if self._cameras is not None:
+            self._cameras.begin(name)
         rules = [rule.name for rule in self.rules.rules if rule.source in (None, name)]  # also those that never counted
         resume = self.delivery.begin(
             name, info.stream, live=info.source.live, policy=self.policies[name], time=info.time, rules=rules,

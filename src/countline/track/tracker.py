@@ -268,6 +268,11 @@ class EngineTracker:
         self._first = None
         self._known.clear()
 
+    def forget(self) -> None:
+        """All tracks have ended: what comes is another scene."""
+        self._begin_anew()
+        self._past.clear()
+
     def _usable(self, detections: Detections) -> Detections:
         """The detections that can be followed."""
         box, confidence = detections.xyxy, detections.confidence

@@ -219,7 +219,7 @@ class KafkaOutput:
             try:
                 wait = 0.0 if self._receipts else timeout
                 self._apart.poll(wait)
-                self._producer.poll(0.0 if self._apart.flying else wait)
+                self._producer.poll(0.0 if self._apart.in_flight else wait)
             except KafkaException as error:
                 self._stopped(error.args[0])
             if self._failing and not self._patience:
