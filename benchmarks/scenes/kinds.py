@@ -32,6 +32,8 @@ AROUND, SHOWN = 1.5, 0.4
 """Seconds before and after a passage, and the part of somebody that must show for half of each."""
 PIECE = 0.25
 """Seconds for which an object moves evenly."""
+FEWEST = 0.3
+"""Crossings a second."""
 DENSE = 0.05
 """Seconds between samples of a way that is checked."""
 
@@ -39,11 +41,14 @@ Rng = np.random.Generator
 
 
 def make(kind: str, seed: int, seconds: float = 60.0) -> Scene:
-    """The scene of this kind and seed; always the same."""
-    scene = KINDS[kind](np.random.default_rng([seed, *kind.encode()]), kind, seed, seconds)
-    while hidden := _hidden(scene):
-        scene.things = [thing for i, thing in enumerate(scene.things) if i not in hidden]
-    return scene
+    """The scene of this kind and seed; always the same. A camera and lines at which hardly anybody could be told are drawn anew."""
+    rng = np.random.default_rng([seed, *kind.encode()])
+    while True:
+        scene = KINDS[kind](rng, kind, seed, seconds)
+        while scene.things and (hidden := _hidden(scene)):
+            scene.things = [thing for i, thing in enumerate(scene.things) if i not in hidden]
+        if len(scene.crossings()) >= FEWEST * seconds:
+            return scene
 
 
 def _hidden(scene: Scene) -> set[int]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countline.track.engines import BEGINS, CONTINUES, FINDS, NOISE, Engine
-from countline.track.hidden import Height, complete
+from countline.track.hidden import Height, complete, whole
 from countline.track.leaps import Leaps
 from countline.track.overlap import BESIDE, beside_stronger, clearly_beside, overlap
 from countline.types import Detections, Tracks
@@ -127,6 +127,8 @@ class EngineTracker:
         """Number of known tracks at which those that are gone are forgotten."""
         self._last_id = 0
         self._past: deque[tuple[int, Tracks]] = deque(maxlen=_HISTORY)
+        self._heights: list[Height] = []
+        """Of the tracks of the last frame."""
 
     def _steps_kept(self) -> int:
         return max(1, -(-self._lost // (self._step or 1_000_000_000 // 30)))
@@ -145,7 +147,7 @@ class EngineTracker:
         detections = self._usable(detections)
         boxes, confidence, classes = detections.xyxy, detections.confidence, detections.class_id
         grades = self._graded(boxes, confidence, classes)
-        rows, numbers = self._engine.step(boxes, grades, steps)
+        rows, numbers = self._engine.step(self._whole(boxes, pts), grades, steps)
         left = grades == BEGINS
         left[rows] = False
         leapt = []
@@ -170,8 +172,19 @@ class EngineTracker:
         if detections.attributes is not None:
             tracks.attributes = {name: column[rows] for name, column in detections.attributes.items()}
         self._past.append((pts, tracks))
+        self._heights = heights
         self._forget(pts)
         return tracks
+
+    def _whole(self, boxes: NDArray[np.float32], pts: int) -> NDArray[np.float32]:
+        """The boxes as they are matched with tracks: those that somebody hides from below completed."""
+        if not self._past or not self._heights:
+            return boxes
+        then, last = self._past[-1]
+        if not 0 < pts - then <= self._lost:
+            return boxes
+        ahead = last.xyxy + self._velocity(last) * np.float32((pts - then) / 1e9)
+        return whole(boxes, ahead, self._heights)
 
     def _adopt(
         self,
