@@ -5,10 +5,6 @@ chest for a few frames, and its bottom edge, by which rules know where an object
 again: over a line, if one lies there, and back. People and cars do not become shorter for half a second. So a box that is
 much lower than its track has been, and whose bottom edge lies behind another track that reaches farther down, is completed
 downward to the height it had; never beyond the bottom of the one in front, who stands nearer to the camera.
-
-The same before tracks are matched: a box of a third of the height overlaps the one in front more than the place where its own
-track is awaited, so the track would take the box of the one in front, or none. There the box is completed if it begins where the
-head of a track is awaited, and no other box lies where that track is awaited.
 """
 
 from __future__ import annotations
@@ -19,9 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from countline.track.overlap import overlap
-
-__all__ = ["Height", "complete", "whole"]
+__all__ = ["ACROSS", "GAP", "LOWER", "SHORT", "Height", "complete", "floor"]
 
 SHORT = 0.8
 """Part of the usual height below which a box may be cut off. Between 0.7 and 0.9 counts hardly change."""
@@ -37,10 +31,6 @@ LOWER = 0.05
 """By how much of the usual height the one in front must reach farther down."""
 GAP = 0.1
 """How far below the box, in usual heights, the one in front may begin: boxes of those who hide each other nearly touch."""
-HEAD = (0.35, 0.15)
-"""By how much of a track's width and usual height the head of a box may miss the place where that of the track is awaited."""
-AWAITED = 0.5
-"""Overlap (IoU) from which a box lies where a track is awaited."""
 EDGE = 0.03
 """A box whose top is so near to the picture's edge, in usual heights, is leaving: it becomes lower in earnest."""
 
@@ -85,12 +75,12 @@ def complete(boxes: NDArray[np.float32], heights: Sequence[Height], pts: int, pa
     result = boxes
     for row, (height, known) in enumerate(zip((boxes[:, 3] - boxes[:, 1]).tolist(), heights)):
         if height < known.least:
-            floor = _floor(boxes, row, known.usual)
-            if floor is not None:
+            lowest = floor(boxes, row, known.usual)
+            if lowest is not None:
                 if pts - known.whole <= patience:
                     if result is boxes:
                         result = boxes.copy()
-                    result[row, 3] = min(float(boxes[row, 1]) + known.usual, floor)
+                    result[row, 3] = min(float(boxes[row, 1]) + known.usual, lowest)
                     continue
                 known.clear()
         known.whole = pts
@@ -99,37 +89,7 @@ def complete(boxes: NDArray[np.float32], heights: Sequence[Height], pts: int, pa
     return result
 
 
-def whole(boxes: NDArray[np.float32], ahead: NDArray[np.float32], heights: Sequence[Height]) -> NDArray[np.float32]:
-    """(N, 4) xyxy in pixels of the detections of a frame -> the same boxes, those that somebody hides from below completed to the
-    height of the track whose head is awaited there. Where none is, the given array itself.
-
-    ``ahead``: (M, 4) where the tracks of the frame before are by now; ``heights``: what each of them remembers.
-    """
-    usual = np.array([height.usual for height in heights], np.float32)
-    if len(boxes) < 2 or not usual.any():
-        return boxes
-    tall = boxes[:, 3] - boxes[:, 1]
-    wide = np.maximum(ahead[:, 2] - ahead[:, 0], 1)
-    across = np.abs(boxes[:, 0, None] + boxes[:, 2, None] - ahead[:, 0] - ahead[:, 2]) / (2 * wide)
-    up = np.abs(boxes[:, 1, None] - ahead[:, 1]) / np.maximum(usual, 1)
-    fits = (tall[:, None] < SHORT * usual) & (across < HEAD[0]) & (up < HEAD[1])
-    if not fits.any():
-        return boxes
-    fits[:, (overlap(boxes, ahead) > AWAITED).any(axis=0)] = False
-    apart = np.where(fits, across / HEAD[0] + up / HEAD[1], np.inf)
-    result = boxes
-    for row, track in zip(*fits.nonzero()):
-        if apart[row, track] > min(apart[row].min(), apart[:, track].min()):
-            continue
-        floor = _floor(boxes, row, float(usual[track]))
-        if floor is not None:
-            if result is boxes:
-                result = boxes.copy()
-            result[row, 3] = min(float(boxes[row, 1] + usual[track]), floor)
-    return result
-
-
-def _floor(boxes: NDArray[np.float32], row: int, usual: float) -> float | None:
+def floor(boxes: NDArray[np.float32], row: int, usual: float) -> float | None:
     """Bottom of the lowest box that hides this one from below; None if none does."""
     left, top, right, bottom = boxes[row].tolist()
     if top < EDGE * usual:

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countline.track.engines import BEGINS, CONTINUES, FINDS, NOISE, Engine
-from countline.track.hidden import Height, complete, whole
+from countline.track.hidden import Height, complete
 from countline.track.leaps import Leaps
 from countline.track.overlap import BESIDE, beside_stronger, clearly_beside, overlap
+from countline.track.whole import whole
 from countline.types import Detections, Tracks
 
 __all__ = ["EngineTracker"]
@@ -127,8 +128,8 @@ class EngineTracker:
         """Number of known tracks at which those that are gone are forgotten."""
         self._last_id = 0
         self._past: deque[tuple[int, Tracks]] = deque(maxlen=_HISTORY)
-        self._heights: list[Height] = []
-        """Of the tracks of the last frame."""
+        self._heights: dict[int, Height] = {}
+        """By public id, of those seen lately."""
 
     def _steps_kept(self) -> int:
         return max(1, -(-self._lost // (self._step or 1_000_000_000 // 30)))
@@ -147,7 +148,7 @@ class EngineTracker:
         detections = self._usable(detections)
         boxes, confidence, classes = detections.xyxy, detections.confidence, detections.class_id
         grades = self._graded(boxes, confidence, classes)
-        rows, numbers = self._engine.step(self._whole(boxes, pts), grades, steps)
+        rows, numbers = self._engine.step(whole(boxes, self._past, self._heights, pts, self._lost), grades, steps)
         left = grades == BEGINS
         left[rows] = False
         leapt = []
@@ -172,19 +173,9 @@ class EngineTracker:
         if detections.attributes is not None:
             tracks.attributes = {name: column[rows] for name, column in detections.attributes.items()}
         self._past.append((pts, tracks))
-        self._heights = heights
+        self._heights.update(zip(tracks.track_id.tolist(), heights))
         self._forget(pts)
         return tracks
-
-    def _whole(self, boxes: NDArray[np.float32], pts: int) -> NDArray[np.float32]:
-        """The boxes as they are matched with tracks: those that somebody hides from below completed."""
-        if not self._past or not self._heights:
-            return boxes
-        then, last = self._past[-1]
-        if not 0 < pts - then <= self._lost:
-            return boxes
-        ahead = last.xyxy + self._velocity(last) * np.float32((pts - then) / 1e9)
-        return whole(boxes, ahead, self._heights)
 
     def _adopt(
         self,
@@ -383,6 +374,8 @@ class EngineTracker:
         if len(self._known) > self._full:
             self._known = {n: k for n, k in self._known.items() if pts - k.seen <= self._lost}
             self._full = 2 * len(self._known) + 256
+            kept = {number for _, tracks in self._past for number in tracks.track_id.tolist()}
+            self._heights = {number: height for number, height in self._heights.items() if number in kept}
 
     @property
     def never_tracked(self) -> int:
