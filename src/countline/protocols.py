@@ -51,6 +51,7 @@ __all__ = [
     "KeptFailure",
     "KeyedTopics",
     "LimitedSource",
+    "ObjectRules",
     "Output",
     "OutputStatus",
     "ParallelDetector",
@@ -198,6 +199,15 @@ class CountingTracker(Protocol):
     @property
     def never_tracked(self) -> int:
         """Sure detections that never became a track."""
+        ...
+
+
+@runtime_checkable
+class ObjectRules(Protocol):
+    """What a rule set offers besides if it counts objects, of which one may have several tracks (``Tracks.twin_of``)."""
+
+    def twins(self, source: str) -> int:
+        """What second tracks on one object did at a source and was not told a second time."""
         ...
 
 

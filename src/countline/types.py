@@ -192,15 +192,30 @@ class Tracks:
     one, so a detour over ``xyxy`` would change its results; None: derived from ``xyxy``."""
     attributes: Mapping[str, NDArray[Any]] | None = None
     """As :attr:`Detections.attributes`, of the detections behind the tracks; None: nothing, the usual case."""
+    twin_of: NDArray[np.uint64] | None = None
+    """(N,) of a twin (a second track on one object) the id of the oldest track of that object, which need not be in this
+    frame; :data:`UNTRACKED` of all others. None: nobody is a twin, the usual case. Rules count an object once: see
+    :meth:`object_id`."""
 
     def __post_init__(self) -> None:
         self.xyxy = np.asarray(self.xyxy, np.float32).reshape(-1, 4)
         self.confidence = np.asarray(self.confidence, np.float32).reshape(-1)
         self.class_id = np.asarray(self.class_id, np.int32).reshape(-1)
         self.track_id = np.asarray(self.track_id, np.uint64).reshape(-1)
+        if self.twin_of is not None:
+            self.twin_of = np.asarray(self.twin_of, np.uint64).reshape(-1)
+            if len(self.twin_of) != len(self.track_id):
+                raise ValueError(f"twin_of must have {len(self.track_id)} rows, not {len(self.twin_of)}")
 
     def __len__(self) -> int:
         return len(self.track_id)
+
+    def object_id(self) -> NDArray[np.uint64]:
+        """(N,) which object each row shows: ``twin_of`` where it is one, else its own track id. Rows of one object id are one
+        object."""
+        if self.twin_of is None:
+            return self.track_id
+        return np.where(self.twin_of == UNTRACKED, self.track_id, self.twin_of)
 
     def attributes_of(self, track_id: int | None) -> dict[str, Any]:
         """Attributes of one object of this frame by their names; empty where it has none, or is not in this frame."""

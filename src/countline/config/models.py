@@ -173,6 +173,8 @@ class TrackerConfig(Model):
     """Least overlap between a track's prediction and a detection."""
     lost: float | None = Field(default=None, ge=0)
     """Seconds for which a track that is not seen is kept."""
+    twins: bool = True
+    """Whether two tracks on one object are told (docs/tracking.md), which native rules then count once."""
 
 
 class OutboxConfig(Model):

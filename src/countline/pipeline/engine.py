@@ -14,7 +14,7 @@ from countline.pipeline.delivery.delivery import Delivery
 from countline.pipeline.delivery.failure_file import FailureFile
 from countline.pipeline.stats import SourceSummary, StageClock, Summary
 from countline.pipeline.worker import CommitSink, Consumer, Worker
-from countline.protocols import ClosingConsumer, CountingTracker
+from countline.protocols import ClosingConsumer, CountingTracker, ObjectRules
 from countline.redaction import redact
 from countline.types import Detections, Frame, FrameTracks
 
@@ -180,6 +180,8 @@ class Engine:
         summary.failure_file = str(self._failures.path) if summary.failures else ""
         for name, source in summary.sources.items():
             source.untracked = self.stages.rules.untracked(name)
+            rules = self.stages.rules
+            source.twins = rules.twins(name) if isinstance(rules, ObjectRules) else 0
             tracker = self.stages.trackers.get(name)
             source.never_tracked = tracker.never_tracked if isinstance(tracker, CountingTracker) else 0
         return summary

@@ -70,6 +70,9 @@ class SourceSummary:
     """Objects that came without a track id."""
     never_tracked: int = 0
     """Sure detections that the tracker could not join to a track: objects seen once, or too fast for the frame rate."""
+    twins: int = 0
+    """Crossings, entries and the like of a second track on an object that had been told of the object already, and were not told
+    again."""
 
 
 @dataclass(slots=True)

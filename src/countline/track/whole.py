@@ -14,7 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from countline.track.hidden import ACROSS, GAP, LOWER, SHORT, Height, floor
+from countline.track.hidden import ACROSS, GAP, LOWER, SHORT, floor
+from countline.track.known import Known
 from countline.track.overlap import overlap
 from countline.types import Tracks
 
@@ -29,22 +30,23 @@ AWAITED = 0.5
 def whole(
     boxes: NDArray[np.float32],
     past: Sequence[tuple[int, Tracks]],
-    heights: Mapping[int, Height],
+    known: Mapping[int, Known],
     pts: int,
     patience: int,
 ) -> NDArray[np.float32]:
     """(N, 4) xyxy in pixels of the detections of a frame -> the same boxes as they are to be matched. Where nobody hides
     another, the given array itself.
 
-    ``past``: pts and tracks of the last frames, oldest first; ``heights``: what is remembered of each of these, by id; ``pts`` of
-    this frame, and ``patience``, for which tracks are awaited, in ns.
+    ``past``: pts and tracks of the last frames, oldest first; ``known``: what is remembered of each of these; ``pts`` of this
+    frame, and ``patience``, for which tracks are awaited, in ns.
     """
     if not past or len(boxes) < 2 or not len(rows := _behind(boxes)):
         return boxes
     ways = _ways([(then, tracks) for then, tracks in past if 0 < pts - then <= patience])
     if not ways:
         return boxes
-    usual = np.array([heights[number].usual for number in ways], np.float32)
+    heights = {one.public: one.height.usual for one in known.values()}
+    usual = np.array([heights.get(number, 0) for number in ways], np.float32)
     return _completed(boxes, rows, np.array([_ahead(*way, pts) for way in ways.values()], np.float32), usual)
 
 

@@ -291,6 +291,11 @@ class NativeRules:
         state = self._sources.get(source)
         return 0 if state is None else state.untracked
 
+    def twins(self, source: str) -> int:
+        """What second tracks on one object did at a source and was not told a second time: crossings, entries, …"""
+        state = self._sources.get(source)
+        return 0 if state is None else state.objects.repeated
+
     def explain(self, source: str, track_id: int, rule: str) -> str:
         """Why the object was or was not counted by the rule, in words."""
         who = (source, track_id, rule)
