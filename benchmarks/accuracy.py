@@ -2,7 +2,7 @@
 
     python benchmarks/accuracy.py [--sets NAME ...] [--video vtest.avi] [--clips FOLDER] [--peers PYTHON]
                                   [--seeds 100-107] [--rates 2 3 5 10 15 30] [--peer-rates 5 10]
-                                  [--int8 | --fp32] [--model NAME] [--events]
+                                  [--int8 | --fp32] [--model NAME] [--events] [--results FILE]
 
 Sets:
 
@@ -91,6 +91,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0, help="length of a generated scene")
     parser.add_argument("--rates", type=float, nargs="*", default=[2, 3, 5, 10, 15, 30])
     parser.add_argument("--peer-rates", type=float, nargs="*", default=[5, 10])
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where all of it is written")
     given = given_video(parser)
     print(header("onnxruntime"), flush=True)
     jobs = [(given.video, VTEST)]
@@ -111,7 +112,7 @@ def main() -> int:
             told["compared"] = comparison.on_clips(jobs, given.model, given.only, peers)
         if "generated" in given.sets:
             told["generated"] = comparison.on_scenes(given, peers)
-        comparison.write(RESULTS, told, peers)
+        comparison.write(given.results, told, peers)
     if "clips" in given.sets:
         print("\neach direction within 1 of truth" if worst <= 1 else f"\noff by up to {worst}")
     return 0 if worst <= 1 else 1

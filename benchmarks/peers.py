@@ -205,7 +205,7 @@ def overlaps(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("follow", "score", "list"))
+    parser.add_argument("what", choices=("follow", "score", "list"), nargs="?", default="list")
     parser.add_argument("files", type=Path, nargs="*")
     parser.add_argument("--only", nargs="*", help="names of peers")
     given = parser.parse_args()
