@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from track_world import STEP, tracker
@@ -15,29 +16,31 @@ from countline.types import Detections, Tracks
 TALL = 120.0
 
 
-def crossing_paths(frames: int, seen: float) -> list[np.ndarray]:
-    """One walks to the right; four others, one after the other and nearer to the camera, walk the other way in front of him. He is
-    seen from the head down to where they begin, which is ``seen`` of his height."""
+def crossing_paths(seen: float, back: int, gap: int, top: float) -> list[np.ndarray]:
+    """One walks to the right; four others, nearer to the camera, walk the other way in front of him, ``back`` pixels a frame and ``gap``
+    apart. Then he is seen from the head down by ``seen`` of his height, and they begin ``top`` of it lower."""
     result = []
-    for i in range(frames):
+    for i in range(60):
         x = 60 + 5 * i
-        front = [420 + 70 * k - 7 * i for k in range(4)]
+        front = [420 + gap * k - back * i for k in range(4)]
         hidden = any(abs(left - x) < 32 for left in front)
         boxes = [[x, 100, x + 40, 100 + TALL * (seen if hidden else 1)]]
-        boxes += [[left, 100 + TALL * seen, left + 44, 100 + TALL * (seen + 1.15)] for left in front]
+        boxes += [[left, 100 + TALL * top, left + 44, 100 + TALL * (top + 1.15)] for left in front]
         result.append(np.array(boxes, np.float32))
     return result
 
 
-def test_who_is_cut_off_by_several_in_front_keeps_the_id() -> None:
-    for seen in (0.25, 0.35, 0.5):
-        follower, ids = tracker(), set()
-        for i, boxes in enumerate(crossing_paths(60, seen)):
-            n = len(boxes)
-            tracks = follower.update(Detections(boxes, np.full(n, 0.9), np.zeros(n)), i * STEP)
-            here = np.abs(tracks.xyxy[:, 0] - boxes[0, 0]) + np.abs(tracks.xyxy[:, 1] - 100) < 3
-            ids |= set(tracks.track_id[here].tolist())
-        assert len(ids) == 1, f"{seen}: {ids}"
+@pytest.mark.parametrize(
+    ("seen", "back", "gap", "top"), [(0.2, 4, 70, 0.15), (0.25, 7, 100, 0.25), (0.3, 4, 100, 0.25), (0.4, 7, 100, 0.35)]
+)
+def test_who_is_cut_off_by_several_in_front_keeps_the_id(seen: float, back: int, gap: int, top: float) -> None:
+    follower, ids = tracker(), set()
+    for i, boxes in enumerate(crossing_paths(seen, back, gap, top)):
+        n = len(boxes)
+        tracks = follower.update(Detections(boxes, np.full(n, 0.9), np.zeros(n)), i * STEP)
+        here = np.abs(tracks.xyxy[:, 0] - boxes[0, 0]) + np.abs(tracks.xyxy[:, 1] - 100) < 3
+        ids |= set(tracks.track_id[here].tolist())
+    assert len(ids) == 1
 
 
 def test_who_is_hidden_stays_hidden_while_the_one_in_front_is_missed() -> None:
