@@ -9,6 +9,7 @@ Sets:
 * ``clips``: the whole main job on clips, per line and direction beside what the eye counted (``clips.py``), in 8 bits and in float;
 * ``compared``: the same clips, and 60 random lines on vtest.avi with crossings in time (``random_lines.py``), for all contenders on
   the same detections of the default model;
+* ``drawn``: a few generated scenes of people, drawn over the background of vtest.avi and seen by the default model;
 * ``generated``: scenes with exact truth (``scenes/``), for all contenders at the rates of ``--peer-rates``, else for countline;
 * ``identities``: IDF1 and switches on TUD-Campus and TUD-Stadtmitte (``identities.py``).
 
@@ -34,7 +35,7 @@ __all__ = ["CLIPS", "ROOT", "RUNTIMES", "VTEST", "Clip", "Line", "arguments", "g
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).parent / "results" / "accuracy.json"
-SETS = ("clips", "compared", "generated", "identities")
+SETS = ("clips", "compared", "drawn", "generated", "identities")
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:
@@ -104,12 +105,14 @@ def main() -> int:
         from identities import identities
 
         identities()
-    if {"compared", "generated"} & set(given.sets):
+    if {"compared", "drawn", "generated"} & set(given.sets):
         import comparison
 
         peers = comparison.Peers(given.peers)
         if "compared" in given.sets:
             told["compared"] = comparison.on_clips(jobs, given.model, given.only, peers)
+        if "drawn" in given.sets:
+            told["drawn"] = comparison.on_pictures(given, peers)
         if "generated" in given.sets:
             told["generated"] = comparison.on_scenes(given, peers)
         comparison.write(given.results, told, peers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import pickle
 import subprocess
@@ -35,6 +36,12 @@ VEHICLE_THRESHOLD = 0.35
 RANDOM_LINES, RANDOM_SEED = 60, 77
 SHOWN = 0.25
 """Part of an object that must show for its box to count in HOTA, MOTA and IDF1."""
+
+
+PEOPLE = ("apart", "street", "crowd")
+PICTURE_RATE, PICTURE_SECONDS, PICTURE_SCENES = 10.0, 30.0, 3
+SURE = 0.6
+"""Confidence from which somebody is cut out of a clip."""
 
 
 class Peers:
@@ -201,27 +208,64 @@ def on_scenes(given: argparse.Namespace, peers: Peers) -> dict[str, Any]:
 # -- clips --------------------------------------------------------------------------------------------------------------
 
 
-def seen(video: Path, clip: Clip, model: str, precision: str | None) -> Job:
-    """What the default model sees in a clip, in the precision that is first installed."""
-    import importlib.util
+class Eye:
+    """The default model, in the precision that is first installed."""
 
-    chosen = precision or next(p for p, r in RUNTIMES.items() if importlib.util.find_spec(r))
-    config: dict[str, Any] = {"model": model, "runtime": RUNTIMES[chosen], "precision": chosen}
-    detector = make_detector(
-        DetectorConfig.model_validate(config | ({"classes": list(clip.classes)} if clip.classes else {}))
-    )
-    frames, source = [], SourceInfo(clip.file)
+    def __init__(self, model: str, precision: str | None, classes: Sequence[str] | None) -> None:
+        chosen = precision or next(p for p, r in RUNTIMES.items() if importlib.util.find_spec(r))
+        config: dict[str, Any] = {"model": model, "runtime": RUNTIMES[chosen], "precision": chosen}
+        self._detector = make_detector(
+            DetectorConfig.model_validate(config | ({"classes": list(classes)} if classes else {}))
+        )
+        self._source = SourceInfo("clip")
+        self.thresholds = dict(enumerate(self._detector.thresholds.tolist()))
+        self.labels = tuple(self._detector.labels)
+
+    def see(self, picture: av.VideoFrame) -> np.ndarray:
+        """(n, 6) xyxy, confidence, class id."""
+        info = FrameInfo(self._source, 0, 0, 0, picture.width, picture.height)
+        found = self._detector.detect([Frame(info, AvPicture(picture))])[0]
+        return np.column_stack([found.xyxy, found.confidence, found.class_id])
+
+    def close(self) -> None:
+        self._detector.close()
+
+
+def seen(video: Path, clip: Clip, model: str, precision: str | None) -> Job:
+    """What the default model sees in a clip."""
+    eye = Eye(model, precision, clip.classes)
     with av.open(str(video)) as container:
         fps = float(container.streams.video[0].average_rate or 30)
-        for i, picture in enumerate(container.decode(video=0)):
-            info = FrameInfo(source, i, 0, 0, picture.width, picture.height)
-            found = detector.detect([Frame(info, AvPicture(picture))])[0]
-            frames.append(np.column_stack([found.xyxy, found.confidence, found.class_id]))
-    limits = dict(enumerate(detector.thresholds.tolist()))
+        frames = [eye.see(picture) for picture in container.decode(video=0)]
+    eye.close()
     lines = {n: (line.points[0], line.points[-1]) for n, line in clip.lines.items()}
-    job = Job(clip.file, clip.size, fps, lines, frames, limits, tuple(detector.labels))
-    detector.close()
-    return job
+    return Job(clip.file, clip.size, fps, lines, frames, eye.thresholds, eye.labels)
+
+
+def on_pictures(given: argparse.Namespace, peers: Peers) -> dict[str, Any]:
+    """Scenes of people drawn over vtest.avi's background, seen by the default model."""
+    from scenes.picture import draw, stock_of
+
+    eye = Eye(given.model, given.only, ("person",))
+    with av.open(str(given.video)) as container:
+        every = enumerate(container.decode(video=0))
+        boxes = [eye.see(p) if f % 10 == 0 else np.empty((0, 6)) for f, p in every]
+    stock = stock_of(given.video, [b[b[:, 4] > SURE, :4] for b in boxes])
+    told = {}
+    for kind in PEOPLE:
+        one = Set(f"drawn: {kind}, {PICTURE_RATE:g} frames/s")
+        for seed in given.seeds[:PICTURE_SCENES]:
+            scene = make_scene(kind, seed, PICTURE_SECONDS)
+            pictures = (av.VideoFrame.from_ndarray(p, format="bgr24") for p in draw(scene, PICTURE_RATE, stock))
+            frames = [eye.see(picture) for picture in pictures]
+            name = f"{scene.name} {seed}"
+            one.jobs.append(Job(name, scene.camera.size, PICTURE_RATE, scene.lines, frames, eye.thresholds, eye.labels))
+            one.true.append(truth_of(scene))
+            one.seconds.append(scene.seconds)
+            one.boxes.append(true_tables(scene, PICTURE_RATE))
+        told[one.name] = contend(one, peers)
+    eye.close()
+    return told
 
 
 def on_clips(jobs: list[tuple[Path, Clip]], model: str, precision: str | None, peers: Peers) -> dict[str, Any]:
