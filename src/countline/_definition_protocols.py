@@ -30,6 +30,25 @@ class StreamDefinition(Protocol):
 
 
 @runtime_checkable
+class ChangeDefinition(Definition, Protocol):
+    """What a definition offers besides if its messages may tell of changes of the configuration (``on: config``)."""
+
+    @property
+    def tells_changes(self) -> bool:
+        """Whether they do: then it is given analytics of no frame, with ``change`` set."""
+        ...
+
+
+@runtime_checkable
+class ContinuingDefinition(Protocol):
+    """What a definition offers besides if it can go on in the place of another, when the configuration is changed while running."""
+
+    def take_over(self, before: Definition, *, whole: bool) -> None:
+        """Go on under the ids of the definition that had this name before; ``whole``: with its windows and memories, too."""
+        ...
+
+
+@runtime_checkable
 class FinishingDefinition(Protocol):
     """What a definition offers besides if it has begun something that ends with the run (an interval)."""
 

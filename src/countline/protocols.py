@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countline._definition_protocols import (
+    ChangeDefinition,
+    ContinuingDefinition,
     Definition,
     FailingDefinition,
     Failure,
@@ -35,8 +37,10 @@ from countline.types import (
 
 __all__ = [
     "AimedDetector",
+    "ChangeDefinition",
     "Check",
     "ClosingConsumer",
+    "ContinuingDefinition",
     "CountingTracker",
     "DeadLetterTopic",
     "Definition",
@@ -58,6 +62,8 @@ __all__ = [
     "PredictingTracker",
     "Receipt",
     "RemakingDefinition",
+    "ReplaceableRules",
+    "ResumableSource",
     "RuleSet",
     "SizedDetector",
     "Source",
@@ -107,6 +113,20 @@ class LimitedSource(Protocol):
 
     def limit(self, rate: float | None) -> None:
         """At most so many frames a second from now on, evenly; None: all. Called from another thread."""
+        ...
+
+
+@runtime_checkable
+class ResumableSource(Protocol):
+    """What a source offers besides if it need not begin with its first frame to go on where an earlier run was cut short: some of
+    its frames carry a :class:`countline.types.Seam`."""
+
+    endless: bool
+    """More may come after its end: a later run goes on, also if this one was not cut short."""
+
+    def resume(self, stream: str, frame: int, finished: bool, place: str) -> None:
+        """Before the first frame: an earlier run has committed up to number ``frame`` of ``stream``, to its end if ``finished``;
+        ``place`` is that of the last seam."""
         ...
 
 
@@ -188,7 +208,7 @@ class ForgettingTracker(Protocol):
     """What a tracker offers besides if its tracks can be ended before their time."""
 
     def forget(self) -> None:
-        """All tracks have ended: the camera shows another view. Ids are not used again."""
+        """All tracks have ended: the camera shows another view, or there is a gap. Ids are not used again."""
         ...
 
 
@@ -245,6 +265,25 @@ class RuleSet(Protocol):
 
     def forget(self, source: str) -> None:
         """Drop the track memory of a source (its stream ended or began anew); counters stay."""
+        ...
+
+
+@runtime_checkable
+class ReplaceableRules(Protocol):
+    """What a rule set offers besides if its rules can be changed while it is used; all of it between two frames."""
+
+    def take(self, other: RuleSet) -> Sequence[str]:
+        """Go on with the rules of ``other``, a set of the same kind made of another configuration. Unchanged rules go on with
+        their counts and what they know of objects; counts of others are to be restored. Returns the sources whose tracks it
+        knows nothing of any more."""
+        ...
+
+    def renew(self, source: str, rules: Collection[str]) -> None:
+        """These rules begin anew at a source: at 0, and with objects as if first seen."""
+        ...
+
+    def close(self, source: str) -> None:
+        """A source is gone, and all that is known of it."""
         ...
 
 

@@ -15,7 +15,8 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from countline._counters import CounterDelta, CounterKey
+from countline._changes import ConfigChange
+from countline._counters import CounterDelta, CounterKey, RuleIdentity
 from countline._events import (
     Crossing,
     Crowding,
@@ -28,7 +29,7 @@ from countline._events import (
     Speeding,
     ViewChange,
 )
-from countline._frames import FrameInfo, SourceInfo, TimeQuality, utc
+from countline._frames import FrameInfo, Seam, SourceInfo, TimeQuality, utc
 from countline._gaps import Gap
 from countline._views import View
 from countline._windows import Window
@@ -39,6 +40,7 @@ __all__ = [
     "KEYPOINTS",
     "UNTRACKED",
     "Analytics",
+    "ConfigChange",
     "Count",
     "CounterDelta",
     "CounterKey",
@@ -61,8 +63,10 @@ __all__ = [
     "ObjectStatus",
     "Picture",
     "RegionState",
+    "RuleIdentity",
     "RuleInfo",
     "RuleState",
+    "Seam",
     "SourceInfo",
     "Speeding",
     "TimeQuality",
@@ -98,6 +102,8 @@ class Frame:
     picture: Picture
     arrived: float = 0.0
     """Monotonic seconds at which the reader handed it over; for latency figures only, never for rules."""
+    seam: Seam | None = None
+    """Set on the first frame of each recording, where a source reads several one after the other."""
 
     @property
     def image(self) -> NDArray[np.uint8]:
@@ -346,6 +352,8 @@ class Analytics:
     """What the message tells of, where its trigger is an interval."""
     gap: Gap | None = None
     """What was missed before this frame; in a message, all that was since the last message of its definition."""
+    change: ConfigChange | None = None
+    """The change of the configuration that a message tells of, where its trigger is one: then there is no frame."""
     view: View | None = None
     """Where the picture lies in the view that the rules refer to, for a source that is stabilised; None: it is the view."""
     placed: Tracks | None = None
@@ -372,6 +380,8 @@ class RuleInfo:
     """Key of its kind in the configuration and in ``Analytics.states``."""
     arrow: tuple[tuple[float, float], ...] = ()
     """Tail and head of an arrow that belongs to an area, normalised."""
+    identity: RuleIdentity | None = None
+    """What it counts, for its counters; None where nobody said: they go by its name alone."""
 
 
 @dataclass(slots=True, unsafe_hash=True)

@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 from native_world import CAM, LABELS, MIDDLE, events, frame, rules, run
 
 from countline.analytics.native import NativeRules
+from countline.compat.deepstream.files.nvdsanalytics import parse
+from countline.compat.deepstream.rules import DeepStreamRules
 from countline.config.rules import RulesConfig
+from countline.record import TracksWriter, read_tracks
 from countline.types import UNTRACKED, Analytics, FrameTracks
 
 TENTH = 100_000_000
@@ -218,3 +221,33 @@ def test_why_a_twin_was_not_counted_is_told():
     )
     assert engine.explain("cam", 2, "beside").startswith("is one object with track 1"), "nothing happened there"
     assert engine.explain("cam", 1, "middle").startswith("counted out")
+
+
+def test_recorded_tracks_count_as_live_ones_did(tmp_path):
+    frames = [shown(n, [(1, 900, down(n)), (2, 910, down(n, 280))], TWINS if n > 3 else None) for n in range(25)]
+    live = run(rules(MIDDLE), frames)
+    assert len(events(live)) == 1
+    for name in ("tracks.jsonl", "tracks.parquet"):
+        with TracksWriter(tmp_path / name) as writer:
+            for f in frames:
+                writer.write(f)
+        engine = rules(MIDDLE)
+        told = events(run(engine, read_tracks(tmp_path / name)))
+        assert [(e.frame.number, e.track_id) for e in told] == [(e.frame.number, e.track_id) for e in events(live)]
+        assert engine.twins("cam") == 1
+
+
+def test_the_exact_engine_knows_no_twins():
+    """It is NVIDIA's, whatever the tracker says."""
+    config = parse(
+        "[property]\nenable=1\nconfig-width=1920\nconfig-height=1080\n"
+        "[line-crossing-stream-0]\nenable=1\nline-crossing-L=960;400;960;700;192;540;1728;540\nclass-id=-1\nmode=loose\n"
+    )
+    said = []
+    for twins in (TWINS, None):
+        engine = DeepStreamRules(config, [CAM], LABELS)
+        frames = [shown(n, [(1, 900, down(n)), (2, 910, down(n, 280))], twins) for n in range(25)]
+        said.append([a for f in frames for a in engine.update([f])])
+    assert [a.events for a in said[0]] == [a.events for a in said[1]]
+    assert [a.lines for a in said[0]] == [a.lines for a in said[1]]
+    assert said[0][-1].lines["L"].cumulative == 2

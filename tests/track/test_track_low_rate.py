@@ -129,7 +129,7 @@ def test_a_source_that_becomes_slow_and_quick_again_keeps_its_ids(known: bool) -
         )
         engines.append(isinstance(t._engine, BufferedEngine))
     assert ids == {1}
-    assert not engines[19] and engines[34] and not engines[-1]
+    assert (engines[19], engines[34], engines[-1]) == (False, True, False)
 
 
 def test_weak_boxes_begin_nothing_and_continue_what_was_seen() -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from countline.config import TrackerConfig
+from countline.track import make
 from countline.track.twins import Twins
-from countline.types import UNTRACKED, Tracks
+from countline.types import UNTRACKED, Detections, Tracks
 
 SECONDS = 3
 
@@ -255,3 +258,19 @@ def test_two_that_are_left_of_a_box_round_both_are_two() -> None:
     said = film(boxes, 4)
     assert said[15] == {2: 1, 3: 1}
     assert said[-1] == {2: 1}
+
+
+@pytest.mark.parametrize("twins", [True, False])
+def test_the_tracker_tells_twins_unless_it_is_told_not_to(twins: bool) -> None:
+    t = make(TrackerConfig.model_validate({"twins": twins}), fps=10, thresholds=np.full(3, 0.5, np.float32))
+    said = {}
+    for i in range(20):
+        x = 20.0 * i
+        boxes = np.array([[x, 0, x + 200, 120], [x + 8, 10, x + 108, 100]])[: 1 + (i > 3)]
+        n = len(boxes)
+        tracks = t.update(Detections(boxes, np.full(n, 0.9), np.full(n, 2)), i * 100_000_000)
+        said |= named(tracks, tracks.twin_of)
+    assert len(tracks) == 2
+    assert said == ({2: 1} if twins else {})
+    ahead = t.predict(2_000_000_000)  # type: ignore[attr-defined]
+    assert named(ahead, ahead.twin_of) == said, "in frames without inference, too"

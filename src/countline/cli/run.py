@@ -79,6 +79,10 @@ __all__ = ["command"]
     metavar="I/N",
     help="Read only this process's share of the sources: 0/4 to 3/4, or auto/4 in a StatefulSet (by the pod's number).",
 )
+@click.option("--realtime", is_flag=True, help="Read files at their own speed; no frame is dropped.")
+@click.option(
+    "--watch", is_flag=True, help="Apply edits of CONFIG while it runs, as SIGHUP does (or `watch: true` in the file)."
+)
 @click.option("--fresh", is_flag=True, help="Do not resume a file that an earlier run was cut short in: begin anew.")
 @click.option(
     "--drain-timeout",

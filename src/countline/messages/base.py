@@ -15,6 +15,7 @@ from countline.messages.record import RecordTemplate
 from countline.messages.scope import Scope
 from countline.messages.snapshot import Snapshot, pack
 from countline.messages.trigger import Fired, Trigger
+from countline.protocols import Definition
 from countline.types import Analytics, Event, Frame, FrameInfo, Gap, Message
 
 __all__ = ["BaseDefinition", "MessageFailure"]
@@ -103,6 +104,18 @@ class BaseDefinition(ABC):
         """What was missed of a source and no message has said yet."""
         return self._missed.untold(source)
 
+    def take_over(self, before: Definition, *, whole: bool) -> None:
+        """Go on in the place of the definition that had this name before: under its ids, and with what it has not told yet of
+        gaps. ``whole``: with its windows and memories, too. Between two frames."""
+        if not isinstance(before, BaseDefinition):
+            return
+        self._ids.take_over(before._ids)
+        self._missed.take_over(before._missed)
+        self.failures.extend(before.take_failures())
+        self.failed, self.made, self.skipped = before.failed, before.made, before.skipped
+        if whole:
+            self.trigger = self.trigger.take_over(before.trigger)
+
     def make(self, analytics: Analytics, frame: Frame | None = None) -> list[Message]:
         """Messages for this frame, maybe none. Never raises for what a template or a user's function does."""
         source = analytics.frame.source.name
@@ -123,6 +136,11 @@ class BaseDefinition(ABC):
     def due(self, analytics: Analytics) -> bool:
         """Whether the trigger looks at this frame at all."""
         return True
+
+    @property
+    def tells_changes(self) -> bool:
+        """Whether its messages tell of changes of the configuration."""
+        return self.trigger.of_changes
 
     @property
     def keyed(self) -> bool:

@@ -74,6 +74,8 @@ class Stages:
     definitions: Sequence[Definition]
     trackers: Mapping[str, Tracker]
     """By source name; empty where tracks come from elsewhere."""
+    make_tracker: Callable[[str], Tracker | None]
+    """Makes that of a source once more; None where tracks come from elsewhere."""
     cameras: Mapping[str, CameraMotion]
     """By the name of each source that is stabilised."""
     outputs: Sequence[Output]
@@ -97,6 +99,7 @@ def stages(
     given: object = None,
     state: Path | None = None,
     deliver: bool = True,
+    aimed: bool = True,
     on_made: Callable[[str, str], object] = lambda subject, detail: None,
 ) -> Stages:
     """Make everything behind the detector, in the order in which a run needs it. ``countline run``, ``countline check`` and the
@@ -111,6 +114,7 @@ def stages(
     given: path of the configuration, if it came from a file.
     state: outbox file where the configuration names none.
     deliver: whether the configured outputs are used; if not, none is made.
+    aimed: whether the detector is told of the rules here; if not, :func:`aim` does it later.
     on_made: called with (subject, what was made in words) after each step.
 
     Raises
@@ -119,12 +123,12 @@ def stages(
     """
     rule_set = rules(config, sources, labels)
     on_made("rules", ", ".join(f"{r.kind} '{r.name}'" for r in rule_set.rules) or "none")
-    looking: object = detector
-    if isinstance(looking, AimedDetector):
-        looking.aim(rule_set.rules)
+    if aimed:
+        aim(detector, rule_set.rules)
     made = definitions(config, rule_set, sources, labels, messages)
     on_made("messages", ", ".join(f"'{d.name}'" for d in made) or "none")
     trackers: dict[str, Tracker] = {}
+    by_name = {c.name: c for c in config.sources}
     if detector is not None:
         trackers = {i.name: tracker(config, c, detector) for i, c in zip(sources, config.sources)}
         on_made("tracker", config.tracker.kind)
@@ -140,6 +144,7 @@ def stages(
         rule_set,
         made,
         trackers,
+        lambda name: tracker(config, by_name[name], detector) if detector is not None else None,
         cameras(config, pictures=detector is not None),
         outputs(used),
         schedule,
@@ -147,6 +152,12 @@ def stages(
         mark(config, rule_set.rules),
         path,
     )
+
+
+def aim(detector: object, rules: Sequence[RuleInfo]) -> None:
+    """Tell a detector where it should look closely, if it wants to know."""
+    if isinstance(detector, AimedDetector):
+        detector.aim(rules)
 
 
 def enter(config: Config) -> None:
@@ -196,9 +207,17 @@ def _focused(config: Config, made: Detector) -> Detector:
 def tracker(config: Config, source: SourceConfig, detector: Detector) -> Tracker:
     """The tracker of one source. Raises ConfigError for a kind that does not exist."""
     from countline import track
+    from countline.track.by_birth import ByBirth
+    from countline.video.place import are_recordings
 
     thresholds = detector.thresholds if isinstance(detector, ThresholdDetector) else None
-    return track.make(config.tracker, fps=source.fps, labels=detector.labels, thresholds=thresholds)
+
+    def make() -> Tracker:
+        return track.make(config.tracker, fps=source.fps, labels=detector.labels, thresholds=thresholds)
+
+    if are_recordings(source.uri, bool(source.watch)) and not (source.live or source.loop):
+        return ByBirth(make)  # a later run goes on in the middle of them
+    return make()
 
 
 def cameras(config: Config, *, pictures: bool) -> dict[str, CameraMotion]:

@@ -41,6 +41,16 @@ class Cameras:
         self._boxes: dict[str, NDArray[np.float32]] = {}
         """By source: boxes of the last picture, in its pixels."""
 
+    def use(self, trackers: Mapping[str, Tracker], motions: Mapping[str, CameraMotion] | None = None) -> None:
+        """Trackers by source from now on; and the sources that are stabilised, where those are others. Of one that stays so its
+        view goes on."""
+        self._trackers = trackers
+        if motions is not None:
+            self._motions = {name: self._motions.get(name, motion) for name, motion in motions.items()}
+            for kept in (self._views, self._boxes):
+                for name in [name for name in kept if name not in motions]:
+                    del kept[name]
+
     def begin(self, source: str) -> None:
         """A stream begins: its first picture is the view."""
         if source in self._motions:

@@ -31,11 +31,32 @@ class FrameBuffer:
         self._depth = depth
         self._queues: list[deque[Frame]] = [deque() for _ in live]
         self._open = [True] * len(live)
-        self._stopped = False
+        self._stopped = self._over = False
         self._change = threading.Condition()
         # Files alone: every round takes exactly one frame of each source that still has some, so that batches, and with
         # them the last bits of the detector's floats, are the same on every run.
+        self._waits = [False] * len(live)
         self._lockstep = not any(live)
+
+    def add(self, live: bool, waits: bool = False) -> int:
+        """Another source: its number. ``waits``: for what is still to be recorded, and others do not wait for it. Once all is over
+        it is closed from the beginning."""
+        with self._change:
+            self._live.append(live)
+            self._waits.append(waits)
+            self._queues.append(deque())
+            self._open.append(not self._stopped and not self._over)
+            self._lockstep = not any((a or b) and is_open for a, b, is_open in zip(self._live, self._waits, self._open))
+            return len(self._live) - 1
+
+    def close(self, source: int) -> int:
+        """No more frames of a source are taken in or handed out: how many were waiting."""
+        with self._change:
+            self._open[source] = False
+            waiting = len(self._queues[source])
+            self._queues[source].clear()
+            self._change.notify_all()
+            return waiting
 
     def put(self, source: int, frame: Frame, stats: SourceStats) -> bool:
         """Hand over a frame; False when the run is stopping and the reader should end."""
@@ -46,9 +67,9 @@ class FrameBuffer:
                     queue.popleft()
                     stats.dropped += 1
             else:
-                while len(queue) >= self._depth and not self._stopped:
+                while len(queue) >= self._depth and self._open[source]:
                     self._change.wait(0.5)
-            if self._stopped:
+            if not self._open[source]:
                 return False
             frame.arrived = time.monotonic()
             queue.append(frame)
@@ -73,6 +94,7 @@ class FrameBuffer:
         with self._change:
             while not self._ready():
                 if not any(self._open) and not any(self._queues):
+                    self._over = True
                     return []
                 self._change.wait(0.5)
             frames = [queue.popleft() for queue in self._queues if queue]

@@ -84,7 +84,7 @@ class Overload:
         self._sources = sources
         self._clock = clock
         self._governor = Governor()
-        self._seen = {s.info.name: _Seen() for s in sources}
+        self._seen = {s.info.name: _Seen(s.stats.frames, s.stats.dropped, s.stats.thinned) for s in sources}
         self._looked = clock()
         self._told = -1e9
         self.words = ""

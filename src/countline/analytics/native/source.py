@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -135,6 +135,10 @@ class SourceState:
         self.objects.forget_told()
         self.publish()
         return moves
+
+    def part_with(self, rules: Collection[str]) -> None:
+        """Forget what these rules have counted and know of objects: :meth:`open` makes their counters anew."""
+        self.counters = [c for c in self.counters if c.name not in rules]
 
     def names(self, kind: str) -> list[str]:
         """Names of its rules of a kind."""
