@@ -20,7 +20,7 @@ def test_passages_are_those_of_a_fine_walk_along_the_way(corners: list[tuple[int
     assume(a != b and len(set(corners)) > 1)
     line = (tuple(map(float, a)), tuple(map(float, b)))  # type: ignore[call-overload]
     # Corners off the line, and passages off its ends, where ten thousand points cannot tell.
-    way = Way(np.arange(len(corners)), np.array(corners) + (0.317, 0.211))
+    way = Way(np.arange(len(corners)), np.add(corners, (0.317, 0.211)))
     found = passages(way, line)
     points = way.at(np.linspace(0, len(corners) - 1, 10_001))
     side = sides(points, line)
