@@ -22,9 +22,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from accuracy import RUNTIMES, Clip, Line, arguments, given_video, measure
 from machine import header
 
+from accuracy import RUNTIMES, Clip, Line, arguments, given_video, measure
 from countline.analytics.native import NativeRules
 from countline.config.rules import RulesConfig
 from countline.types import FrameInfo, FrameTracks, SourceInfo, Tracks
