@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo docs test quick hunt kernels test-kafka test-pythons lint types walls check bench clean constraints system
+.PHONY: help demo docs test quick hunt kernels test-kafka test-pythons lint types walls check bench peers clean constraints system
 
 help:
 	@echo "make demo        run the main job on a street clip against an embedded broker"
@@ -18,6 +18,7 @@ help:
 	@echo "make docs        the documentation as a site, in build/site"
 	@echo "make kernels     the compiled kernel as a wheel, built (Rust) and installed; make test does so by itself where it can"
 	@echo "make bench       every benchmark, one after the other"
+	@echo "make peers       others' trackers and HOTA for benchmarks/accuracy.py, in an environment of their own"
 
 # Debian keeps the venv module in a package of its own.
 $(BIN)/python:
@@ -47,6 +48,14 @@ $(VENV)/.kernels: $(KERNEL) | $(VENV)/.dev
 kernels: $(VENV)/.dev
 	@tools/build_kernels.sh
 	@touch $(VENV)/.kernels
+
+# They bring opencv-python, which shares files with opencv-python-headless, and a later supervision.
+.venv-peers/.done: benchmarks/peers.txt
+	@$(PYTHON) -m venv .venv-peers
+	@.venv-peers/bin/python -m pip --disable-pip-version-check install -q -r benchmarks/peers.txt
+	@touch $@
+
+peers: .venv-peers/.done
 
 demo: $(VENV)/.demo
 	@$(BIN)/countline demo

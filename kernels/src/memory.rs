@@ -13,6 +13,7 @@ const ACROSS: f64 = 0.3;
 const LOWER: f64 = 0.05;
 const GAP: f64 = 0.1;
 const EDGE: f64 = 0.03;
+const LINGERS: i64 = 500_000_000;
 
 /// Left, top, right, bottom in pixels.
 pub type Pixels = [f32; 4];
@@ -23,12 +24,13 @@ struct Height {
     usual: f64,
     least: f64,
     sampled: i64,
+    hidden: Option<i64>,
     whole: i64,
 }
 
 impl Height {
     fn new() -> Self {
-        Self { values: VecDeque::with_capacity(SAMPLES), usual: 0.0, least: 0.0, sampled: -APART, whole: 0 }
+        Self { values: VecDeque::with_capacity(SAMPLES), usual: 0.0, least: 0.0, sampled: -APART, hidden: None, whole: 0 }
     }
 
     fn sample(&mut self, height: f64, pts: i64) {
@@ -52,15 +54,26 @@ impl Height {
         (self.usual, self.least) = (0.0, 0.0);
     }
 
+    /// Whether it was hidden a moment ago.
+    fn lingers(&self, pts: i64) -> bool {
+        self.hidden.is_some_and(|then| (0..=LINGERS).contains(&(pts - then)))
+    }
+
     /// The box of a frame, completed downward where somebody in front hides its lower part.
     fn complete(&mut self, boxes: &[Pixels], row: usize, pts: i64, patience: i64) -> Pixels {
         let mut one = boxes[row];
         let height = f64::from(one[3] - one[1]);
         if height < self.least {
-            if let Some(floor) = floor(boxes, row, self.usual) {
+            let mut lowest = floor(boxes, row, self.usual);
+            if lowest.is_some() {
+                self.hidden = Some(pts);
+            } else if self.lingers(pts) && f64::from(one[1]) >= EDGE * self.usual {
+                lowest = Some(f64::INFINITY);
+            }
+            if let Some(lowest) = lowest {
                 if pts - self.whole <= patience {
                     let full = f64::from(one[1]) + self.usual;
-                    one[3] = if floor < full { floor } else { full } as f32;
+                    one[3] = if lowest < full { lowest } else { full } as f32;
                     return one;
                 }
                 self.clear();
@@ -84,6 +97,16 @@ fn floor(boxes: &[Pixels], row: usize, usual: f64) -> Option<f64> {
     let (beyond, begin, across) = ((low + LOWER * usual) as f32, (low + GAP * usual) as f32, (ACROSS * wide) as f32);
     let hides = |b: &&Pixels| b[3] > beyond && b[1] < begin && b[2].min(right) - b[0].max(left) > across;
     boxes.iter().filter(hides).map(|b| f64::from(b[3])).reduce(f64::max)
+}
+
+/// `whole.behind`: rows of boxes that another one, which reaches farther down, may hide from below.
+pub fn behind(boxes: &[Pixels]) -> Vec<usize> {
+    let hidden = |b: &Pixels| {
+        let (high, wide) = (b[3] - b[1], b[2] - b[0]);
+        let (beyond, begin, across) = (b[3] + LOWER as f32 * high, b[3] + GAP as f32 * high, ACROSS as f32 * wide);
+        boxes.iter().any(|f| f[3] > beyond && f[1] < begin && f[2].min(b[2]) - f[0].max(b[0]) > across)
+    };
+    (0..boxes.len()).filter(|row| hidden(&boxes[*row])).collect()
 }
 
 struct Known {
@@ -137,6 +160,11 @@ impl Tracks {
 
     pub fn knows(&self, number: i64) -> bool {
         self.known.contains_key(&number)
+    }
+
+    /// Usual height by public id.
+    pub fn heights(&self) -> impl Iterator<Item = (u64, f64)> + '_ {
+        self.known.values().map(|track| (track.public, track.height.usual))
     }
 
     /// False: it is not known.

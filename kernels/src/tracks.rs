@@ -1,6 +1,7 @@
 //! The door from Python to `bytetrack` and `memory`.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyIndexError, PyKeyError, PyValueError};
@@ -8,7 +9,7 @@ use pyo3::prelude::*;
 
 use crate::bytetrack::Tracker;
 use crate::guarded;
-use crate::memory::{covering as cover_same, grades, several as hold_several, usable, Pixels, Sighting, Tracks};
+use crate::memory::{behind as hidden_by_others, covering as cover_same, grades, several as hold_several, usable, Pixels, Sighting, Tracks};
 
 /// Objects from which the interpreter's lock is given up; see `rules`.
 const MANY: usize = 256;
@@ -153,6 +154,12 @@ pub fn several(boxes: Boxes<'_>, tracks: Boxes<'_>, now: usize) -> PyResult<Vec<
     Ok(hold_several(&pixels(&boxes)?, &pixels(&tracks)?, now))
 }
 
+/// Rows of (n, 4) boxes that another one, which reaches farther down, may hide from below.
+#[pyfunction]
+pub fn behind(boxes: Boxes<'_>) -> PyResult<Vec<usize>> {
+    Ok(hidden_by_others(&pixels(&boxes)?))
+}
+
 /// Pairs of rows, the lower first, of (n, 4) boxes with (n,) classes that cover the same.
 #[pyfunction]
 pub fn covering(boxes: Boxes<'_>, classes: PyReadonlyArray1<'_, i32>) -> PyResult<Vec<(usize, usize)>> {
@@ -225,6 +232,10 @@ impl TrackMemory {
     fn known<'py>(&self, py: Python<'py>, numbers: PyReadonlyArray1<'py, i64>) -> Bound<'py, PyArray1<bool>> {
         let known: Vec<bool> = numbers.as_array().iter().map(|number| self.tracks.knows(*number)).collect();
         known.into_pyarray(py)
+    }
+
+    fn heights(&self) -> HashMap<u64, f64> {
+        self.tracks.heights().collect()
     }
 
     fn rename(&mut self, number: i64, to: i64) -> PyResult<()> {

@@ -29,7 +29,7 @@ from countline.pipeline.reloader import Reloader
 from countline.pipeline.sources_swap import SourcesSwap
 from countline.pipeline.states import StateWatch, tell_states
 from countline.pipeline.stats import Summary
-from countline.pipeline.worker import Consumer
+from countline.pipeline.worker import CommitSink, Consumer
 from countline.protocols import Detector, RuleSet, Source
 from countline.types import ConfigChange, SourceInfo
 
@@ -56,6 +56,7 @@ class Run:
         unless set.
     files: of the configuration, where ``reread`` is given: those that are watched for edits.
     watch: apply edits whatever the configuration says of it (``watch: true``).
+    delivery, sink: as of :class:`countline.pipeline.engine.Engine`, for runs that share one outbox and its outputs.
 
     Raises
     ------
@@ -75,6 +76,8 @@ class Run:
         reread: Callable[[], Config | str | Path] | None = None,
         files: Sequence[Path] = (),
         watch: bool = False,
+        delivery: Delivery | None = None,
+        sink: Callable[[Delivery], CommitSink] = lambda delivery: delivery,
     ) -> None:
         started = time.monotonic()
         self._given = given = GivenSources(sources)
@@ -107,10 +110,14 @@ class Run:
                 messages=messages,
                 given=config,
                 state=state,
+                deliver=delivery is None,
             )
-            self.engine = Engine(stages, consumers=consumers, fresh=fresh, started=started)
-            resources.callback(self.engine.delivery.abandon)  # not the engine's own: its consumers may hold this run
-            recordings.resume(self.sources, self.engine.delivery)
+            self.engine = Engine(
+                stages, consumers=consumers, fresh=fresh, started=started, sink=sink, delivery=delivery
+            )
+            resources.callback(self.engine.abandon)  # not the engine's own: its consumers may hold this run
+            if delivery is None:  # of a shared one others may have read the sources since
+                recordings.resume(self.sources, self.engine.delivery)
             live = [s.info.live for s in self.sources]
             self._frames = FrameBuffer([])
             self._readers = Readers(self._frames, self.engine.summary, self.engine.clock, self._stopping.is_set)

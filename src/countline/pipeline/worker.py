@@ -17,6 +17,7 @@ from countline.pipeline.gaps import GapLog, GapWatch
 from countline.pipeline.replay import Replay
 from countline.pipeline.rule_changes import Repeats, identities_at
 from countline.pipeline.stats import StageClock, Summary, fill
+from countline.pipeline.untold import Untold
 from countline.protocols import (
     Definition,
     FailingDefinition,
@@ -109,8 +110,7 @@ class Worker:
         self._gap_log = GapLog(summary.sources)
         self._gaps: dict[str, Gap] = {}
         """By source: what is missing before the frame that is worked on."""
-        self._untold: dict[str, Gap] = {}
-        """By source: what the outbox knows that messages have still to tell."""
+        self._untold = Untold(lambda: self._gap_definitions)
 
     def _ask(self) -> None:
         """What trackers and definitions offer besides: asked once, since it does not change."""
@@ -204,7 +204,7 @@ class Worker:
             self.on_begin(name, info.stream, -1 if resume.frame is None else resume.frame, (counts, counts + epochs))
         self._watch.begin(name, resume.seen, (resume.looked, self.delivery.wall()))
         if resume.untold is not None:
-            self._still_to_tell(name, resume.untold)
+            self._untold.begin(name, resume.untold)
         source = self.summary.sources[name]
         if resume.frame is not None and not info.source.live:
             self._resume[name] = resume.frame
@@ -336,7 +336,7 @@ class Worker:
         else:
             seam = frame.seam if frame is not None else None
             with self.clock.measure("outbox"):
-                self.delivery.put(info, messages, analytics.deltas, self._untold_now(name, analytics.gap), seam)
+                self.delivery.put(info, messages, analytics.deltas, self._untold.now(name, analytics.gap), seam)
             if messages:
                 self.summary.messages += len(messages)
                 if self.summary.first_message is None:
@@ -346,27 +346,6 @@ class Worker:
             with self.clock.measure("consumers"):
                 for consumer in self.consumers:
                     consumer(frame, analytics)
-
-    def _still_to_tell(self, name: str, gap: Gap) -> None:
-        """An earlier run found a gap, and ended before all messages that tell of gaps had told it."""
-        self._untold[name] = gap
-        for definition in self._gap_definitions:
-            definition.miss(name, gap)
-
-    def _untold_now(self, name: str, found: Gap | None = None) -> Gap | None:
-        """What messages have still to tell of a source, where that has changed: a crash must not make it forgotten."""
-        before = self._untold.get(name)
-        if before is None and found is None:
-            return None
-        kept: list[Gap | None] = [d.untold(name) for d in self._gap_definitions]
-        now = max((gap for gap in kept if gap is not None), key=lambda gap: gap.missed, default=None)
-        if now == before:
-            return None
-        if now is not None:
-            self._untold[name] = now
-            return now
-        del self._untold[name]
-        return _NOTHING
 
     def _report(self, definition: FailingDefinition, number: int, suppressed: bool) -> None:
         failures = definition.take_failures()
@@ -400,16 +379,13 @@ class Worker:
                 if failing is not None and failing.failures:
                     self._report(failing, number, suppressed=number <= self._resume.get(name, -1))
         if messages and committed > self._resume.get(name, -1):
-            self.delivery.put(replace(info, number=committed), messages, (), self._untold_now(name))
+            self.delivery.put(replace(info, number=committed), messages, (), self._untold.now(name))
             self.summary.messages += len(messages)
 
     def snapshot(self) -> None:
         """Bring the counts in the summary up to date."""
         for name, analytics in list(self._last.items()):
             fill(self.summary.sources[name], analytics)
-
-
-_NOTHING = Gap(0, 0)
 
 
 def _due(schedule: Schedule, now: int, seen: int) -> int | None:

@@ -31,6 +31,10 @@ class TrackMemory(Protocol):
         """(n,) which of the tracks have a public id."""
         ...
 
+    def heights(self) -> dict[int, float]:
+        """Usual height in pixels by public id; 0 where too little was seen of a track."""
+        ...
+
     def rename(self, number: int, to: int) -> None:
         """A track goes on under another number of the engine. KeyError if it is not known."""
         ...
@@ -82,6 +86,10 @@ class Memory:
     def known(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
         """(n,) which of the tracks have a public id."""
         return np.array([number in self._known for number in numbers.tolist()], bool)
+
+    def heights(self) -> dict[int, float]:
+        """Usual height in pixels by public id; 0 where too little was seen of a track."""
+        return {known.public: known.height.usual for known in self._known.values()}
 
     def rename(self, number: int, to: int) -> None:
         """A track goes on under another number of the engine. KeyError if it is not known."""

@@ -15,9 +15,10 @@ from countline.track.groups import Groups
 from countline.track.leaps import Leaps
 from countline.track.memory import Memory, TrackMemory
 from countline.track.motion import pace_of, velocities
-from countline.track.overlap import BESIDE, beside_stronger, clearly_beside, overlap
+from countline.track.overlap import BESIDE, beside_stronger, clearly_beside, overlap, singles
 from countline.track.pace import Pace
 from countline.track.twins import Twins
+from countline.track.whole import behind, whole
 from countline.types import Detections, Tracks
 
 __all__ = ["EngineTracker"]
@@ -46,8 +47,6 @@ _DOUBTFUL = 4
 """Limits passed by a detection that is at its threshold, but not at what it needs beside somebody."""
 _FEW = 300
 """Pairs of boxes up to which a plain loop is faster than NumPy."""
-_SAME = 0.45
-"""Overlap (IoU) from which a new track is taken for a second box on an object that has one."""
 _WIDEST = 1e7
 """No picture has so many pixels in a row."""
 _RATE_AFTER = 8
@@ -111,6 +110,7 @@ class EngineTracker:
         self._past: deque[tuple[int, Tracks]] = deque(maxlen=_HISTORY)
         self._twins = Twins(kernel) if twins else None
         self._groups = Groups(kernel)
+        self._behind = behind if kernel is None else kernel.behind
 
     def _new(self) -> Engine:
         return self._makers[self._pace is not None and self._pace.slow](self._steps_kept())
@@ -138,7 +138,8 @@ class EngineTracker:
         groups = self._groups.find(boxes, classes, pts, self._pace_of, slow)
         if groups:
             grades[groups] = NOISE
-        rows, numbers = self._engine.step(boxes, grades, steps)
+        matched = whole(boxes, self._past, self._known.heights, pts, self._lost, self._behind)
+        rows, numbers = self._engine.step(matched, grades, steps)
         left = self._left(grades, rows)
         leapt = []
         if self._first is None:
@@ -148,7 +149,7 @@ class EngineTracker:
         times = pts, self._lost
         seen = None if leapt else self._known.remember(boxes, confidence, classes, rows, numbers, times, False)
         if seen is None:  # a track without a public id, or one that leaps
-            rows, numbers = self._public(boxes, rows, numbers, leapt)
+            rows, numbers = self._public(boxes, classes, rows, numbers, leapt)
             seen = self._known.remember(boxes, confidence, classes, rows, numbers, times, True)
             assert seen is not None
         tracks = Tracks(*seen)
@@ -173,6 +174,7 @@ class EngineTracker:
     def _public(
         self,
         boxes: NDArray[np.float32],
+        classes: NDArray[np.int32],
         rows: NDArray[np.intp],
         numbers: NDArray[np.int64],
         leapt: list[tuple[int, int]],
@@ -180,7 +182,7 @@ class EngineTracker:
         """Rows and numbers of the tracks that have a public id or get one now, and of those that leapt, in the order of the rows."""
         known = self._known.known(numbers)
         if not known.all():
-            single = self._single(boxes[rows], known)
+            single = singles(boxes[rows], classes[rows], known)
             rows, numbers = rows[single], numbers[single]
         if leapt:
             more, leaping = np.array(leapt, np.int64).T
@@ -356,16 +358,6 @@ class EngineTracker:
         if not result.all():
             left = (~result).nonzero()[0]
             result[left] = beside_stronger(boxes, confidence, rows[left])
-        return result
-
-    def _single(self, boxes: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """False for tracks without a public id yet that lie on one that has (``known``): a second box on the same object. They
-        get their id when they part, so that nobody is counted twice."""
-        result: NDArray[np.bool_] = known.copy()
-        if not result.any():
-            return ~result
-        fresh = ~result
-        result[fresh] = overlap(boxes[fresh], boxes[result]).max(axis=1) <= _SAME
         return result
 
     def _forget(self, pts: int) -> None:
