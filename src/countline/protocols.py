@@ -15,6 +15,7 @@ from countline.types import (
     Analytics,
     CounterKey,
     Detections,
+    DevicePlanes,
     Frame,
     FrameTracks,
     Gap,
@@ -25,6 +26,7 @@ from countline.types import (
 )
 
 __all__ = [
+    "BatchDetector",
     "Check",
     "ClosingConsumer",
     "CountingTracker",
@@ -32,6 +34,7 @@ __all__ = [
     "Definition",
     "DescribedDetector",
     "Detector",
+    "DevicePicture",
     "Entry",
     "FailingDefinition",
     "FinishingDefinition",
@@ -96,6 +99,16 @@ class LimitedSource(Protocol):
 
 
 @runtime_checkable
+class DevicePicture(Protocol):
+    """What a picture offers besides if its pixels may lie on a GPU (:attr:`countline.types.Frame.picture`). A source of your own
+    whose frames never leave the GPU needs no more than this."""
+
+    def tensor(self) -> DevicePlanes | None:
+        """Where the pixels lie, valid for as long as it is held; None: on the host."""
+        ...
+
+
+@runtime_checkable
 class Detector(Protocol):
     """Finds objects in a batch of frames, which may be of several sources and sizes."""
 
@@ -115,6 +128,20 @@ class ParallelDetector(Protocol):
 
     parallel: int
     """How many threads; each gives one frame at a time."""
+
+
+@runtime_checkable
+class BatchDetector(Protocol):
+    """What a detector offers besides if it is fastest with many frames at once: a GPU."""
+
+    most: int
+    """Most frames of a call."""
+    patience: float
+    """Seconds for which a frame may wait for the company of others."""
+
+    def calls(self, frames: Sequence[Frame]) -> list[Sequence[int]]:
+        """How these frames are best given, each by its place in one call: those of one GPU together."""
+        ...
 
 
 @runtime_checkable

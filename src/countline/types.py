@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countline._counters import CounterDelta, CounterKey
+from countline._device import DevicePlanes
 from countline._events import (
     Crossing,
     Crowding,
@@ -43,6 +44,7 @@ __all__ = [
     "Crossing",
     "Crowding",
     "Detections",
+    "DevicePlanes",
     "DirectionState",
     "Dwell",
     "Enter",

@@ -25,12 +25,17 @@ from countline.pipeline.inference import Batch, Inference
 from countline.pipeline.overload import Overload
 from countline.pipeline.stats import Summary
 from countline.pipeline.worker import Consumer
-from countline.protocols import Detector, RuleSet, Source
+from countline.protocols import BatchDetector, Detector, RuleSet, Source
 from countline.redaction import redact
+from countline.types import Frame
 
 __all__ = ["Run", "run"]
 
 log = logging.getLogger("countline.pipeline")
+
+
+_DEPTHS = {"depth": 16, "live_depth": 4}
+"""Frames of a source that may wait for a GPU, which takes many at a time."""
 
 
 class Run:
@@ -73,6 +78,7 @@ class Run:
         self._latency = 0.0
         self._overload: Overload | None = None
         with ExitStack() as resources:
+            gpus = self.config.detector.gpus if detector is None else []
             with ThreadPoolExecutor(1) as pool:  # the model is compiled while the other packages are imported
                 loading = pool.submit(build.detector, self.config, detector)
                 build.enter(self.config)
@@ -80,7 +86,7 @@ class Run:
             resources.callback(self.detector.close)
 
             def opened(source: SourceConfig, index: int) -> Source:
-                made = video.open_source(source, index)
+                made = video.open_source(source, index, gpu=gpus[index % len(gpus)] if gpus else None)
                 resources.callback(made.close)  # those of other distributions may hold something from the beginning
                 return made
 
@@ -99,10 +105,11 @@ class Run:
             live = [s.info.live for s in self.sources]
             if any(live):
                 self._overload = Overload(self.sources, time.monotonic)
-            self._frames = FrameBuffer(live)
             settings = self.config.detector
+            self._batched = self.detector if isinstance(self.detector, BatchDetector) else None
+            self._frames = FrameBuffer(live, **(_DEPTHS if self._batched is not None else {}))
             self._inference = Inference(
-                self.detector, batch=settings.batch, every=settings.interval + 1, ahead=0 if any(live) else 1
+                self.detector, batch=settings.batch or 4, every=settings.interval + 1, ahead=0 if any(live) else 1
             )
             resources.callback(self._inference.close)
             # Closed at the end of ``execute``; or when nobody holds this run any more, or the program ends.
@@ -232,11 +239,18 @@ class Run:
     def _detect(self) -> None:
         while True:
             self._inference.ready()
-            frames = self._frames.take()
-            if not frames or self.engine.failure is not None:
+            rounds = self._next()
+            if not rounds or self.engine.failure is not None:
                 break
-            self._batches.put(self._inference.begin(frames))
+            self._batches.put(self._inference.begin(*rounds))
         self._batches.put(None)
+
+    def _next(self) -> list[list[Frame]]:
+        """The frames to look at next; empty: all is over."""
+        if self._batched is not None:
+            return self._frames.take_rounds(self._batched.most, self._batched.patience)
+        frames = self._frames.take()
+        return [frames] if frames else []
 
     def _work(self) -> None:
         clock = self.engine.clock
@@ -246,7 +260,8 @@ class Run:
                 return
             found, seconds = batch.wait()
             clock.seconds["detect"] += seconds
-            self.engine.work(batch.frames, found)
+            for frames, detections in batch.by_round(found):
+                self.engine.work(frames, detections)
             self._latency = time.monotonic() - min(f.arrived for f in batch.frames)
 
     def snapshot(self) -> dict[str, Any]:

@@ -1,0 +1,186 @@
+"""One queue of a GPU with a session, and the memory that it works in: pictures in, boxes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from countline.detect.preprocess import Preprocess, stretch
+from countline.detect.runtime import Port, gpu_session
+from countline.detect.signature import Signature
+from countline.gpu.device import Gpu, Queue
+from countline.gpu.stage import Chooser, Input, Letterbox, OnHost, Selection
+from countline.protocols import DevicePicture
+from countline.types import DevicePlanes, Frame
+from countline.video.picture import fit
+
+__all__ = ["Answer", "GpuLane", "Model", "input_of"]
+
+
+@dataclass(frozen=True)
+class Model:
+    """What all lanes run."""
+
+    file: str | bytes
+    signature: Signature
+    port: Port
+    """The input, which in half precision is another one than the signature's."""
+    outputs: Sequence[Port]
+    shapes: Sequence[tuple[int, ...]]
+    """Of the outputs, without the dimension of the batch."""
+    selection: Selection | None
+    """None: outputs are read on the host."""
+    beside: Mapping[str, NDArray[Any]]
+    most: int
+    """Most frames of a run."""
+    fixed: bool
+    """Every run has exactly ``most`` frames."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Of one run: what is left of each frame, or the outputs themselves."""
+
+    scales: list[tuple[float, float]]
+    chooser: Chooser | None
+    outputs: list[NDArray[Any]]
+    """Of all frames where they are read on the host; of the first one where that was asked for."""
+
+
+def input_of(port: Port, how: Preprocess, signature: Signature) -> Input:
+    """How pictures are written into the network's input on the device."""
+    plain = how.inside or port.dtype == np.uint8
+    std, mean = np.array(how.std, np.float32), np.array(how.mean, np.float32)
+    gain, shift = (np.ones(3), np.zeros(3)) if plain else (np.float32(how.scale) / std, -mean / std)
+    if how.order == "rgb":
+        gain, shift = gain[::-1], shift[::-1]
+    width, height = signature.size
+    return Input(
+        width, height, port.dtype, signature.planes, how.order == "rgb",
+        (float(gain[0]), float(gain[1]), float(gain[2])), (float(shift[0]), float(shift[1]), float(shift[2])),
+        float(how.pad) if how.letterbox else 0.0, how.letterbox,
+    )  # fmt: skip
+
+
+class GpuLane:
+    """Used by one thread at a time; several work side by side, so that copies and small kernels hide behind the network."""
+
+    def __init__(self, gpu: Gpu, model: Model) -> None:
+        self.gpu = gpu
+        self._model = model
+        signature = model.signature
+        self._how = signature.preprocess
+        self._queue: Queue = gpu.queue()
+        self._session: Any = gpu_session(model.file, gpu.providers(self._queue))
+        form = input_of(model.port, self._how, signature)
+        score = model.outputs[0].dtype if model.selection is not None else np.dtype(np.float32)
+        self._letterbox = Letterbox(gpu, self._queue, form, model.most, score)
+        self._beside = {name: self._repeated(row) for name, row in model.beside.items()}
+        self._outputs: list[Any] = []
+        self._chooser: Chooser | None = None
+        if model.selection is not None:
+            self._outputs = [
+                self._queue.memory(model.most * int(np.prod(shape)) * port.dtype.itemsize)
+                for port, shape in zip(model.outputs, model.shapes)
+            ]
+            self._chooser = Chooser(
+                gpu, self._queue, model.selection, model.most, (model.port.dtype, score), self._outputs
+            )
+
+    def _repeated(self, row: NDArray[Any]) -> tuple[Any, NDArray[Any]]:
+        rows = np.repeat(row[None], self._model.most, axis=0)
+        memory = self._queue.mirror(rows.nbytes)
+        memory.host[:] = rows.view(np.uint8).reshape(-1)
+        memory.push(rows.nbytes)
+        self._queue.wait()
+        return memory, rows
+
+    def sizes(self) -> list[int]:
+        """Numbers of frames of a run: each is planned once by the library, so there are few."""
+        model = self._model
+        return [model.most] if model.fixed else sorted({min(2**i, model.most) for i in range(12)})
+
+    def warm(self) -> None:
+        """Have the library plan all sizes, as it does at their first run."""
+        for size in self.sizes():
+            self._infer(size)
+            self._queue.wait()
+
+    def run(self, frames: Sequence[Frame], *, first: bool) -> Answer:
+        """At most ``most`` frames, whose pictures lie on this GPU or on the host. ``first``: give the outputs of the first
+        frame, too."""
+        size = next(size for size in self.sizes() if size >= len(frames))
+        pictures, contents, scales = self._placed(frames)
+        self._letterbox.fill(pictures, contents)
+        outputs = self._infer(size)
+        if self._chooser is not None:
+            self._chooser.choose(scales, [(frame.info.width, frame.info.height) for frame in frames])
+            self._queue.wait()
+            if first:
+                outputs = self._of_first()
+        return Answer(scales, self._chooser, outputs)
+
+    def _placed(
+        self, frames: Sequence[Frame]
+    ) -> tuple[list[DevicePlanes | OnHost], list[tuple[int, int]], list[tuple[float, float]]]:
+        width, height = self._model.signature.size
+        pictures: list[DevicePlanes | OnHost] = []
+        contents, scales = [], []
+        for frame in frames:
+            info, picture = frame.info, frame.picture
+            if self._how.letterbox:
+                wide, high, scale = fit(info.width, info.height, width, height)
+                scales.append((scale, scale))
+            else:
+                wide, high = width, height
+                scales.append((width / info.width, height / info.height))
+            contents.append((wide, high))
+            planes = picture.tensor() if isinstance(picture, DevicePicture) else None
+            if planes is not None and planes.device == self.gpu.index:
+                pictures.append(planes)
+            elif self._how.letterbox:
+                pictures.append(OnHost(picture.letterbox(width, height)[0], (wide, high)))
+            else:
+                pictures.append(OnHost(stretch(frame.image, width, height), (wide, high)))
+        return pictures, contents, scales
+
+    def _of_first(self) -> list[NDArray[Any]]:
+        """The outputs of the first frame of the last run, as a batch of one."""
+        result = []
+        for port, part, memory in zip(self._model.outputs, self._model.shapes, self._outputs):
+            content = self._queue.read(memory, int(np.prod(part)) * port.dtype.itemsize)
+            result.append(content.view(port.dtype).reshape(1, *part))
+        return result
+
+    def _infer(self, size: int) -> list[NDArray[Any]]:
+        """Put the network into the queue; of outputs that are read on the host, wait for them."""
+        model, gpu = self._model, self.gpu
+        binding = self._session.io_binding()
+        width, height = model.signature.size
+        shape = (3, height, width) if model.signature.planes else (height, width, 3)
+        own = shape if model.port.alone else (size, *shape)
+        binding.bind_input(model.port.name, gpu.kind, gpu.index, model.port.dtype, own, self._letterbox.memory.pointer)
+        for name, (memory, rows) in self._beside.items():
+            binding.bind_input(name, gpu.kind, gpu.index, rows.dtype, (size, *rows.shape[1:]), memory.pointer)
+        if self._chooser is None:
+            for port in model.outputs:
+                binding.bind_output(port.name, "cpu")
+            self._session.run_with_iobinding(binding)
+            return [np.asarray(array) for array in binding.copy_outputs_to_cpu()]
+        for port, part, memory in zip(model.outputs, model.shapes, self._outputs):
+            binding.bind_output(port.name, gpu.kind, gpu.index, port.dtype, (size, *part), memory.pointer)
+        self._session.run_with_iobinding(binding, _without_waiting())
+        return []
+
+
+def _without_waiting() -> Any:
+    """The library would wait for the device at the end of each run; whoever reads the results does."""
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    options.add_run_config_entry("disable_synchronize_execution_providers", "1")
+    return options
