@@ -39,6 +39,9 @@ __all__ = ["command"]
 @click.option("--stdout", "to_stdout", is_flag=True, help="Write messages to standard output, one a line.")
 @click.option("--device-id", metavar="ID", help="Identity of the source in messages (and the record key).")
 @click.option("--model", metavar="FILE", help="ONNX detector instead of the one inside the package.")
+@click.option(
+    "--device", metavar="cpu|cuda", help="Where frames are decoded and looked at, in the place of the configured one."
+)
 @click.option("--outbox", metavar="PATH", help="Outbox file, or 'memory'.")
 @click.option(
     "-p",

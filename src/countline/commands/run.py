@@ -15,6 +15,7 @@ import orjson
 
 from countline.cluster.shards import parse_shard, share_of
 from countline.commands import deepstream_files, logs
+from countline.commands.devices import on_device
 from countline.commands.progress import Progress
 from countline.commands.summary_text import summary_text
 from countline.config import Config, checked, load
@@ -50,6 +51,8 @@ def run_command(options: Options) -> int:
     config, given, notes = from_options(options)
     for note in notes:
         echo(note, err=True)
+    if options.get("device"):
+        config = config.model_copy(update={"detector": on_device(config.detector, options["device"])})
     if options.get("shard"):
         config = sharded(config, options["shard"])
         if not config.sources:
@@ -74,11 +77,12 @@ def _make(config: Config, given: Path | None, options: Options, state: Path | No
     refuse_collisions(config, given, path, named)
     if options.get("annotate") and len(config.sources) != 1:
         raise ConfigError("--annotate takes one source", where="--annotate", fix="run the sources one by one")
-    if options.get("shard") and not options.get("outbox"):
+    changed = bool(options.get("shard") or options.get("device"))
+    if changed and not options.get("outbox"):
         state = path  # as that of the whole
     return Run(
-        config if given is None or options.get("outbox") or options.get("shard") else given,
-        state=state if given is None or options.get("shard") else None,
+        config if given is None or options.get("outbox") or changed else given,
+        state=state if given is None or changed else None,
         fresh=options["fresh"],
     )
 

@@ -75,7 +75,6 @@ class GpuLane:
         signature = model.signature
         self._how = signature.preprocess
         self._queue: Queue = gpu.queue()
-        self._session: Any = gpu_session(model.file, gpu.providers(self._queue))
         form = input_of(model.port, self._how, signature)
         score = model.outputs[0].dtype if model.selection is not None else np.dtype(np.float32)
         self._letterbox = Letterbox(gpu, self._queue, form, model.most, score)
@@ -90,6 +89,7 @@ class GpuLane:
             self._chooser = Chooser(
                 gpu, self._queue, model.selection, model.most, (model.port.dtype, score), self._outputs
             )
+        self._runs = {size: self._open(size) for size in _sizes(model)}
 
     def _repeated(self, row: NDArray[Any]) -> tuple[Any, NDArray[Any]]:
         rows = np.repeat(row[None], self._model.most, axis=0)
@@ -99,30 +99,45 @@ class GpuLane:
         self._queue.wait()
         return memory, rows
 
-    def sizes(self) -> list[int]:
-        """Numbers of frames of a run: each is planned once by the library, so there are few."""
-        model = self._model
-        return [model.most] if model.fixed else sorted({min(2**i, model.most) for i in range(12)})
-
-    def warm(self) -> None:
-        """Have the library plan all sizes, as it does at their first run."""
-        for size in self.sizes():
-            self._infer(size)
-            self._queue.wait()
+    def _open(self, size: int) -> tuple[Any, Any]:
+        """A session for runs of so many frames, warmed up, and what it is bound to. One for each size: the library plans a
+        network anew whenever the size of its input changes, which takes longer than a hundred runs."""
+        model, gpu = self._model, self.gpu
+        session = gpu_session(model.file, gpu.providers(self._queue))
+        binding = session.io_binding()
+        width, height = model.signature.size
+        shape = (3, height, width) if model.signature.planes else (height, width, 3)
+        own = shape if model.port.alone else (size, *shape)
+        binding.bind_input(model.port.name, gpu.kind, gpu.index, model.port.dtype, own, self._letterbox.memory.pointer)
+        for name, (memory, rows) in self._beside.items():
+            binding.bind_input(name, gpu.kind, gpu.index, rows.dtype, (size, *rows.shape[1:]), memory.pointer)
+        for i, port in enumerate(model.outputs):
+            if self._chooser is None:
+                binding.bind_output(port.name, "cpu")
+            else:
+                part, memory = model.shapes[i], self._outputs[i]
+                binding.bind_output(port.name, gpu.kind, gpu.index, port.dtype, (size, *part), memory.pointer)
+        session.run_with_iobinding(binding)
+        self._queue.wait()
+        return session, binding
 
     def run(self, frames: Sequence[Frame], *, first: bool) -> Answer:
         """At most ``most`` frames, whose pictures lie on this GPU or on the host. ``first``: give the outputs of the first
         frame, too."""
-        size = next(size for size in self.sizes() if size >= len(frames))
         pictures, contents, scales = self._placed(frames)
         self._letterbox.fill(pictures, contents)
-        outputs = self._infer(size)
+        outputs = self._infer(len(frames))
         if self._chooser is not None:
             self._chooser.choose(scales, [(frame.info.width, frame.info.height) for frame in frames])
             self._queue.wait()
             if first:
                 outputs = self._of_first()
         return Answer(scales, self._chooser, outputs)
+
+    def close(self) -> None:
+        """Let go of the sessions."""
+        self._queue.wait()
+        self._runs.clear()
 
     def _placed(
         self, frames: Sequence[Frame]
@@ -156,31 +171,16 @@ class GpuLane:
             result.append(content.view(port.dtype).reshape(1, *part))
         return result
 
-    def _infer(self, size: int) -> list[NDArray[Any]]:
-        """Put the network into the queue; of outputs that are read on the host, wait for them."""
-        model, gpu = self._model, self.gpu
-        binding = self._session.io_binding()
-        width, height = model.signature.size
-        shape = (3, height, width) if model.signature.planes else (height, width, 3)
-        own = shape if model.port.alone else (size, *shape)
-        binding.bind_input(model.port.name, gpu.kind, gpu.index, model.port.dtype, own, self._letterbox.memory.pointer)
-        for name, (memory, rows) in self._beside.items():
-            binding.bind_input(name, gpu.kind, gpu.index, rows.dtype, (size, *rows.shape[1:]), memory.pointer)
-        if self._chooser is None:
-            for port in model.outputs:
-                binding.bind_output(port.name, "cpu")
-            self._session.run_with_iobinding(binding)
-            return [np.asarray(array) for array in binding.copy_outputs_to_cpu()]
-        for port, part, memory in zip(model.outputs, model.shapes, self._outputs):
-            binding.bind_output(port.name, gpu.kind, gpu.index, port.dtype, (size, *part), memory.pointer)
-        self._session.run_with_iobinding(binding, _without_waiting())
-        return []
+    def _infer(self, count: int) -> list[NDArray[Any]]:
+        """Run the network on what is in the input; gives the outputs that are read on the host. The library waits for the
+        device: left to run on, it ends the process when its session is closed (ONNX Runtime 1.31)."""
+        size = next(size for size in self._runs if size >= count)
+        session, binding = self._runs[size]
+        session.run_with_iobinding(binding)
+        return [np.asarray(array) for array in binding.copy_outputs_to_cpu()] if self._chooser is None else []
 
 
-def _without_waiting() -> Any:
-    """The library would wait for the device at the end of each run; whoever reads the results does."""
-    import onnxruntime
-
-    options = onnxruntime.RunOptions()
-    options.add_run_config_entry("disable_synchronize_execution_providers", "1")
-    return options
+def _sizes(model: Model) -> list[int]:
+    """Numbers of frames of a run."""
+    most = model.most
+    return [most] if model.fixed else sorted({max(1, most // 8), max(1, most // 2), most})

@@ -72,9 +72,7 @@ class GpuDetector(OnnxDetector):
         self._turn = 0
         for gpu in gpus:
             for _ in range(LANES):
-                lane = GpuLane(gpu, model)
-                lane.warm()
-                self._waiting[gpu.index].append(lane)
+                self._waiting[gpu.index].append(GpuLane(gpu, model))
         self.parallel = LANES * len(gpus)
 
     def calls(self, frames: Sequence[Frame]) -> list[Sequence[int]]:
@@ -156,6 +154,8 @@ class GpuDetector(OnnxDetector):
         """See the base."""
         super().close()
         for lanes in getattr(self, "_waiting", {}).values():
+            for lane in lanes:
+                lane.close()
             lanes.clear()
 
 

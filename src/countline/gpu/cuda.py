@@ -129,7 +129,7 @@ class CudaGpu:
                 {
                     "device_id": str(self.index),
                     "user_compute_stream": str(queue.handle),
-                    "cudnn_conv_algo_search": "EXHAUSTIVE",
+                    "cudnn_conv_algo_search": "HEURISTIC",
                     "cudnn_conv_use_max_workspace": "1",
                 },
             ),

@@ -10,7 +10,7 @@ from typing import Any
 
 from countline.errors import DetectorError
 
-__all__ = ["LEAST_DRIVER", "Driver", "driver", "prepare"]
+__all__ = ["LEAST_DRIVER", "Driver", "driver", "prepare", "shown_version"]
 
 LEAST_DRIVER = 13_000
 """Lowest CUDA version that the driver must offer (1000 * major + 10 * minor): that of the packages of the extra."""

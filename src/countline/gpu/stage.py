@@ -57,7 +57,10 @@ class Letterbox:
         self._most = most
         self._table = queue.mirror(most * PICTURE.itemsize)
         self._rows: NDArray[Any] = self._table.host.view(PICTURE)
+        self._addresses = self._table.host.reshape(most, -1)[:, :16].view(np.uint64)
         self._uploads: Any = None
+        self._known: dict[tuple[Any, ...], NDArray[Any]] = {}
+        """Rows of the table by all of a picture that is no address: there are as many as there are kinds of sources."""
         self.memory: Memory = queue.memory(most * self._frame * form.dtype.itemsize)
 
     def fill(self, pictures: Sequence[DevicePlanes | OnHost], contents: Sequence[tuple[int, int]]) -> None:
@@ -65,7 +68,8 @@ class Letterbox:
         uploaded = self._upload(pictures)
         for i, (picture, content) in enumerate(zip(pictures, contents)):
             if isinstance(picture, DevicePlanes):
-                device_picture(self._rows[i], picture, content, average=self._form.average)
+                self._rows[i] = self._row(picture, content)
+                self._addresses[i] = picture.luma, picture.chroma
             else:
                 host_picture(self._rows[i], uploaded[i], self._form.width * 3, picture.content)
         if len(uploaded) < len(pictures):
@@ -78,6 +82,18 @@ class Letterbox:
         sizes = [np.int32(value) for value in (form.width, form.height, form.planes, form.rgb)]
         args = [np.uint64(self._table.pointer), np.uint64(self.memory.pointer), *sizes, *numbers]
         self._queue.launch(self._kernel, grid, (_TILE, _TILE, 1), args)
+
+    def _row(self, planes: DevicePlanes, content: tuple[int, int]) -> Any:
+        key = (
+            planes.width, planes.height, planes.pitch, planes.chroma_pitch, planes.form, planes.matrix, planes.full,
+            planes.transposed, planes.columns, planes.rows, content,
+        )  # fmt: skip
+        found = self._known.get(key)
+        if found is None:
+            found = np.zeros(1, PICTURE)
+            device_picture(found[0], planes, content, average=self._form.average)
+            self._known[key] = found
+        return found[0]
 
     def _upload(self, pictures: Sequence[DevicePlanes | OnHost]) -> dict[int, int]:
         """Addresses of the pictures that came from the host, by place."""
