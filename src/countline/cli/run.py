@@ -82,6 +82,12 @@ __all__ = ["command"]
     metavar="I/N",
     help="Read only this process's share of the sources: 0/4 to 3/4, or auto/4 in a StatefulSet (by the pod's number).",
 )
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Spread the sources over N processes of this machine, each with an outbox of its own; over the GPUs, too.",
+)
 @click.option("--fresh", is_flag=True, help="Do not resume a file that an earlier run was cut short in: begin anew.")
 @click.option(
     "--drain-timeout",
