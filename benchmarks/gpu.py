@@ -135,7 +135,7 @@ def shown(words: str, row: dict[str, Any]) -> None:
 
 
 def stages(args: argparse.Namespace, codec: str, kafka: str, load: Load) -> dict[str, Any]:
-    path, found = str(clip(args.clips, codec)), {}
+    path, found = str(clip(args.clips, codec, b_frames=args.b_frames)), {}
     for stage in args.stages:
         processes = args.processes * len(args.gpus)
         jobs = spread(
@@ -156,7 +156,7 @@ def paced(args: argparse.Namespace, codec: str, streams: int, kafka: str, load: 
         "stage": "delivery",
         "paced": True,
         "warm": args.warm,
-        "clip": str(clip(args.clips, codec)),
+        "clip": str(clip(args.clips, codec, b_frames=args.b_frames)),
         "kafka": kafka,
         "topic": topic,
     }
@@ -181,15 +181,16 @@ class Reader:
     """Reads a topic, and notes for each message how long ago its frame was due."""
 
     def __init__(self, kafka: str, topic: str) -> None:
-        from confluent_kafka import Consumer
+        from confluent_kafka import Consumer, TopicPartition
         from confluent_kafka.admin import AdminClient, NewTopic
 
-        for made in AdminClient({"bootstrap.servers": kafka}).create_topics([NewTopic(topic, 4, 1)]).values():
+        admin = AdminClient({"bootstrap.servers": kafka})
+        for made in admin.create_topics([NewTopic(topic, 4, 1)]).values():
             made.result(10)
         self._consumer = Consumer(
             {"bootstrap.servers": kafka, "group.id": topic, "auto.offset.reset": "earliest", "fetch.wait.max.ms": 20}
         )
-        self._consumer.subscribe([topic])
+        self._consumer.assign([TopicPartition(topic, part, 0) for part in range(4)])  # no group: nobody to wait for
         self._late: list[float] = []
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -269,6 +270,7 @@ def main() -> None:
     )
     parser.add_argument("--h264-streams", nargs="+", type=int, default=[120, 160, 168])
     parser.add_argument("--hevc-streams", nargs="+", type=int, default=[200, 255, 270])
+    parser.add_argument("--b-frames", type=int, default=0, help="in the clips; cameras send none")
     parser.add_argument("--clips", type=Path, default=Path(tempfile.gettempdir()) / "countline-gpu-clips")
     parser.add_argument("--output", type=Path, default=HERE / "results" / "gpu.json")
     args = parser.parse_args()
@@ -281,7 +283,7 @@ def main() -> None:
         "machine": header().splitlines()[0],
         "card": f"{len(args.gpus)} x {load.name}",
         "model": "nanodet (default), 416x416, fp16",
-        "command": header().splitlines()[1],
+        "b_frames": args.b_frames, "command": header().splitlines()[1],
     }
     with ExitStack() as stack:
         args.scratch = stack.enter_context(tempfile.TemporaryDirectory())

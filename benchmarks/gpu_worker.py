@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-SETTLE = 4.0
+SETTLE = 3.0
 """Seconds after the start of which nothing is measured."""
 
 
@@ -202,6 +202,8 @@ def pipeline(job: dict[str, Any]) -> dict[str, Any]:
         result["decoders"] = sorted({source.stats.decoder for source in run.sources})
         run.stop()
         runner.join(60)
+        result["messages"] = summary.messages
+        result["failures"] = summary.failures
         result["errors"] = [s.error for s in summary.sources.values() if s.error] + (
             [str(run.engine.failure)] if run.engine.failure else []
         )

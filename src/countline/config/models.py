@@ -153,7 +153,7 @@ class DetectorConfig(Model):
     batch: int = Field(default=0, ge=0)
     """Most frames of all sources in one inference; 0: 64 on a GPU, else 4."""
     linger_ms: float | None = Field(default=None, ge=0)
-    """On a GPU, how long a frame may wait for those of other sources, to be looked at together; 20 ms unless set."""
+    """On a GPU, how long a frame may wait for those of other sources, to be looked at together; 50 ms unless set."""
     interval: int = Field(default=0, ge=0)
     """Frames to skip between two inferences of a source (0: every frame); the tracker bridges the gap."""
     normalize: dict[str, Any] | None = None

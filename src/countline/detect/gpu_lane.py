@@ -183,4 +183,4 @@ class GpuLane:
 def _sizes(model: Model) -> list[int]:
     """Numbers of frames of a run."""
     most = model.most
-    return [most] if model.fixed else sorted({max(1, most // 8), max(1, most // 2), most})
+    return [most] if model.fixed else sorted({max(1, most // part) for part in (8, 4, 2)} | {most})

@@ -33,7 +33,7 @@ __all__ = ["LANES", "GpuDetector", "open_gpus"]
 LANES = 2
 """Runs under way on each GPU: while the network works for one, the other copies, prepares and chooses."""
 _BATCH = 64
-_PATIENCE = 0.02
+_PATIENCE = 0.05
 
 
 def open_gpus(devices: Sequence[int]) -> list[Gpu]:

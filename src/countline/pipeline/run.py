@@ -34,8 +34,8 @@ __all__ = ["Run", "run"]
 log = logging.getLogger("countline.pipeline")
 
 
-_DEPTHS = {"depth": 16, "live_depth": 4}
-"""Frames of a source that may wait for a GPU, which takes many at a time."""
+_DEPTHS = {"depth": 16, "live_depth": 8}
+"""Frames of a source that may wait for a GPU, which takes many at a time: of a live one those of about a quarter of a second."""
 
 
 class Run:
