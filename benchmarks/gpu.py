@@ -111,6 +111,8 @@ def spread(args: argparse.Namespace, streams: int, processes: int, **more: Any) 
         own = streams // processes + (number < streams % processes)
         job = {"name": f"p{number}", "gpu": gpu, "streams": own, "seconds": args.seconds, **more}
         job["detector"] = {"device": f"cuda:{gpu}", **job.get("detector", SMALL)}
+        if job.get("paced"):
+            job["detector"].setdefault("linger_ms", args.linger_ms)
         job["outbox"] = str(Path(args.scratch) / f"{time.monotonic_ns()}-{number}.outbox")
         jobs.append(job)
     return jobs
@@ -270,6 +272,7 @@ def main() -> None:
     )
     parser.add_argument("--h264-streams", nargs="+", type=int, default=[120, 160, 168])
     parser.add_argument("--hevc-streams", nargs="+", type=int, default=[200, 255, 270])
+    parser.add_argument("--linger-ms", type=float, default=150.0, help="of streams at their own speed: batches get full")
     parser.add_argument("--b-frames", type=int, default=0, help="in the clips; cameras send none")
     parser.add_argument("--clips", type=Path, default=Path(tempfile.gettempdir()) / "countline-gpu-clips")
     parser.add_argument("--output", type=Path, default=HERE / "results" / "gpu.json")
@@ -283,7 +286,8 @@ def main() -> None:
         "machine": header().splitlines()[0],
         "card": f"{len(args.gpus)} x {load.name}",
         "model": "nanodet (default), 416x416, fp16",
-        "b_frames": args.b_frames, "command": header().splitlines()[1],
+        "b_frames": args.b_frames,
+        "command": header().splitlines()[1],
     }
     with ExitStack() as stack:
         args.scratch = stack.enter_context(tempfile.TemporaryDirectory())

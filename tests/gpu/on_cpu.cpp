@@ -1,5 +1,48 @@
+#include <functional>
+#include <mutex>
+
 #include "on_cpu.h"
 #include "kernels.cu"
+
+static std::function<void(unsigned)> current;
+static std::vector<char> finished;
+
+static void enter(unsigned i) {
+  current(i);
+  finished[i] = 1;
+  swapcontext(turn, home);
+}
+
+// All threads of a block: each goes on in its turn from one barrier to the next.
+template <typename One>
+static void together(unsigned count, One one) {
+  constexpr size_t STACK = 64 * 1024;
+  static std::vector<char> stacks;
+  static std::vector<ucontext_t> contexts;
+  stacks.resize(count * STACK);
+  contexts.resize(count);
+  finished.assign(count, 0);
+  current = [&](unsigned i) { one(i, 0); };
+  ucontext_t back;
+  home = &back;
+  for (unsigned i = 0; i < count; ++i) {
+    getcontext(&contexts[i]);
+    contexts[i].uc_stack.ss_sp = &stacks[i * STACK];
+    contexts[i].uc_stack.ss_size = STACK;
+    contexts[i].uc_link = &back;
+    makecontext(&contexts[i], (void (*)())enter, 1, i);
+  }
+  for (bool left = true; left;) {
+    left = false;
+    for (unsigned i = 0; i < count; ++i) {
+      if (finished[i]) continue;
+      left = true;
+      turn = &contexts[i];
+      swapcontext(home, turn);
+    }
+  }
+  turn = nullptr;
+}
 
 template <typename Work>
 static void each(const unsigned* grid, const unsigned* block, bool apart, Work work) {
@@ -17,11 +60,7 @@ static void each(const unsigned* grid, const unsigned* block, bool apart, Work w
             for (unsigned i = 0; i < block[0]; ++i) one(i, j);
           continue;
         }
-        std::barrier<> meeting(block[0]);
-        std::vector<std::thread> threads;
-        for (unsigned i = 0; i < block[0]; ++i)
-          threads.emplace_back([&, i] { together = &meeting; one(i, 0); });
-        for (auto& thread : threads) thread.join();
+        together(block[0], one);
       }
 }
 
@@ -42,7 +81,10 @@ void run_candidates(const unsigned* grid, const unsigned* block, uint64_t table,
 }
 void run_choose(const unsigned* grid, const unsigned* block, uint64_t layout, uint64_t views, float iou, uint64_t keys,
                 uint64_t kinds, uint64_t found, uint64_t result, uint64_t counts) {
-  each(grid, block, true, [&] {
+  static std::mutex one;  // __shared__ is static here
+  const std::lock_guard<std::mutex> guard(one);
+  const unsigned threads[3] = {MOST, 1, 1};
+  each(grid, threads, true, [&] {
     choose((const Boxes*)layout, (const float4*)views, iou, (const u64*)keys, (const int*)kinds, (const int*)found, (float*)result,
            (int*)counts);
   });

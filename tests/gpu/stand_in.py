@@ -24,10 +24,11 @@ def has_compiler() -> bool:
     return shutil.which("g++") is not None
 
 
-def compiled(folder: Path, pixel: int, score: int) -> ctypes.CDLL:
-    library = folder / f"kernels_{pixel}_{score}.so"
+def compiled(folder: Path, pixel: int, score: int, most: int = 1024) -> ctypes.CDLL:
+    library = folder / f"kernels_{pixel}_{score}_{most}.so"
     if not library.exists():
         defines = [f"-DPIXEL={pixel}", f"-DSCORE={score}"]
+        defines += [f"-DMOST={most}", f"-DWANTED={most}"] if most != 1024 else []
         paths = [f"-I{HERE}", f"-I{KERNELS}"]
         command = ["g++", "-std=c++20", "-O2", "-shared", "-fPIC", "-pthread", *defines, *paths, "-w"]
         subprocess.run([*command, str(HERE / "on_cpu.cpp"), "-o", str(library)], check=True)
@@ -87,15 +88,17 @@ class StandIn:
     kind = "cpu"
     name = "stand-in"
 
-    def __init__(self, folder: Path, index: int = 0) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, index: int = 0, most: int = 1024) -> None:
+        """``most``: candidates of a frame, each a thread; few are faster."""
+        self.folder = folder
         self.index = index
+        self._most = most
 
     def queue(self) -> Queue:
         return Queue()
 
     def kernels(self, pixel: np.dtype[Any], score: np.dtype[Any]) -> Mapping[str, Any]:
-        library = compiled(self._folder, PIXELS[pixel.name], SCORES[score.name])
+        library = compiled(self.folder, PIXELS[pixel.name], SCORES[score.name], self._most)
         return {name: getattr(library, f"run_{name}") for name in ("letterbox", "candidates", "choose")}
 
     def providers(self, queue: Queue) -> list[Any]:

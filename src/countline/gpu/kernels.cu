@@ -249,8 +249,10 @@ __device__ inline void read_box(const Boxes& boxes, int frame, int cell, float* 
   box[3] = corners ? d : b + d * 0.5f;
 }
 
+#ifndef MOST
 #define MOST 1024
 #define WANTED 1000
+#endif
 #define KEPT 300
 
 __device__ inline float overlap(const float4 a, const float4 b) {
