@@ -86,9 +86,12 @@ bench: $(VENV)/.bench
 	@export ORT_DISABLE_TELEMETRY=1; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 # Resolve the pins anew, for all supported Pythons at once (needs uv).
+# Keeps the pins that there are; `make constraints UPGRADE=--upgrade` takes the newest. Needs uv (pip install uv).
 constraints:
+	@cp constraints.txt constraints.new
+	@uv pip compile --universal --python-version 3.10 pyproject.toml --all-extras --no-annotate --no-header -q $(UPGRADE) -o constraints.new
 	@{ echo "# Pinned versions of everything that may be installed, for Python 3.10 to 3.14. Made from pyproject.toml by: make constraints"; \
-	uv pip compile --universal --python-version 3.10 pyproject.toml --all-extras --no-annotate --no-header -q; } > constraints.new && mv constraints.new constraints.txt
+	cat constraints.new; } > constraints.txt && rm constraints.new
 
 clean:
 	rm -rf $(VENV) .cache dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

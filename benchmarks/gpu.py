@@ -272,7 +272,9 @@ def main() -> None:
     )
     parser.add_argument("--h264-streams", nargs="+", type=int, default=[120, 160, 168])
     parser.add_argument("--hevc-streams", nargs="+", type=int, default=[200, 255, 270])
-    parser.add_argument("--linger-ms", type=float, default=150.0, help="of streams at their own speed: batches get full")
+    parser.add_argument(
+        "--linger-ms", type=float, default=150.0, help="of streams at their own speed: batches get full"
+    )
     parser.add_argument("--b-frames", type=int, default=0, help="in the clips; cameras send none")
     parser.add_argument("--clips", type=Path, default=Path(tempfile.gettempdir()) / "countline-gpu-clips")
     parser.add_argument("--output", type=Path, default=HERE / "results" / "gpu.json")

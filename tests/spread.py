@@ -21,7 +21,7 @@ COMPUTING = (
 """Longest first: begun last, it would hold up the end of the run."""
 EMBEDDED = (
     "tests/kafka/test_kafka_errors.py",
-    "tests/kafka/test_kafka_words.py",
+    "tests/kafka/test_kafka_error_texts.py",
     "tests/kafka/test_kafka_contract.py::TestEmbeddedBroker",
 )
 

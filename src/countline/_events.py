@@ -110,3 +110,13 @@ class Journey(Event):
     kind: ClassVar[str] = "journey"
     origin: str = ""
     destination: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ViewChange(Event):
+    """The camera of a source that is stabilised shows another view (``change`` 'cut': tracks and what rules know of them were
+    dropped, counts stay), or has turned (``change`` 'pan': rules follow the scene). No rule is behind it: ``rule`` is ''."""
+
+    kind: ClassVar[str] = "view-change"
+    of_object: ClassVar[bool] = False
+    change: str = "cut"

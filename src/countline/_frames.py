@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from enum import Enum
 
-__all__ = ["FrameInfo", "SourceInfo", "TimeQuality", "utc"]
+__all__ = ["FrameInfo", "Seam", "SourceInfo", "TimeQuality", "utc"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -63,3 +63,20 @@ class FrameInfo:
     stream: str = ""
     """Identity of the stream: for a file a digest of its content, for a live source the time of the first connection.
     (source, stream, number) names a frame for ever; deterministic message ids are made from it."""
+    degraded: str = ""
+    """Why what is counted from this frame may be wrong (pictures damaged on the way, ever later, too few a second); empty where
+    nothing speaks against it, and for files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seam:
+    """A stream goes on in another recording with this frame: a place where a later run can begin."""
+
+    place: str
+    """What the source needs to know to begin here, in its own words; stored with the frame."""
+    number: int
+    """Of this frame."""
+    since: int
+    """Number of the first frame that a run which resumes will begin with."""
+    gap: bool = False
+    """Nothing of the time before is there: who was in the picture is not who is now."""

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from countline._definition_protocols import (
+    ChangeDefinition,
+    ContinuingDefinition,
+    Definition,
+    FailingDefinition,
+    Failure,
+    FinishingDefinition,
+    GapDefinition,
+    KeptFailure,
+    RemakingDefinition,
+    StateDefinition,
+    StreamDefinition,
+)
 from countline.redaction import redact
 from countline.source_status import SourceStats
 from countline.types import (
@@ -18,7 +31,6 @@ from countline.types import (
     DevicePlanes,
     Frame,
     FrameTracks,
-    Gap,
     Message,
     RuleInfo,
     SourceInfo,
@@ -26,9 +38,12 @@ from countline.types import (
 )
 
 __all__ = [
+    "AimedDetector",
     "BatchDetector",
+    "ChangeDefinition",
     "Check",
     "ClosingConsumer",
+    "ContinuingDefinition",
     "CountingTracker",
     "DeadLetterTopic",
     "Definition",
@@ -37,19 +52,27 @@ __all__ = [
     "DevicePicture",
     "Entry",
     "FailingDefinition",
+    "Failure",
     "FinishingDefinition",
+    "ForgettingTracker",
     "GapDefinition",
+    "KeptFailure",
     "KeyedTopics",
     "LimitedSource",
+    "ObjectRules",
     "Output",
     "OutputStatus",
     "ParallelDetector",
     "PredictingTracker",
     "Receipt",
     "RemakingDefinition",
+    "ReplaceableRules",
+    "ResumableSource",
     "RuleSet",
+    "SizedDetector",
     "Source",
     "SourceStats",
+    "StateDefinition",
     "StreamDefinition",
     "ThresholdDetector",
     "Tracker",
@@ -65,6 +88,8 @@ class Check:
     detail: str
     fix: str = ""
     """What to do; empty when ``ok``."""
+    rate: float | None = field(default=None, kw_only=True)
+    """Of a live source: frames a second that are to be processed."""
 
     def __post_init__(self) -> None:
         for name in ("subject", "detail", "fix"):  # whoever made them: servers and libraries quote what they were given
@@ -105,6 +130,20 @@ class DevicePicture(Protocol):
 
     def tensor(self) -> DevicePlanes | None:
         """Where the pixels lie, valid for as long as it is held; None: on the host."""
+        ...
+
+
+@runtime_checkable
+class ResumableSource(Protocol):
+    """What a source offers besides if it need not begin with its first frame to go on where an earlier run was cut short: some of
+    its frames carry a :class:`countline.types.Seam`."""
+
+    endless: bool
+    """More may come after its end: a later run goes on, also if this one was not cut short."""
+
+    def resume(self, stream: str, frame: int, finished: bool, place: str) -> None:
+        """Before the first frame: an earlier run has committed up to number ``frame`` of ``stream``, to its end if ``finished``;
+        ``place`` is that of the last seam."""
         ...
 
 
@@ -161,6 +200,23 @@ class DescribedDetector(Protocol):
         ...
 
 
+@runtime_checkable
+class SizedDetector(Protocol):
+    """What a detector offers besides if it knows the size to which pictures are brought."""
+
+    input_size: tuple[int, int]
+    """Width and height in pixels."""
+
+
+@runtime_checkable
+class AimedDetector(Protocol):
+    """What a detector offers besides if it looks closer where rules are."""
+
+    def aim(self, rules: Sequence[RuleInfo]) -> None:
+        """These are the rules from now on. From any thread."""
+        ...
+
+
 class Tracker(Protocol):
     """Follows the objects of one source."""
 
@@ -179,12 +235,30 @@ class PredictingTracker(Protocol):
 
 
 @runtime_checkable
+class ForgettingTracker(Protocol):
+    """What a tracker offers besides if its tracks can be ended before their time."""
+
+    def forget(self) -> None:
+        """All tracks have ended: the camera shows another view, or there is a gap. Ids are not used again."""
+        ...
+
+
+@runtime_checkable
 class CountingTracker(Protocol):
     """What a tracker offers besides if it tells what it could not follow."""
 
     @property
     def never_tracked(self) -> int:
         """Sure detections that never became a track."""
+        ...
+
+
+@runtime_checkable
+class ObjectRules(Protocol):
+    """What a rule set offers besides if it counts objects, of which one may have several tracks (``Tracks.twin_of``)."""
+
+    def twins(self, source: str) -> int:
+        """What second tracks on one object did at a source and was not told a second time."""
         ...
 
 
@@ -225,73 +299,22 @@ class RuleSet(Protocol):
         ...
 
 
-class Definition(Protocol):
-    """Makes messages from analytics. Pure."""
-
-    name: str
-
-    def make(self, analytics: Analytics, frame: Frame | None = None) -> list[Message]:
-        """Messages for this frame, maybe none. ``frame`` gives pixels for attachments; None where there are none
-        (replay, DeepStream probe)."""
-        ...
-
-
 @runtime_checkable
-class StreamDefinition(Protocol):
-    """What a definition offers besides if its ids depend on what a stream began with."""
+class ReplaceableRules(Protocol):
+    """What a rule set offers besides if its rules can be changed while it is used; all of it between two frames."""
 
-    def begin(self, source: str, counts: str, epochs: str) -> None:
-        """A stream of a source that is not live begins. ``counts``, ``epochs``: marks of what was counted and reset before
-        (empty: nothing), of which ids are made."""
+    def take(self, other: RuleSet) -> Sequence[str]:
+        """Go on with the rules of ``other``, a set of the same kind made of another configuration. Unchanged rules go on with
+        their counts and what they know of objects; counts of others are to be restored. Returns the sources whose tracks it
+        knows nothing of any more."""
         ...
 
-
-@runtime_checkable
-class FinishingDefinition(Protocol):
-    """What a definition offers besides if it has begun something that ends with the run (an interval)."""
-
-    def finish(self, source: str) -> list[Message]:
-        """Messages now that no more frames of this source will come."""
+    def renew(self, source: str, rules: Collection[str]) -> None:
+        """These rules begin anew at a source: at 0, and with objects as if first seen."""
         ...
 
-
-@runtime_checkable
-class FailingDefinition(Protocol):
-    """What a definition offers besides if it runs a user's code, which may fail."""
-
-    @property
-    def failures(self) -> Sized:
-        """What could not be made since the last :meth:`take_failures`."""
-        ...
-
-    def take_failures(self) -> Sequence[object]:
-        """The failures, which are forgotten here; each becomes a line of the failure file."""
-        ...
-
-
-@runtime_checkable
-class RemakingDefinition(FailingDefinition, Protocol):
-    """What a definition offers besides if what it could not make can be made another time (``countline outbox retry``)."""
-
-    def remake(self, kept: Any) -> list[Message]:
-        """The messages of a failure, of what its ``snapshot()`` gave. Raises MessageError where that is no longer possible."""
-        ...
-
-    def take_failures(self) -> Sequence[Any]:
-        """As above; each has ``error`` and ``place``, in words."""
-        ...
-
-
-@runtime_checkable
-class GapDefinition(Protocol):
-    """What a definition offers besides if its messages tell of gaps."""
-
-    def miss(self, source: str, gap: Gap) -> None:
-        """Something of a source was missed in an earlier run, and must still be told."""
-        ...
-
-    def untold(self, source: str) -> Gap | None:
-        """What was missed of a source and no message has told yet."""
+    def close(self, source: str) -> None:
+        """A source is gone, and all that is known of it."""
         ...
 
 

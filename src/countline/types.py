@@ -15,7 +15,8 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from countline._counters import CounterDelta, CounterKey
+from countline._changes import ConfigChange, StateChange
+from countline._counters import CounterDelta, CounterKey, RuleIdentity
 from countline._device import DevicePlanes
 from countline._events import (
     Crossing,
@@ -27,9 +28,11 @@ from countline._events import (
     Journey,
     Leave,
     Speeding,
+    ViewChange,
 )
-from countline._frames import FrameInfo, SourceInfo, TimeQuality, utc
+from countline._frames import FrameInfo, Seam, SourceInfo, TimeQuality, utc
 from countline._gaps import Gap
+from countline._views import View
 from countline._windows import Window
 
 __all__ = [
@@ -38,6 +41,7 @@ __all__ = [
     "KEYPOINTS",
     "UNTRACKED",
     "Analytics",
+    "ConfigChange",
     "Count",
     "CounterDelta",
     "CounterKey",
@@ -61,12 +65,17 @@ __all__ = [
     "ObjectStatus",
     "Picture",
     "RegionState",
+    "RuleIdentity",
     "RuleInfo",
     "RuleState",
+    "Seam",
     "SourceInfo",
     "Speeding",
+    "StateChange",
     "TimeQuality",
     "Tracks",
+    "View",
+    "ViewChange",
     "Window",
     "utc",
 ]
@@ -96,6 +105,8 @@ class Frame:
     picture: Picture
     arrived: float = 0.0
     """Monotonic seconds at which the reader handed it over; for latency figures only, never for rules."""
+    seam: Seam | None = None
+    """Set on the first frame of each recording, where a source reads several one after the other."""
 
     @property
     def image(self) -> NDArray[np.uint8]:
@@ -190,15 +201,30 @@ class Tracks:
     one, so a detour over ``xyxy`` would change its results; None: derived from ``xyxy``."""
     attributes: Mapping[str, NDArray[Any]] | None = None
     """As :attr:`Detections.attributes`, of the detections behind the tracks; None: nothing, the usual case."""
+    twin_of: NDArray[np.uint64] | None = None
+    """(N,) of a twin (a second track on one object) the id of the oldest track of that object, which need not be in this
+    frame; :data:`UNTRACKED` of all others. None: nobody is a twin, the usual case. Rules count an object once: see
+    :meth:`object_id`."""
 
     def __post_init__(self) -> None:
         self.xyxy = np.asarray(self.xyxy, np.float32).reshape(-1, 4)
         self.confidence = np.asarray(self.confidence, np.float32).reshape(-1)
         self.class_id = np.asarray(self.class_id, np.int32).reshape(-1)
         self.track_id = np.asarray(self.track_id, np.uint64).reshape(-1)
+        if self.twin_of is not None:
+            self.twin_of = np.asarray(self.twin_of, np.uint64).reshape(-1)
+            if len(self.twin_of) != len(self.track_id):
+                raise ValueError(f"twin_of must have {len(self.track_id)} rows, not {len(self.twin_of)}")
 
     def __len__(self) -> int:
         return len(self.track_id)
+
+    def object_id(self) -> NDArray[np.uint64]:
+        """(N,) which object each row shows: ``twin_of`` where it is one, else its own track id. Rows of one object id are one
+        object."""
+        if self.twin_of is None:
+            return self.track_id
+        return np.where(self.twin_of == UNTRACKED, self.track_id, self.twin_of)
 
     def attributes_of(self, track_id: int | None) -> dict[str, Any]:
         """Attributes of one object of this frame by their names; empty where it has none, or is not in this frame."""
@@ -329,6 +355,14 @@ class Analytics:
     """What the message tells of, where its trigger is an interval."""
     gap: Gap | None = None
     """What was missed before this frame; in a message, all that was since the last message of its definition."""
+    status: StateChange | None = None
+    """The state of the source that a message tells of, where its trigger is one: then there is no frame."""
+    change: ConfigChange | None = None
+    """The change of the configuration that a message tells of, where its trigger is one: then there is no frame."""
+    view: View | None = None
+    """Where the picture lies in the view that the rules refer to, for a source that is stabilised; None: it is the view."""
+    placed: Tracks | None = None
+    """The tracks in pixels of that view, as the rules saw them; None: they are ``tracks``, which are in pixels of the picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,6 +385,8 @@ class RuleInfo:
     """Key of its kind in the configuration and in ``Analytics.states``."""
     arrow: tuple[tuple[float, float], ...] = ()
     """Tail and head of an arrow that belongs to an area, normalised."""
+    identity: RuleIdentity | None = None
+    """What it counts, for its counters; None where nobody said: they go by its name alone."""
 
 
 @dataclass(slots=True, unsafe_hash=True)

@@ -217,6 +217,7 @@ _REVIEWED = {
     ("outbox/files.py", "when_unlocked"): "when it begins to wait, and when that is over",
     ("outbox/repair.py", "book_lost"): "once for each output at a repair, of which a run has three at most",
     ("outbox/salvage.py", "_book_losses"): "once for each output, after damage",
+    ("pipeline/delivery/output_changes.py", "undo"): "once for each output, when a change is refused",
     ("pipeline/worker.py", "_evaluate"): "notices: a rule set gives each one once for a source",
     ("pipeline/build.py", "_warn_of_idle_outputs"): "once at the start",
     ("pipeline/build.py", "rules"): "once at the start",

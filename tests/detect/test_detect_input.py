@@ -11,7 +11,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from countline.detect.preprocess import BY_LAYOUT, Feeder, Preprocess, customised
+from countline.detect.layouts import FORMS
+from countline.detect.preprocess import Feeder, Preprocess, customised
 from countline.detect.runtime import choose_runtime, choose_threads, open_session
 from countline.types import Frame, FrameInfo, SourceInfo
 from countline.video.picture import ArrayPicture
@@ -38,7 +39,7 @@ def test_values_order_and_padding(layout: str, dtype: int, planes: bool, tmp_pat
     """40 x 20 into 32 x 32: the picture fills the upper half, below is padding."""
     shape = ["n", 3, 32, 32] if planes else ["n", 32, 32, 3]
     session = open_session(echo(tmp_path / "e.onnx", shape, dtype), "onnxruntime", 1, "cpu")
-    how = BY_LAYOUT[layout]
+    how = FORMS[layout].preprocess
     batch, scales = Feeder(session.inputs[0], how, (32, 32), planes).fill([coloured()], 1)
     assert scales == [(0.8, 0.8)]
     got = session.run(batch)[0][0]
@@ -53,15 +54,15 @@ def test_values_order_and_padding(layout: str, dtype: int, planes: bool, tmp_pat
 
 def test_second_frame_leaves_no_trace_of_the_first(tmp_path: Path) -> None:
     session = open_session(echo(tmp_path / "e.onnx", ["n", 32, 32, 3], TensorProto.FLOAT), "onnxruntime", 1, "cpu")
-    feeder = Feeder(session.inputs[0], BY_LAYOUT["yolov8"], (32, 32), False)
+    feeder = Feeder(session.inputs[0], FORMS["yolov8"].preprocess, (32, 32), False)
     feeder.fill([coloured(20, 40)], 1)
     again = feeder.fill([coloured()], 1)[0].copy()
-    fresh = Feeder(session.inputs[0], BY_LAYOUT["yolov8"], (32, 32), False).fill([coloured()], 1)[0]
+    fresh = Feeder(session.inputs[0], FORMS["yolov8"].preprocess, (32, 32), False).fill([coloured()], 1)[0]
     np.testing.assert_array_equal(again, fresh)
 
 
 def test_single_parts_of_the_preprocessing_can_be_changed() -> None:
-    how = customised(BY_LAYOUT["yolov8"], {"mean": [0.485, 0.456, 0.406], "std": 0.5, "letterbox": False})
+    how = customised(FORMS["yolov8"].preprocess, {"mean": [0.485, 0.456, 0.406], "std": 0.5, "letterbox": False})
     assert how == Preprocess("rgb", 1 / 255, (0.485, 0.456, 0.406), (0.5, 0.5, 0.5), False, 114)
 
 
@@ -74,7 +75,7 @@ def test_runtime_and_threads_follow_the_wish_and_the_machine() -> None:
 
 def test_input_has_the_pictures_of_all_frames(blank: Callable[..., Frame], tmp_path: Path) -> None:
     session = open_session(echo(tmp_path / "e.onnx", [3, 32, 32, 3], TensorProto.UINT8), "onnxruntime", 1, "cpu")
-    how = customised(BY_LAYOUT["yolox"], {"pad": 0})
+    how = customised(FORMS["yolox"].preprocess, {"pad": 0})
     batch, _ = Feeder(session.inputs[0], how, (32, 32), False).fill([coloured(), blank()], 3)
     assert batch.shape == (3, 32, 32, 3)
     assert batch[0, 5, 5].tolist() == [10, 100, 200]

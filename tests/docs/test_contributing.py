@@ -14,7 +14,7 @@ RECIPES = dict(re.findall(r"^### ([^\n]+)\n(.*?)(?=^##|\Z)", PAGE, re.M | re.S))
 LIKE = {
     "An output": "redis",
     "A kind of rule": "queue",
-    "A detector layout": "",
+    "A detector layout": "efficientdet",
     "A source": "images",
     "A message field": "",
     "A command": "check",
@@ -23,7 +23,7 @@ LIKE = {
 MOST = {
     "An output": 3,
     "A kind of rule": 4,
-    "A detector layout": 4,
+    "A detector layout": 3,
     "A source": 4,
     "A message field": 3,
     "A command": 3,

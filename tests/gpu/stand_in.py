@@ -30,7 +30,20 @@ def compiled(folder: Path, pixel: int, score: int, most: int = 1024) -> ctypes.C
         defines = [f"-DPIXEL={pixel}", f"-DSCORE={score}"]
         defines += [f"-DMOST={most}", f"-DWANTED={most}"] if most != 1024 else []
         paths = [f"-I{HERE}", f"-I{KERNELS}"]
-        command = ["g++", "-std=c++20", "-O2", "-shared", "-fPIC", "-pthread", *defines, *paths, "-w"]
+        command = [
+            "g++",
+            "-std=c++20",
+            "-O3",
+            "-march=native",
+            "-ffast-math",
+            "-fno-finite-math-only",
+            "-shared",
+            "-fPIC",
+            "-pthread",
+            *defines,
+            *paths,
+            "-w",
+        ]
         subprocess.run([*command, str(HERE / "on_cpu.cpp"), "-o", str(library)], check=True)
     return ctypes.CDLL(str(library))
 

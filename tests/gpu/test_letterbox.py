@@ -10,7 +10,7 @@ from device_frames import DevicePicture
 from stand_in import StandIn
 
 from countline.detect.gpu_lane import input_of
-from countline.detect.preprocess import BY_LAYOUT, Feeder, Preprocess
+from countline.detect.preprocess import IMAGENET_MEAN, IMAGENET_STD, Feeder, Preprocess
 from countline.detect.runtime import Port
 from countline.detect.signature import Signature
 from countline.gpu.stage import Input, Letterbox, OnHost
@@ -19,6 +19,13 @@ from countline.video.orientation import Orientation, of_exif
 from countline.video.picture import AvPicture, fit
 
 SIDE = 160
+HOWS = {
+    "bgr with mean and deviation": Preprocess("bgr", 1.0, (103.53, 116.28, 123.675), (57.375, 57.12, 58.395), pad=0),
+    "bgr as it is": Preprocess("bgr", 1.0),
+    "rgb from 0 to 1": Preprocess(),
+    "rgb with mean and deviation": Preprocess(mean=IMAGENET_MEAN, std=IMAGENET_STD, pad=116),
+    "done by the network": Preprocess("bgr", inside=True, pad=0),
+}
 
 
 def plain(**changes: object) -> Input:
@@ -95,13 +102,13 @@ def test_grey_stays_grey_and_primaries_are_where_the_matrix_puts_them(
         assert np.abs(got - np.array(rgb[::-1], np.float32)).max() <= 3, (rgb, got[0, 0])
 
 
-@pytest.mark.parametrize("layout", ["nanodet", "yolox", "yolov8", "rtdetr", "efficientdet", "ssd"])
+@pytest.mark.parametrize("kind", HOWS)
 @pytest.mark.parametrize("planes", [False, True])
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.uint8])
 def test_numbers_are_those_that_the_host_feeds(
-    stand_in: StandIn, street: list[Frame], layout: str, planes: bool, dtype: type
+    stand_in: StandIn, street: list[Frame], kind: str, planes: bool, dtype: type
 ) -> None:
-    how: Preprocess = replace(BY_LAYOUT[layout], letterbox=True)
+    how = HOWS[kind]
     shape = (None, 3, 96, 128) if planes else (None, 96, 128, 3)
     port = Port("images", shape, np.dtype(dtype))
     signature = Signature(port, (128, 96), planes, None, how, (), "")  # type: ignore[arg-type]

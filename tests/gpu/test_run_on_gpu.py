@@ -20,7 +20,7 @@ from countline.pipeline.run import Run
 from countline.types import Frame
 
 pytestmark = pytest.mark.usefixtures("two_gpus")
-FRAMES = 100
+FRAMES = 60
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +43,8 @@ def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def config(short: Path, out: Path, sources: int = 1, **detector: Any) -> dict[str, Any]:
     return {
         "sources": [{"name": f"s{i}", "uri": str(short), "start": "2026-01-01T00:00:00Z"} for i in range(sources)],
-        "detector": {"classes": ["person"], "precision": "fp32", "threads": 2, **detector},
-        "rules": {"lines": [{"name": "straight", "points": [[0.1, 0.55], [0.9, 0.55]]}]},
+        "detector": {"model": "yolox-nano", "classes": ["person"], "precision": "fp32", "threads": 2, **detector},
+        "rules": {"lines": [{"name": "straight", "points": [[0.5, 0.0], [0.5, 1.0]]}]},
         "messages": [
             {"name": "m", "on": "crossing", "value": {"at": "{time}", "to": "{direction}", "source": "{source}"}}
         ],

@@ -88,7 +88,8 @@ def made(name: str, random: np.random.Generator, frames: int) -> tuple[Layout, l
     if name.startswith(("yolox", "yolov5")):
         raw = table(random, grid, 5 + CLASSES, frames)
         raw[..., :4] = raw[..., :4] * 2 - 0.5 if name == "yolox" else raw[..., :4] * pixels
-        raw[..., 4:] = few(raw[..., 4:] ** 0.3)
+        raw[..., 4] = 0.7 + 0.3 * raw[..., 4]
+        raw[..., 5:] = few(raw[..., 5:])
         turned = name.endswith("turned")
         return Layout(name.removesuffix("-turned"), CLASSES, turned=turned), [raw.transpose(0, 2, 1) if turned else raw]
     if name.startswith("yolov8"):

@@ -49,6 +49,13 @@ def same(one: FrameTracks, other: FrameTracks) -> None:
     if len(one.tracks):
         for field in ("xyxy", "ltwh", "confidence", "class_id", "track_id"):
             np.testing.assert_array_equal(getattr(one.tracks, field), getattr(other.tracks, field), err_msg=field)
+        assert (one.tracks.twin_of is None) == (other.tracks.twin_of is None)
+        np.testing.assert_array_equal(one.tracks.object_id(), other.tracks.object_id())
+
+
+def with_twins(frame: FrameTracks, *twin_of: int) -> FrameTracks:
+    frame.tracks.twin_of = np.array(twin_of, np.uint64)
+    return frame
 
 
 FRAMES = [
@@ -59,6 +66,8 @@ FRAMES = [
     make(3, []),
     make(3, [UNTRACKED, UNTRACKED], stream=1, name="yard", quality=TimeQuality.NTP),
     make(4, [7, 7]),
+    with_twins(make(5, [7, 9, 12]), UNTRACKED, 7, 2**53 + 1),
+    make(6, [7]),
 ]
 
 
@@ -68,7 +77,7 @@ def test_what_is_written_is_read_back_exactly(tmp_path: Path, name: str) -> None
     with TracksWriter(path) as writer:
         for frame in FRAMES:
             writer.write(frame)
-    assert (writer.frames, writer.objects) == (7, 8)
+    assert (writer.frames, writer.objects) == (9, 12)
     back = list(read_tracks(path))
     assert len(back) == len(FRAMES)
     for frame, read in zip(FRAMES, back):

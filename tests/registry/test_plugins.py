@@ -275,7 +275,7 @@ def test_a_message_type_that_cannot_be_used_is_told_where_it_is_named(brought: I
 
 
 def test_every_registry_knows_what_is_built_in() -> None:
-    from countline.detect.layouts import LAYOUTS as DECODERS
+    from countline.detect.layouts import FORMS as DECODERS
 
     assert set(LAYOUTS.built_in) == set(DECODERS)
     for registry in (OUTPUTS, MESSAGES):

@@ -198,7 +198,13 @@ def test_videos_beside_images_are_told(tmp_path: Path, caplog: pytest.LogCapture
         film(tmp_path / "x.mp4", range(2)).rename(tmp_path / name)
     assert len(list(open_source(config(tmp_path), 0))) == 1
     assert "2 videos in it are left out (a.mp4, b.MKV)" in caplog.text
+    assert f"{tmp_path}/*.mp4" in caplog.text, "and how to name them"
+    with pytest.raises(SourceError, match=r"2 recordings \(a.mp4 …\) and 1 images") as caught:
+        open_source(config(tmp_path, watch=True), 0)
+    assert f"{tmp_path}/*.mp4" in caught.value.fix
+    with pytest.raises(SourceError, match="2 recordings"):
+        open_source(config(f"{tmp_path}/*"), 0)
+    assert len(list(open_source(config(f"{tmp_path}/*.[jJ]*"), 0))) == 1, "a glob may name images, too"
+    assert len(list(open_source(config(f"{tmp_path}/*.mp4"), 0))) == 2
     (tmp_path / "0.jpg").unlink()
-    with pytest.raises(SourceError, match="no images") as caught:
-        open_source(config(tmp_path), 0)
-    assert "a.mp4" in caught.value.fix
+    assert len(list(open_source(config(tmp_path), 0))) == 4, "recordings alone follow each other"

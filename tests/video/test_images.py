@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from itertools import islice
 from pathlib import Path
 
@@ -88,3 +90,41 @@ def test_a_single_image_is_one_frame(tmp_path: Path) -> None:
 
 def test_the_doctor_describes_a_folder(folder: Path) -> None:
     assert probe(config(folder, fps=5)).detail == "12 images, 64x48, 5 frames/s, time: file-mtime"
+
+
+def test_an_image_that_is_being_written_is_waited_for(folder: Path) -> None:
+    data = (folder / "frame 11.jpg").read_bytes()
+    half = folder / "frame 11.jpg"
+    half.write_bytes(data[: len(data) // 2])
+    source = open_source(config(folder, fps=1), 0)
+    frames = iter(source)
+    assert [f.info.number for f in islice(frames, 11)] == list(range(11))
+    half.write_bytes(data[: len(data) // 2])  # just now
+    writer = threading.Timer(0.3, lambda: half.write_bytes(data))
+    writer.start()
+    assert [f.info.number for f in frames] == [11]
+    assert source.stats.corrupt == 0
+    writer.join()
+
+
+def test_a_half_image_that_stays_one_is_counted_with_the_reason(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    data = (folder / "frame 3.jpg").read_bytes()
+    (folder / "frame 3.jpg").write_bytes(data[: len(data) // 2])
+    source = open_source(config(folder, fps=1), 0)
+    assert len(list(source)) == 11
+    assert source.stats.lost == {"unreadable": 1}
+    assert "frame 3.jpg cannot be read and is left out: only a part of the picture is there" in caplog.text
+
+
+def test_files_at_their_own_speed_drop_nothing(folder: Path, tmp_path: Path) -> None:
+    for uri, more in ((folder, {"fps": 40}), (encode(tmp_path / "x.mp4", 12, rate=40), {}), (tmp_path / "*.mp4", {})):
+        source = open_source(config(uri, realtime=True, **more), 0)
+        began = time.monotonic()
+        frames = [f.info for f in source]
+        assert time.monotonic() - began >= (frames[-1].pts - frames[0].pts) / SECOND, "not faster than it was recorded"
+        assert len(frames) == 12
+        assert not source.info.live
+        fast = [f.info for f in open_source(config(uri, **more), 0)]
+        assert [(i.number, i.pts, i.time, i.stream) for i in fast] == [
+            (i.number, i.pts, i.time, i.stream) for i in frames
+        ]

@@ -88,6 +88,10 @@ __all__ = ["command"]
     metavar="N",
     help="Spread the sources over N processes of this machine, each with an outbox of its own; over the GPUs, too.",
 )
+@click.option("--realtime", is_flag=True, help="Read files at their own speed; no frame is dropped.")
+@click.option(
+    "--watch", is_flag=True, help="Apply edits of CONFIG while it runs, as SIGHUP does (or `watch: true` in the file)."
+)
 @click.option("--fresh", is_flag=True, help="Do not resume a file that an earlier run was cut short in: begin anew.")
 @click.option(
     "--drain-timeout",

@@ -21,6 +21,7 @@ from countline.gpu.survey import survey
 from countline.messages import BaseDefinition
 from countline.outbox.usable import refuse_unusable
 from countline.pipeline import build
+from countline.pipeline.admission import admission, detector_rate
 from countline.protocols import Check, Definition, DescribedDetector, Detector, KeyedTopics, Output
 from countline.registry.kinds import describe_brought
 from countline.terminal import json_line, visible
@@ -38,7 +39,7 @@ def check_command(given: Mapping[str, Any]) -> int:
         if not check.ok:
             code = code or failed_code
         if given["as_json"]:
-            sys.stdout.write(json_line(asdict(check)) + "\n")
+            sys.stdout.write(json_line(_json(check)) + "\n")
             continue
         line = Text("ok    " if check.ok else "FAIL  ", "green" if check.ok else "bold red")
         line.append(f"{visible(check.subject)}: ", "bold").append(visible(check.detail), "default")
@@ -46,6 +47,10 @@ def check_command(given: Mapping[str, Any]) -> int:
             line.append(f"\n      -> {visible(check.fix)}", "yellow")
         console.print(line, soft_wrap=True)
     return code
+
+
+def _json(check: Check) -> dict[str, Any]:
+    return {name: value for name, value in asdict(check).items() if value is not None}
 
 
 def _all(given: Mapping[str, Any]) -> Iterator[tuple[int, Check]]:
@@ -82,9 +87,20 @@ def _first(config: Config) -> Iterator[tuple[int, Check]]:
         yield 3, video.probe(source)
 
 
+def _load(config: Config, detector: Detector, rates: Mapping[str, float]) -> Iterator[tuple[int, Check]]:
+    """Whether the detector keeps up with the live sources."""
+    if rates:
+        possible = detector_rate(detector, batch=config.detector.batch or 4) * (config.detector.interval + 1)
+        yield 3, Check("load", True, admission(rates, possible))
+
+
 def checks(config: Config, given: Path | None, *, send: bool, timeout: float) -> Iterator[tuple[int, Check]]:
     """(exit code if it fails, check) for everything a configuration names, and for what other packages bring."""
-    yield from _first(config)
+    rates: dict[str, float] = {}
+    for code, check in _first(config):
+        if check.rate is not None:
+            rates[check.subject] = check.rate
+        yield code, check
     missing = False
     for code, check in _device(config.detector):
         missing = missing or not check.ok
@@ -97,6 +113,7 @@ def checks(config: Config, given: Path | None, *, send: bool, timeout: float) ->
     try:
         detector = build.detector(config)
         done.append((3, Check("model", True, _describe(detector))))
+        done += _load(config, detector, rates)
         stages = build.stages(
             config,
             build.source_infos(config),

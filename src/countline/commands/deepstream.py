@@ -27,6 +27,7 @@ from countline.deepstream.full_pipeline import (
 )
 from countline.deepstream.gstreamer import Pipeline
 from countline.errors import ConfigError
+from countline.pipeline.reloader import Reloader
 from countline.pipeline.signals import ended_at_once, finishing
 from countline.protocols import Check
 from countline.terminal import echo, json_line
@@ -85,7 +86,8 @@ def _play(whole: FullPipeline, config: Config, given: Path | None, options: Opti
     files = all("://" not in uri for uri in whole.inputs)
     labels = inference_files(whole.inference).get("labelfile-path")
     durable = config.outbox.path != "memory"
-    with finishing(asked.set, lambda: ended_at_once(durable)), ExitStack() as stack:
+    again = threading.Event()
+    with finishing(asked.set, lambda: ended_at_once(durable), again.set), ExitStack() as stack:
         pipeline = stack.enter_context(Pipeline(whole.description()))
         attachment = attach(
             pipeline.pad("tracker", "src"),
@@ -94,8 +96,19 @@ def _play(whole: FullPipeline, config: Config, given: Path | None, options: Opti
             lossless=files,
             state=settings.state_beside(config, given),
         )
+        if given is not None:
+            attachment.control.reread = lambda: given
+        reloader = Reloader(attachment.control, [given] if given is not None else [], lambda: config.watch)
+
+        def ended() -> bool:
+            if again.is_set():
+                again.clear()
+                reloader.ask("signal")
+            reloader.look()
+            return asked.is_set()
+
         try:
-            pipeline.run(asked.is_set)
+            pipeline.run(ended)
         finally:
             summary = attachment.close(options["drain_timeout"])
             echo(summary_text(summary), err=True)

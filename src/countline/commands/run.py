@@ -26,7 +26,7 @@ from countline.file_safety import NamedFile
 from countline.pipeline import build
 from countline.pipeline.roles import refuse_collisions
 from countline.pipeline.run import Run
-from countline.pipeline.signals import ended_at_once, finishing
+from countline.pipeline.signals import ended_at_once, finishing, hangup_noted
 from countline.pipeline.stats import Summary
 from countline.secret_forms import MASK, hide_uri
 from countline.terminal import echo, json_line, visible
@@ -58,14 +58,19 @@ def run_command(options: Options) -> int:
             echo(f"shard {options['shard']} has no source: nothing to do", err=True)
             return 0
     state = None if isinstance(given, Path) else _state_for(config)
+    if options.get("realtime"):
+        paced = [source.model_copy(update={"realtime": True}) for source in config.sources]
+        config = config.model_copy(update={"sources": paced})
     if options.get("processes"):
         from countline.commands.processes import in_processes
 
         summary = in_processes(config, given, options, state)
     else:
         refuse_single(build.state_path(config, given, state))
-        with _make(config, given, options, state) as run:
+        with hangup_noted() as asked, _make(config, given, options, state) as run:
             _add_consumers(run, options)
+            if asked():  # it was edited while the model was loaded
+                run.reload()
             summary = execute(run, options)
     if options["as_json"]:
         with suppress(OSError):  # the code tells how the run ended, whoever may read this
@@ -90,14 +95,23 @@ def _make(config: Config, given: Path | None, options: Options, state: Path | No
     refuse_collisions(config, given, path, named)
     if options.get("annotate") and len(config.sources) != 1:
         raise ConfigError("--annotate takes one source", where="--annotate", fix="run the sources one by one")
-    changed = bool(options.get("shard") or options.get("device"))
+    changed = any(options.get(name) for name in ("shard", "realtime", "device"))
     if changed and not options.get("outbox"):
         state = path  # as that of the whole
     return Run(
         config if given is None or options.get("outbox") or changed else given,
         state=state if given is None or changed else None,
         fresh=options["fresh"],
+        reread=None if options["config"] is None else lambda: _again(options),
+        files=[] if options["config"] is None else [options["config"]],
+        watch=bool(options.get("watch")),
     )
+
+
+def _again(options: Options) -> Config:
+    """The configuration as its file says it now, with what the other options say."""
+    config = from_options(options)[0]
+    return sharded(config, options["shard"]) if options.get("shard") else config
 
 
 def sharded(config: Config, text: str) -> Config:
@@ -136,7 +150,10 @@ def _add_consumers(run: Run, options: Options) -> None:
 
         writer = TracksWriter(options["record"])
         run.add_consumer(
-            lambda _, analytics: writer.write(FrameTracks(analytics.frame, analytics.tracks)), close=writer.close
+            lambda _, analytics: writer.write(
+                FrameTracks(analytics.frame, analytics.tracks if analytics.placed is None else analytics.placed)
+            ),
+            close=writer.close,
         )
 
 
@@ -148,7 +165,7 @@ def execute(run: Run, options: Options) -> Summary:
         progress.show_cursor()
         return ended_at_once(run.delivery.outbox.durable)
 
-    with finishing(run.stop, last_words), ExitStack() as stack:
+    with finishing(run.stop, last_words, run.reload), ExitStack() as stack:
         stack.callback(progress.start().close)
         return run.execute(drain_timeout=options["drain_timeout"])
 
@@ -279,8 +296,10 @@ def _outputs(options: Options) -> list[Any]:
 def _source_names(uris: tuple[str, ...]) -> list[str]:
     names: list[str] = []
     for uri in uris:
-        # A name is text; bytes of a file's name that are none are written out.
-        base = visible(printable(Path(hide_uri(uri).split("?")[0].rstrip("/")).stem), breaks=False).rpartition("@")[2]
+        # A name is text; bytes of a file's name that are none are written out. Of a glob it is that of the folder.
+        path = Path(hide_uri(uri).split("?")[0].rstrip("/"))
+        named = next((p for p in (path, *path.parents) if "*" not in p.name), path)
+        base = visible(printable(named.stem), breaks=False).rpartition("@")[2]
         base = "source" if not base or MASK in base else base  # a stream's key is no name
         name, n = base, 2
         while name in names:

@@ -47,6 +47,10 @@ def summary_text(summary: Summary) -> str:
             rows += [f"  {key.removesuffix('s').replace('_', ' ')} {rule}: {said}" for rule, said in states.items()]
         if source.untracked:
             rows.append(f"  {source.untracked} objects came without a track id and could not be counted")
+        if source.twins:
+            rows.append(
+                f"  {source.twins} crossings and the like of a second track on an object were not counted again"
+            )
         if source.never_tracked:
             rows.append(f"  {source.never_tracked} sure detections never became a track, and were not counted")
     first = f", first after {summary.first_message:.2f} s" if summary.first_message is not None else ""

@@ -21,7 +21,7 @@ from countline.config.base import FileName, Model, OutputConfig
 from countline.config.faults import ConfigFault, validated
 from countline.config.loader import Document, read_yaml, validate
 from countline.config.messages import MessageConfig
-from countline.config.moment import moment_of
+from countline.config.moment import no_start
 from countline.config.outputs import OutputSchema, config_class, kinds
 from countline.config.renames import tell
 from countline.config.rules import RulesConfig, check_sources
@@ -57,20 +57,44 @@ class SourceTls(Model):
     """Check the certificate and the host name. False accepts anybody, and is said in the log."""
 
 
+class SegmentsConfig(Model):
+    """How recordings that follow each other are put together: where ``uri`` names several, or is watched."""
+
+    order: Literal["auto", "name", "mtime"] = "auto"
+    """auto: by the times in their names where ``start`` reads them there, else as name; name: natural order (2 before 10);
+    mtime: as they were last written."""
+    gap: float = Field(default=5.0, ge=0)
+    """Seconds between the end of one and the start of the next above which that is a gap: it is told, and tracks are
+    forgotten. Up to this, tracks, rules and windows go on over the seam."""
+    settle: float = Field(default=5.0, ge=0)
+    """Seconds for which a recording must not have grown before it counts as whole."""
+    warm_up: float = Field(default=60.0, ge=0)
+    """Seconds of recording before the last one that was begun which are gone through again after a restart, without sending
+    twice, so that tracks, rules and windows are as they were."""
+
+
 class SourceConfig(Model):
     """One camera or file."""
 
     name: str = Field(min_length=1)
     """How rules, messages and metrics call it."""
     uri: Annotated[FileName, AfterValidator(_given)]
-    """File, folder of images, raw .h264, rtsp://, http://, or a device such as /dev/video0."""
+    """File, folder or glob of recordings or images, raw .h264, rtsp://, http://, or a device such as /dev/video0."""
     device_id: str = ""
     """Identity in messages; the name unless set."""
     fps: float | None = Field(default=None, gt=0)
     """Frames a second that are looked at, evenly by their time stamps; all unless set. Counts need about five. Where the input
     has no time stamps (raw .h264, images) it is the rate that the input has; 30 unless the stream says otherwise."""
     start: str | None = None
-    """Capture time of the first frame of a file, RFC 3339, e.g. 2026-11-22T08:00:00Z."""
+    """Capture time of the first frame of a file, RFC 3339, e.g. 2026-11-22T08:00:00Z; or where its name tells it, e.g.
+    "{name:%Y%m%d-%H%M%S} Europe/Berlin" (UTC unless a time zone is given)."""
+    watch: bool | Annotated[float, Field(gt=0)] = False
+    """Recordings: wait for those that are still to come, for ever or until none has come for so many seconds, and go on behind
+    the last one after a restart. A file: read it while it grows."""
+    segments: SegmentsConfig = SegmentsConfig()
+    """How recordings that follow each other are put together."""
+    realtime: bool = False
+    """Read files at their own speed, as a camera gives them, without dropping any frame."""
     live: bool | None = None
     """Newest frame wins and counts go on after a restart; by kind of input unless set."""
     loop: bool = False
@@ -92,6 +116,9 @@ class SourceConfig(Model):
     time: Literal["auto", "arrival"] = "auto"
     """Whose clock times a live source's frames: auto takes the camera's where it tells it (RTCP sender reports) and is within
     an hour of this machine's; arrival always takes this machine's."""
+    stabilize: bool = False
+    """For a camera that shakes or turns: rules follow the scene, as it was in the first picture, and a cut to another view is noticed
+    (`on: view-change`). Needs countline[stabilize]."""
     counts: Literal["continue", "restart"] | None = None
     """Whether a new run goes on with the cumulative counts of the last; live sources do, files do not, unless set."""
 
@@ -156,6 +183,11 @@ class DetectorConfig(Model):
     """On a GPU, how long a frame may wait for those of other sources, to be looked at together; 50 ms unless set."""
     interval: int = Field(default=0, ge=0)
     """Frames to skip between two inferences of a source (0: every frame); the tracker bridges the gap."""
+    focus: Literal["off", "lines", "rules"] = "off"
+    """Look closer where something can be counted, for small objects: parts of the picture round lines, or round all rules, go to the
+    network beside the whole picture, larger."""
+    slices: int = Field(default=2, ge=1, le=16)
+    """Parts of each picture that are looked at closer, at most; each costs one more inference."""
     normalize: dict[str, Any] | None = None
     """Preprocessing of a user's model: {mean, std, scale, order: rgb|bgr, letterbox, pad}; by layout unless set."""
 
@@ -193,6 +225,8 @@ class TrackerConfig(Model):
     """Least overlap between a track's prediction and a detection."""
     lost: float | None = Field(default=None, ge=0)
     """Seconds for which a track that is not seen is kept."""
+    twins: bool = True
+    """Whether two tracks on one object are told (docs/tracking.md), which native rules then count once."""
 
 
 class OutboxConfig(Model):
@@ -257,6 +291,8 @@ class Config(Model):
     outbox: Annotated[OutboxConfig, BeforeValidator(_outbox, json_schema_input_type=OutboxConfig | str)] = (
         OutboxConfig()
     )
+    watch: bool = False
+    """Apply edits of this file while it runs, as SIGHUP does. An edit that is not right is refused and told in the log."""
     _document: Document | None = PrivateAttr(default=None)
     """The file it was read from, for faults that only show later (a template that names a field that is not there)."""
 
@@ -277,13 +313,9 @@ class Config(Model):
                     )
                 seen.add(name)
         for i, source in enumerate(self.sources):
-            moment = moment_of(source.start) if source.start else None
-            if source.start and (moment is None or moment.tzinfo is None):
-                raise ConfigFault(
-                    f"'{source.start}' is not a time with its offset from UTC",
-                    fix="write it as 2026-11-22T08:00:00Z or 2026-11-22T09:00:00+01:00",
-                    loc=("sources", i, "start"),
-                )
+            wrong = no_start(source.start) if source.start else None
+            if wrong is not None:
+                raise ConfigFault(wrong[0], fix=wrong[1], loc=("sources", i, "start"))
         for fault in check_sources(self.rules, [s.name for s in self.sources]):
             raise ConfigFault(fault.what, fix=fault.fix, loc=("rules", *fault.loc))
         self._destinations()

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
-from typing import Any, Literal, get_args
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import (
     Field,
@@ -17,16 +19,15 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema
 
+from countline.config import kinds
 from countline.config.base import Model
 from countline.config.faults import ConfigFault, validated
 from countline.config.kinds.base import Anchor, AreaConfig, PlacedConfig, RuleConfig, positive
 from countline.config.kinds.direction import DirectionConfig
 from countline.config.kinds.journey import JourneyConfig
 from countline.config.kinds.line import LineConfig
-from countline.config.kinds.queue import QueueConfig
 from countline.config.kinds.region import CrowdingConfig, RegionConfig
 from countline.config.kinds.speed import SpeedConfig
-from countline.config.kinds.wrong_way import WrongWayConfig
 from countline.config.points import Point
 from countline.errors import PluginError
 from countline.registry.kinds import RULE_KINDS
@@ -41,12 +42,10 @@ __all__ = [
     "LineConfig",
     "PlacedConfig",
     "Point",
-    "QueueConfig",
     "RegionConfig",
     "RuleConfig",
     "RulesConfig",
     "SpeedConfig",
-    "WrongWayConfig",
     "brought_events",
     "brought_model",
     "check_sources",
@@ -65,8 +64,8 @@ class ExactConfig(Model):
     it, for good."""
 
 
-class RulesConfig(Model):
-    """All rules."""
+class _Rules(Model):
+    """All rules but those of kinds that are found by their file."""
 
     engine: Literal["native", "deepstream"] = "native"
     """native: counts right; deepstream: counts as nvdsanalytics does, bit for bit, with the rules of `file`, which it needs."""
@@ -83,8 +82,26 @@ class RulesConfig(Model):
     directions: list[DirectionConfig] = Field(default_factory=list)
     speeds: list[SpeedConfig] = Field(default_factory=list)
     journeys: list[JourneyConfig] = Field(default_factory=list)
-    queues: list[QueueConfig] = Field(default_factory=list)
-    wrong_ways: list[WrongWayConfig] = Field(default_factory=list)
+
+
+def _found() -> dict[str, Any]:
+    """A list for each further kind: those files of ``countline.config.kinds`` that say their ``KEY``."""
+    found: dict[str, Any] = {}
+    for name in sorted(module.name for module in iter_modules(kinds.__path__)):
+        module = import_module(f"{kinds.__name__}.{name}")
+        if key := vars(module).get("KEY"):
+            found[key] = (list[module.Config], Field(default_factory=list))  # type: ignore[name-defined]
+    return found
+
+
+if TYPE_CHECKING:
+    _AllRules = _Rules
+else:
+    _AllRules = create_model("_AllRules", __base__=_Rules, **_found())
+
+
+class RulesConfig(_AllRules):
+    """All rules."""
 
     @model_validator(mode="wrap")
     @classmethod

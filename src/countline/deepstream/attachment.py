@@ -18,6 +18,7 @@ from countline.config import Config
 from countline.deepstream import settings
 from countline.deepstream.bindings import choose
 from countline.deepstream.bounded_queue import BoundedQueue
+from countline.deepstream.changing import Changing
 from countline.deepstream.errors import DeepStreamError
 from countline.deepstream.inline import Evaluation, InlineDelivery
 from countline.deepstream.payload import Payloads
@@ -26,6 +27,7 @@ from countline.deepstream.reader import FrameCopy, MemoryReader, Reader
 from countline.deepstream.streams import Round, Streams
 from countline.errors import ConfigError, CountlineError
 from countline.pipeline import build
+from countline.pipeline.control import Control
 from countline.pipeline.delivery.delivery import Delivery
 from countline.pipeline.engine import Engine
 from countline.pipeline.stats import Summary
@@ -58,7 +60,7 @@ Batch = tuple[list[FrameCopy], int, int]
 """Frames of a buffer, its time of arrival, and its number."""
 
 
-class Attachment:
+class Attachment(Changing):
     """One pipeline's probe with rules, messages and delivery behind it. Made by :func:`attach`; a context manager.
 
     ``counts`` says what passed. ``close()`` takes the probe off, evaluates what waits and delivers it.
@@ -87,7 +89,8 @@ class Attachment:
         self._probe: Probe | None = None
         self._ended: deque[tuple[int, int | None]] = deque()
         """Ends of streams that are still to be told: the number of the buffer that came before, and the pad."""
-        parsed = settings.as_config(config)
+        self.config = parsed = settings.as_config(config)
+        self._live, self._given, self._messages, self._state = not lossless, config, messages, state
         self.sources = build.source_infos(parsed, live=not lossless)
         self.labels: Sequence[str] = settings.labels_of(parsed, labels)
         self._classes: set[int] = set()
@@ -112,6 +115,10 @@ class Attachment:
             self._engine.start()
             self._thread = Evaluation(self._work, self._queue, self._failed) if self._payloads is None else None
             resources.pop_all()
+        file = Path(config) if isinstance(config, (str, Path)) else None
+        self.control = Control(self, None if file is None else lambda: file)
+        if parsed.watch:
+            self._watch_file()
 
     def _engine_for(self, stages: build.Stages, consumers: Sequence[Consumer], started: float) -> Engine:
         if self._payloads is None:
@@ -219,6 +226,7 @@ class Attachment:
             if self._closed or self._engine.failure is not None:
                 self._drop(frames)
                 return
+            self._engine.boundary()
             self._end_streams(self.counts.buffers)
             for one in self._streams.rounds(frames, time.time_ns()):
                 inline.begin_round()
@@ -240,6 +248,7 @@ class Attachment:
 
     def _work(self, batch: Batch) -> None:
         frames, arrived, number = batch
+        self._engine.boundary()
         if self._engine.failure is not None:
             self._drop(frames)
             return
@@ -279,6 +288,14 @@ class Attachment:
         self._engine.fail(error)
         log.error("frames are no longer evaluated: %s", error if isinstance(error, CountlineError) else repr(error))
 
+    def _wake(self) -> None:
+        if self._payloads is None:
+            self._queue.nudge(([], 0, 0))
+        else:
+            with self._busy:
+                if not self._closed:
+                    self._engine.boundary()
+
     # -- life -----------------------------------------------------------------------------------------------------
 
     def install(self, pad: Any) -> None:
@@ -292,6 +309,8 @@ class Attachment:
         if self._closed:
             return self.summary()
         atexit.unregister(self.close)
+        if self._watching is not None:
+            self._watching.set()
         if self._probe is not None:
             self._probe.remove()
         with self._busy:

@@ -49,6 +49,12 @@ class BoundedQueue(Generic[T]):
         self._tokens.put(True)
         return dropped
 
+    def nudge(self, item: T) -> None:
+        """Give an item only to wake the taker: where none waits already. From any thread."""
+        if not self._items and not self._closed:
+            self._items.append(item)
+            self._tokens.put(True)
+
     def take(self) -> T | None:
         """The oldest batch; waits for it. None when closed and empty."""
         while True:

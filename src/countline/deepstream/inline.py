@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from countline.deepstream.bounded_queue import BoundedQueue
-from countline.outbox import Resume
+from countline.outbox import Resume, RuleChange
 from countline.pipeline.delivery.delivery import Delivery
-from countline.types import CounterDelta, FrameInfo, Gap, Message
+from countline.types import CounterDelta, FrameInfo, Gap, Message, Seam
 
 __all__ = ["Evaluation", "InlineDelivery"]
 
@@ -46,6 +46,8 @@ class InlineDelivery:
         self._delivery = delivery
         self.wall = delivery.wall
         self._made: dict[str, list[bytes]] = {}
+        self._waiting: list[bytes] = []
+        """Values that belong to no frame: they go with the next."""
 
     def begin_round(self) -> None:
         """Forget the messages of the round before."""
@@ -53,24 +55,45 @@ class InlineDelivery:
 
     def values(self, source: str) -> list[bytes]:
         """Values of a source's messages in this round, in their order."""
-        return self._made.get(source, [])
+        waiting, self._waiting = self._waiting, []
+        return [*waiting, *self._made.get(source, [])]
 
     def begin(self, source: str, stream: str, **more: Any) -> Resume:
         """As :meth:`Delivery.begin`."""
         return self._delivery.begin(source, stream, **more)
 
     def put(
-        self, frame: FrameInfo, messages: Sequence[Message], deltas: Sequence[CounterDelta], untold: Gap | None = None
+        self,
+        frame: FrameInfo,
+        messages: Sequence[Message],
+        deltas: Sequence[CounterDelta],
+        untold: Gap | None = None,
+        seam: Seam | None = None,
     ) -> None:
         """Keep the values; commit the counters."""
         if messages:
             self._made.setdefault(frame.source.name, []).extend(m.value for m in messages)
-        self._delivery.put(frame, (), deltas, untold)
+        self._delivery.put(frame, (), deltas, untold, seam)
 
     def reset(self, source: str, time: int) -> None:
         """As :meth:`Delivery.reset`."""
         self._delivery.reset(source, time)
 
-    def finished(self, source: str, stream: str) -> None:
+    def finished(self, source: str, stream: str, number: int | None = None) -> None:
         """As :meth:`Delivery.finished`."""
-        self._delivery.finished(source, stream)
+        self._delivery.finished(source, stream, number)
+
+    def change(self, source: str, change: RuleChange) -> Resume:
+        """As :meth:`Delivery.change`."""
+        return self._delivery.change(source, change)
+
+    def tell(self, messages: Sequence[Message], time: int) -> None:
+        """Keep the values for the next frame."""
+        self._waiting += [message.value for message in messages]
+
+    def forget(self, source: str) -> None:
+        """As :meth:`Delivery.forget`."""
+        self._delivery.forget(source)
+
+    def use_outputs(self, names: Sequence[str]) -> None:
+        """There are none."""

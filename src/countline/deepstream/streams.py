@@ -71,6 +71,17 @@ class Streams:
         self.unknown: dict[int, int] = {}
         """Frames left out, by pad_index, because no source of the configuration belongs to it."""
 
+    def use(self, sources: Sequence[SourceInfo]) -> None:
+        """The pads belong to these sources from now on. The stream of one that stays at its pad goes on."""
+        before = self._states
+        self._states = {}
+        for source in sources:
+            state = before.get(source.index)
+            if state is None or state.source.name != source.name:
+                state = _State(source)
+            state.source = source
+            self._states[source.index] = state
+
     def rounds(self, frames: Iterable[FrameCopy], arrived: int) -> list[Round]:
         """The frames of a batch in rounds of at most one frame per source. ``arrived``: ns since the Unix epoch."""
         rounds: list[Round] = []

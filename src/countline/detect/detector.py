@@ -57,6 +57,8 @@ class OnnxDetector:
         self.labels: Sequence[str] = classes.labels
         self.thresholds: NDArray[np.float32] = classes.by_id()
         """Confidence by class id from which a detection may begin a track."""
+        self.input_size = signature.size
+        """Width and height to which pictures are brought."""
         fixed = signature.port.shape[0]
         alone = session.single or signature.layout.unbatched
         self._batch = 1 if alone and fixed in (None, 1) else fixed

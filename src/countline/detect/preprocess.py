@@ -13,7 +13,7 @@ from countline.detect.runtime import Port
 from countline.errors import ConfigError, DetectorError
 from countline.types import Frame
 
-__all__ = ["BY_LAYOUT", "IMAGENET_MEAN", "IMAGENET_STD", "Preprocess", "customised", "stretch"]
+__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Feeder", "Preprocess", "customised", "stretch"]
 
 
 @dataclass(frozen=True)
@@ -33,26 +33,6 @@ class Preprocess:
 
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-BY_LAYOUT: Mapping[str, Preprocess] = {
-    "nanodet": Preprocess("bgr", 1.0, (103.53, 116.28, 123.675), (57.375, 57.12, 58.395), pad=0),
-    "yolox": Preprocess("bgr", 1.0),
-    "yolox-decoded": Preprocess("bgr", 1.0),
-    **dict.fromkeys(
-        ("detr", "rtdetr", "detections", "detections-parts", "detections-tf", "boxes-scores-parts"),
-        Preprocess(letterbox=False),
-    ),
-    **dict.fromkeys(("paddle", "picodet"), Preprocess(mean=IMAGENET_MEAN, std=IMAGENET_STD, letterbox=False)),
-    "ssd": Preprocess(scale=1.0, mean=(127.0,) * 3, std=(128.0,) * 3, letterbox=False),
-    "efficientdet": Preprocess(
-        mean=IMAGENET_MEAN, std=IMAGENET_STD, pad=116
-    ),  # its padding is 0 after the mean is taken off
-    **dict.fromkeys(("yolov5", "yolov6", "yolov8", "yolov8-seg", "yolov8-pose", "yolov8-obb"), Preprocess()),
-    **dict.fromkeys(("end2end", "end2end-obb", "yolov7-end2end", "boxes-scores"), Preprocess()),
-    "detectnet": Preprocess(letterbox=False),
-    "deepstream-yolo": Preprocess(),
-}
-"""What the original projects do; ``normalize`` in the configuration changes single parts."""
 
 
 def customised(base: Preprocess, given: Mapping[str, Any] | None) -> Preprocess:

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countline.config import DetectorConfig
-from countline.detect.layouts import LAYOUTS, Layout
+from countline.detect.layouts import FORMS, Layout
 from countline.detect.own_layout import own_layout
-from countline.detect.preprocess import BY_LAYOUT, IMAGENET_MEAN, IMAGENET_STD, Preprocess, customised, shape_of
+from countline.detect.preprocess import IMAGENET_MEAN, IMAGENET_STD, Preprocess, customised, shape_of
 from countline.detect.runtime import Port, Session, picture_port
 from countline.detect.trial import Input, Trial, literal, read_layout, read_own_layout
 from countline.errors import ConfigError, DetectorError
@@ -51,11 +51,11 @@ def read_signature(session: Session, config: DetectorConfig, where: str) -> Sign
     labels, source = _labels(config, metadata)
     wanted = config.layout if config.layout != "auto" else metadata.get("layout", "auto")
     own = own_layout(config.layout)
-    wanted = wanted if wanted in LAYOUTS or own else "auto"  # others write other things under this key, such as NCHW
+    wanted = wanted if wanted in FORMS or own else "auto"  # others write other things under this key, such as NCHW
     told = literal(metadata.get("normalize", ""))
 
     def preprocess(layout: Layout) -> Preprocess:
-        base = BY_LAYOUT[layout.name] if own is None else own.preprocess
+        base = FORMS[layout.name].preprocess if own is None else own.preprocess
         base = replace(base, mean=IMAGENET_MEAN, std=IMAGENET_STD) if layout.imagenet else base
         base = customised(base, told if isinstance(told, Mapping) else None)
         return customised(base, config.normalize)

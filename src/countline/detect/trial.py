@@ -12,15 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from countline.detect import layouts_deepstream
 from countline.detect.graph import read_graph
-from countline.detect.layouts import LAYOUTS, Layout
+from countline.detect.layouts import FAMILIES, FAMILY_OF, FORMS, Layout
+from countline.detect.layouts.evidence import TASKS, Evidence, Told
 from countline.detect.own_layout import OwnLayout
 from countline.detect.plausible import Verdict, judge, test_picture
 from countline.detect.preprocess import Feeder, Preprocess
-from countline.detect.recognise import TASKS, Told, recognise
+from countline.detect.recognise import recognise
 from countline.detect.runtime import Port, Session, feeds, tensor_shapes
-from countline.detect.scores import activated, background
 from countline.errors import DetectorError
 from countline.registry.kinds import LAYOUTS as OWN
 
@@ -102,7 +101,7 @@ def read_layout(trial: Trial, metadata: Mapping[str, str], labels: int | None, w
     found = recognise(shapes, names, trial.input.size, labels, wanted, told)
     seen = _Seen(trial, shapes, names, labels, told, wanted)
     fitted = dict.fromkeys(_fitted(layout, seen) for layout in found)
-    left = layouts_deepstream.told_apart([layout for layout in fitted if layout])
+    left = _apart([layout for layout in fitted if layout])
     return _settled(left, trial, seen)
 
 
@@ -155,24 +154,16 @@ def _told(
 
 def _fitted(layout: Layout, seen: _Seen) -> Layout | None:
     """A layout with what only numbers tell; None: they speak against it."""
-    if layout.name == layouts_deepstream.YOLO:
-        made = seen.told.of(seen.names[layout.order[0]], 6)
-        return layouts_deepstream.fitted(layout, seen.trial.outputs(layout), made, seen.wanted == layout.name)
-    if layout.name not in ("yolox-decoded", "detr", "ssd", "boxes-scores", "boxes-scores-parts"):
-        return layout
-    at = layout.order[0]
-    table = seen.trial.outputs(layout)[at][0]
-    if layout.name != "yolox-decoded" and background(table) != (layout.name == "ssd"):
-        return None
-    if layout.name not in ("yolox-decoded", "detr"):
-        return layout
-    if layout.name == "yolox-decoded":
-        objectness = table[4] if layout.turned else table[:, 4]
-        # YOLOv6 has no objectness, and fills its place.
-        return replace(layout, name="yolov6") if seen.wanted == "auto" and (objectness == 1).all() else layout
-    name = seen.names[at]
-    made = seen.told.of(name, table.shape[1])
-    return activated(layout, table, name, made, seen.labels, seen.wanted == layout.name)
+    outputs, at = seen.trial.outputs(layout), layout.order[0]
+    table = outputs[at] if layout.unbatched else outputs[at][0]
+    evidence = Evidence(outputs, table, seen.names[at], seen.told, seen.labels, seen.wanted == layout.name)
+    return FAMILY_OF[layout.name].fit(layout, evidence)
+
+
+def _apart(found: Sequence[Layout]) -> list[Layout]:
+    for family in FAMILIES:
+        found = family.apart(found)
+    return list(found)
 
 
 def _settled(found: list[Layout], trial: Trial, seen: _Seen) -> Layout:
@@ -189,8 +180,8 @@ def _settled(found: list[Layout], trial: Trial, seen: _Seen) -> Layout:
         left = [layout for layout in left if not verdicts[layout].problem] or left
     if len(left) > 1:
         left = [layout for layout in left if verdicts[layout].sure] or left
-    if {layout.name for layout in left} == {"yolox", "yolox-decoded"} and seen.told.made:
-        left = [layout for layout in left if layout.name == "yolox"]  # no exponential in the file: nobody decoded
+    for family in FAMILIES:
+        left = list(family.prefer(left, seen.told))
     if not left:
         raise seen.refusal("lists found objects, but the number of classes is not known", _LABELS)
     if len(left) == 1:
@@ -248,4 +239,4 @@ class _Seen:
 
 
 def _declare() -> str:
-    return f"set detector.layout to one of {', '.join((*LAYOUTS, *OWN.brought()))}"
+    return f"set detector.layout to one of {', '.join((*FORMS, *OWN.brought()))}"

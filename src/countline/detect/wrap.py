@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,9 +138,14 @@ class CallableDetector:
 
     def close(self) -> None:
         """Call the function's own ``close`` if it has one."""
-        close = getattr(self._function, "close", None)
-        if callable(close):
-            close()
+        function: object = self._function
+        if isinstance(function, _Closing):
+            function.close()
+
+
+@runtime_checkable
+class _Closing(Protocol):
+    def close(self) -> object: ...
 
 
 def _kind(value: Any) -> str:

@@ -131,6 +131,7 @@ class CudaGpu:
                     "user_compute_stream": str(queue.handle),
                     "cudnn_conv_algo_search": "HEURISTIC",
                     "cudnn_conv_use_max_workspace": "1",
+                    "arena_extend_strategy": "kSameAsRequested",  # else up to twice of what is used, in each session
                 },
             ),
             "CPUExecutionProvider",

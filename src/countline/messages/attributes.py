@@ -1,4 +1,5 @@
-"""What a detector knows of an object beside its box: fields that are null where it does not, or is not seen in the frame."""
+"""What is known of an object beside its box: fields that are null where it is not known, or where the object is not seen in the
+frame."""
 
 from __future__ import annotations
 
@@ -8,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from countline.messages.scope import Scope
-from countline.messages.shape import NUMBER, Shape, list_of
+from countline.messages.shape import NUMBER, UINT64, Shape, list_of
 from countline.messages.table import Entry
-from countline.types import ANGLE, CORNERS, KEYPOINTS
+from countline.types import ANGLE, CORNERS, KEYPOINTS, UNTRACKED
 
 __all__ = ["EVENT_ATTRIBUTES", "OBJECT_ATTRIBUTES"]
 
@@ -49,5 +50,25 @@ def _value(name: str, column: Any, row: int) -> Any:
     return None if column is None else np.round(np.asarray(column[row], np.float64), _DIGITS[name]).tolist()
 
 
-OBJECT_ATTRIBUTES = tuple(Entry(n, shape, _of_object(n), "objects", in_whole=False) for n, shape in _SHAPES.items())
-EVENT_ATTRIBUTES = tuple(Entry(n, shape, _of_event(n), "event", in_whole=False) for n, shape in _SHAPES.items())
+def _twin(s: Scope, row: int) -> int | None:
+    twin_of = s.analytics.tracks.twin_of
+    found = UNTRACKED if twin_of is None else int(twin_of[row])
+    return None if found == UNTRACKED else found
+
+
+def _twin_of_event(s: Scope) -> int | None:
+    tracks, track_id = s.analytics.tracks, s.event.track_id
+    if tracks.twin_of is None or track_id is None:
+        return None
+    (rows,) = (tracks.track_id == np.uint64(track_id)).nonzero()
+    return _twin(s, int(rows[0])) if len(rows) else None
+
+
+OBJECT_ATTRIBUTES = (
+    Entry("twin_of", UINT64.or_null(), lambda s: _twin(s, s.i), "objects", in_whole=False),
+    *(Entry(n, shape, _of_object(n), "objects", in_whole=False) for n, shape in _SHAPES.items()),
+)
+EVENT_ATTRIBUTES = (
+    Entry("twin_of", UINT64.or_null(), _twin_of_event, "event", in_whole=False),
+    *(Entry(n, shape, _of_event(n), "event", in_whole=False) for n, shape in _SHAPES.items()),
+)

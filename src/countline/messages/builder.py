@@ -41,6 +41,8 @@ class Builder:
             attachment=config.attach is not None,
             interval=trigger == "interval",
             gap=trigger == "gap",
+            config=trigger == "config",
+            status=trigger == "status",
             table=context.table,
         )
         self.compiler = Compiler(self.fields)
@@ -166,7 +168,7 @@ class Builder:
             "per_event": per_event,
             "trajectories": config.trajectory_points if "trajectory" in used else 0,
             "tells_epochs": "epochs" in used or sees_all,
-            "keeps_gaps": ("gap" in used or sees_all) and not self.fields.gap,
+            "keeps_gaps": ("gap" in used or sees_all) and not (self.fields.gap or self.fields.config),
         }
         if target is not None:
             return FunctionDefinition(target, **arguments)

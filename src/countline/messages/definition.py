@@ -15,6 +15,7 @@ from countline.messages.schema import Schema
 from countline.messages.scope import Objects, Scope
 from countline.messages.snapshot import Snapshot
 from countline.messages.trigger import Trigger
+from countline.protocols import Definition
 from countline.types import UNTRACKED, Analytics, Event, Frame, Message
 
 __all__ = ["TemplateDefinition", "ValueDefinition"]
@@ -46,6 +47,11 @@ class ValueDefinition(BaseDefinition):
         """Of the value, in three languages."""
         self.per_event = per_event
         self.memory = Trajectories(trajectories) if trajectories else None
+
+    def take_over(self, before: Definition, *, whole: bool) -> None:
+        super().take_over(before, whole=whole)
+        if self.memory is not None and isinstance(before, ValueDefinition) and before.memory is not None:
+            self.memory.take_over(before.memory)
 
     def see(self, analytics: Analytics) -> None:
         if self.memory is not None:

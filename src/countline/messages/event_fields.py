@@ -12,7 +12,19 @@ from countline.messages.object_fields import SPEED_DIGITS, TRAJECTORY, box_entri
 from countline.messages.scope import Scope
 from countline.messages.shape import INTEGER, NUMBER, STRING, UINT64, Member, Shape, list_of
 from countline.messages.table import Entry, Field, entries_of
-from countline.types import Crossing, Crowding, Dwell, Enter, Event, Heading, Journey, Leave, RuleInfo, Speeding
+from countline.types import (
+    Crossing,
+    Crowding,
+    Dwell,
+    Enter,
+    Event,
+    Heading,
+    Journey,
+    Leave,
+    RuleInfo,
+    Speeding,
+    ViewChange,
+)
 
 __all__ = ["EventFields"]
 
@@ -81,7 +93,8 @@ class EventFields:
         every: Sequence[Entry] = EVERY,
         of_object: Sequence[Entry] = OF_OBJECT,
     ) -> None:
-        self.types = {**ALWAYS, **event_types()} if types is None else types
+        known: dict[str, type[Event]] = {**ALWAYS, ViewChange.kind: ViewChange, **event_types()}
+        self.types = known if types is None else types
         self.every, self.of_object = every, of_object
         self.own: dict[str, dict[str, Entry]] = {
             kind: {entry.name: entry for entry in entries_of(cls, Event, "event.")} for kind, cls in self.types.items()
@@ -126,7 +139,9 @@ class EventFields:
         every = [(e.name, e.read) for e in self.every if e.in_whole]
         of_object = [(e.name, e.read) for e in self.of_object if e.in_whole]
         own = {
-            kind: [(e.name, _if_any(e.name, e.read)) for e in entries.values()] for kind, entries in self.own.items()
+            kind: [(e.name, _if_any(e.name, e.read)) for e in entries.values()]
+            for kind, entries in self.own.items()
+            if kind != ViewChange.kind  # no rule of the list's shape has it
         }
 
         def get(s: Scope) -> list[dict[str, Any]]:

@@ -33,6 +33,10 @@ class FieldRegistry:
     """The trigger is an interval: there are fields of its window."""
     gap: bool = False
     """The trigger is a gap: it is never null."""
+    config: bool = False
+    """The trigger is a change of the configuration: there is no frame, and no source."""
+    status: bool = False
+    """The trigger is another state of a source: there is no frame."""
     table: FieldTable = TABLE
     used: set[str] = field(default_factory=set)
     """Levels and memories used so far: 'event', 'trajectory', 'attachment', 'epochs', 'objects', 'gap' …"""
@@ -79,7 +83,9 @@ class FieldRegistry:
         for loop in reversed(loops):
             yield from self.item_fields(loop)
         yield from self.event
-        yield from (path for path in self.table.of_frame if self.interval or not path.startswith("window"))
+        yield from filter(self._offered, self.table.of_frame)
+        if self.config or self.status:
+            return
         if self.attachment:
             yield "attachment"
         groups = {group.kind: group for group in self.table.groups}
@@ -90,7 +96,18 @@ class FieldRegistry:
             elif rule.kind == "journey":
                 yield f"journeys.{rule.name}"
 
+    def _offered(self, path: str) -> bool:
+        """Whether the trigger has this field of the frame."""
+        head = path.partition(".")[0]
+        if self.config:
+            return head in ("id", "time", "time_ns", "config")
+        if self.status:
+            return head in ("id", "time", "time_ns", "source", "source_index", "device_id", "uri", "status")
+        return head not in ("config", "status") and (self.interval or head != "window")
+
     def _frame(self, path: str) -> Field | None:
+        if self.config or self.status:
+            return self.table.of_frame.get(path) if self._offered(path) else None
         head, _, rest = path.partition(".")
         group = self.table.by_key.get(head)
         found: Field | None = None
@@ -103,7 +120,7 @@ class FieldRegistry:
             found = self._class_count(rest)
         elif path == "attachment" and self.attachment:
             found = ATTACHMENT.field
-        if found is None and (self.interval or head != "window"):
+        if found is None and self._offered(path):
             found = self.table.of_frame.get(path)
         if found is not None and path == "events":
             found = replace(found, shape=self.table.events.list_shape(self.rules))

@@ -55,6 +55,10 @@ class IdMaker:
         self._marks[source] = mark
         self._heads = {key: head for key, head in self._heads.items() if key[0] != source}
 
+    def take_over(self, before: IdMaker) -> None:
+        """Go on in the streams that another maker of the same definition has begun."""
+        self._marks = dict(before._marks)
+
     def mark(self, source: str) -> str:
         """What :meth:`begin` was told last."""
         return self._marks.get(source, "")

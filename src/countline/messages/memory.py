@@ -26,6 +26,14 @@ class Trajectories:
         self._tracks: dict[str, dict[int, deque[list[float]]]] = {}
         self._swept: dict[str, int] = {}
 
+    def take_over(self, before: Trajectories) -> None:
+        """Go on with what another remembers, as much of it as this one keeps."""
+        self._streams, self._swept = dict(before._streams), dict(before._swept)
+        self._tracks = {
+            source: {track: deque(path, maxlen=self._points) for track, path in tracks.items()}
+            for source, tracks in before._tracks.items()
+        }
+
     def update(self, analytics: Analytics) -> None:
         """Add a frame. Called once for every frame."""
         info, tracks = analytics.frame, analytics.tracks

@@ -17,6 +17,11 @@ class Missed:
         self.kept = kept
         self._gaps: dict[str, Gap] = {}
 
+    def take_over(self, before: Missed) -> None:
+        """Go on with what another has not told yet."""
+        if self.kept:
+            self._gaps = dict(before._gaps)
+
     def add(self, source: str, gap: Gap | None) -> None:
         """Something of a source was missed."""
         if gap is not None and self.kept:

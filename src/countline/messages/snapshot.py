@@ -49,8 +49,17 @@ _OWN: dict[str, Any] = {
     cls.__name__: cls
     for cls in (
         *(Analytics, types.Tracks, types.FrameInfo, types.SourceInfo, types.Count, types.LineState, types.RegionState),
-        *(types.DirectionState, types.ObjectStatus, types.Window, types.Gap),
-        *(Event, types.Crossing, types.Enter, types.Leave, types.Dwell, types.Crowding, types.Heading),
+        *(types.DirectionState, types.ObjectStatus, types.Window, types.Gap, types.ConfigChange, types.StateChange),
+        *(
+            Event,
+            types.Crossing,
+            types.Enter,
+            types.Leave,
+            types.Dwell,
+            types.Crowding,
+            types.Heading,
+            types.ViewChange,
+        ),
         *(types.Speeding, types.Journey),
     )
 }

@@ -16,10 +16,20 @@ Fired = tuple[Analytics, Sequence[Event]]
 class Trigger(ABC):
     """Decides for each frame. Sees every frame and keeps what little memory it needs by source."""
 
+    of_changes = False
+    """Whether it fires at changes of the configuration, which belong to no frame."""
+
     @abstractmethod
     def fire(self, analytics: Analytics) -> Fired | None:
         """None: no message. Else the analytics that it tells of, and the events behind it: those that fired an event trigger,
         all of the frame for others."""
+
+    of_states = False
+    """Whether it fires at another state of a source, and at nothing else."""
+
+    def take_over(self, before: Trigger) -> Trigger:
+        """The trigger for a definition that goes on in the place of another: the one before, if it is of the same kind."""
+        return before if type(before) is type(self) else self
 
     def finish(self, source: str) -> Fired | None:
         """No more frames of this source will come: what is to be told yet, None if nothing is."""

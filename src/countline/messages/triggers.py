@@ -82,6 +82,24 @@ class Gaps(Trigger):
         return None if analytics.gap is None else (analytics, analytics.events)
 
 
+class Changes(Trigger):
+    """Fires where the configuration was changed, or that was refused: at no frame."""
+
+    of_changes = True
+
+    def fire(self, analytics: Analytics) -> Fired | None:
+        return None if analytics.change is None else (analytics, ())
+
+
+class States(Trigger):
+    """Fires where a source got into another state: at no frame."""
+
+    of_states = True
+
+    def fire(self, analytics: Analytics) -> Fired | None:
+        return None if analytics.status is None else (analytics, ())
+
+
 def make_trigger(
     on: str | list[str], rules: Sequence[str], classes: Sequence[str], zone: tzinfo | None = None
 ) -> Trigger:
@@ -93,6 +111,10 @@ def make_trigger(
         return Change(rules)
     if kind == "gap":
         return Gaps()
+    if kind == "config":
+        return Changes()
+    if kind == "status":
+        return States()
     if kind == "interval":
         return Interval(ns, zone_of(on) or zone)
     return EveryFrame()

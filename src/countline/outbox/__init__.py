@@ -28,13 +28,26 @@ For commands: :func:`inspect`, :func:`inspect_counters` and :func:`export` read 
 from countline.outbox.backup import backup
 from countline.outbox.durable import Outbox
 from countline.outbox.files import default_path
+from countline.outbox.identity import fates
 from countline.outbox.opening import open_outbox as open
 from countline.outbox.report import export, inspect, inspect_counters
 from countline.outbox.state import StoredOutput
-from countline.outbox.types import Commit, Counter, DeadLetter, OutboxBusy, OutboxFull, OutboxStatus, Resume
+from countline.outbox.types import (
+    ANEW,
+    Commit,
+    Counter,
+    DeadLetter,
+    OutboxBusy,
+    OutboxFull,
+    OutboxStatus,
+    Place,
+    Resume,
+    RuleChange,
+)
 from countline.outbox.upkeep import forget, reset_counts, retry
 
 __all__ = [
+    "ANEW",
     "Commit",
     "Counter",
     "DeadLetter",
@@ -42,11 +55,14 @@ __all__ = [
     "OutboxBusy",
     "OutboxFull",
     "OutboxStatus",
+    "Place",
     "Resume",
+    "RuleChange",
     "StoredOutput",
     "backup",
     "default_path",
     "export",
+    "fates",
     "forget",
     "inspect",
     "inspect_counters",

@@ -123,13 +123,7 @@ class Core(Keeper):
                 for lo, hi in missing(Intervals(), stored, self._next):
                     state.done.add(lo, hi)
                 recount(self._db, state, self.path)
-            state = self._outputs.setdefault(name, StoredOutput(name))
-            if not state.done and not state.pending:
-                state.done.add(1, self._next - 1)  # a new output begins with what comes
-            if state.absent_since is not None:
-                state.done.clip(self._next - 1)
-                state.absent_since = None
-            state.dirty = True
+            self._join(name)
         for name, state in list(self._outputs.items()):
             if name not in outputs:
                 self._absent(state)
@@ -137,22 +131,64 @@ class Core(Keeper):
         if resend:
             self._db.execute("DELETE FROM meta WHERE name = ?", (RESEND,))
 
+    def _join(self, name: str) -> None:
+        """Messages go to this output from now on."""
+        state = self._outputs.setdefault(name, StoredOutput(name))
+        if not state.done and not state.pending:
+            state.done.add(1, self._next - 1)  # a new output begins with what comes
+        if state.absent_since is not None:
+            state.done.clip(self._next - 1)
+            state.absent_since = None
+        state.dirty = True
+
+    def _leave(self, state: StoredOutput) -> bool:
+        """Messages go to this output no more; whether they did."""
+        if state.absent_since is not None:
+            return False
+        state.absent_since = self._now()
+        state.done.add(self._next, END)
+        state.dirty = True
+        return True
+
     def _absent(self, state: StoredOutput) -> None:
-        if state.absent_since is None:
-            state.absent_since = self._now()
-            state.done.add(self._next, END)
-            state.dirty = True
-            if state.pending:
-                log.warning(
-                    "output '%s' is no longer configured, and %d messages wait for it in %s; they are kept for 7 days or until "
-                    "the room is needed",
-                    state.name,
-                    state.pending,
-                    self.path,
-                )
+        if self._leave(state) and state.pending:
+            log.warning(
+                "output '%s' is no longer configured, and %d messages wait for it in %s; they are kept for 7 days or until "
+                "the room is needed",
+                state.name,
+                state.pending,
+                self.path,
+            )
         if not state.pending:
             del self._outputs[state.name]
             self._db.execute("DELETE FROM output WHERE name = ?", (state.name,))
+
+    def _use_outputs(self, names: Sequence[str]) -> None:
+        """What is stored from now on goes to these outputs, as if the outbox were opened for them; what waits for others waits for
+        as long as :meth:`retire` leaves them. It becomes durable with the next that is stored."""
+        with self._state:
+            for name in names:
+                self._join(name)
+            for name, state in self._outputs.items():
+                if name not in names:
+                    self._leave(state)
+
+    def serves(self, output: str) -> bool:
+        """Whether what is stored now goes to this output."""
+        with self._state:
+            state = self._outputs.get(output)
+            return state is not None and state.absent_since is None
+
+    def retire(self, output: str) -> int:
+        """An output that is served no more ends: how many messages still wait for it. They are kept as for one that the
+        configuration has not named since the last start."""
+        with self._transaction(files.PATIENCE), self._state:
+            state = self._outputs.get(output)
+            if state is None or state.absent_since is None:
+                return 0
+            waiting = state.pending
+            self._absent(state)
+        return waiting
 
     def close(self, *, store: bool = True) -> None:
         """Store what is not stored yet (unless ``store`` is false) and let go of the file. Harmless the second time."""

@@ -6,16 +6,20 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
+from types import MappingProxyType
+from typing import Any
 
 import orjson
 
-from countline.outbox import missed, sums
-from countline.outbox.types import Commit, Counter, History, Resume
-from countline.types import CounterKey, Gap
+from countline.outbox import missed, places, sums
+from countline.outbox.identity import fates, identities, keep_identities
+from countline.outbox.types import ANEW, Commit, Counted, Counter, History, Place, Resume, RuleChange
+from countline.types import CounterKey, Gap, RuleIdentity
 
 __all__ = ["CounterStore", "Due"]
 
 
+_NONE: Mapping[str, RuleIdentity] = MappingProxyType({})
 Due = Callable[[int], "int | None"]
 """Gives the reset that was due between a time and now (ns since the Unix epoch), or None."""
 
@@ -30,7 +34,11 @@ _ADD = (
     + " ON CONFLICT (source, rule, counter, class) DO UPDATE SET value = value + excluded.value, "
     f"crc = {_if_intact('counter', sums.expression('counter', value='value + excluded.value'))}"
 )
-_LATER = {"stream": "excluded.stream", "frame": "max(frame, excluded.frame)", "finished": "excluded.finished"}
+_LATER = {
+    "stream": "excluded.stream",
+    "frame": "CASE WHEN excluded.finished THEN excluded.frame ELSE max(frame, excluded.frame) END",
+    "finished": "excluded.finished",
+}
 _PROGRESS = (
     sums.insert("run", "INSERT")
     + f" ON CONFLICT (source) DO UPDATE SET {', '.join(f'{c} = {v}' for c, v in _LATER.items())}, "
@@ -67,6 +75,8 @@ class CounterStore:
         fresh: bool = False,
         rules: Sequence[str] = (),
         due: Due | None = None,
+        number: int = 0,
+        identities: Mapping[str, RuleIdentity] = _NONE,
     ) -> Resume:
         """A source's stream begins: see :meth:`countline.outbox.Outbox.begin`."""
         row = self._db.execute(
@@ -74,32 +84,109 @@ class CounterStore:
         ).fetchone()
         self._suppress.pop(source, None)
         seen = self._seen(source)
-        if row is not None and not live and not fresh and row[0] == stream and not row[2] and not row[3]:
-            counters, epochs = _parse(source, row[4])
+        if row is not None and not live and not fresh and row[0] == stream and (number or not row[2]) and not row[3]:
             if row[1] >= 0:
                 self._suppress[source] = (stream, row[1])
-            frame = row[1] if row[1] >= 0 else None
-            resets = self._spread(source, counters, epochs, rules)
-            return Resume(frame, counters, resets, seen, history=_history(counters, epochs))
+            self.change(source, RuleChange(identities, time))
+            resume = self._resumed(source, row[1], seen, rules)
+            return self._from_seam(source, number, resume, rules) if number else resume
         if (policy or ("continue" if live else "restart")) == "restart" and row is not None:
             self._reset_values(source, None, time)
+            keep_identities(self._db, source, identities)  # all of them have a new epoch
             due = None
         reset = due(seen) if due is not None and seen else None
         if reset is not None:
             self._reset_values(source, None, reset)
-        counters = {c.key: c.value for c in self.counters(source)}
-        epochs = self._epochs(source)
-        baseline = {
-            "counters": [[*key[1:], value] for key, value in counters.items()],
-            "epochs": [[rule, *rest] for rule, rest in epochs.items()],
-        }
-        self._db.execute(sums.insert("run"), (source, stream, -1, 0, int(live), orjson.dumps(baseline).decode()))
+        self._identify(source, identities, time)
+        counters, epochs, baseline = self._baseline(source)
+        self._db.execute(sums.insert("run"), (source, stream, -1, 0, int(live), baseline))
+        places.forget(self._db, source)
         resets = self._spread(source, counters, epochs, rules)
         resume = Resume(None, counters, resets, seen, reset, _history(counters, epochs))
         if not live:
             return resume
         self._live.add(source)
         return replace(resume, looked=missed.looked(self._db, source), untold=missed.untold(self._db, source))
+
+    def _from_seam(self, source: str, number: int, resume: Resume, rules: Sequence[str]) -> Resume:
+        """A run that goes on from the seam at frame ``number``, and is told again from behind the last frame that
+        was committed."""
+        frame = resume.frame
+        if frame is None:
+            return resume
+
+        def state(at: int, text: str) -> Counted:
+            counters, epochs = _parse(source, text)
+            return Counted(at, counters, self._spread(source, counters, epochs, rules))
+
+        now = state(frame + 1, self._baseline(source)[2])
+        seams = [state(at, text) for at, text in places.counted(self._db, source).items() if number <= at <= frame]
+        if number <= resume.after:  # rules were changed on the way: see Repeats
+            return replace(resume, on_the_way=(now,), untold=missed.untold(self._db, source))
+        begin, later = (seams[0], seams[1:]) if seams and seams[0].number == number else (now, seams)
+        return replace(
+            resume,
+            counters=begin.counters,
+            resets=begin.resets,
+            on_the_way=(*later, now),
+            untold=missed.untold(self._db, source),
+        )
+
+    def _baseline(self, source: str) -> tuple[dict[CounterKey, int], dict[str, tuple[int, int]], str]:
+        """Counters and epochs of a source as they are now, and the same as a text."""
+        counters = {c.key: c.value for c in self.counters(source)}
+        epochs = self._epochs(source)
+        text = {
+            "counters": [[*key[1:], value] for key, value in counters.items()],
+            "epochs": [[rule, *rest] for rule, rest in epochs.items()],
+        }
+        return counters, epochs, orjson.dumps(text).decode()
+
+    def place(self, source: str) -> Place | None:
+        """How far a run over a stream with seams had come; None where there is no such."""
+        row = self._db.execute(
+            "SELECT stream, frame, finished FROM run WHERE source = ? AND NOT live", (source,)
+        ).fetchone()
+        text = places.text(self._db, source)
+        return None if row is None or text is None else Place(row[0], row[1], bool(row[2]), text)
+
+    def _resumed(self, source: str, frame: int, seen: int, rules: Sequence[str]) -> Resume:
+        """A run over a file goes on that has committed its frames up to ``frame``."""
+        (text,) = self._db.execute("SELECT baseline FROM run WHERE source = ?", (source,)).fetchone()
+        counters, epochs = _parse(source, text)
+        after, renewed = _changes(text)
+        resets = self._spread(source, counters, epochs, rules)
+        history = _history(counters, epochs)
+        suppressed = frame if frame >= 0 else None
+        return Resume(suppressed, counters, resets, seen, history=history, after=after, renewed=renewed)
+
+    def change(self, source: str, change: RuleChange) -> Resume:
+        """The rules of a source are others from the next frame on. Of a run over a file that has not ended yet, what follows
+        stands on the counts as they are now: they, and where that was, are noted for the case that it is cut short."""
+        names: list[str] = [ANEW] if change.anew else []
+        names += self._identify(source, change.rules, change.time)
+        row = self._db.execute(
+            "SELECT frame, baseline FROM run WHERE source = ? AND NOT finished AND NOT live", (source,)
+        ).fetchone()
+        if row is None:
+            counters = {c.key: c.value for c in self.counters(source)}
+            return Resume(None, counters, self._spread(source, counters, self._epochs(source), list(change.rules)))
+        if names or change.mark:
+            renewed = [*_changes(row[1])[1], (row[0], tuple(names))]
+            now = {c.key: c.value for c in self.counters(source)}
+            self._set_baseline(source, now, {"after": row[0], "renewed": renewed if row[0] >= 0 else []})
+        return self._resumed(source, row[0], self._seen(source), list(change.rules))
+
+    def _identify(self, source: str, rules: Mapping[str, RuleIdentity], at: int) -> list[str]:
+        """Open new epochs for rules that count something else than before; names of those that did not go on as they were."""
+        found = fates(identities(self._db, source), rules)
+        for name, fate in found.items():
+            if fate == "from-zero":
+                self._reset_values(source, name, at)
+            elif fate == "goes-on":
+                self._advance(source, name)
+        keep_identities(self._db, source, rules)
+        return list(found)
 
     def _seen(self, source: str) -> int:
         row = self._db.execute("SELECT time FROM seen WHERE source = ?", (source,)).fetchone()
@@ -129,6 +216,14 @@ class CounterStore:
                 self._add(amounts)
                 amounts = {}
                 self._reset_values(commit.source, None, commit.reset)
+            if commit.seam is not None:
+                self._add(amounts)
+                amounts = {}
+                places.keep(self._db, commit.source, commit.seam, self._baseline(commit.source)[2])
+            if commit.change is not None:
+                self._add(amounts)
+                amounts = {}
+                self.change(commit.source, commit.change)
             for key, amount in commit.deltas:
                 amounts[key] = amounts.get(key, 0) + amount
             if not commit.stream:
@@ -140,7 +235,7 @@ class CounterStore:
             _, frame, finished = progress.get(commit.source, ("", -1, False))
             progress[commit.source] = (
                 commit.stream,
-                max(frame, commit.frame_number),
+                commit.frame_number if commit.finished else max(frame, commit.frame_number),
                 commit.finished or finished,
             )
         self._add(amounts)
@@ -186,9 +281,15 @@ class CounterStore:
         counters, _ = _parse(source, baseline)
         for key, value in before.items():
             counters[key] = counters.get(key, 0) - value
+        self._set_baseline(
+            source, counters, {k: v for k, v in orjson.loads(baseline).items() if k in ("after", "renewed")}
+        )
+
+    def _set_baseline(self, source: str, counters: Mapping[CounterKey, int], more: Mapping[str, Any]) -> None:
         text = {
             "counters": [[*key[1:], value] for key, value in counters.items()],
             "epochs": [[rule, *rest] for rule, rest in self._epochs(source).items()],
+            **more,
         }
         crc = sums.expression("run", baseline="?1")
         self._db.execute(
@@ -209,6 +310,18 @@ class CounterStore:
         else:
             self._db.execute(counter + " AND rule = ?", (source, rule))
             self._db.execute(epoch + " AND rule = ?3", (at, source, rule))
+
+    def _advance(self, source: str, rule: str) -> None:
+        """A new epoch of a rule that goes on with its counts."""
+        inherited = self._epochs(source).get("", (0, 0))
+        self._db.execute(sums.insert("epoch", "INSERT OR IGNORE"), (source, rule, *inherited))
+        crc = _if_intact("epoch", sums.expression("epoch", epoch="epoch + 1"))
+        statement = f"UPDATE epoch SET epoch = epoch + 1, crc = {crc} WHERE source = ? AND rule = ?"  # noqa: S608
+        self._db.execute(statement, (source, rule))
+
+    def epoch(self, source: str) -> tuple[int, int]:
+        """Of the rules of a source that have none of their own."""
+        return self._epochs(source).get("", (0, 0))
 
     def _epochs(self, source: str) -> dict[str, tuple[int, int]]:
         rows = self._db.execute("SELECT rule, epoch, reset_at FROM epoch WHERE source = ?", (source,))
@@ -244,3 +357,9 @@ def _parse(source: str, baseline: str) -> tuple[dict[CounterKey, int], dict[str,
     data = orjson.loads(baseline)
     counters = {CounterKey(source, *row[:3]): row[3] for row in data.get("counters", ())}
     return counters, {row[0]: (row[1], row[2]) for row in data.get("epochs", ())}
+
+
+def _changes(baseline: str) -> tuple[int, list[tuple[int, tuple[str, ...]]]]:
+    """The frame behind which the baseline's counters stand, and where rules began anew."""
+    data = orjson.loads(baseline)
+    return data.get("after", -1), [(frame, tuple(names)) for frame, names in data.get("renewed", ())]

@@ -13,15 +13,19 @@ from countline.outbox import codec, files, sums
 from countline.outbox.blocks import Block, pack
 from countline.outbox.core import Core
 from countline.outbox.counter_store import Due
+from countline.outbox.identity import identities
 from countline.outbox.report import describe
 from countline.outbox.state import StoredOutput
-from countline.outbox.types import Commit, Counter, DeadLetter, OutboxStatus, Resume
+from countline.outbox.types import Commit, Counter, DeadLetter, OutboxStatus, Place, Resume, RuleChange
 from countline.private_files import open_private
 from countline.protocols import Entry
+from countline.types import RuleIdentity
 
 __all__ = ["Outbox"]
 
 log = logging.getLogger("countline.outbox")
+
+_NOBODY: Mapping[str, RuleIdentity] = MappingProxyType({})
 
 
 class Outbox(Core):
@@ -45,6 +49,8 @@ class Outbox(Core):
         fresh: bool = False,
         rules: Sequence[str] = (),
         due: Due | None = None,
+        number: int = 0,
+        identities: Mapping[str, RuleIdentity] = _NOBODY,
     ) -> Resume:
         """A source's stream begins; says with which counters, and what an earlier run has committed of it.
 
@@ -53,12 +59,43 @@ class Outbox(Core):
         ``policy`` 'restart' sets the counters to 0 and begins an epoch at ``time`` (ns since the Unix epoch),
         'continue' goes on with them; unset: live sources continue, files restart. ``fresh``: never resume.
         ``rules``: names whose epochs are wanted even if they never counted. ``due``: gives the reset that was due between the
-        last frame of the source and now; it is carried out where the counters go on.
+        last frame of the source and now; it is carried out where the counters go on. ``identities``: what each rule counts; one
+        that counts something else than it did opens a new epoch. ``number``: of the first frame that comes, where that is one at a
+        seam: then a run that was finished goes on, too.
         """
         with self._transaction(files.PATIENCE):
             return self._counters.begin(
-                source, stream, live=live, policy=policy, time=time, fresh=fresh, rules=rules, due=due
+                source,
+                stream,
+                live=live,
+                policy=policy,
+                time=time,
+                fresh=fresh,
+                rules=rules,
+                due=due,
+                identities=identities,
+                number=number,
             )
+
+    def change(self, source: str, change: RuleChange) -> Resume:
+        """The rules of a source are others from the next frame on: see :meth:`begin`. All frames before must be written."""
+        with self._transaction(files.PATIENCE):
+            return self._counters.change(source, change)
+
+    def identities(self, source: str) -> dict[str, RuleIdentity]:
+        """What the rules of a source counted when it was last said, those that are gone included."""
+        with self._db_lock:
+            return identities(self._db, source)
+
+    def epoch(self, source: str) -> tuple[int, int]:
+        """Epoch of the rules of a source that have none of their own, and when it began (ns since the Unix epoch)."""
+        with self._db_lock:
+            return self._counters.epoch(source)
+
+    def place(self, source: str) -> Place | None:
+        """How far the last run over a stream with seams had come, and its last seam; None: there was no such run."""
+        with self._db_lock:
+            return self._counters.place(source)
 
     def write(self, commits: Sequence[Commit]) -> int:
         """Store commits in one transaction, and with them all acknowledgements so far. Returns how many were stored, from
@@ -66,6 +103,11 @@ class Outbox(Core):
 
         Raises OutboxFull (disk full: nothing was stored, try again) and OutboxError.
         """
+        for i, commit in enumerate(commits):
+            if commit.outputs is not None:
+                if i:
+                    return self.write(commits[:i])  # those before do not go there yet
+                self._use_outputs(commit.outputs)
         admitted = self._counters.admit(commits)
         blocks = pack(self._next, [m for commit in admitted for m in commit.messages])
         cost = sum(size for _, _, size in blocks)

@@ -8,9 +8,22 @@ from typing import Any, NamedTuple
 
 from countline.errors import OutboxError
 from countline.outbox.state import StoredOutput
-from countline.types import CounterDelta, CounterKey, Gap, Message
+from countline.types import CounterDelta, CounterKey, Gap, Message, RuleIdentity, Seam
 
-__all__ = ["Bounds", "Commit", "Counter", "DeadLetter", "History", "OutboxBusy", "OutboxFull", "OutboxStatus", "Resume"]
+__all__ = [
+    "ANEW",
+    "Bounds",
+    "Commit",
+    "Counter",
+    "DeadLetter",
+    "History",
+    "OutboxBusy",
+    "OutboxFull",
+    "OutboxStatus",
+    "Place",
+    "Resume",
+    "RuleChange",
+]
 
 
 class Bounds(NamedTuple):
@@ -25,6 +38,23 @@ class Bounds(NamedTuple):
     """Bytes that may wait for an output, by its name."""
 
 
+ANEW = "*"
+"""In the place of a rule's name: the objects of all rules, and the tracker's, began anew."""
+
+
+class RuleChange(NamedTuple):
+    """The rules of a source are others than before."""
+
+    rules: Mapping[str, RuleIdentity]
+    """By name: all that there are now."""
+    time: int
+    """Event time of the first frame for which they are, ns since the Unix epoch."""
+    anew: bool = False
+    """The source's tracks began anew."""
+    mark: bool = False
+    """Something else changed that decides what is counted in a file, and with it the ids of what comes of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Commit:
     """What one frame leaves behind; stored whole or not at all."""
@@ -35,7 +65,7 @@ class Commit:
     messages: Sequence[Message] = ()
     deltas: Sequence[CounterDelta] = ()
     finished: bool = False
-    """The stream was read to its end: the next run over it is a new run."""
+    """The stream was read to its end, which is frame ``frame_number``: the next run over it is a new run."""
     reset: int | None = None
     """Before the deltas are added, all counters of the source become 0 and a new epoch begins at this time (ns since the
     Unix epoch)."""
@@ -43,6 +73,23 @@ class Commit:
     """Event time of the frame, ns since the Unix epoch; 0: not known."""
     untold: Gap | None = None
     """Where this frame changed it: what was missed of the source and messages have still to tell; a gap without length: nothing."""
+    seam: Seam | None = None
+    """A later run can begin with this frame."""
+    change: RuleChange | None = None
+    """Before the deltas are added, the rules of the source are changed."""
+    outputs: tuple[str, ...] | None = None
+    """Before the messages are stored, these become the outputs that messages go to."""
+
+
+class Place(NamedTuple):
+    """How far a run over a stream with seams had come."""
+
+    stream: str
+    frame: int
+    """The last that was committed."""
+    finished: bool
+    text: str
+    """Of the last seam, in the source's own words."""
 
 
 class History(NamedTuple):
@@ -58,13 +105,22 @@ class History(NamedTuple):
 _NO_HISTORY = History()
 
 
+class Counted(NamedTuple):
+    """What a source had counted before a frame."""
+
+    number: int
+    """Of that frame."""
+    counters: Mapping[CounterKey, int]
+    resets: Mapping[tuple[str, str], tuple[int, int]]
+
+
 @dataclass(frozen=True, slots=True)
 class Resume:
     """Where a source goes on."""
 
     frame: int | None = None
-    """Last frame that an unfinished run over the same stream has committed. The run is repeated from the beginning with
-    ``counters`` as they were when it began, and all it makes up to this frame is suppressed. None: nothing to suppress."""
+    """Last frame that an unfinished run over the same stream has committed. The run is repeated from the beginning, or from a seam,
+    with ``counters`` as they were there, and all it makes up to this frame is suppressed. None: nothing to suppress."""
     counters: Mapping[CounterKey, int] = field(default_factory=dict)
     resets: Mapping[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     """(epoch, reset_at in ns since the Unix epoch) by (source, rule)."""
@@ -77,7 +133,14 @@ class Resume:
     looked: int = 0
     """When a frame of a live source was last stored, by the wall clock, ns since the Unix epoch; 0: not known."""
     untold: Gap | None = None
-    """What was missed of a live source in earlier runs, and no message has told."""
+    """What was missed of a source in earlier runs, and no message has told."""
+    on_the_way: Sequence[Counted] = ()
+    """Where the run goes on from a seam: what was counted before each later seam, and at last after ``frame``."""
+    after: int = -1
+    """Frame behind which ``counters`` stand; -1: before the first. Behind it they are to be restored once more, whatever the frames
+    up to there have counted: rules were changed there."""
+    renewed: Sequence[tuple[int, tuple[str, ...]]] = ()
+    """Where the rules of these names began anew: behind frame, names (``ANEW``: all of them, and the tracker)."""
 
 
 class Counter(NamedTuple):

@@ -20,7 +20,7 @@ from countline.config.models import raise_not_mapping
 from countline.config.outputs import kind_of
 from countline.errors import ConfigError, MessageError
 from countline.pipeline.roles import refuse_collisions
-from countline.protocols import Definition, Detector, Output, RuleSet, ThresholdDetector, Tracker
+from countline.protocols import AimedDetector, Definition, Detector, Output, RuleSet, ThresholdDetector, Tracker
 from countline.registry.kinds import CLASS_SETS, OUTPUTS, RULE_FILES
 from countline.secret_forms import hide_uri
 from countline.types import RuleInfo, SourceInfo
@@ -28,6 +28,7 @@ from countline.types import RuleInfo, SourceInfo
 if TYPE_CHECKING:
     from countline.config.models import SourceConfig
     from countline.outbox.schedule import Schedule
+    from countline.track.camera import CameraMotion
 
 __all__ = ["Stages", "as_config", "definitions", "detector", "outputs", "rules", "source_infos", "stages"]
 
@@ -73,6 +74,10 @@ class Stages:
     definitions: Sequence[Definition]
     trackers: Mapping[str, Tracker]
     """By source name; empty where tracks come from elsewhere."""
+    make_tracker: Callable[[str], Tracker | None]
+    """Makes that of a source once more; None where tracks come from elsewhere."""
+    cameras: Mapping[str, CameraMotion]
+    """By the name of each source that is stabilised."""
     outputs: Sequence[Output]
     schedule: Schedule | None
     """When counts begin anew; None: never."""
@@ -94,6 +99,7 @@ def stages(
     given: object = None,
     state: Path | None = None,
     deliver: bool = True,
+    aimed: bool = True,
     on_made: Callable[[str, str], object] = lambda subject, detail: None,
 ) -> Stages:
     """Make everything behind the detector, in the order in which a run needs it. ``countline run``, ``countline check`` and the
@@ -108,6 +114,7 @@ def stages(
     given: path of the configuration, if it came from a file.
     state: outbox file where the configuration names none.
     deliver: whether the configured outputs are used; if not, none is made.
+    aimed: whether the detector is told of the rules here; if not, :func:`aim` does it later.
     on_made: called with (subject, what was made in words) after each step.
 
     Raises
@@ -116,9 +123,12 @@ def stages(
     """
     rule_set = rules(config, sources, labels)
     on_made("rules", ", ".join(f"{r.kind} '{r.name}'" for r in rule_set.rules) or "none")
+    if aimed:
+        aim(detector, rule_set.rules)
     made = definitions(config, rule_set, sources, labels, messages)
     on_made("messages", ", ".join(f"'{d.name}'" for d in made) or "none")
     trackers: dict[str, Tracker] = {}
+    by_name = {c.name: c for c in config.sources}
     if detector is not None:
         trackers = {i.name: tracker(config, c, detector) for i, c in zip(sources, config.sources)}
         on_made("tracker", config.tracker.kind)
@@ -134,12 +144,20 @@ def stages(
         rule_set,
         made,
         trackers,
+        lambda name: tracker(config, by_name[name], detector) if detector is not None else None,
+        cameras(config, pictures=detector is not None),
         outputs(used),
         schedule,
         {i.name: c.counts or ("continue" if i.live or c.loop else "restart") for i, c in zip(sources, config.sources)},
         mark(config, rule_set.rules),
         path,
     )
+
+
+def aim(detector: object, rules: Sequence[RuleInfo]) -> None:
+    """Tell a detector where it should look closely, if it wants to know."""
+    if isinstance(detector, AimedDetector):
+        detector.aim(rules)
 
 
 def enter(config: Config) -> None:
@@ -163,7 +181,7 @@ def detector(config: Config, own: Any = None) -> Detector:
     from countline import detect
 
     if own is not None:
-        return own if isinstance(own, Detector) else detect.wrap(own)
+        return _focused(config, own if isinstance(own, Detector) else detect.wrap(own))
     settings = config.detector
     if config.rules.file is not None:
         if settings.classes is None and settings.model in detect.MODELS:
@@ -176,15 +194,45 @@ def detector(config: Config, own: Any = None) -> Detector:
             log.info(
                 "class ids in %s are the model's own (`detector: {classes: {name: id}}` maps them)", config.rules.file
             )
-    return detect.make(settings, low=config.tracker.low)
+    return _focused(config, detect.make(settings, low=config.tracker.low))
+
+
+def _focused(config: Config, made: Detector) -> Detector:
+    from countline.detect.focus import FocusedDetector
+
+    settings = config.detector
+    return made if settings.focus == "off" else FocusedDetector(made, settings.focus, settings.slices)
 
 
 def tracker(config: Config, source: SourceConfig, detector: Detector) -> Tracker:
     """The tracker of one source. Raises ConfigError for a kind that does not exist."""
     from countline import track
+    from countline.track.by_birth import ByBirth
+    from countline.video.place import are_recordings
 
     thresholds = detector.thresholds if isinstance(detector, ThresholdDetector) else None
-    return track.make(config.tracker, fps=source.fps, labels=detector.labels, thresholds=thresholds)
+
+    def make() -> Tracker:
+        return track.make(config.tracker, fps=source.fps, labels=detector.labels, thresholds=thresholds)
+
+    if are_recordings(source.uri, bool(source.watch)) and not (source.live or source.loop):
+        return ByBirth(make)  # a later run goes on in the middle of them
+    return make()
+
+
+def cameras(config: Config, *, pictures: bool) -> dict[str, CameraMotion]:
+    """What follows the cameras of the sources that are stabilised. Raises ConfigError where there are no pictures, MissingExtra
+    without OpenCV."""
+    from countline.track.camera import CameraMotion
+
+    moving = [(i, s.name) for i, s in enumerate(config.sources) if s.stabilize]
+    if moving and not pictures:
+        raise ConfigError(
+            "a camera can be stabilised only where there are its pictures, and here come tracks alone",
+            where=f"sources[{moving[0][0]}].stabilize",
+            fix="remove it, or let countline read the video itself",
+        )
+    return {name: CameraMotion() for _, name in moving}
 
 
 def rules(config: Config, sources: Sequence[SourceInfo], labels: Sequence[str]) -> RuleSet:

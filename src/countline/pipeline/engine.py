@@ -5,16 +5,20 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack
+from dataclasses import replace
 
-from countline.errors import CountlineError
+from countline.errors import ConfigError, CountlineError
 from countline.pipeline.build import Stages
+from countline.pipeline.changes import Changes
 from countline.pipeline.delivery.delivery import Delivery
 from countline.pipeline.delivery.failure_file import FailureFile
 from countline.pipeline.stats import SourceSummary, StageClock, Summary
 from countline.pipeline.worker import CommitSink, Consumer, Worker
-from countline.protocols import ClosingConsumer, CountingTracker
+from countline.protocols import ClosingConsumer, CountingTracker, ObjectRules
 from countline.redaction import redact
 from countline.types import Detections, Frame, FrameTracks
 
@@ -60,6 +64,9 @@ class Engine:
         self.summary = Summary(sources={source.name: SourceSummary() for source in stages.sources})
         self.failure: BaseException | None = None
         """What the run cannot go on after; the first there was."""
+        self._changes: deque[tuple[Callable[[], None], Future[None]]] = deque()
+        self._thread = 0
+        """Which calls :meth:`work`."""
         self._closers: list[Callable[[], None]] = []
         self._frames_over = self._closed = False
         self._summing = threading.Lock()
@@ -102,11 +109,59 @@ class Engine:
 
     def work(self, frames: Sequence[Frame], detections: Sequence[Detections | None]) -> None:
         """As :meth:`Worker.work`. Raises what a consumer raises, and OutboxError if the outbox has failed for good."""
+        self._thread = threading.get_ident()
+        if self._changes:
+            self.boundary()
         self.worker.work(frames, detections)
 
     def tracked(self, batch: Sequence[FrameTracks]) -> None:
         """As :meth:`Worker.tracked`. Raises as :meth:`work`."""
+        self._thread = threading.get_ident()
+        if self._changes:
+            self.boundary()
         self.worker.tracked(batch)
+
+    def at_boundary(self, work: Callable[[], None]) -> Future[None]:
+        """Have ``work`` done between two frames, on the thread of :meth:`work`; whoever asks sees to it that :meth:`boundary` is
+        called where no frames come. From any other thread. What it raises is in the future; ConfigError if the run ends before it."""
+        if threading.get_ident() == self._thread:
+            raise ConfigError(
+                "the configuration cannot be changed from within a frame",
+                where="a consumer of frames",
+                fix="ask for it from another thread; `run.reload()` may be called here",
+            )
+        done: Future[None] = Future()
+        self._changes.append((work, done))
+        if self._frames_over:
+            self._refuse_changes()
+        return done
+
+    def boundary(self) -> None:
+        """Between two frames: do what was asked for. From the thread that calls :meth:`work`."""
+        while self._changes:
+            work, done = self._changes.popleft()
+            try:
+                work()
+            except Exception as error:
+                done.set_exception(error)
+            else:
+                done.set_result(None)
+
+    def _refuse_changes(self) -> None:
+        while self._changes:
+            try:
+                _, done = self._changes.popleft()
+            except IndexError:
+                return
+            done.set_exception(ConfigError("the run has ended", fix="start anew with the changed configuration"))
+
+    def exchange(self, stages: Stages, plan: Changes) -> None:
+        """Go on with other stages, whose outputs are seen to apart. At a boundary."""
+        with self._summing:
+            for source in stages.sources:
+                self.summary.sources.setdefault(source.name, SourceSummary())
+        self.worker.exchange(stages, plan)
+        self.stages = replace(stages, rules=self.worker.rules, trackers=self.worker.trackers)
 
     def forget(self, source: str) -> None:
         """The tracks of a source have ended, while others may go on; its counts stay. From the thread that calls ``tracked``."""
@@ -131,6 +186,7 @@ class Engine:
         self._frames_over = True
         with ExitStack() as rest:
             rest.callback(self.close)
+            self._refuse_changes()
             try:
                 self.worker.finish(ended if self.failure is None else {})
             except Exception as error:
@@ -144,6 +200,7 @@ class Engine:
     def close(self) -> None:
         """Let go of everything, at once. Harmless the second time."""
         self._frames_over = True
+        self._refuse_changes()
         with ExitStack() as rest:
             rest.callback(self._close_consumers)
             rest.callback(self._failures.close)
@@ -180,7 +237,9 @@ class Engine:
         summary.failure_file = str(self._failures.path) if summary.failures else ""
         for name, source in summary.sources.items():
             source.untracked = self.stages.rules.untracked(name)
-            tracker = self.stages.trackers.get(name)
+            rules = self.stages.rules
+            source.twins = rules.twins(name) if isinstance(rules, ObjectRules) else 0
+            tracker = self.worker.trackers.get(name)
             source.never_tracked = tracker.never_tracked if isinstance(tracker, CountingTracker) else 0
         return summary
 

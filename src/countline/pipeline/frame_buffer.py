@@ -1,7 +1,7 @@
 """Bounded queues between the readers (one thread per source) and the detector thread.
 
 Bounded, with a policy per source: a file's reader waits for room, so every frame is processed; a live source's newest
-frame replaces the one that was waiting, and the loss is counted.
+frame replaces the one that was waiting, takes its place in the row, and the loss is counted.
 """
 
 from __future__ import annotations
@@ -33,11 +33,35 @@ class FrameBuffer:
         self._live_depth = live_depth
         self._queues: list[deque[Frame]] = [deque() for _ in live]
         self._open = [True] * len(live)
-        self._stopped = False
+        self._row: dict[int, None] = {}
+        """Sources of which frames wait, by who has waited longest."""
+        self._stopped = self._over = False
         self._change = threading.Condition()
         # Files alone: every round takes exactly one frame of each source that still has some, so that batches, and with
         # them the last bits of the detector's floats, are the same on every run.
+        self._waits = [False] * len(live)
         self._lockstep = not any(live)
+
+    def add(self, live: bool, waits: bool = False) -> int:
+        """Another source: its number. ``waits``: for what is still to be recorded, and others do not wait for it. Once all is over
+        it is closed from the beginning."""
+        with self._change:
+            self._live.append(live)
+            self._waits.append(waits)
+            self._queues.append(deque())
+            self._open.append(not self._stopped and not self._over)
+            self._lockstep = not any((a or b) and is_open for a, b, is_open in zip(self._live, self._waits, self._open))
+            return len(self._live) - 1
+
+    def close(self, source: int) -> int:
+        """No more frames of a source are taken in or handed out: how many were waiting."""
+        with self._change:
+            self._open[source] = False
+            waiting = len(self._queues[source])
+            self._queues[source].clear()
+            self._row.pop(source, None)
+            self._change.notify_all()
+            return waiting
 
     def put(self, source: int, frame: Frame, stats: SourceStats) -> bool:
         """Hand over a frame; False when the run is stopping and the reader should end."""
@@ -48,12 +72,13 @@ class FrameBuffer:
                     queue.popleft()
                     stats.dropped += 1
             else:
-                while len(queue) >= self._depth and not self._stopped:
+                while len(queue) >= self._depth and self._open[source]:
                     self._change.wait(0.5)
-            if self._stopped:
+            if not self._open[source]:
                 return False
             frame.arrived = time.monotonic()
             queue.append(frame)
+            self._row.setdefault(source)
             self._change.notify_all()
             return True
 
@@ -70,14 +95,28 @@ class FrameBuffer:
             self._open = [False] * len(self._open)
             self._change.notify_all()
 
-    def take(self) -> list[Frame]:
-        """The next round: at most one frame per source, in the order of the sources; waits for it. Empty: all is over."""
+    def take(self, most: int | None = None, gather: float = 0.0) -> list[Frame]:
+        """The next round: at most one frame per source, in the order of the sources; waits for it. Empty: all is over.
+
+        Where a source is live, at most ``most`` frames, of those sources that have waited longest: the others' frames may
+        still be replaced by newer ones. And it is waited ``gather`` seconds for so many. Where all are files every round is
+        whole."""
         with self._change:
             while not self._ready():
                 if not any(self._open) and not any(self._queues):
+                    self._over = True
                     return []
                 self._change.wait(0.5)
-            frames = [queue.popleft() for queue in self._queues if queue]
+            if self._lockstep:
+                most = None
+            elif most is not None and gather > 0:
+                self._gather(most, gather)
+            chosen = sorted(list(self._row)[:most])
+            frames = [self._queues[source].popleft() for source in chosen]
+            for source in chosen:
+                del self._row[source]
+                if self._queues[source]:
+                    self._row[source] = None
             self._change.notify_all()
             return frames
 
@@ -88,22 +127,27 @@ class FrameBuffer:
         with self._change:
             while not self._enough(most, patience):
                 if not any(self._open) and not any(self._queues):
+                    self._over = True
                     return []
                 self._change.wait(max(self._time_left(patience), 0.001))
-            rounds = [[queue.popleft() for queue in self._queues if queue]]
+            rounds = [self._round()]
             total = len(rounds[0])
             for _ in range(1, self._rounds(most) if self._lockstep else most):
                 following = sum(1 for queue in self._queues if queue)
                 if not following or total + following > most:
                     break
-                rounds.append([queue.popleft() for queue in self._queues if queue])
+                rounds.append(self._round())
                 total += following
+            self._row = {source: None for source, queue in enumerate(self._queues) if queue}
             self._change.notify_all()
             return rounds
 
+    def _round(self) -> list[Frame]:
+        return [queue.popleft() for queue in self._queues if queue]
+
     def _rounds(self, most: int) -> int:
-        """Rounds of files that are taken at once."""
-        return max(1, min(self._depth, most // len(self._queues)))
+        """Rounds of files that are taken at once: half of what may wait, so that readers go on meanwhile."""
+        return max(1, min(self._depth // 2, most // max(1, sum(self._open))))
 
     def _enough(self, most: int, patience: float) -> bool:
         if self._lockstep:
@@ -118,6 +162,11 @@ class FrameBuffer:
         """Until the frame that has waited longest has done so for ``patience`` s; at most half a second."""
         oldest = min((queue[0].arrived for queue in self._queues if queue), default=None)
         return 0.5 if oldest is None else min(0.5, oldest + patience - time.monotonic())
+
+    def _gather(self, most: int, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while len(self._row) < min(most, sum(self._open)) and (left := until - time.monotonic()) > 0:
+            self._change.wait(left)
 
     def _ready(self) -> bool:
         if self._lockstep:

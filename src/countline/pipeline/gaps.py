@@ -26,6 +26,7 @@ _WORDS = {
     "not-running": "countline did not run",
     "no-frames": "the source gave no frames",
     "frames-dropped": "processing was behind, and frames were dropped",
+    "no-recording": "there is no recording of it",
     "clock-jumped": "this machine slept, or its clock was set forward",
 }
 
@@ -47,9 +48,9 @@ class _Last:
 class GapWatch:
     """Sees every frame and says before which ones something is missing.
 
-    Only live sources have gaps: a file that is resumed has all its frames. Within a run a gap is measured on the source's own
-    clock (PTS), between runs on capture times, as well as ``time_quality`` knows them; where those do not go on from run to run, on
-    this machine's clock.
+    Only live sources have gaps, and recordings between each other: a file that is resumed has all its frames. Within a run a gap of a
+    live source is measured on its own clock (PTS), between runs on capture times, as well as ``time_quality`` knows them; where those
+    do not go on from run to run, on this machine's clock.
     """
 
     def __init__(self) -> None:
@@ -62,12 +63,18 @@ class GapWatch:
         if source not in self._last:
             self._before[source] = seen, down
 
-    def see(self, info: FrameInfo) -> Gap | None:
-        """The gap that ends with this frame, if any."""
-        if not info.source.live:
-            return None
+    def see(self, info: FrameInfo, hole: bool = False) -> Gap | None:
+        """The gap that ends with this frame, if any. ``hole``: of recordings that follow each other one begins here, and what lay
+        before it was not recorded."""
         name = info.source.name
         last = self._last.get(name)
+        if not info.source.live:
+            if last is None:
+                before = self._before.pop(name, (0, (0, 0)))[0]
+                self._last[name] = _Last(info)
+            else:
+                before, last.info = last.info.time, info
+            return Gap(before, info.time, "no-recording") if hole and 0 < before < info.time else None
         if last is None:
             self._last[name] = _Last(info)
             return _between_runs(info, *self._before.pop(name, (0, (0, 0))))

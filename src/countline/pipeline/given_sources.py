@@ -69,3 +69,7 @@ class GivenSources:
                     fix=f"make its info with index={names.index(name)}",
                 )
         return [self._by_name[s.name] if s.name in self._by_name else make(s, i) for i, s in enumerate(config.sources)]
+
+    def has(self, name: str) -> bool:
+        """Whether a source of this name is one of the user's objects."""
+        return name in self._by_name

@@ -10,9 +10,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from countline.protocols import BatchDetector, Detector, ParallelDetector
 from countline.types import Detections, Frame, FrameInfo
 
-__all__ = ["Batch", "Inference"]
+__all__ = ["Batch", "Company", "Inference"]
 
 _Work = tuple[list[Detections], float]
+_GATHER = 0.004
+"""Seconds that a frame waits for company at most."""
+_PAYS = 0.9
+"""Part of a lone frame's time that a frame in company may take, for company to be waited for."""
 
 
 class Batch:
@@ -49,6 +53,37 @@ class Batch:
         return self._found, seconds
 
 
+class Company:
+    """Whether frames are through sooner several at a time than alone, as measured. Pure: no clock is read here.
+
+    >>> company = Company()
+    >>> company.note(1, 0.010)
+    >>> company.note(4, 0.016)
+    >>> company.pays
+    True
+    >>> for _ in range(50): company.note(4, 0.044)
+    >>> company.pays
+    False
+    """
+
+    def __init__(self) -> None:
+        self._alone = self._together = 0.0
+        """Mean seconds a frame; 0: not known yet."""
+
+    def note(self, frames: int, seconds: float) -> None:
+        """A call of the detector with so many frames took so long."""
+        each = seconds / max(frames, 1)
+        if frames > 1:
+            self._together += (each - self._together) / 8 if self._together else each
+        else:
+            self._alone += (each - self._alone) / 8 if self._alone else each
+
+    @property
+    def pays(self) -> bool:
+        """Whether company is to be waited for: it is faster, or how fast it is was never seen."""
+        return not self._together or self._together < self._alone * _PAYS
+
+
 class Inference:
     """Threads for a detector: one, or as many as it says it can be called from at once (its attribute ``parallel``); then
     each gets one frame at a time, or those that it wants together (:class:`countline.protocols.BatchDetector`).
@@ -68,13 +103,26 @@ class Inference:
         self._every = every
         self._last: dict[str, int] = {}
         """By source: number of the frame that was looked at last."""
-        self._free = threading.Semaphore(threads + ahead)
+        self.busy = 0.0
+        """Seconds for which all threads together were at work, divided by how many there are."""
+        self._threads = threads
+        self._free = threads + ahead
+        self._change = threading.Condition()
+        self._company = Company()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="countline-detect")
 
-    def ready(self) -> None:
-        """Wait until a call would be taken up. Called before frames are chosen, so that they are the newest there are."""
-        self._free.acquire()
-        self._free.release()
+    def ready(self) -> int:
+        """Wait until a call would be taken up; how many frames would be. Called before frames are chosen, so that they are
+        the newest there are."""
+        with self._change:
+            while self._free <= 0:
+                self._change.wait()
+            return self._free * self._size
+
+    @property
+    def gather(self) -> float:
+        """Seconds for which it pays to wait for frames of other sources."""
+        return _GATHER if self._size > 1 and self._company.pays else 0.0
 
     def begin(self, *rounds: Sequence[Frame]) -> Batch:
         """Hand over rounds of at most one frame per source; waits while too many calls are under way."""
@@ -82,7 +130,10 @@ class Inference:
         frames = made.frames
         due = [i for i, frame in enumerate(frames) if self._due(frame.info)]
         for places in self._calls(frames, due):
-            self._free.acquire()
+            with self._change:
+                while self._free <= 0:
+                    self._change.wait()
+                self._free -= 1
             work = self._pool.submit(self._detect, [frames[i] for i in places])
             made.add(places, work)
         return made
@@ -104,9 +155,16 @@ class Inference:
     def _detect(self, frames: list[Frame]) -> _Work:
         begin = time.perf_counter()
         try:
-            return self._detector.detect(frames), time.perf_counter() - begin
+            found = self._detector.detect(frames)
+            took = time.perf_counter() - begin
+            if self._size > 1:
+                self._company.note(len(frames), took)
+            return found, took
         finally:
-            self._free.release()
+            with self._change:
+                self.busy += (time.perf_counter() - begin) / self._threads
+                self._free += 1
+                self._change.notify_all()
 
     def close(self) -> None:
         """End the threads; frames that still wait for one are given up."""

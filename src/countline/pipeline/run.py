@@ -7,35 +7,43 @@ import queue
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from countline import video
 from countline.config import Config, SourceConfig
-from countline.errors import SourceError
-from countline.pipeline import build
+from countline.pipeline import build, recordings
+from countline.pipeline.changes import Changes
+from countline.pipeline.control import Change, Control
 from countline.pipeline.delivery.delivery import Delivery
 from countline.pipeline.engine import Engine
 from countline.pipeline.frame_buffer import FrameBuffer
 from countline.pipeline.given_sources import GivenSources
 from countline.pipeline.inference import Batch, Inference
 from countline.pipeline.overload import Overload
+from countline.pipeline.readers import Readers
+from countline.pipeline.reloader import Reloader
+from countline.pipeline.sources_swap import SourcesSwap
+from countline.pipeline.states import StateWatch, tell_states
 from countline.pipeline.stats import Summary
 from countline.pipeline.worker import Consumer
 from countline.protocols import BatchDetector, Detector, RuleSet, Source
-from countline.redaction import redact
-from countline.types import Frame
+from countline.types import ConfigChange, Frame, SourceInfo
 
 __all__ = ["Run", "run"]
 
 log = logging.getLogger("countline.pipeline")
 
 
-_DEPTHS = {"depth": 16, "live_depth": 8}
-"""Frames of a source that may wait for a GPU, which takes many at a time: of a live one those of about a quarter of a second."""
+def _depths(detector: BatchDetector | None, sources: int) -> dict[str, int]:
+    """Frames of a source that may wait. For a GPU, which takes many at a time: of files twice those of a batch, of a live one those
+    of about a quarter of a second."""
+    if detector is None:
+        return {}
+    return {"depth": max(16, 2 * -(-detector.most // max(1, sources))), "live_depth": 8}
 
 
 class Run:
@@ -52,6 +60,10 @@ class Run:
     consumers: called with every frame and its analytics, in order, on the worker's thread.
     state: outbox file where the configuration names none.
     fresh: do not resume files that an earlier run was cut short in.
+    reread: gives the configuration as it is now, for an edit that is applied while running; where ``config`` is a path, that file
+        unless set.
+    files: of the configuration, where ``reread`` is given: those that are watched for edits.
+    watch: apply edits whatever the configuration says of it (``watch: true``).
 
     Raises
     ------
@@ -68,17 +80,22 @@ class Run:
         consumers: Sequence[Consumer] = (),
         state: Path | None = None,
         fresh: bool = False,
+        reread: Callable[[], Config | str | Path] | None = None,
+        files: Sequence[Path] = (),
+        watch: bool = False,
     ) -> None:
         started = time.monotonic()
-        given = GivenSources(sources)
+        self._given = given = GivenSources(sources)
+        self._messages, self._from = messages, config
         self.config = build.as_config(config, given.amend)
         self._batches: queue.Queue[Batch | None] = queue.Queue(maxsize=4)
-        self._ended: dict[str, bool] = {}
         self._stopping = threading.Event()
+        self._playing = threading.Event()
         self._latency = 0.0
         self._overload: Overload | None = None
+        self._states = StateWatch()
         with ExitStack() as resources:
-            gpus = self.config.detector.gpus if detector is None else []
+            self._gpus = self.config.detector.gpus if detector is None else []
             with ThreadPoolExecutor(1) as pool:  # the model is compiled while the other packages are imported
                 loading = pool.submit(build.detector, self.config, detector)
                 build.enter(self.config)
@@ -86,7 +103,7 @@ class Run:
             resources.callback(self.detector.close)
 
             def opened(source: SourceConfig, index: int) -> Source:
-                made = video.open_source(source, index, gpu=gpus[index % len(gpus)] if gpus else None)
+                made = video.open_source(source, index, gpu=self.gpu_for(index))
                 resources.callback(made.close)  # those of other distributions may hold something from the beginning
                 return made
 
@@ -102,16 +119,23 @@ class Run:
             )
             self.engine = Engine(stages, consumers=consumers, fresh=fresh, started=started)
             resources.callback(self.engine.delivery.abandon)  # not the engine's own: its consumers may hold this run
+            recordings.resume(self.sources, self.engine.delivery)
             live = [s.info.live for s in self.sources]
-            if any(live):
-                self._overload = Overload(self.sources, time.monotonic)
             settings = self.config.detector
             self._batched = self.detector if isinstance(self.detector, BatchDetector) else None
-            self._frames = FrameBuffer(live, **(_DEPTHS if self._batched is not None else {}))
+            self._frames = FrameBuffer([], **_depths(self._batched, len(self.sources)))
+            self._readers = Readers(self._frames, self.engine.summary, self.engine.clock, self._stopping.is_set)
+            self._readers.add(self.sources)
             self._inference = Inference(
                 self.detector, batch=settings.batch or 4, every=settings.interval + 1, ahead=0 if any(live) else 1
             )
             resources.callback(self._inference.close)
+            self._watch_load()
+            if reread is None and isinstance(config, (str, Path)):
+                path = Path(config)
+                reread, files = (lambda: path), [path]
+            self.control = Control(self, reread)
+            self._reloader = Reloader(self.control, files, lambda: watch or self.config.watch)
             # Closed at the end of ``execute``; or when nobody holds this run any more, or the program ends.
             self._release = weakref.finalize(self, resources.pop_all().close)
 
@@ -133,12 +157,19 @@ class Run:
         """Take no more frames; what is in flight is still counted and delivered. Safe in a signal handler."""
         self._stopping.set()
 
+    def reload(self) -> None:
+        """Read the configuration again, soon, and go on with what it says now: see :class:`countline.pipeline.control.Control`,
+        which :attr:`control` is, for other ways. What is not right is refused and told in the log. Safe in a signal handler."""
+        self._reloader.ask("signal")
+
     def execute(self, *, drain_timeout: float = 30.0) -> Summary:
         """Run to the end of all sources, or until ``stop``. Raises nothing but what cannot go on: the summary holds the
         error and the exit code."""
         try:
             self._play()
-            self.engine.finish(dict(self._ended), drain_timeout)
+            if self.engine.failure is None:
+                tell_states(self.engine.worker, self._states.look(self.sources))
+            self.engine.finish(dict(self._readers.ended), drain_timeout)
         finally:
             self.close()
         return self._conclude()
@@ -159,34 +190,24 @@ class Run:
     def _play(self) -> None:
         """All threads, from the first frame to the last. Whatever ends this, none of them is left at work."""
         self.engine.start()
-        readers = [
-            threading.Thread(target=self._read, args=(i,), name=f"countline-read-{s.info.name}", daemon=True)
-            for i, s in enumerate(self.sources)
-        ]
         detect = threading.Thread(target=self._guard, args=(self._detect,), name="countline-detect", daemon=True)
         worker = threading.Thread(target=self._guard, args=(self._work,), name="countline-worker", daemon=True)
         with ExitStack() as threads:
             # Ended in the reverse order: no more frames, then what waits for them.
             threads.callback(self._join, worker)
             worker.start()
+            self._playing.set()
             threads.callback(self._join, detect)
-            threads.callback(self._end_reading, readers)
+            threads.callback(self._readers.close)
             detect.start()
-            for reader in readers:
-                reader.start()
+            self._readers.start()
             while worker.is_alive():
                 if self._stopping.wait(0.1):
                     break
                 if self._overload is not None:
                     self._overload.look()
-
-    def _end_reading(self, readers: Sequence[threading.Thread]) -> None:
-        """After the last frame, or earlier: then no more frames are taken in. A reader that waits for the network is not waited
-        for; it ends when that answers."""
-        if any(reader.is_alive() or reader.ident is None for reader in readers):
-            self._frames.stop()
-        for source in self.sources:
-            source.close()
+                self._reloader.look()
+                self._tell_states()
 
     def _join(self, thread: threading.Thread) -> None:
         if thread.ident is None:  # it could not be started, and nobody else tells the worker that all is over
@@ -211,45 +232,20 @@ class Run:
         except queue.Empty:
             self._batches.put(None)
 
-    def _read(self, index: int) -> None:
-        source = self.sources[index]
-        name = source.info.name
-        summary, clock = self.engine.summary.sources[name], self.engine.clock
-        complete = False
-        try:
-            frames = iter(source)
-            while True:
-                with clock.measure(f"decode {name}"):
-                    frame = next(frames, None)
-                if frame is None:
-                    complete = not self._stopping.is_set()
-                    break
-                if not self._frames.put(index, frame, source.stats):
-                    break
-        except SourceError as error:
-            summary.error = str(error)
-            log.error("%s", error)
-        except Exception as error:
-            summary.error = redact(f"unforeseen error: {error!r}")
-            log.exception("source '%s'", name)
-        finally:
-            self._ended[name] = complete
-            self._frames.end(index)
-
     def _detect(self) -> None:
         while True:
-            self._inference.ready()
-            rounds = self._next()
+            room = self._inference.ready()
+            rounds = self._next(room)
             if not rounds or self.engine.failure is not None:
                 break
             self._batches.put(self._inference.begin(*rounds))
         self._batches.put(None)
 
-    def _next(self) -> list[list[Frame]]:
+    def _next(self, room: int) -> list[list[Frame]]:
         """The frames to look at next; empty: all is over."""
         if self._batched is not None:
             return self._frames.take_rounds(self._batched.most, self._batched.patience)
-        frames = self._frames.take()
+        frames = self._frames.take(room, self._inference.gather)
         return [frames] if frames else []
 
     def _work(self) -> None:
@@ -258,11 +254,84 @@ class Run:
             batch = self._batches.get()
             if batch is None:
                 return
+            if not batch.frames:  # something is to be changed
+                self.engine.boundary()
+                continue
             found, seconds = batch.wait()
             clock.seconds["detect"] += seconds
             for frames, detections in batch.by_round(found):
                 self.engine.work(frames, detections)
             self._latency = time.monotonic() - min(f.arrived for f in batch.frames)
+
+    # -- change while running (countline.pipeline.control.Changeable) ----------------------------------------------
+
+    def parse(self, given: Config | Mapping[str, Any] | str | Path) -> Config:
+        """As at the start. Raises ConfigError."""
+        return build.as_config(given, self._given.amend)
+
+    def ready(self, config: Config, plan: Changes) -> Change:
+        """See :class:`countline.pipeline.sources_swap.SourcesSwap`."""
+        return SourcesSwap(self, config, plan, self._given, self._messages)
+
+    def gpu_for(self, index: int) -> int | None:
+        """The GPU that decodes a source, by its place in the configuration; None: the CPU."""
+        return self._gpus[index % len(self._gpus)] if self._gpus else None
+
+    def stages_for(self, config: Config, infos: Sequence[SourceInfo]) -> build.Stages:
+        """All behind the detector, for another configuration. Raises as :meth:`__init__`."""
+        return build.stages(
+            config,
+            infos,
+            self.detector.labels,
+            detector=self.detector,
+            messages=self._messages,
+            given=self._from,
+            state=self.engine.stages.state,
+            aimed=False,
+        )
+
+    def use_sources(self, sources: Sequence[Source], opened: Sequence[Source]) -> None:
+        """These are the sources from now on, of which some are to be read from their beginning. Behind the boundary."""
+        build.aim(self.detector, self.rules.rules)
+        self._readers.add(opened)
+        self.sources = list(sources)
+        self._watch_load()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """The run does not end meanwhile, though it may have no source."""
+        held = self._frames.add(False)
+        try:
+            yield
+        finally:
+            self._frames.close(held)
+
+    def end_sources(self, names: Sequence[str]) -> None:
+        """These sources are read no more. Before the boundary."""
+        self._readers.remove(names)
+
+    def wake(self) -> None:
+        """Have the worker come to a boundary, also where no frames come."""
+        if self._playing.is_set():
+            with suppress(queue.Full):  # then it is about to come to one
+                self._batches.put_nowait(Batch([]))
+        else:
+            self.engine.boundary()
+
+    def tell(self, change: ConfigChange) -> None:
+        """Publish that something was applied or refused."""
+        self.engine.at_boundary(lambda: self.engine.worker.tell(change))
+        self.wake()
+
+    def _tell_states(self) -> None:
+        changes = self._states.look(self.sources)
+        if changes:
+            self.engine.at_boundary(lambda: tell_states(self.engine.worker, changes))
+            self.wake()
+
+    def _watch_load(self) -> None:
+        live = any(s.info.live for s in self.sources)
+        self._overload = Overload(self.sources, time.monotonic, lambda: self._inference.busy) if live else None
 
     def snapshot(self) -> dict[str, Any]:
         """The present state, for progress displays. From any thread."""
@@ -285,7 +354,11 @@ class Run:
     def _conclude(self) -> Summary:
         for source in self.sources:
             noted, stats = self.engine.summary.sources[source.info.name], source.stats
-            noted.dropped, noted.corrupt, noted.reconnects = stats.dropped, stats.corrupt, stats.reconnects
+            noted.dropped, noted.corrupt, noted.reconnects = (
+                noted.dropped + stats.dropped,
+                stats.corrupt,
+                stats.reconnects,
+            )
             noted.corrupt_by = dict(stats.lost)
             noted.thinned, noted.state, noted.reason = stats.thinned, stats.state, stats.reason
             if source.info.live and not stats.connections and not noted.frames and stats.reason and not noted.error:

@@ -51,6 +51,10 @@ class SourceSummary:
     """How often nothing of a live source was seen for a while: countline did not run, or no frames came."""
     missed: float = 0.0
     """Seconds of all gaps together."""
+    view_changes: int = 0
+    """How often a camera that is stabilised was seen to show another view."""
+    view_lost: int = 0
+    """Frames of such a camera in which the view was not found: their objects were not counted."""
     error: str = ""
     lines: dict[str, dict[str, int]] = field(default_factory=dict)
     """Cumulative counts: line -> direction -> count."""
@@ -66,6 +70,9 @@ class SourceSummary:
     """Objects that came without a track id."""
     never_tracked: int = 0
     """Sure detections that the tracker could not join to a track: objects seen once, or too fast for the frame rate."""
+    twins: int = 0
+    """Crossings, entries and the like of a second track on an object that had been told of the object already, and were not told
+    again."""
 
 
 @dataclass(slots=True)

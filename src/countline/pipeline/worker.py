@@ -7,71 +7,48 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from countline.messages.time import rfc3339
+from countline.pipeline.cameras import Cameras
+from countline.pipeline.commit_sink import CommitSink, Consumer
+from countline.pipeline.exchange import Exchanged, Makers
 from countline.pipeline.gaps import GapLog, GapWatch
+from countline.pipeline.replay import Replay
+from countline.pipeline.rule_changes import Repeats, identities_at
 from countline.pipeline.stats import SourceSummary, StageClock, Summary
 from countline.protocols import (
     Definition,
     FailingDefinition,
     FinishingDefinition,
+    ForgettingTracker,
     GapDefinition,
     PredictingTracker,
     StreamDefinition,
     Tracker,
 )
-from countline.types import Analytics, CounterDelta, Detections, Frame, FrameInfo, FrameTracks, Gap, Message, Tracks
+from countline.types import (
+    Analytics,
+    ConfigChange,
+    Detections,
+    Frame,
+    FrameInfo,
+    FrameTracks,
+    Gap,
+    Message,
+    Seam,
+    Tracks,
+)
 
 if TYPE_CHECKING:
     from countline.outbox import Resume
     from countline.outbox.schedule import Schedule
     from countline.pipeline.build import Stages
+    from countline.pipeline.changes import Changes
 
 __all__ = ["CommitSink", "Consumer", "Worker"]
 
 log = logging.getLogger("countline.pipeline")
-
-Consumer = Callable[[Any, Analytics], None]
-"""Sees every frame with its analytics, in order, on the worker's thread (overlay, tests, a user's own code). The frame is
-None where there are no pixels (a DeepStream probe)."""
-
-
-class CommitSink(Protocol):
-    """What takes the worker's commits: :class:`countline.pipeline.delivery.delivery.Delivery`, or what stands before it."""
-
-    @property
-    def wall(self) -> Callable[[], int]:
-        """Gives ns since the Unix epoch."""
-        ...
-
-    def begin(
-        self,
-        source: str,
-        stream: str,
-        *,
-        live: bool,
-        policy: str | None,
-        time: int,
-        rules: Sequence[str] = (),
-        due: Callable[[int], int | None] | None = None,
-    ) -> Resume:
-        """A source's stream begins: with which counters, and what of it an earlier run has committed already."""
-        ...
-
-    def put(
-        self, frame: FrameInfo, messages: Sequence[Message], deltas: Sequence[CounterDelta], untold: Gap | None = None
-    ) -> None:
-        """All that came of one frame."""
-        ...
-
-    def reset(self, source: str, time: int) -> None:
-        """The counts of a source begin anew at ``time`` (ns since the Unix epoch)."""
-        ...
-
-    def finished(self, source: str, stream: str) -> None:
-        """The source's stream was read to its end."""
-        ...
 
 
 class Worker:
@@ -114,14 +91,16 @@ class Worker:
         self.on_failure = on_failure
         self.on_begin = on_begin
         self.started = started
-        # Asked once: what a definition offers besides making messages does not change.
-        self._makers: list[tuple[Definition, FailingDefinition | None]] = [
-            (d, d if isinstance(d, FailingDefinition) else None) for d in stages.definitions
-        ]
-        self._gap_definitions = [d for d in stages.definitions if isinstance(d, GapDefinition)]
-        self._predicting = {name: t for name, t in stages.trackers.items() if isinstance(t, PredictingTracker)}
+        self._cameras = (
+            Cameras(stages.cameras, stages.trackers, stages.rules, summary.sources) if stages.cameras else None
+        )
+        self._ask()
+        self.repeats = Repeats(lambda: self.rules, self.track_anew)
+        self.exchanged = Exchanged(self, stages.make_tracker)
         self._streams: dict[str, str] = {}
         self._resume: dict[str, int] = {}
+        self._replays: dict[str, Replay] = {}
+        """By source that goes on from a seam."""
         self._seen: dict[str, int] = {}
         """By source: event time up to which scheduled resets have been carried out."""
         self._next_reset: dict[str, int] = {}
@@ -133,18 +112,31 @@ class Worker:
         self._untold: dict[str, Gap] = {}
         """By source: what the outbox knows that messages have still to tell."""
 
+    def _ask(self) -> None:
+        """What trackers and definitions offer besides: asked once, since it does not change."""
+        self._makers: list[tuple[Definition, FailingDefinition | None]] = [
+            (d, d if isinstance(d, FailingDefinition) else None) for d in self.definitions
+        ]
+        self._gap_definitions = [d for d in self.definitions if isinstance(d, GapDefinition)]
+        self._predicting = {name: t for name, t in self.trackers.items() if isinstance(t, PredictingTracker)}
+        self._forgetting = {name: t for name, t in self.trackers.items() if isinstance(t, ForgettingTracker)}
+
     def work(self, frames: Sequence[Frame], detections: Sequence[Detections | None]) -> None:
         """One round: at most one frame per source. ``None`` stands for a frame that the detector skipped."""
         batch = []
         with self.clock.measure("track"):
+            frames, detections = self.exchanged.known(frames, detections)
             for frame, found in zip(frames, detections):
                 name = frame.info.source.name
-                self._follow(frame.info)
+                self._follow(frame.info, frame.seam)
+                if self._cameras is not None:
+                    found = self._cameras.see(frame, found)
                 batch.append(FrameTracks(frame.info, self._track(name, found, frame.info.pts)))
         self._evaluate(batch, frames)
 
     def tracked(self, batch: Sequence[FrameTracks]) -> None:
         """One round of frames that come with their tracks and without pixels: at most one frame per source."""
+        batch = self.exchanged.known_tracks(batch)
         for info, _ in batch:
             self._follow(info)
         self._evaluate(batch, [None] * len(batch))
@@ -159,6 +151,8 @@ class Worker:
                 log.warning("%s", notice)
             self.rules.notices.clear()
         for frame, analytics in zip(frames, results):
+            if self._cameras is not None:
+                self._cameras.tell(analytics)
             self._publish(frame, analytics)
 
     def _track(self, source: str, found: Detections | None, pts: int) -> Tracks:
@@ -168,32 +162,45 @@ class Worker:
         predicting = self._predicting.get(source)
         return predicting.predict(pts) if predicting is not None else Tracks.empty()
 
-    def _follow(self, info: FrameInfo) -> None:
-        if self._streams.get(info.source.name) != info.stream:
+    def _follow(self, info: FrameInfo, seam: Seam | None = None) -> None:
+        name = info.source.name
+        if self._streams.get(name) != info.stream:
             self._begin(info)
-        gap = self._watch.see(info)
+        self.exchanged.see(info)
+        self.repeats.see(info)
+        if self._replays and name in self._replays:
+            due = self._replays[name].due(info.number)
+            if due is not None:
+                self.rules.restore(*due)
+        hole = seam is not None and seam.gap
+        if hole:
+            self.rules.forget(name)
+            if name in self._forgetting:
+                self._forgetting[name].forget()
+        gap = self._watch.see(info, hole)
         if gap is not None:
-            self._gap_log.tell(info.source.name, gap)
-            self._gaps[info.source.name] = gap
+            self._gap_log.tell(name, gap)
+            self._gaps[name] = gap
 
     def _begin(self, info: FrameInfo) -> None:
         """First frame of a stream: fetch the counters, and how far an unfinished run had come."""
         name = info.source.name
         if name in self._streams:  # the source began anew (reconnected camera, next file)
             self.rules.forget(name)
+        self.exchanged.begin(name)
         self._streams[name] = info.stream
+        if self._cameras is not None:
+            self._cameras.begin(name)
         rules = [rule.name for rule in self.rules.rules if rule.source in (None, name)]  # also those that never counted
         resume = self.delivery.begin(
             name, info.stream, live=info.source.live, policy=self.policies[name], time=info.time, rules=rules,
             due=None if self.schedule is None else partial(_due, self.schedule, info.time),
+            number=info.number,
+            identities=identities_at(name, self.rules.rules),
         )  # fmt: skip
-        self.rules.restore(resume.counters, resume.resets)
+        self.repeats.begin(name, info.number, resume)
         if not info.source.live:  # the stream of a live source is one of its own in each run
-            # The same frames at another time are other events, too.
-            counts, epochs = f"{self.mark}{info.time - info.pts}{resume.history.counts}", resume.history.epochs
-            for definition in self.definitions:
-                if isinstance(definition, StreamDefinition):
-                    definition.begin(name, counts, epochs)
+            counts, epochs = self.mark_stream(info, resume)
             self.on_begin(name, info.stream, -1 if resume.frame is None else resume.frame, (counts, counts + epochs))
         self._watch.begin(name, resume.seen, (resume.looked, self.delivery.wall()))
         if resume.untold is not None:
@@ -202,11 +209,13 @@ class Worker:
         if resume.frame is not None and not info.source.live:
             self._resume[name] = resume.frame
             source.resumed_after = resume.frame
+            if resume.on_the_way:
+                self._replays[name] = Replay(resume.on_the_way)
             log.info(
-                "source '%s': an earlier run was cut short after frame %d; going through it again without sending twice",
-                name,
-                resume.frame,
-            )
+                "source '%s': an earlier run was cut short after frame %d; going through it again%s without sending twice",
+                name, resume.frame,
+                f" from frame {info.number}" if info.number else "",
+            )  # fmt: skip
         if resume.reset is not None:
             log.info(
                 "source '%s': counts begin anew as of %s, by schedule; nothing was seen from %s to %s",
@@ -215,6 +224,83 @@ class Worker:
         if self.schedule is not None:
             self._seen[name] = info.time
             self._next_reset[name] = self.schedule.next_after(info.time)
+
+    def mark_stream(self, info: FrameInfo, resume: Resume) -> tuple[str, str]:
+        """What the ids of a file's messages are made of from this frame on: marks of what is counted and of what was before."""
+        # The same frames at another time are other events, too.
+        counts, epochs = f"{self.mark}{info.time - info.pts}{resume.history.counts}", resume.history.epochs
+        if resume.renewed:  # nor are they the same where rules were changed in their middle
+            counts += f"@{[list(where) for where in resume.renewed]}"
+        for definition in self.definitions:
+            if isinstance(definition, StreamDefinition):
+                definition.begin(info.source.name, counts, epochs)
+        return counts, epochs
+
+    @property
+    def makers(self) -> Makers:
+        """The definitions, and those of them that may fail."""
+        return self._makers
+
+    def begun(self) -> list[str]:
+        """Sources of which a frame was worked on."""
+        return [name for name in self._streams if name in self._last]
+
+    def use_trackers(self, trackers: Mapping[str, Tracker]) -> None:
+        """Trackers by source from now on."""
+        self.trackers = trackers
+        self._ask()
+        if self._cameras is not None:
+            self._cameras.use(trackers)
+
+    def track_anew(self, name: str) -> None:
+        """The tracks of a source begin anew."""
+        tracker = self.exchanged.new_tracker(name)
+        if tracker is not None:
+            self.use_trackers({**self.trackers, name: tracker})
+        self.rules.forget(name)
+
+    def exchange(self, stages: Stages, plan: Changes) -> None:
+        """Go on with other stages, between two frames: see :class:`countline.pipeline.exchange.Exchanged`."""
+        gone = [name for name in self._streams if name not in {s.name for s in stages.sources}]
+        self.exchanged.end_definitions(plan)
+        for name in gone:
+            self._end_source(name)
+        self.exchanged.take(stages, plan)
+        if self._cameras is not None:
+            self._cameras.use(self.trackers, stages.cameras)
+        elif stages.cameras:
+            self._cameras = Cameras(stages.cameras, self.trackers, self.rules, self.summary.sources)
+        self.definitions, self.schedule = stages.definitions, stages.schedule
+        self.policies, self.mark = stages.policies, stages.mark
+        self._ask()
+        if self.schedule is not None:
+            for name, analytics in self._last.items():
+                self._seen[name] = analytics.frame.time
+                self._next_reset[name] = self.schedule.next_after(analytics.frame.time)
+
+    def _end_source(self, name: str) -> None:
+        """A source is taken away. A file's run that was not at its end stays one that was cut short."""
+        if name in self._last:
+            self.finish_windows(name, self._makers, whole=False)
+        self.repeats.end(name)
+        self.delivery.forget(name)
+        places: tuple[dict[str, Any], ...] = (
+            self._streams,
+            self._resume,
+            self._seen,
+            self._next_reset,
+            self._last,
+            self._gaps,
+        )
+        for kept in places:
+            kept.pop(name, None)
+
+    def tell(self, change: ConfigChange) -> None:
+        """Messages of ``on: config``."""
+        messages = self.exchanged.messages_of(change, self._makers, self.on_failure)
+        if messages:
+            self.delivery.tell(messages, change.time)
+            self.summary.messages += len(messages)
 
     def _scheduled_reset(self, item: FrameTracks) -> None:
         info = item.info
@@ -252,9 +338,13 @@ class Worker:
         for event in analytics.events:
             if event.kind == "heading":
                 source.directions[event.rule] = source.directions.get(event.rule, 0) + 1
-        if not suppressed:
+        if suppressed:
+            if self._replays and name in self._replays:
+                self._replays[name].see(analytics.deltas)
+        else:
+            seam = frame.seam if frame is not None else None
             with self.clock.measure("outbox"):
-                self.delivery.put(info, messages, analytics.deltas, self._untold_now(name, analytics.gap))
+                self.delivery.put(info, messages, analytics.deltas, self._untold_now(name, analytics.gap), seam)
             if messages:
                 self.summary.messages += len(messages)
                 if self.summary.first_message is None:
@@ -297,20 +387,22 @@ class Worker:
         """No more frames will come. ``ended``: by source, whether its input was read to the end."""
         self._gap_log.close()
         for name in self._last:
-            self._finish_windows(name, whole=ended.get(name, False))
+            self.finish_windows(name, self._makers, whole=ended.get(name, False))
         for name, complete in ended.items():
-            if complete and name in self._streams:
-                self.delivery.finished(name, self._streams[name])
+            if complete and name in self._last:
+                self.delivery.finished(name, self._streams[name], self._last[name].frame.number)
         self.snapshot()
 
-    def _finish_windows(self, name: str, *, whole: bool) -> None:
+    def finish_windows(
+        self, name: str, makers: Sequence[tuple[Definition, FailingDefinition | None]], *, whole: bool
+    ) -> None:
         """The windows that were begun are told, too. They belong to a place behind the last frame; where the input was not read
         to its end that is the place of the next frame, which is still to come, so that they are committed with the last one."""
         messages: list[Message] = []
         info = self._last[name].frame
         number = info.number + 1
         committed = number if whole else info.number
-        for definition, failing in self._makers:
+        for definition, failing in makers:
             if isinstance(definition, FinishingDefinition):
                 messages += definition.finish(name)
                 if failing is not None and failing.failures:
@@ -322,8 +414,7 @@ class Worker:
     def snapshot(self) -> None:
         """Bring the counts in the summary up to date."""
         for name, analytics in list(self._last.items()):
-            source = self.summary.sources[name]
-            _fill(source, analytics)
+            _fill(self.summary.sources[name], analytics)
 
 
 _NOTHING = Gap(0, 0)

@@ -2,7 +2,8 @@
 
 ``{"stream": 0, "frame": 7, "pts": 233333331, "width": 1920, "height": 1080, "objects": [{"id": 3, "class_id": 0,
 "left": 10.5, "top": 20, "width": 30, "height": 60}]}``. ``pts`` (ns) absent: frame × 33,333,333. ``id`` null: untracked.
-Optional: ``source`` (name), ``time`` (ns since the Unix epoch), an object's ``confidence``.
+Optional: ``source`` (name), ``time`` (ns since the Unix epoch), an object's ``confidence``, and its ``twin_of`` (id of the
+track that it is one object with, see ``Tracks.twin_of``).
 """
 
 from __future__ import annotations
@@ -90,6 +91,7 @@ def _integer(record: dict[str, Any], key: str, low: int, high: int, default: int
 
 def _tracks(objects: list[Any]) -> Tracks:
     ids, classes, boxes, confidences = [], [], [], []
+    twins: dict[int, int] = {}
     for position, item in enumerate(objects):
         try:
             track_id = item["id"]
@@ -102,6 +104,10 @@ def _tracks(objects: list[Any]) -> Tracks:
             track_id = UNTRACKED
         elif type(track_id) is not int or not 0 <= track_id < 2**64:
             raise _Fault(f"objects[{position}]: 'id' is {track_id!r}, not a number below 2^64 or null")
+        if (twin := item.get("twin_of")) is not None:
+            if type(twin) is not int or not 0 <= twin < 2**64:
+                raise _Fault(f"objects[{position}]: 'twin_of' is {twin!r}, not a number below 2^64 or null")
+            twins[position] = twin
         if type(class_id) is not int or not -(2**31) <= class_id < 2**31:
             raise _Fault(f"objects[{position}]: 'class_id' is {class_id!r}, not a 32-bit whole number")
         for key, value in zip((*_BOX, "confidence"), (*box, confidence)):
@@ -119,9 +125,13 @@ def _tracks(objects: list[Any]) -> Tracks:
         boxes32 = exact.astype(np.float32)
         xyxy = boxes32.copy()
         xyxy[:, 2:] += xyxy[:, :2]
-    return Tracks(
+    tracks = Tracks(
         xyxy, np.array(confidences, np.float32), np.array(classes, np.int32), np.array(ids, np.uint64), boxes32
     )
+    if twins:
+        tracks.twin_of = np.full(len(ids), UNTRACKED, np.uint64)
+        tracks.twin_of[list(twins)] = np.array(list(twins.values()), np.uint64)
+    return tracks
 
 
 def _object_fault(position: int, item: Any) -> str:
@@ -160,6 +170,10 @@ def frame_to_json(frame: FrameTracks) -> bytes:
             tracks.track_id.tolist(), tracks.class_id.tolist(), _floats(tracks.confidence), map(_floats, boxes)
         )
     ]
+    if tracks.twin_of is not None:
+        for item, twin in zip(record["objects"], tracks.twin_of.tolist()):
+            if twin != UNTRACKED:
+                item["twin_of"] = twin
     return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
 
 

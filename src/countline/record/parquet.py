@@ -2,7 +2,8 @@
 
 Columns: ``source`` (name), ``stream`` (index), ``frame`` (number), ``pts`` and ``time`` (ns), ``frame_width``,
 ``frame_height``, ``object`` (place within the frame from 0; null: the frame has no objects), ``track_id`` (unsigned 64 bits;
-null: untracked), ``class_id``, ``confidence``, ``left``, ``top``, ``width``, ``height`` (pixels, float32).
+null: untracked), ``class_id``, ``confidence``, ``left``, ``top``, ``width``, ``height`` (pixels, float32), ``twin_of`` (unsigned
+64 bits, see ``Tracks.twin_of``; null: no twin).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from countline.errors import DataError, MissingExtra
 from countline.private_files import open_private
@@ -24,7 +26,8 @@ __all__ = ["ParquetSink", "read_parquet"]
 _ROWS = 65_536
 _FRAME = ("stream", "frame", "pts", "time", "frame_width", "frame_height")
 _FLOATS = ("confidence", "left", "top", "width", "height")
-_OBJECT = ("track_id", "class_id", *_FLOATS)
+_IDS = ("track_id", "twin_of")
+_OBJECT = (*_IDS, "class_id", *_FLOATS)
 
 
 def _arrow() -> tuple[Any, Any]:
@@ -54,6 +57,7 @@ def _schema(arrow: Any) -> Any:
         "top": arrow.float32(),
         "width": arrow.float32(),
         "height": arrow.float32(),
+        "twin_of": arrow.uint64(),
     }
     return arrow.schema(list(kinds.items()))
 
@@ -111,6 +115,8 @@ class ParquetSink:
         place = np.arange(len(empty)) - np.repeat(np.cumsum(rows) - rows, rows)
         columns["object"] = arrow.array(place.astype(np.int32), mask=empty)
         columns["track_id"] = arrow.array(ids, mask=empty | (ids == UNTRACKED))
+        twins = np.concatenate([_twins(t) for t in tracks])
+        columns["twin_of"] = arrow.array(twins, mask=empty | (twins == UNTRACKED))
         columns["class_id"] = arrow.array(np.concatenate([t.class_id for t in tracks]), mask=empty)
         columns["confidence"] = arrow.array(np.concatenate([t.confidence for t in tracks]), mask=empty)
         for number, name in enumerate(("left", "top", "width", "height")):
@@ -125,6 +131,10 @@ class ParquetSink:
         self._writer.close()
         self._file.close()
         os.replace(self._part, self._path)
+
+
+def _twins(tracks: Tracks) -> NDArray[np.uint64]:
+    return np.full(len(tracks), UNTRACKED, np.uint64) if tracks.twin_of is None else tracks.twin_of
 
 
 def _signed(value: int) -> int:
@@ -185,11 +195,11 @@ def _check_values(batch: Any, out: dict[str, Any], present: set[str], name: str,
     objects = ~out["void"]
     for key in [key for key in _OBJECT if key in present]:
         column = batch.column(key)
-        if key != "track_id":
+        if key not in _IDS:
             _refuse(objects & np.asarray(column.is_null()), f"'{key}' is empty", name, row)
         elif str(column.type).startswith("int"):
             numbers = np.asarray(column.fill_null(0).to_numpy(zero_copy_only=False))
-            _refuse(objects & (numbers < 0), "'track_id' is negative", name, row)
+            _refuse(objects & (numbers < 0), f"'{key}' is negative", name, row)
         if key in _FLOATS:
             _refuse(objects & np.isnan(out[key]), f"'{key}' is not a number", name, row)
     for key in ("frame_width", "frame_height"):
@@ -210,8 +220,8 @@ def _columns(batch: Any, present: set[str], name: str, row: int) -> dict[str, An
     """NumPy columns of a batch; absent ones filled."""
     rows = batch.num_rows
     out: dict[str, Any] = {}
-    defaults = {"stream": 0, "object": 0, "confidence": 1.0}
-    types = {"track_id": np.uint64, "class_id": np.int64, "object": np.int64, "stream": np.int64}
+    defaults = {"stream": 0, "object": 0, "confidence": 1.0, "twin_of": UNTRACKED}
+    types = {"track_id": np.uint64, "twin_of": np.uint64, "class_id": np.int64, "object": np.int64, "stream": np.int64}
     for key in (*_FRAME, "object", *_OBJECT):
         floating = key in _FLOATS
         kind = types.get(key, np.float32 if floating else np.int64)
@@ -229,6 +239,8 @@ def _columns(batch: Any, present: set[str], name: str, row: int) -> dict[str, An
             at = row + int(np.flatnonzero(np.asarray(column.is_null()))[0])
             raise DataError(f"'{key}' is empty", where=f"{name}, row {at}", fix="give every row its frame")
         out[key] = np.asarray(column.fill_null(0).to_numpy(zero_copy_only=False)).astype(kind)
+        if key == "twin_of":
+            out[key][np.asarray(column.is_null())] = UNTRACKED
     out.setdefault("void", out["nobody"])
     _check_values(batch, out, present, name, row)
     for key, default in (("source", ""), ("time_quality", "")):
@@ -271,6 +283,7 @@ def _frames(columns: dict[str, Any], starts: Any, sources: dict[tuple[int, str],
         boxes = np.stack([columns[key][low:high] for key in ("left", "top", "width", "height")], axis=1)
         xyxy = boxes.copy()
         xyxy[:, 2:] += xyxy[:, :2]
-        yield FrameTracks(
-            info, Tracks(xyxy, columns["confidence"][low:high], columns["class_id"][low:high], ids, boxes)
-        )
+        tracks = Tracks(xyxy, columns["confidence"][low:high], columns["class_id"][low:high], ids, boxes)
+        if (twins := columns["twin_of"][low:high]).min() != UNTRACKED:
+            tracks.twin_of = twins.copy()
+        yield FrameTracks(info, tracks)

@@ -115,6 +115,28 @@ def _outputs() -> dict[str, str]:
     return {name: f"countline.outputs.{name}" for name in sorted(names, key=lambda name: (name != "kafka", name))}
 
 
+class _Listed(Mapping[str, str]):
+    """The names that a package itself lists, which is imported when somebody asks."""
+
+    def __init__(self, package: str, names: str) -> None:
+        self._package, self._names = package, names
+
+    def _known(self) -> Mapping[str, Any]:
+        known: Mapping[str, Any] = getattr(import_module(self._package), self._names)
+        return known
+
+    def __getitem__(self, name: str) -> str:
+        if name not in self._known():
+            raise KeyError(name)
+        return self._package
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known())
+
+    def __len__(self) -> int:
+        return len(self._known())
+
+
 OUTPUTS = Kinds("countline.outputs", "output", _outputs())
 """Where messages go. Module ``config``: ``Config``, a subclass of ``countline.config.base.OutputConfig``; it imports no client
 library. Module ``output``: ``make(config) -> countline.protocols.Output``."""
@@ -132,19 +154,7 @@ module of another distribution holds
 in the configuration and ``stop`` (``threading.Event``-like, or None) tells when to end; and may hold
 ``probe(config) -> countline.protocols.Check`` for ``countline check``."""
 
-LAYOUTS = Kinds(
-    "countline.layouts",
-    "detector layout",
-    dict.fromkeys(
-        (
-        "nanodet", "yolox", "yolox-decoded", "yolov5", "yolov6", "yolov8", "yolov8-seg", "yolov8-pose", "yolov8-obb",
-        "detr", "rtdetr", "end2end", "end2end-obb", "yolov7-end2end", "paddle", "detections", "detections-parts",
-        "detections-tf", "boxes-scores", "boxes-scores-parts", "ssd", "efficientdet", "picodet",
-        "detectnet", "deepstream-yolo",
-        ),
-        "countline.detect.layouts",
-    ),
-)  # fmt: skip
+LAYOUTS = Kinds("countline.layouts", "detector layout", _Listed("countline.detect.layouts", "FORMS"))
 """How the outputs of a detection network are read. ``detector: {layout: NAME}`` names one; ``auto`` finds those that are built
 in. A module of another distribution holds ``LAYOUT``, a ``countline.detect.OwnLayout``."""
 

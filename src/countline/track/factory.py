@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from countline.config import TrackerConfig
 from countline.errors import ConfigError
 from countline.protocols import Tracker
+from countline.track.buffered import BufferedEngine
 from countline.track.engines import ByteTrackEngine, EdgeFirstEngine
 from countline.track.tracker import EngineTracker
 
@@ -24,11 +25,15 @@ IOU = 0.2
 LOST = 1.5
 """Seconds for which a track is kept unless configured."""
 
-_ENGINES: dict[str, Callable[..., Any]] = {"bytetrack": ByteTrackEngine, "edgefirst": EdgeFirstEngine}
+_ENGINES: dict[str, Callable[..., Any]] = {
+    "bytetrack": ByteTrackEngine,
+    "edgefirst": EdgeFirstEngine,
+    "buffered": BufferedEngine,
+}
 
 
 def kinds() -> tuple[str, ...]:
-    """Names for ``tracker.kind``; 'default' is the first whose library is installed."""
+    """Names for ``tracker.kind``; 'default' is the first whose library is installed, and 'buffered' below six frames a second."""
     return ("default", *_ENGINES)
 
 
@@ -61,11 +66,13 @@ def make(
     limits: Any = config.high if config.high is not None else thresholds
     return EngineTracker(
         partial(_ENGINES[kind], iou),
+        slow=partial(BufferedEngine, iou) if config.kind == "default" else None,
         thresholds=limits,
         low=config.low,
         lost=LOST if config.lost is None else config.lost,
         fps=fps,
         labels=labels,
+        twins=config.twins,
     )
 
 

@@ -10,9 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countline.track.engines import BEGINS, CONTINUES, FINDS, NOISE, Engine
+from countline.track.groups import Groups
 from countline.track.hidden import Height, complete
+from countline.track.known import Known
 from countline.track.leaps import Leaps
 from countline.track.overlap import BESIDE, beside_stronger, clearly_beside, overlap
+from countline.track.pace import Pace
+from countline.track.twins import Twins
 from countline.types import Detections, Tracks
 
 __all__ = ["EngineTracker"]
@@ -49,61 +53,33 @@ _RATE_AFTER = 8
 """Intervals that are measured where the frame rate is not known."""
 
 
-class _Known:
-    """What is remembered of one track."""
-
-    __slots__ = ("best", "height", "others", "public", "seen", "weight")
-
-    def __init__(self, public: int, class_id: int) -> None:
-        self.public = public
-        self.height = Height()
-        self.seen = 0
-        """pts of the last frame it was seen in."""
-        self.best = class_id
-        """Class with the most votes."""
-        self.weight = 0.0
-        """Votes for it."""
-        self.others: dict[int, float] = {}
-        """Votes for other classes."""
-
-    def vote(self, class_id: int, weight: float) -> None:
-        """For a class that is not the best so far."""
-        total = self.others.get(class_id, 0.0) + weight
-        if total > self.weight:
-            self.others.pop(class_id, None)
-            self.others[self.best] = self.weight
-            self.best, self.weight = class_id, total
-        else:
-            self.others[class_id] = total
-
-    def __repr__(self) -> str:
-        votes = {self.best: self.weight, **self.others}
-        return f"{self.public}: {votes}"
-
-
 class EngineTracker:
     """Implements :class:`countline.protocols.Tracker`; make it with :func:`countline.track.make`.
 
     Parameters
     ----------
     engine: makes an engine for a number of steps for which lost tracks are kept.
+    slow: the same, of the engine for less than six frames a second, whether that is known or seen; None: the same engine.
     thresholds: confidence by class id from which a detection may begin a track; None: all detections may.
     low: confidence from which a detection is looked at; None: all that come.
     lost: seconds for which a track that is not seen keeps its id.
     fps: updates per second where known; measured on the first frames otherwise.
+    twins: whether tracks that show one object are told (:mod:`countline.track.twins`).
     """
 
     def __init__(
         self,
         engine: Callable[[int], Engine],
         *,
+        slow: Callable[[int], Engine] | None = None,
         thresholds: NDArray[np.float32] | float | None = None,
         low: float | None = None,
         lost: float = 1.5,
         fps: float | None = None,
         labels: Sequence[str] = (),
+        twins: bool = True,
     ) -> None:
-        self._make = engine
+        self._makers = engine, slow or engine
         limits = np.atleast_1d(np.asarray(0 if thresholds is None else thresholds, np.float32)).astype(np.float64)
         doubt = np.minimum(limits * _DOUBT, (1 + limits) / 2)
         parts = np.array([_WORTH, _SURE - _ROUNDING, 1 - _ROUNDING, 1.0])
@@ -116,17 +92,23 @@ class EngineTracker:
         self._step = round(1e9 / fps) if fps else 0
         self.labels = tuple(labels)
         self._intervals: list[int] = []
-        self._engine = engine(self._steps_kept())
+        self._pace = Pace(self._step) if slow else None
+        self._engine = self._new()
         self._leaps = Leaps()
         self._first: dict[int, int] | None = None
         """Number with the engine by number with the leaps, of the tracks in the frame that was its first."""
         self._pts: int | None = None
-        self._known: dict[int, _Known] = {}
+        self._known: dict[int, Known] = {}
         """By the engine's id."""
         self._full = 256
         """Number of known tracks at which those that are gone are forgotten."""
         self._last_id = 0
         self._past: deque[tuple[int, Tracks]] = deque(maxlen=_HISTORY)
+        self._twins = Twins() if twins else None
+        self._groups = Groups()
+
+    def _new(self) -> Engine:
+        return self._makers[self._pace is not None and self._pace.slow](self._steps_kept())
 
     def _steps_kept(self) -> int:
         return max(1, -(-self._lost // (self._step or 1_000_000_000 // 30)))
@@ -145,6 +127,10 @@ class EngineTracker:
         detections = self._usable(detections)
         boxes, confidence, classes = detections.xyxy, detections.confidence, detections.class_id
         grades = self._graded(boxes, confidence, classes)
+        slow = self._pace is not None and self._pace.slow
+        groups = self._groups.find(boxes, classes, pts, self._pace_of, slow)
+        if groups:
+            grades[groups] = NOISE
         rows, numbers = self._engine.step(boxes, grades, steps)
         left = grades == BEGINS
         left[rows] = False
@@ -169,6 +155,9 @@ class EngineTracker:
         tracks = Tracks(complete(boxes.take(rows, axis=0), heights, pts, self._lost), confidence, best, ids)
         if detections.attributes is not None:
             tracks.attributes = {name: column[rows] for name, column in detections.attributes.items()}
+        if self._twins is not None:
+            tracks.twin_of = self._twins.update(tracks, pts)
+        self._groups.remember(tracks, pts)
         self._past.append((pts, tracks))
         self._forget(pts)
         return tracks
@@ -226,7 +215,20 @@ class EngineTracker:
         if not len(last) or pts - then > self._lost:
             return Tracks.empty()
         boxes = last.xyxy + self._velocity(last) * np.float32((pts - then) / 1e9)
-        return Tracks(boxes, last.confidence, last.class_id, last.track_id)
+        return Tracks(boxes, last.confidence, last.class_id, last.track_id, twin_of=last.twin_of)
+
+    def _pace_of(self, track: int) -> NDArray[np.float32]:
+        """(2,) pixels a second of a track's middle over the last frames."""
+        seen = [
+            (pts, tracks.xyxy[at[0]])
+            for pts, tracks in self._past
+            if len(at := (tracks.track_id == track).nonzero()[0])
+        ]
+        if len(seen) < 2 or seen[-1][0] <= seen[0][0]:
+            return np.zeros(2, np.float32)
+        moved = seen[-1][1] - seen[0][1]
+        pace: NDArray[np.float32] = (moved[:2] + moved[2:]) / np.float32(2 * (seen[-1][0] - seen[0][0]) / 1e9)
+        return pace
 
     def _velocity(self, last: Tracks) -> NDArray[np.float32]:
         """(N, 4) pixels a second of the box: its centre's motion over the last frames, size unchanged."""
@@ -253,6 +255,8 @@ class EngineTracker:
         if gap > self._lost:
             self._begin_anew()
             return 1
+        if self._pace is not None and self._pace.changes(gap):
+            self._change_engine(self._pace.step)
         if len(self._intervals) < _RATE_AFTER and not self._step:
             self._intervals.append(gap)
             if len(self._intervals) == _RATE_AFTER:
@@ -261,12 +265,30 @@ class EngineTracker:
             return 1
         return max(1, round(gap / self._step)) if self._step else 1
 
+    def _change_engine(self, step: int) -> None:
+        """The source has become slow, or quick again: another engine goes on with the tracks of the last frame."""
+        self._step = step
+        self._engine = self._new()
+        self._leaps.begin_anew()
+        self._first = {}
+        public, self._known = {known.public: known for known in self._known.values()}, {}
+        if self._past:
+            last = self._past[-1][1]
+            rows, numbers = self._engine.step(last.xyxy, np.full(len(last), BEGINS, np.intp), 1)
+            for row, number in zip(last.track_id[rows].tolist(), numbers.tolist()):
+                self._known[number] = public[row]
+
     def _begin_anew(self) -> None:
         """After a gap longer than ``lost`` nothing of before is to be found again."""
-        self._engine = self._make(self._steps_kept())
+        self._engine = self._new()
         self._leaps.begin_anew()
         self._first = None
         self._known.clear()
+
+    def forget(self) -> None:
+        """All tracks have ended: what comes is another scene."""
+        self._begin_anew()
+        self._past.clear()
 
     def _usable(self, detections: Detections) -> Detections:
         """The detections that can be followed."""
@@ -325,7 +347,7 @@ class EngineTracker:
             result[left] = beside_stronger(boxes, confidence, rows[left])
         return result
 
-    def _single(self, boxes: NDArray[np.float32], known: Sequence[_Known | None]) -> NDArray[np.bool_]:
+    def _single(self, boxes: NDArray[np.float32], known: Sequence[Known | None]) -> NDArray[np.bool_]:
         """False for tracks without a public id yet that lie on one that has: a second box on the same object. They get
         their id when they part, so that nobody is counted twice."""
         result = np.array([one is not None for one in known], bool)
@@ -338,7 +360,7 @@ class EngineTracker:
     def _remember(
         self,
         numbers: NDArray[np.int64],
-        tracks: Sequence[_Known | None],
+        tracks: Sequence[Known | None],
         classes: NDArray[np.int32],
         confidence: NDArray[np.float32],
         pts: int,
@@ -349,7 +371,7 @@ class EngineTracker:
         for number, known, class_id, weight in zip(numbers.tolist(), tracks, classes.tolist(), confidence.tolist()):
             if known is None or known.seen < oldest:
                 self._last_id += 1
-                known = self._known[number] = _Known(self._last_id, class_id)
+                known = self._known[number] = Known(self._last_id, class_id)
             known.seen = pts
             if class_id == known.best:
                 known.weight += weight

@@ -164,4 +164,5 @@ class BaseSource(ABC):
             stats.enter("live")
         stats.last_frame = time.monotonic()
         stats.sample(stats.last_frame)
-        return Frame(FrameInfo(self.info, number, pts, moment, *size, quality, stream), picture)
+        doubt = stats.reason if stats.state == "degraded" else ""
+        return Frame(FrameInfo(self.info, number, pts, moment, *size, quality, stream, doubt), picture)

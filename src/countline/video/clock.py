@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from fractions import Fraction
 
-from countline.config.moment import moment_of
+from countline.config.moment import moment_of, name_time, no_start
 from countline.errors import SourceError
 from countline.types import TimeQuality
+from countline.video.place import visible
 
 __all__ = ["ArrivalClock", "FileClock", "Stamper", "creation_time", "parse_start", "to_ns"]
 
@@ -32,15 +33,22 @@ def _ns(moment: datetime) -> int:
     return ((delta.days * 86400 + delta.seconds) * 1_000_000 + delta.microseconds) * 1000
 
 
-def parse_start(text: str, where: str) -> int:
-    """RFC 3339 time with its offset -> ns since the Unix epoch. Raises SourceError."""
+def parse_start(text: str, where: str, name: str = "") -> int:
+    """RFC 3339 time with its offset, or where in ``name`` it stands -> ns since the Unix epoch. Raises SourceError."""
+    wrong = no_start(text)
+    if wrong is not None:
+        raise SourceError(f"start {wrong[0]}", where=where, fix=wrong[1])
+    if text.lstrip().startswith("{"):
+        found = name_time(text).of(name)
+        if found is None:
+            raise SourceError(
+                f"no time as {text.strip()} in the name of '{visible(name)}'",
+                where=where,
+                fix="make `start` fit the names, or leave it out: then the container or the file's age tells the time",
+            )
+        return found
     moment = moment_of(text)
-    if moment is None or moment.tzinfo is None:
-        raise SourceError(
-            f"start '{text}' is not a time with its offset from UTC",
-            where=where,
-            fix="write it as 2026-11-22T08:00:00Z or 2026-11-22T09:00:00+01:00",
-        )
+    assert moment is not None
     return _ns(moment)
 
 

@@ -26,6 +26,9 @@ log = logging.getLogger("countline.video")
 
 _LEFT_BEHIND = 2.0
 """Seconds by which FFmpeg's own limit is later than ours."""
+_ONE_THREAD = 1920 * 1080 * 60.0
+"""Pixels a second up to which one thread decodes what comes at its own pace: of many cameras each would else have as many
+threads as there are processors, and only streams that are cut in slices have use for them."""
 RAW = frozenset(
     {"av1", "avs2", "avs3", "cavsvideo", "dirac", "evc", "h261", "h263", "h264", "hevc", "ipu", "m4v", "mjpeg"}
     | {"mjpeg_2000", "mpegvideo", "obu", "rawvideo", "vc1", "vvc"}
@@ -41,7 +44,14 @@ class Opened:
     """An open input and its video stream. Used by one thread at a time."""
 
     def __init__(
-        self, container: Any, stream: Any, *, low_delay: bool = False, deinterlace: str = "off", gpu: bool = False
+        self,
+        container: Any,
+        stream: Any,
+        *,
+        low_delay: bool = False,
+        paced: bool = False,
+        deinterlace: str = "off",
+        gpu: bool = False,
     ) -> None:
         self.container = container
         self.stream = stream
@@ -52,9 +62,12 @@ class Opened:
         self.decoder = ""
         """What decodes it, where a GPU was asked to: gpu, or cpu where it cannot; known from the first frame on."""
         self._gpu_asked = gpu
-        if self._gpu_asked and stream.codec_context.is_hwaccel:
-            # Its frames wait for the chip, not for threads; and each of many would hold a surface of the decoder.
+        on_gpu = gpu and stream.codec_context.is_hwaccel
+        if (
+            on_gpu
+        ):  # its frames wait for the chip, not for threads; and each of many would hold a surface of the decoder
             self.stream.thread_type = ThreadType.SLICE
+        if on_gpu or ((low_delay or paced) and self._pixels() <= _ONE_THREAD):
             self.stream.codec_context.thread_count = 1
         self.entries: tuple[str, ...] = ()
         """Of a local list the files that it names: they are its content."""
@@ -72,6 +85,16 @@ class Opened:
     def packets(self) -> int:
         """Packets that came so far."""
         return self._decoding.packets
+
+    @property
+    def keys(self) -> int:
+        """Key frames that came so far."""
+        return self._decoding.keys
+
+    @property
+    def skipped(self) -> int:
+        """Pictures that the decoder passed over so far, see :meth:`shed`."""
+        return self._decoding.skipped
 
     @property
     def vanished(self) -> int:
@@ -109,6 +132,11 @@ class Opened:
             else (self.stream.average_rate, self.stream.guessed_rate, context.framerate)
         )
         return next((Fraction(rate) for rate in rates if rate and 0 < rate < 1000), None)
+
+    def _pixels(self) -> float:
+        """Pixels a second; of a stream that does not say its rate, at the usual one."""
+        context = self.stream.codec_context
+        return float(context.width * context.height * (self.rate or 30))
 
     @property
     def duration(self) -> int | None:
@@ -167,6 +195,7 @@ def open_stream(
     format: str | None = None,
     timeout: float | None = None,
     low_delay: bool = False,
+    paced: bool = False,
     deinterlace: str = "off",
     stream: str = "",
     shown: str = "",
@@ -175,6 +204,7 @@ def open_stream(
 ) -> Opened:
     """Open a file or stream with FFmpeg. ``stream`` chooses one of several video streams, ``gpu`` is to decode it where it can
     (:func:`countline.gpu.driver.prepare` was called before), ``more`` goes to ``av.open``.
+    ``low_delay``: frames are not to be held back; ``paced``: they are read at their own speed.
 
     Raises SourceError for what has no such video stream, else av.FFmpegError.
     """
@@ -194,7 +224,7 @@ def open_stream(
         raise
     try:
         chosen = choose(container.streams, stream, shown or str(location), where)
-        return Opened(container, chosen, low_delay=low_delay, deinterlace=deinterlace, gpu=gpu is not None)
+        return Opened(container, chosen, low_delay=low_delay, paced=paced, deinterlace=deinterlace, gpu=gpu is not None)
     except SourceError:
         container.close()
         raise

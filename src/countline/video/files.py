@@ -18,6 +18,7 @@ from countline.video.base import DEFAULT_FPS, BaseSource, Stop
 from countline.video.clock import SECOND, FileClock, Stamper, creation_time, parse_start
 from countline.video.container import Opened
 from countline.video.decode import UNREADABLE, Decoded
+from countline.video.growing import head_digest
 from countline.video.length import measure
 from countline.video.picture import AvPicture
 from countline.video.place import Place, file_digest
@@ -34,26 +35,28 @@ def rate_of(opened: Opened, config: SourceConfig) -> float:
     return (config.fps if opened.raw else None) or float(opened.rate or config.fps or DEFAULT_FPS)
 
 
-def known_clock(opened: Opened, config: SourceConfig, where: str) -> FileClock | None:
-    """Capture time of the first frame by what the user or the container says; None if neither does."""
+def known_clock(opened: Opened, config: SourceConfig, where: str, name: str = "") -> FileClock | None:
+    """Capture time of the first frame by what the user or the container says; None if neither does. ``name``: of the file."""
     if config.start:
-        return FileClock(parse_start(config.start, where), TimeQuality.FILE_START)
+        return FileClock(parse_start(config.start, where, name), TimeQuality.FILE_START)
     created = creation_time(opened.metadata())
     return None if created is None else FileClock(created, TimeQuality.FILE_START)
 
 
 def quality_of(place: Place, opened: Opened, config: SourceConfig, where: str) -> TimeQuality:
     """How well capture times of a file will be known."""
-    known = known_clock(opened, config, where)
+    known = known_clock(opened, config, where, place.path)
     return known.quality if known is not None else _ESTIMATES.get(place.kind, TimeQuality.NONE)
 
 
 _ESTIMATES = {"file": TimeQuality.FILE_MTIME, "pipe": TimeQuality.ARRIVAL}
 
 
-def stream_of(place: Place, opened: Opened) -> str:
+def stream_of(place: Place, opened: Opened, grows: bool = False) -> str:
     """Identity of the content: of a file its digest (of a list that of its files, too), of a file on a server what its
     headers say, of what can be read only once the time of its first frame."""
+    if place.kind == "file" and grows:
+        return head_digest(place.path)
     if place.kind == "file":
         own = file_digest(place.path)
         if not opened.entries:
@@ -91,7 +94,7 @@ class FileSource(BaseSource):
         self._stream = ""
         self._broke_off = Repeated(log)
         if config.start:
-            parse_start(config.start, self.where)
+            parse_start(config.start, self.where, place.path)
 
     def close(self) -> None:
         """See the base."""
@@ -143,7 +146,7 @@ class FileSource(BaseSource):
             if not self.takes(pts):
                 continue
             picture = AvPicture(item.frame, item.orientation)
-            if self.info.live and self.place.kind != "pipe":
+            if (self.info.live or self.config.realtime) and self.place.kind != "pipe":
                 self.pace(pts)
                 if self.ended():
                     return
@@ -158,8 +161,8 @@ class FileSource(BaseSource):
 
     def _begin(self, opened: Opened, first: Decoded) -> FileClock:
         """At the first frame of all: its time, and the identity of the stream."""
-        self._stream = self.stream(stream_of(self.place, opened))
-        self._clock = known_clock(opened, self.config, self.where)
+        self._stream = self.stream(stream_of(self.place, opened, bool(self.config.watch)))
+        self._clock = known_clock(opened, self.config, self.where, self.place.path)
         if self._clock is None:
             quality = quality_of(self.place, opened, self.config, self.where)
             start = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +27,11 @@ __all__ = ["ImageSource", "read_image"]
 
 log = logging.getLogger("countline.video")
 
+WRITTEN = 1.0
+"""Seconds without a change after which an image is as it will be."""
+_LOOK = 0.1
+"""Seconds between two looks at one that is not whole."""
+
 
 def read_image(path: Path) -> AvPicture:
     """Decode one image and put it upright. Raises av.FFmpegError or OSError, also for one that is not whole."""
@@ -41,6 +47,12 @@ def read_image(path: Path) -> AvPicture:
     raise av.error.InvalidDataError(0, "no picture in it", visible(path))
 
 
+def _unfinished(path: Path) -> bool:
+    """It has no end, so that its end may still be to come."""
+    data = path.read_bytes()
+    return not data or not jpeg_is_whole(data) or (data.startswith(b"\x89PNG") and b"IEND" not in data[-16:])
+
+
 class ImageSource(BaseSource):
     """Images in the natural order of their names, ``config.fps`` (30) of them a second. Images that cannot be read are
     counted in ``stats.corrupt``; they leave a gap in time."""
@@ -48,7 +60,7 @@ class ImageSource(BaseSource):
     def __init__(self, config: SourceConfig, index: int, place: Place, stop: Stop | None) -> None:
         super().__init__(config, index, live=bool(config.live), stop=stop)
         self.place = place
-        self._start = parse_start(config.start, self.where) if config.start else None
+        self._start = parse_start(config.start, self.where, str(place.files[0])) if config.start else None
         self._rate = config.fps or DEFAULT_FPS
 
     def _frames(self) -> Iterator[Frame]:
@@ -60,7 +72,7 @@ class ImageSource(BaseSource):
                 if self.ended():
                     return
                 try:
-                    picture = read_image(path)
+                    picture = self._whole(path)
                 except (av.error.FFmpegError, OSError, ValueError) as error:
                     self.count_lost(self.stats.lost, {UNREADABLE: 1})
                     reason = getattr(error, "strerror", None) or error
@@ -68,7 +80,7 @@ class ImageSource(BaseSource):
                     continue
                 shown += 1
                 pts = int((turn * len(self.place.files) + position) * SECOND / self._rate)
-                if self.info.live:
+                if self.info.live or self.config.realtime:
                     self.pace(pts)
                 yield self.frame(picture, (picture.width, picture.height), pts, *clock.time(pts), stream)
             if shown == 0:
@@ -80,6 +92,17 @@ class ImageSource(BaseSource):
             if not self.config.loop:
                 return
             turn += 1
+
+    def _whole(self, path: Path) -> AvPicture:
+        """The image; one that is just being written is waited for. Raises as :func:`read_image`."""
+        while True:
+            try:
+                return read_image(path)
+            except (av.error.FFmpegError, OSError, ValueError):
+                age = time.time() - path.stat().st_mtime
+                if not 0 <= age < WRITTEN or not _unfinished(path) or self.ended():
+                    raise
+                self.wait(min(_LOOK, WRITTEN - age))
 
     def _facts(self) -> tuple[FileClock, str]:
         """Clock, and identity: names and sizes of the images."""

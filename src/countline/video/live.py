@@ -12,14 +12,14 @@ import av.error
 
 from countline.config.models import SourceConfig
 from countline.observe.told import EVERY
-from countline.source_status import SourceState
+from countline.source_status import OVERLOAD, SourceState
 from countline.types import Frame
 from countline.video.backoff import backoff
 from countline.video.base import DEFAULT_FPS, BaseSource, Stop
 from countline.video.clock import SECOND, ArrivalClock, Stamper
 from countline.video.container import PARTS, Opened
 from countline.video.decode import Decoded
-from countline.video.health import CLOCK_OFF, LOSS, Lag, lossy
+from countline.video.health import CLOCK_OFF, LOSS, SLOW, Lag, lossy
 from countline.video.picture import AvPicture
 from countline.video.place import Place
 from countline.video.pump import Item
@@ -33,9 +33,13 @@ log = logging.getLogger("countline.video")
 
 _QUIET = 2.0
 """Seconds without a packet, or without a picture, from which a source is called stalled, or waiting for a key frame."""
+_USUAL = 4
+"""The same in frame intervals, of cameras that give less than two frames a second."""
 _LINES = 10
 """Lines of the log a minute about changes of state, at most."""
 _DAMAGED = "damaged on the way"
+_RELIEF = 4.0
+"""Seconds after which it passes over still more, if that was not enough."""
 _LOOK = 1.0
 """Seconds between two looks at what the stream is worth."""
 
@@ -65,7 +69,11 @@ class LiveSource(BaseSource):
         self._opened: Opened | None = None
         self._earlier = (0, 0)
         """Packets and vanished pictures of earlier connections."""
+        self._skipped = 0
+        """Pictures that the decoder has passed over in this connection, as far as they are counted."""
         self._looked = 0.0
+        self._slow = 0
+        """When the decoder was told to pass over more, because it is too slow (monotonic ns)."""
         self._said = 0.0
         self._lines: deque[float] = deque(maxlen=_LINES)
         self._untold = 0
@@ -164,9 +172,10 @@ class LiveSource(BaseSource):
     def watch(self, quiet: float, dark: float) -> None:
         """Nothing came for a moment: is it the packets, or only the pictures?"""
         self._note_packets()
-        if quiet > _QUIET:
+        usual = max(_QUIET, min(_USUAL * self._stamper.step / SECOND, self.config.timeout / 2))
+        if quiet > usual:
             self._enter("stalled", "no packet comes", f"no packet for {quiet:.0f} s")
-        elif dark > _QUIET and quiet < _QUIET / 2:
+        elif dark > usual and quiet < usual / 2 and self._shed.mode != "NONKEY":
             self._enter(
                 "waiting-for-key-frame",
                 "packets come, and no picture",
@@ -180,6 +189,13 @@ class LiveSource(BaseSource):
             stats.packets, stats.vanished = self._earlier[0] + opened.packets, self._earlier[1] + opened.vanished
             stats.last_packet = opened.heard
 
+    def _note_skipped(self, opened: Opened) -> None:
+        """What the decoder passed over has its numbers all the same."""
+        more = opened.skipped - self._skipped
+        self._skipped = opened.skipped
+        self.stats.thinned += more
+        self._number += more
+
     def _connection(self, items: Iterator[Item]) -> Iterator[Frame]:
         opened = next(items, None)
         if not isinstance(opened, Opened):
@@ -192,7 +208,7 @@ class LiveSource(BaseSource):
         first = True
         earlier = dict(self.stats.lost)
         self._earlier = (self.stats.packets, self.stats.vanished)
-        self._opened = opened
+        self._opened, self._skipped = opened, 0
         try:
             for item in items:
                 if self.ended():
@@ -214,7 +230,8 @@ class LiveSource(BaseSource):
                 self.stats.repaired = self._stamper.repaired
                 when = self._clock.time(pts, now, None if self.config.time == "arrival" else item.sent)
                 self._judge(opened, pts, ticks, now, item.sent)
-                opened.shed(self._shed.see(pts, self._thinner.rate))
+                self._note_skipped(opened)
+                opened.shed(self._shed.see(pts, self._thinner.rate, opened.keys))
                 if not self.takes(pts):
                     continue
                 picture = AvPicture(item.frame, item.orientation)
@@ -250,16 +267,24 @@ class LiveSource(BaseSource):
             return
         self._looked = ticks
         share = lossy(self.stats, ticks / SECOND)
-        late = self._lag.why(ticks, opened.waited) or self.stats.overload
+        late = self._lag.why(ticks, opened.waited)
+        if late.startswith(SLOW) and ticks - self._slow > _RELIEF * SECOND:
+            self._slow = ticks
+            self._shed.late(pts)
+        late = late or self.stats.overload
         reason, words = late.partition(":")[0], late
         # Once degraded, better only when it is clearly so.
         if share > (LOSS / 2 if self.stats.state == "degraded" else LOSS):
             reason, words = _DAMAGED, f"{share:.0%} of the pictures are {_DAMAGED}"
-        if reason:
+        stats = self.stats
+        if reason and words == stats.overload:  # told of all sources at once, by who shares out
+            stats.enter("degraded", words)
+        elif reason:
             self._enter("degraded", reason, words)
-        elif self.stats.state == "degraded":
-            self._say("the stream is good again")
-            self.stats.enter("live")
+        elif stats.state == "degraded":
+            if not stats.reason.startswith(OVERLOAD):
+                self._say("the stream is good again")
+            stats.enter("live")
         if sent is not None:
             self.stats.clock_offset = (sent - now) / SECOND
             self._warn(self.stats.clock_offset)

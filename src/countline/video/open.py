@@ -6,7 +6,8 @@ import logging
 import math
 from collections.abc import Iterator
 from functools import partial
-from pathlib import PurePath
+from pathlib import Path, PurePath
+from typing import Any
 
 import av.error
 
@@ -19,17 +20,19 @@ from countline.video.base import BaseSource, Stop
 from countline.video.brought import open_brought
 from countline.video.container import Opened, open_stream
 from countline.video.files import FileSource
+from countline.video.growing import Growing, growing
 from countline.video.images import ImageSource
 from countline.video.known_options import OWN, unknown_options
 from countline.video.lists import open_list
 from countline.video.live import LiveSource
-from countline.video.place import IMAGES, Place, place_of, scheme_of
+from countline.video.place import IMAGES, Place, place_of, scheme_of, visible
 from countline.video.pump import Connect, Item, direct, pumped
+from countline.video.sequence import SequenceSource
 from countline.video.tls import diagnose, tls_options
 from countline.video.transport import Transport
 from countline.video.trouble import REFUSED
 
-__all__ = ["Connector", "open_source", "options_of", "refuse_loop"]
+__all__ = ["Connector", "open_source", "options_of", "recording", "refuse_loop", "refuse_watch"]
 
 log = logging.getLogger("countline.video")
 
@@ -46,12 +49,20 @@ def open_source(config: SourceConfig, index: int, *, stop: Stop | None = None, g
     where = f"source '{config.name}'"
     if (scheme := scheme_of(config.uri)) in SOURCES.brought():
         return open_brought(scheme, config, index, stop)
-    place = place_of(config.uri, where)
+    place = place_of(config.uri, where, bool(config.watch))
     for told in unknown_options(config.options):
         log.warning("%s: %s", where, told)
+    if place.told:
+        log.warning("%s: %s", where, place.told)
     if place.kind == "images":
         return ImageSource(config, index, place, stop)
+    if place.kind == "segments":
+        return SequenceSource(config, index, place, lambda path: recording(path, config, where), stop)
+    refuse_watch(place, config, where)
     connect = Connector(place, config, where, gpu if config.decoder == "auto" else None)
+    if place.kind == "file" and config.watch:
+        refuse_loop(place, config, where)
+        return FileSource(config, index, place, partial(_grow, connect), connect, stop)
     if place.kind == "file":
         return FileSource(config, index, place, lambda _: direct(connect), connect, stop)
     if place.kind == "pipe":
@@ -66,9 +77,32 @@ def _read(connect: Connect, source: BaseSource) -> Iterator[Item]:
     return pumped(connect, source.config.name, source.ended, source.config.timeout, source.watch)
 
 
+def _grow(connect: Connector, source: BaseSource) -> Iterator[Item]:
+    """A file that is read while it is written."""
+    config = source.config
+    settle = config.segments.settle if config.watch is True else float(config.watch)
+    with growing(connect.path, settle, source.ended) as file:
+        yield from direct(connect if file is None else partial(connect.through, file))
+
+
 def _await(connect: Connect, source: BaseSource) -> Iterator[Item]:
     """A pipe is silent for as long as whoever writes into it likes."""
     return pumped(connect, source.config.name, source.ended, math.inf)
+
+
+def recording(path: Path, config: SourceConfig, where: str) -> Connector:
+    """Opens one of several recordings."""
+    return Connector(Place("file", f"file:{path}", visible(path), path=str(path)), config, where)
+
+
+def refuse_watch(place: Place, config: SourceConfig, where: str) -> None:
+    """Raise SourceError for what cannot be watched."""
+    if config.watch and place.kind != "file":
+        raise SourceError(
+            f"{place.shown} cannot be watched: it is no file and no folder",
+            where=where,
+            fix="leave `watch` out: what comes through a pipe, from the network or a camera is waited for all the same",
+        )
 
 
 def refuse_loop(place: Place, config: SourceConfig, where: str) -> None:
@@ -77,7 +111,7 @@ def refuse_loop(place: Place, config: SourceConfig, where: str) -> None:
         raise SourceError(
             f"{place.shown} can be read only once; `loop` has nothing to begin again with",
             where=where,
-            fix="leave `loop` out, or name a file",
+            fix="leave `loop` out, or name a file (without `watch`)",
         )
 
 
@@ -89,6 +123,13 @@ class Connector:
         self._local = place.kind in ("file", "pipe")
         self._options = options_of(place, config, where)
         self.transport = Transport(self._options)
+        self.path = place.path
+
+    def through(self, file: Growing) -> Opened:
+        """Open the input, whose bytes come through ``file``. Raises as a call."""
+        config = self._config
+        more: dict[str, Any] = {"deinterlace": config.deinterlace, "stream": config.options.get("stream", "")}
+        return open_stream(file, self._where, options=self.transport.options(), shown=self._place.shown, **more)
 
     def __call__(self) -> Opened:
         """Open it. Raises SourceError, av.FFmpegError, :class:`Unreachable`."""
@@ -102,6 +143,7 @@ class Connector:
                 format=_format(place),
                 timeout=None if self._local else config.timeout,
                 low_delay=not self._local and config.live is not False,
+                paced=bool(config.live),
                 deinterlace=config.deinterlace,
                 stream=config.options.get("stream", ""),
                 shown=place.shown,

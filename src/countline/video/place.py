@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
-import logging
 import os
 import re
 import stat
@@ -15,9 +15,18 @@ from countline.errors import SourceError
 from countline.registry.kinds import SOURCES
 from countline.secret_forms import hide_uri
 
-log = logging.getLogger("countline.video")
-
-__all__ = ["IMAGES", "Place", "file_digest", "host_of", "natural", "place_of", "scheme_of", "visible"]
+__all__ = [
+    "IMAGES",
+    "Place",
+    "are_recordings",
+    "file_digest",
+    "host_of",
+    "is_recording",
+    "natural",
+    "place_of",
+    "scheme_of",
+    "visible",
+]
 
 IMAGES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 """Suffixes of image files."""
@@ -40,7 +49,7 @@ VIDEOS = frozenset(
     }
     | {".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".webm", ".wmv"}
 )
-"""Suffixes of files that are told when a folder of images holds them."""
+"""Suffixes of recordings in a folder."""
 STREAMS = frozenset(SOURCES.built_in) - {"file"}
 """Protocols that are handed to FFmpeg."""
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -52,15 +61,18 @@ class Place:
     """Where pictures come from."""
 
     kind: str
-    """'file', 'images', 'pipe' (can be read only once), 'http', 'stream' (any other protocol) or 'camera'."""
+    """'file', 'segments' (recordings that follow each other), 'images', 'pipe' (can be read only once), 'http', 'stream' (any
+    other protocol) or 'camera'."""
     location: str
     """What FFmpeg opens: may hold a password."""
     shown: str
     """The same for logs and errors: printable, without the password."""
     files: tuple[Path, ...] = ()
-    """Of a folder of images or a single image, in order."""
+    """Of images, in order."""
     path: str = ""
     """Of a file its name as the operating system knows it; bytes that are no text are surrogates."""
+    told: str = ""
+    """What the user should know of it."""
 
 
 def visible(name: object) -> str:
@@ -84,8 +96,9 @@ def scheme_of(uri: str) -> str:
     return match.group(1).lower() if match else ""
 
 
-def place_of(uri: str, where: str) -> Place:
-    """What ``uri`` names. Files and folders are looked at, nothing is opened. Raises SourceError."""
+def place_of(uri: str, where: str, watch: bool = False) -> Place:
+    """What ``uri`` names. Files and folders are looked at, nothing is opened. ``watch``: recordings may still come, so none need
+    be there. Raises SourceError."""
     address = uri.strip()
     if not address:
         raise SourceError(
@@ -113,7 +126,20 @@ def place_of(uri: str, where: str) -> Place:
         path = Path(text).expanduser()
     except RuntimeError:
         path = Path(text)  # '~' is part of a name here, not a user's home
-    return _local(path, where)
+    if _MAGIC.search(text) and not os.path.lexists(path):
+        return _matches(path, where, watch)
+    return _local(path, where, watch)
+
+
+_MAGIC = re.compile(r"[*?\[]")
+
+
+def are_recordings(uri: str, watch: bool) -> bool:
+    """Whether an address names recordings that follow each other."""
+    try:
+        return place_of(uri, "", watch).kind == "segments"
+    except SourceError:
+        return False
 
 
 def _refuse_malformed(address: str, where: str) -> None:
@@ -152,12 +178,12 @@ def _path_of(address: str) -> str:
     return os.fsdecode(unquote_to_bytes(rest.encode("utf-8", "surrogateescape")))
 
 
-def _local(path: Path, where: str) -> Place:
+def _local(path: Path, where: str, watch: bool) -> Place:
     shown = visible(path)
     try:
         facts = path.stat()
         if stat.S_ISDIR(facts.st_mode):
-            return _folder(path, where)
+            return _folder(path, where, watch)
         if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
             raise PermissionError
     except FileNotFoundError:
@@ -176,29 +202,72 @@ def _local(path: Path, where: str) -> Place:
     location = f"file:{path}"
     if not stat.S_ISREG(facts.st_mode):
         return Place("pipe", location, shown, path=str(path))
-    if facts.st_size == 0:
+    if facts.st_size == 0 and not watch:
         raise SourceError(f"{shown}: the file is empty (0 bytes)", where=where, fix="copy or record it again")
     if path.suffix.lower() in IMAGES:
         return Place("images", shown, shown, (path,), str(path))
     return Place("file", location, shown, path=str(path))
 
 
-def _folder(path: Path, where: str) -> Place:
+def _folder(path: Path, where: str, watch: bool) -> Place:
     shown = visible(path)
     entries = [p for p in path.iterdir() if not p.name.startswith(".")]
     files = sorted((p for p in entries if p.suffix.lower() in IMAGES), key=natural)
     videos = sorted((p for p in entries if p.suffix.lower() in VIDEOS), key=natural)
-    if not files:
-        fix = "put images there (" + ", ".join(sorted(IMAGES)) + "), or name a video file"
-        if videos:
-            fix = f"a folder is read as a sequence of images; name its videos one by one, first {visible(videos[0])}"
-        raise SourceError(f"{shown}: no images in this folder", where=where, fix=fix)
-    if videos:
-        log.warning(
-            "%s: %s is read as a sequence of %d images; %d videos in it are left out (%s); name them as sources of their own",
-            where, shown, len(files), len(videos), ", ".join(visible(p.name) for p in videos[:3]) + (", …" if videos[3:] else ""),
-        )  # fmt: skip
-    return Place("images", shown, shown, tuple(files), str(path))
+    if files and watch:
+        _refuse_mixed(shown, f"{shown}{os.sep}*", files, videos, where)
+    told = ""
+    if files and videos:
+        names = ", ".join(visible(p.name) for p in videos[:3]) + (", …" if videos[3:] else "")
+        told = (
+            f"{shown} is read as a sequence of {len(files)} images; {len(videos)} videos in it are left out ({names}); a glob names "
+            f"them: {shown}{os.sep}*{visible(videos[0].suffix)}"
+        )
+    if files:
+        return Place("images", shown, shown, tuple(files), str(path), told)
+    if videos or watch:
+        return Place("segments", str(path), shown, path=str(path))
+    suffixes = ", ".join(sorted(IMAGES)), ", ".join(sorted(VIDEOS))
+    fix = f"put images ({suffixes[0]}) or recordings ({suffixes[1]}) there, or name a file; `watch: true` waits for recordings"
+    raise SourceError(f"{shown}: no images and no recordings in this folder", where=where, fix=fix)
+
+
+def _matches(pattern: Path, where: str, watch: bool) -> Place:
+    """What a glob names: images, or recordings. Raises SourceError."""
+    shown = visible(pattern)
+    found = [Path(name) for name in glob.glob(str(pattern), recursive=True)]
+    files = sorted((p for p in found if p.suffix.lower() in IMAGES), key=natural)
+    others = [p for p in found if p.suffix.lower() not in IMAGES and not p.is_dir() and is_recording(p, pattern)]
+    if files and (others or watch):
+        _refuse_mixed(shown, shown, files, others, where)
+    if files:
+        return Place("images", shown, shown, tuple(files), str(pattern))
+    if not others and not watch:
+        fix = f"check it; relative paths are looked up in {visible(Path.cwd())}; `watch: true` waits for recordings"
+        raise SourceError(f"{shown}: no file fits this pattern", where=where, fix=fix)
+    return Place("segments", str(pattern), shown, path=str(pattern))
+
+
+def is_recording(path: Path, pattern: Path | None = None) -> bool:
+    """By its suffix; whatever a glob with a suffix of its own names counts as one."""
+    own = pattern.suffix if pattern is not None else ""
+    return path.suffix.lower() in VIDEOS or (bool(own) and not _MAGIC.search(own))
+
+
+def _refuse_mixed(shown: str, base: str, files: list[Path], videos: list[Path], where: str) -> None:
+    """Which of both is meant cannot be guessed; half of a folder must not be left out."""
+    if not videos:
+        raise SourceError(
+            f"{shown} holds {len(files)} images ({visible(files[0].name)} …); only recordings can be watched",
+            where=where,
+            fix="leave `watch` out, or name the recordings by a glob, such as *.mp4",
+        )
+    globs = [base.rsplit(os.sep, 1)[0] + f"{os.sep}*{visible(p.suffix)}" for p in (videos[0], files[0])]
+    raise SourceError(
+        f"{shown} holds {len(videos)} recordings ({visible(videos[0].name)} …) and {len(files)} images ({visible(files[0].name)} …)",
+        where=where,
+        fix=f"say which by a glob: {globs[0]} or {globs[1]}; as sources of their own, both",
+    )
 
 
 def file_digest(path: str | Path) -> str:

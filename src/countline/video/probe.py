@@ -19,10 +19,11 @@ from countline.video.decode import Decoded
 from countline.video.files import quality_of, rate_of
 from countline.video.images import ImageSource
 from countline.video.known_options import unknown_options
-from countline.video.open import Connector, refuse_loop
+from countline.video.open import Connector, refuse_loop, refuse_watch
 from countline.video.picture import AvPicture
-from countline.video.place import Place, place_of, scheme_of
+from countline.video.place import Place, place_of, scheme_of, visible
 from countline.video.pump import Item, direct, pumped
+from countline.video.segments import Segments
 from countline.video.streams import describe, usable
 from countline.video.trouble import explain
 
@@ -34,23 +35,30 @@ def probe(config: SourceConfig) -> Check:
 
     ``detail`` names codec, size, frame rate, length and how well capture times are known.
     """
-    where = f"source '{config.name}'"
+    where, rate = f"source '{config.name}'", None
     if (scheme := scheme_of(config.uri)) in SOURCES.brought():
         return probe_brought(scheme, config)
     try:
-        place = place_of(config.uri, where)
+        place = place_of(config.uri, where, bool(config.watch))
+        if place.kind not in ("segments", "file"):
+            refuse_watch(place, config, where)
         if place.kind == "pipe":
             refuse_loop(place, config, where)
             Connector(place, config, where)
             detail = f"{place.shown} can be read only once, so it is not looked into"
         else:
-            detail = _images(config, place) if place.kind == "images" else _video(config, place, where)
+            if place.kind == "images":
+                detail = _images(config, place, where)
+            elif place.kind == "segments":
+                detail = _segments(config, place, where)
+            else:
+                detail, rate = _video(config, place, where)
     except SourceError as error:
         return Check(where, False, error.what, error.fix)
-    return Check(where, True, "; ".join([detail, *unknown_options(config.options)]))
+    return Check(where, True, "; ".join([detail, *unknown_options(config.options)]), rate=rate)
 
 
-def _images(config: SourceConfig, place: Place) -> str:
+def _images(config: SourceConfig, place: Place, where: str) -> str:
     source = ImageSource(config, 0, place, None)
     for frame in source:
         info = frame.info
@@ -61,7 +69,29 @@ def _images(config: SourceConfig, place: Place) -> str:
     raise AssertionError("an image source gives a frame or raises")
 
 
-def _video(config: SourceConfig, place: Place, where: str) -> str:
+def _segments(config: SourceConfig, place: Place, where: str) -> str:
+    """The first recording in which there are pictures, and how many there are."""
+    segments = Segments(place, config, where)
+    found = segments.look()
+    left = f"; {len(segments.unnamed)} left out whose names do not tell their time" if segments.unnamed else ""
+    if not found:
+        if not config.watch or left:
+            raise SourceError(
+                f"{place.shown}: no recordings whose names tell their time"
+                if left
+                else f"{place.shown}: no recordings",
+                where=where,
+                fix="make `start` fit the names" if left else "check the folder",
+            )
+        return "no recordings yet; waits for them"
+    first = found[0]
+    only = Place("file", f"file:{first.path}", visible(first.path), path=str(first.path))
+    watched = ", watched" if config.watch else ""
+    return f"{len(found)} recordings{watched}, first {visible(first.name)}: {_video(config, only, where)[0]}{left}"
+
+
+def _video(config: SourceConfig, place: Place, where: str) -> tuple[str, float | None]:
+    """What it is, and of a live one the frames a second that are looked at."""
     connect = Connector(place, config, where)
     until = time.monotonic() + 3 * config.timeout + 1
     items: Iterator[Item]
@@ -76,7 +106,9 @@ def _video(config: SourceConfig, place: Place, where: str) -> str:
             raise SourceError(
                 f"{place.shown}: not one frame could be decoded", where=where, fix="check the input with `ffprobe`"
             )
-        return _describe(config, place, where, opened, decoded)
+        live = config.live if config.live is not None else place.kind != "file" and opened.duration is None
+        comes = float(rate_of(opened, config))
+        return _describe(config, place, where, opened, decoded), min(comes, config.fps or comes) if live else None
     except (av.error.FFmpegError, OSError) as error:
         raise explain(error, place.shown, where, place.kind) from None
     finally:

@@ -104,6 +104,8 @@ class Overlay:
             return
         height, width = canvas.shape[:2]
         points = np.array([(x * width, y * height) for x, y in rule.points])
+        if analytics.view is not None:
+            points = analytics.view.points(points)
         area = rule.kind == "region" or rule.shape == "area"
         colour = FLASH if rule.name in self._flash else (REGION if area else LINE)
         closed = area or rule.kind == "speed"  # a speed's quadrangle has four sides

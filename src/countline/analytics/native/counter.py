@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from countline.analytics.native.arrays import Hit
 from countline.analytics.native.rule import Rule
 from countline.analytics.native.table import TrackTable
 from countline.types import Count, Event
 
-__all__ = ["AreaCounter", "Counter", "DwellInterval", "FrameView", "Histogram", "PendingEvent"]
+__all__ = ["AreaCounter", "Counter", "DwellInterval", "FrameView", "Histogram", "PendingEvent", "handed_over"]
 
+T = TypeVar("T")
 Histogram = dict[tuple[str, str], int]
 """(counter, class name) -> how often."""
 
@@ -92,6 +93,19 @@ class FrameView(Protocol):
 
     def present(self) -> set[int]:
         """Slots of the objects in the frame."""
+        ...
+
+    def others(self, slot: int) -> list[int]:
+        """Slots of the other tracks of the same object, the oldest first."""
+        ...
+
+    def heir(self, slot: int, column: int, grace: int = -1) -> int | None:
+        """Slot of another track of the same object that is in the area of this index among all areas: one in sight, or else one
+        that has not been seen for at most ``grace`` ns; None: there is none."""
+        ...
+
+    def repeated(self, slot: int, rule: str, what: str, other: int) -> None:
+        """What a track did was told already: of the track of this slot, which shows the same object."""
         ...
 
     def count(self, counter: Counter, name: str, class_name: str) -> None:
@@ -176,6 +190,11 @@ class Counter:
     def hit(self, frame: FrameView, index: int, slot: int, hit: Hit) -> None:
         """``RuleKind.evaluate`` found something of the object at this index of the frame."""
 
+    def repeated(self, frame: FrameView, index: int, slot: int, hit: Hit) -> str:
+        """Instead of ``passed`` at a line, or of ``hit``: the same was told of another track of this object (``objects``). What it
+        was, in words."""
+        return "did what is told here"
+
     def tick(self, frame: FrameView) -> None:
         """All hits of the frame have been told (only if ``ticks``)."""
 
@@ -206,14 +225,31 @@ class AreaCounter(Counter):
         """Slot -> presence, in the order of entering: the first has been inside longest."""
 
     def passed(self, frame: FrameView, index: int, slot: int, hit: Hit) -> None:
-        """An object has entered (``value`` > 0) or left."""
+        """An object has entered (``value`` > 0) or left, unless another of its tracks is inside."""
         frame.invalidate()
+        others = frame.others(slot)
         if hit.value > 0:
-            class_id = frame.class_id(index)
-            interval = self.inside[slot] = DwellInterval(frame.clock, class_id, frame.class_name(class_id))
-            self.entered(frame, index, slot, interval)
+            holder = next((one for one in (slot, *others) if one in self.inside), None)
+            if holder is None:
+                self.enter(frame, index, slot)
+            else:
+                frame.repeated(slot, self.name, "entered", holder)
+        elif others and (heir := frame.heir(slot, hit.column, self.grace)) is not None:
+            if slot in self.inside:
+                self.hand_over(slot, heir)
+            frame.repeated(slot, self.name, "left", heir)
         else:
             self.leave(frame, index, slot, frame.clock, "left")
+
+    def enter(self, frame: FrameView, index: int, slot: int) -> None:
+        """An object enters now."""
+        class_id = frame.class_id(index)
+        interval = self.inside[slot] = DwellInterval(frame.clock, class_id, frame.class_name(class_id))
+        self.entered(frame, index, slot, interval)
+
+    def hand_over(self, slot: int, heir: int) -> None:
+        """An object that is inside is known to be so by another of its tracks from now on."""
+        self.inside = handed_over(self.inside, slot, heir)
 
     def leave(self, frame: FrameView, index: int, slot: int, clock: int, how: str) -> None:
         """An object has left at ``clock``, ns; ``how`` in words."""
@@ -227,6 +263,10 @@ class AreaCounter(Counter):
     def left(self, frame: FrameView, index: int, slot: int, interval: DwellInterval, seconds: float, how: str) -> None:
         """An object was inside for so many seconds and is not any more. ``index`` is ``frame.gone`` if it is out of sight."""
 
+    def merged(self, frame: FrameView, index: int, slot: int, other: str) -> None:
+        """A track that has entered is known to show an object that is inside already."""
+        self.leave(frame, index, slot, frame.clock, f"was known to be one object with {other}, and left")
+
     def crowded(self) -> bool:
         """Whether there are too many inside."""
         return False
@@ -238,3 +278,8 @@ class AreaCounter(Counter):
     def clear(self) -> None:
         """All tracks are gone."""
         self.inside.clear()
+
+
+def handed_over(slots: dict[int, T], slot: int, heir: int) -> dict[int, T]:
+    """With another key for a slot, in its place."""
+    return {heir if one == slot else one: kept for one, kept in slots.items()}

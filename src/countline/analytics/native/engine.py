@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from countline.analytics.native.source import FrameInput, SourceState
 from countline.analytics.native.table import Layout, TrackTable
 from countline.analytics.native.tables import Plan, Tables
 from countline.config.rules import RulesConfig
+from countline.protocols import RuleSet
 from countline.types import Analytics, CounterKey, FrameTracks, RuleInfo, SourceInfo
 
 __all__ = ["NativeRules"]
@@ -88,7 +90,9 @@ class NativeRules:
         self.config = config
         self._rules, self._kinds = rules, kinds
         self._classes = max([len(self.labels), *(c + 1 for rule in rules for c in rule.classes or ())])
-        self.rules: Sequence[RuleInfo] = tuple(kinds[rule.kind].info(rule) for rule in rules)
+        self.rules: Sequence[RuleInfo] = tuple(
+            dataclasses.replace(kinds[rule.kind].info(rule), identity=rule.lasting) for rule in rules
+        )
 
     def _counter(self, rule: Rule) -> Counter:
         return self._kinds[rule.kind].counter(rule)
@@ -173,6 +177,26 @@ class NativeRules:
         self._table.take_columns(old, moves)
         for source in self._sources.values():
             self._refresh(source)
+
+    def take(self, other: RuleSet) -> Sequence[str]:
+        """As :meth:`replace`, with the rules of a set that was made of the other configuration."""
+        assert isinstance(other, NativeRules)
+        self.replace(other.config)
+        return ()
+
+    def renew(self, source: str, rules: Collection[str]) -> None:
+        """These rules begin anew at a source: at 0, and an object in the picture is to them as one first seen."""
+        state = self._sources.get(source)
+        if state is not None:
+            state.part_with(rules)
+            self.replace(self.config)
+
+    def close(self, source: str) -> None:
+        """A source is gone, and all that is known of it."""
+        if source in self._sources:
+            self.forget(source)
+            del self._sources[source]
+            self._build()
 
     # -- evaluation ----------------------------------------------------------------------------------------------
 
@@ -290,6 +314,11 @@ class NativeRules:
         """Objects of a source that came without a track id, of which nothing can be said."""
         state = self._sources.get(source)
         return 0 if state is None else state.untracked
+
+    def twins(self, source: str) -> int:
+        """What second tracks on one object did at a source and was not told a second time: crossings, entries, …"""
+        state = self._sources.get(source)
+        return 0 if state is None else state.objects.repeated
 
     def explain(self, source: str, track_id: int, rule: str) -> str:
         """Why the object was or was not counted by the rule, in words."""

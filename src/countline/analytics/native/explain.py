@@ -50,7 +50,9 @@ def explain(
         label = labels[class_id] if 0 <= class_id < len(labels) else str(class_id)
         only = ", ".join(str(c) for c in rule.config.classes or ())
         return f"class filtered: the object is a {label}, the rule looks at {only} only"
-    return kind_of(rule.config).explain(TrackRecord(source, rule, record))
+    one = int(record["object_id"])
+    united = "" if one == track_id else f"is one object with track {one}, with which it counts; by itself it "
+    return united + kind_of(rule.config).explain(TrackRecord(source, rule, record))
 
 
 def noted(record: dict[str, Any], rule: str) -> list[str]:
@@ -78,5 +80,6 @@ def find(source: SourceState, table: TrackTable, track_id: int) -> dict[str, Any
     record = table.row(slot)
     record["notes"] = source.notes.get(slot, [])
     record["recalled"] = source.recall(slot)
+    record["object_id"] = source.objects.object_of(track_id)
     record["live"] = slot in source.present_list
     return record

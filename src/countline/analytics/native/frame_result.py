@@ -12,7 +12,12 @@ from countline.analytics.native.source import FrameInput
 from countline.analytics.native.table import TrackTable
 from countline.types import CounterDelta, CounterKey, Event
 
-__all__ = ["FrameResult"]
+__all__ = ["FrameResult", "told_already"]
+
+
+def told_already(what: str, other: int) -> str:
+    """What a track did that was told of another track, in words for ``explain``."""
+    return f"{what}, which was told of track {other} already, with which it is one object,"
 
 
 class FrameResult:
@@ -56,6 +61,37 @@ class FrameResult:
     def present(self) -> set[int]:
         """Slots of the objects in the frame."""
         return set(self.input.source.present_list)
+
+    def others(self, slot: int) -> list[int]:
+        """Slots of the other tracks of the same object, the oldest first."""
+        source = self.input.source
+        if not source.objects.known:
+            return []
+        track = int(self.table.track_id[slot])
+        return [source.ids[one] for one in source.objects.members(track) if one != track and one in source.ids]
+
+    def heir(self, slot: int, column: int, grace: int = -1) -> int | None:
+        """Slot of another track of the same object that is in the area of this index among all areas: one in sight, or else one
+        that has not been seen for at most ``grace`` ns; None: there is none. Those out of sight for longer are outside."""
+        source, table = self.input.source, self.table
+        inside = [one for one in self.others(slot) if table.inside[one, column]]
+        lost = [one for one in inside if one in source.lost]
+        if len(lost) < len(inside):
+            return next(one for one in inside if one not in lost)
+        for one in lost:
+            last = int(table.clock[one])
+            if self.clock - last <= grace:
+                source.due = min(source.due, last + grace + 1)
+                return one
+            if grace >= 0:
+                table.inside[one, column] = False
+                table.low[one] = np.inf  # if it comes back, it enters anew
+        return None
+
+    def repeated(self, slot: int, rule: str, what: str, other: int) -> None:
+        """What a track did was told already: of the track of this slot, which shows the same object."""
+        self.input.source.objects.repeated += 1
+        self.note(slot, rule, told_already(what, int(self.table.track_id[other])))
 
     def count(self, counter: Counter, name: str, class_name: str) -> None:
         """Count one more; it becomes durable with the frame."""

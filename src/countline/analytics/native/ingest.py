@@ -149,6 +149,7 @@ def new_tracks(
             del source.ids[old]
             source.renamed.pop(old, None)
             source.renamed[old] = track
+            source.objects.rename(old, track)
             metrics["stitched"] += 1
         else:
             slot = table.allocate(1)[0]

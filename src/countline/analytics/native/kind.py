@@ -63,6 +63,17 @@ class Part:
     """(n, ...) for the objects of the frame that were evaluated."""
     slots: NDArray[np.intp]
     table: TrackTable
+    objects: NDArray[np.intp] | None = None
+    """(n,) which object each of them shows, counted from 0; None: each its own."""
+
+    def counts(self) -> list[int]:
+        """Objects of which ``found``, (n, rules) booleans, is true, by rule."""
+        found = self.found
+        if self.objects is not None and len(found):
+            found = np.zeros((int(self.objects.max()) + 1, found.shape[1]), bool)
+            np.logical_or.at(found, self.objects, self.found)
+        counted: list[int] = found.sum(axis=0).tolist()
+        return counted
 
 
 class RuleKind:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from countline.analytics.native.arrays import Hit
 from countline.analytics.native.batch import MicroBatch
-from countline.analytics.native.frame_result import FrameResult
+from countline.analytics.native.counter import Counter
+from countline.analytics.native.frame_result import FrameResult, told_already
 from countline.analytics.native.kind import Part, RuleKind
 from countline.analytics.native.source import MEMORY, MOST_UNSEEN, FrameInput, SourceState
 from countline.analytics.native.statuses import Statuses
 from countline.analytics.native.table import TrackTable
+from countline.analytics.native.union import Union, firsts
 from countline.types import Analytics
 
 __all__ = ["Findings", "Report"]
@@ -62,6 +64,9 @@ class Report:
     def make(self) -> list[Analytics]:
         """Count what was found and tell of it."""
         found = self.findings
+        for i, frame in enumerate(self.frames):
+            if frame.item.tracks.twin_of is not None or frame.source.objects.known:
+                Union(self._result(i), found.passages if len(self.frames) == 1 else self._of(i)).update()
         if found.crossings:
             self._passed(found.crossings, "line")
         if found.passages:
@@ -69,14 +74,36 @@ class Report:
         for kind, hits, _ in found.others:
             for hit in hits:
                 i, index, slot = self._where(hit.row)
-                counters = self.frames[i].source.by_kind[kind.config.kind]
-                counters[hit.column].hit(self._result(i), index, slot, hit)
+                counter = self.frames[i].source.by_kind[kind.config.kind][hit.column]
+                if not self._repeated(i, counter, index, slot, hit):
+                    counter.hit(self._result(i), index, slot, hit)
         return [self._frame(i) for i in range(len(self.frames))]
 
     def _passed(self, hits: Sequence[Hit], shape: str) -> None:
         for hit in hits:
             i, index, slot = self._where(hit.row)
-            self.frames[i].source.by_shape[shape][hit.column].passed(self._result(i), index, slot, hit)
+            counter, result = self.frames[i].source.by_shape[shape][hit.column], self._result(i)
+            # In areas it matters who is inside, which their counters know.
+            at_line = shape == "line" and counter.rule.accepts(result.class_id(index))
+            if not (at_line and self._repeated(i, counter, index, slot, hit)):
+                counter.passed(result, index, slot, hit)
+
+    def _repeated(self, i: int, counter: Counter, index: int, slot: int, hit: Hit) -> bool:
+        """Whether this was told of another track of the same object already."""
+        source, result = self.frames[i].source, self._result(i)
+        way = (hit.value > 0) - (hit.value < 0)
+        other = source.objects.told_before(int(self.table.track_id[slot]), (counter.name, way), source.clock)
+        if other is None:
+            return False
+        what = counter.repeated(result, index, slot, hit)
+        source.objects.repeated += 1
+        source.note(slot, counter.name, told_already(what, other))
+        return True
+
+    def _of(self, i: int) -> list[Hit]:
+        """Who entered or left which area in a frame, rows counted within it."""
+        first, end = self.starts[i], self.starts[i + 1]
+        return [replace(hit, row=hit.row - first) for hit in self.findings.passages if first <= hit.row < end]
 
     def _where(self, row: int) -> tuple[int, int, int]:
         """(index of the frame in the micro-batch, index of the object in the frame, slot) of a row."""
@@ -99,15 +126,20 @@ class Report:
             return
         table, clock = self.table, source.clock
         due, due_frames = clock + MEMORY, source.frames + MOST_UNSEEN
+        source.due = due  # who takes over from another track of its object may lessen it
         for slot, frames in list(source.lost.items()):
             last = int(table.clock[slot])
             old = clock - last > MEMORY or source.frames - frames > MOST_UNSEEN
             for column, area in enumerate(source.areas):
                 if slot in area.inside and (old or clock - last > area.grace):
+                    result = self._result(i)
                     table.inside[slot, column] = False
                     table.low[slot] = np.inf  # if it comes back, it enters anew
-                    result = self._result(i)
-                    area.leave(result, result.gone, slot, last, "was seen no more and left")
+                    heir = result.heir(slot, column, area.grace)
+                    if heir is None:
+                        area.leave(result, result.gone, slot, last, "was seen no more and left")
+                    else:
+                        area.hand_over(slot, heir)
                 elif slot in area.inside:
                     due = min(due, last + area.grace + 1)
             if old:
@@ -117,7 +149,7 @@ class Report:
             else:
                 due = min(due, last + MEMORY + 1)
                 due_frames = min(due_frames, frames + MOST_UNSEEN + 1)
-        source.due, source.due_frames = due, due_frames
+        source.due, source.due_frames = min(due, source.due), due_frames
         source.forget_old()
 
     # -- the result ----------------------------------------------------------------------------------------------
@@ -132,7 +164,7 @@ class Report:
         result = self.results.get(i) if self.results else None
         # Fresh dicts for kinds of rules that publish nothing here: quicker than the defaults.
         info, tracks = item
-        classes = source.count_classes(tracks.class_id)
+        classes = source.count_classes(tracks.class_id if tracks.twin_of is None else tracks.class_id[firsts(tracks)])
         analytics = Analytics(info, tracks, {}, {}, {}, {}, (), (), classes, (), {}, self.labels, {})
         counted = False
         if result is not None:
@@ -169,7 +201,11 @@ class Report:
         if found is None:
             return None
         part = slice(self.starts[i], self.starts[i + 1])
-        return Part(found[part], self.slots[part], self.table)
+        made = Part(found[part], self.slots[part], self.table)
+        if self.frames[i].source.objects.known:
+            objects = [self.frames[i].source.objects.object_of(t) for t in self.table.track_id[made.slots].tolist()]
+            made.objects = np.unique(objects, return_inverse=True)[1].reshape(-1)
+        return made
 
     def _statuses_now(self, analytics: Analytics, i: int, result: FrameResult | None) -> None:
         """What the rules say of each object in a frame with a crossing, or where rules tell which way objects head."""

@@ -14,6 +14,7 @@ from countline.analytics.geometry import ANCHORS
 from countline.config.kinds.base import PlacedConfig, RuleConfig
 from countline.config.rules import RulesConfig
 from countline.errors import RuleError
+from countline.types import RuleIdentity
 
 __all__ = ["Points", "Rule", "admitted", "class_id", "compile_rules"]
 
@@ -32,6 +33,8 @@ class Rule:
     classes: frozenset[int] | None
     identity: tuple[Any, ...]
     """Equal for rules that count the same; a changed rule keeps its state only if this is unchanged."""
+    lasting: RuleIdentity
+    """What its stored counters belong to."""
 
     @property
     def name(self) -> str:
@@ -75,10 +78,20 @@ def compile_rules(config: RulesConfig, labels: Sequence[str]) -> list[Rule]:
         if isinstance(rule, PlacedConfig):
             outlines = {name: config.normalised(rule, getattr(rule, name)) for name in rule.outlines}
         classes = class_ids(rule, labels)
-        told = rule.model_dump_json(exclude={"points", "resolution", *outlines})
+        told = rule.model_dump_json(exclude={"points", "resolution", "reset", *outlines})
         identity = (key, told, tuple(outlines.items()), classes)
-        found.append(Rule(rule, order, outlines, classes, identity))
+        found.append(Rule(rule, order, outlines, classes, identity, _lasting(rule, outlines)))
     return found
+
+
+def _lasting(rule: RuleConfig, outlines: Mapping[str, Points]) -> RuleIdentity:
+    """The identity that is stored: what is unset stays out of it, so that it outlives versions that know more options."""
+    own = {"name", "source", "names", "reset", "resolution", *outlines}
+    conditions = rule.model_dump_json(exclude=own, exclude_defaults=True)
+    directed = rule.shape in ("line", "arrow")
+    named = getattr(rule, "names", {})  # of its counters: those of other names do not go on
+    kind = " ".join([rule.kind, *(f"{key}={name}" for key, name in sorted(named.items()))])
+    return RuleIdentity.of(kind, outlines, conditions, directed=directed, reset=rule.reset)
 
 
 def admitted(rule: Rule, classes: int) -> NDArray[np.bool_]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from countline.analytics.native.counter import AreaCounter, Counter
+from countline.analytics.native.objects import Objects
 from countline.analytics.native.rule import Rule
 from countline.analytics.native.table import Moves, TrackTable
 from countline.types import FrameTracks, ObjectStatus, SourceInfo
@@ -79,6 +80,8 @@ class SourceState:
         """Clock at which samples for the history were taken last."""
         self.shown: FrameInput | None = None
         """The last frame."""
+        self.objects = Objects()
+        """Which of its tracks are one object."""
         self.ids: dict[int, int] = {}
         """Track id -> slot, of all tracks that are remembered."""
         self.present: NDArray[np.intp] = np.empty(0, np.intp)
@@ -129,8 +132,13 @@ class SourceState:
         self.areas = [c for c in self.by_shape.get("area", ()) if isinstance(c, AreaCounter)]
         self.status_areas = [c for c in self.areas if c.in_status]
         self.ticking = [c for c in self.counters if c.ticks]
+        self.objects.forget_told()
         self.publish()
         return moves
+
+    def part_with(self, rules: Collection[str]) -> None:
+        """Forget what these rules have counted and know of objects: :meth:`open` makes their counters anew."""
+        self.counters = [c for c in self.counters if c.name not in rules]
 
     def names(self, kind: str) -> list[str]:
         """Names of its rules of a kind."""
@@ -187,6 +195,8 @@ class SourceState:
         record = table.row(slot)
         record["notes"] = self.notes.pop(slot, [])
         record["recalled"] = self.recall(slot)
+        record["object_id"] = self.objects.object_of(track)
+        self.objects.forget(track)
         self._remember_end(track, record)
         for counter in self.counters:
             counter.forget(slot)
@@ -202,6 +212,7 @@ class SourceState:
         self.present_ids = None
         self.invalidate()
         self.lost.clear()
+        self.objects.clear()
         for counter in self.counters:
             counter.clear()
         self.pts = None

@@ -46,6 +46,9 @@ class RuleConfig(Model):
     """Name of the source it applies to; all sources unless set."""
     classes: list[str | int] | None = None
     """Classes it looks at, by name (or class id); all unless set."""
+    reset: bool = False
+    """Begin at 0 when the rule counts something else than before, because it was moved, say; its count goes on unless set. A line
+    that is turned round begins at 0 in any case."""
 
     def check_beside(self, rules: Sequence[RuleConfig]) -> None:
         """Raises ConfigFault (``loc`` within this rule) for what is wrong in the company of all rules."""

@@ -9,7 +9,10 @@ from pydantic import Field, model_validator
 from countline.config.faults import ConfigFault
 from countline.config.kinds.base import AreaConfig
 
-__all__ = ["QueueConfig"]
+__all__ = ["KEY", "Config", "QueueConfig"]
+
+KEY = "queues"
+"""Under which users list such rules."""
 
 
 class QueueConfig(AreaConfig):
@@ -34,3 +37,6 @@ class QueueConfig(AreaConfig):
                 loc=("max_wait",),
             )
         return self
+
+
+Config = QueueConfig

@@ -10,7 +10,10 @@ from countline.config.faults import ConfigFault
 from countline.config.kinds.base import AreaConfig
 from countline.config.points import Points
 
-__all__ = ["WrongWayConfig"]
+__all__ = ["KEY", "Config", "WrongWayConfig"]
+
+KEY = "wrong_ways"
+"""Under which users list such rules."""
 
 
 class WrongWayConfig(AreaConfig):
@@ -44,3 +47,6 @@ class WrongWayConfig(AreaConfig):
                 loc=("arrow",),
             )
         return self
+
+
+Config = WrongWayConfig

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from countline.errors import MissingExtra
+from countline.outputs.amqp.client import connection_parameters, port
 from countline.outputs.amqp.config import Config
-from countline.outputs.amqp.security import connection_parameters, port
 from countline.outputs.base.async_output import AsyncOutput
 from countline.outputs.base.checks import check_message
 from countline.outputs.base.errors import PERMISSION, OutputFault, describe, explain

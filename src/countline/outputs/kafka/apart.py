@@ -33,7 +33,7 @@ class Apart:
         return bool(self.positions or self.topics or self._flying or self._suspects)
 
     @property
-    def flying(self) -> bool:
+    def in_flight(self) -> bool:
         """Whether any is on its way."""
         return bool(self._flying)
 

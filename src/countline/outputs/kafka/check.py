@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AclOperation, AdminClient, TopicMetadata  # type: ignore[attr-defined,unused-ignore]
 
 from countline.errors import CountlineError
-from countline.outputs.kafka import words
+from countline.outputs.kafka import errors
 from countline.outputs.kafka.config import Config
 from countline.outputs.kafka.settings import build, build_producer
 from countline.outputs.kafka.topics import keyless
@@ -20,7 +20,7 @@ from countline.protocols import Check
 __all__ = ["check", "check_keyless"]
 
 
-def check(config: Config, *, send: bool, timeout: float, scrub: Callable[[str], str]) -> Iterator[Check]:
+def check(config: Config, *, send: bool, timeout: float, redact: Callable[[str], str]) -> Iterator[Check]:
     """One Check for each thing looked at; stops where going on makes no sense."""
     subject = f"output '{config.name or 'kafka'}'"
     reached = False
@@ -30,13 +30,13 @@ def check(config: Config, *, send: bool, timeout: float, scrub: Callable[[str], 
         yield line
     if not reached:
         return
-    errors: list[KafkaError] = []
+    seen: list[KafkaError] = []
     try:
-        admin = _admin(config, errors.append)
+        admin = _admin(config, seen.append)
     except (CountlineError, KafkaException) as error:
-        yield Check(subject, False, scrub(str(error)), "correct the options of this output")
+        yield Check(subject, False, redact(str(error)), "correct the options of this output")
         return
-    metadata, line = _login(subject, config, admin, errors, timeout, scrub)
+    metadata, line = _login(subject, config, admin, seen, timeout, redact)
     yield line
     if metadata is None:
         return
@@ -46,11 +46,11 @@ def check(config: Config, *, send: bool, timeout: float, scrub: Callable[[str], 
         if rights is not None:
             yield rights
     if send:
-        yield _test_message(subject, config, timeout, scrub)
+        yield _test_message(subject, config, timeout, redact)
 
 
 def check_keyless(
-    config: Config, topics: Mapping[str, Sequence[str]], *, timeout: float, scrub: Callable[[str], str]
+    config: Config, topics: Mapping[str, Sequence[str]], *, timeout: float, redact: Callable[[str], str]
 ) -> Iterator[Check]:
     """Whether topics take the messages without a key that go there (topic -> names of the definitions). Silent where no broker
     answers: the other checks say so."""
@@ -59,7 +59,7 @@ def check_keyless(
         admin.list_topics(timeout=timeout)
     except (CountlineError, KafkaException):
         return
-    yield from keyless(f"output '{config.name or 'kafka'}'", admin, topics, timeout=timeout, scrub=scrub)
+    yield from keyless(f"output '{config.name or 'kafka'}'", admin, topics, timeout=timeout, redact=redact)
 
 
 def _admin(config: Config, on_error: Callable[[KafkaError], None]) -> AdminClient:
@@ -112,9 +112,9 @@ def _login(
     subject: str,
     config: Config,
     admin: AdminClient,
-    errors: list[KafkaError],
+    seen: list[KafkaError],
     timeout: float,
-    scrub: Callable[[str], str],
+    redact: Callable[[str], str],
 ) -> tuple[Any, Check]:
     """TLS, authentication and a first answer from the broker."""
     deadline = time.monotonic() + timeout
@@ -127,17 +127,17 @@ def _login(
         except KafkaException as error:
             last = error.args[0]
         admin.poll(0)
-        serious = [e for e in errors if e.code() in words.AUTHENTICATION]
+        serious = [e for e in seen if e.code() in errors.AUTHENTICATION]
         if serious:
             return None, Check(
                 subject,
                 False,
-                scrub(words.security(serious[-1])),
+                redact(errors.security(serious[-1])),
                 "check tls and sasl of this output",
             )
-    detail = words.tidy(errors[-1].str() if errors else last.str() if last else "no answer")
+    detail = errors.clean(seen[-1].str() if seen else last.str() if last else "no answer")
     fix = "does this port speak Kafka, with the security that is configured here (TLS or not, SASL or not)?"
-    return None, Check(subject, False, scrub(f"the broker does not answer: {words.connection(detail)}"), fix)
+    return None, Check(subject, False, redact(f"the broker does not answer: {errors.connection(detail)}"), fix)
 
 
 def _how(config: Config) -> str:
@@ -160,7 +160,7 @@ def _topic(subject: str, name: str, topic: TopicMetadata | None) -> Check:
         return Check(
             subject,
             False,
-            f"topic '{name}': {words.say(topic.error, name)}",
+            f"topic '{name}': {errors.describe(topic.error, name)}",
             "grant the right, or create the topic",
         )
     return Check(subject, True, f"topic '{name}' has {len(topic.partitions)} partition(s)")
@@ -189,10 +189,10 @@ def _rights(subject: str, name: str, admin: AdminClient, timeout: float) -> Chec
     return Check(subject, False, f"no right to write to topic '{name}'", "grant WRITE on it to this user")
 
 
-def _test_message(subject: str, config: Config, timeout: float, scrub: Callable[[str], str]) -> Check:
+def _test_message(subject: str, config: Config, timeout: float, redact: Callable[[str], str]) -> Check:
     result: list[KafkaError | None] = []
     try:
-        producer = build_producer(config.model_copy(update={"linger_ms": 0.0}), {}, scrub)
+        producer = build_producer(config.model_copy(update={"linger_ms": 0.0}), {}, redact)
         producer.produce(
             config.topic,
             b'{"test":"countline check"}',
@@ -206,13 +206,15 @@ def _test_message(subject: str, config: Config, timeout: float, scrub: Callable[
         producer.purge()
         producer.poll(0)
     except (KafkaException, CountlineError) as error:
-        return Check(subject, False, scrub(f"test message refused: {error}"), "see above")
+        return Check(subject, False, redact(f"test message refused: {error}"), "see above")
     if result and result[0] is None:
         return Check(subject, True, f"test message acknowledged in topic '{config.topic}'")
-    detail = words.say(result[0], config.topic) if result and result[0] is not None else "no acknowledgement in time"
+    detail = (
+        errors.describe(result[0], config.topic) if result and result[0] is not None else "no acknowledgement in time"
+    )
     return Check(
         subject,
         False,
-        scrub(f"test message not delivered: {detail}"),
+        redact(f"test message not delivered: {detail}"),
         "look at the broker's log; check rights, replicas and min.insync.replicas",
     )

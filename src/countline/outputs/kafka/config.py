@@ -46,7 +46,7 @@ class Sasl(Model):
     mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = "PLAIN"
     username: str | None = None
     password: Secret | None = None
-    """Better as ${KAFKA_PASSWORD} or ${file:/run/secrets/kafka} than in words."""
+    """Better as ${KAFKA_PASSWORD} or ${file:/run/secrets/kafka} than in errors."""
     token: Token | None = None
     """For OAUTHBEARER."""
 

@@ -14,7 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from countline.observe.told import Repeated
 from countline.outputs.base.errors import describe
-from countline.outputs.kafka import words
+from countline.outputs.kafka import errors
 from countline.outputs.kafka.apart import Apart
 from countline.outputs.kafka.config import Config
 from countline.outputs.kafka.dead_letter import as_letter
@@ -73,7 +73,7 @@ class KafkaOutput:
         self._producer: Producer | None = None
         self._flight = _Flight()
         self._receipts: list[Receipt] = []
-        self._apart = Apart(lambda: build_producer(config, {"error_cb": self._on_error}, self.scrub, gaps=True))
+        self._apart = Apart(lambda: build_producer(config, {"error_cb": self._on_error}, self.redact, gaps=True))
         self._failing: set[str] = set()
         """Topics with something refused, until all that is on its way to them has come back."""
         self._fatal = ""
@@ -97,7 +97,7 @@ class KafkaOutput:
     def __repr__(self) -> str:
         return f"KafkaOutput({self.name!r}, {','.join(self._config.bootstrap)!r}, {self._config.topic!r})"
 
-    def scrub(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """Without any secret that may have crept in, of bounded length, and with control characters made visible."""
         return describe(redact(text), ())
 
@@ -105,7 +105,7 @@ class KafkaOutput:
         """Make the producer. Raises ConfigError (option) and OutputError (certificate); needs no broker."""
         if self._producer is None:
             callbacks = {"error_cb": self._on_error, "stats_cb": self._on_stats}
-            self._producer = build_producer(self._config, callbacks, self.scrub)
+            self._producer = build_producer(self._config, callbacks, self.redact)
             self._flight = _Flight()
             self._fatal = ""
             self._progress = (self.status.acknowledged, -1)
@@ -196,11 +196,11 @@ class KafkaOutput:
         if error.fatal() or error.code() == KafkaError._FATAL:
             self._stopped(error)
             return False
-        text = self.scrub(words.say(error, topic))
-        if error.code() in words.TOO_LARGE or error.code() in words.PERMANENT:
+        text = self.redact(errors.describe(error, topic))
+        if error.code() in errors.TOO_LARGE or error.code() in errors.PERMANENT:
             self._refuse(position, text, error.name())
         else:
-            if error.code() not in words.OF_TOPIC:
+            if error.code() not in errors.OF_TOPIC:
                 self.status.error = text
             self.status.failed += 1
             self._receipts.append(Receipt(position, text, retry=True))
@@ -209,7 +209,7 @@ class KafkaOutput:
     def _refuse(self, position: int, text: str, kind: str) -> None:
         self._apart.positions.discard(position)
         self.status.failed += 1
-        self._receipts.append(Receipt(position, self.scrub(text), kind=kind))
+        self._receipts.append(Receipt(position, self.redact(text), kind=kind))
 
     # -- receipts -------------------------------------------------------------------------------------------------
 
@@ -219,7 +219,7 @@ class KafkaOutput:
             try:
                 wait = 0.0 if self._receipts else timeout
                 self._apart.poll(wait)
-                self._producer.poll(0.0 if self._apart.flying else wait)
+                self._producer.poll(0.0 if self._apart.in_flight else wait)
             except KafkaException as error:
                 self._stopped(error.args[0])
             if self._failing and not self._patience:
@@ -253,20 +253,20 @@ class KafkaOutput:
 
     def _failed(self, position: int, topic: str, error: KafkaError) -> None:
         code = error.code()
-        text = self.scrub(words.say(error, topic))
+        text = self.redact(errors.describe(error, topic))
         flown = self._apart.back(position)
-        if code == words.TIMESTAMP:
+        if code == errors.TIMESTAMP:
             text = self._clock.refused(topic, position, text)
             self.status.extra["timestamps_refused"] = self._clock.count
-        elif code in words.PERMANENT or code in words.TOO_LARGE:
+        elif code in errors.PERMANENT or code in errors.TOO_LARGE:
             if flown is not None:
-                self._apart.refused(position, topic, flown, too_large=code in words.TOO_LARGE)
-                self._refuse(position, words.refused(error, topic, keyless=flown[0]), error.name())
+                self._apart.refused(position, topic, flown, too_large=code in errors.TOO_LARGE)
+                self._refuse(position, errors.refused(error, topic, keyless=flown[0]), error.name())
                 return
             self._apart.positions.add(position)  # the whole batch comes back for one: the rest goes again, one by one
-        elif code not in (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, words.ANOTHER, *words.OF_TOPIC):
+        elif code not in (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, errors.ANOTHER, *errors.OF_TOPIC):
             self.status.error = text
-        if code in words.OF_TOPIC:
+        if code in errors.OF_TOPIC:
             self._apart.topics.add(topic)
         self.status.failed += 1
         self._receipts.append(Receipt(position, text, retry=True))
@@ -286,11 +286,11 @@ class KafkaOutput:
         if error.code() in (KafkaError._GAPLESS_GUARANTEE, KafkaError._FATAL):
             self._patience = self._patience or time.monotonic() + PATIENCE
         else:
-            self._died(words.tidy(error.str()))
+            self._died(errors.clean(error.str()))
 
     def _died(self, reason: str) -> None:
         if not self._fatal:
-            self._fatal = self.scrub(
+            self._fatal = self.redact(
                 f"the producer had to be renewed, because the broker lost what it had acknowledged, or forgot us ({reason})"
             )
             self.status.error = self._fatal
@@ -345,18 +345,18 @@ class KafkaOutput:
         code = error.code()
         if error.fatal() or code == KafkaError._FATAL:
             self._stopped(error)
-        elif code in words.AUTHENTICATION:
-            self.status.connected, self.status.error = False, self.scrub(words.security(error))
+        elif code in errors.AUTHENTICATION:
+            self.status.connected, self.status.error = False, self.redact(errors.security(error))
         elif code == KafkaError._ALL_BROKERS_DOWN:
             if not self._secure_trouble:
                 self._no_broker()
         else:
-            self._detail = self.scrub(words.tidy(error.str()))
+            self._detail = self.redact(errors.clean(error.str()))
 
     def _no_broker(self) -> None:
-        detail = f": {words.connection(self._detail)}" if self._detail else ""
+        detail = f": {errors.connection(self._detail)}" if self._detail else ""
         self.status.connected = False
-        self.status.error = self.scrub(f"no broker of {','.join(self._config.bootstrap)} answers{detail}")
+        self.status.error = self.redact(f"no broker of {','.join(self._config.bootstrap)} answers{detail}")
 
     @property
     def _secure_trouble(self) -> bool:
@@ -384,13 +384,13 @@ class KafkaOutput:
         """See the protocol."""
         from countline.outputs.kafka.check import check
 
-        return check(self._config, send=send, timeout=timeout, scrub=self.scrub)
+        return check(self._config, send=send, timeout=timeout, redact=self.redact)
 
     def check_keyless(self, topics: Mapping[str, Sequence[str]], *, timeout: float = 5.0) -> Iterable[Check]:
         """See :class:`countline.protocols.KeyedTopics`."""
         from countline.outputs.kafka.check import check_keyless
 
-        return check_keyless(self._config, topics, timeout=timeout, scrub=self.scrub)
+        return check_keyless(self._config, topics, timeout=timeout, redact=self.redact)
 
     def dead_letter(self, message: Message, receipt: Receipt) -> Message | None:
         """See :class:`countline.protocols.DeadLetterTopic`."""

@@ -52,7 +52,7 @@ class RecordClock:
         return found
 
     def refused(self, topic: str, position: int, text: str) -> str:
-        """The broker refused a record for its time stamp; the error in words."""
+        """The broker refused a record for its time stamp; the error in errors."""
         self.count += 1
         known = self._stamped.pop(position, None)
         if known is None:

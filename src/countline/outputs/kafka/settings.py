@@ -33,9 +33,9 @@ _REFUSED = {
 class _Log:
     """librdkafka's log lines as ours, at debug level: it repeats each failed connection, we say a state once."""
 
-    def __init__(self, scrub: Callable[[str], str]) -> None:
+    def __init__(self, redact: Callable[[str], str]) -> None:
         self._log = logging.getLogger("countline.outputs.kafka")
-        self._scrub = scrub
+        self._scrub = redact
 
     def log(self, level: int, text: str, *args: Any) -> None:
         if self._log.isEnabledFor(logging.DEBUG):
@@ -190,7 +190,7 @@ def _token_readable(config: Config) -> None:
 
 
 def build_producer(
-    config: Config, callbacks: Mapping[str, Any], scrub: Callable[[str], str], *, gaps: bool = False
+    config: Config, callbacks: Mapping[str, Any], redact: Callable[[str], str], *, gaps: bool = False
 ) -> Producer:
     """A producer; does not need the broker. ``gaps``: it may go on after a refusal, for records that go one by one. Raises
     ConfigError (impossible value) and OutputError (unreadable certificate)."""
@@ -199,11 +199,11 @@ def build_producer(
         settings["enable.gapless.guarantee"] = False
     _token_readable(config)
     try:
-        return Producer(settings, logger=_Log(scrub))
+        return Producer(settings, logger=_Log(redact))
     except KafkaException as error:
-        text = scrub(error.args[0].str().strip())
+        text = redact(error.args[0].str().strip())
     except (TypeError, ValueError) as error:
-        text = scrub(str(error))
+        text = redact(str(error))
     name = next((n for n in sorted(settings, key=len, reverse=True) if f'"{n}"' in text), "")
     name = name or next((n for n, canonical in _ALIASES.items() if f'"{n}"' in text and canonical in settings), "")
     where = _place(config, _ALIASES.get(name, name)) if name else f"output '{config.name or 'kafka'}'"

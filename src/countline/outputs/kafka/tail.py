@@ -10,7 +10,7 @@ from typing import Any
 import confluent_kafka as ck
 
 from countline.errors import ConfigError, OutputError
-from countline.outputs.kafka import words
+from countline.outputs.kafka import errors
 
 __all__ = ["Record", "tail"]
 
@@ -59,8 +59,8 @@ def tail(
     def note(error: Any) -> None:
         if error.code() == ck.KafkaError._ALL_BROKERS_DOWN:  # says less than the error before it
             return
-        security = error.code() in words.AUTHENTICATION
-        text = words.security(error) if security else words.connection(words.tidy(error.str()))
+        security = error.code() in errors.AUTHENTICATION
+        text = errors.security(error) if security else errors.connection(errors.clean(error.str()))
         if text not in trouble:  # librdkafka repeats it with every attempt
             trouble.append(text)
             on_error(text)
@@ -89,7 +89,9 @@ def _consumer(settings: Mapping[str, Any]) -> Any:
         return ck.Consumer(dict(settings))
     except ck.KafkaException as error:
         raise ConfigError(
-            words.tidy(error.args[0].str()), where="kafka", fix="see librdkafka's CONFIGURATION.md for names and values"
+            errors.clean(error.args[0].str()),
+            where="kafka",
+            fix="see librdkafka's CONFIGURATION.md for names and values",
         ) from None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
-from countline.outputs.kafka import words
+from countline.outputs.kafka import errors
 from countline.protocols import Check
 
 __all__ = ["keyless"]
@@ -20,7 +20,7 @@ def keyless(
     topics: Mapping[str, Sequence[str]],
     *,
     timeout: float,
-    scrub: Callable[[str], str],
+    redact: Callable[[str], str],
 ) -> Iterator[Check]:
     """A Check for each topic that is given messages without a key (topic -> names of the definitions), where it matters."""
     resources = {topic: ConfigResource(ResourceType.TOPIC, topic) for topic in topics}
@@ -31,7 +31,7 @@ def keyless(
         try:
             policy = _policy(futures[resources[topic]].result(timeout))
         except KafkaException as error:
-            line = _unseen(subject, topic, what, error.args[0], scrub)
+            line = _unseen(subject, topic, what, error.args[0], redact)
             if line is not None:
                 yield line
             continue
@@ -50,7 +50,7 @@ def _policy(found: Mapping[str, Any]) -> str:
     return "" if entry is None else entry.value or ""
 
 
-def _unseen(subject: str, topic: str, what: str, error: KafkaError, scrub: Callable[[str], str]) -> Check | None:
+def _unseen(subject: str, topic: str, what: str, error: KafkaError, redact: Callable[[str], str]) -> Check | None:
     if error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):
         return None  # made at the first message, and not compacted unless the broker makes all topics so
     if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
@@ -58,5 +58,7 @@ def _unseen(subject: str, topic: str, what: str, error: KafkaError, scrub: Calla
             f"no right to see whether topic '{topic}' takes records without a key (DESCRIBE_CONFIGS); {what}: no key"
         )
     else:
-        detail = f"whether topic '{topic}' takes records without a key is not known: {scrub(words.say(error, topic))}"
+        detail = (
+            f"whether topic '{topic}' takes records without a key is not known: {redact(errors.describe(error, topic))}"
+        )
     return Check(subject, True, detail)

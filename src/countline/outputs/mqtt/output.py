@@ -14,7 +14,7 @@ from countline.outputs.base.options import get_secret
 from countline.outputs.base.text import readable, shown
 from countline.outputs.mqtt.client import make_client
 from countline.outputs.mqtt.config import Config, is_topic, without_control
-from countline.outputs.mqtt.security import port, secure, tls_context
+from countline.outputs.mqtt.connection import port, secure, tls_context
 from countline.protocols import Check, Entry
 from countline.types import Message
 

@@ -14,8 +14,8 @@ from countline.outputs.base.checks import check_message
 from countline.outputs.base.errors import PERMISSION, OutputFault, explain
 from countline.outputs.base.options import get_secret
 from countline.outputs.base.text import header_safe, shown
+from countline.outputs.nats.client import connection_options, secure_client
 from countline.outputs.nats.config import SUBJECT, Config
-from countline.outputs.nats.security import connection_options, secure_client
 from countline.protocols import Check, Entry
 from countline.types import Message
 

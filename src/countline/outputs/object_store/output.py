@@ -12,10 +12,10 @@ from countline.outputs.base.checks import check_message
 from countline.outputs.base.envelopes import envelope
 from countline.outputs.base.errors import describe
 from countline.outputs.base.text import shown
+from countline.outputs.object_store.client import address, open_store, secrets_of
 from countline.outputs.object_store.config import Config
+from countline.outputs.object_store.errors import refusal
 from countline.outputs.object_store.keys import content_type_of, wrapped
-from countline.outputs.object_store.security import address, open_store, secrets_of
-from countline.outputs.object_store.words import refusal
 from countline.protocols import Check, Entry
 from countline.types import Message
 

@@ -10,8 +10,8 @@ from countline.outputs.base.checks import check_message
 from countline.outputs.base.errors import PERMISSION, OutputFault, explain
 from countline.outputs.base.options import get_secret
 from countline.outputs.base.text import headers_json
+from countline.outputs.redis.client import connection_options
 from countline.outputs.redis.config import Config
-from countline.outputs.redis.security import connection_options
 from countline.protocols import Check
 from countline.types import Message
 

@@ -10,8 +10,8 @@ from countline.outputs.base.checks import check_message
 from countline.outputs.base.errors import PERMISSION, OutputFault, explain
 from countline.outputs.base.fitness import UNFIT
 from countline.outputs.base.options import get_secret
+from countline.outputs.sql.client import connection_options
 from countline.outputs.sql.config import Config
-from countline.outputs.sql.security import connection_options
 from countline.outputs.sql.table import Table, Unfit
 from countline.protocols import Check, Entry
 

@@ -20,8 +20,8 @@ from countline.outputs.base.errors import OutputFault
 from countline.outputs.base.fitness import UNFIT
 from countline.outputs.base.options import get_secret
 from countline.outputs.base.text import header_safe, shown
+from countline.outputs.webhook.client import client_options, secrets_of, sign
 from countline.outputs.webhook.config import Config
-from countline.outputs.webhook.security import client_options, secrets_of, sign
 from countline.protocols import Check, Entry
 from countline.types import Message
 

@@ -30,7 +30,9 @@ PLACE_WAIT = 0.1
 
 
 def _only_a_place(commit: Commit) -> bool:
-    return not (commit.messages or commit.deltas or commit.finished or commit.reset is not None)
+    return not (
+        commit.messages or commit.deltas or commit.finished or commit.reset is not None or commit.change is not None
+    )
 
 
 def _size(commit: Commit) -> int:
@@ -132,7 +134,8 @@ class Writer:
             last is None
             or commit.messages
             or last.messages
-            or commit.reset is not None
+            or not commit.stream
+            or commit.seam is not None
             or (last.source, last.stream) != (commit.source, commit.stream)
         ):
             return False
@@ -141,6 +144,7 @@ class Writer:
             sums[key] = sums.get(key, 0) + amount
         deltas = [CounterDelta(key, amount) for key, amount in sums.items()]
         frame, finished = max(last.frame_number, commit.frame_number), last.finished or commit.finished
+        frame = commit.frame_number if commit.finished else frame
         time, untold = commit.time or last.time, commit.untold or last.untold
         self._queue[-1] = replace(last, frame_number=frame, deltas=deltas, finished=finished, time=time, untold=untold)
         return True

@@ -35,13 +35,13 @@ class DeadLetters:
         self._untold: list[tuple[int, str, str]] = []
         self._tell_at = 0.0
 
-    def refuse(self, letters: Sequence[tuple[Entry, Receipt]]) -> list[Entry]:
+    def refuse(self, refused: Sequence[tuple[Entry, Receipt]]) -> list[Entry]:
         """Keep what was refused, each with its receipt; returns what must be sent in their stead, at the same positions. Told at
         once when it begins, then once a minute with numbers."""
         instead: list[Entry] = []
         kept: list[tuple[Entry, str]] = []
         fresh: list[tuple[str, str]] = []
-        for entry, receipt in letters:
+        for entry, receipt in refused:
             known = self._on_the_way.pop(entry.position, None)
             if known is not None:
                 original, reason = known

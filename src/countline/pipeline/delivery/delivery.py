@@ -5,20 +5,21 @@ from __future__ import annotations
 import logging
 import threading
 import time as clock
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from countline import outbox
 from countline.errors import OutboxError
-from countline.outbox import Commit, OutboxStatus, Resume
+from countline.outbox import Commit, OutboxStatus, Place, Resume, RuleChange, fates
 from countline.pipeline.delivery.commit_writer import Writer
 from countline.pipeline.delivery.sender import Sender
 from countline.pipeline.stats import OutputStats
 from countline.protocols import Output
 from countline.redaction import redact
-from countline.types import CounterDelta, CounterKey, FrameInfo, Gap, Message
+from countline.types import CounterDelta, CounterKey, FrameInfo, Gap, Message, RuleIdentity, Seam
 
 if TYPE_CHECKING:
     from countline.config import OutboxConfig
@@ -28,6 +29,7 @@ __all__ = ["Delivery"]
 log = logging.getLogger("countline.delivery")
 
 DAY = 86_400.0
+NO_RULES: Mapping[str, RuleIdentity] = MappingProxyType({})
 
 
 class Delivery:
@@ -61,6 +63,10 @@ class Delivery:
         """Gives ns since the Unix epoch."""
         self._live: dict[str, Resume] = {}
         self._rules: dict[str, tuple[str, ...]] = {}
+        self._identities: dict[str, dict[str, RuleIdentity]] = {}
+        """By live source: what its rules count, and those did that are gone."""
+        self._common: dict[str, tuple[int, int]] = {}
+        """By live source: epoch of the rules that have none of their own, and when it began."""
         self._last_frame: dict[str, int] = {}
         self._seen: dict[str, int] = {}
         """By source: event time of the last frame."""
@@ -69,6 +75,8 @@ class Delivery:
         self.failure: OutboxError | None = None
         """What of live sources could not be stored before the end; set by :meth:`stop`."""
         self._lost: dict[str, int] = {o.name: 0 for o in outputs}
+        self.on_written: Callable[[], None] | None = None
+        """Called on the writer's thread after each group that it has stored."""
         self._ending = threading.Event()
         self._checker = threading.Thread(target=self._check, name="countline-outbox-check", daemon=True)
         with ExitStack() as resources:
@@ -118,37 +126,63 @@ class Delivery:
         time: int,
         rules: Sequence[str] = (),
         due: Callable[[int], int | None] | None = None,
+        number: int = 0,
+        identities: Mapping[str, RuleIdentity] = NO_RULES,
     ) -> Resume:
         """A source's stream begins: with which counters, and what of it an earlier run has committed already. See
         :meth:`countline.outbox.Outbox.begin`. A live source that begins anew in the same run goes on with its counts."""
-        known = self._live.get(source)
-        if known is not None and live:
-            seen = self._seen.get(source, known.seen)
+        going = self._live.get(source)
+        if going is not None and live:
+            seen = self._seen.get(source, going.seen)
             reset = due(seen) if due is not None and seen else None
             if reset is not None:
                 self.reset(source, reset)
-                known = self._live[source]
-            return Resume(None, dict(known.counters), dict(known.resets), seen, reset)
+                going = self._live[source]
+            return Resume(None, dict(going.counters), dict(going.resets), seen, reset)
         if source in self._last_frame:
             self.writer.flush()
         self._rules[source] = tuple(rules)
         resume = self.outbox.begin(
-            source, stream, live=live, policy=policy, time=time, fresh=self._fresh, rules=rules, due=due
+            source,
+            stream,
+            live=live,
+            policy=policy,
+            time=time,
+            fresh=self._fresh,
+            rules=rules,
+            due=due,
+            number=number,
+            identities=identities,
         )
         self._last_frame[source] = -1
+        self._live.pop(source, None)
         if live:
+            self._identities[source] = self.outbox.identities(source)
+            self._common[source] = self.outbox.epoch(source)
             self._live[source] = Resume(None, dict(resume.counters), dict(resume.resets), resume.seen)
         return resume
 
+    def place(self, source: str) -> Place | None:
+        """How far an earlier run over a source's recordings had come; None: there was none that is to be resumed."""
+        return None if self._fresh else self.outbox.place(source)
+
     def put(
-        self, frame: FrameInfo, messages: Sequence[Message], deltas: Sequence[CounterDelta], untold: Gap | None = None
+        self,
+        frame: FrameInfo,
+        messages: Sequence[Message],
+        deltas: Sequence[CounterDelta],
+        untold: Gap | None = None,
+        seam: Seam | None = None,
     ) -> None:
-        """Hand over all that came of one frame. ``untold``: as in a Commit. Raises OutboxError if the outbox has failed for good."""
+        """Hand over all that came of one frame. ``untold``, ``seam``: as in a Commit. Raises OutboxError if the outbox
+        has failed for good."""
         name = frame.source.name
         self._last_frame[name] = frame.number
         self._seen[name] = frame.time
         self._follow(name, deltas)
-        self.writer.put(Commit(name, frame.stream, frame.number, messages, deltas, time=frame.time, untold=untold))
+        self.writer.put(
+            Commit(name, frame.stream, frame.number, messages, deltas, time=frame.time, untold=untold, seam=seam)
+        )
 
     def _follow(self, source: str, deltas: Sequence[CounterDelta]) -> None:
         known = self._live.get(source)
@@ -166,15 +200,56 @@ class Delivery:
             rules = {key.rule for key in keys} | {rule for _, rule in known.resets} | set(self._rules[source])
             resets = {(source, rule): (known.resets.get((source, rule), (0, 0))[0] + 1, time) for rule in rules}
             self._live[source] = Resume(None, dict.fromkeys(keys, 0), resets, known.seen)
+            self._common[source] = (self._common[source][0] + 1, time)
         self.writer.put(Commit(source, "", self._last_frame.get(source, -1), reset=time))
 
-    def finished(self, source: str, stream: str) -> None:
-        """The source's stream was read to its end: the next run over it is a new one."""
-        self.writer.put(Commit(source, stream, self._last_frame.get(source, -1), finished=True))
+    def change(self, source: str, change: RuleChange) -> Resume:
+        """The rules of a source are others from this frame on, in order with the frames: what their counters are now. See
+        :meth:`countline.outbox.Outbox.change`. Of a live source nothing is waited for. Raises OutboxError."""
+        self._rules[source] = tuple(change.rules)
+        live = self._live.get(source)
+        if live is None:
+            self.writer.flush()
+            return self.outbox.change(source, change)
+        known = self._identities[source]
+        counters, resets = dict(live.counters), dict(live.resets)
+        for rule, fate in fates(known, change.rules).items():
+            epoch, at = resets.setdefault((source, rule), self._common[source])
+            if fate == "new":
+                continue
+            resets[source, rule] = (epoch + 1, change.time if fate == "from-zero" else at)
+            if fate == "from-zero":
+                counters.update({key: 0 for key in counters if key.rule == rule})
+        known.update(change.rules)
+        self._live[source] = Resume(None, counters, resets, live.seen)
+        self.writer.put(Commit(source, "", self._last_frame.get(source, -1), change=change))
+        return self._live[source]
+
+    def forget(self, source: str) -> None:
+        """A source is gone: should one of its name come, it begins as in another run. What is known of it stays in the outbox."""
+        kept: tuple[dict[str, Any], ...] = (self._live, self._rules, self._identities, self._common, self._seen)
+        for known in kept:
+            known.pop(source, None)
+
+    def tell(self, messages: Sequence[Message], time: int) -> None:
+        """Messages that belong to no frame. ``time``: ns since the Unix epoch."""
+        self.writer.put(Commit("", "", -1, messages, time=time))
+
+    def use_outputs(self, names: Sequence[str]) -> None:
+        """What comes from now on goes to these outputs, in order with the frames; see :mod:`.output_changes`."""
+        self.writer.put(Commit("", "", -1, outputs=tuple(names)))
+
+    def finished(self, source: str, stream: str, number: int | None = None) -> None:
+        """The source's stream was read to its end, which was the frame with this number (else the last that was put): the next run
+        over it is a new one."""
+        last = self._last_frame.get(source, -1) if number is None else number
+        self.writer.put(Commit(source, stream, last, finished=True))
 
     # -- life -----------------------------------------------------------------------------------------------------
 
     def _wake(self) -> None:
+        if self.on_written is not None:
+            self.on_written()
         for sender in self.senders.values():
             sender.wake()
 
@@ -195,7 +270,7 @@ class Delivery:
         self._given_up = sum(len(c.messages) for c in unwritten)
         why = f": {self.writer.last_error}" if self.writer.last_error else ""
         said = []
-        live = [c for c in unwritten if c.source in self._live]
+        live = [c for c in unwritten if c.source in self._live or not c.source]
         counts = sum(amount for c in live for _, amount in c.deltas)
         lost = sum(len(c.messages) for c in live)
         if counts or lost:
@@ -205,7 +280,7 @@ class Delivery:
             except OutboxError as error:
                 fate = f"{counts} counts are lost with them ({error.what})"
             said.append(f"{lost} messages of live sources could not be written before the end{why}; {fate}")
-        files = [c for c in unwritten if c.source not in self._live]
+        files = [c for c in unwritten if c.source and c.source not in self._live]
         if files:
             again = sum(len(c.messages) for c in files)
             names = ", ".join(sorted({c.source for c in files}))
@@ -233,10 +308,8 @@ class Delivery:
             resources.callback(self.outbox.close)
             if self._checker.is_alive():
                 resources.callback(self._checker.join, 2.0)
-            for sender in self.senders.values():
-                resources.callback(sender.join)
-            for sender in self.senders.values():
-                resources.callback(sender.stop, deadline)
+            resources.callback(self._join_senders)
+            resources.callback(self._stop_senders, deadline)
             dropped = max(self._lost.values(), default=0)
             unwritten = self.writer.stop(timeout)
             if unwritten:
@@ -246,10 +319,34 @@ class Delivery:
                     [f"{dropped} messages were dropped because they could not be written to the outbox in time"]
                 )
 
+    def _stop_senders(self, deadline: float) -> None:
+        for sender in self.senders.values():  # as they are now: some may have come with what was written last
+            sender.stop(deadline)
+
+    def _join_senders(self) -> None:
+        with ExitStack() as resources:
+            for sender in self.senders.values():
+                resources.callback(sender.join)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was ended: nothing is delivered any more."""
+        return self._stopped
+
     def abandon(self) -> None:
         """Close everything at once: where it was not started, or only in part; harmless after :meth:`stop`."""
         if not self._stopped:
             self.stop(0.0)
+
+    def exchange(self, join: Mapping[str, Sender], leave: Collection[str] = ()) -> None:
+        """Other senders, of which those that join begin to deliver. From one thread at a time."""
+        for name in join:
+            if name not in self._lost:
+                self._lost = {**self._lost, name: 0}
+                self._dropped_before[name] = self.outbox.dropped(name)
+        self.senders = {name: sender for name, sender in {**self.senders, **join}.items() if name not in leave}
+        for sender in join.values():
+            sender.start()
 
     def stats(self) -> dict[str, OutputStats]:
         """By output. From any thread, also after :meth:`stop`."""

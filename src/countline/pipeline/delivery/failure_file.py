@@ -12,6 +12,7 @@ from typing import IO, Any
 from countline.observe.trouble import Trouble
 from countline.pipeline.delivery.failure_lines import COMMITTED, LET_GO, files, line_of, parse, rewrite
 from countline.private_files import make_folder, open_private
+from countline.protocols import Failure, KeptFailure
 
 __all__ = ["FailureFile"]
 
@@ -47,11 +48,10 @@ class FailureFile:
         self._trouble = Trouble(log, f"the failure file {self.path}", "can be written again")
         self._told_full = False
 
-    def write(self, failure: Any, committed: int | None = None) -> None:
+    def write(self, failure: object, committed: int | None = None) -> None:
         """Append one failure; each new place in a user's code is logged once, with the first error there. ``committed``: number of the
         frame with which the messages are committed that were made beside it: of an interval, not the one that it tells of."""
-        as_dict = getattr(failure, "as_dict", None)
-        data: dict[str, Any] = as_dict() if as_dict is not None else {"error": str(failure)}
+        data: dict[str, Any] = failure.as_dict() if isinstance(failure, Failure) else {"error": str(failure)}
         if committed is not None:
             data[COMMITTED] = committed
         kind = str(data.get("error")).partition(":")[0]
@@ -73,10 +73,9 @@ class FailureFile:
             self._trouble.begin(f"cannot be written: {error}")
 
     @staticmethod
-    def _kept(failure: Any) -> str | None:
-        snapshot = getattr(failure, "snapshot", None)
+    def _kept(failure: object) -> str | None:
         try:
-            again = snapshot() if snapshot is not None else None
+            again = failure.snapshot() if isinstance(failure, KeptFailure) else None
         except Exception:  # an engine of somebody else's may give anything; the failure itself is written all the same
             log.debug("what it takes to make a message again cannot be kept", exc_info=True)
             return None

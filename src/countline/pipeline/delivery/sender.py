@@ -64,6 +64,11 @@ class Sender:
         """Messages that the output has taken and not yet answered for."""
         return len(self._queues.in_flight)
 
+    def count_on(self, before: Sender) -> None:
+        """Go on with the counts of the sender that had this output before."""
+        self.acknowledged, self.retried = before.acknowledged, before.retried
+        self._dead_letters.count = before.dead
+
     def start(self) -> None:
         """Begin to deliver."""
         self._thread.start()

@@ -43,6 +43,10 @@ class Arrows:
 class DirectionCounter(Counter):
     """Nothing is counted; that an object begins to head this way is told."""
 
+    def repeated(self, frame: FrameView, index: int, slot: int, hit: Hit) -> str:
+        """In words."""
+        return "began to head this way"
+
     def hit(self, frame: FrameView, index: int, slot: int, hit: Hit) -> None:
         """An object begins to head this way."""
         name = self.name
@@ -122,7 +126,7 @@ class DirectionKind(RuleKind):
     def publish(self, analytics: Analytics, source: SourceState, part: Part | None) -> None:
         """``Analytics.directions``."""
         if part is not None:
-            counts = part.found.sum(axis=0).tolist()
+            counts = part.counts()
             analytics.directions = {name: DirectionState(n) for name, n in zip(source.names("direction"), counts)}
 
     def explain(self, track: TrackRecord) -> str:

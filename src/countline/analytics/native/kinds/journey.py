@@ -32,12 +32,12 @@ class JourneyCounter(Counter):
         origin, _, destination = counter.partition(">")
         return origin in self.waypoints and destination in self.waypoints
 
-    def waypoint_hit(self, slot: int, waypoint: str) -> str | None:
-        """The object is at a waypoint now; the one it comes from, if it is another one."""
+    def waypoint_hit(self, slots: Sequence[int], waypoint: str) -> str | None:
+        """The object of these slots is at a waypoint now; the one it comes from, if it is another one."""
         if waypoint not in self.waypoints:
             return None
-        origin = self.origins.get(slot)
-        self.origins[slot] = waypoint
+        origin = next((self.origins[slot] for slot in slots if slot in self.origins), None)
+        self.origins.update(dict.fromkeys(slots, waypoint))
         return origin if origin != waypoint else None
 
     def recall(self, slot: int) -> Any:
@@ -80,9 +80,10 @@ class JourneyKind(RuleKind):
         hits.sort(key=lambda e: (e.index, e.along, e.order))
         for hit in hits:
             class_id = frame.class_id(hit.index)
+            slots = [hit.slot, *frame.others(hit.slot)]
             for counter in counters:
                 assert isinstance(counter, JourneyCounter)
-                origin = counter.waypoint_hit(hit.slot, hit.rule) if counter.rule.accepts(class_id) else None
+                origin = counter.waypoint_hit(slots, hit.rule) if counter.rule.accepts(class_id) else None
                 if origin is None:
                     continue
                 rule = counter.rule

@@ -50,6 +50,11 @@ class LineCounter(Counter):
         frame.events.append(event)
         frame.crossed.setdefault(index, []).append(self.name)
 
+    def repeated(self, frame: FrameView, index: int, slot: int, hit: Hit) -> str:
+        """It counts as having crossed."""
+        frame.table.own["line"]["counted"][slot, self.column] = True
+        return f"crossed {self.counters[0 if hit.value > 0 else 1]}"
+
     def state(self, clock: int) -> LineState:
         """The line after this frame. The same object as before if nothing changed; never altered once given out."""
         if self.dirty:

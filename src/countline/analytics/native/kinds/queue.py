@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from countline.analytics.native.counter import AreaCounter, Counter, DwellInterval, FrameView, PendingEvent
+from countline.analytics.native.counter import AreaCounter, Counter, DwellInterval, FrameView, PendingEvent, handed_over
 from countline.analytics.native.kind import RuleKind
 from countline.analytics.native.rule import Rule
 from countline.analytics.native.track_record import TrackRecord
@@ -107,6 +107,15 @@ class QueueCounter(AreaCounter):
         self.arriving.pop(slot, None)
         self.queue.pop(slot, None)
         self.told.discard(slot)
+
+    def hand_over(self, slot: int, heir: int) -> None:
+        """With who waits."""
+        super().hand_over(slot, heir)
+        self.arriving = handed_over(self.arriving, slot, heir)
+        self.queue = handed_over(self.queue, slot, heir)
+        if slot in self.told:
+            self.told.discard(slot)
+            self.told.add(heir)
 
     def forget(self, slot: int) -> None:
         """A track is forgotten."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from countline.analytics.native.counter import AreaCounter, Counter, DwellInterval, FrameView, PendingEvent
+from countline.analytics.native.counter import AreaCounter, Counter, DwellInterval, FrameView, PendingEvent, handed_over
 from countline.analytics.native.kind import Part, RuleKind
 from countline.analytics.native.rule import Rule, class_id
 from countline.analytics.native.source import SourceState
@@ -66,6 +66,11 @@ class RegionCounter(AreaCounter):
             self.classes[interval.class_name] = left
         else:
             del self.classes[interval.class_name]
+
+    def hand_over(self, slot: int, heir: int) -> None:
+        """With who waits."""
+        super().hand_over(slot, heir)
+        self.waiting = handed_over(self.waiting, slot, heir)
 
     def forget(self, slot: int) -> None:
         """A track is forgotten."""

@@ -47,6 +47,10 @@ class Grounds:
 class SpeedCounter(Counter):
     """Nothing is counted; that an object goes over the limit is told."""
 
+    def repeated(self, frame: FrameView, index: int, slot: int, hit: Hit) -> str:
+        """In words."""
+        return f"went over the limit at {hit.value:.1f} km/h"
+
     def hit(self, frame: FrameView, index: int, slot: int, hit: Hit) -> None:
         """An object goes over the limit, at ``value`` km/h."""
         extra = {"speed": hit.value}

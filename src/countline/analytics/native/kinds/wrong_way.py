@@ -105,6 +105,14 @@ class WrongWayCounter(AreaCounter):
         told = f"travelled the wrong way for {seconds:.1f} s over {hit.value:.2g} of its size"
         frame.note(slot, self.name, told)
 
+    def repeated(self, frame: FrameView, index: int, slot: int, hit: Hit) -> str:
+        """In words."""
+        return f"travelled the wrong way over {hit.value:.2g} of its size" if hit.value else "turned"
+
+    def merged(self, frame: FrameView, index: int, slot: int, other: str) -> None:
+        """It goes on as it went."""
+        self.inside.pop(slot, None)
+
     def left(self, frame: FrameView, index: int, slot: int, interval: DwellInterval, seconds: float, how: str) -> None:
         """If it comes back, it begins anew."""
         own = frame.table.own["wrong-way"]
@@ -182,7 +190,7 @@ class WrongWayKind(RuleKind):
         """With the number of objects."""
         states = source.states["wrong-way"]
         if part is not None and part.found.any():
-            counts = part.found.sum(axis=0).tolist()
+            counts = part.counts()
             states = {name: replace(state, objects=n) for (name, state), n in zip(states.items(), counts)}
         analytics.states[self.key] = states
 

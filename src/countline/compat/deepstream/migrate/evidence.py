@@ -107,13 +107,13 @@ def _motion(rows: NDArray[np.float64], window: int) -> dict[str, Any]:
     sums = np.concatenate([[0], np.cumsum(height)])
     many = np.minimum(n, window)
     mean = (sums[n] - sums[n - many]).astype(np.float32) / many.astype(np.float32)
-    foot = wrap32(cy + half(taken[:, 3]))
+    bottom = wrap32(cy + half(taken[:, 3]))
     dx = wrap32(cx - before[:, 0]).astype(np.float32)
-    dy = wrap32(foot - before[:, 1] - half(before[:, 3])).astype(np.float32)
+    dy = wrap32(bottom - before[:, 1] - half(before[:, 3])).astype(np.float32)
     return {
         "cx": cx,
         "cy": cy,
-        "foot": foot,
+        "bottom": bottom,
         "width": taken[:, 2],
         "height": taken[:, 3],
         "px": before[:, 0],
@@ -127,7 +127,7 @@ def _motion(rows: NDArray[np.float64], window: int) -> dict[str, Any]:
 def _sides(table: LineTable, motion: dict[str, Any], cosine: float) -> tuple[Any, Any, Any]:
     """(changed sides as the line asks, changed sides the other way, moved along the arrow) of every sample."""
     a, b, c = table.abc[:, 0, 0].tolist()  # from the positive side to the negative, where by_side
-    x, y = motion["cx"].astype(np.float64), motion["foot"].astype(np.float64)
+    x, y = motion["cx"].astype(np.float64), motion["bottom"].astype(np.float64)
     before_x = motion["px"].astype(np.float64)
     now = a * x + b * y + c
     if table.by_side[0, 0]:
@@ -138,7 +138,7 @@ def _sides(table: LineTable, motion: dict[str, Any], cosine: float) -> tuple[Any
     then = a * before_x + b * whole_y + c
     one, other = (float_to_int32(value + np.copysign(SLACK, value)) for value in (then, now))
     changed = ((one < 0) & (other > 0)) | ((one > 0) & (other < 0))
-    dx, dy = wrap32(motion["cx"] - motion["px"]), wrap32(motion["foot"] - whole_y)
+    dx, dy = wrap32(motion["cx"] - motion["px"]), wrap32(motion["bottom"] - whole_y)
     length = np.sqrt(wrap32(wrap32(dx * dx) + wrap32(dy * dy)).astype(np.float64))
     along = (table.ux[0, 0] * dx + table.uy[0, 0] * dy) / length
     return changed, np.zeros(len(x), bool), ((dx != 0) | (dy != 0)) & ~(along < cosine)

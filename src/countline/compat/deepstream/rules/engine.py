@@ -14,6 +14,7 @@ from countline.compat.deepstream.rules.explain import Past, cause, explain, past
 from countline.compat.deepstream.rules.infos import rule_infos
 from countline.compat.deepstream.rules.memory import LAST, Motion, TrackMemory
 from countline.compat.deepstream.rules.numeric import Array
+from countline.compat.deepstream.rules.replaceable import Replaceable
 from countline.compat.deepstream.rules.results import DeepStreamAnalytics
 from countline.compat.deepstream.rules.stream import FrameJob, StreamState, Totals
 from countline.compat.deepstream.rules.tables import DirectionTable, LineTable, RegionTable
@@ -39,7 +40,7 @@ class _Piece:
     """Where a track may stand several times: how many times each object's track stood before."""
 
 
-class DeepStreamRules:
+class DeepStreamRules(Replaceable):
     """Rules of a ``config_nvdsanalytics.txt``, with nvdsanalytics' results. See :class:`countline.protocols.RuleSet`.
 
     A stream is known by ``frame.source.index`` (DeepStream's pad_index). Boxes are taken from ``Tracks.ltwh`` where it is
@@ -66,6 +67,7 @@ class DeepStreamRules:
         self._untracked: dict[str, int] = {}
         self.labels = tuple(labels)
         self.rules: Sequence[RuleInfo] = tuple(rule_infos(config, sources))
+        self._indices = {source.name: source.index for source in sources}
         self.past: OrderedDict[tuple[str, int], Past] = OrderedDict()
         ways = any(way.enabled for stream in config.streams.values() for way in stream.directions)
         self.memory = TrackMemory(config.window, 1, still=ways)

@@ -66,8 +66,8 @@ def _regions_of_one(table: RegionTable, motion: Motion, stream: int, class_id: A
     edges = table.polygons(stream)
     if not len(edges.regions):
         return NONE, NONE
-    y = motion.cy + motion.foot
-    if motion.tame and edges.calm:
+    y = motion.cy + motion.bottom_offset
+    if motion.fits_int32 and edges.fits_int32:
         above = edges.b * y + edges.c
     else:
         y = wrap32(y)
@@ -92,7 +92,7 @@ def regions(table: RegionTable, motion: Motion, stream: int | Array, class_id: A
     if not len(obj):
         return obj, region
     owner, edge = ragged(table.edges[region], table.first_edge[region])
-    y = wrap32(motion.cy + motion.foot)[obj][owner]
+    y = wrap32(motion.cy + motion.bottom_offset)[obj][owner]
     spans = np.flatnonzero((y >= table.y0[edge]) != (y >= table.y1[edge]))
     owner, edge, y = owner[spans], edge[spans], y[spans]
     sign = table.sign[edge]
@@ -171,7 +171,7 @@ class LineTests:
         """Whether the objects move along the arrows of those lines that ask for it."""
         table, motion, column = self.table, self.motion, self.column
         dx = wrap32(motion.cx - motion.px)
-        dy = wrap32(motion.bottom - wrap32(motion.py + motion.foot))
+        dy = wrap32(motion.bottom - wrap32(motion.py + motion.bottom_offset))
         heads = _heads(table.ux[:, column], table.uy[:, column], dx, dy, table.cosine[:, column])
         result: Array = table.by_side[:, column] | heads
         return result
@@ -185,7 +185,7 @@ class LineTests:
         loose: Array = (then > _ZERO) & (now <= _ZERO)
         if table.all_by_side:
             return loose
-        whole = float_to_int32(a * motion.px + b * wrap32(motion.py + motion.foot) + c)
+        whole = float_to_int32(a * motion.px + b * wrap32(motion.py + motion.bottom_offset) + c)
         whole_now = float_to_int32(now)
         strict = ((whole < 0) & (whole_now > 0)) | ((whole > 0) & (whole_now < 0))
         return np.where(table.by_side[:, self.column], loose, strict)

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from countline.compat.deepstream.files.nvdsanalytics import NvdsAnalyticsConfig
-from countline.types import RuleInfo, SourceInfo
+from countline.compat.deepstream.files.nvdsanalytics import (
+    CrowdingItem,
+    DirectionItem,
+    LineItem,
+    NvdsAnalyticsConfig,
+    RoiItem,
+)
+from countline.types import RuleIdentity, RuleInfo, SourceInfo
 
 __all__ = ["rule_infos"]
 
@@ -26,5 +32,20 @@ def rule_infos(config: NvdsAnalyticsConfig, sources: Sequence[SourceInfo]) -> li
         for kind, item, points, crowding in every:
             if item.enabled:
                 placed = tuple((x / width, y / height) for x, y in points)
-                infos.append(RuleInfo(item.label, kind, source, placed, crowding=crowding))
+                identity = _identity(kind, item, width, height)
+                infos.append(RuleInfo(item.label, kind, source, placed, crowding=crowding, identity=identity))
     return infos
+
+
+def _identity(
+    kind: str, item: RoiItem | CrowdingItem | LineItem | DirectionItem, width: int, height: int
+) -> RuleIdentity:
+    """Objects are counted along the arrow of a line, so that is where it faces."""
+    points = [(x / width, y / height) for x, y in item.points]
+    conditions = repr(
+        [*item.class_ids, getattr(item, "mode", ""), getattr(item, "extended", ""), getattr(item, "inverse", "")]
+    )
+    if isinstance(item, LineItem):
+        outlines = {"points": points[:2], "line": sorted(points[2:])}
+        return RuleIdentity.of(kind, outlines, conditions, directed=True)
+    return RuleIdentity.of(kind, {"points": points}, conditions, directed=isinstance(item, DirectionItem))

@@ -25,14 +25,15 @@ _SIZE_ONLY = np.array([[0x7FFFFFFF], [0x7FFFFFFF], [0xFFFFFFFF], [0xFFFFFFFF]], 
 
 class Motion:
     """What the memory says of each object of a batch after its sample was taken; arrays of one length, whole numbers
-    unless said otherwise (32 bits wide if ``tame``, else 64)."""
+    unless said otherwise (32 bits wide if ``fits_int32``, else 64)."""
 
     __slots__ = (
         "bottom",
+        "bottom_offset",
         "cx",
         "cy",
         "displacement",
-        "foot",
+        "fits_int32",
         "half_h",
         "height",
         "mean_h",
@@ -42,7 +43,6 @@ class Motion:
         "py",
         "slot",
         "stopped",
-        "tame",
         "width",
     )
 
@@ -60,7 +60,7 @@ class Motion:
     """float32, mean height over the history."""
     half_h: Array
     """float32, half of it."""
-    foot: Array
+    bottom_offset: Array
     """Half of the truncated mean height: from centre to test point."""
     px: Array
     """Reference position (centre) and width; that of the object itself while n <= 3."""
@@ -70,17 +70,17 @@ class Motion:
     """Squared displacement of the bottom centre against the reference, truncated."""
     stopped: Array | None
     """bool: the track has stood still over a full history. None where no rule asks."""
-    tame: bool
+    fits_int32: bool
     """No number of these can leave 32 bits, nor can sums of a few of them or the squares of differences."""
 
     @classmethod
     def gathered(cls, parts: Sequence[Motion], order: Array) -> Motion:
         """Several batches as one, put into another order."""
         whole = cls()
-        whole.tame = all(part.tame for part in parts)
+        whole.fits_int32 = all(part.fits_int32 for part in parts)
         for name in cls.__slots__:
             values = [getattr(part, name) for part in parts]
-            if name != "tame":
+            if name != "fits_int32":
                 setattr(whole, name, None if values[0] is None else np.concatenate(values)[order])
         return whole
 
@@ -107,7 +107,7 @@ class TrackMemory:
         self.samples = self.pool.reshape(-1, 4)
         self.stage = np.zeros((0, max(lines, 1)), np.int8)
         """How far a track has come with each line of its stream, see evaluate."""
-        self.tame = True
+        self.fits_int32 = True
         """No box so far was negative in size or beyond +-8192 pixels: nothing can leave 32 bits, so wrapping is left out."""
         self._free: list[int] = []
         self._free_pages: list[int] = []
@@ -197,16 +197,16 @@ class TrackMemory:
         ``boxes`` are (4, N) left, top, width, height in float32, ``pts`` signed ns, of each or one for all.
         """
         bits = boxes.view(np.uint32)
-        if self.tame and np.count_nonzero(bits >= _LIMIT):
-            self.tame = not np.count_nonzero((bits & _SIZE_ONLY) >= _LIMIT)
+        if self.fits_int32 and np.count_nonzero(bits >= _LIMIT):
+            self.fits_int32 = not np.count_nonzero((bits & _SIZE_ONLY) >= _LIMIT)
         # unsigned arithmetic modulo 2**32, then read as signed
-        sample = boxes.astype(np.int32) if self.tame else float_to_uint32(boxes)
+        sample = boxes.astype(np.int32) if self.fits_int32 else float_to_uint32(boxes)
         height = sample[3]
         sample[:2] += sample[2:] >> ONE
-        if not self.tame:
+        if not self.fits_int32:
             sample = wrap32(sample)
         motion = Motion()
-        motion.tame, motion.slot = self.tame, slots
+        motion.fits_int32, motion.slot = self.fits_int32, slots
         rows = self.rows.take(slots, axis=0)
         columns = rows.T
         n, phase, total, peak = columns[SAMPLES], columns[PHASE], columns[HEIGHT], columns[PEAK]
@@ -221,7 +221,7 @@ class TrackMemory:
         total -= gone[:, 3]
         motion.n = n
         motion.mean_h = _floats(total) / window
-        if self.tame:  # towards zero, as C divides
+        if self.fits_int32:  # towards zero, as C divides
             reference = (np.add.reduce(oldest, axis=0, dtype=sample.dtype) * _QUARTER).astype(sample.dtype)
         else:
             reference = self._wrapped_reference(n[:, None], sample.T, oldest.astype(np.int64))
@@ -242,19 +242,19 @@ class TrackMemory:
         motion.cx, motion.cy, motion.width, motion.height = sample
         motion.half_h = motion.mean_h * _HALF
         motion.px, motion.py, motion.pw, previous_h = reference.T
-        if self.tame:
-            motion.foot = motion.half_h.astype(np.int32)
+        if self.fits_int32:
+            motion.bottom_offset = motion.half_h.astype(np.int32)
             motion.bottom = motion.cy + (motion.height >> ONE)
             dx = motion.cx - motion.px
             dy = motion.bottom - motion.py - (previous_h >> ONE)
         else:
-            motion.foot = half(float_to_int32(motion.mean_h))
+            motion.bottom_offset = half(float_to_int32(motion.mean_h))
             motion.bottom = wrap32(motion.cy + half(motion.height))
             dx = wrap32(motion.cx - motion.px)
             dy = wrap32(motion.bottom - motion.py - half(previous_h))
         x, y = dx.astype(np.float32), dy.astype(np.float32)
         distance = x * x + y * y
-        motion.displacement = distance.astype(np.int32) if self.tame else float_to_int32(distance)
+        motion.displacement = distance.astype(np.int32) if self.fits_int32 else float_to_int32(distance)
 
     def _stands(self, columns: Array, sample: Array, gone: Array, window: Array, mean_h: Array) -> Array:
         """Whether the position has hardly varied over a full history; keeps the sums that say so."""
@@ -263,7 +263,7 @@ class TrackMemory:
         sums[:2] += now - then
         now *= now
         then *= then
-        sums[2:] += now - then if self.tame else wrap32(now) - wrap32(then)
+        sums[2:] += now - then if self.fits_int32 else wrap32(now) - wrap32(then)
         means = _floats(sums) / window
         with np.errstate(all="ignore"):
             along, across = means[2:] - means[:2] * means[:2]

@@ -113,8 +113,8 @@ class Polygons:
     c: Array
     sign: Array
     """-1 where a, b and c are the edge's own numbers, 1 where a is turned and they are turned twice."""
-    calm: bool
-    """With points of tame tracks, no number can leave 32 bits; all of these are 32 bits wide."""
+    fits_int32: bool
+    """With points of tracks that fit 32 bits, too, no number can leave 32 bits; all of these are 32 bits wide."""
 
 
 class RegionTable(Table):
@@ -144,8 +144,8 @@ class RegionTable(Table):
         regions = self.active(stream)
         _, edge = ragged(self.edges[regions], self.first_edge[regions])
         a, b, c, sign = self.a[edge], self.b[edge], self.c[edge], self.sign[edge]
-        calm = bool((abs(b) * _CALM + abs(c) < 2**31).all() and (abs(a) < 2**16).all())
-        width = np.int32 if calm else np.int64
+        fits_int32 = bool((abs(b) * _MOST_COORDINATE + abs(c) < 2**31).all() and (abs(a) < 2**16).all())
+        width = np.int32 if fits_int32 else np.int64
         inverse = self.inverse[regions]
         return Polygons(
             regions=regions - self.offset[stream],
@@ -158,12 +158,12 @@ class RegionTable(Table):
             b=(b * -sign)[:, None].astype(width),
             c=(c * -sign)[:, None].astype(width),
             sign=sign[:, None].astype(width),
-            calm=calm,
+            fits_int32=fits_int32,
         )
 
 
-_CALM = 2**15
-"""Tame points are nearer than this."""
+_MOST_COORDINATE = 2**15
+"""Points of tracks that fit 32 bits are nearer than this."""
 
 
 class DirectionTable(Table):

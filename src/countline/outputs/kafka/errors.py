@@ -13,11 +13,11 @@ __all__ = [
     "PERMANENT",
     "TIMESTAMP",
     "TOO_LARGE",
+    "clean",
     "connection",
+    "describe",
     "refused",
-    "say",
     "security",
-    "tidy",
 ]
 
 TOO_LARGE = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
@@ -53,12 +53,12 @@ _NOISE = re.compile(
 )
 
 
-def tidy(text: str) -> str:
+def clean(text: str) -> str:
     """A librdkafka error without thread names, states and counts of repetition."""
     return _NOISE.sub("", text).strip().rstrip(":")
 
 
-def say(error: KafkaError, topic: str = "") -> str:
+def describe(error: KafkaError, topic: str = "") -> str:
     """An error of the broker in words that say what to do."""
     code = error.code()
     if code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
@@ -71,7 +71,7 @@ def say(error: KafkaError, topic: str = "") -> str:
         return security(error)
     if code == KafkaError.CLUSTER_AUTHORIZATION_FAILED:
         return "no right to write idempotently; grant IDEMPOTENT_WRITE on the cluster, or WRITE on a topic"
-    return tidy(error.str())
+    return clean(error.str())
 
 
 def refused(error: KafkaError, topic: str, *, keyless: bool) -> str:
@@ -80,10 +80,10 @@ def refused(error: KafkaError, topic: str, *, keyless: bool) -> str:
         if keyless:
             return (
                 f"topic '{topic}' takes no record without a key (cleanup.policy=compact); give the message a `key`, or send it to "
-                f"another topic ({tidy(error.str())})"
+                f"another topic ({clean(error.str())})"
             )
-        return f"topic '{topic}' refuses the record as invalid; the broker's log says which rule it breaks ({tidy(error.str())})"
-    return say(error, topic)
+        return f"topic '{topic}' refuses the record as invalid; the broker's log says which rule it breaks ({clean(error.str())})"
+    return describe(error, topic)
 
 
 def connection(detail: str) -> str:
@@ -106,7 +106,7 @@ def _untrusted(text: str) -> str:
 
 def security(error: KafkaError) -> str:
     """TLS and SASL failures; librdkafka says them only through its error callback, and tries for ever."""
-    text = tidy(error.str())
+    text = clean(error.str())
     low = text.lower()
     if error.code() == KafkaError._SSL or "ssl" in low or "certificate" in low:
         if untrusted := _untrusted(text):

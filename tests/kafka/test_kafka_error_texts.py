@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from countline.outputs.kafka import words
-from countline.outputs.kafka.words import tidy
+from countline.outputs.kafka import errors
+from countline.outputs.kafka.errors import clean
 
 
 @pytest.mark.parametrize(
@@ -20,13 +20,13 @@ from countline.outputs.kafka.words import tidy
     ],
 )  # fmt: skip
 def test_whichever_word_of_a_failed_connection_comes_last_says_what_to_do(detail: str, told: str) -> None:
-    assert told in words.connection(detail)
+    assert told in errors.connection(detail)
 
 
 def test_a_count_of_repetitions_is_no_part_of_a_trouble() -> None:
     said = "Connect to ipv4#127.0.0.1:9 failed: Connection refused (after 0ms in state CONNECT"
     assert (
-        tidy(f"{said})")
-        == tidy(f"{said}, 1 identical error(s) suppressed)")
+        clean(f"{said})")
+        == clean(f"{said}, 1 identical error(s) suppressed)")
         == "Connect to 127.0.0.1:9 failed: Connection refused"
     )

@@ -1,0 +1,102 @@
+"""What Ultralytics' exporter writes since v8: boxes and class scores, and what a task adds to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from countline.detect.layouts.base import Array, Form, Layout, Raw, centred
+from countline.detect.layouts.evidence import (
+    TASKS,
+    Output,
+    Outputs,
+    agrees,
+    classes_of,
+    cuts_of,
+    exponential,
+    keypoint_of,
+    keypoints_fit,
+)
+from countline.detect.layouts.family import Family
+from countline.types import CORNERS as BOX_CORNERS
+from countline.types import KEYPOINTS
+
+__all__ = ["FAMILY", "keypoints", "turned"]
+
+
+def _yolov8(layout: Layout, arrays: list[Array], size: tuple[int, int], floor: float) -> Raw:
+    """(4 + classes + extra, cells): box in pixels, class scores, extra numbers."""
+    table = arrays[0].T if layout.turned else arrays[0]
+    scores = table[4 : 4 + layout.classes]
+    if layout.name == "yolov8-obb":
+        return turned(scores, lambda index: table[:4, index].T, table[4 + layout.classes])
+    points = keypoints(lambda index: table[4 + layout.classes :, index].T, layout.keypoint) if layout.keypoint else None
+    return Raw(scores, lambda index: centred(table[:4, index].T), points=points)
+
+
+def keypoints(
+    read: Callable[[NDArray[np.intp]], Array], numbers: int
+) -> Callable[[NDArray[np.intp]], dict[str, Array]]:
+    """``read``: cell numbers -> (n, keypoints * numbers)."""
+    return lambda index: {KEYPOINTS: read(index).reshape(len(index), -1, numbers)}
+
+
+def turned(scores: Array, boxes: Callable[[NDArray[np.intp]], Array], angle: Array, odd: str = "") -> Raw:
+    """Boxes (centre, width, height) that are turned by angles (radians): the upright ones around them, and their corners."""
+
+    def corners(index: NDArray[np.intp]) -> dict[str, Array]:
+        box, cos, sin = boxes(index), np.cos(angle[index]), np.sin(angle[index])
+        along = np.stack([cos, sin], 1) * box[:, 2:3] / 2
+        down = np.stack([-sin, cos], 1) * box[:, 3:4] / 2
+        ends = [box[:, :2] + a * along + b * down for a, b in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
+        return {BOX_CORNERS: np.stack(ends, 1).astype(np.float32)}
+
+    return Raw(scores, lambda index: _enclosing(boxes(index), angle[index]), odd or _bend(angle), corners)
+
+
+def _enclosing(boxes: Array, angle: Array) -> Array:
+    """(n, 4) centre, width, height and the angle (radians) by which they are turned -> the upright boxes around them."""
+    cos, sin = np.abs(np.cos(angle)), np.abs(np.sin(angle))
+    wide, high = boxes[:, 2], boxes[:, 3]
+    around = np.stack([boxes[:, 0], boxes[:, 1], wide * cos + high * sin, wide * sin + high * cos], 1)
+    return centred(around.astype(np.float32))
+
+
+def _bend(angle: Array) -> str:
+    low, high = (float(angle.min()), float(angle.max())) if angle.size else (0.0, 0.0)
+    return "" if -3.2 <= low <= high <= 3.2 else f"angles from {low:.4g} to {high:.4g} radians"
+
+
+def _whole(output: Output, outputs: Outputs) -> Iterator[Layout]:
+    """Box, classes, and what the task adds; what stands behind the classes must be known, not guessed from its number."""
+    # Strides that are not known here: the task tells enough.
+    told = not output.grid and outputs.told.task and output.turned and output.count > output.channels
+    if not (output.dense or told):
+        return
+    rest = output.channels - 4
+    n = classes_of(output, outputs)
+    if n is None:
+        n = rest - {"yolov8": 0, "yolov8-obb": 1, "yolov8-seg": outputs.masks or 32}.get(outputs.wanted, rest)
+    extra = rest - n
+    if n < 1 or extra < 0 or (exponential(output) and not output.turned):
+        return
+    said = TASKS.get(outputs.told.task, "") or (outputs.wanted if outputs.wanted != "auto" else "")
+    joined = 4 + n in cuts_of(output.made)[0]
+    for name, fits, sure in (
+        ("yolov8", extra == 0, True),
+        ("yolov8-seg", extra > 0 and extra == (outputs.masks or 32), bool(outputs.masks)),
+        ("yolov8-obb", extra == 1, joined),
+        ("yolov8-pose", keypoints_fit(extra, outputs.told.keypoints), joined and not outputs.masks),
+    ):
+        known = 4 + n if name == "yolov8-pose" and outputs.told.keypoints else None
+        if fits and (said == name if said else sure) and agrees(output, 4, 4 + n, known=known):
+            keypoint, turned = keypoint_of(name, extra, outputs.told), not output.turned
+            yield Layout(name, n, output.grid or (), order=(output.at,), turned=turned, extra=extra, keypoint=keypoint)
+
+
+FAMILY = Family(
+    tuple(Form(name, _yolov8, channels_first=True, either_way=1 if name == "yolov8" else 0) for name in TASKS.values()),
+    whole=_whole,
+)

@@ -1,0 +1,77 @@
+"""What a worker gives its frames and commits to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from countline.types import Analytics, CounterDelta, FrameInfo, Gap, Message, RuleIdentity, Seam
+
+if TYPE_CHECKING:
+    from countline.outbox import Resume, RuleChange
+
+__all__ = ["CommitSink", "Consumer"]
+
+Consumer = Callable[[Any, Analytics], None]
+"""Sees every frame with its analytics, in order, on the worker's thread (overlay, tests, a user's own code). The frame is
+None where there are no pixels (a DeepStream probe)."""
+
+
+class CommitSink(Protocol):
+    """What takes the worker's commits: :class:`countline.pipeline.delivery.delivery.Delivery`, or what stands before it."""
+
+    @property
+    def wall(self) -> Callable[[], int]:
+        """Gives ns since the Unix epoch."""
+        ...
+
+    def begin(
+        self,
+        source: str,
+        stream: str,
+        *,
+        live: bool,
+        policy: str | None,
+        time: int,
+        rules: Sequence[str] = (),
+        due: Callable[[int], int | None] | None = None,
+        number: int = 0,
+        identities: Mapping[str, RuleIdentity] = ...,
+    ) -> Resume:
+        """A source's stream begins: with which counters, and what of it an earlier run has committed already."""
+        ...
+
+    def put(
+        self,
+        frame: FrameInfo,
+        messages: Sequence[Message],
+        deltas: Sequence[CounterDelta],
+        untold: Gap | None = None,
+        seam: Seam | None = None,
+    ) -> None:
+        """All that came of one frame; ``seam``: a later run can begin with it."""
+        ...
+
+    def reset(self, source: str, time: int) -> None:
+        """The counts of a source begin anew at ``time`` (ns since the Unix epoch)."""
+        ...
+
+    def change(self, source: str, change: RuleChange) -> Resume:
+        """The rules of a source are others from this frame on: what their counters are now."""
+        ...
+
+    def tell(self, messages: Sequence[Message], time: int) -> None:
+        """Messages that belong to no frame."""
+        ...
+
+    def forget(self, source: str) -> None:
+        """A source is gone."""
+        ...
+
+    def use_outputs(self, names: Sequence[str]) -> None:
+        """What comes from now on goes to these outputs."""
+        ...
+
+    def finished(self, source: str, stream: str, number: int) -> None:
+        """The source's stream was read to its end, the frame with this number."""
+        ...

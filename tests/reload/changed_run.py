@@ -1,0 +1,64 @@
+"""A run over a video whose rules are changed behind a frame, and that kills itself behind another: ``changed_run.py FOLDER BEHIND
+KILL``; both -1 for never. BEHIND -2: it begins with the changed configuration."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import countline as cl
+from countline.types import Detections
+
+VALUE = {
+    "id": "{id}", "frame": "{frame}", "rule": "{rule}",
+    "kept": "{lines.kept.cumulative}", "moved": "{lines.moved.cumulative}", "epoch": "{lines.moved.epoch}",
+}  # fmt: skip
+
+
+def bright(images: list[np.ndarray]) -> list[Detections]:
+    found = []
+    for image in images:
+        rows, columns = np.nonzero(image[:, :, 0] > 128)
+        if len(rows) < 20:
+            found.append(Detections.empty())
+            continue
+        box = [[columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]]
+        found.append(Detections(np.array(box), np.array([0.9]), np.array([0])))
+    return found
+
+
+def config(folder: Path, y: float) -> dict[str, Any]:
+    lines = [{"name": "kept", "points": [[0.2, 0.5], [0.8, 0.5]]}, {"name": "moved", "points": [[0.2, y], [0.8, y]]}]
+    return {
+        "sources": [{"name": "gate", "uri": str(folder / "walkers.mp4")}],
+        "rules": {"lines": lines},
+        "messages": [{"name": "m", "value": VALUE}, {"name": "c", "on": "config", "value": {"config": "{config}"}}],
+        "outputs": [{"file": {"path": str(folder / "out.jsonl")}}],
+        "outbox": str(folder / "o.outbox"),
+    }
+
+
+def main(folder: Path, behind: int, kill: int) -> None:
+    def see(_: Any, analytics: cl.Analytics) -> None:
+        number = analytics.frame.number
+        if number == behind and run.engine.summary.sources["gate"].resumed_after is None:
+            run.delivery.writer.flush()
+            threading.Thread(target=run.control.apply, args=(config(folder, 0.58),)).start()
+            while not run.engine._changes:  # it is made at the boundary that comes next
+                time.sleep(0.001)
+        if number == kill:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    run = cl.Run(config(folder, 0.58 if behind == -2 else 0.42), detector=bright, consumers=[see])
+    assert run.execute().exit_code == 0
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
