@@ -22,13 +22,13 @@ from countline._definition_protocols import (
     StateDefinition,
     StreamDefinition,
 )
+from countline._gpu_protocols import BatchDetector, DevicePicture
 from countline.redaction import redact
 from countline.source_status import SourceStats
 from countline.types import (
     Analytics,
     CounterKey,
     Detections,
-    DevicePlanes,
     Frame,
     FrameTracks,
     Message,
@@ -124,16 +124,6 @@ class LimitedSource(Protocol):
 
 
 @runtime_checkable
-class DevicePicture(Protocol):
-    """What a picture offers besides if its pixels may lie on a GPU (:attr:`countline.types.Frame.picture`). A source of your own
-    whose frames never leave the GPU needs no more than this."""
-
-    def tensor(self) -> DevicePlanes | None:
-        """Where the pixels lie, valid for as long as it is held; None: on the host."""
-        ...
-
-
-@runtime_checkable
 class ResumableSource(Protocol):
     """What a source offers besides if it need not begin with its first frame to go on where an earlier run was cut short: some of
     its frames carry a :class:`countline.types.Seam`."""
@@ -167,20 +157,6 @@ class ParallelDetector(Protocol):
 
     parallel: int
     """How many threads; each gives one frame at a time."""
-
-
-@runtime_checkable
-class BatchDetector(Protocol):
-    """What a detector offers besides if it is fastest with many frames at once: a GPU."""
-
-    most: int
-    """Most frames of a call."""
-    patience: float
-    """Seconds for which a frame may wait for the company of others."""
-
-    def calls(self, frames: Sequence[Frame]) -> list[Sequence[int]]:
-        """How these frames are best given, each by its place in one call: those of one GPU together."""
-        ...
 
 
 @runtime_checkable
