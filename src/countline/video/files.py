@@ -141,6 +141,7 @@ class FileSource(BaseSource):
             pts = stamper.stamp(int(count * SECOND / rate) if opened.raw else item.pts)
             count += 1
             self.count_lost(earlier, opened.lost)
+            self.tell_decoder(opened)
             self.stats.repaired = repaired + stamper.repaired
             if not self.takes(pts):
                 continue

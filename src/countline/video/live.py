@@ -216,6 +216,7 @@ class LiveSource(BaseSource):
                 assert isinstance(item, Decoded)
                 now, ticks = time.time_ns(), time.monotonic_ns()
                 self.count_lost(earlier, opened.lost)
+                self.tell_decoder(opened)
                 self._note_packets()
                 if first:
                     self._begin(now, ticks)
