@@ -41,6 +41,7 @@ fn _kernel(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<tracks::ByteTrack>()?;
     module.add_class::<tracks::LostTrack>()?;
     module.add_class::<tracks::Grades>()?;
+    module.add_class::<tracks::TrackHeight>()?;
     module.add_class::<tracks::TrackMemory>()?;
     module.add_function(wrap_pyfunction!(tracks::unclaimed, module)?)
 }

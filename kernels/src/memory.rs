@@ -2,6 +2,7 @@
 //! `countline.track.grades` does.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustc_hash::FxHashMap as HashMap;
 
@@ -12,25 +13,23 @@ const ENOUGH: usize = 3;
 const ACROSS: f64 = 0.3;
 const LOWER: f64 = 0.05;
 const GAP: f64 = 0.1;
-const EDGE: f64 = 0.03;
-const LINGERS: i64 = 500_000_000;
 
 /// Left, top, right, bottom in pixels.
 pub type Pixels = [f32; 4];
 
 /// How high the boxes of a track were lately.
-struct Height {
+pub struct Height {
     values: VecDeque<f64>,
-    usual: f64,
+    pub usual: f64,
     least: f64,
     sampled: i64,
-    hidden: Option<i64>,
-    whole: i64,
+    pub hidden: i64,
+    pub whole: i64,
 }
 
 impl Height {
     fn new() -> Self {
-        Self { values: VecDeque::with_capacity(SAMPLES), usual: 0.0, least: 0.0, sampled: -APART, hidden: None, whole: 0 }
+        Self { values: VecDeque::with_capacity(SAMPLES), usual: 0.0, least: 0.0, sampled: -APART, hidden: -(1 << 62), whole: 0 }
     }
 
     fn sample(&mut self, height: f64, pts: i64) {
@@ -49,54 +48,26 @@ impl Height {
         }
     }
 
-    fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.values.clear();
         (self.usual, self.least) = (0.0, 0.0);
     }
 
-    /// Whether it was hidden a moment ago.
-    fn lingers(&self, pts: i64) -> bool {
-        self.hidden.is_some_and(|then| (0..=LINGERS).contains(&(pts - then)))
-    }
-
-    /// The box of a frame, completed downward where somebody in front hides its lower part.
-    fn complete(&mut self, boxes: &[Pixels], row: usize, pts: i64, patience: i64) -> Pixels {
-        let mut one = boxes[row];
-        let height = f64::from(one[3] - one[1]);
-        if height < self.least {
-            let mut lowest = floor(boxes, row, self.usual);
-            if lowest.is_some() {
-                self.hidden = Some(pts);
-            } else if self.lingers(pts) && f64::from(one[1]) >= EDGE * self.usual {
-                lowest = Some(f64::INFINITY);
-            }
-            if let Some(lowest) = lowest {
-                if pts - self.whole <= patience {
-                    let full = f64::from(one[1]) + self.usual;
-                    one[3] = if lowest < full { lowest } else { full } as f32;
-                    return one;
-                }
-                self.clear();
-            }
-        }
+    /// `Height.seen`: it was seen whole.
+    pub fn seen(&mut self, height: f64, pts: i64) {
         self.whole = pts;
-        if !(0..APART).contains(&(pts - self.sampled)) {
+        if !(0..APART).contains(&pts.saturating_sub(self.sampled)) {
             self.sample(height, pts);
         }
-        one
     }
 }
 
-/// Bottom of the lowest box that hides one from below. Bounds are of single precision, as NumPy compares them.
-fn floor(boxes: &[Pixels], row: usize, usual: f64) -> Option<f64> {
-    let [left, top, right, bottom] = boxes[row];
-    if f64::from(top) < EDGE * usual {
-        return None;
-    }
-    let (low, wide) = (f64::from(bottom), f64::from(right) - f64::from(left));
-    let (beyond, begin, across) = ((low + LOWER * usual) as f32, (low + GAP * usual) as f32, (ACROSS * wide) as f32);
-    let hides = |b: &&Pixels| b[3] > beyond && b[1] < begin && b[2].min(right) - b[0].max(left) > across;
-    boxes.iter().filter(hides).map(|b| f64::from(b[3])).reduce(f64::max)
+/// Shared with what Python holds of it.
+pub type SharedHeight = Arc<Mutex<Height>>;
+
+/// Nothing that holds a height panics half-way.
+pub fn held(height: &SharedHeight) -> MutexGuard<'_, Height> {
+    height.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// `whole.behind`: rows of boxes that another one, which reaches farther down, may hide from below.
@@ -111,7 +82,7 @@ pub fn behind(boxes: &[Pixels]) -> Vec<usize> {
 
 struct Known {
     public: u64,
-    height: Height,
+    height: SharedHeight,
     seen: i64,
     best: i32,
     weight: f64,
@@ -120,7 +91,7 @@ struct Known {
 
 impl Known {
     fn new(public: u64, class: i32) -> Self {
-        Self { public, height: Height::new(), seen: 0, best: class, weight: 0.0, others: HashMap::default() }
+        Self { public, height: Arc::new(Mutex::new(Height::new())), seen: 0, best: class, weight: 0.0, others: HashMap::default() }
     }
 
     fn vote(&mut self, class: i32, weight: f64) {
@@ -138,6 +109,9 @@ impl Known {
         }
     }
 }
+
+/// Row of a box and what is remembered of its track's height.
+pub type Low = (usize, SharedHeight);
 
 /// One sighting of a track.
 pub struct Sighting {
@@ -164,7 +138,7 @@ impl Tracks {
 
     /// Usual height by public id.
     pub fn heights(&self) -> impl Iterator<Item = (u64, f64)> + '_ {
-        self.known.values().map(|track| (track.public, track.height.usual))
+        self.known.values().map(|track| (track.public, held(&track.height).usual))
     }
 
     /// False: it is not known.
@@ -198,10 +172,11 @@ impl Tracks {
         self.known.retain(|_, track| track.seen >= since);
     }
 
-    /// Votes and heights of a frame: box, class and id of each sighting.
-    pub fn remember(&mut self, seen: &[Sighting], boxes: &[Pixels], pts: i64, lost: i64) -> Vec<(Pixels, i32, u64)> {
-        let mut found = Vec::with_capacity(seen.len());
-        for (row, one) in seen.iter().enumerate() {
+    /// Votes and heights of a frame: class and id of each sighting; rows of boxes that are so low that something may hide a part of
+    /// them, with the heights of their tracks.
+    pub fn remember(&mut self, seen: &[Sighting], boxes: &[Pixels], pts: i64, lost: i64) -> (Vec<(i32, u64)>, Vec<Low>) {
+        let (mut found, mut low) = (Vec::with_capacity(seen.len()), Vec::new());
+        for (row, (one, shown)) in seen.iter().zip(boxes).enumerate() {
             if self.known.get(&one.number).map_or(true, |track| track.seen < pts - lost) {
                 self.last += 1;
                 self.known.insert(one.number, Known::new(self.last, one.class));
@@ -209,9 +184,15 @@ impl Tracks {
             let Some(track) = self.known.get_mut(&one.number) else { continue };
             track.seen = pts;
             track.vote(one.class, f64::from(one.confidence));
-            found.push((track.height.complete(boxes, row, pts, lost), track.best, track.public));
+            found.push((track.best, track.public));
+            let (height, mut usual) = (f64::from(shown[3] - shown[1]), held(&track.height));
+            if height < usual.least {
+                low.push((row, Arc::clone(&track.height)));
+            } else {
+                usual.seen(height, pts);
+            }
         }
-        found
+        (found, low)
     }
 }
 

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 
 use crate::bytetrack::Tracker;
 use crate::guarded;
-use crate::memory::{behind as hidden_by_others, covering as cover_same, grades, several as hold_several, usable, Pixels, Sighting, Tracks};
+use crate::memory::{behind as hidden_by_others, covering as cover_same, grades, held, several as hold_several, usable, Pixels, SharedHeight, Sighting, Tracks};
 
 /// Objects from which the interpreter's lock is given up; see `rules`.
 const MANY: usize = 256;
@@ -20,8 +20,13 @@ const BEGINS: isize = 3;
 
 type Boxes<'py> = PyReadonlyArray2<'py, f32>;
 type Taken<'py> = (Bound<'py, PyArray1<isize>>, Bound<'py, PyArray1<i64>>);
-type Remembered<'py> =
-    (Bound<'py, PyArray2<f32>>, Bound<'py, PyArray1<f32>>, Bound<'py, PyArray1<i32>>, Bound<'py, PyArray1<u64>>);
+type Remembered<'py> = (
+    Bound<'py, PyArray2<f32>>,
+    Bound<'py, PyArray1<f32>>,
+    Bound<'py, PyArray1<i32>>,
+    Bound<'py, PyArray1<u64>>,
+    Vec<(usize, TrackHeight)>,
+);
 
 /// An array's elements in order; a copy of them only where they do not lie so.
 macro_rules! elements {
@@ -207,6 +212,43 @@ impl Grades {
     }
 }
 
+/// How high the boxes of a track were: `countline.track.hidden.Height`.
+#[pyclass(frozen, module = "countline_kernels")]
+pub struct TrackHeight {
+    height: SharedHeight,
+}
+
+#[pymethods]
+impl TrackHeight {
+    #[getter]
+    fn usual(&self) -> f64 {
+        held(&self.height).usual
+    }
+
+    #[getter]
+    fn whole(&self) -> i64 {
+        held(&self.height).whole
+    }
+
+    #[getter]
+    fn hidden(&self) -> i64 {
+        held(&self.height).hidden
+    }
+
+    #[setter]
+    fn set_hidden(&self, pts: i64) {
+        held(&self.height).hidden = pts;
+    }
+
+    fn seen(&self, height: f64, pts: i64) {
+        held(&self.height).seen(height, pts);
+    }
+
+    fn clear(&self) {
+        held(&self.height).clear();
+    }
+}
+
 /// What is remembered of the tracks of one source: `countline.track.memory.Memory`.
 #[pyclass(module = "countline_kernels")]
 #[derive(Default)]
@@ -281,13 +323,13 @@ impl TrackMemory {
             shown.push(given[at]);
         }
         let tracks = &mut self.tracks;
-        let found = guarded(py, false, || tracks.remember(&seen, &shown, times.0, times.1))?;
-        let count = found.len();
-        let boxes: Vec<f32> = found.iter().flat_map(|(one, _, _)| *one).collect();
+        let (found, low) = guarded(py, false, || tracks.remember(&seen, &shown, times.0, times.1))?;
+        let boxes: Vec<f32> = shown.iter().flatten().copied().collect();
         let confidence: Vec<f32> = seen.iter().map(|one| one.confidence).collect();
-        let best: Vec<i32> = found.iter().map(|(_, best, _)| *best).collect();
-        let ids: Vec<u64> = found.iter().map(|(_, _, id)| *id).collect();
-        let boxes = PyArray1::from_vec(py, boxes).reshape([count, 4])?;
-        Ok(Some((boxes, confidence.into_pyarray(py), best.into_pyarray(py), ids.into_pyarray(py))))
+        let best: Vec<i32> = found.iter().map(|(best, _)| *best).collect();
+        let ids: Vec<u64> = found.iter().map(|(_, id)| *id).collect();
+        let boxes = PyArray1::from_vec(py, boxes).reshape([shown.len(), 4])?;
+        let low = low.into_iter().map(|(row, height)| (row, TrackHeight { height })).collect();
+        Ok(Some((boxes, confidence.into_pyarray(py), best.into_pyarray(py), ids.into_pyarray(py), low)))
     }
 }

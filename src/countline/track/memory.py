@@ -11,13 +11,21 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from countline.track.hidden import Height, complete
+from countline.track.hidden import Height
+from countline.track.hidden import Remembered as RememberedHeight
 from countline.track.known import Known
 
 __all__ = ["Memory", "Remembered", "TrackMemory"]
 
-Remembered = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32], NDArray[np.uint64]]
-"""(n, 4) boxes, hidden feet completed; (n,) confidences; (n,) voted classes; (n,) public ids."""
+Remembered = tuple[
+    NDArray[np.float32],
+    NDArray[np.float32],
+    NDArray[np.int32],
+    NDArray[np.uint64],
+    Sequence[tuple[int, RememberedHeight]],
+]
+"""(n, 4) boxes; (n,) confidences; (n,) voted classes; (n,) public ids; which of the boxes are so low that something may hide a part
+of them, with what is remembered of their tracks' heights: for :func:`countline.track.hidden.complete`."""
 
 
 class TrackMemory(Protocol):
@@ -127,8 +135,13 @@ class Memory:
         ids, best, heights = self._vote(
             numbers.tolist(), tracks, classes.tolist(), confidence.tolist(), pts, pts - lost
         )
-        boxes = complete(boxes.take(rows, axis=0), heights, pts, lost)
-        return boxes, confidence, np.array(best, np.int32), np.array(ids, np.uint64)
+        boxes, low = boxes.take(rows, axis=0), []
+        for row, (height, known) in enumerate(zip((boxes[:, 3] - boxes[:, 1]).tolist(), heights)):
+            if height < known.least:
+                low.append((row, known))
+            else:
+                known.seen(height, pts)
+        return boxes, confidence, np.array(best, np.int32), np.array(ids, np.uint64), low
 
     def _vote(
         self,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from countline.track.engines import BEGINS, CONTINUES, FINDS, NOISE, Engine
 from countline.track.groups import Groups
+from countline.track.hidden import complete
 from countline.track.leaps import Leaps
 from countline.track.memory import Memory, TrackMemory
 from countline.track.motion import pace_of, velocities
@@ -152,7 +153,8 @@ class EngineTracker:
             rows, numbers = self._public(boxes, classes, rows, numbers, leapt)
             seen = self._known.remember(boxes, confidence, classes, rows, numbers, times, True)
             assert seen is not None
-        tracks = Tracks(*seen)
+        shown, sure, best, ids, low = seen
+        tracks = Tracks(complete(shown, low, pts, self._lost) if low else shown, sure, best, ids)
         if detections.attributes is not None:
             tracks.attributes = {name: column[rows] for name, column in detections.attributes.items()}
         if self._twins is not None:
