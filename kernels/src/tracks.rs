@@ -276,8 +276,8 @@ impl TrackMemory {
         known.into_pyarray(py)
     }
 
-    fn heights(&self) -> HashMap<u64, f64> {
-        self.tracks.heights().collect()
+    fn heights(&self, least: f64) -> HashMap<u64, f64> {
+        self.tracks.heights().filter(|(_, usual)| *usual > least).collect()
     }
 
     fn rename(&mut self, number: i64, to: i64) -> PyResult<()> {

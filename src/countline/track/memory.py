@@ -39,8 +39,8 @@ class TrackMemory(Protocol):
         """(n,) which of the tracks have a public id."""
         ...
 
-    def heights(self) -> dict[int, float]:
-        """Usual height in pixels by public id; 0 where too little was seen of a track."""
+    def heights(self, least: float) -> dict[int, float]:
+        """Usual heights of more than ``least`` pixels, by public id; those of tracks of which too little was seen are 0."""
         ...
 
     def rename(self, number: int, to: int) -> None:
@@ -95,9 +95,10 @@ class Memory:
         """(n,) which of the tracks have a public id."""
         return np.array([number in self._known for number in numbers.tolist()], bool)
 
-    def heights(self) -> dict[int, float]:
-        """Usual height in pixels by public id; 0 where too little was seen of a track."""
-        return {known.public: known.height.usual for known in self._known.values()}
+    def heights(self, least: float) -> dict[int, float]:
+        """Usual heights of more than ``least`` pixels, by public id; those of tracks of which too little was seen are 0."""
+        tall = ((known.public, known.height.usual) for known in self._known.values())
+        return {public: usual for public, usual in tall if usual > least}
 
     def rename(self, number: int, to: int) -> None:
         """A track goes on under another number of the engine. KeyError if it is not known."""

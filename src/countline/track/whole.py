@@ -9,7 +9,7 @@ box lies where that track is awaited. What is reported is not changed by it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,8 @@ HEAD = (0.35, 0.15)
 """By how much of a track's width and usual height the head of a box may miss the place where that of the track is awaited."""
 AWAITED = 0.5
 """Overlap (IoU) from which a box lies where a track is awaited."""
+_LEAST = 0.999 / SHORT
+"""Usual height of a track, as a multiple of a box's, from which the box may be a part of it, and a little less."""
 
 
 def behind(boxes: NDArray[np.float32]) -> list[int]:
@@ -40,7 +42,7 @@ def behind(boxes: NDArray[np.float32]) -> list[int]:
 def whole(
     boxes: NDArray[np.float32],
     past: Sequence[tuple[int, Tracks]],
-    heights: Callable[[], Mapping[int, float]],
+    heights: Callable[[float], Mapping[int, float]],
     pts: int,
     patience: int,
     behind: Callable[[NDArray[np.float32]], Sequence[int]] = behind,
@@ -54,11 +56,14 @@ def whole(
     """
     if not past or len(boxes) < 2 or not len(rows := behind(boxes)):
         return boxes
-    ways = _ways([(then, tracks) for then, tracks in past if 0 < pts - then <= patience])
+    short = boxes.take(rows, axis=0)
+    tall = heights(_LEAST * float((short[:, 3] - short[:, 1]).min()))
+    if not tall:  # mostly: nobody is so tall that one of the boxes may be a part of him
+        return boxes
+    ways = _ways([(then, tracks) for then, tracks in past if 0 < pts - then <= patience], tall)
     if not ways:
         return boxes
-    tall = heights()
-    usual = np.array([tall.get(number, 0) for number in ways], np.float32)
+    usual = np.array([tall[number] for number in ways], np.float32)
     return _completed(boxes, rows, np.array([_ahead(*way, pts) for way in ways.values()], np.float32), usual)
 
 
@@ -66,10 +71,12 @@ _Way = tuple[int, list[float], int, list[float]]
 """pts and box of the last sighting, and of the first that is remembered."""
 
 
-def _ways(past: Iterable[tuple[int, Tracks]]) -> dict[int, _Way]:
+def _ways(past: Iterable[tuple[int, Tracks]], wanted: Container[int]) -> dict[int, _Way]:
     ways: dict[int, _Way] = {}
     for then, tracks in past:
         for number, box in zip(tracks.track_id.tolist(), tracks.xyxy.tolist()):
+            if number not in wanted:
+                continue
             first = ways.get(number)
             ways[number] = (then, box, then, box) if first is None else (then, box, first[2], first[3])
     return ways
