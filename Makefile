@@ -41,7 +41,7 @@ $(VENV)/.bench: $(VENV)/.dev $(VENV)/.kernels
 	@touch $@
 
 # Where there is no Rust the tests of the kernel are skipped, and NumPy does its work.
-KERNEL := kernels/Cargo.toml kernels/Cargo.lock kernels/pyproject.toml $(wildcard kernels/src/*.rs kernels/python/*/*.py)
+KERNEL := kernels/Cargo.toml kernels/pins.txt kernels/pyproject.toml $(wildcard kernels/src/*.rs kernels/python/*/*.py)
 $(VENV)/.kernels: $(KERNEL) | $(VENV)/.dev
 	@tools/build_kernels.sh --if-possible
 	@touch $@

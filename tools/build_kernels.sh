@@ -19,7 +19,17 @@ command -v cargo > /dev/null || missing "there is no cargo (https://rustup.rs)" 
 found=$(cargo --version | cut -d ' ' -f 2)
 [ "$(printf '%s\n' "$wanted" "$found" | sort -V | head -n 1)" = "$wanted" ] ||
   missing "cargo is $found, $wanted or newer is needed" "$@"
-cargo fetch --quiet --locked --manifest-path kernels/Cargo.toml || missing "its crates cannot be fetched" "$@"
+
+# The lock file names where crates come from, which is each machine's own; the versions are those of pins.txt.
+pinned() {
+  local lock=kernels/Cargo.lock
+  if [ -f "$lock" ] && [ "$lock" -nt kernels/pins.txt ] && [ "$lock" -nt kernels/Cargo.toml ]; then return 0; fi
+  cargo generate-lockfile --quiet --manifest-path kernels/Cargo.toml || return 1
+  while read -r name version; do
+    cargo update --quiet --manifest-path kernels/Cargo.toml --package "$name" --precise "$version" || return 1
+  done < <(grep -v '^#' kernels/pins.txt)
+}
+pinned && cargo fetch --quiet --locked --manifest-path kernels/Cargo.toml || missing "its crates cannot be fetched" "$@"
 
 "$python" -c 'import maturin' 2> /dev/null ||
   "$python" -m pip --disable-pip-version-check install -q -c constraints.txt maturin
