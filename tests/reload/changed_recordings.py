@@ -46,7 +46,7 @@ def config(folder: Path, word: str) -> dict[str, Any]:
         "outbox": str(folder / "o.outbox"),
     }
     if word == "tracker":
-        made["tracker"] = {"min_hits": 2}
+        made["tracker"] = {"lost": 0.8}
     if word == "segments":
         made["rules"]["lines"][1] = line("moved", 0.42)
         made["sources"][0]["segments"]["warm_up"] = 1.0
