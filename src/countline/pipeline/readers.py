@@ -93,8 +93,13 @@ class Readers:
 
     def _start(self, reader: _Reader) -> None:
         name = f"countline-read-{reader.source.info.name}"
-        reader.thread = threading.Thread(target=self._read, args=(reader,), name=name, daemon=True)
-        reader.thread.start()
+        thread = threading.Thread(target=self._read, args=(reader,), name=name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # no more threads: nothing comes of this source, and nobody is to wait for it
+            self._frames.end(reader.slot)
+            raise
+        reader.thread = thread
 
     def _read(self, reader: _Reader) -> None:
         source, slot = reader.source, reader.slot
