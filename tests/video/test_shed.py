@@ -81,6 +81,22 @@ def test_key_frames_alone_are_not_tried_where_fewer_come_than_are_wanted() -> No
     assert modes == {"DEFAULT", "NONREF"}
 
 
+def test_a_decoder_passes_over_more_as_less_and_less_is_wanted_whatever_it_passed_over_before() -> None:
+    """Where every frame is referred to, passing over the others gives all of them, and is no reason to stay with that. And of key
+    frames alone, of which one comes in two seconds, it takes more than one trial to see how many they are."""
+    shed, pts, seen = DecoderShed(), 0.0, []
+    keys = {"DEFAULT": 1, "NONREF": 1, "NONKEY": 10}
+    number = 0
+    for wanted in (3.0, 0.48, 0.3, 0.7, 3.0):
+        until, modes = pts + 40 * SECOND, []
+        while pts < until:
+            modes.append(shed.see(int(pts), wanted, number // 10))
+            step = keys[modes[-1]] - (number % keys[modes[-1]])
+            pts, number = pts + step * SECOND / 5, number + step
+        seen.append(modes[-1])
+    assert seen == ["NONREF", "NONKEY", "NONKEY", "NONREF", "NONREF"]
+
+
 def test_what_was_too_little_once_is_enough_when_less_is_wanted() -> None:
     shed, pts, mode = DecoderShed(), 0.0, "DEFAULT"
     for wanted, expected in ((10.0, "DEFAULT"), (5.0, "NONREF")):

@@ -8,13 +8,10 @@ FFmpeg's own time limit strikes.
 
 from __future__ import annotations
 
-import os
 import queue
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 
 from countline.video.container import Opened
 from countline.video.decode import Decoded
@@ -30,13 +27,11 @@ PATIENCE = 3
 """Timeouts without a picture, while packets come, after which a connection is given up: cameras send a key frame every few
 seconds, some with a "smart" codec every ten."""
 
-NICE = 5
-"""By how much a decoder's thread is behind detector and worker where all cores are busy. Were they equal, a hundred decoders would take
-nearly all there is, for pictures that are dropped then; so they come late instead, and are told to pass over more."""
 _DEPTH = 4
 """Frames between decoder and reader: enough to keep both busy, few enough to add no delay."""
-_LOOK = 0.1
-"""Seconds between two looks at whether to stop."""
+_LOOK = 0.5
+"""Seconds between two looks at whether to stop, and whether anything comes. Each look takes the interpreter from all other threads for a
+moment: with a hundred cameras, ten looks a second of each would be more than their frames."""
 
 
 class Silence(TimeoutError):
@@ -54,16 +49,6 @@ class _Ended:
         self.error = error
 
 
-def step_back() -> None:
-    """Let other threads go before this one where all cores are busy. Threads that it starts do as it does. Without effect where the
-    system knows no priorities of threads (other than Linux) or does not allow it."""
-    if sys.platform == "linux" and NICE:
-        with suppress(OSError):
-            thread = threading.get_native_id()
-            now = os.getpriority(os.PRIO_PROCESS, thread)
-            os.setpriority(os.PRIO_PROCESS, thread, min(now + NICE, 19))
-
-
 class _Pump(threading.Thread):
     def __init__(self, connect: Connect, name: str) -> None:
         super().__init__(name=f"countline-connection-{name}", daemon=True)
@@ -78,7 +63,6 @@ class _Pump(threading.Thread):
         try:
             opened = self._connect()
             try:
-                step_back()  # behind the connection, so that a thread of FFmpeg's that takes in packets (UDP) stays in front
                 self._hand(opened)
                 for decoded in opened.decode():
                     if not self._hand(decoded):
