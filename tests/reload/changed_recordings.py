@@ -26,7 +26,8 @@ def line(name: str, y: float) -> dict[str, Any]:
 
 
 def config(folder: Path, word: str) -> dict[str, Any]:
-    """``begin``; ``moved``: one of two lines is; ``back``: there again; ``tracker``: tracks begin anew, too."""
+    """``begin``; ``moved``: one of two lines is; ``tracker``: tracks begin anew, too; ``segments``, ``options``: the same, read in
+    another way."""
     made: dict[str, Any] = {
         "sources": [
             {
@@ -36,7 +37,7 @@ def config(folder: Path, word: str) -> dict[str, Any]:
                 "segments": {"settle": 0.2, "warm_up": 1.5},
             }
         ],
-        "rules": {"lines": [line("kept", 0.5), line("moved", 0.42 if word in ("begin", "back") else 0.58)]},
+        "rules": {"lines": [line("kept", 0.5), line("moved", 0.58 if word in ("moved", "tracker") else 0.42)]},
         "messages": [
             {"name": "crossing", "value": VALUE},
             {"name": "window", "on": "interval 1s", "value": WINDOW},
@@ -48,8 +49,9 @@ def config(folder: Path, word: str) -> dict[str, Any]:
     if word == "tracker":
         made["tracker"] = {"lost": 0.8}
     if word == "segments":
-        made["rules"]["lines"][1] = line("moved", 0.42)
         made["sources"][0]["segments"]["warm_up"] = 1.0
+    if word == "options":
+        made["sources"][0]["options"] = {"probesize": "2000000"}
     return made
 
 

@@ -166,6 +166,9 @@ class Worker:
         name = info.source.name
         if self._streams.get(name) != info.stream:
             self._begin(info)
+        elif name in self._last and self.exchanged.goes_back(info, self._last[name].frame.number):
+            self._forget_windows(name)
+            self._begin(info)
         self.exchanged.see(info)
         self.repeats.see(info)
         if self._replays and name in self._replays:
@@ -181,6 +184,14 @@ class Worker:
         if gap is not None:
             self._gap_log.tell(name, gap)
             self._gaps[name] = gap
+
+    def _forget_windows(self, name: str) -> None:
+        """Those that were begun are gone through again, and not told before."""
+        for definition, failing in self._makers:
+            if isinstance(definition, FinishingDefinition):
+                definition.finish(name)
+                if failing is not None:
+                    failing.take_failures()
 
     def _begin(self, info: FrameInfo) -> None:
         """First frame of a stream: fetch the counters, and how far an unfinished run had come."""
@@ -287,6 +298,7 @@ class Worker:
         places: tuple[dict[str, Any], ...] = (
             self._streams,
             self._resume,
+            self._replays,
             self._seen,
             self._next_reset,
             self._last,
