@@ -220,9 +220,10 @@ def table(rows: Sequence[dict[str, Any]], rate: float) -> str:
     for row in rows:
         ages = ["/".join(f"{v:.0f}" for v in row["ages"].get(stage, ())) for stage in STAGES]
         lines.append(
-            f"| {row['sources']} | {row['nice']} | {row['sources'] * rate:g} | {row['done']:.1f} | {row['least']:.1f} | {row['dropped']:.1f} "
-            f"| {row['thinned']:.1f} | {row['counted']}/{row['true']} | {' | '.join(ages)} | {row['cpu']:.0f} % "
-            f"| {row['memory']:.0f} | {row['threads']} | {row['files']} | {row['cameras_cpu']:.0f} % | {row['load']:.1f} |"
+            f"| {row['sources']} | {row['nice']} | {row['sources'] * rate:g} | {row['done']:.1f} | {row['least']:.1f} "
+            f"| {row['dropped']:.1f} | {row['thinned']:.1f} | {row['counted']}/{row['true']} | {' | '.join(ages)} "
+            f"| {row['cpu']:.0f} % | {row['memory']:.0f} | {row['threads']} | {row['files']} | {row['cameras_cpu']:.0f} % "
+            f"| {row['load']:.1f} |"
         )
     return "\n".join(lines)
 

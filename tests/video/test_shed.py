@@ -32,6 +32,19 @@ def test_a_rate_is_kept_evenly_whatever_the_source_gives(given_rate: float, want
     assert all(b - a <= SECOND / wanted + 2 * step for a, b in pairwise(taken))
 
 
+@pytest.mark.parametrize(("comes", "wanted"), [(0.5, 0.2), (5.0, 0.5), (5.0, 3.0), (25.0, 5.0)])
+def test_a_rate_that_changes_every_second_is_kept(comes: float, wanted: float) -> None:
+    """Shares of an overloaded machine are set anew each second."""
+    thinner, taken, seconds = Thinner(wanted), 0, 200
+    for n in range(int(comes * seconds)):
+        pts = int(n * SECOND / comes)
+        thinner.rate = wanted * (1 + (pts // SECOND) % 5 / 100)
+        taken += thinner.takes(pts)
+    assert taken == pytest.approx(wanted * seconds, rel=0.1, abs=2)
+    thinner.rate = None
+    assert all(thinner.takes(seconds * SECOND + n) for n in range(10))
+
+
 @given(st.lists(st.integers(0, 10**12)))
 def test_without_a_rate_every_frame_is_taken(stamps: list[int]) -> None:
     assert all(Thinner(None).takes(pts) for pts in stamps)

@@ -41,13 +41,18 @@ class Thinner:
 
     @property
     def rate(self) -> float | None:
-        """Frames a second; None: all. May be changed at any time."""
+        """Frames a second; None: all. May be changed at any time, and often: the next frame is due one step of the new rate after the
+        last one was."""
         return self._rate
 
     @rate.setter
     def rate(self, rate: float | None) -> None:
         if rate != self._rate:
-            self._rate, self._due = rate, None
+            before, self._rate = self._rate, rate
+            if before and rate and self._due is not None:
+                self._due += int(SECOND / rate) - int(SECOND / before)
+            else:
+                self._due = None
 
     def takes(self, pts: int) -> bool:
         """Whether the frame at this time (ns) is looked at. Times do not fall, except where they begin anew."""
