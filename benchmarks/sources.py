@@ -37,7 +37,7 @@ from countline import detect
 from countline.commands.demo import LINE
 from countline.config import DetectorConfig
 from countline.demo import clip_path
-from countline.video import pump
+from countline.video import reader_thread
 
 WARM = 10.0
 """Seconds that are not measured, and one more for each twenty cameras."""
@@ -80,14 +80,14 @@ def thread_costs() -> dict[str, float]:
 
 def stand_back(nice: int) -> None:
     """Have the threads that decode go behind all others by so much."""
-    run = pump._Pump.run
+    run = reader_thread._ReaderThread.run
 
-    def behind(thread: pump._Pump) -> None:
+    def behind(thread: reader_thread._ReaderThread) -> None:
         if nice:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)
         run(thread)
 
-    pump._Pump.run = behind  # type: ignore[method-assign]
+    reader_thread._ReaderThread.run = behind  # type: ignore[method-assign]
 
 
 class TimedDetector:

@@ -14,6 +14,7 @@ from countline.protocols import (
     ContinuingDefinition,
     Definition,
     FailingDefinition,
+    FinishingDefinition,
     ReplaceableRules,
     RuleSet,
     Tracker,
@@ -145,6 +146,13 @@ class Exchanged:
         rules = self._worker.rules
         assert isinstance(rules, ReplaceableRules)  # else nothing was changed
         rules.close(info.source.name)  # as after a start: what is stored is restored
+        for definition, failing in self._worker.makers:
+            if isinstance(
+                definition, FinishingDefinition
+            ):  # windows that were begun are gone through again, and not told before
+                definition.finish(info.source.name)
+                if failing is not None:
+                    failing.take_failures()
         return True
 
     def see(self, info: FrameInfo) -> None:

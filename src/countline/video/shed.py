@@ -48,11 +48,9 @@ class Thinner:
     @rate.setter
     def rate(self, rate: float | None) -> None:
         if rate != self._rate:
-            before, self._rate = self._rate, rate
-            if before and rate and self._due is not None:
-                self._due += int(SECOND / rate) - int(SECOND / before)
-            else:
-                self._due = None
+            before, due = self._rate, self._due  # set from any thread
+            self._rate = rate
+            self._due = due + int(SECOND / rate) - int(SECOND / before) if before and rate and due is not None else None
 
     def takes(self, pts: int) -> bool:
         """Whether the frame at this time (ns) is looked at. Times do not fall, except where they begin anew."""
