@@ -133,6 +133,7 @@ class Exchanged:
 
     def begin(self, name: str) -> None:
         """A new stream of a source begins."""
+        self._opened.discard(name)
         tracker = self._trackers.pop(name, None)
         if tracker is not None:
             self._worker.use_trackers({**self._worker.trackers, name: tracker})
