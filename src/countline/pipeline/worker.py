@@ -108,6 +108,8 @@ class Worker:
         self._watch = GapWatch()
         self._gap_log = GapLog(summary.sources)
         self._gaps: dict[str, Gap] = {}
+        self._anew: set[str] = set()
+        """Sources whose tracks begin anew with the next frame."""
         """By source: what is missing before the frame that is worked on."""
         self._untold: dict[str, Gap] = {}
         """By source: what the outbox knows that messages have still to tell."""
@@ -174,7 +176,7 @@ class Worker:
                 self.rules.restore(*due)
         hole = seam is not None and seam.gap
         if hole:
-            self.rules.forget(name)
+            self.forget(name)
             if name in self._forgetting:
                 self._forgetting[name].forget()
         gap = self._watch.see(info, hole)
@@ -186,7 +188,7 @@ class Worker:
         """First frame of a stream: fetch the counters, and how far an unfinished run had come."""
         name = info.source.name
         if name in self._streams:  # the source began anew (reconnected camera, next file)
-            self.rules.forget(name)
+            self.forget(name)
         self.exchanged.begin(name)
         self._streams[name] = info.stream
         if self._cameras is not None:
@@ -257,7 +259,12 @@ class Worker:
         tracker = self.exchanged.new_tracker(name)
         if tracker is not None:
             self.use_trackers({**self.trackers, name: tracker})
+        self.forget(name)
+
+    def forget(self, name: str) -> None:
+        """The tracks of a source have ended; its counts stay."""
         self.rules.forget(name)
+        self._anew.add(name)
 
     def exchange(self, stages: Stages, plan: Changes) -> None:
         """Go on with other stages, between two frames: see :class:`countline.pipeline.exchange.Exchanged`."""
@@ -325,6 +332,9 @@ class Worker:
         name = info.source.name
         if self._gaps:
             analytics.gap = self._gaps.pop(name, None)
+        if name in self._anew:
+            self._anew.discard(name)
+            analytics.anew = True
         suppressed = info.number <= self._resume.get(name, -1)
         messages = []
         with self.clock.measure("messages"):
