@@ -75,4 +75,6 @@ class Quota:
                 path.unlink()
                 self._bytes -= size
                 self.removed += 1
-                log.info("removed %s: %s", path, "older than is kept" if old else "the recording is as large as it may be")
+                log.info(
+                    "removed %s: %s", path, "older than is kept" if old else "the recording is as large as it may be"
+                )
