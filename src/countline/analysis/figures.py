@@ -20,7 +20,7 @@ __all__ = ["counts_figure", "dwell_figure", "heat_figure", "journeys_figure", "p
 
 Picture = NDArray[np.uint8]
 """(height, width, 3) uint8 RGB."""
-_AWAY = {"facecolor": "none", "edgecolor": "0.6", "hatch": "///", "linewidth": 0.0}
+_AWAY: dict[str, Any] = {"facecolor": "none", "edgecolor": "0.6", "hatch": "///", "linewidth": 0.0}
 
 
 def _figure(width: float, height: float) -> Any:

@@ -33,7 +33,7 @@ def data_frame(table: Any, library: Library = "pandas") -> Any:
         try:
             import polars
         except ImportError:
-            raise MissingExtra("polars", "analysis", what_for="data frames of Polars") from None
+            raise MissingExtra("polars", "polars", what_for="data frames of Polars") from None
         return polars.from_arrow(table)
     try:
         import pandas  # noqa: F401 - pyarrow needs it
@@ -188,7 +188,8 @@ def _edges(first: int, last: int, every: timedelta, zone: str) -> list[int]:
         raise ConfigError(f"there is no time zone '{zone}'", where="zone", fix="write e.g. Europe/Berlin") from None
     local = (_EPOCH + timedelta(microseconds=first // 1000)).astimezone(place)
     day = local.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
-    step, edges = timedelta(0), []
+    step = timedelta(0)
+    edges: list[int] = []
     while True:
         moment = (day + step).replace(tzinfo=place).astimezone(timezone.utc)
         at = int((moment - _EPOCH) / timedelta(microseconds=1)) * 1000

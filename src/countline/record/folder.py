@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -54,7 +55,9 @@ def hour_name(time: int) -> str:
 def folder_name(source: str) -> str:
     """A source's name as that of a folder, on every file system."""
     made = quote(source, safe=" @+,=()[]{}!~'")
-    return f"%{ord(made[0]):02X}{made[1:]}" if made.startswith(".") else made[:200]
+    if len(made) > 150:
+        made = f"{made[:120]}-{hashlib.blake2b(source.encode(), digest_size=8).hexdigest()}"
+    return f"%{ord(made[0]):02X}{made[1:]}" if made.startswith(".") else made
 
 
 @dataclass
