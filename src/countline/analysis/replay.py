@@ -19,7 +19,6 @@ from typing import Any, TypeVar
 from countline.analysis.rules import RecordedRules
 from countline.analysis.tables import EVENT_COLUMNS, SPAN_COLUMNS, SPEED_COLUMNS, event_row, table
 from countline.config import Config
-from countline.errors import DataError
 from countline.record.parquet import MarkedFrame
 from countline.record.recording import Part, Recording, find
 from countline.record.rows import arrow_and_parquet
@@ -35,39 +34,50 @@ _TOGETHER = 32
 """Sources whose frames go through the rules together, at most."""
 
 
+@dataclass(slots=True)
+class _Span:
+    """A time that was seen, ns since the Unix epoch."""
+
+    start: int
+    end: int
+    frames: int = 1
+
+
 class Spans:
     """When frames were seen."""
 
     def __init__(self) -> None:
-        self._open: dict[str, list[Any]] = {}
-        """By source: start, end, frames, the last two steps."""
-        self.rows: list[dict[str, Any]] = []
+        self._of: dict[str, list[_Span]] = {}
+        self._steps: dict[str, tuple[int, int]] = {}
+        """By source: the last two steps between frames."""
 
     def see(self, source: str, time: int) -> None:
         """A frame."""
-        span = self._open.get(source)
-        if span is None:
-            self._open[source] = [time, time, 1, 0, 0]
+        spans = self._of.setdefault(source, [])
+        if not spans:
+            spans.append(_Span(time, time))
             return
-        step = time - span[1]
-        usual = min(span[3], span[4]) or span[3] or span[4]
+        last = spans[-1]
+        step = time - last.end
+        steps = self._steps.get(source, (0, 0))
+        usual = min(steps) or max(steps)  # one long pause does not make the next one usual
+        if step > 0:
+            self._steps[source] = steps[1], step
         if step < 0 or step > max(GAP, 3 * usual):
-            self._close(source, span)
-            self._open[source] = [time, time, 1, 0, 0]
+            spans.append(_Span(time, time))
             return
-        span[1], span[2] = time, span[2] + 1
-        if step:
-            span[4], span[3] = span[3], step
-
-    def _close(self, source: str, span: list[Any]) -> None:
-        self.rows.append({"source": source, "start": span[0], "end": span[1], "frames": span[2]})
+        last.end, last.frames = time, last.frames + 1
+        if len(spans) == 2 and spans[0].frames == 1 and 0 <= last.start - spans[0].end <= 3 * step:
+            # A camera of a frame a minute: what looked like a gap is how it is.
+            spans[:] = [_Span(spans[0].start, time, last.frames + 1)]
 
     def close(self) -> list[dict[str, Any]]:
         """All of them, by source and time."""
-        for source, span in self._open.items():
-            self._close(source, span)
-        self._open = {}
-        return sorted(self.rows, key=lambda row: (row["source"], row["start"]))
+        return [
+            {"source": source, "start": span.start, "end": span.end, "frames": span.frames}
+            for source, spans in sorted(self._of.items())
+            for span in sorted(spans, key=lambda span: span.start)
+        ]
 
 
 @dataclass
@@ -283,8 +293,6 @@ class _Speeds:
 
 def _together(results: Sequence[Findings], recording: Recording) -> Findings:
     arrow, _ = arrow_and_parquet()
-    if not results:
-        raise DataError("no recorded tracks in this time", fix="widen the time range")
     order = [(name, "ascending") for name in ("time", "source", "frame", "sequence")]
     faults = dict.fromkeys([*recording.faults, *(fault for r in results for fault in r.faults)])
     return Findings(

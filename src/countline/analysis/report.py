@@ -93,7 +93,7 @@ def figures_of(
 
 def file_name(text: str) -> str:
     """Letters, digits and hyphens of a text."""
-    return re.sub(r"[^\w.-]+", "-", text).strip("-.") or "figure"
+    return re.sub(r"[^\w.]+", "-", text).strip("-.") or "figure"
 
 
 def tables_of(found: Findings, *, every: timedelta = timedelta(hours=1), zone: str = "UTC") -> dict[str, Any]:

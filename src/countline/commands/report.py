@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -60,8 +61,11 @@ def report_command(
     )
     document = analysis.html_report(found, figures, title=f"countline: {Path(config).stem}", zone=zone)
     _write(Path(out), document.encode())
+    used: Counter[str] = Counter()
     for figure in figures if png is not None else ():
-        _write(Path(str(png)) / f"{figure.name}.png", figure.png())
+        used[figure.name] += 1  # names of sources that differ in signs alone
+        again = f"-{used[figure.name]}" if used[figure.name] > 1 else ""
+        _write(Path(str(png)) / f"{figure.name}{again}.png", figure.png())
     for name, table in tables.items() if sheets is not None else ():
         _write(
             Path(str(sheets)) / f"{name}.csv", table.to_csv(index=False, date_format="%Y-%m-%dT%H:%M:%S.%fZ").encode()

@@ -92,7 +92,8 @@ def find(patterns: str | Path | Iterable[str | Path], since: int | None = None, 
     """The files that patterns name: files, folders (all in them), or globs, in which ``**`` stands for any folders.
 
     Files of hours outside the time range (ns since the Unix epoch, ``until`` not included) are left out unread, and so are pieces
-    that are in their hour's file already. Raises DataError if there is none, MissingExtra for Parquet without pyarrow.
+    that are in their hour's file already. Raises DataError if
+    there is none that can be read, MissingExtra for Parquet without pyarrow.
     """
     wanted = [patterns] if isinstance(patterns, (str, Path)) else list(patterns)
     paths = list(dict.fromkeys(itertools.chain.from_iterable(_matches(str(pattern)) for pattern in wanted)))
@@ -130,6 +131,9 @@ def find(patterns: str | Path | Iterable[str | Path], since: int | None = None, 
         found.parts.setdefault(part.about.source, []).append(part)
     if others:
         found.parts[""] = others
+    if not found.parts:
+        what = found.faults[0] if found.faults else "no recorded tracks in this time"
+        raise DataError(what, where=", ".join(map(str, wanted)), fix="give other files, or a wider time range")
     return found
 
 
