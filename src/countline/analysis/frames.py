@@ -15,7 +15,7 @@ from countline.record.recording import Part, Recording, find
 from countline.record.rows import arrow_and_parquet, schema_of, table_of
 from countline.record.tracks import read_tracks
 
-__all__ = ["Library", "counts", "data_frame", "dwell", "events", "gaps", "journeys", "speeds", "track_tables", "tracks"]
+__all__ = ["Library", "counts", "data_frame", "dwell", "events", "gaps", "journeys", "speeds", "track_tables", "tracks", "zone_of"]
 
 Library = Literal["pandas", "polars"]
 _TIMES = ("time", "start", "end")
@@ -178,14 +178,19 @@ def _seen(spans: list[dict[str, Any]], edges: list[int]) -> list[float]:
     ]
 
 
+def zone_of(zone: str) -> tzinfo:
+    """A time zone by its IANA name. Raises ConfigError if there is none."""
+    try:
+        return timezone.utc if zone == "UTC" else ZoneInfo(zone)
+    except (KeyError, ValueError, OSError):
+        raise ConfigError(f"there is no time zone '{zone}'", where="zone", fix="write e.g. Europe/Berlin") from None
+
+
 def _edges(first: int, last: int, every: timedelta, zone: str) -> list[int]:
     """Starts of bins, and the end of the last one; ns since the Unix epoch."""
     if every <= timedelta(0):
         raise ConfigError("must be longer than nothing", where="every", fix="give e.g. timedelta(hours=1)")
-    try:
-        place: tzinfo = timezone.utc if zone == "UTC" else ZoneInfo(zone)
-    except (KeyError, ValueError, OSError):
-        raise ConfigError(f"there is no time zone '{zone}'", where="zone", fix="write e.g. Europe/Berlin") from None
+    place = zone_of(zone)
     local = (_EPOCH + timedelta(microseconds=first // 1000)).astimezone(place)
     day = local.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
     step = timedelta(0)

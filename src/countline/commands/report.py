@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countline import analysis
+from countline.analysis.frames import zone_of
 from countline.commands.history import TimeRange, progress_shown, recording_of, tell_faults
 from countline.config import Config, load
 from countline.config.loader import read_yaml
@@ -48,6 +49,7 @@ def report_command(
     _need()
     refuse_overwriting([NamedFile("CONFIG", config)], [NamedFile("--out", out)])
     step = _step(every)
+    zone_of(zone)
     recording = recording_of(tracks, times)
     known = _config(config)
     names = [s.name for s in known.sources] if known is not None else []
@@ -55,7 +57,7 @@ def report_command(
     with progress_shown("report", quiet) as told:
         found = analysis.replay(config, recording, workers=workers or (os.cpu_count() or 1), progress=told)
     scenes = {name: scene for name, scene in analysis.scenes(recording).items() if not names or name in names}
-    tables = analysis.tables_of(found, every=step, zone=zone)  # also refuses a zone that does not exist
+    tables = analysis.tables_of(found, every=step, zone=zone)
     figures = list(
         analysis.figures_of(found, scenes, every=step, zone=zone, pictures=shown, shapes=_shapes(known, list(scenes)))
     )
