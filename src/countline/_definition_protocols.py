@@ -30,6 +30,16 @@ class StreamDefinition(Protocol):
 
 
 @runtime_checkable
+class StateDefinition(Definition, Protocol):
+    """What a definition offers besides if its messages may tell of states of sources (``on: status``)."""
+
+    @property
+    def tells_states(self) -> bool:
+        """Whether they do: then it is given analytics of no frame, with ``status`` set."""
+        ...
+
+
+@runtime_checkable
 class ChangeDefinition(Definition, Protocol):
     """What a definition offers besides if its messages may tell of changes of the configuration (``on: config``)."""
 

@@ -63,6 +63,9 @@ class FrameInfo:
     stream: str = ""
     """Identity of the stream: for a file a digest of its content, for a live source the time of the first connection.
     (source, stream, number) names a frame for ever; deterministic message ids are made from it."""
+    degraded: str = ""
+    """Why what is counted from this frame may be wrong (pictures damaged on the way, ever later, too few a second); empty where
+    nothing speaks against it, and for files."""
 
 
 @dataclass(frozen=True, slots=True)

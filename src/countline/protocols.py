@@ -19,8 +19,10 @@ from countline._definition_protocols import (
     GapDefinition,
     KeptFailure,
     RemakingDefinition,
+    StateDefinition,
     StreamDefinition,
 )
+from countline._gpu_protocols import BatchDetector, DevicePicture
 from countline.redaction import redact
 from countline.source_status import SourceStats
 from countline.types import (
@@ -37,6 +39,7 @@ from countline.types import (
 
 __all__ = [
     "AimedDetector",
+    "BatchDetector",
     "ChangeDefinition",
     "Check",
     "ClosingConsumer",
@@ -46,6 +49,7 @@ __all__ = [
     "Definition",
     "DescribedDetector",
     "Detector",
+    "DevicePicture",
     "Entry",
     "FailingDefinition",
     "Failure",
@@ -68,6 +72,7 @@ __all__ = [
     "SizedDetector",
     "Source",
     "SourceStats",
+    "StateDefinition",
     "StreamDefinition",
     "ThresholdDetector",
     "Tracker",
@@ -83,6 +88,8 @@ class Check:
     detail: str
     fix: str = ""
     """What to do; empty when ``ok``."""
+    rate: float | None = field(default=None, kw_only=True)
+    """Of a live source: frames a second that are to be processed."""
 
     def __post_init__(self) -> None:
         for name in ("subject", "detail", "fix"):  # whoever made them: servers and libraries quote what they were given

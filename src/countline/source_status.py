@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-__all__ = ["RATE_SECONDS", "SourceState", "SourceStats"]
+__all__ = ["OVERLOAD", "RATE_SECONDS", "SourceState", "SourceStats"]
 
 SourceState = Literal[
     "connecting", "live", "degraded", "stalled", "waiting-for-key-frame", "refused", "failed", "ended"
@@ -18,6 +18,8 @@ no picture; ``refused``: the other side said no; ``failed``: given up for good; 
 
 RATE_SECONDS = 10.0
 """Span of the rates, in seconds."""
+OVERLOAD = "overload"
+"""What the reason of a source begins with of which fewer frames than counts need can be processed."""
 _RATES = ("packets", "frames", "dropped", "vanished", "thinned")
 
 
@@ -58,6 +60,8 @@ class SourceStats:
     """When the last picture came: seconds of the monotonic clock; 0: never."""
     overload: str = ""
     """Why fewer frames than counts need can be processed; empty when enough can."""
+    decoder: str = ""
+    """What decodes it: gpu, cpu where the GPU cannot (said in the log), or nothing where no GPU was asked for."""
     clock_offset: float | None = None
     """Seconds by which the camera's clock is ahead of this machine's, transport included; None: it tells none."""
     _samples: deque[tuple[float, int, int, int, int, int]] = field(
@@ -97,7 +101,7 @@ class SourceStats:
             return dict.fromkeys(_RATES, 0.0)
         old = next((s for s in reversed(samples) if s[0] <= now - RATE_SECONDS), samples[0])
         # Every frame is a sample, half a second apart at most: what an older one lacks came within the span.
-        seconds = min(max(now - old[0], 1e-3), RATE_SECONDS)
+        seconds = min(max(now - old[0], 1.0), RATE_SECONDS)  # of a moment there is no rate
         return {name: round((a - b) / seconds, 2) for name, a, b in zip(_RATES, self._rated(), old[1:])}
 
     def as_dict(self) -> dict[str, Any]:
@@ -123,4 +127,5 @@ class SourceStats:
             "reconnects": self.reconnects,
             "resolution_changes": self.resolution_changes,
             "repaired": self.repaired,
+            **({"decoder": self.decoder} if self.decoder else {}),
         }

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from countline._changes import ConfigChange
+from countline._changes import ConfigChange, StateChange
 from countline._counters import CounterDelta, CounterKey, RuleIdentity
+from countline._device import DevicePlanes
 from countline._events import (
     Crossing,
     Crowding,
@@ -31,6 +32,14 @@ from countline._events import (
 )
 from countline._frames import FrameInfo, Seam, SourceInfo, TimeQuality, utc
 from countline._gaps import Gap
+from countline._states import (
+    Count,
+    DirectionState,
+    LineState,
+    ObjectStatus,
+    RegionState,
+    RuleState,
+)
 from countline._views import View
 from countline._windows import Window
 
@@ -47,6 +56,7 @@ __all__ = [
     "Crossing",
     "Crowding",
     "Detections",
+    "DevicePlanes",
     "DirectionState",
     "Dwell",
     "Enter",
@@ -69,6 +79,7 @@ __all__ = [
     "Seam",
     "SourceInfo",
     "Speeding",
+    "StateChange",
     "TimeQuality",
     "Tracks",
     "View",
@@ -249,81 +260,6 @@ class FrameTracks(NamedTuple):
 
 
 @dataclass(slots=True)
-class Count:
-    """``current``: in this frame. ``cumulative``: since the last reset."""
-
-    current: int = 0
-    cumulative: int = 0
-
-
-@dataclass(slots=True)
-class LineState:
-    """One line after one frame. Totals over all directions and classes, then apart.
-
-    The fields of states are fields of messages, too: ``metadata`` says how; see ``countline.messages.table``."""
-
-    current: int = 0
-    cumulative: int = 0
-    directions: dict[str, Count] = field(default_factory=dict, metadata={"by": "direction"})
-    """By direction name; empty where the engine knows none."""
-    classes: dict[str, Count] = field(default_factory=dict)
-    """By class name, all directions together; only classes that were counted."""
-    epoch: int = 0
-    """Grows by one at each reset."""
-    reset_at: int = field(default=0, metadata={"time": True, "whole": False})
-    """Time of the last reset, ns since the Unix epoch; 0: never."""
-
-
-@dataclass(slots=True)
-class RegionState:
-    """One region after one frame."""
-
-    occupancy: int = 0
-    """Objects inside now (outside, for an inverse region)."""
-    classes: dict[str, int] = field(default_factory=dict)
-    """Occupancy by class name."""
-    entered: Count = field(default_factory=Count, metadata={"counter": "enter"})
-    left: Count = field(default_factory=Count, metadata={"counter": "leave"})
-    crowded: bool = False
-    longest_dwell: float = 0.0
-    """Seconds the object that has been inside longest has been there."""
-    epoch: int = 0
-    reset_at: int = field(default=0, metadata={"time": True, "whole": False})
-
-
-@dataclass(slots=True)
-class DirectionState:
-    """How many objects head the configured way in this frame."""
-
-    current: int = 0
-
-
-@dataclass(slots=True)
-class ObjectStatus:
-    """What the rules say of one object in one frame (nvdsanalytics' object information)."""
-
-    regions: list[str] = field(default_factory=list)
-    crowding: list[str] = field(default_factory=list)
-    lines: list[str] = field(default_factory=list)
-    direction: str = ""
-    text: str = ""
-
-
-class RuleState(Protocol):
-    """State of a rule after one frame: a dataclass of numbers, texts and :class:`Count`."""
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-    def watched(self) -> tuple[Any, ...]:
-        """What ``on: change`` looks at: all that changes when something happens, not with time alone."""
-        ...
-
-    def summary(self) -> str:
-        """In a few words, for pictures and for the summary of a run."""
-        ...
-
-
-@dataclass(slots=True)
 class Analytics:
     """All that the rules report for one frame."""
 
@@ -352,6 +288,8 @@ class Analytics:
     """What the message tells of, where its trigger is an interval."""
     gap: Gap | None = None
     """What was missed before this frame; in a message, all that was since the last message of its definition."""
+    status: StateChange | None = None
+    """The state of the source that a message tells of, where its trigger is one: then there is no frame."""
     change: ConfigChange | None = None
     """The change of the configuration that a message tells of, where its trigger is one: then there is no frame."""
     view: View | None = None

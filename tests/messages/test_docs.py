@@ -15,7 +15,7 @@ from countline.config import load
 from countline.config.loader import read_yaml, validate
 from countline.config.messages import MessageConfig
 from countline.registry import SchemaIds
-from countline.types import Crowding, Gap, Leave, RuleInfo, SourceInfo
+from countline.types import Crowding, Gap, Leave, RuleInfo, SourceInfo, StateChange
 
 ROOT = Path(__file__).parents[2]
 DOC = ROOT / "docs" / "messages.md"
@@ -29,7 +29,7 @@ def moment():
     """The frame that the documentation describes."""
     frame = info()
     box = (100.0, 100.0, 180.0, 160.0)
-    return analytics(
+    made = analytics(
         frame,
         [
             crossing(frame),
@@ -39,6 +39,8 @@ def moment():
         ],
         gap=Gap(TIME - 3600 * 10**9, TIME),
     )
+    made.status = StateChange("refused", "connection refused", "connecting", TIME, 0.0, 0, 0, 0, 0, 0, None)
+    return made
 
 
 def definitions(kind, text):
@@ -73,8 +75,8 @@ def test_each_block_does_what_is_written_below_it(kind, text, expected):
         assert [orjson.loads(m.value) for m in made] == [orjson.loads(line) for line in expected.splitlines()]
 
 
-def test_there_are_ten_worked_examples_the_recipe_and_a_gap():
-    assert sum(expected is not None for *_, expected in BLOCKS) == 12
+def test_there_are_ten_worked_examples_the_recipe_a_gap_and_a_state():
+    assert sum(expected is not None for *_, expected in BLOCKS) == 13
 
 
 def test_every_field_and_filter_in_the_documentation_exists_and_none_is_missing():

@@ -85,3 +85,42 @@ def test_no_sources_left_ends_the_rounds() -> None:
     buffer.end(0)
     buffer.end(1)
     assert buffer.take() == []
+
+
+def test_who_has_waited_longest_is_next_and_a_newer_frame_keeps_the_place() -> None:
+    buffer = FrameBuffer([True] * 4)
+    stats = [SourceStats() for _ in range(4)]
+    for source, number in [(2, 0), (0, 0), (3, 0), (2, 1), (2, 2), (1, 0)]:
+        buffer.put(source, frame(source, number), stats[source])
+    rounds = [[(f.info.source.index, f.info.number) for f in buffer.take(most)] for most in (1, 2, 1)]
+    assert rounds == [[(2, 2)], [(0, 0), (3, 0)], [(1, 0)]]
+    assert [s.dropped for s in stats] == [0, 0, 2, 0]
+
+
+def test_a_fast_source_starves_nobody() -> None:
+    buffer = FrameBuffer([True] * 3)
+    stats = [SourceStats() for _ in range(3)]
+    taken = []
+    for number in range(30):
+        for source in (0, 0, 0, 1, 2):  # three frames of the first for one of the others
+            buffer.put(source, frame(source, number), stats[source])
+        taken += [f.info.source.index for f in buffer.take(1)]
+    assert [taken.count(source) for source in range(3)] == [10, 10, 10]
+
+
+def test_frames_of_several_sources_are_waited_for_until_there_are_enough_or_the_time_is_over() -> None:
+    buffer = FrameBuffer([True] * 3)
+    stats = SourceStats()
+    buffer.put(0, frame(0, 0), stats)
+    late = threading.Timer(0.05, lambda: buffer.put(1, frame(1, 0), stats))
+    late.start()
+    assert [f.info.source.index for f in buffer.take(2, gather=60)] == [0, 1], "no longer than needed"
+    buffer.put(2, frame(2, 0), stats)
+    assert [f.info.source.index for f in buffer.take(2, gather=0.01)] == [2], "no longer than is said"
+
+
+def test_rounds_over_files_are_whole_whatever_the_detector_has_room_for() -> None:
+    buffer = FrameBuffer([False] * 3)
+    for source in range(3):
+        buffer.put(source, frame(source, 0), SourceStats())
+    assert len(buffer.take(1)) == 3

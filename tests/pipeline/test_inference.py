@@ -12,7 +12,7 @@ from countline import detect, video
 from countline.config import DetectorConfig, SourceConfig
 from countline.demo import clip_path
 from countline.errors import DetectorError
-from countline.pipeline.inference import Inference
+from countline.pipeline.inference import Company, Inference
 from countline.types import Detections, Frame
 
 
@@ -110,3 +110,26 @@ def test_frames_in_inference_side_by_side_give_what_they_give_alone(frames: list
     assert sum(map(len, alone)) > 0
     inference.close()
     detector.close()
+
+
+@pytest.mark.parametrize(("batch", "gathers"), [(4, True), (1, False)])
+def test_room_is_told_and_company_is_waited_for_where_the_detector_takes_several(
+    frames: list[Frame], batch: int, gathers: bool
+) -> None:
+    inference = Inference(Meeting(1), batch=batch, every=1, ahead=0)
+    assert inference.ready() == batch
+    assert (inference.gather > 0) is gathers, "as long as nobody knows whether it is faster"
+    inference.begin(frames[:4]).wait()
+    assert inference.busy > 0
+    inference.close()
+
+
+def test_company_is_waited_for_no_longer_where_it_was_seen_to_gain_nothing() -> None:
+    company = Company()
+    for _ in range(10):
+        company.note(1, 0.022)
+        company.note(4, 0.082)
+    assert not company.pays
+    for _ in range(40):
+        company.note(4, 0.040)
+    assert company.pays

@@ -114,3 +114,45 @@ def test_shares_that_suffice_are_no_fault() -> None:
         overload.look()
     assert all(c.target is not None and c.target > LEAST for c in cameras)
     assert not any(c.stats.overload for c in cameras)
+
+
+def test_a_machine_that_is_held_up_for_a_moment_is_not_overloaded() -> None:
+    governor, wanted = Governor(), {f"c{n}": 5.0 for n in range(4)}
+    for second in range(20):
+        held = second == 5
+        done = dict.fromkeys(wanted, 1.0) if held else wanted
+        governor.update(wanted, done, 16.0 if held else 0.0, 1.0 if held else 0.4)
+        if second >= 9:
+            assert not governor.targets
+
+
+def test_shares_come_back_at_once_when_the_detector_has_time_again() -> None:
+    governor, wanted = Governor(), {f"c{n}": 5.0 for n in range(16)}
+    for _ in range(4):  # a start during which hardly anything can be done
+        governor.update(wanted, dict.fromkeys(wanted, 0.25), 76.0, 1.0)
+    assert sum(governor.targets.values()) < 10
+    for _ in range(15):
+        given = {name: governor.targets.get(name, rate) for name, rate in wanted.items()}
+        governor.update(wanted, given, 0.0, sum(given.values()) / 100)
+    assert not governor.targets
+
+
+def test_what_an_idle_detector_loses_takes_less_off_than_what_a_busy_one_does() -> None:
+    busy, idle, wanted = Governor(), Governor(), {f"c{n}": 10.0 for n in range(8)}
+    for _ in range(2):
+        busy.update(wanted, dict.fromkeys(wanted, 2.0), 64.0, 1.0)
+        idle.update(wanted, dict.fromkeys(wanted, 2.0), 64.0, 0.2)
+    assert sum(busy.targets.values()) == pytest.approx(16 * 0.97)
+    assert sum(idle.targets.values()) == pytest.approx(64 * 0.97)
+
+
+def test_what_waited_while_a_camera_was_connected_is_not_taken_for_its_rate() -> None:
+    camera, now = Camera("c", 5.0), [0.0]
+    overload = Overload([camera], lambda: now[0])  # type: ignore[list-item]
+    camera.stats.frames, camera.stats.dropped = 40, 35  # eight seconds of it at once
+    for _ in range(5):
+        now[0] += 1.0
+        overload.look()
+        camera.second(1.0)
+    assert camera.target is None
+    assert not overload.words

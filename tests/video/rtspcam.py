@@ -359,9 +359,9 @@ class Running:
         self._ready.set()
         self._loop.run_forever()
 
-    def kick(self) -> None:
-        """Close all connections."""
-        self._loop.call_soon_threadsafe(self.server.kick)
+    def kick(self, path: str | None = None) -> None:
+        """Close all connections, or those of one camera."""
+        self._loop.call_soon_threadsafe(self.server.kick, path)
 
     def close(self) -> None:
         asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(20)

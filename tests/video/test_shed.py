@@ -56,7 +56,7 @@ def simulate(wanted: float, kept: dict[str, float], seconds: int = 60) -> tuple[
     mode = "DEFAULT"
     while pts < seconds * SECOND:
         late += pts > (seconds - 10) * SECOND
-        mode = shed.see(int(pts), wanted)
+        mode = shed.see(int(pts), wanted, int(pts / SECOND * kept["NONKEY"]))
         pts += SECOND / kept[mode]
     return mode, late / 10
 
@@ -71,6 +71,23 @@ def test_what_gives_too_little_is_taken_back_for_good() -> None:
         "harmless where all are referred to"
     )
     assert simulate(0.5, {"DEFAULT": 25.0, "NONREF": 8.3, "NONKEY": 1.0})[0] == "NONKEY"
+
+
+def test_key_frames_alone_are_not_tried_where_fewer_come_than_are_wanted() -> None:
+    """A camera that is to give two frames a second, and sends a key frame every two seconds, would be blind between them."""
+    shed, modes = DecoderShed(), set()
+    for n in range(500):
+        modes.add(shed.see(int(n * SECOND / 10), 1.9, n // 20))
+    assert modes == {"DEFAULT", "NONREF"}
+
+
+def test_what_was_too_little_once_is_enough_when_less_is_wanted() -> None:
+    shed, pts, mode = DecoderShed(), 0.0, "DEFAULT"
+    for wanted, expected in ((10.0, "DEFAULT"), (5.0, "NONREF")):
+        for _ in range(400):
+            mode = shed.see(int(pts), wanted)
+            pts += SECOND / {"DEFAULT": 25.0, "NONREF": 8.3}[mode]
+        assert mode == expected
 
 
 def test_a_time_without_frames_is_no_reason_to_decode_all_again() -> None:

@@ -42,17 +42,20 @@ __all__ = [
 
 EVENTS = (*(event for model in RULE_KEYS.values() for event in model.events), "view-change")
 """Kinds of event, which are the triggers that send a message for what happened."""
-_WORDS = (*EVENTS, "change", "gap", "frame", "interval <time>", "config")
+_WORDS = (*EVENTS, "change", "gap", "frame", "interval <time>", "config", "status")
+_OF_FRAMES = {"config": ("type", "sources", "attach"), "status": ("type", "attach")}
+"""Keys that have no sense with triggers that no frame is behind."""
 _INTERVAL = re.compile(r"interval\s+(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d)(?:\s+(?P<zone>[A-Za-z][\w+\-/]*))?")
 _UNITS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "min": 60 * 10**9, "h": 3600 * 10**9, "d": 24 * 3600 * 10**9}
 
 
 def trigger_of(on: str | list[str]) -> tuple[str, tuple[str, ...], int]:
-    """``on:`` as (kind, kinds of event, interval in ns); kind is event, change, gap, frame, interval or config.
+    """``on:`` as (kind, kinds of event, interval in ns); kind is event, change, gap, frame, interval, config or
+    status.
 
     Raises ConfigFault for a trigger that does not exist."""
     words = on if isinstance(on, list) else re.split(r"\s*[,|]\s*", on.strip())
-    if len(words) == 1 and words[0] in ("change", "gap", "frame", "config"):
+    if len(words) == 1 and words[0] in ("change", "gap", "frame", "config", "status"):
         return words[0], (), 0
     if len(words) == 1 and words[0].startswith("interval"):
         match = _INTERVAL.fullmatch(words[0])
@@ -238,7 +241,8 @@ class MessageConfig(Model):
     name: str = Field(min_length=1)
     on: Annotated[str | list[str], AfterValidator(_trigger)] = "crossing"
     """Trigger: crossing | enter | leave | dwell | crowding | heading | speeding | journey | long-queue | long-wait | wrong-way
-    (or several of these) | change | gap | interval <time> [zone] | frame | config (a change of the configuration)."""
+    (or several of these) | change | gap | interval <time> [zone] | frame | config (a change of the configuration)
+    | status (another state of a source)."""
     per: Literal["frame", "event"] | None = None
     """One message for each event or for each frame that has any; by the template unless set: per event if it names a field
     of an event."""
@@ -291,14 +295,13 @@ class MessageConfig(Model):
                 "'key' and 'partition_key' exclude each other", fix="keep one of them", loc=("partition_key",)
             )
         kind = trigger_of(self.on)[0]
-        if kind == "config":
-            for word in ("type", "sources", "attach"):
-                if getattr(self, word):
-                    raise ConfigFault(
-                        f"'{word}' belongs to frames, and 'on: config' has none",
-                        fix="leave it out; fields are id, time and config.applied, .changes, .by, .digest and .error",
-                        loc=(word,),
-                    )
+        for word in _OF_FRAMES.get(kind, ()):
+            if getattr(self, word):
+                raise ConfigFault(
+                    f"'{word}' belongs to frames, and 'on: {kind}' has none",
+                    fix="leave it out; `countline schema --fields` lists what there is",
+                    loc=(word,),
+                )
         if kind != "event":
             for word, allowed in (("classes", ()), ("rules", ("change",))):
                 if getattr(self, word) and kind not in allowed:

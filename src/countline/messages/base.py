@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from countline.errors import MessageError
@@ -90,6 +90,8 @@ class BaseDefinition(ABC):
         self.tells_epochs = tells_epochs
         """Whether the messages may say how often counts were reset, and when."""
         self._missed = Missed(keeps_gaps)
+        self._doubts: dict[str, str] = {}
+        """By source: why what was counted since its last message may be wrong."""
         self._ids = IdMaker(name)
 
     def begin(self, source: str, counts: str, epochs: str) -> None:
@@ -111,6 +113,7 @@ class BaseDefinition(ABC):
             return
         self._ids.take_over(before._ids)
         self._missed.take_over(before._missed)
+        self._doubts = dict(before._doubts)
         self.failures.extend(before.take_failures())
         self.failed, self.made, self.skipped = before.failed, before.made, before.skipped
         if whole:
@@ -123,7 +126,14 @@ class BaseDefinition(ABC):
             return []
         self.see(analytics)
         self._missed.add(source, analytics.gap)
-        return self._fired(self.trigger.fire(analytics), frame) if self.due(analytics) else []
+        fired = self.trigger.fire(analytics) if self.due(analytics) else None
+        earlier = (
+            fired is not None and fired[0].frame is not analytics.frame
+        )  # an interval that ended before this frame
+        messages = self._fired(fired, frame) if earlier else []
+        if analytics.frame.degraded:
+            self._doubts[source] = analytics.frame.degraded
+        return messages if earlier else self._fired(fired, frame)
 
     def finish(self, source: str) -> list[Message]:
         """No more frames of this source will come: the message of the interval that was begun, if any."""
@@ -141,6 +151,11 @@ class BaseDefinition(ABC):
     def tells_changes(self) -> bool:
         """Whether its messages tell of changes of the configuration."""
         return self.trigger.of_changes
+
+    @property
+    def tells_states(self) -> bool:
+        """Whether its messages tell of states of sources."""
+        return self.trigger.of_states
 
     @property
     def keyed(self) -> bool:
@@ -195,10 +210,18 @@ class BaseDefinition(ABC):
         if fired is None:
             return []
         analytics, hits = fired
-        messages = self.messages(self._missed.into(analytics), hits, frame)
+        source = analytics.frame.source.name
+        messages = self.messages(self._doubted(self._missed.into(analytics)), hits, frame)
         if messages:
-            self._missed.told(analytics.frame.source.name)
+            self._missed.told(source)
+            self._doubts.pop(source, None)
         return messages
+
+    def _doubted(self, analytics: Analytics) -> Analytics:
+        doubt = self._doubts.get(analytics.frame.source.name) if self._doubts else None
+        if doubt is None or doubt == analytics.frame.degraded:
+            return analytics
+        return replace(analytics, frame=replace(analytics.frame, degraded=doubt))
 
     @abstractmethod
     def messages(self, analytics: Analytics, hits: Sequence[Event], frame: Frame | None) -> list[Message]:

@@ -42,6 +42,7 @@ class Builder:
             interval=trigger == "interval",
             gap=trigger == "gap",
             config=trigger == "config",
+            status=trigger == "status",
             table=context.table,
         )
         self.compiler = Compiler(self.fields)

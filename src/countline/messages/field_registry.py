@@ -35,6 +35,8 @@ class FieldRegistry:
     """The trigger is a gap: it is never null."""
     config: bool = False
     """The trigger is a change of the configuration: there is no frame, and no source."""
+    status: bool = False
+    """The trigger is another state of a source: there is no frame."""
     table: FieldTable = TABLE
     used: set[str] = field(default_factory=set)
     """Levels and memories used so far: 'event', 'trajectory', 'attachment', 'epochs', 'objects', 'gap' …"""
@@ -82,7 +84,7 @@ class FieldRegistry:
             yield from self.item_fields(loop)
         yield from self.event
         yield from filter(self._offered, self.table.of_frame)
-        if self.config:
+        if self.config or self.status:
             return
         if self.attachment:
             yield "attachment"
@@ -99,10 +101,12 @@ class FieldRegistry:
         head = path.partition(".")[0]
         if self.config:
             return head in ("id", "time", "time_ns", "config")
-        return head != "config" and (self.interval or head != "window")
+        if self.status:
+            return head in ("id", "time", "time_ns", "source", "source_index", "device_id", "uri", "status")
+        return head not in ("config", "status") and (self.interval or head != "window")
 
     def _frame(self, path: str) -> Field | None:
-        if self.config:
+        if self.config or self.status:
             return self.table.of_frame.get(path) if self._offered(path) else None
         head, _, rest = path.partition(".")
         group = self.table.by_key.get(head)

@@ -51,6 +51,20 @@ CONFIG: tuple[Entry, ...] = (
     Entry("error", STRING, attrgetter("error")),
 )
 
+STATUS: tuple[Entry, ...] = (
+    Entry("state", STRING, attrgetter("state")),
+    Entry("reason", STRING, attrgetter("reason")),
+    Entry("before", STRING, attrgetter("before")),
+    Entry("since", TIME, attrgetter("since")),
+    Entry("fps", NUMBER, attrgetter("fps")),
+    Entry("connections", INTEGER, attrgetter("connections")),
+    Entry("reconnects", INTEGER, attrgetter("reconnects")),
+    Entry("dropped", INTEGER, attrgetter("dropped")),
+    Entry("thinned", INTEGER, attrgetter("thinned")),
+    Entry("corrupt", INTEGER, attrgetter("corrupt")),
+    Entry("clock_offset", NUMBER.or_null(), attrgetter("clock_offset")),
+)
+
 
 def _with_parts(
     name: str, entries: Sequence[Entry], read: Callable[[Scope], Any], *, nullable: bool
@@ -93,6 +107,8 @@ FRAME_ENTRIES: tuple[Entry, ...] = (
     *_with_parts("window", WINDOW, lambda s: s.analytics.window, nullable=False),
     *_with_parts("gap", GAP, lambda s: s.analytics.gap, nullable=True),
     *_with_parts("config", CONFIG, lambda s: s.analytics.change, nullable=False),
+    *_with_parts("status", STATUS, lambda s: s.analytics.status, nullable=False),
+    Entry("degraded", STRING.or_null(), lambda s: s.info.degraded or None),
     Entry("source", STRING, lambda s: s.source.name),
     Entry("source_index", INTEGER, lambda s: s.source.index),
     Entry("device_id", STRING, lambda s: s.source.device_id or s.source.name),

@@ -49,7 +49,7 @@ _OWN: dict[str, Any] = {
     cls.__name__: cls
     for cls in (
         *(Analytics, types.Tracks, types.FrameInfo, types.SourceInfo, types.Count, types.LineState, types.RegionState),
-        *(types.DirectionState, types.ObjectStatus, types.Window, types.Gap, types.ConfigChange),
+        *(types.DirectionState, types.ObjectStatus, types.Window, types.Gap, types.ConfigChange, types.StateChange),
         *(
             Event,
             types.Crossing,

@@ -24,6 +24,9 @@ class Trigger(ABC):
         """None: no message. Else the analytics that it tells of, and the events behind it: those that fired an event trigger,
         all of the frame for others."""
 
+    of_states = False
+    """Whether it fires at another state of a source, and at nothing else."""
+
     def take_over(self, before: Trigger) -> Trigger:
         """The trigger for a definition that goes on in the place of another: the one before, if it is of the same kind."""
         return before if type(before) is type(self) else self

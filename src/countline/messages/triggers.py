@@ -91,6 +91,15 @@ class Changes(Trigger):
         return None if analytics.change is None else (analytics, ())
 
 
+class States(Trigger):
+    """Fires where a source got into another state: at no frame."""
+
+    of_states = True
+
+    def fire(self, analytics: Analytics) -> Fired | None:
+        return None if analytics.status is None else (analytics, ())
+
+
 def make_trigger(
     on: str | list[str], rules: Sequence[str], classes: Sequence[str], zone: tzinfo | None = None
 ) -> Trigger:
@@ -104,6 +113,8 @@ def make_trigger(
         return Gaps()
     if kind == "config":
         return Changes()
+    if kind == "status":
+        return States()
     if kind == "interval":
         return Interval(ns, zone_of(on) or zone)
     return EveryFrame()

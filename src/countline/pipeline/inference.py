@@ -4,28 +4,43 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from countline.protocols import Detector, ParallelDetector
+from countline.protocols import BatchDetector, Detector, ParallelDetector
 from countline.types import Detections, Frame, FrameInfo
 
-__all__ = ["Batch", "Inference"]
+__all__ = ["Batch", "Company", "Inference"]
 
 _Work = tuple[list[Detections], float]
+_GATHER = 0.004
+"""Seconds that a frame waits for company at most."""
+_PAYS = 0.9
+"""Part of a lone frame's time that a frame in company may take, for company to be waited for."""
 
 
 class Batch:
-    """At most one frame per source, on its way from the detector to the worker."""
+    """Rounds of at most one frame per source, on their way from the detector to the worker."""
 
-    def __init__(self, frames: Sequence[Frame]) -> None:
-        self.frames = frames
+    def __init__(self, rounds: Sequence[Sequence[Frame]]) -> None:
+        self.rounds = rounds
+        self.frames = [frame for frames in rounds for frame in frames]
+        frames = self.frames
         self._found: list[Detections | None] = [None] * len(frames)
         self._parts: list[tuple[Sequence[int], Future[_Work]]] = []
 
     def add(self, places: Sequence[int], work: Future[_Work]) -> None:
         """``work`` will give the detections of the frames at these places."""
         self._parts.append((places, work))
+
+    def by_round(
+        self, found: Sequence[Detections | None]
+    ) -> Iterator[tuple[Sequence[Frame], Sequence[Detections | None]]]:
+        """What :meth:`wait` gave, for each round."""
+        start = 0
+        for frames in self.rounds:
+            yield frames, found[start : start + len(frames)]
+            start += len(frames)
 
     def wait(self) -> tuple[list[Detections | None], float]:
         """Detections by frame (None: skipped), and the detector's busy seconds. Raises what the detector raised."""
@@ -38,9 +53,40 @@ class Batch:
         return self._found, seconds
 
 
+class Company:
+    """Whether frames are through sooner several at a time than alone, as measured. Pure: no clock is read here.
+
+    >>> company = Company()
+    >>> company.note(1, 0.010)
+    >>> company.note(4, 0.016)
+    >>> company.pays
+    True
+    >>> for _ in range(50): company.note(4, 0.044)
+    >>> company.pays
+    False
+    """
+
+    def __init__(self) -> None:
+        self._alone = self._together = 0.0
+        """Mean seconds a frame; 0: not known yet."""
+
+    def note(self, frames: int, seconds: float) -> None:
+        """A call of the detector with so many frames took so long."""
+        each = seconds / max(frames, 1)
+        if frames > 1:
+            self._together += (each - self._together) / 8 if self._together else each
+        else:
+            self._alone += (each - self._alone) / 8 if self._alone else each
+
+    @property
+    def pays(self) -> bool:
+        """Whether company is to be waited for: it is faster, or how fast it is was never seen."""
+        return not self._together or self._together < self._alone * _PAYS
+
+
 class Inference:
     """Threads for a detector: one, or as many as it says it can be called from at once (its attribute ``parallel``); then
-    each gets one frame at a time.
+    each gets one frame at a time, or those that it wants together (:class:`countline.protocols.BatchDetector`).
 
     Parameters
     ----------
@@ -52,28 +98,51 @@ class Inference:
     def __init__(self, detector: Detector, *, batch: int, every: int, ahead: int) -> None:
         threads = max(1, int(detector.parallel)) if isinstance(detector, ParallelDetector) else 1
         self._detector = detector
+        self._batched = detector if isinstance(detector, BatchDetector) else None
         self._size = batch if threads == 1 else 1
         self._every = every
         self._last: dict[str, int] = {}
         """By source: number of the frame that was looked at last."""
-        self._free = threading.Semaphore(threads + ahead)
+        self.busy = 0.0
+        """Seconds for which all threads together were at work, divided by how many there are."""
+        self._threads = threads
+        self._free = threads + ahead
+        self._change = threading.Condition()
+        self._company = Company()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="countline-detect")
 
-    def ready(self) -> None:
-        """Wait until a call would be taken up. Called before frames are chosen, so that they are the newest there are."""
-        self._free.acquire()
-        self._free.release()
+    def ready(self) -> int:
+        """Wait until a call would be taken up; how many frames would be. Called before frames are chosen, so that they are
+        the newest there are."""
+        with self._change:
+            while self._free <= 0:
+                self._change.wait()
+            return self._free * self._size
 
-    def begin(self, frames: Sequence[Frame]) -> Batch:
-        """Hand over a batch; waits while too many calls are under way."""
-        made = Batch(frames)
+    @property
+    def gather(self) -> float:
+        """Seconds for which it pays to wait for frames of other sources."""
+        return _GATHER if self._size > 1 and self._company.pays else 0.0
+
+    def begin(self, *rounds: Sequence[Frame]) -> Batch:
+        """Hand over rounds of at most one frame per source; waits while too many calls are under way."""
+        made = Batch(rounds)
+        frames = made.frames
         due = [i for i, frame in enumerate(frames) if self._due(frame.info)]
-        for start in range(0, len(due), self._size):
-            places = due[start : start + self._size]
-            self._free.acquire()
+        for places in self._calls(frames, due):
+            with self._change:
+                while self._free <= 0:
+                    self._change.wait()
+                self._free -= 1
             work = self._pool.submit(self._detect, [frames[i] for i in places])
             made.add(places, work)
         return made
+
+    def _calls(self, frames: Sequence[Frame], due: Sequence[int]) -> list[Sequence[int]]:
+        if self._batched is None or not due:
+            return [due[start : start + self._size] for start in range(0, len(due), self._size)]
+        calls = self._batched.calls([frames[i] for i in due])
+        return [[due[i] for i in places] for places in calls]
 
     def _due(self, info: FrameInfo) -> bool:
         """By the number that the source gave the frame: frames that were dropped or passed over on the way count, too."""
@@ -86,9 +155,16 @@ class Inference:
     def _detect(self, frames: list[Frame]) -> _Work:
         begin = time.perf_counter()
         try:
-            return self._detector.detect(frames), time.perf_counter() - begin
+            found = self._detector.detect(frames)
+            took = time.perf_counter() - begin
+            if self._size > 1:
+                self._company.note(len(frames), took)
+            return found, took
         finally:
-            self._free.release()
+            with self._change:
+                self.busy += (time.perf_counter() - begin) / self._threads
+                self._free += 1
+                self._change.notify_all()
 
     def close(self) -> None:
         """End the threads; frames that still wait for one are given up."""

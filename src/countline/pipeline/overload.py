@@ -8,11 +8,14 @@ some, instead of decoding all to drop most.
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from countline.observe.told import EVERY
 from countline.protocols import LimitedSource, Source
+from countline.source_status import OVERLOAD
 
 __all__ = ["LEAST", "Governor", "Overload", "fair_shares"]
 
@@ -24,8 +27,22 @@ _LOST = 0.02
 """Share of dropped frames from which there are too many."""
 _USE = 0.97
 """Part of what was done while frames were dropped that is handed out."""
-_GROW = 1.03
-"""Each second without drops the shares grow by so much, until they are all that comes."""
+_SPAN = 2
+"""Seconds over which is looked at what was done: a machine that is held up for a moment is not overloaded."""
+_GROW, _FASTER, _FASTEST = 1.02, 0.01, 1.1
+_CAREFUL = 4
+"""Each second without drops the shares grow by so much, after so many seconds by more and more, until they are all that
+comes."""
+_SURE, _LEAP = 0.8, 1.3
+"""Part of what could be done by how busy the detector is up to which the shares grow by more than that at once; by so much."""
+_LESS = 0.8
+"""Part of the present shares that is left where frames are lost though the detector is not busy."""
+_IDLE = 0.1
+"""A detector that is busy for less tells nothing of what could be done."""
+_LATELY = 6
+"""Seconds over which, about, is looked at what comes: key frames alone come once in a few."""
+_SETTLED = 2.0
+"""Seconds after a connection before what comes is counted: at first a camera gives what waited while it was looked at."""
 
 
 def fair_shares(wanted: Mapping[str, float], possible: float) -> dict[str, float]:
@@ -43,25 +60,55 @@ def fair_shares(wanted: Mapping[str, float], possible: float) -> dict[str, float
     return {name: shares[name] for name in wanted}
 
 
+class _Second(NamedTuple):
+    live: float
+    dropped: float
+    total: float
+    busy: float
+
+
 class Governor:
     """Sets target rates from what came and what was done, both told once a second. Pure: no clock is read here."""
 
     def __init__(self) -> None:
         self.targets: dict[str, float] = {}
         """Frames a second for each source that may not have all of its own; others are not in it."""
+        self._seconds: deque[_Second] = deque(maxlen=_SPAN)
+        """What was done and dropped since the targets were lowered, but no longer ago than is looked at."""
+        self._calm = 0
 
-    def update(self, offered: Mapping[str, float], done: Mapping[str, float], dropped: float) -> dict[str, float]:
+    def update(
+        self, offered: Mapping[str, float], done: Mapping[str, float], dropped: float, busy: float = 1.0
+    ) -> dict[str, float]:
         """The new targets. ``offered``: frames that each live source could give in this second; ``done``: those of all
-        sources that were processed; ``dropped``: those that were given and not processed."""
-        total = sum(done.values())
-        if dropped > _LOST * (total + dropped) and dropped >= 1:
-            live = {name: rate for name, rate in done.items() if name in offered}
-            shares = fair_shares(offered, sum(live.values()) * _USE)
-            self.targets = {name: share for name, share in shares.items() if share < offered[name] * 0.99}
-        else:
-            grown = {name: rate * _GROW for name, rate in self.targets.items() if name in offered}
+        sources that were processed; ``dropped``: those that were given and not processed; ``busy``: part of this second in
+        which the detector was at work, 0..1."""
+        own = sum(rate for name, rate in done.items() if name in offered)
+        self._seconds.append(_Second(own, dropped, sum(done.values()), min(max(busy, _IDLE), 1.0)))
+        seconds = len(self._seconds)
+        mine, lost, total = (sum(s[i] for s in self._seconds) / seconds for i in range(3))
+        # All that could be done, were the detector busy all the time; others than live sources keep what they take.
+        possible = total / (sum(s.busy for s in self._seconds) / seconds) - (total - mine)
+        if lost * seconds >= 1 and lost > _LOST * (total + lost):
+            self._calm = 0
+            if seconds == _SPAN:
+                given = sum(self.targets.get(name, rate) for name, rate in offered.items())
+                # An idle detector that loses frames waits for something else: then less by and by, until none is lost.
+                self._share(offered, max(mine, min(possible, _LESS * given)) * _USE)
+                self._seconds.clear()
+        elif self.targets:
+            self._calm += 1
+            now = sum(self.targets.values())
+            grow = min(_GROW + _FASTER * max(self._calm - _CAREFUL, 0), _FASTEST)
+            if seconds == _SPAN and possible * _SURE > now:
+                grow = max(grow, min(possible * _SURE / now, _LEAP))
+            grown = {name: rate * grow for name, rate in self.targets.items() if name in offered}
             self.targets = {name: rate for name, rate in grown.items() if rate < offered[name] * 0.99}
         return self.targets
+
+    def _share(self, offered: Mapping[str, float], possible: float) -> None:
+        shares = fair_shares(offered, possible)
+        self.targets = {name: share for name, share in shares.items() if share < offered[name] * 0.99}
 
 
 @dataclass(slots=True)
@@ -69,6 +116,11 @@ class _Seen:
     frames: int = 0
     dropped: int = 0
     thinned: int = 0
+    offered: float = 0.0
+    """Frames a second that it could give, lately."""
+    connections: int = 0
+    since: float = 0.0
+    """When the present connection was noticed."""
 
 
 class Overload:
@@ -78,11 +130,15 @@ class Overload:
     ----------
     sources: all of the run; live ones that follow :class:`countline.protocols.LimitedSource` are told.
     clock: seconds, monotonic.
+    busy: seconds for which the detector was at work so far.
     """
 
-    def __init__(self, sources: Sequence[Source], clock: Callable[[], float]) -> None:
+    def __init__(
+        self, sources: Sequence[Source], clock: Callable[[], float], busy: Callable[[], float] | None = None
+    ) -> None:
         self._sources = sources
         self._clock = clock
+        self._busy, self._worked = busy, busy() if busy is not None else 0.0
         self._governor = Governor()
         self._seen = {s.info.name: _Seen(s.stats.frames, s.stats.dropped, s.stats.thinned) for s in sources}
         self._looked = clock()
@@ -101,14 +157,23 @@ class Overload:
         done: dict[str, float] = {}
         dropped = 0.0
         for source in self._sources:
-            stats, seen = source.stats, self._seen[source.info.name]
+            name, stats, seen = source.info.name, source.stats, self._seen[source.info.name]
             frames, lost, thin = stats.frames - seen.frames, stats.dropped - seen.dropped, stats.thinned - seen.thinned
-            self._seen[source.info.name] = _Seen(stats.frames, stats.dropped, stats.thinned)
-            done[source.info.name] = max(frames - lost, 0) / seconds
-            if source.info.live and stats.connections and isinstance(source, LimitedSource):
-                dropped += lost / seconds
-                offered[source.info.name] = (frames + thin) / seconds
-        targets = self._governor.update(offered, done, dropped)
+            seen.frames, seen.dropped, seen.thinned = stats.frames, stats.dropped, stats.thinned
+            done[name] = max(frames - lost, 0) / seconds
+            if not (source.info.live and stats.connections and isinstance(source, LimitedSource)):
+                continue
+            if seen.connections != stats.connections:
+                seen.connections, seen.since, seen.offered = stats.connections, now, 0.0
+            if now - seen.since < _SETTLED:
+                continue
+            dropped += lost / seconds
+            comes = (frames + thin) / seconds
+            seen.offered = offered[name] = seen.offered + (comes - seen.offered) / _LATELY if seen.offered else comes
+        worked = self._busy() if self._busy is not None else 0.0
+        busy = (worked - self._worked) / seconds if self._busy is not None else 1.0
+        self._worked = worked
+        targets = self._governor.update(offered, done, dropped, busy)
         for source in self._sources:
             if source.info.name in offered and isinstance(source, LimitedSource):
                 self._tell(source, targets.get(source.info.name))
@@ -118,7 +183,7 @@ class Overload:
     def _tell(source: LimitedSource, target: float | None) -> None:
         source.limit(target)
         few = target is not None and target < LEAST * 0.95
-        source.stats.overload = f"overload: only {target:.1f} frames/s can be processed" if few else ""
+        source.stats.overload = f"{OVERLOAD}: only {target:.1f} frames/s can be processed" if few else ""
 
     def _say(self, offered: Mapping[str, float], targets: Mapping[str, float], now: float) -> None:
         if not targets:

@@ -11,6 +11,7 @@ from typing import Any
 import av
 import av.error
 from av.codec.context import ThreadType
+from av.codec.hwaccel import HWAccel
 
 from countline.errors import SourceError
 from countline.video.clock import to_ns
@@ -25,6 +26,9 @@ log = logging.getLogger("countline.video")
 
 _LEFT_BEHIND = 2.0
 """Seconds by which FFmpeg's own limit is later than ours."""
+_ONE_THREAD = 1920 * 1080 * 60.0
+"""Pixels a second up to which one thread decodes what comes at its own pace: of many cameras each would else have as many
+threads as there are processors, and only streams that are cut in slices have use for them."""
 RAW = frozenset(
     {"av1", "avs2", "avs3", "cavsvideo", "dirac", "evc", "h261", "h263", "h264", "hevc", "ipu", "m4v", "mjpeg"}
     | {"mjpeg_2000", "mpegvideo", "obu", "rawvideo", "vc1", "vvc"}
@@ -39,13 +43,32 @@ _TAGS: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.spl
 class Opened:
     """An open input and its video stream. Used by one thread at a time."""
 
-    def __init__(self, container: Any, stream: Any, *, low_delay: bool = False, deinterlace: str = "off") -> None:
+    def __init__(
+        self,
+        container: Any,
+        stream: Any,
+        *,
+        low_delay: bool = False,
+        paced: bool = False,
+        deinterlace: str = "off",
+        gpu: bool = False,
+    ) -> None:
         self.container = container
         self.stream = stream
         self.format: str = container.format.name
         self.codec: str = self.stream.codec_context.name
         # Frame threads decode several frames at once and so hold each back by as many frames; slices do not.
         self.stream.thread_type = ThreadType.SLICE if low_delay else ThreadType.AUTO
+        self.decoder = ""
+        """What decodes it, where a GPU was asked to: gpu, or cpu where it cannot; known from the first frame on."""
+        self._gpu_asked = gpu
+        on_gpu = gpu and stream.codec_context.is_hwaccel
+        if (
+            on_gpu
+        ):  # its frames wait for the chip, not for threads; and each of many would hold a surface of the decoder
+            self.stream.thread_type = ThreadType.SLICE
+        if on_gpu or ((low_delay or paced) and self._pixels() <= _ONE_THREAD):
+            self.stream.codec_context.thread_count = 1
         self.entries: tuple[str, ...] = ()
         """Of a local list the files that it names: they are its content."""
         self.watch: Callable[[], None] = _nothing
@@ -62,6 +85,16 @@ class Opened:
     def packets(self) -> int:
         """Packets that came so far."""
         return self._decoding.packets
+
+    @property
+    def keys(self) -> int:
+        """Key frames that came so far."""
+        return self._decoding.keys
+
+    @property
+    def skipped(self) -> int:
+        """Pictures that the decoder passed over so far, see :meth:`shed`."""
+        return self._decoding.skipped
 
     @property
     def vanished(self) -> int:
@@ -100,6 +133,11 @@ class Opened:
         )
         return next((Fraction(rate) for rate in rates if rate and 0 < rate < 1000), None)
 
+    def _pixels(self) -> float:
+        """Pixels a second; of a stream that does not say its rate, at the usual one."""
+        context = self.stream.codec_context
+        return float(context.width * context.height * (self.rate or 30))
+
     @property
     def duration(self) -> int | None:
         """Length in ns that the container states; None where it states none (streams, raw video, unfinished files)."""
@@ -126,6 +164,8 @@ class Opened:
             frames = deinterlaced(frames, every=self._deinterlace == "on")
         try:
             for item in frames:
+                if self._gpu_asked and not self.decoder:
+                    self.decoder = "gpu" if item.frame.format.name == "cuda" else "cpu"
                 self.watch()
                 yield item
         finally:
@@ -155,12 +195,16 @@ def open_stream(
     format: str | None = None,
     timeout: float | None = None,
     low_delay: bool = False,
+    paced: bool = False,
     deinterlace: str = "off",
     stream: str = "",
     shown: str = "",
+    gpu: int | None = None,
     **more: Any,
 ) -> Opened:
-    """Open a file or stream with FFmpeg. ``stream`` chooses one of several video streams, ``more`` goes to ``av.open``.
+    """Open a file or stream with FFmpeg. ``stream`` chooses one of several video streams, ``gpu`` is to decode it where it can
+    (:func:`countline.gpu.driver.prepare` was called before), ``more`` goes to ``av.open``.
+    ``low_delay``: frames are not to be held back; ``paced``: they are read at their own speed.
 
     Raises SourceError for what has no such video stream, else av.FFmpegError.
     """
@@ -168,6 +212,9 @@ def open_stream(
     # same, FFmpeg would give out what it still holds at the limit, and the wait would begin anew.
     limits = None if timeout is None else (timeout, timeout + _LEFT_BEHIND)
     began = time.monotonic()
+    if gpu is not None:
+        own: dict[str, object] = {"primary_ctx": "1"}  # the context that CuPy and ONNX Runtime use
+        more["hwaccel"] = HWAccel("cuda", device=str(gpu), is_hw_owned=True, options=own)
     try:
         container = av.open(location, format=format, options=dict(options), timeout=limits, **_TAGS, **more)
     except av.error.FFmpegError:
@@ -177,7 +224,7 @@ def open_stream(
         raise
     try:
         chosen = choose(container.streams, stream, shown or str(location), where)
-        return Opened(container, chosen, low_delay=low_delay, deinterlace=deinterlace)
+        return Opened(container, chosen, low_delay=low_delay, paced=paced, deinterlace=deinterlace, gpu=gpu is not None)
     except SourceError:
         container.close()
         raise

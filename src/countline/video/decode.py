@@ -14,7 +14,7 @@ import av
 import av.error
 
 from countline.video.clock import to_ns
-from countline.video.orientation import UPRIGHT, Orientation, orientation_of
+from countline.video.orientation import UPRIGHT, Orientation, Orientations
 from countline.video.shed import Shed
 
 __all__ = [
@@ -43,6 +43,8 @@ _ONE_PICTURE_EACH = frozenset({"ffv1", "h264", "hevc", "libdav1d", "mjpeg", "mpe
 """Decoders that give one picture for each packet; only of H.264 two packets may be the fields of one picture."""
 _WITH_EXIF = frozenset({"mjpeg", "png", "tiff", "webp"})
 _HEAD = 64 * 1024
+_REORDERING = 16
+"""Most frames that a decoder holds back."""
 _REORDERED = frozenset({"h264", "hevc"})
 """Codecs whose pictures FFmpeg cannot put in order without the container's help."""
 _SPLIT = frozenset({"concat", "hls", "mpeg", "mpegts"})
@@ -81,6 +83,10 @@ class Decoding:
     def __init__(self, container: Any, stream: Any, *, live: bool = False) -> None:
         self.lost: Counter[str] = Counter()
         self.packets = 0
+        self.keys = 0
+        """Pictures that need no other."""
+        self.skipped = 0
+        """Pictures that the decoder passed over, as it was told to."""
         self.mode: Shed = "DEFAULT"
         """What the decoder is to pass over; set from outside."""
         self._mode: Shed = "DEFAULT"
@@ -88,6 +94,8 @@ class Decoding:
         self._pictures = 0
         self._shown = 0
         self._behind: int | None = None
+        self._unsure = 0
+        """Frames after a change of ``mode`` before which others may have been passed over."""
         self._last: int | None = None
         self.heard = time.monotonic()
         self.waited = 0.0
@@ -100,6 +108,7 @@ class Decoding:
         self._stamps: deque[int | None] | None = None
         if container.format.name == "avi" and self._context.name in _REORDERED:
             self._stamps = deque()
+        self._orientations = Orientations()
         self._exif = self._context.name in _WITH_EXIF
         self._jpeg = self._context.name == "mjpeg"
         self._sent = 0
@@ -165,8 +174,10 @@ class Decoding:
     def _decode(self, packet: Any, damaged: bool) -> Iterator[Decoded]:
         if packet.size:
             self._note(packet, damaged)
-        if self.mode != self._mode:
+        # Pictures after those that were passed over refer to them; only from a key frame on are they whole again.
+        if self.mode != self._mode and (self._mode != "NONKEY" or packet.is_keyframe):
             self._mode = self._context.skip_frame = self.mode
+            self._unsure = _REORDERING
         try:
             frames = packet.decode()
         except av.error.EOFError:
@@ -193,15 +204,18 @@ class Decoding:
                 continue
             self._count_vanished()
             pts = to_ns(stamp, frame.time_base)
-            yield Decoded(frame, pts, tag.sent, orientation_of(frame, tag.coded), interlaced)
+            yield Decoded(frame, pts, tag.sent, self._orientations.of(frame, tag.coded), interlaced)
 
     def _count_vanished(self) -> None:
         """Pictures of which packets came and that were never shown, since the first one that was."""
         self._shown += 1
         if self._behind is None:  # before a key frame there is nothing to show
             self._behind = self._pictures - self._shown
-        if self._mode != "DEFAULT":  # nobody knows how many were passed over
-            self._behind = self._pictures - self._shown - self.vanished
+        if self._mode != "DEFAULT" or self._unsure:  # nobody knows how many were passed over
+            self._unsure = max(self._unsure - 1, 0)
+            behind = self._pictures - self._shown - self.vanished
+            self.skipped += max(behind - self._behind, 0)
+            self._behind = behind
         elif not self._paired:
             self.vanished = max(self.vanished, self._pictures - self._shown - self._behind)
 
@@ -211,6 +225,7 @@ class Decoding:
         self._sent += not packet.is_discard
         if packet.pts is None or packet.pts != self._last:  # RTP brings a picture in several packets
             self._pictures += 1
+            self.keys += bool(packet.is_keyframe)
             self._last = packet.pts
         if self._stamps is not None:
             self._stamps.append(packet.pts)
@@ -241,7 +256,7 @@ class Decoding:
 
     def _settle(self) -> None:
         """At the end: packets of which nothing was heard."""
-        missing = self._sent - self._seen
+        missing = self._sent - self._seen - self.skipped
         if missing > 0 and not self._paired and self._context.name in _ONE_PICTURE_EACH and missing * 2 < self._sent:
             self.lost[NO_PICTURE] += missing
 

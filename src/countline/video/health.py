@@ -7,13 +7,14 @@ from itertools import pairwise
 
 from countline.source_status import RATE_SECONDS, SourceStats
 
-__all__ = ["CLOCK_OFF", "LOSS", "Lag", "lossy"]
+__all__ = ["CLOCK_OFF", "LOSS", "SLOW", "Lag", "lossy"]
 
 SECOND = 1_000_000_000
 LOSS = 0.01
 """Share of damaged pictures from which counts suffer: each smears those after it up to the next key frame."""
 CLOCK_OFF = 2.0
 """Seconds by which a camera's clock may be off without a word."""
+SLOW = "decoding is slower than the stream"
 _WINDOW = 2 * SECOND
 _WINDOWS = 4
 """How many windows in a row pictures must come later and later."""
@@ -65,4 +66,4 @@ class Lag:
         share = (waited - self._waited) * SECOND / max(ticks - self._began, 1)
         if share > 0.5:
             return f"the link is narrower than the stream: {late}"
-        return f"decoding is slower than the stream: {late}"
+        return f"{SLOW}: {late}"

@@ -12,17 +12,17 @@ import av.error
 
 from countline.config.models import SourceConfig
 from countline.observe.told import EVERY
-from countline.source_status import SourceState
+from countline.source_status import OVERLOAD, SourceState
 from countline.types import Frame
 from countline.video.backoff import backoff
 from countline.video.base import DEFAULT_FPS, BaseSource, Stop
-from countline.video.clock import SECOND, ArrivalClock, Stamper
+from countline.video.clock import SECOND, ArrivalClock, PtsNormaliser
 from countline.video.container import PARTS, Opened
 from countline.video.decode import Decoded
-from countline.video.health import CLOCK_OFF, LOSS, Lag, lossy
+from countline.video.health import CLOCK_OFF, LOSS, SLOW, Lag, lossy
 from countline.video.picture import AvPicture
 from countline.video.place import Place
-from countline.video.pump import Item
+from countline.video.reader_thread import Item
 from countline.video.shed import DecoderShed
 from countline.video.transport import Transport
 from countline.video.trouble import cause_of, explain, fatal
@@ -33,9 +33,13 @@ log = logging.getLogger("countline.video")
 
 _QUIET = 2.0
 """Seconds without a packet, or without a picture, from which a source is called stalled, or waiting for a key frame."""
+_USUAL = 4
+"""The same in frame intervals, of cameras that give less than two frames a second."""
 _LINES = 10
 """Lines of the log a minute about changes of state, at most."""
 _DAMAGED = "damaged on the way"
+_RELIEF = 4.0
+"""Seconds after which it passes over still more, if that was not enough."""
 _LOOK = 1.0
 """Seconds between two looks at what the stream is worth."""
 
@@ -56,7 +60,7 @@ class LiveSource(BaseSource):
         self.place = place
         self._read = read
         self._transport = transport or Transport({})
-        self._stamper = Stamper(int(SECOND / (config.fps or DEFAULT_FPS)))
+        self._normaliser = PtsNormaliser(int(SECOND / (config.fps or DEFAULT_FPS)))
         self._clock = ArrivalClock()
         self._lag = Lag()
         self._shed = DecoderShed()
@@ -65,7 +69,11 @@ class LiveSource(BaseSource):
         self._opened: Opened | None = None
         self._earlier = (0, 0)
         """Packets and vanished pictures of earlier connections."""
+        self._skipped = 0
+        """Pictures that the decoder has passed over in this connection, as far as they are counted."""
         self._looked = 0.0
+        self._slow = 0
+        """When the decoder was told to pass over more, because it is too slow (monotonic ns)."""
         self._said = 0.0
         self._lines: deque[float] = deque(maxlen=_LINES)
         self._untold = 0
@@ -164,9 +172,10 @@ class LiveSource(BaseSource):
     def watch(self, quiet: float, dark: float) -> None:
         """Nothing came for a moment: is it the packets, or only the pictures?"""
         self._note_packets()
-        if quiet > _QUIET:
+        usual = max(_QUIET, min(_USUAL * self._normaliser.step / SECOND, self.config.timeout / 2))
+        if quiet > usual:
             self._enter("stalled", "no packet comes", f"no packet for {quiet:.0f} s")
-        elif dark > _QUIET and quiet < _QUIET / 2:
+        elif dark > usual and quiet < usual / 2 and self._shed.mode != "NONKEY":
             self._enter(
                 "waiting-for-key-frame",
                 "packets come, and no picture",
@@ -180,19 +189,26 @@ class LiveSource(BaseSource):
             stats.packets, stats.vanished = self._earlier[0] + opened.packets, self._earlier[1] + opened.vanished
             stats.last_packet = opened.heard
 
+    def _note_skipped(self, opened: Opened) -> None:
+        """What the decoder passed over has its numbers all the same."""
+        more = opened.skipped - self._skipped
+        self._skipped = opened.skipped
+        self.stats.thinned += more
+        self._number += more
+
     def _connection(self, items: Iterator[Item]) -> Iterator[Frame]:
         opened = next(items, None)
         if not isinstance(opened, Opened):
             return
         if opened.rate:
-            self._stamper.step = int(SECOND / float(opened.rate))
+            self._normaliser.step = int(SECOND / float(opened.rate))
         # Pictures without time stamps are timed by when they come.
         timed = not opened.raw and opened.format != PARTS
         self.ask(stamped=not opened.raw)
         first = True
         earlier = dict(self.stats.lost)
         self._earlier = (self.stats.packets, self.stats.vanished)
-        self._opened = opened
+        self._opened, self._skipped = opened, 0
         try:
             for item in items:
                 if self.ended():
@@ -200,6 +216,7 @@ class LiveSource(BaseSource):
                 assert isinstance(item, Decoded)
                 now, ticks = time.time_ns(), time.monotonic_ns()
                 self.count_lost(earlier, opened.lost)
+                self.tell_decoder(opened)
                 self._note_packets()
                 if first:
                     self._begin(now, ticks)
@@ -208,12 +225,13 @@ class LiveSource(BaseSource):
                     self._shed.begin()
                     self._say("pictures come again")
                     self.stats.enter("live")
-                pts = self._stamper.stamp(item.pts if timed else ticks)
+                pts = self._normaliser.normalise(item.pts if timed else ticks)
                 self._last = ticks
-                self.stats.repaired = self._stamper.repaired
+                self.stats.repaired = self._normaliser.repaired
                 when = self._clock.time(pts, now, None if self.config.time == "arrival" else item.sent)
                 self._judge(opened, pts, ticks, now, item.sent)
-                opened.shed(self._shed.see(pts, self._thinner.rate))
+                self._note_skipped(opened)
+                opened.shed(self._shed.see(pts, self._thinner.rate, opened.keys))
                 if not self.takes(pts):
                     continue
                 picture = AvPicture(item.frame, item.orientation)
@@ -238,7 +256,7 @@ class LiveSource(BaseSource):
             self._say(f"connected to {self.place.shown}")
             return
         stats.reconnects += 1
-        self._stamper.begin(ticks - self._last)
+        self._normaliser.begin(ticks - self._last)
         self._clock.begin()
         self._say(f"connected to {self.place.shown} again")
 
@@ -249,16 +267,24 @@ class LiveSource(BaseSource):
             return
         self._looked = ticks
         share = lossy(self.stats, ticks / SECOND)
-        late = self._lag.why(ticks, opened.waited) or self.stats.overload
+        late = self._lag.why(ticks, opened.waited)
+        if late.startswith(SLOW) and ticks - self._slow > _RELIEF * SECOND:
+            self._slow = ticks
+            self._shed.late(pts)
+        late = late or self.stats.overload
         reason, words = late.partition(":")[0], late
         # Once degraded, better only when it is clearly so.
         if share > (LOSS / 2 if self.stats.state == "degraded" else LOSS):
             reason, words = _DAMAGED, f"{share:.0%} of the pictures are {_DAMAGED}"
-        if reason:
+        stats = self.stats
+        if reason and words == stats.overload:  # told of all sources at once, by who shares out
+            stats.enter("degraded", words)
+        elif reason:
             self._enter("degraded", reason, words)
-        elif self.stats.state == "degraded":
-            self._say("the stream is good again")
-            self.stats.enter("live")
+        elif stats.state == "degraded":
+            if not stats.reason.startswith(OVERLOAD):
+                self._say("the stream is good again")
+            stats.enter("live")
         if sent is not None:
             self.stats.clock_offset = (sent - now) / SECOND
             self._warn(self.stats.clock_offset)

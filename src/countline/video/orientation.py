@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["UPRIGHT", "Orientation", "of_exif", "of_matrix", "orientation_of"]
+__all__ = ["UPRIGHT", "Orientation", "Orientations", "of_exif", "of_matrix", "orientation_of"]
 
 
 class Orientation(NamedTuple):
@@ -85,9 +85,9 @@ def orientation_of(frame: Any, coded: bytes = b"") -> Orientation:
     """How a decoded frame has to be turned. ``coded``: what it was decoded from, for the formats that carry EXIF."""
     degrees = int(frame.rotation) % 360
     try:
-        for data in frame.side_data:
-            if data.type.name == "DISPLAYMATRIX":
-                return of_matrix(bytes(data)) or UPRIGHT
+        # By name: what iterating gives has changed between versions of PyAV.
+        return of_matrix(bytes(frame.side_data["DISPLAYMATRIX"])) or UPRIGHT
+    except KeyError:
         return UPRIGHT
     except ValueError:  # a kind that this PyAV has no name for, EXIF itself; then none of them can be read
         pass
@@ -95,6 +95,27 @@ def orientation_of(frame: Any, coded: bytes = b"") -> Orientation:
     if degrees == _FFMPEG_DEGREES[found]:
         return found
     return _TURNS.get(degrees, UPRIGHT)
+
+
+class Orientations:
+    """The orientation of each frame of one stream.
+
+    To ask PyAV for what stands beside a frame ties frame and answer together, so that both are kept until Python's garbage
+    collector comes by: every source would hold tens of pictures. So it is asked only for a stream's first frame, where size
+    or rotation are others than before, and for images that carry EXIF, or follow one that does.
+    """
+
+    def __init__(self) -> None:
+        self._known = UPRIGHT
+        self._of: tuple[int, int, int, bool] | None = None
+
+    def of(self, frame: Any, coded: bytes = b"") -> Orientation:
+        """As :func:`orientation_of`."""
+        own = b"Exif\0\0" in coded if coded[:2] == b"\xff\xd8" else bool(coded)
+        looks = frame.width, frame.height, int(frame.rotation), own
+        if own or looks != self._of:
+            self._known, self._of = orientation_of(frame, coded), looks
+        return self._known
 
 
 _TURNS = {0: UPRIGHT, 90: _EXIF[7], 180: _EXIF[2], 270: _EXIF[5]}

@@ -22,7 +22,7 @@ from countline.video.known_options import unknown_options
 from countline.video.open import Connector, refuse_loop, refuse_watch
 from countline.video.picture import AvPicture
 from countline.video.place import Place, place_of, scheme_of, visible
-from countline.video.pump import Item, direct, pumped
+from countline.video.reader_thread import Item, direct, in_thread
 from countline.video.segments import Segments
 from countline.video.streams import describe, usable
 from countline.video.trouble import explain
@@ -35,7 +35,7 @@ def probe(config: SourceConfig) -> Check:
 
     ``detail`` names codec, size, frame rate, length and how well capture times are known.
     """
-    where = f"source '{config.name}'"
+    where, rate = f"source '{config.name}'", None
     if (scheme := scheme_of(config.uri)) in SOURCES.brought():
         return probe_brought(scheme, config)
     try:
@@ -47,11 +47,15 @@ def probe(config: SourceConfig) -> Check:
             Connector(place, config, where)
             detail = f"{place.shown} can be read only once, so it is not looked into"
         else:
-            looks = {"images": _images, "segments": _segments}
-            detail = looks.get(place.kind, _video)(config, place, where)
+            if place.kind == "images":
+                detail = _images(config, place, where)
+            elif place.kind == "segments":
+                detail = _segments(config, place, where)
+            else:
+                detail, rate = _video(config, place, where)
     except SourceError as error:
         return Check(where, False, error.what, error.fix)
-    return Check(where, True, "; ".join([detail, *unknown_options(config.options)]))
+    return Check(where, True, "; ".join([detail, *unknown_options(config.options)]), rate=rate)
 
 
 def _images(config: SourceConfig, place: Place, where: str) -> str:
@@ -83,17 +87,18 @@ def _segments(config: SourceConfig, place: Place, where: str) -> str:
     first = found[0]
     only = Place("file", f"file:{first.path}", visible(first.path), path=str(first.path))
     watched = ", watched" if config.watch else ""
-    return f"{len(found)} recordings{watched}, first {visible(first.name)}: {_video(config, only, where)}{left}"
+    return f"{len(found)} recordings{watched}, first {visible(first.name)}: {_video(config, only, where)[0]}{left}"
 
 
-def _video(config: SourceConfig, place: Place, where: str) -> str:
+def _video(config: SourceConfig, place: Place, where: str) -> tuple[str, float | None]:
+    """What it is, and of a live one the frames a second that are looked at."""
     connect = Connector(place, config, where)
     until = time.monotonic() + 3 * config.timeout + 1
     items: Iterator[Item]
     if place.kind == "file":
         items = direct(connect)
     else:
-        items = pumped(connect, config.name, lambda: time.monotonic() > until, config.timeout)
+        items = in_thread(connect, config.name, lambda: time.monotonic() > until, config.timeout)
     try:
         opened = next(items, None)
         decoded = next(items, None) if isinstance(opened, Opened) else None
@@ -101,7 +106,9 @@ def _video(config: SourceConfig, place: Place, where: str) -> str:
             raise SourceError(
                 f"{place.shown}: not one frame could be decoded", where=where, fix="check the input with `ffprobe`"
             )
-        return _describe(config, place, where, opened, decoded)
+        live = config.live if config.live is not None else place.kind != "file" and opened.duration is None
+        comes = float(rate_of(opened, config))
+        return _describe(config, place, where, opened, decoded), min(comes, config.fps or comes) if live else None
     except (av.error.FFmpegError, OSError) as error:
         raise explain(error, place.shown, where, place.kind) from None
     finally:

@@ -7,6 +7,7 @@ have them), or over all but key frames, where these alone are as many as are wan
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 __all__ = ["DecoderShed", "Shed", "Thinner"]
@@ -15,6 +16,8 @@ SECOND = 1_000_000_000
 _TRIAL = 3 * SECOND
 """How long it is tried whether a decoder that passes over frames still gives enough."""
 
+_HOLD = 10 * SECOND
+"""How long a decoder that came too late passes over more."""
 Shed = Literal["DEFAULT", "NONREF", "NONKEY"]
 """What the decoder passes over: nothing, what no other frame refers to, all but key frames (names of FFmpeg's ``skip_frame``)."""
 
@@ -64,36 +67,45 @@ class Thinner:
 
 
 class DecoderShed:
-    """How much a decoder may pass over so that ``rate`` frames a second still come: it is tried, and taken back for good
-    where too few came."""
+    """How much a decoder may pass over so that ``rate`` frames a second still come: it is tried, taken back where too few
+    came, and not tried again as long as so many are wanted."""
 
     def __init__(self) -> None:
         self.mode: Shed = "DEFAULT"
-        self._barred: set[Shed] = set()
+        self._gives: dict[Shed, float] = {}
+        """Frames a second that were too few, by mode."""
         self._since: int | None = None
-        self._frames = 0
+        self._frames = self._keys = 0
+        self._hold = 0
+
+    def late(self, pts: int) -> None:
+        """Decoding is slower than the stream: more is passed over for a while, whatever is wanted."""
+        self.mode, self._hold = ("NONREF" if self.mode == "DEFAULT" else "NONKEY"), pts + _HOLD
 
     def begin(self) -> None:
         """Frames come again after a time without: that is not what was passed over."""
         self._since = None
 
-    def see(self, pts: int, wanted: float | None) -> Shed:
-        """Called for each decoded frame with its time (ns) and the frames a second that are wanted (None: all). Returns what
-        the decoder is to pass over from now on."""
-        if self._since is None or pts < self._since:
-            self._since, self._frames = pts, 0
+    def see(self, pts: int, wanted: float | None, keys: int = 0) -> Shed:
+        """Called for each decoded frame with its time (ns), the frames a second that are wanted (None: all), and how many key
+        frames have come. Returns what the decoder is to pass over from now on."""
+        if self._since is None or pts < self._since or pts < self._hold <= pts + _HOLD:
+            self._since, self._frames, self._keys = pts, 0, keys
         self._frames += 1
         if pts - self._since < _TRIAL:
             return self.mode
-        rate = self._frames * SECOND / (pts - self._since)
-        self._since, self._frames = pts, 0
+        seconds = (pts - self._since) / SECOND
+        rate, key_rate = self._frames / seconds, (keys - self._keys) / seconds
+        self._since, self._frames, self._keys = pts, 0, keys
         if wanted is None:
             self.mode = "DEFAULT"
         elif self.mode != "DEFAULT" and rate < wanted * 0.9:
-            self._barred.add(self.mode)
-            self.mode = "NONREF" if self.mode == "NONKEY" and "NONREF" not in self._barred else "DEFAULT"
+            self._gives[self.mode] = rate
+            self.mode = "NONREF" if self.mode == "NONKEY" and self._may("NONREF", wanted) else "DEFAULT"
         elif self.mode == "DEFAULT" and rate > wanted * 1.3:
-            # Key frames come once or twice in a second, hardly ever more often.
-            modes: tuple[Shed, ...] = ("NONKEY", "NONREF") if wanted <= 2 else ("NONREF",)
-            self.mode = next((mode for mode in modes if mode not in self._barred), "DEFAULT")
+            modes: tuple[Shed, ...] = ("NONKEY", "NONREF") if key_rate >= wanted else ("NONREF",)
+            self.mode = next((mode for mode in modes if self._may(mode, wanted)), "DEFAULT")
         return self.mode
+
+    def _may(self, mode: Shed, wanted: float) -> bool:
+        return self._gives.get(mode, math.inf) > wanted * 1.1
