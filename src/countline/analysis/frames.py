@@ -15,7 +15,19 @@ from countline.record.recording import Part, Recording, find
 from countline.record.rows import arrow_and_parquet, schema_of, table_of
 from countline.record.tracks import read_tracks
 
-__all__ = ["Library", "counts", "data_frame", "dwell", "events", "gaps", "journeys", "speeds", "track_tables", "tracks", "zone_of"]
+__all__ = [
+    "Library",
+    "counts",
+    "data_frame",
+    "dwell",
+    "events",
+    "gaps",
+    "journeys",
+    "speeds",
+    "track_tables",
+    "tracks",
+    "zone_of",
+]
 
 Library = Literal["pandas", "polars"]
 _TIMES = ("time", "start", "end")
