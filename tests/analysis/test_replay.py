@@ -17,6 +17,7 @@ from countline.analysis.rules import RecordedRules
 from countline.analysis.tables import EVENT_COLUMNS, event_row, table
 from countline.config import Config
 from countline.errors import ConfigError, DataError, RuleError
+from countline.pipeline.changes import refuse_unchangeable
 from countline.pipeline.run import Run
 from countline.testing import Scene, SceneSource, Walk
 from countline.types import Frame, Seam
@@ -147,6 +148,35 @@ def test_a_time_range_takes_the_frames_in_it_and_opens_no_file_of_another_hour(
     assert begin < spans[0]["start"]
     with pytest.raises(DataError, match="no recorded tracks in this time"):
         replay(config, path, since=begin + HOUR * 20)
+
+
+def test_a_file_whose_run_was_cut_short_is_recorded_as_if_it_had_not_been(tmp_path: Path) -> None:
+    scene = Scene(walks(3, 10, 20.0), seconds=20)
+    config = {"sources": [{"name": "gate", "uri": "scene"}], "rules": RULES, "record": str(tmp_path / "recorded")}
+    whole = {**config, "record": str(tmp_path / "whole"), "outbox": "memory"}
+
+    def make(given: dict[str, Any]) -> Run:
+        return Run(given, sources=[scene.source("gate")], detector=scene.detector(), state=tmp_path / "gate.outbox")
+
+    make(whole).execute()
+    first = make(config)
+    first.add_consumer(lambda _, analytics: first.stop() if analytics.frame.number == 90 else None)
+    assert first.execute().interrupted
+    again = make(config).execute()
+    assert again.recorded["dropped_by"]["recorded-before"] >= 91
+    both = [replay(config, tmp_path / name) for name in ("whole", "recorded")]
+    assert both[0].frames == both[1].frames == len(scene)
+    assert both[0].events.to_pylist() == both[1].events.to_pylist()
+
+
+def test_where_tracks_are_kept_cannot_be_changed_while_running() -> None:
+    sources = [{"name": "gate", "uri": "scene"}]
+    old, new = (
+        Config.model_validate({"sources": sources, "record": r}) for r in ("one", {"path": "one", "keep": "1 d"})
+    )
+    refuse_unchangeable(old, Config.model_validate({"sources": sources, "record": {"path": "one"}}))
+    with pytest.raises(ConfigError, match="the recording of tracks cannot be changed while running"):
+        refuse_unchangeable(old, new)
 
 
 def test_sources_that_the_configuration_does_not_name_are_left_out_and_told(

@@ -17,12 +17,13 @@ from countline.analysis.figures import (
 )
 from countline.analysis.frames import counts, data_frame, dwell, events, gaps, journeys, speeds, tracks
 from countline.analysis.replay import Findings, replay
-from countline.analysis.report import figures_of, html_report, tables_of
+from countline.analysis.report import Figure, figures_of, html_report, tables_of
 from countline.analysis.scenes import Scene, scenes
 
 __all__ = [
     "Comparison",
     "Difference",
+    "Figure",
     "Findings",
     "Scene",
     "compare",

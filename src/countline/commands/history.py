@@ -111,7 +111,7 @@ def analyze_recording(
         write_events(found, out)
     if as_json:
         if out != "-":
-            sys.stdout.write(orjson.dumps(summary(found, took)).decode() + "\n")
+            sys.stdout.write(orjson.dumps({**summary(found), "took": round(took, 3)}).decode() + "\n")
     elif out != "-":
         for row in text(found):
             echo(row)
@@ -136,15 +136,20 @@ def text(found: Findings) -> Iterator[str]:
             yield f"gap: {one['source']} from {rfc3339(one['end'])} to {rfc3339(two['start'])}"
 
 
-def summary(found: Findings, took: float) -> dict[str, Any]:
+def summary(found: Findings) -> dict[str, Any]:
     """The same for machines."""
     names = ("source", "rule", "kind", "direction")
+    totals = [{**dict(zip(names, key)), "count": n} for key, n in found.totals().items()]
     return {
-        "frames": found.frames, "objects": found.objects, "seconds": round(found.seconds, 3), "took": round(took, 3),
-        "cpu": round(found.cpu, 3), "totals": [{**dict(zip(names, key)), "count": n} for key, n in found.totals().items()],
+        "frames": found.frames,
+        "objects": found.objects,
+        "seconds": round(found.seconds, 3),
+        "cpu": round(found.cpu, 3),
+        "totals": totals,
         "seen": [{**s, "start": rfc3339(s["start"]), "end": rfc3339(s["end"])} for s in found.spans.to_pylist()],
-        "faults": found.faults, "left_out": found.unknown,
-    }  # fmt: skip
+        "faults": found.faults,
+        "left_out": found.unknown,
+    }
 
 
 def event_lines(found: Findings) -> Iterator[dict[str, Any]]:

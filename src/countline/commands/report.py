@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from countline import analysis
 from countline.analysis.frames import zone_of
-from countline.commands.history import TimeRange, progress_shown, recording_of, tell_faults
+from countline.commands.history import TimeRange, progress_shown, recording_of, summary, tell_faults
 from countline.config import Config, load
 from countline.config.loader import read_yaml
 from countline.config.models import SourceConfig
@@ -61,31 +62,26 @@ def report_command(
     figures = list(
         analysis.figures_of(found, scenes, every=step, zone=zone, pictures=shown, shapes=_shapes(known, list(scenes)))
     )
-    document = analysis.html_report(found, figures, title=f"countline: {Path(config).stem}", zone=zone)
-    _write(Path(out), document.encode())
-    used: Counter[str] = Counter()
-    for figure in figures if png is not None else ():
-        used[figure.name] += 1  # names of sources that differ in signs alone
-        again = f"-{used[figure.name]}" if used[figure.name] > 1 else ""
-        _write(Path(str(png)) / f"{figure.name}{again}.png", figure.png())
+    _write(Path(out), analysis.html_report(found, figures, title=f"countline: {Path(config).stem}", zone=zone).encode())
+    if png is not None:
+        _write_figures(Path(png), figures)
     for name, table in tables.items() if sheets is not None else ():
         _write(
             Path(str(sheets)) / f"{name}.csv", table.to_csv(index=False, date_format="%Y-%m-%dT%H:%M:%S.%fZ").encode()
         )
     tell_faults(found.faults)
     if as_json:
-        from countline.commands.history import summary
-
-        sys.stdout.write(analysis_line(summary(found, 0.0)))
+        sys.stdout.write(orjson.dumps(summary(found), option=orjson.OPT_APPEND_NEWLINE).decode())
     else:
         echo(f"{out}: {len(figures)} figures, {sum(found.totals().values())} events of {found.frames} frames")
 
 
-def analysis_line(said: Mapping[str, Any]) -> str:
-    """A line of JSON."""
-    import orjson
-
-    return orjson.dumps(said, option=orjson.OPT_APPEND_NEWLINE).decode()
+def _write_figures(folder: Path, figures: Sequence[analysis.Figure]) -> None:
+    used: Counter[str] = Counter()
+    for figure in figures:
+        used[figure.name] += 1  # names of sources that differ in signs alone
+        again = f"-{used[figure.name]}" if used[figure.name] > 1 else ""
+        _write(folder / f"{figure.name}{again}.png", figure.png())
 
 
 def _need() -> None:

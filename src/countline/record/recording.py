@@ -108,24 +108,15 @@ def find(patterns: str | Path | Iterable[str | Path], since: int | None = None, 
         name = PieceName.of(os.path.basename(path))
         if name is not None and _outside(name.hour, since, until):
             continue
-        said = None
-        try:
-            size = os.path.getsize(path)
-            if path.endswith(".parquet"):
-                said = _about(path)
-        except DataError as error:
-            found.faults.append(str(error))
+        part = _part(path, found.faults)
+        if part is None:
             continue
-        except OSError as error:
-            found.faults.append(f"{path}: cannot be read: {error.strerror}")
-            continue
-        part = Part(path, size, said)
-        if said is None or name is None:
+        if part.about is None or name is None:
             others.append(part)
             continue
         named.append((os.path.dirname(path), name.hour, -1 if name.number is None else name.number, part))
-        if len(said.labels) > len(found.labels):
-            found.labels = said.labels
+        if len(part.about.labels) > len(found.labels):
+            found.labels = part.about.labels
     for part in _in_order(named):
         assert part.about is not None
         found.parts.setdefault(part.about.source, []).append(part)
@@ -135,6 +126,17 @@ def find(patterns: str | Path | Iterable[str | Path], since: int | None = None, 
         what = found.faults[0] if found.faults else "no recorded tracks in this time"
         raise DataError(what, where=", ".join(map(str, wanted)), fix="give other files, or a wider time range")
     return found
+
+
+def _part(path: str, faults: list[str]) -> Part | None:
+    """A file; None for one that cannot be read, which is noted."""
+    try:
+        return Part(path, os.path.getsize(path), _about(path) if path.endswith(".parquet") else None)
+    except DataError as error:
+        faults.append(str(error))
+    except OSError as error:
+        faults.append(f"{path}: cannot be read: {error.strerror}")
+    return None
 
 
 def _in_order(named: list[tuple[str, str, int, Part]]) -> Iterator[Part]:
