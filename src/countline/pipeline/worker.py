@@ -109,8 +109,7 @@ class Worker:
         self._watch = GapWatch()
         self._gap_log = GapLog(summary.sources)
         self._gaps: dict[str, Gap] = {}
-        self._anew: set[str] = set()
-        """Sources whose tracks begin anew with the next frame."""
+        self._anew: set[str] = set()  # sources whose tracks begin anew with the next frame
         """By source: what is missing before the frame that is worked on."""
         self._untold = Untold(lambda: self._gap_definitions)
 
