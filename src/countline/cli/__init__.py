@@ -27,7 +27,11 @@ COMMANDS = {
     "check": ("check", "Check sources, model, rules and outputs; say what is wrong and what to do."),
     "consume": ("consume", "Show the messages of a Kafka topic as they come."),
     "analyze": ("analyze", "Evaluate rules on recorded tracks, without video."),
-    "compare": ("compare", "Run both engines on recorded tracks and show where and why they differ."),
+    "compare": (
+        "compare",
+        "Show where and why two sets of rules, or both engines, count otherwise on recorded tracks.",
+    ),
+    "report": ("report", "Write an HTML report of what was counted on recorded tracks."),
     "convert": ("convert", "Turn a DeepStream configuration file into countline's."),
     "schema": ("schema", "Print the schema of the configuration or of a message; check compatibility."),
     "outbox": ("outbox", "Show what waits for delivery; retry or export it."),

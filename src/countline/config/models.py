@@ -23,6 +23,7 @@ from countline.config.loader import Document, read_yaml, validate
 from countline.config.messages import MessageConfig
 from countline.config.moment import no_start
 from countline.config.outputs import OutputSchema, config_class, kinds
+from countline.config.record import RecordConfig
 from countline.config.renames import tell
 from countline.config.rules import RulesConfig, check_sources
 from countline.config.secret_places import named_secrets
@@ -255,6 +256,10 @@ def _outbox(value: Any) -> Any:
     return {"path": value} if isinstance(value, str) else value
 
 
+def _record(value: Any) -> Any:
+    return {"path": value} if isinstance(value, str) else value
+
+
 def _output(value: Any) -> Any:
     """``{kafka: {...}}`` or ``stdout`` -> that kind's model."""
     if isinstance(value, OutputConfig):
@@ -291,6 +296,10 @@ class Config(Model):
     outbox: Annotated[OutboxConfig, BeforeValidator(_outbox, json_schema_input_type=OutboxConfig | str)] = (
         OutboxConfig()
     )
+    record: Annotated[
+        RecordConfig | None, BeforeValidator(_record, json_schema_input_type=RecordConfig | str | None)
+    ] = None
+    """Keep the tracks of all sources in Parquet files, for `countline analyze`, `compare` and `report`; not kept unless set."""
     watch: bool = False
     """Apply edits of this file while it runs, as SIGHUP does. An edit that is not right is refused and told in the log."""
     _document: Document | None = PrivateAttr(default=None)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from countline.errors import ConfigError, CountlineError
 from countline.pipeline.build import Stages
@@ -21,6 +22,9 @@ from countline.pipeline.worker import CommitSink, Consumer, Worker
 from countline.protocols import ClosingConsumer, CountingTracker, ObjectRules
 from countline.redaction import redact
 from countline.types import Detections, Frame, FrameTracks
+
+if TYPE_CHECKING:
+    from countline.record.recorder import Recorder
 
 __all__ = ["Engine"]
 
@@ -94,6 +98,12 @@ class Engine:
                 on_begin=self._failures.begun,
                 started=self.started,
             )
+            self.recorder: Recorder | None = None
+            if stages.config.record is not None:
+                from countline.record.recorder import Recorder
+
+                self.recorder = Recorder(stages.config.record)
+                self.add_consumer(self.recorder)
             self._resources = resources.pop_all()
 
     def add_consumer(self, consumer: Consumer, *, close: Callable[[], None] | None = None) -> None:
@@ -175,7 +185,7 @@ class Engine:
 
     def forget(self, source: str) -> None:
         """The tracks of a source have ended, while others may go on; its counts stay. From the thread that calls ``tracked``."""
-        self.stages.rules.forget(source)
+        self.worker.forget(source)
 
     def fail(self, error: BaseException) -> None:
         """The run cannot go on. What nobody foresaw is logged with its place in the code."""
@@ -246,6 +256,8 @@ class Engine:
         summary.outputs = self.delivery.stats()
         summary.durable = self.delivery.outbox.durable
         summary.failures_dropped = self._failures.let_go
+        if self.recorder is not None:
+            summary.recorded = self.recorder.stats()
         summary.failure_file = str(self._failures.path) if summary.failures else ""
         for name, source in summary.sources.items():
             source.untracked = self.stages.rules.untracked(name)

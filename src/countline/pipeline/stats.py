@@ -121,6 +121,9 @@ class Summary:
     """Of these and earlier ones: no longer in the file, because it was full or could not be written."""
     failure_file: str = ""
     """Where those are kept."""
+    recorded: dict[str, Any] = field(default_factory=dict)
+    """Of a run that keeps its tracks (``record:``): frames, bytes, frames that were not recorded by reason (``dropped_by``), files
+    that its bounds removed."""
     seconds: float = 0.0
     first_message: float | None = None
     """Seconds from the start of the run to its first message."""

@@ -109,6 +109,7 @@ class Worker:
         self._watch = GapWatch()
         self._gap_log = GapLog(summary.sources)
         self._gaps: dict[str, Gap] = {}
+        self._anew: set[str] = set()  # sources whose tracks begin anew with the next frame
         """By source: what is missing before the frame that is worked on."""
         self._untold = Untold(lambda: self._gap_definitions)
 
@@ -176,7 +177,7 @@ class Worker:
                 self.rules.restore(*due)
         hole = seam is not None and seam.gap
         if hole:
-            self.rules.forget(name)
+            self.forget(name)
             if name in self._forgetting:
                 self._forgetting[name].forget()
         gap = self._watch.see(info, hole)
@@ -188,7 +189,7 @@ class Worker:
         """First frame of a stream: fetch the counters, and how far an unfinished run had come."""
         name = info.source.name
         if name in self._streams:  # the source began anew (reconnected camera, next file)
-            self.rules.forget(name)
+            self.forget(name)
         self.exchanged.begin(name)
         self._streams[name] = info.stream
         if self._cameras is not None:
@@ -259,7 +260,12 @@ class Worker:
         tracker = self.exchanged.new_tracker(name)
         if tracker is not None:
             self.use_trackers({**self.trackers, name: tracker})
+        self.forget(name)
+
+    def forget(self, name: str) -> None:
+        """The tracks of a source have ended; its counts stay."""
         self.rules.forget(name)
+        self._anew.add(name)
 
     def exchange(self, stages: Stages, plan: Changes) -> None:
         """Go on with other stages, between two frames: see :class:`countline.pipeline.exchange.Exchanged`."""
@@ -319,6 +325,9 @@ class Worker:
         name = info.source.name
         if self._gaps:
             analytics.gap = self._gaps.pop(name, None)
+        if name in self._anew:
+            self._anew.discard(name)
+            analytics.anew = True
         suppressed = info.number <= self._resume.get(name, -1)
         messages = []
         with self.clock.measure("messages"):
