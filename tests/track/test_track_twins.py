@@ -266,7 +266,8 @@ def test_the_tracker_tells_twins_unless_it_is_told_not_to(twins: bool) -> None:
     said = {}
     for i in range(20):
         x = 20.0 * i
-        boxes = np.array([[x, 0, x + 200, 120], [x + 8, 10, x + 108, 100]])[: 1 + (i > 3)]
+        low = 15.0 if i < 6 else 0.0  # as a part of the first one from its first frame on it would get no id
+        boxes = np.array([[x, 0, x + 200, 120], [x + 8, 10 + low, x + 108, 100 + low + low / 1.5]])[: 1 + (i > 3)]
         n = len(boxes)
         tracks = t.update(Detections(boxes, np.full(n, 0.9), np.full(n, 2)), i * 100_000_000)
         said |= named(tracks, tracks.twin_of)

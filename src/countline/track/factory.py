@@ -73,6 +73,7 @@ def make(
         fps=fps,
         labels=labels,
         twins=config.twins,
+        iou=iou,
     )
 
 

@@ -5,7 +5,8 @@ chest for a few frames, and its bottom edge, by which rules know where an object
 again: over a line, if one lies there, and back. People and cars do not become shorter for half a second. So a box that is
 much lower than its track has been, and whose bottom edge lies behind another track that reaches farther down, is completed
 downward to the height it had; never beyond the bottom of the one in front, who stands nearer to the camera. Where the detector
-misses the one in front for a moment, the one behind is hidden still.
+misses the one in front for a moment, the one behind is hidden still. And a box that loses its lower part from one moment to the next
+is hidden, whoever is in front: he may be missed at that very moment, and a post or a bush is nobody.
 """
 
 from __future__ import annotations
@@ -35,6 +36,10 @@ GAP = 0.1
 """How far below the box, in usual heights, the one in front may begin: boxes of those who hide each other nearly touch."""
 LINGERS = 500_000_000
 """ns for which somebody who was hidden still is, if his box is as low and the one in front is not seen for a moment."""
+SUDDEN = 200_000_000
+"""ns within which a box that loses its lower part was hidden by something, whether that is seen or not."""
+ROSE = 0.5
+"""Part of what it lost by which its bottom must have risen meanwhile: one who leaves over the lower edge loses the upper part."""
 EDGE = 0.03
 """A box whose top is so near to the picture's edge, in usual heights, is leaving: it becomes lower in earnest."""
 
@@ -42,7 +47,7 @@ EDGE = 0.03
 class Height:
     """How high the boxes of one track were lately."""
 
-    __slots__ = ("hidden", "least", "sampled", "usual", "values", "whole")
+    __slots__ = ("bottom", "hidden", "least", "sampled", "usual", "values", "whole")
 
     def __init__(self) -> None:
         self.values: deque[float] = deque(maxlen=SAMPLES)
@@ -54,6 +59,8 @@ class Height:
         """pts at which somebody was last seen in front."""
         self.whole = 0
         """pts at which it was last seen whole."""
+        self.bottom = 0.0
+        """Bottom of its box then, pixels."""
 
     def __repr__(self) -> str:
         return f"{self.usual:.0f} px"
@@ -79,12 +86,13 @@ def complete(boxes: NDArray[np.float32], heights: Sequence[Height], pts: int, pa
     ``pts`` in ns; who was not seen whole for ``patience`` ns has become lower in earnest.
     """
     result = boxes
-    for row, (height, known) in enumerate(zip((boxes[:, 3] - boxes[:, 1]).tolist(), heights)):
+    bottoms = boxes[:, 3].tolist()
+    for row, (height, bottom, known) in enumerate(zip((boxes[:, 3] - boxes[:, 1]).tolist(), bottoms, heights)):
         if height < known.least:
             lowest = floor(boxes, row, known.usual)
-            if lowest is not None:
+            if lowest is not None or _suddenly(known, height, bottom, pts):
                 known.hidden = pts
-            elif 0 <= pts - known.hidden <= LINGERS and boxes[row, 1] >= EDGE * known.usual:
+            if lowest is None and 0 <= pts - known.hidden <= LINGERS and boxes[row, 1] >= EDGE * known.usual:
                 lowest = math.inf
             if lowest is not None:
                 if pts - known.whole <= patience:
@@ -93,10 +101,15 @@ def complete(boxes: NDArray[np.float32], heights: Sequence[Height], pts: int, pa
                     result[row, 3] = min(float(boxes[row, 1]) + known.usual, lowest)
                     continue
                 known.clear()
-        known.whole = pts
+        known.whole, known.bottom = pts, bottom
         if not 0 <= pts - known.sampled < APART:
             known.sample(height, pts)
     return result
+
+
+def _suddenly(known: Height, height: float, bottom: float, pts: int) -> bool:
+    """Whether a box that was whole a moment ago has lost its lower part."""
+    return 0 < pts - known.whole <= SUDDEN and known.bottom - bottom > ROSE * (known.usual - height)
 
 
 def floor(boxes: NDArray[np.float32], row: int, usual: float) -> float | None:

@@ -14,8 +14,11 @@ from countline.track.groups import Groups
 from countline.track.hidden import Height, complete
 from countline.track.known import Known
 from countline.track.leaps import Leaps
+from countline.track.motion import pace_of, velocities
+from countline.track.newcomers import Newcomers
 from countline.track.overlap import BESIDE, beside_stronger, clearly_beside, overlap, singles
 from countline.track.pace import Pace
+from countline.track.refound import Refound, remember
 from countline.track.twins import Twins
 from countline.track.whole import whole
 from countline.types import Detections, Tracks
@@ -64,6 +67,7 @@ class EngineTracker:
     lost: seconds for which a track that is not seen keeps its id.
     fps: updates per second where known; measured on the first frames otherwise.
     twins: whether tracks that show one object are told (:mod:`countline.track.twins`).
+    iou: least overlap with the place where it must be of one who is found again (:mod:`countline.track.refound`).
     """
 
     def __init__(
@@ -77,6 +81,7 @@ class EngineTracker:
         fps: float | None = None,
         labels: Sequence[str] = (),
         twins: bool = True,
+        iou: float = 0.2,
     ) -> None:
         self._makers = engine, slow or engine
         limits = np.atleast_1d(np.asarray(0 if thresholds is None else thresholds, np.float32)).astype(np.float64)
@@ -105,6 +110,8 @@ class EngineTracker:
         self._past: deque[tuple[int, Tracks]] = deque(maxlen=_HISTORY)
         self._twins = Twins() if twins else None
         self._groups = Groups()
+        self._refound = Refound(self._lost, iou)
+        self._newcomers = Newcomers()
 
     def _new(self) -> Engine:
         return self._makers[self._pace is not None and self._pace.slow](self._steps_kept())
@@ -142,6 +149,8 @@ class EngineTracker:
         if not all(known):  # a track without a public id
             single = singles(boxes[rows], classes[rows], np.array([one is not None for one in known], bool))
             rows, numbers = rows[single], numbers[single]
+            if not slow:
+                self._find_again(boxes, classes, rows, numbers, pts)
             known = list(map(self._known.get, numbers.tolist()))
         if leapt:
             more, leaping = np.array(leapt, np.int64).T
@@ -152,14 +161,32 @@ class EngineTracker:
         confidence = confidence.take(rows)
         ids, best, heights = self._remember(numbers, known, classes.take(rows), confidence, pts)
         tracks = Tracks(complete(boxes.take(rows, axis=0), heights, pts, self._lost), confidence, best, ids)
+        if None in known or len(self._newcomers):
+            tracks.xyxy = self._newcomers.complete(tracks, self._past, pts)
         if detections.attributes is not None:
             tracks.attributes = {name: column[rows] for name, column in detections.attributes.items()}
         if self._twins is not None:
             tracks.twin_of = self._twins.update(tracks, pts)
         self._groups.remember(tracks, pts)
-        self._past.append((pts, tracks))
+        self._refound.remember(tracks, numbers, pts)
+        remember(self._past, pts, tracks)
         self._forget(pts)
         return tracks
+
+    def _find_again(
+        self,
+        boxes: NDArray[np.float32],
+        classes: NDArray[np.int32],
+        rows: NDArray[np.intp],
+        numbers: NDArray[np.int64],
+        pts: int,
+    ) -> None:
+        """Tracks that the engine begins and that are lost ones (:mod:`countline.track.refound`) go on under the id they had."""
+        fresh = np.array([number not in self._known for number in numbers.tolist()], bool)
+        at, asked = rows[fresh], numbers[fresh].tolist()
+        for row, number in self._refound.find(boxes.take(at, axis=0), classes.take(at), numbers.tolist(), pts):
+            if number in self._known:
+                self._known[asked[row]] = self._known.pop(number)
 
     def _adopt(
         self,
@@ -213,37 +240,11 @@ class EngineTracker:
         then, last = self._past[-1]
         if not len(last) or pts - then > self._lost:
             return Tracks.empty()
-        boxes = last.xyxy + self._velocity(last) * np.float32((pts - then) / 1e9)
+        boxes = last.xyxy + velocities(self._past) * np.float32((pts - then) / 1e9)
         return Tracks(boxes, last.confidence, last.class_id, last.track_id, twin_of=last.twin_of)
 
     def _pace_of(self, track: int) -> NDArray[np.float32]:
-        """(2,) pixels a second of a track's middle over the last frames."""
-        seen = [
-            (pts, tracks.xyxy[at[0]])
-            for pts, tracks in self._past
-            if len(at := (tracks.track_id == track).nonzero()[0])
-        ]
-        if len(seen) < 2 or seen[-1][0] <= seen[0][0]:
-            return np.zeros(2, np.float32)
-        moved = seen[-1][1] - seen[0][1]
-        pace: NDArray[np.float32] = (moved[:2] + moved[2:]) / np.float32(2 * (seen[-1][0] - seen[0][0]) / 1e9)
-        return pace
-
-    def _velocity(self, last: Tracks) -> NDArray[np.float32]:
-        """(N, 4) pixels a second of the box: its centre's motion over the last frames, size unchanged."""
-        result = np.zeros_like(last.xyxy)
-        then = self._past[-1][0]
-        open_rows = np.ones(len(last), bool)
-        for pts, tracks in self._past:  # oldest first: the longest view back wins
-            if pts >= then or not len(tracks):
-                continue
-            same = last.track_id[:, None] == tracks.track_id[None, :]
-            rows = np.flatnonzero(same.any(axis=1) & open_rows)
-            moved = last.xyxy[rows] - tracks.xyxy[same[rows].argmax(axis=1)]
-            centre = (moved[:, :2] + moved[:, 2:]) / 2
-            result[rows] = np.tile(centre, 2) / np.float32((then - pts) / 1e9)
-            open_rows[rows] = False
-        return result
+        return pace_of(self._past, track)
 
     def _clock(self, pts: int) -> int:
         """Step lengths since the last frame, at least 1. Learns the step length where no frame rate was given."""
@@ -269,6 +270,8 @@ class EngineTracker:
         self._step = step
         self._engine = self._new()
         self._leaps.begin_anew()
+        self._refound.clear()
+        self._newcomers.clear()
         self._first = {}
         public, self._known = {known.public: known for known in self._known.values()}, {}
         if self._past:
@@ -281,6 +284,8 @@ class EngineTracker:
         """After a gap longer than ``lost`` nothing of before is to be found again."""
         self._engine = self._new()
         self._leaps.begin_anew()
+        self._refound.clear()
+        self._newcomers.clear()
         self._first = None
         self._known.clear()
 

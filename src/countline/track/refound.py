@@ -1,0 +1,150 @@
+"""Those who come out of hiding: a track that begins where one that was lost must be by now is that one.
+
+Engines go on with a lost track by a filter that counts in frames: the more frames a second there are, the shorter the way from which
+it takes the velocity, and the farther it has gone astray when somebody appears again. Here it is the way of the last second that
+is continued, whatever the frame rate.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from countline.track.overlap import overlap
+from countline.types import Tracks
+
+__all__ = ["APART", "Refound", "remember"]
+
+APART = 90_000_000
+"""ns at least between two frames that are remembered, but for the last two."""
+BEFORE = 800_000_000
+"""ns of the way before a track was lost that are continued."""
+LEAST = 150_000_000
+"""ns of it at least: else nothing is known of it, and the track is awaited where it was."""
+STRAY = (0.4, 0.12)
+"""Widths across and heights up and down by which a head may miss the place where it is awaited,"""
+MORE = (0.7, 0.2)
+"""and more of it for each second since it was seen."""
+ALIKE = 1.5
+"""Most by which widths differ."""
+
+F4 = NDArray[np.float32]
+Past = deque[tuple[int, Tracks]]
+
+
+def remember(past: Past, pts: int, tracks: Tracks) -> None:
+    """Another frame. Those remembered are :data:`APART` at least, but for the last two, so that at any frame rate as many of them
+    tell of as long a time."""
+    if len(past) > 1 and past[-1][0] - past[-2][0] < APART:
+        past.pop()
+    past.append((pts, tracks))
+
+
+class _Lost(NamedTuple):
+    """A track that is not in the last frame."""
+
+    number: int
+    """With the engine."""
+    class_id: int
+    box: F4
+    pts: int
+    """Of its last frame."""
+
+
+class Refound:
+    """Tells lost tracks of one source among those that begin.
+
+    Parameters
+    ----------
+    patience: ns for which a lost track is awaited.
+    iou: least overlap between where it must be and what is seen, with the height that it had.
+    """
+
+    def __init__(self, patience: int, iou: float) -> None:
+        self._patience = patience
+        self._iou = iou
+        self._past: Past = deque(maxlen=2 + (patience + BEFORE) // APART)
+        self._now: Tracks | None = None
+        self._numbers: NDArray[np.int64] = np.empty(0, np.int64)
+        self._pts = 0
+        self._lost: dict[int, _Lost] = {}
+        """By public id."""
+
+    def clear(self) -> None:
+        """Nobody is to be found again."""
+        self._past.clear()
+        self._now = None
+        self._lost.clear()
+
+    def remember(self, tracks: Tracks, numbers: NDArray[np.int64], pts: int) -> None:
+        """The tracks of a frame and their numbers with the engine."""
+        before = self._now
+        if before is not None and before.track_id.tobytes() != tracks.track_id.tobytes():
+            there = set(tracks.track_id.tolist())
+            self._lost.update(self._left(there))
+            oldest = pts - self._patience
+            self._lost = {i: one for i, one in self._lost.items() if i not in there and one.pts >= oldest}
+        self._now, self._numbers, self._pts = tracks, numbers, pts
+        remember(self._past, pts, tracks)
+
+    def _left(self, there: Iterable[int]) -> dict[int, _Lost]:
+        """Tracks of the last frame whose public ids are not ``there``."""
+        now = self._now
+        if now is None:
+            return {}
+        columns = now.track_id.tolist(), self._numbers.tolist(), now.class_id.tolist(), now.xyxy
+        return {i: _Lost(n, kind, box, self._pts) for i, n, kind, box in zip(*columns) if i not in there}
+
+    def find(self, boxes: F4, classes: NDArray[np.int32], present: Sequence[int], pts: int) -> list[tuple[int, int]]:
+        """(row, number of the lost track) of those of the (N, 4) boxes, of tracks that begin, that are lost ones. ``present``: the
+        engine's numbers of the tracks in this frame at ``pts`` ns."""
+        here = set(present)
+        awaited = {
+            i: one
+            for i, one in {**self._lost, **self._left(())}.items()
+            if one.number not in here and 0 < pts - one.pts <= self._patience
+        }
+        if not awaited or not len(boxes):
+            return []
+        lost = list(awaited.values())
+        cost = self._cost(boxes, classes, lost, self._ahead(awaited, pts), pts)
+        nearest, towards = cost.argmin(axis=1).tolist(), cost.argmin(axis=0).tolist()
+        return [(row, lost[at].number) for row, at in enumerate(nearest) if towards[at] == row and cost[row, at] < 1]
+
+    def _ahead(self, awaited: dict[int, _Lost], pts: int) -> F4:
+        """(M, 4) where they are now if they go on as they went, their size unchanged."""
+        first: dict[int, tuple[int, F4]] = {}
+        for then, tracks in self._past:
+            for at, track in enumerate(tracks.track_id.tolist()):
+                if track in awaited and track not in first and 0 <= awaited[track].pts - then <= BEFORE:
+                    first[track] = then, tracks.xyxy[at]
+        boxes = []
+        for track, one in awaited.items():
+            then, box = first.get(track, (one.pts, one.box))
+            part = (pts - one.pts) / (one.pts - then) if one.pts - then >= LEAST else 0.0
+            across = (one.box[0] + one.box[2] - box[0] - box[2]) / 2 * part
+            up = (one.box[1] - box[1]) * part
+            boxes.append(one.box + np.array([across, up, across, up], np.float32))
+        return np.array(boxes, np.float32)
+
+    def _cost(
+        self, boxes: F4, classes: NDArray[np.int32], lost: Sequence[_Lost], ahead: F4, pts: int
+    ) -> NDArray[np.float64]:
+        """(N, M) how far heads are from where they are awaited; up to 1 they may be the same."""
+        since = np.array([pts - one.pts for one in lost]) / 1e9
+        wide, high = ahead[:, 2] - ahead[:, 0], ahead[:, 3] - ahead[:, 1]
+        across = np.abs(boxes[:, 0, None] + boxes[:, 2, None] - ahead[:, 0] - ahead[:, 2]) / (2 * wide)
+        up = np.abs(boxes[:, 1, None] - ahead[:, 1]) / high
+        cost: NDArray[np.float64] = np.hypot(across / (STRAY[0] + MORE[0] * since), up / (STRAY[1] + MORE[1] * since))
+        ratio = (boxes[:, 2] - boxes[:, 0])[:, None] / wide
+        cost[np.maximum(ratio, 1 / ratio) > ALIKE] = np.inf
+        cost[classes[:, None] != np.array([one.class_id for one in lost])] = np.inf
+        for at, (box, tall) in enumerate(zip(ahead, high)):
+            whole = boxes.copy()  # the feet may be hidden still
+            whole[:, 3] = np.maximum(whole[:, 3], whole[:, 1] + tall)
+            cost[overlap(whole, box[None])[:, 0] < self._iou, at] = np.inf
+        return cost
