@@ -8,7 +8,7 @@ is continued, whatever the frame rate.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -45,14 +45,26 @@ def remember(past: Past, pts: int, tracks: Tracks) -> None:
 
 
 class _Lost(NamedTuple):
-    """A track that is not in the last frame."""
+    """A track that is not in this frame."""
 
     number: int
     """With the engine."""
-    class_id: int
-    box: F4
+    tracks: Tracks
+    row: int
+    """Where it is among those of the last frame that shows it."""
     pts: int
-    """Of its last frame."""
+    """Of that frame."""
+
+    @property
+    def box(self) -> F4:
+        """(4,) where it was."""
+        box: F4 = self.tracks.xyxy[self.row]
+        return box
+
+    @property
+    def class_id(self) -> int:
+        """What it was."""
+        return int(self.tracks.class_id[self.row])
 
 
 class Refound:
@@ -67,48 +79,34 @@ class Refound:
     def __init__(self, patience: int, iou: float) -> None:
         self._patience = patience
         self._iou = iou
-        self._past: Past = deque(maxlen=2 + (patience + BEFORE) // APART)
-        self._now: Tracks | None = None
-        self._numbers: NDArray[np.int64] = np.empty(0, np.int64)
-        self._pts = 0
-        self._lost: dict[int, _Lost] = {}
-        """By public id."""
+        self._past: deque[tuple[int, Tracks, NDArray[np.int64]]] = deque(maxlen=2 + (patience + BEFORE) // APART)
+        """pts, tracks, and their numbers with the engine."""
 
     def clear(self) -> None:
         """Nobody is to be found again."""
         self._past.clear()
-        self._now = None
-        self._lost.clear()
 
     def remember(self, tracks: Tracks, numbers: NDArray[np.int64], pts: int) -> None:
         """The tracks of a frame and their numbers with the engine."""
-        before = self._now
-        if before is not None and before.track_id.tobytes() != tracks.track_id.tobytes():
-            there = set(tracks.track_id.tolist())
-            self._lost.update(self._left(there))
-            oldest = pts - self._patience
-            self._lost = {i: one for i, one in self._lost.items() if i not in there and one.pts >= oldest}
-        self._now, self._numbers, self._pts = tracks, numbers, pts
-        remember(self._past, pts, tracks)
+        past = self._past
+        if len(past) > 1 and past[-1][0] - past[-2][0] < APART:
+            past.pop()
+        past.append((pts, tracks, numbers))
 
-    def _left(self, there: Iterable[int]) -> dict[int, _Lost]:
-        """Tracks of the last frame whose public ids are not ``there``."""
-        now = self._now
-        if now is None:
-            return {}
-        columns = now.track_id.tolist(), self._numbers.tolist(), now.class_id.tolist(), now.xyxy
-        return {i: _Lost(n, kind, box, self._pts) for i, n, kind, box in zip(*columns) if i not in there}
+    def _awaited(self, here: set[int], pts: int) -> dict[int, _Lost]:
+        """By public id, those seen within the patience whose numbers are not ``here``."""
+        found: dict[int, _Lost] = {}
+        for then, tracks, numbers in self._past:
+            if 0 < pts - then <= self._patience:
+                for at, (track, number) in enumerate(zip(tracks.track_id.tolist(), numbers.tolist())):
+                    found[track] = _Lost(number, tracks, at, then)
+        return {track: one for track, one in found.items() if one.number not in here}
 
     def find(self, boxes: F4, classes: NDArray[np.int32], present: Sequence[int], pts: int) -> list[tuple[int, int]]:
         """(row, number of the lost track) of those of the (N, 4) boxes, of tracks that begin, that are lost ones. ``present``: the
         engine's numbers of the tracks in this frame at ``pts`` ns."""
-        here = set(present)
-        awaited = {
-            i: one
-            for i, one in {**self._lost, **self._left(())}.items()
-            if one.number not in here and 0 < pts - one.pts <= self._patience
-        }
-        if not awaited or not len(boxes):
+        awaited = self._awaited(set(present), pts) if len(boxes) else {}
+        if not awaited:
             return []
         lost = list(awaited.values())
         cost = self._cost(boxes, classes, lost, self._ahead(awaited, pts), pts)
@@ -118,7 +116,7 @@ class Refound:
     def _ahead(self, awaited: dict[int, _Lost], pts: int) -> F4:
         """(M, 4) where they are now if they go on as they went, their size unchanged."""
         first: dict[int, tuple[int, F4]] = {}
-        for then, tracks in self._past:
+        for then, tracks, _ in self._past:
             for at, track in enumerate(tracks.track_id.tolist()):
                 if track in awaited and track not in first and 0 <= awaited[track].pts - then <= BEFORE:
                     first[track] = then, tracks.xyxy[at]

@@ -146,7 +146,8 @@ class EngineTracker:
         elif len(self._leaps) or left.any():
             leapt = self._leap(boxes, classes, left, rows, numbers, pts)
         known = list(map(self._known.get, numbers.tolist()))
-        if not all(known):  # a track without a public id
+        begun = not all(known)
+        if begun:  # a track without a public id
             single = singles(boxes[rows], classes[rows], np.array([one is not None for one in known], bool))
             rows, numbers = rows[single], numbers[single]
             if not slow:
@@ -161,7 +162,7 @@ class EngineTracker:
         confidence = confidence.take(rows)
         ids, best, heights = self._remember(numbers, known, classes.take(rows), confidence, pts)
         tracks = Tracks(complete(boxes.take(rows, axis=0), heights, pts, self._lost), confidence, best, ids)
-        if None in known or len(self._newcomers):
+        if begun or leapt or len(self._newcomers):
             tracks.xyxy = self._newcomers.complete(tracks, self._past, pts)
         if detections.attributes is not None:
             tracks.attributes = {name: column[rows] for name, column in detections.attributes.items()}
