@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ACROSS", "GAP", "LOWER", "SHORT", "Height", "complete", "floor"]
+__all__ = ["ACROSS", "GAP", "LOWER", "SHORT", "Height", "Remembered", "complete", "floor"]
 
 SHORT = 0.8
 """Part of the usual height below which a box may be cut off. Between 0.7 and 0.9 counts hardly change."""
@@ -44,10 +45,26 @@ EDGE = 0.03
 """A box whose top is so near to the picture's edge, in usual heights, is leaving: it becomes lower in earnest."""
 
 
+class Remembered(Protocol):
+    """What :func:`complete` asks of what a track remembers: :class:`Height`, or the kernel's."""
+
+    hidden: int
+
+    @property
+    def usual(self) -> float: ...
+
+    @property
+    def whole(self) -> int: ...
+
+    def seen(self, height: float, pts: int) -> None: ...
+
+    def clear(self) -> None: ...
+
+
 class Height:
     """How high the boxes of one track were lately."""
 
-    __slots__ = ("bottom", "hidden", "least", "sampled", "usual", "values", "whole")
+    __slots__ = ("hidden", "least", "sampled", "usual", "values", "whole")
 
     def __init__(self) -> None:
         self.values: deque[float] = deque(maxlen=SAMPLES)
@@ -59,11 +76,15 @@ class Height:
         """pts at which somebody was last seen in front."""
         self.whole = 0
         """pts at which it was last seen whole."""
-        self.bottom = 0.0
-        """Bottom of its box then, pixels."""
 
     def __repr__(self) -> str:
         return f"{self.usual:.0f} px"
+
+    def seen(self, height: float, pts: int) -> None:
+        """It was seen whole, so many pixels high."""
+        self.whole = pts
+        if not 0 <= pts - self.sampled < APART:
+            self.sample(height, pts)
 
     def sample(self, height: float, pts: int) -> None:
         """Remember a height in pixels."""
@@ -79,37 +100,42 @@ class Height:
         self.usual = self.least = 0.0
 
 
-def complete(boxes: NDArray[np.float32], heights: Sequence[Height], pts: int, patience: int) -> NDArray[np.float32]:
-    """(N, 4) xyxy in pixels of the tracks of one frame, with what each track remembers -> the same boxes, those that
-    somebody hides from below completed downward. Where none is, the given array itself.
+def complete(
+    boxes: NDArray[np.float32],
+    low: Iterable[tuple[int, Remembered]],
+    pts: int,
+    patience: int,
+    before: Callable[[int], float] = lambda row: -math.inf,
+) -> NDArray[np.float32]:
+    """(N, 4) xyxy in pixels of the tracks of one frame, and the rows of those that are lower than :attr:`Height.least` with what
+    their tracks remember -> the same boxes, those that somebody hides from below completed downward. Where none is, the given
+    array itself.
 
-    ``pts`` in ns; who was not seen whole for ``patience`` ns has become lower in earnest.
+    ``pts`` in ns; who was not seen whole for ``patience`` ns has become lower in earnest. ``before`` gives by row the bottom
+    of the track's last box.
     """
     result = boxes
-    bottoms = boxes[:, 3].tolist()
-    for row, (height, bottom, known) in enumerate(zip((boxes[:, 3] - boxes[:, 1]).tolist(), bottoms, heights)):
-        if height < known.least:
-            lowest = floor(boxes, row, known.usual)
-            if lowest is not None or _suddenly(known, height, bottom, pts):
-                known.hidden = pts
-            if lowest is None and 0 <= pts - known.hidden <= LINGERS and boxes[row, 1] >= EDGE * known.usual:
-                lowest = math.inf
-            if lowest is not None:
-                if pts - known.whole <= patience:
-                    if result is boxes:
-                        result = boxes.copy()
-                    result[row, 3] = min(float(boxes[row, 1]) + known.usual, lowest)
-                    continue
-                known.clear()
-        known.whole, known.bottom = pts, bottom
-        if not 0 <= pts - known.sampled < APART:
-            known.sample(height, pts)
+    for row, known in low:
+        lowest = floor(boxes, row, known.usual)
+        if lowest is not None or _suddenly(known, boxes[row], before(row), pts):
+            known.hidden = pts
+        if lowest is None and 0 <= pts - known.hidden <= LINGERS and float(boxes[row, 1]) >= EDGE * known.usual:
+            lowest = math.inf
+        if lowest is not None:
+            if pts - known.whole <= patience:
+                if result is boxes:
+                    result = boxes.copy()
+                result[row, 3] = min(float(boxes[row, 1]) + known.usual, lowest)
+                continue
+            known.clear()
+        known.seen(float(boxes[row, 3] - boxes[row, 1]), pts)
     return result
 
 
-def _suddenly(known: Height, height: float, bottom: float, pts: int) -> bool:
-    """Whether a box that was whole a moment ago has lost its lower part."""
-    return 0 < pts - known.whole <= SUDDEN and known.bottom - bottom > ROSE * (known.usual - height)
+def _suddenly(known: Remembered, box: NDArray[np.float32], before: float, pts: int) -> bool:
+    """Whether a box whose bottom was at ``before`` was whole a moment ago, and has lost its lower part."""
+    lost = known.usual - float(box[3] - box[1])
+    return 0 < pts - known.whole <= SUDDEN and before - float(box[3]) > ROSE * lost
 
 
 def floor(boxes: NDArray[np.float32], row: int, usual: float) -> float | None:

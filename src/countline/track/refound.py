@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from math import inf
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from countline.track.memory import TrackMemory
 from countline.track.overlap import overlap
 from countline.types import Tracks
 
@@ -42,6 +44,15 @@ def remember(past: Past, pts: int, tracks: Tracks) -> None:
     if len(past) > 1 and past[-1][0] - past[-2][0] < APART:
         past.pop()
     past.append((pts, tracks))
+
+
+def foot_before(past: Past, track: int) -> float:
+    """Bottom of the last box of a track, pixels; minus infinity where it is not remembered."""
+    for _, tracks in reversed(past):
+        rows = (tracks.track_id == track).nonzero()[0]
+        if len(rows):
+            return float(tracks.xyxy[rows[0], 3])
+    return -inf
 
 
 class _Lost(NamedTuple):
@@ -92,6 +103,22 @@ class Refound:
         if len(past) > 1 and past[-1][0] - past[-2][0] < APART:
             past.pop()
         past.append((pts, tracks, numbers))
+
+    def rename(
+        self,
+        known: TrackMemory,
+        boxes: F4,
+        classes: NDArray[np.int32],
+        tracks: tuple[NDArray[np.intp], NDArray[np.int64]],
+        fresh: NDArray[np.bool_],
+        pts: int,
+    ) -> None:
+        """Those of the ``tracks`` (rows of the (N, 4) ``boxes``, the engine's numbers) that are ``fresh`` and are lost ones are
+        ``known`` by their new number from now on."""
+        rows, numbers = tracks[0][fresh], tracks[1][fresh].tolist()
+        for row, number in self.find(boxes.take(rows, axis=0), classes.take(rows), tracks[1].tolist(), pts):
+            if number in known:
+                known.rename(number, numbers[row])
 
     def _awaited(self, here: set[int], pts: int) -> dict[int, _Lost]:
         """By public id, those seen within the patience whose numbers are not ``here``."""
