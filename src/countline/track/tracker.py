@@ -16,8 +16,10 @@ from countline.track.hidden import complete
 from countline.track.leaps import Leaps
 from countline.track.memory import Memory, TrackMemory
 from countline.track.motion import pace_of, velocities
+from countline.track.newcomers import Newcomers
 from countline.track.overlap import BESIDE, beside_stronger, clearly_beside, overlap, singles
 from countline.track.pace import Pace
+from countline.track.refound import Refound, foot_before, remember
 from countline.track.twins import Twins
 from countline.track.whole import behind, whole
 from countline.types import Detections, Tracks
@@ -66,6 +68,7 @@ class EngineTracker:
     lost: seconds for which a track that is not seen keeps its id.
     fps: updates per second where known; measured on the first frames otherwise.
     twins: whether tracks that show one object are told (:mod:`countline.track.twins`).
+    iou: least overlap with the place where it must be of one who is found again (:mod:`countline.track.refound`).
     kernel: ``countline_kernels``, which does the same in less time; None: NumPy does it.
     """
 
@@ -80,6 +83,7 @@ class EngineTracker:
         fps: float | None = None,
         labels: Sequence[str] = (),
         twins: bool = True,
+        iou: float = 0.2,
         kernel: ModuleType | None = None,
     ) -> None:
         self._makers = engine, slow or engine
@@ -111,6 +115,8 @@ class EngineTracker:
         self._past: deque[tuple[int, Tracks]] = deque(maxlen=_HISTORY)
         self._twins = Twins(kernel) if twins else None
         self._groups = Groups(kernel)
+        self._refound = Refound(self._lost, iou)
+        self._newcomers = Newcomers()
         self._behind = behind if kernel is None else kernel.behind
 
     def _new(self) -> Engine:
@@ -149,18 +155,24 @@ class EngineTracker:
             leapt = self._leap(boxes, classes, left, rows, numbers, pts)
         times = pts, self._lost
         seen = None if leapt else self._known.remember(boxes, confidence, classes, rows, numbers, times, False)
+        begun = seen is None
         if seen is None:  # a track without a public id, or one that leaps
-            rows, numbers = self._public(boxes, classes, rows, numbers, leapt)
+            rows, numbers = self._public(boxes, classes, rows, numbers, leapt, pts)
             seen = self._known.remember(boxes, confidence, classes, rows, numbers, times, True)
             assert seen is not None
         shown, sure, best, ids, low = seen
-        tracks = Tracks(complete(shown, low, pts, self._lost) if low else shown, sure, best, ids)
+        if low:
+            shown = complete(shown, low, pts, self._lost, lambda row: foot_before(self._past, int(ids[row])))
+        tracks = Tracks(shown, sure, best, ids)
+        if begun or len(self._newcomers):
+            tracks.xyxy = self._newcomers.complete(tracks, self._past, pts)
         if detections.attributes is not None:
             tracks.attributes = {name: column[rows] for name, column in detections.attributes.items()}
         if self._twins is not None:
             tracks.twin_of = self._twins.update(tracks, pts)
         self._groups.remember(tracks, pts)
-        self._past.append((pts, tracks))
+        self._refound.remember(tracks, numbers, pts)
+        remember(self._past, pts, tracks)
         self._forget(pts)
         return tracks
 
@@ -180,12 +192,16 @@ class EngineTracker:
         rows: NDArray[np.intp],
         numbers: NDArray[np.int64],
         leapt: list[tuple[int, int]],
+        pts: int,
     ) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
-        """Rows and numbers of the tracks that have a public id or get one now, and of those that leapt, in the order of the rows."""
+        """Rows and numbers of the tracks that have a public id or get one now, and of those that leapt, in the order of the rows.
+        Those that are lost ones (:mod:`countline.track.refound`) go on under the id they had."""
         known = self._known.known(numbers)
         if not known.all():
             single = singles(boxes[rows], classes[rows], known)
             rows, numbers = rows[single], numbers[single]
+            if self._pace is None or not self._pace.slow:
+                self._refound.rename(self._known, boxes, classes, (rows, numbers), ~known[single], pts)
         if leapt:
             more, leaping = np.array(leapt, np.int64).T
             rows, numbers = np.concatenate([rows, more]), np.concatenate([numbers, leaping])
@@ -275,6 +291,8 @@ class EngineTracker:
         self._step = step
         self._engine = self._new()
         self._leaps.begin_anew()
+        self._refound.clear()
+        self._newcomers.clear()
         self._first = {}
         if not self._past:
             self._known.clear()
@@ -287,6 +305,8 @@ class EngineTracker:
         """After a gap longer than ``lost`` nothing of before is to be found again."""
         self._engine = self._new()
         self._leaps.begin_anew()
+        self._refound.clear()
+        self._newcomers.clear()
         self._first = None
         self._known.clear()
 
