@@ -24,6 +24,8 @@ class Batch:
 
     def __init__(self, frames: Sequence[Frame]) -> None:
         self.frames = frames
+        self.taken = time.monotonic()
+        """When the detector took them: seconds of the monotonic clock."""
         self._found: list[Detections | None] = [None] * len(frames)
         self._parts: list[tuple[Sequence[int], Future[_Work]]] = []
 

@@ -15,7 +15,11 @@ from typing import Any
 
 from countline import video
 from countline.config import Config, SourceConfig
-from countline.pipeline import build, recordings
+from countline.observe.health import Health
+from countline.observe.measured import Measured
+from countline.observe.monitor import Monitor
+from countline.observe.traces import Traces
+from countline.pipeline import build, measuring, recordings
 from countline.pipeline.changes import Changes
 from countline.pipeline.control import Change, Control
 from countline.pipeline.delivery.delivery import Delivery
@@ -86,7 +90,12 @@ class Run:
         self._latency = 0.0
         self._overload: Overload | None = None
         self._states = StateWatch()
+        self._beat = 0.0
+        """When the loop of :meth:`_play` went round last: seconds of the monotonic clock; 0: it does not."""
         with ExitStack() as resources:
+            self.monitor = Monitor.of(self.config)
+            if self.monitor is not None:
+                resources.callback(self.monitor.close)
             with ThreadPoolExecutor(1) as pool:  # the model is compiled while the other packages are imported
                 loading = pool.submit(build.detector, self.config, detector)
                 build.enter(self.config)
@@ -126,6 +135,8 @@ class Run:
                 reread, files = (lambda: path), [path]
             self.control = Control(self, reread)
             self._reloader = Reloader(self.control, files, lambda: watch or self.config.watch)
+            if self.monitor is not None:
+                self.monitor.watch(self)
             # Closed at the end of ``execute``; or when nobody holds this run any more, or the program ends.
             self._release = weakref.finalize(self, resources.pop_all().close)
 
@@ -191,7 +202,9 @@ class Run:
             threads.callback(self._readers.close)
             detect.start()
             self._readers.start()
+            threads.callback(setattr, self, "_beat", 0.0)
             while worker.is_alive():
+                self._beat = time.monotonic()
                 if self._stopping.wait(0.1):
                     break
                 if self._overload is not None:
@@ -228,11 +241,13 @@ class Run:
             frames = self._frames.take(room, self._inference.gather)
             if not frames or self.engine.failure is not None:
                 break
-            self._batches.put(self._inference.begin(frames))
+            batch = self._inference.begin(frames)
+            self.engine.notes.reached("detector", frames, batch.taken)
+            self._batches.put(batch)
         self._batches.put(None)
 
     def _work(self) -> None:
-        clock = self.engine.clock
+        clock, notes = self.engine.clock, self.engine.notes
         while True:
             batch = self._batches.get()
             if batch is None:
@@ -240,10 +255,12 @@ class Run:
             if not batch.frames:  # something is to be changed
                 self.engine.boundary()
                 continue
+            notes.begin(batch.taken)
             found, seconds = batch.wait()
+            notes.reached("worker", batch.frames, notes.found())
             clock.seconds["detect"] += seconds
             self.engine.work(batch.frames, found)
-            self._latency = time.monotonic() - min(f.arrived for f in batch.frames)
+            self._latency = notes.done([(f.info.source.name, f.arrived) for f in batch.frames])
 
     # -- change while running (countline.pipeline.control.Changeable) ----------------------------------------------
 
@@ -310,6 +327,21 @@ class Run:
     def _watch_load(self) -> None:
         live = any(s.info.live for s in self.sources)
         self._overload = Overload(self.sources, time.monotonic, lambda: self._inference.busy) if live else None
+
+    def measured(self) -> Measured:
+        """Numbers of this run as of now, for metrics. From any thread."""
+        stats = {source.info.name: source.stats for source in self.sources}
+        queued = self._frames.depth() + self._batches.qsize()
+        return measuring.measured(self.engine, stats, queued=queued, control=self.control)
+
+    def health(self) -> Health:
+        """Whether it is alive and of use, as of now. From any thread."""
+        states = {source.info.name: source.stats.state for source in self.sources}
+        return measuring.healthy(self.engine, states, started=self._playing.is_set(), beat=self._beat)
+
+    def trace(self, traces: Traces) -> None:
+        """Tell what becomes of messages; before :meth:`execute`."""
+        self.engine.trace(traces)
 
     def snapshot(self) -> dict[str, Any]:
         """The present state, for progress displays. From any thread."""
