@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo docs test quick hunt test-kafka test-pythons lint types walls check bench clean constraints system
+.PHONY: help demo docs test quick hunt test-kafka test-pythons lint types walls check bench peers clean constraints system
 
 help:
 	@echo "make demo        run the main job on a street clip against an embedded broker"
@@ -17,6 +17,7 @@ help:
 	@echo "make check       lint, types, import walls"
 	@echo "make docs        the documentation as a site, in build/site"
 	@echo "make bench       every benchmark, one after the other"
+	@echo "make peers       others' trackers and HOTA for benchmarks/accuracy.py, in an environment of their own"
 
 # Debian keeps the venv module in a package of its own.
 $(BIN)/python:
@@ -36,6 +37,14 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/.bench: $(VENV)/.dev
 	@$(PIP) install -q -c constraints.txt -e '.[bench]'
 	@touch $@
+
+# They bring opencv-python, which shares files with opencv-python-headless, and a later supervision.
+.venv-peers/.done: benchmarks/peers.txt
+	@$(PYTHON) -m venv .venv-peers
+	@.venv-peers/bin/python -m pip --disable-pip-version-check install -q -r benchmarks/peers.txt
+	@touch $@
+
+peers: .venv-peers/.done
 
 demo: $(VENV)/.demo
 	@$(BIN)/countline demo

@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +49,18 @@ def main(folder: Path, behind: int, kill: int) -> None:
         number = analytics.frame.number
         if number == behind and run.engine.summary.sources["gate"].resumed_after is None:
             run.delivery.writer.flush()
-            threading.Thread(target=run.control.apply, args=(config(folder, 0.58),)).start()
-            while not run.engine._changes:  # it is made at the boundary that comes next
-                time.sleep(0.001)
+            changing = threading.Thread(target=run.control.apply, args=(config(folder, 0.58),))
+            asked, ask = threading.Event(), run.engine.at_boundary
+
+            def at_boundary(work: Any) -> Any:
+                done = ask(work)
+                if threading.current_thread() is changing:
+                    asked.set()
+                return done
+
+            run.engine.at_boundary = at_boundary  # type: ignore[method-assign]
+            changing.start()
+            asked.wait(60)  # it is made at the boundary that comes next
         if number == kill:
             os.kill(os.getpid(), signal.SIGKILL)
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "run": ("run", "Run the main job: video in, counts and messages out."),
     "demo": ("demo", "Run on a street clip against an embedded broker, and show what happens."),
     "check": ("check", "Check sources, model, rules and outputs; say what is wrong and what to do."),
+    "health": ("health", "Ask a run that serves health whether it is well; for containers."),
     "consume": ("consume", "Show the messages of a Kafka topic as they come."),
     "analyze": ("analyze", "Evaluate rules on recorded tracks, without video."),
     "compare": ("compare", "Run both engines on recorded tracks and show where and why they differ."),

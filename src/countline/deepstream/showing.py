@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from typing import Any
 
 from countline.config import Config
 from countline.deepstream.bounded_queue import BoundedQueue
@@ -29,7 +30,7 @@ class Showing:
     monitor: Monitor | None = None
     """Metrics and health over HTTP, OpenTelemetry, where the configuration asks for them."""
     _engine: Engine
-    _queue: BoundedQueue[object]
+    _queue: BoundedQueue[Any]
 
     def measured(self) -> Measured:
         """Numbers as of now, for metrics. From any thread."""

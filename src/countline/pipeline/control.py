@@ -111,7 +111,9 @@ class Control:
 
     def preview(self, given: Given) -> Changes:
         """What :meth:`apply` would change. Raises ConfigError as that does, for all that can be known without making anything."""
-        return self._plan(self._target.parse(given))[0]
+        config = self._target.parse(given)
+        refuse_unchangeable(self._current.config, config)
+        return self._plan(config)[0]
 
     def apply(self, given: Given, by: By = "api") -> Applied:
         """Change over to another configuration at the next frame boundary; returns when that is done, and outputs that were removed
@@ -125,6 +127,7 @@ class Control:
             try:
                 config = self._target.parse(give())
                 plan, contents = self._plan(config)
+                refuse_unchangeable(self._current.config, config)
                 if not plan:
                     log.info("the configuration says what it said before (asked by %s): nothing to change", by)
                     return Applied(plan, self._current.digest, by, time.time_ns())
@@ -156,26 +159,24 @@ class Control:
         old = self._current.config
         contents = _contents(config)
         edited = [name for name, content in contents.items() if self._contents.get(name, content) != content]
-        refuse_unchangeable(old, config)
         return changes(old, config, edited), contents
 
     def _apply(self, config: Config, plan: Changes, contents: Mapping[str, str], by: By) -> Applied:
         made = self._target.ready(config, plan)
         now = time.time_ns()
-        self._current, before = Current(config, digest_of(config), now, by), self._current
+        current = Current(config, digest_of(config), now, by)
         try:
-            notes = made.commit(ConfigChange(True, plan.words, by, self._current.digest, now))
+            notes = made.commit(ConfigChange(True, plan.words, by, current.digest, now))
         except BaseException:
-            self._current = before
             made.undo()
             raise
-        self._contents = contents
+        self._current, self._contents = current, contents
         self.results["applied"] += 1
         self.succeeded = True
         log.info("configuration changed (asked by %s): %s", by, "; ".join(plan.words))
         if notes:
             log.warning("%s", "; ".join(notes))
-        return Applied(plan, self._current.digest, by, now, tuple(notes))
+        return Applied(plan, current.digest, by, now, tuple(notes))
 
     def _refused(self, error: CountlineError, plan: Changes, by: By) -> None:
         current = self._current

@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-__all__ = ["OutputStats", "SourceSummary", "StageClock", "Summary"]
+from countline.types import Analytics
+
+__all__ = ["OutputStats", "SourceSummary", "StageClock", "Summary", "fill"]
 
 
 class StageClock:
@@ -144,3 +146,22 @@ class Summary:
         """For JSON."""
         outputs = {name: output.as_dict() for name, output in self.outputs.items()}
         return {**asdict(self), "outputs": outputs, "fps": round(self.fps, 2), "pending": self.pending}
+
+
+def fill(source: SourceSummary, analytics: Analytics) -> None:
+    """Bring the counts of a source up to date with its last frame."""
+    for rule, line in analytics.lines.items():
+        directions = {k: c.cumulative for k, c in line.directions.items()}
+        source.lines[rule] = {**directions, "total": line.cumulative}
+    for rule, region in analytics.regions.items():
+        source.regions[rule] = {
+            "entered": region.entered.cumulative,
+            "left": region.left.cumulative,
+            "occupancy": region.occupancy,
+        }
+    for rule in analytics.directions:
+        source.directions.setdefault(rule, 0)
+    for rule, journeys in analytics.journeys.items():
+        source.journeys[rule] = dict(journeys)
+    for key, states in analytics.states.items():
+        source.states[key] = {rule: state.summary() for rule, state in states.items()}

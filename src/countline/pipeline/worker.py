@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from countline.messages.time import rfc3339
 from countline.observe.notes import Notes
@@ -17,7 +17,8 @@ from countline.pipeline.exchange import Exchanged, Makers
 from countline.pipeline.gaps import GapLog, GapWatch
 from countline.pipeline.replay import Replay
 from countline.pipeline.rule_changes import Repeats, identities_at
-from countline.pipeline.stats import SourceSummary, StageClock, Summary
+from countline.pipeline.stats import StageClock, Summary, fill
+from countline.pipeline.untold import Untold
 from countline.protocols import (
     Definition,
     FailingDefinition,
@@ -113,8 +114,7 @@ class Worker:
         self._gap_log = GapLog(summary.sources)
         self._gaps: dict[str, Gap] = {}
         """By source: what is missing before the frame that is worked on."""
-        self._untold: dict[str, Gap] = {}
-        """By source: what the outbox knows that messages have still to tell."""
+        self._untold = Untold(lambda: self._gap_definitions)
 
     def _ask(self) -> None:
         """What trackers and definitions offer besides: asked once, since it does not change."""
@@ -211,7 +211,7 @@ class Worker:
             self.on_begin(name, info.stream, -1 if resume.frame is None else resume.frame, (counts, counts + epochs))
         self._watch.begin(name, resume.seen, (resume.looked, self.delivery.wall()))
         if resume.untold is not None:
-            self._still_to_tell(name, resume.untold)
+            self._untold.begin(name, resume.untold)
         source = self.summary.sources[name]
         if resume.frame is not None and not info.source.live:
             self._resume[name] = resume.frame
@@ -291,15 +291,7 @@ class Worker:
             self.finish_windows(name, self._makers, whole=False)
         self.repeats.end(name)
         self.delivery.forget(name)
-        places: tuple[dict[str, Any], ...] = (
-            self._streams,
-            self._resume,
-            self._seen,
-            self._next_reset,
-            self._last,
-            self._gaps,
-        )
-        for kept in places:
+        for kept in (self._streams, self._resume, self._seen, self._next_reset, self._last, self._gaps, self._replays):
             kept.pop(name, None)
 
     def tell(self, change: ConfigChange) -> None:
@@ -352,7 +344,7 @@ class Worker:
         else:
             seam = frame.seam if frame is not None else None
             with self.clock.measure("outbox"):
-                self.delivery.put(info, messages, analytics.deltas, self._untold_now(name, analytics.gap), seam)
+                self.delivery.put(info, messages, analytics.deltas, self._untold.now(name, analytics.gap), seam)
             if messages:
                 if self.notes.traces is not None:
                     self.notes.traces.made(messages, analytics, frame, self.notes.taken, self.notes.detected)
@@ -364,27 +356,6 @@ class Worker:
             with self.clock.measure("consumers"):
                 for consumer in self.consumers:
                     consumer(frame, analytics)
-
-    def _still_to_tell(self, name: str, gap: Gap) -> None:
-        """An earlier run found a gap, and ended before all messages that tell of gaps had told it."""
-        self._untold[name] = gap
-        for definition in self._gap_definitions:
-            definition.miss(name, gap)
-
-    def _untold_now(self, name: str, found: Gap | None = None) -> Gap | None:
-        """What messages have still to tell of a source, where that has changed: a crash must not make it forgotten."""
-        before = self._untold.get(name)
-        if before is None and found is None:
-            return None
-        kept: list[Gap | None] = [d.untold(name) for d in self._gap_definitions]
-        now = max((gap for gap in kept if gap is not None), key=lambda gap: gap.missed, default=None)
-        if now == before:
-            return None
-        if now is not None:
-            self._untold[name] = now
-            return now
-        del self._untold[name]
-        return _NOTHING
 
     def _report(self, definition: FailingDefinition, number: int, suppressed: bool) -> None:
         failures = definition.take_failures()
@@ -418,35 +389,14 @@ class Worker:
                 if failing is not None and failing.failures:
                     self._report(failing, number, suppressed=number <= self._resume.get(name, -1))
         if messages and committed > self._resume.get(name, -1):
-            self.delivery.put(replace(info, number=committed), messages, (), self._untold_now(name))
+            self.delivery.put(replace(info, number=committed), messages, (), self._untold.now(name))
             self.summary.messages += len(messages)
 
     def snapshot(self) -> None:
         """Bring the counts in the summary up to date."""
         for name, analytics in list(self._last.items()):
-            _fill(self.summary.sources[name], analytics)
-
-
-_NOTHING = Gap(0, 0)
+            fill(self.summary.sources[name], analytics)
 
 
 def _due(schedule: Schedule, now: int, seen: int) -> int | None:
     return schedule.due(seen, now)
-
-
-def _fill(source: SourceSummary, analytics: Analytics) -> None:
-    for rule, line in analytics.lines.items():
-        directions = {k: c.cumulative for k, c in line.directions.items()}
-        source.lines[rule] = {**directions, "total": line.cumulative}
-    for rule, region in analytics.regions.items():
-        source.regions[rule] = {
-            "entered": region.entered.cumulative,
-            "left": region.left.cumulative,
-            "occupancy": region.occupancy,
-        }
-    for rule in analytics.directions:
-        source.directions.setdefault(rule, 0)
-    for rule, journeys in analytics.journeys.items():
-        source.journeys[rule] = dict(journeys)
-    for key, states in analytics.states.items():
-        source.states[key] = {rule: state.summary() for rule, state in states.items()}
