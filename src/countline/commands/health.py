@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from countline.addresses import split_address
 from countline.errors import ConfigError
 from countline.terminal import echo, visible
 
@@ -51,14 +52,14 @@ def _say(options: Mapping[str, Any], text: str, said: Mapping[str, Any]) -> None
 
 def _address(text: str) -> tuple[str, int]:
     """Where to ask. An address that means all of this machine's is asked at loopback. Raises ConfigError."""
-    from countline.config.observe import split_address  # with the models: 0.2 s
-
     if Path(text).is_file():
         from countline.config import load
 
         metrics = load(text).metrics
         if metrics is None:
-            raise ConfigError("nothing is served: it has no `metrics:`", where=text, fix="add `metrics: 127.0.0.1:9464`")
+            raise ConfigError(
+                "nothing is served: it has no `metrics:`", where=text, fix="add `metrics: 127.0.0.1:9464`"
+            )
         text = metrics.listen
     try:
         host, port = split_address(text)

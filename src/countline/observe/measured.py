@@ -49,7 +49,8 @@ class SourceMeasures:
     state: str = "connecting"
     read: int = 0
     """Frames that came from it, those that were dropped later among them."""
-    packets: int = 0
+    packets: int | None = None
+    """Packets of video; None: nobody counts them."""
     processed: int = 0
     """Frames that went through the rules."""
     dropped: Mapping[str, int] = field(default_factory=dict)

@@ -157,7 +157,7 @@ FAMILIES: tuple[Family, ...] = (
            ("stage",), lambda m: [Point((stage,), ages) for stage, ages in m.ages.items()]),
     Family("countline.frames.queued", "gauge", "Frames that wait between two stages.", "{frame}", (),
            _one(lambda m: m.queued)),
-    Family("countline.stage.busy", "counter", "Time that a stage was at work.", "s", ("stage",),
+    Family("countline.stage.busy", "counter", "Time that a stage was at work; decode: waiting for the source included.", "s", ("stage",),
            lambda m: [Point((stage,), seconds) for stage, seconds in m.busy.items()]),
     Family("countline.detections", "counter", "Objects that were detected in frames.", "{object}", SOURCE,
            _each(lambda s: s.detections)),

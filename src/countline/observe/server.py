@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
-from countline.config.observe import is_loopback, split_address
+from countline.addresses import is_loopback, split_address
 from countline.errors import ConfigError
 from countline.observe.endpoints import Answer, Endpoints
 

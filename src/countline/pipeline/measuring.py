@@ -85,8 +85,8 @@ def _source(name: str, summary: SourceSummary, notes: SourceNotes, stats: Source
     )
     if stats is not None:
         made.state = stats.state
-        made.read, made.packets, made.reconnects = stats.frames, stats.packets, stats.reconnects
-        # ``summary.dropped``: of sources of this name that were taken away; ``stats`` is added to it at the end.
+        made.read, made.reconnects = stats.frames, stats.reconnects
+        made.packets = stats.packets if stats.last_packet else None
         made.dropped = {
             "replaced": stats.dropped,
             "thinned": stats.thinned,
