@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -122,3 +122,11 @@ def samples(text: str) -> dict[str, float]:
 def address_of(run: cl.Run) -> str:
     assert run.monitor is not None
     return run.monitor.address
+
+
+def wait_for(true: Callable[[], object]) -> None:
+    """Wait for something that has no event."""
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
