@@ -24,10 +24,10 @@ PERIOD = 40
 
 
 class Walker:
-    """A camera of 50 frames a second. ``frames``: after so many it ends; ``still``: sets how it stands after that."""
+    """Fifty frames a second, none of which is dropped on a busy machine. ``frames``: after so many it ends."""
 
     def __init__(self, name: str = "gate", index: int = 0, frames: int = 1 << 30, pause: float = 0.02) -> None:
-        self.info = SourceInfo(name, index, name, live=True)
+        self.info = SourceInfo(name, index, name)
         self.stats = SourceStats()
         self.closed = threading.Event()
         self._frames, self._pause = frames, pause

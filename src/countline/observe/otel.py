@@ -207,8 +207,9 @@ def _distribution(family: Family, point: Point, started: int, now: int) -> Any:
 
     found = point.value
     assert isinstance(found, Distribution)
-    # Least and greatest value are not kept; who reads it takes them from the buckets.
+    # Least and greatest value are not kept, and so not sent.
+    unknown: Any = None
     return HistogramDataPoint(
         _attributes(family, point.labels), started, now, found.number, found.total, found.counts, found.bounds,
-        min=0.0, max=0.0,
+        min=unknown, max=unknown,
     )  # fmt: skip
