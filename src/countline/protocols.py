@@ -22,6 +22,7 @@ from countline._definition_protocols import (
     StateDefinition,
     StreamDefinition,
 )
+from countline._gpu_protocols import BatchDetector, DevicePicture
 from countline.redaction import redact
 from countline.source_status import SourceStats
 from countline.types import (
@@ -38,6 +39,7 @@ from countline.types import (
 
 __all__ = [
     "AimedDetector",
+    "BatchDetector",
     "ChangeDefinition",
     "Check",
     "ClosingConsumer",
@@ -47,6 +49,7 @@ __all__ = [
     "Definition",
     "DescribedDetector",
     "Detector",
+    "DevicePicture",
     "Entry",
     "FailingDefinition",
     "Failure",

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from countline._changes import ConfigChange, StateChange
 from countline._counters import CounterDelta, CounterKey, RuleIdentity
+from countline._device import DevicePlanes
 from countline._events import (
     Crossing,
     Crowding,
@@ -55,6 +56,7 @@ __all__ = [
     "Crossing",
     "Crowding",
     "Detections",
+    "DevicePlanes",
     "DirectionState",
     "Dwell",
     "Enter",

@@ -61,5 +61,6 @@ class Showing:
         since = time.monotonic() - max(0, time.time_ns() - arrived) / 1e9
         notes = self._engine.notes
         notes.begin(since)
+        notes.found()  # elsewhere
         self._engine.tracked([tracks for _, tracks in one])
         notes.done([(tracks.info.source.name, since) for _, tracks in one])

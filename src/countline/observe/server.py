@@ -157,9 +157,9 @@ class Server:
         host, port = split_address(listen)
         try:
             self._http = _Http((host, port), endpoints)
-        except OSError as error:
+        except (OSError, OverflowError) as error:
             raise ConfigError(
-                f"cannot listen at {listen} for metrics: {error.strerror or error}",
+                f"cannot listen at {listen} for metrics: {getattr(error, 'strerror', None) or error}",
                 where="metrics.listen",
                 fix="choose another port, or an address of this machine; another run may have this one",
             ) from error

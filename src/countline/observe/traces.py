@@ -112,7 +112,7 @@ class Traces:
                 "messaging.message.id": message.id,
             }
             spans = [Span(trace, root, 0, "process frame", "internal", at(arrived), wall, attributes)]
-            if taken and detected:
+            if frame is not None and taken and detected:
                 inner = _span_id(message.id, _DETECT)
                 spans.append(Span(trace, inner, root, "detect", "internal", at(taken), at(detected), {}))
             if detected:

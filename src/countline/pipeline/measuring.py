@@ -9,12 +9,13 @@ from countline.observe.health import Health
 from countline.observe.measured import Measured, OutboxMeasures, OutputMeasures, SourceMeasures
 from countline.observe.notes import SourceNotes
 from countline.pipeline.control import Control
+from countline.pipeline.delivery.delivery import Delivery
 from countline.pipeline.engine import Engine
 from countline.pipeline.stats import OutputStats, SourceSummary
 from countline.protocols import Check
 from countline.source_status import SourceStats
 
-__all__ = ["healthy", "measured", "sources_check", "state_of"]
+__all__ = ["healthy", "measured", "outbox", "outbox_check", "outputs", "sources_check", "state_of"]
 
 STUCK = 120.0
 """Seconds for which one batch of frames may take before the worker, or the detector that it waits for, counts as stuck."""
@@ -40,8 +41,8 @@ def measured(engine: Engine, stats: Mapping[str, SourceStats], *, queued: int = 
             _source(name, summary.sources.get(name) or SourceSummary(), notes.of(name), stats.get(name))
             for name in names
         ],
-        outputs=_outputs(engine, summary.outputs),
-        outbox=_outbox(engine),
+        outputs=outputs(engine.delivery, summary.outputs),
+        outbox=outbox(engine.delivery),
         ages={stage: ages.read() for stage, ages in notes.ages.items() if stats or stage == "outbox"},
         busy=_busy(summary.stages),
         queued=queued,
@@ -112,9 +113,10 @@ def _counts(summary: SourceSummary) -> dict[tuple[str, str], int]:
     return found
 
 
-def _outputs(engine: Engine, stats: Mapping[str, OutputStats]) -> list[OutputMeasures]:
+def outputs(delivery: Delivery, stats: Mapping[str, OutputStats]) -> list[OutputMeasures]:
+    """Of each output; ``stats``: what :meth:`Delivery.stats` gave."""
     found = []
-    senders = engine.delivery.senders
+    senders = delivery.senders
     for name, output in stats.items():
         sender = senders.get(name)
         if sender is None:  # it was taken away just now
@@ -137,15 +139,22 @@ def _outputs(engine: Engine, stats: Mapping[str, OutputStats]) -> list[OutputMea
     return found
 
 
-def _outbox(engine: Engine) -> OutboxMeasures:
-    outbox, writer = engine.delivery.outbox, engine.delivery.writer
+def outbox(delivery: Delivery) -> OutboxMeasures:
+    """Of the outbox."""
+    stored, writer = delivery.outbox, delivery.writer
     return OutboxMeasures(
-        bytes=outbox.used_bytes,
-        max_bytes=outbox.max_bytes,
+        bytes=stored.used_bytes,
+        max_bytes=stored.max_bytes,
         writable=not writer.last_error,
         waiting=writer.waiting,
         commit=writer.commits.read(),
     )
+
+
+def outbox_check(delivery: Delivery) -> Check:
+    """Whether it can be written."""
+    error = delivery.writer.last_error
+    return Check("outbox", not error, error or "writable", "make room for it")
 
 
 def sources_check(states: Mapping[str, str]) -> Check:
@@ -182,7 +191,7 @@ def healthy(engine: Engine, states: Mapping[str, str], *, started: bool = True, 
     ]
     ready = [
         Check("model", True, "loaded"),
-        Check("outbox", not writer.last_error, writer.last_error or "writable", "make room for it"),
+        outbox_check(engine.delivery),
         sources_check(states),
     ]
     return Health(alive, ready, started)

@@ -15,11 +15,8 @@ from typing import Any
 
 from countline import video
 from countline.config import Config, SourceConfig
-from countline.observe.health import Health
-from countline.observe.measured import Measured
 from countline.observe.monitor import Monitor
-from countline.observe.traces import Traces
-from countline.pipeline import build, measuring, recordings
+from countline.pipeline import build, recordings
 from countline.pipeline.changes import Changes
 from countline.pipeline.control import Change, Control
 from countline.pipeline.delivery.delivery import Delivery
@@ -30,19 +27,28 @@ from countline.pipeline.inference import Batch, Inference
 from countline.pipeline.overload import Overload
 from countline.pipeline.readers import Readers
 from countline.pipeline.reloader import Reloader
+from countline.pipeline.showing import Showing
 from countline.pipeline.sources_swap import SourcesSwap
 from countline.pipeline.states import StateWatch, tell_states
 from countline.pipeline.stats import Summary
-from countline.pipeline.worker import Consumer
-from countline.protocols import Detector, RuleSet, Source
-from countline.types import ConfigChange, SourceInfo
+from countline.pipeline.worker import CommitSink, Consumer
+from countline.protocols import BatchDetector, Detector, RuleSet, Source
+from countline.types import ConfigChange, Frame, SourceInfo
 
 __all__ = ["Run", "run"]
 
 log = logging.getLogger("countline.pipeline")
 
 
-class Run:
+def _depths(detector: BatchDetector | None, sources: int) -> dict[str, int]:
+    """Frames of a source that may wait. For a GPU, which takes many at a time: of files twice those of a batch, of a live one those
+    of about a quarter of a second."""
+    if detector is None:
+        return {}
+    return {"depth": max(16, 2 * -(-detector.most // max(1, sources))), "live_depth": 8}
+
+
+class Run(Showing):
     """One run of a configuration. Make it, ``execute()`` it once; ``stop()`` may come from any thread or signal. A context
     manager: one that is not executed lets go of its outbox and outputs by ``close()``, or when it is dropped.
 
@@ -60,6 +66,7 @@ class Run:
         unless set.
     files: of the configuration, where ``reread`` is given: those that are watched for edits.
     watch: apply edits whatever the configuration says of it (``watch: true``).
+    delivery, sink: as of :class:`countline.pipeline.engine.Engine`, for runs that share one outbox and its outputs.
 
     Raises
     ------
@@ -79,6 +86,8 @@ class Run:
         reread: Callable[[], Config | str | Path] | None = None,
         files: Sequence[Path] = (),
         watch: bool = False,
+        delivery: Delivery | None = None,
+        sink: Callable[[Delivery], CommitSink] = lambda delivery: delivery,
     ) -> None:
         started = time.monotonic()
         self._given = given = GivenSources(sources)
@@ -91,11 +100,11 @@ class Run:
         self._overload: Overload | None = None
         self._states = StateWatch()
         self._beat = 0.0
-        """When the loop of :meth:`_play` went round last: seconds of the monotonic clock; 0: it does not."""
         with ExitStack() as resources:
-            self.monitor = Monitor.of(self.config)
+            self.monitor = Monitor.of(self.config) if delivery is None else None
             if self.monitor is not None:
                 resources.callback(self.monitor.close)
+            self._gpus = self.config.detector.gpus if detector is None else []
             with ThreadPoolExecutor(1) as pool:  # the model is compiled while the other packages are imported
                 loading = pool.submit(build.detector, self.config, detector)
                 build.enter(self.config)
@@ -103,7 +112,7 @@ class Run:
             resources.callback(self.detector.close)
 
             def opened(source: SourceConfig, index: int) -> Source:
-                made = video.open_source(source, index)
+                made = video.open_source(source, index, gpu=self.gpu_for(index))
                 resources.callback(made.close)  # those of other distributions may hold something from the beginning
                 return made
 
@@ -116,17 +125,22 @@ class Run:
                 messages=messages,
                 given=config,
                 state=state,
+                deliver=delivery is None,
             )
-            self.engine = Engine(stages, consumers=consumers, fresh=fresh, started=started)
-            resources.callback(self.engine.delivery.abandon)  # not the engine's own: its consumers may hold this run
-            recordings.resume(self.sources, self.engine.delivery)
+            self.engine = Engine(
+                stages, consumers=consumers, fresh=fresh, started=started, sink=sink, delivery=delivery
+            )
+            resources.callback(self.engine.abandon)  # not the engine's own: its consumers may hold this run
+            if delivery is None:  # of a shared one others may have read the sources since
+                recordings.resume(self.sources, self.engine.delivery)
             live = [s.info.live for s in self.sources]
-            self._frames = FrameBuffer([])
+            settings = self.config.detector
+            self._batched = self.detector if isinstance(self.detector, BatchDetector) else None
+            self._frames = FrameBuffer([], **_depths(self._batched, len(self.sources)))
             self._readers = Readers(self._frames, self.engine.summary, self.engine.clock, self._stopping.is_set)
             self._readers.add(self.sources)
-            settings = self.config.detector
             self._inference = Inference(
-                self.detector, batch=settings.batch, every=settings.interval + 1, ahead=0 if any(live) else 1
+                self.detector, batch=settings.batch or 4, every=settings.interval + 1, ahead=0 if any(live) else 1
             )
             resources.callback(self._inference.close)
             self._watch_load()
@@ -238,13 +252,20 @@ class Run:
     def _detect(self) -> None:
         while True:
             room = self._inference.ready()
-            frames = self._frames.take(room, self._inference.gather)
-            if not frames or self.engine.failure is not None:
+            rounds = self._next(room)
+            if not rounds or self.engine.failure is not None:
                 break
-            batch = self._inference.begin(frames)
-            self.engine.notes.reached("detector", frames, batch.taken)
+            batch = self._inference.begin(*rounds)
+            self.engine.notes.reached("detector", batch.frames, batch.taken)
             self._batches.put(batch)
         self._batches.put(None)
+
+    def _next(self, room: int) -> list[list[Frame]]:
+        """The frames to look at next; empty: all is over."""
+        if self._batched is not None:
+            return self._frames.take_rounds(self._batched.most, self._batched.patience)
+        frames = self._frames.take(room, self._inference.gather)
+        return [frames] if frames else []
 
     def _work(self) -> None:
         clock, notes = self.engine.clock, self.engine.notes
@@ -259,7 +280,8 @@ class Run:
             found, seconds = batch.wait()
             notes.reached("worker", batch.frames, notes.found())
             clock.seconds["detect"] += seconds
-            self.engine.work(batch.frames, found)
+            for frames, detections in batch.by_round(found):
+                self.engine.work(frames, detections)
             self._latency = notes.done([(f.info.source.name, f.arrived) for f in batch.frames])
 
     # -- change while running (countline.pipeline.control.Changeable) ----------------------------------------------
@@ -271,6 +293,10 @@ class Run:
     def ready(self, config: Config, plan: Changes) -> Change:
         """See :class:`countline.pipeline.sources_swap.SourcesSwap`."""
         return SourcesSwap(self, config, plan, self._given, self._messages)
+
+    def gpu_for(self, index: int) -> int | None:
+        """The GPU that decodes a source, by its place in the configuration; None: the CPU."""
+        return self._gpus[index % len(self._gpus)] if self._gpus else None
 
     def stages_for(self, config: Config, infos: Sequence[SourceInfo]) -> build.Stages:
         """All behind the detector, for another configuration. Raises as :meth:`__init__`."""
@@ -327,39 +353,6 @@ class Run:
     def _watch_load(self) -> None:
         live = any(s.info.live for s in self.sources)
         self._overload = Overload(self.sources, time.monotonic, lambda: self._inference.busy) if live else None
-
-    def measured(self) -> Measured:
-        """Numbers of this run as of now, for metrics. From any thread."""
-        stats = {source.info.name: source.stats for source in self.sources}
-        queued = self._frames.depth() + self._batches.qsize()
-        return measuring.measured(self.engine, stats, queued=queued, control=self.control)
-
-    def health(self) -> Health:
-        """Whether it is alive and of use, as of now. From any thread."""
-        states = {source.info.name: source.stats.state for source in self.sources}
-        return measuring.healthy(self.engine, states, started=self._playing.is_set(), beat=self._beat)
-
-    def trace(self, traces: Traces) -> None:
-        """Tell what becomes of messages; before :meth:`execute`."""
-        self.engine.trace(traces)
-
-    def snapshot(self) -> dict[str, Any]:
-        """The present state, for progress displays. From any thread."""
-        summary = self.engine.refresh()
-        return {
-            "seconds": round(summary.seconds, 3),
-            "frames": summary.frames,
-            "fps": round(summary.fps, 2),
-            "latency_ms": round(self._latency * 1000, 1),
-            "queued": self._frames.depth() + self._batches.qsize(),
-            "dropped": sum(s.stats.dropped for s in self.sources),
-            "sources": {s.info.name: s.stats.as_dict() for s in self.sources},
-            "overload": self._overload.words if self._overload is not None else "",
-            "messages": summary.messages,
-            "outputs": {name: output.as_dict() for name, output in list(summary.outputs.items())},
-            "counts": {name: dict(s.lines) for name, s in list(summary.sources.items())},
-            "errors": [s.error for s in list(summary.sources.values()) if s.error],
-        }
 
     def _conclude(self) -> Summary:
         for source in self.sources:

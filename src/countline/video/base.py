@@ -15,6 +15,7 @@ from countline.observe.told import Repeated
 from countline.protocols import SourceStats
 from countline.secret_forms import hide_uri
 from countline.types import Frame, FrameInfo, Picture, SourceInfo, TimeQuality
+from countline.video.container import Opened
 from countline.video.place import visible
 from countline.video.shed import Thinner
 
@@ -127,6 +128,18 @@ class BaseSource(ABC):
         if total != self.stats.corrupt:  # called for every frame
             self.stats.lost = dict(Counter(earlier) + Counter(lost))
             self.stats.corrupt = total
+
+    def tell_decoder(self, opened: Opened) -> None:
+        """Note what decodes an input, and say it where the GPU that was asked for cannot."""
+        if opened.decoder == self.stats.decoder:
+            return
+        self.stats.decoder = opened.decoder
+        if opened.decoder == "cpu":
+            log.warning(
+                "%s: the GPU cannot decode this %s; it is decoded on the CPU, and its pictures are copied to the GPU",
+                self.where,
+                opened.codec,
+            )
 
     def tell_lost(self, before: Mapping[str, int]) -> None:
         """Say what was left out since ``before``."""
