@@ -6,6 +6,7 @@ import math
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,12 @@ def test_names_follow_both_conventions() -> None:
         assert family.help.endswith(".")
         assert family.kind not in ("counter", "histogram") or family.unit, "these always count something"
         assert (family.kind == "state") == bool(family.states)
+
+
+def test_the_table_in_the_documentation_is_made_from_the_code() -> None:
+    tool = Path(__file__).resolve().parents[2] / "tools" / "make_metrics.py"
+    done = subprocess.run([sys.executable, str(tool), "--check"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_nothing_listens_unless_it_is_asked_for(tmp_path: Path) -> None:
