@@ -15,8 +15,8 @@ from countline.commands.cluster_setup import broker, configuration_of, names_of
 from countline.commands.worker_group import GroupWorker, Setup
 from countline.config import Config
 from countline.errors import ConfigError
-from countline.outputs.kafka.config import Config as KafkaConfig
 from countline.observe.systemd import Notifier
+from countline.outputs.kafka.config import Config as KafkaConfig
 from countline.pipeline import build
 from countline.pipeline.roles import refuse_collisions
 from countline.pipeline.signals import ended_at_once, finishing
