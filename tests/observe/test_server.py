@@ -14,7 +14,9 @@ from walking import Walker, address_of, configuration, get, running, wait_for
 
 from countline import redaction
 from countline.addresses import is_loopback, split_address
+from countline.commands.process import _apart
 from countline.config import load
+from countline.config.observe import MetricsConfig
 from countline.errors import ConfigError
 from countline.observe import server as served
 from countline.observe.endpoints import Endpoints
@@ -127,6 +129,14 @@ def test_it_listens_to_this_machine_alone_unless_said_otherwise(tmp_path: Path) 
     for wrong in ("x", "'a b:1'", "host:99999", "'[::1:5'", "{listen: ''}", "'[localhost]:1'"):
         with pytest.raises(ConfigError, match=r"is no address|does not appear"):
             listen(wrong)
+
+
+def test_each_of_several_processes_listens_at_a_port_of_its_own() -> None:
+    assert _apart(MetricsConfig(listen="127.0.0.1:9464"), 2).listen == "127.0.0.1:9466"
+    assert _apart(MetricsConfig(listen="[::1]:9464"), 1).listen == "[::1]:9465"
+    assert _apart(MetricsConfig(listen="127.0.0.1:0"), 3).listen == "127.0.0.1:0", "any that is free"
+    with pytest.raises(ConfigError, match="cannot listen"):
+        Server(_apart(MetricsConfig(listen="127.0.0.1:65535"), 1).listen, Endpoints(lambda accept: (b"", ""), Health))
 
 
 def test_no_secret_leaves_through_metrics_or_health(tmp_path: Path) -> None:

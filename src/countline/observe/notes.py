@@ -25,7 +25,7 @@ _KNOWN = 4096
 class SourceNotes:
     """One source. Written by the worker's thread alone."""
 
-    __slots__ = ("_before", "_known", "age", "detections", "events", "last", "tracks", "tracks_begun")
+    __slots__ = ("_before", "_ids", "_known", "age", "detections", "events", "last", "tracks", "tracks_begun")
 
     def __init__(self) -> None:
         self.detections = 0
@@ -39,12 +39,21 @@ class SourceNotes:
         """When that was: seconds of the monotonic clock; 0: never."""
         self.events: dict[tuple[str, str, str], int] = {}
         """Events by kind, rule and direction."""
+        self._ids: Sequence[int] = ()
+        """Of the tracks of the last frame."""
         self._known: set[int] = set()
         self._before: set[int] = set()
 
     def see(self, ids: Sequence[int], events: Iterable[Event]) -> None:
         """A frame with tracks of these ids, and events."""
-        self.tracks = len(ids)
+        if ids != self._ids:  # mostly they are those of the frame before
+            self._begin(ids)
+        for event in events:
+            key = (event.kind, event.rule, _direction(event))
+            self.events[key] = self.events.get(key, 0) + 1
+
+    def _begin(self, ids: Sequence[int]) -> None:
+        self._ids, self.tracks = ids, len(ids)
         fresh = set(ids) - self._known
         if fresh:
             fresh.discard(UNTRACKED)
@@ -52,9 +61,6 @@ class SourceNotes:
             self._known |= fresh
             if len(self._known) > _KNOWN:
                 self._known, self._before = set(ids), self._known
-        for event in events:
-            key = (event.kind, event.rule, _direction(event))
-            self.events[key] = self.events.get(key, 0) + 1
 
 
 def _direction(event: Event) -> str:

@@ -154,10 +154,10 @@ class Server:
     """
 
     def __init__(self, listen: str, endpoints: Endpoints) -> None:
-        host, port = split_address(listen)
         try:
+            host, port = split_address(listen)
             self._http = _Http((host, port), endpoints)
-        except (OSError, OverflowError) as error:
+        except (OSError, ValueError) as error:
             raise ConfigError(
                 f"cannot listen at {listen} for metrics: {getattr(error, 'strerror', None) or error}",
                 where="metrics.listen",
