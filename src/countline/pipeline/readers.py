@@ -93,8 +93,9 @@ class Readers:
 
     def _start(self, reader: _Reader) -> None:
         name = f"countline-read-{reader.source.info.name}"
-        reader.thread = threading.Thread(target=self._read, args=(reader,), name=name, daemon=True)
-        reader.thread.start()
+        thread = threading.Thread(target=self._read, args=(reader,), name=name, daemon=True)
+        thread.start()
+        reader.thread = thread  # one that could not be started is none: its frames are still to be given up
 
     def _read(self, reader: _Reader) -> None:
         source, slot = reader.source, reader.slot
