@@ -25,6 +25,7 @@ COMMANDS = {
     "sources": ("sources", "Show and change the sources of a group of workers."),
     "demo": ("demo", "Run on a street clip against an embedded broker, and show what happens."),
     "check": ("check", "Check sources, model, rules and outputs; say what is wrong and what to do."),
+    "health": ("health", "Ask a run that serves health whether it is well; for containers."),
     "consume": ("consume", "Show the messages of a Kafka topic as they come."),
     "analyze": ("analyze", "Evaluate rules on recorded tracks, without video."),
     "compare": (

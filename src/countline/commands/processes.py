@@ -22,9 +22,12 @@ from countline.commands.progress import Progress
 from countline.commands.shares import outbox_of, shares
 from countline.config import Config
 from countline.errors import ConfigError
+from countline.observe.health import Health
+from countline.observe.systemd import Notifier
 from countline.pipeline import build
 from countline.pipeline.signals import finishing
 from countline.pipeline.stats import Summary
+from countline.protocols import Check
 
 __all__ = ["in_processes"]
 
@@ -69,7 +72,10 @@ def _until_done(processes: Sequence[_Process], options: Options) -> Summary:
         quiet=options["quiet"],
     )
 
+    notifier = Notifier(lambda: _health(processes))
+
     def stop() -> None:
+        notifier.stopping()
         for process in processes:
             process.stop()
 
@@ -85,12 +91,23 @@ def _until_done(processes: Sequence[_Process], options: Options) -> Summary:
                 process.wait()
         finally:
             progress.close()
+            notifier.close()
     summary = merged_summary([p.summary for p in processes if p.summary is not None])
     for process in processes:
         if process.summary is None:
             summary.error = "; ".join(part for part in (summary.error, process.problem()) if part)
             summary.exit_code = summary.exit_code or process.code or 1
     return summary
+
+
+def _health(processes: Sequence[_Process]) -> Health:
+    """Of all processes, as they told it last."""
+    told = [process.snapshot for process in processes]
+    ill = [str(p.number) for p in processes if not p.snapshot.get("alive", True)]
+    ready = sum(bool(snapshot.get("ready")) for snapshot in told)
+    words = f"{ready} of {len(told)} ready"
+    alive = Check("processes", not ill, f"not well: {', '.join(ill)}" if ill else words, "start them anew")
+    return Health([alive], [Check("sources", ready > 0, words)], all(told))
 
 
 class _Process:
@@ -108,6 +125,7 @@ class _Process:
         job = {
             "options": {key: value for key, value in plain.items() if key not in ("config", "processes")},
             "config": plain["config"],
+            "number": number,
             "names": list(names),
             "outbox": None if outbox is None else str(outbox),
             "report": writing,

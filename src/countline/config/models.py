@@ -22,6 +22,7 @@ from countline.config.faults import ConfigFault, validated
 from countline.config.loader import Document, read_yaml, validate
 from countline.config.messages import MessageConfig
 from countline.config.moment import no_start
+from countline.config.observe import MetricsConfig, OtelConfig
 from countline.config.outputs import OutputSchema, config_class, kinds
 from countline.config.record import RecordConfig
 from countline.config.renames import tell
@@ -260,6 +261,13 @@ def _record(value: Any) -> Any:
     return {"path": value} if isinstance(value, str) else value
 
 
+def _metrics(value: Any) -> Any:
+    """``metrics: true``, and ``metrics: HOST:PORT``."""
+    if isinstance(value, bool):
+        return {} if value else None
+    return {"listen": value} if isinstance(value, (str, int)) else value
+
+
 def _output(value: Any) -> Any:
     """``{kafka: {...}}`` or ``stdout`` -> that kind's model."""
     if isinstance(value, OutputConfig):
@@ -300,6 +308,12 @@ class Config(Model):
         RecordConfig | None, BeforeValidator(_record, json_schema_input_type=RecordConfig | str | None)
     ] = None
     """Keep the tracks of all sources in Parquet files, for `countline analyze`, `compare` and `report`; not kept unless set."""
+    metrics: Annotated[
+        MetricsConfig | None, BeforeValidator(_metrics, json_schema_input_type=MetricsConfig | str | bool | None)
+    ] = None
+    """Metrics and health over HTTP; an address alone will do. Nothing listens unless set."""
+    otel: OtelConfig | None = None
+    """Metrics and traces to OpenTelemetry. Nothing is sent unless set."""
     watch: bool = False
     """Apply edits of this file while it runs, as SIGHUP does. An edit that is not right is refused and told in the log."""
     _document: Document | None = PrivateAttr(default=None)

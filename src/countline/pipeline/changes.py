@@ -203,5 +203,8 @@ def refuse_unchangeable(old: Config, new: Config) -> None:
     kept = new.outbox.model_copy(update={"reset": old.outbox.reset})
     if kept != old.outbox:
         refuse(f"the outbox ({_options(old.outbox, kept)})", "outbox")
+    for part in ("metrics", "otel"):
+        if getattr(old, part) != getattr(new, part):
+            refuse(f"what is shown of a run (`{part}`)", part)
     if (old.rules.file is None) != (new.rules.file is None):
         refuse("the engine of the rules", "rules")

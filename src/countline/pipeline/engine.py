@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from countline.errors import ConfigError, CountlineError
+from countline.observe.notes import Notes
 from countline.pipeline.build import Stages
 from countline.pipeline.changes import Changes
 from countline.pipeline.delivery.delivery import Delivery
@@ -24,6 +25,7 @@ from countline.redaction import redact
 from countline.types import Detections, Frame, FrameTracks
 
 if TYPE_CHECKING:
+    from countline.observe.traces import Traces
     from countline.record.recorder import Recorder
 
 __all__ = ["Engine"]
@@ -67,6 +69,7 @@ class Engine:
         self.stages = stages
         self.started = time.monotonic() if started is None else started
         self.clock = StageClock()
+        self.notes = Notes()
         self.summary = Summary(sources={source.name: SourceSummary() for source in stages.sources})
         self.failure: BaseException | None = None
         """What the run cannot go on after; the first there was."""
@@ -97,6 +100,7 @@ class Engine:
                 on_failure=self._failures.write,
                 on_begin=self._failures.begun,
                 started=self.started,
+                notes=self.notes,
             )
             self.recorder: Recorder | None = None
             if stages.config.record is not None:
@@ -114,6 +118,10 @@ class Engine:
             close = offered.close
         if close is not None:
             self._closers.append(close)
+
+    def trace(self, traces: Traces) -> None:
+        """Give what becomes of messages to ``traces``, before :meth:`start`."""
+        self.notes.traces = self.delivery.traces = traces
 
     # -- while it runs --------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from countline.messages.time import rfc3339
+from countline.observe.notes import Notes
 from countline.pipeline.cameras import Cameras
 from countline.pipeline.commit_sink import CommitSink, Consumer
 from countline.pipeline.exchange import Exchanged, Makers
@@ -65,6 +66,7 @@ class Worker:
     on_begin: told when a file's stream begins: source, stream, the last frame whose messages are there already, and what its ids
         may be marked with.
     started: ``time.monotonic()`` at which the run began.
+    notes: what is noted for metrics.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Worker:
         on_failure: Callable[[object, int], None],
         on_begin: Callable[[str, str, int, Sequence[str]], None],
         started: float = 0.0,
+        notes: Notes | None = None,
     ) -> None:
         self.trackers = stages.trackers
         self.rules = stages.rules
@@ -92,6 +95,7 @@ class Worker:
         self.on_failure = on_failure
         self.on_begin = on_begin
         self.started = started
+        self.notes = Notes() if notes is None else notes
         self._cameras = (
             Cameras(stages.cameras, stages.trackers, stages.rules, summary.sources) if stages.cameras else None
         )
@@ -130,6 +134,8 @@ class Worker:
             for frame, found in zip(frames, detections):
                 name = frame.info.source.name
                 self._follow(frame.info, frame.seam)
+                if found is not None:
+                    self.notes.detections(name, len(found))
                 if self._cameras is not None:
                     found = self._cameras.see(frame, found)
                 batch.append(FrameTracks(frame.info, self._track(name, found, frame.info.pts)))
@@ -138,7 +144,8 @@ class Worker:
     def tracked(self, batch: Sequence[FrameTracks]) -> None:
         """One round of frames that come with their tracks and without pixels: at most one frame per source."""
         batch = self.exchanged.known_tracks(batch)
-        for info, _ in batch:
+        for info, tracks in batch:
+            self.notes.detections(info.source.name, len(tracks))
             self._follow(info)
         self._evaluate(batch, [None] * len(batch))
 
@@ -338,6 +345,7 @@ class Worker:
         source = self.summary.sources[name]
         source.frames += 1
         self.summary.frames += 1
+        self.notes.see(analytics, again=suppressed)
         for event in analytics.events:
             if event.kind == "heading":
                 source.directions[event.rule] = source.directions.get(event.rule, 0) + 1
@@ -349,6 +357,8 @@ class Worker:
             with self.clock.measure("outbox"):
                 self.delivery.put(info, messages, analytics.deltas, self._untold.now(name, analytics.gap), seam)
             if messages:
+                if self.notes.traces is not None:
+                    self.notes.traces.made(messages, analytics, frame, self.notes.taken, self.notes.detected)
                 self.summary.messages += len(messages)
                 if self.summary.first_message is None:
                     self.summary.first_message = time.monotonic() - self.started
