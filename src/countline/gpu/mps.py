@@ -25,7 +25,7 @@ log = logging.getLogger("countline.gpu")
 OFF = "COUNTLINE_MPS"
 """Environment variable that leaves the service aside where it is 'off' or '0'."""
 _PIPES, _LOGS = "CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY"
-_USUAL = Path("/tmp/nvidia-mps")
+_USUAL = Path("/tmp/nvidia-mps")  # noqa: S108 - the one that NVIDIA has chosen
 _PROGRAM = "nvidia-cuda-mps-control"
 _START, _END, _TRIAL = 5.0, 5.0, 30.0
 # Takes the context that decoder, kernels and network share, as a process of a run will; its exit status says whether it got it.
