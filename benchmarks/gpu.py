@@ -113,6 +113,8 @@ def spread(args: argparse.Namespace, streams: int, processes: int, **more: Any) 
         own = streams // processes + (number < streams % processes)
         job = {"name": f"p{number}", "gpu": gpu, "streams": own, "seconds": args.seconds, **more}
         job["detector"] = {"device": f"cuda:{gpu}", **job.get("detector", SMALL)}
+        if args.batch:
+            job["detector"].setdefault("batch", args.batch)
         if job.get("paced"):
             job["detector"].setdefault("linger_ms", args.linger_ms)
         job["outbox"] = str(Path(args.scratch) / f"{time.monotonic_ns()}-{number}.outbox")
@@ -268,6 +270,7 @@ def main() -> None:
     parser.add_argument("--gpus", nargs="+", type=int, default=[0])
     parser.add_argument("--processes", type=int, default=8, help="for each GPU")
     parser.add_argument("--per-process", type=int, default=2, help="streams of each process, for the stages")
+    parser.add_argument("--batch", type=int, help="as in the configuration; less needs less memory")
     parser.add_argument("--seconds", type=float, default=15.0)
     parser.add_argument("--realtime-seconds", type=float, default=60.0)
     parser.add_argument(
