@@ -55,5 +55,5 @@ class Near:
             if abs(box[3] / info.height - self._level) < CLOSE:
                 self.frames.setdefault(track, set()).add(info.number)
         for event in analytics.events:
-            if event.kind == "crossing":
+            if event.kind == "crossing" and event.track_id is not None:
                 self.crossed.append(event.track_id)

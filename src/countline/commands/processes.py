@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,8 @@ def in_processes(config: Config, given: Path | None, options: Options, state: Pa
     parts = shares([source.name for source in config.sources], options["processes"], outbox, fresh=options["fresh"])
     gpus = config.detector.gpus
     processes: list[_Process] = []
-    with shared() if len(parts) > len(gpus) > 0 else nullcontext({}) as environment:
+    with ExitStack() as service:
+        environment = service.enter_context(shared()) if len(parts) > len(gpus) > 0 else {}
         try:
             for number, names in enumerate(parts):
                 if names:
