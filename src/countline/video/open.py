@@ -26,7 +26,7 @@ from countline.video.known_options import OWN, unknown_options
 from countline.video.lists import open_list
 from countline.video.live import LiveSource
 from countline.video.place import IMAGES, Place, place_of, scheme_of, visible
-from countline.video.pump import Connect, Item, direct, pumped
+from countline.video.reader_thread import Connect, Item, direct, in_thread
 from countline.video.sequence import SequenceSource
 from countline.video.tls import diagnose, tls_options
 from countline.video.transport import Transport
@@ -74,7 +74,7 @@ def open_source(config: SourceConfig, index: int, *, stop: Stop | None = None, g
 
 
 def _read(connect: Connect, source: BaseSource) -> Iterator[Item]:
-    return pumped(connect, source.config.name, source.ended, source.config.timeout, source.watch)
+    return in_thread(connect, source.config.name, source.ended, source.config.timeout, source.watch)
 
 
 def _grow(connect: Connector, source: BaseSource) -> Iterator[Item]:
@@ -87,7 +87,7 @@ def _grow(connect: Connector, source: BaseSource) -> Iterator[Item]:
 
 def _await(connect: Connect, source: BaseSource) -> Iterator[Item]:
     """A pipe is silent for as long as whoever writes into it likes."""
-    return pumped(connect, source.config.name, source.ended, math.inf)
+    return in_thread(connect, source.config.name, source.ended, math.inf)
 
 
 def recording(path: Path, config: SourceConfig, where: str) -> Connector:
@@ -213,7 +213,7 @@ def _is_file(place: Place, config: SourceConfig, connect: Connect, stop: Stop | 
     if config.live is not None:
         return not config.live
     ended = (lambda: stop.is_set()) if stop is not None else (lambda: False)
-    items = pumped(connect, config.name, ended, config.timeout)
+    items = in_thread(connect, config.name, ended, config.timeout)
     try:
         opened = next(items, None)
         return isinstance(opened, Opened) and opened.duration is not None
