@@ -20,6 +20,7 @@ from countline.commands.run import configured, only
 from countline.config.observe import MetricsConfig
 from countline.errors import CountlineError
 from countline.pipeline.run import Run
+from countline.pipeline.turns import take_short_turns
 from countline.terminal import json_line
 
 __all__ = ["main"]
@@ -32,6 +33,7 @@ def main() -> int:
     for key in ("rules_file", "cfg_file", "msgconv"):
         options[key] = Path(options[key]) if options.get(key) else options.get(key)
     logs.configure(as_json=options["as_json"], quiet=options["quiet"], verbose=options["verbose"])
+    take_short_turns()
     with os.fdopen(job["report"], "w", encoding="utf-8", buffering=1) as report:
         try:
             return _run(job, options, report)

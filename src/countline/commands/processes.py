@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from countline.commands.progress import Progress
 from countline.commands.shares import outbox_of, shares
 from countline.config import Config
 from countline.errors import ConfigError
+from countline.gpu.mps import shared
 from countline.observe.health import Health
 from countline.observe.systemd import Notifier
 from countline.pipeline import build
@@ -52,17 +54,19 @@ def in_processes(config: Config, given: Path | None, options: Options, state: Pa
     outbox = build.state_path(config, given, state)
     parts = shares([source.name for source in config.sources], options["processes"], outbox, fresh=options["fresh"])
     gpus = config.detector.gpus
-    processes = []
-    try:
-        for number, names in enumerate(parts):
-            if names:
-                device = f"cuda:{gpus[number % len(gpus)]}" if gpus else options.get("device")
-                place = None if outbox is None else outbox_of(outbox, number)
-                processes.append(_Process(number, names, {**options, "device": device}, place))
-        return _until_done(processes, options)
-    finally:
-        for process in processes:
-            process.end()
+    processes: list[_Process] = []
+    with ExitStack() as service:
+        environment = service.enter_context(shared()) if len(parts) > len(gpus) > 0 else {}
+        try:
+            for number, names in enumerate(parts):
+                if names:
+                    device = f"cuda:{gpus[number % len(gpus)]}" if gpus else options.get("device")
+                    place = None if outbox is None else outbox_of(outbox, number)
+                    processes.append(_Process(number, names, {**options, "device": device}, place, environment))
+            return _until_done(processes, options)
+        finally:
+            for process in processes:
+                process.end()
 
 
 def _until_done(processes: Sequence[_Process], options: Options) -> Summary:
@@ -113,7 +117,14 @@ def _health(processes: Sequence[_Process]) -> Health:
 class _Process:
     """One of them, started."""
 
-    def __init__(self, number: int, names: Sequence[str], options: Options, outbox: Path | None) -> None:
+    def __init__(
+        self,
+        number: int,
+        names: Sequence[str],
+        options: Options,
+        outbox: Path | None,
+        environment: Mapping[str, str],
+    ) -> None:
         self.number = number
         self.names = names
         self.snapshot: dict[str, Any] = {}
@@ -136,6 +147,7 @@ class _Process:
             stdin=subprocess.PIPE,
             pass_fds=(writing,),
             start_new_session=True,
+            env={**os.environ, **environment},
         )
         os.close(writing)
         assert self._process.stdin is not None

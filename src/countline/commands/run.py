@@ -30,6 +30,7 @@ from countline.pipeline.roles import refuse_collisions
 from countline.pipeline.run import Run
 from countline.pipeline.signals import ended_at_once, finishing, hangup_noted
 from countline.pipeline.stats import Summary
+from countline.pipeline.turns import take_short_turns
 from countline.secret_forms import MASK, hide_uri
 from countline.terminal import echo, json_line, visible
 from countline.types import FrameTracks
@@ -100,6 +101,7 @@ def _make(config: Config, given: Path | None, options: Options, state: Path | No
     changed = any(options.get(name) for name in ("shard", "realtime", "device", "metrics"))
     if changed and not options.get("outbox"):
         state = path  # as that of the whole
+    take_short_turns()
     return Run(
         config if given is None or options.get("outbox") or changed else given,
         state=state if given is None or changed else None,

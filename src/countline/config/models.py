@@ -22,9 +22,9 @@ from countline.config.faults import ConfigFault, validated
 from countline.config.loader import Document, read_yaml, validate
 from countline.config.messages import MessageConfig
 from countline.config.moment import no_start
-from countline.config.observe import MetricsConfig, OtelConfig
+from countline.config.observe import MetricsConfig, OtelConfig, given_metrics
 from countline.config.outputs import OutputSchema, config_class, kinds
-from countline.config.record import RecordConfig
+from countline.config.record import RecordConfig, given_record
 from countline.config.renames import tell
 from countline.config.rules import RulesConfig, check_sources
 from countline.config.secret_places import named_secrets
@@ -257,17 +257,6 @@ def _outbox(value: Any) -> Any:
     return {"path": value} if isinstance(value, str) else value
 
 
-def _record(value: Any) -> Any:
-    return {"path": value} if isinstance(value, str) else value
-
-
-def _metrics(value: Any) -> Any:
-    """``metrics: true``, and ``metrics: HOST:PORT``."""
-    if isinstance(value, bool):
-        return {} if value else None
-    return {"listen": value} if isinstance(value, (str, int)) else value
-
-
 def _output(value: Any) -> Any:
     """``{kafka: {...}}`` or ``stdout`` -> that kind's model."""
     if isinstance(value, OutputConfig):
@@ -305,11 +294,11 @@ class Config(Model):
         OutboxConfig()
     )
     record: Annotated[
-        RecordConfig | None, BeforeValidator(_record, json_schema_input_type=RecordConfig | str | None)
+        RecordConfig | None, BeforeValidator(given_record, json_schema_input_type=RecordConfig | str | None)
     ] = None
     """Keep the tracks of all sources in Parquet files, for `countline analyze`, `compare` and `report`; not kept unless set."""
     metrics: Annotated[
-        MetricsConfig | None, BeforeValidator(_metrics, json_schema_input_type=MetricsConfig | str | bool | None)
+        MetricsConfig | None, BeforeValidator(given_metrics, json_schema_input_type=MetricsConfig | str | bool | None)
     ] = None
     """Metrics and health over HTTP; an address alone will do. Nothing listens unless set."""
     otel: OtelConfig | None = None

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from countline.addresses import split_address
 from countline.config.base import FileName, Model
 
-__all__ = ["MetricsConfig", "OtelConfig"]
+__all__ = ["MetricsConfig", "OtelConfig", "given_metrics"]
 
 
 def _address(text: str) -> str:
@@ -58,3 +58,10 @@ class OtelConfig(Model):
     """`service.name` of what is sent."""
     attributes: dict[str, str] = {}
     """Further attributes of the resource, e.g. {deployment.environment.name: site-7}."""
+
+
+def given_metrics(value: Any) -> Any:
+    """``metrics: true``, and ``metrics: HOST:PORT``."""
+    if isinstance(value, bool):
+        return {} if value else None
+    return {"listen": value} if isinstance(value, (str, int)) else value

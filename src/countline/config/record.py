@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
 from countline.config.base import FileName, Model
 from countline.config.faults import ConfigFault
 
-__all__ = ["RecordConfig", "keep_of"]
+__all__ = ["RecordConfig", "given_record", "keep_of"]
 
 _AGES = {"h": 3600, "d": 86_400, "w": 604_800}
 _SIZES = {
@@ -64,3 +64,8 @@ class RecordConfig(Model):
     """Seconds after which what was recorded is on disk: a power cut loses no more than this."""
     max_waiting: int = Field(default=20_000, ge=100)
     """Frames that may wait to be written. Live sources lose what is beyond (counted), files wait."""
+
+
+def given_record(value: Any) -> Any:
+    """``record: FOLDER``."""
+    return {"path": value} if isinstance(value, str) else value

@@ -15,7 +15,7 @@ from countline.track.groups import Groups
 from countline.track.hidden import complete
 from countline.track.leaps import Leaps
 from countline.track.memory import Memory, TrackMemory
-from countline.track.motion import pace_of, velocities
+from countline.track.motion import paces, velocities
 from countline.track.newcomers import Newcomers
 from countline.track.overlap import BESIDE, beside_stronger, clearly_beside, overlap, singles
 from countline.track.pace import Pace
@@ -26,6 +26,7 @@ from countline.types import Detections, Tracks
 
 __all__ = ["EngineTracker"]
 
+_STILL = np.zeros(2, np.float32)
 _HISTORY = 6
 """Frames from which the velocity for :meth:`EngineTracker.predict` is taken."""
 _SURE = 0.75
@@ -142,7 +143,7 @@ class EngineTracker:
             grades = self._graded(detections.xyxy, detections.confidence, detections.class_id)
         boxes, confidence, classes = detections.xyxy, detections.confidence, detections.class_id
         slow = self._pace is not None and self._pace.slow
-        groups = self._groups.find(boxes, classes, pts, self._pace_of, slow)
+        groups = self._groups.find(boxes, classes, pts, self._paces(), slow)
         if groups:
             grades[groups] = NOISE
         matched = whole(boxes, self._past, self._known.heights, pts, self._lost, self._behind)
@@ -264,8 +265,17 @@ class EngineTracker:
         boxes = last.xyxy + velocities(self._past) * np.float32((pts - then) / 1e9)
         return Tracks(boxes, last.confidence, last.class_id, last.track_id, twin_of=last.twin_of)
 
-    def _pace_of(self, track: int) -> NDArray[np.float32]:
-        return pace_of(self._past, track)
+    def _paces(self) -> Callable[[int], NDArray[np.float32]]:
+        """The pace of a track by its id. All are computed when one is asked for, since then all are."""
+        known: dict[int, NDArray[np.float32]] | None = None
+
+        def pace(track: int) -> NDArray[np.float32]:
+            nonlocal known
+            if known is None:
+                known = paces(self._past)
+            return known.get(track, _STILL)
+
+        return pace
 
     def _clock(self, pts: int) -> int:
         """Step lengths since the last frame, at least 1. Learns the step length where no frame rate was given."""
