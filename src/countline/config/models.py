@@ -28,7 +28,7 @@ from countline.config.record import RecordConfig, given_record
 from countline.config.renames import tell
 from countline.config.rules import RulesConfig, check_sources
 from countline.config.secret_places import named_secrets
-from countline.errors import PluginError
+from countline.errors import ConfigError, PluginError
 from countline.redaction import remember
 from countline.registry.kinds import LAYOUTS
 from countline.secret_forms import uri_secrets
@@ -393,8 +393,6 @@ def load(path: str | Path, text: str | None = None) -> Config:
 
 def raise_not_mapping(document: Document) -> None:
     """The file is YAML but not a mapping."""
-    from countline.errors import ConfigError
-
     raise ConfigError(
         "must be a mapping with the keys sources, rules, messages, outputs …",
         where=document.place(()),

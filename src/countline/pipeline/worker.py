@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from countline.messages.time import rfc3339
@@ -16,6 +15,7 @@ from countline.pipeline.commit_sink import CommitSink, Consumer
 from countline.pipeline.exchange import Exchanged, Makers
 from countline.pipeline.gaps import GapLog, GapWatch
 from countline.pipeline.replay import Replay
+from countline.pipeline.resets import Resets
 from countline.pipeline.rule_changes import Repeats, identities_at
 from countline.pipeline.stats import StageClock, Summary, fill
 from countline.pipeline.untold import Untold
@@ -44,7 +44,6 @@ from countline.types import (
 
 if TYPE_CHECKING:
     from countline.outbox import Resume
-    from countline.outbox.schedule import Schedule
     from countline.pipeline.build import Stages
     from countline.pipeline.changes import Changes
 
@@ -91,7 +90,7 @@ class Worker:
         self.summary = summary
         self.clock = clock
         self.consumers = list(consumers)
-        self.schedule = stages.schedule
+        self._resets = Resets(stages.schedule)
         self.on_failure = on_failure
         self.on_begin = on_begin
         self.started = started
@@ -106,9 +105,6 @@ class Worker:
         self._resume: dict[str, int] = {}
         self._replays: dict[str, Replay] = {}
         """By source that goes on from a seam."""
-        self._seen: dict[str, int] = {}
-        """By source: event time up to which scheduled resets have been carried out."""
-        self._next_reset: dict[str, int] = {}
         self._last: dict[str, Analytics] = {}
         self._watch = GapWatch()
         self._gap_log = GapLog(summary.sources)
@@ -151,7 +147,7 @@ class Worker:
 
     def _evaluate(self, batch: Sequence[FrameTracks], frames: Sequence[Frame | None]) -> None:
         for item in batch:
-            self._scheduled_reset(item)
+            self._scheduled_reset(item.info)
         with self.clock.measure("rules"):
             results = self.rules.update(batch)
         if self.rules.notices:
@@ -204,7 +200,7 @@ class Worker:
         rules = [rule.name for rule in self.rules.rules if rule.source in (None, name)]  # also those that never counted
         resume = self.delivery.begin(
             name, info.stream, live=info.source.live, policy=self.policies[name], time=info.time, rules=rules,
-            due=None if self.schedule is None else partial(_due, self.schedule, info.time),
+            due=self._resets.asked(info.time),
             number=info.number,
             identities=identities_at(name, self.rules.rules),
         )  # fmt: skip
@@ -231,9 +227,7 @@ class Worker:
                 "source '%s': counts begin anew as of %s, by schedule; nothing was seen from %s to %s",
                 name, rfc3339(resume.reset), rfc3339(resume.seen), rfc3339(info.time),
             )  # fmt: skip
-        if self.schedule is not None:
-            self._seen[name] = info.time
-            self._next_reset[name] = self.schedule.next_after(info.time)
+        self._resets.begin(name, info.time)
 
     def mark_stream(self, info: FrameInfo, resume: Resume) -> tuple[str, str]:
         """What the ids of a file's messages are made of from this frame on: marks of what is counted and of what was before."""
@@ -285,13 +279,12 @@ class Worker:
             self._cameras.use(self.trackers, stages.cameras)
         elif stages.cameras:
             self._cameras = Cameras(stages.cameras, self.trackers, self.rules, self.summary.sources)
-        self.definitions, self.schedule = stages.definitions, stages.schedule
+        self.definitions = stages.definitions
         self.policies, self.mark = stages.policies, stages.mark
         self._ask()
-        if self.schedule is not None:
-            for name, analytics in self._last.items():
-                self._seen[name] = analytics.frame.time
-                self._next_reset[name] = self.schedule.next_after(analytics.frame.time)
+        self._resets = Resets(stages.schedule)
+        for name, analytics in self._last.items():
+            self._resets.begin(name, analytics.frame.time)
 
     def _end_source(self, name: str) -> None:
         """A source is taken away. A file's run that was not at its end stays one that was cut short."""
@@ -299,8 +292,9 @@ class Worker:
             self.finish_windows(name, self._makers, whole=False)
         self.repeats.end(name)
         self.delivery.forget(name)
-        for kept in (self._streams, self._resume, self._seen, self._next_reset, self._last, self._gaps, self._replays):
+        for kept in (self._streams, self._resume, self._last, self._gaps, self._replays):
             kept.pop(name, None)
+        self._resets.end(name)
 
     def tell(self, change: ConfigChange) -> None:
         """Messages of ``on: config``."""
@@ -309,17 +303,9 @@ class Worker:
             self.delivery.tell(messages, change.time)
             self.summary.messages += len(messages)
 
-    def _scheduled_reset(self, item: FrameTracks) -> None:
-        info = item.info
+    def _scheduled_reset(self, info: FrameInfo) -> None:
         name = info.source.name
-        if self.schedule is None:
-            return
-        if info.time < self._next_reset[name]:
-            self._seen[name] = max(self._seen[name], info.time)
-            return
-        due = self.schedule.due(self._seen[name], info.time)
-        self._seen[name] = info.time
-        self._next_reset[name] = self.schedule.next_after(info.time)
+        due = self._resets.due(name, info.time)
         if due is None:
             return
         self.rules.reset(name, due)
@@ -407,7 +393,3 @@ class Worker:
         """Bring the counts in the summary up to date."""
         for name, analytics in list(self._last.items()):
             fill(self.summary.sources[name], analytics)
-
-
-def _due(schedule: Schedule, now: int, seen: int) -> int | None:
-    return schedule.due(seen, now)

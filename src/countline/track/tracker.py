@@ -21,6 +21,7 @@ from countline.track.overlap import BESIDE, beside_stronger, clearly_beside, ove
 from countline.track.pace import Pace
 from countline.track.refound import Refound, foot_before, remember
 from countline.track.twins import Twins
+from countline.track.usable import usable
 from countline.track.whole import behind, whole
 from countline.types import Detections, Tracks
 
@@ -51,8 +52,6 @@ _DOUBTFUL = 4
 """Limits passed by a detection that is at its threshold, but not at what it needs beside somebody."""
 _FEW = 300
 """Pairs of boxes up to which a plain loop is faster than NumPy."""
-_WIDEST = 1e7
-"""No picture has so many pixels in a row."""
 _RATE_AFTER = 8
 """Intervals that are measured where the frame rate is not known."""
 
@@ -139,7 +138,7 @@ class EngineTracker:
         steps = self._clock(pts)
         grades = self._quickly_graded(detections)
         if grades is None:
-            detections = self._usable(detections)
+            detections = usable(detections, self._low or 0.0)
             grades = self._graded(detections.xyxy, detections.confidence, detections.class_id)
         boxes, confidence, classes = detections.xyxy, detections.confidence, detections.class_id
         slow = self._pace is not None and self._pace.slow
@@ -321,7 +320,7 @@ class EngineTracker:
         self._known.clear()
 
     def _quickly_graded(self, detections: Detections) -> NDArray[np.intp] | None:
-        """What :meth:`_usable` and :meth:`_graded` give, by the kernel; None where there is none, or it does not take them."""
+        """What :func:`usable` and :meth:`_graded` give, by the kernel; None where there is none, or it does not take them."""
         if self._compiled is None:
             return None
         before = self._past[-1][1].xyxy if self._past else None
@@ -334,27 +333,6 @@ class EngineTracker:
         """All tracks have ended: what comes is another scene."""
         self._begin_anew()
         self._past.clear()
-
-    def _usable(self, detections: Detections) -> Detections:
-        """The detections that can be followed."""
-        box, confidence = detections.xyxy, detections.confidence
-        low = self._low or 0.0
-        # Comparisons are false for what is not a number; and no picture is as wide as infinity.
-        if (
-            len(box)
-            and (box[:, 2:] > box[:, :2]).all()
-            and np.vdot(box, box) < _WIDEST**2 / 2  # then each is within
-            and (least := confidence.min()) >= low
-            and least > 0
-        ):
-            return detections  # mostly all of them
-        sound = (
-            (box[:, 2:] > box[:, :2]).all(axis=1)
-            & (confidence > 0)
-            & (confidence >= low)
-            & (np.abs(box).max(axis=1, initial=0) < _WIDEST)
-        )
-        return detections[sound]
 
     def _graded(
         self, boxes: NDArray[np.float32], confidence: NDArray[np.float32], classes: NDArray[np.int32]
