@@ -222,6 +222,10 @@ _REVIEWED = {
     ("pipeline/build.py", "_warn_of_idle_outputs"): "once at the start",
     ("pipeline/build.py", "rules"): "once at the start",
     ("pipeline/delivery/delivery.py", "start"): "once for each output at the start",
+    ("commands/worker_group.py", "_begin"): "once for each source that is taken over",
+    ("commands/worker_group.py", "_let_go"): "once for each source that is handed over and does not end in time",
+    ("commands/worker_group.py", "_reconcile"): "once for each source that is handed over",
+    ("record/quota.py", "_enforce"): "once for each file that is removed, of which there is one an hour and source",
     ("commands/progress.py", "_show"): "progress, at its interval",
     ("video/open.py", "open_source"): "once for each option at the start",
 }
