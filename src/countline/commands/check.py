@@ -40,7 +40,7 @@ def check_command(given: Mapping[str, Any]) -> int:
         if not check.ok:
             code = code or failed_code
         if given["as_json"]:
-            sys.stdout.write(json_line(_json(check)) + "\n")
+            sys.stdout.write(json_line(as_plain(check)) + "\n")
             continue
         line = Text("ok    " if check.ok else "FAIL  ", "green" if check.ok else "bold red")
         line.append(f"{visible(check.subject)}: ", "bold").append(visible(check.detail), "default")
@@ -50,7 +50,8 @@ def check_command(given: Mapping[str, Any]) -> int:
     return code
 
 
-def _json(check: Check) -> dict[str, Any]:
+def as_plain(check: Check) -> dict[str, Any]:
+    """For JSON: without what is not known."""
     return {name: value for name, value in asdict(check).items() if value is not None}
 
 

@@ -6,11 +6,11 @@ import sys
 import threading
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from countline.commands import deepstream_files, logs
+from countline.commands.check import as_plain
 from countline.commands.summary_text import summary_text
 from countline.compat.deepstream.files import recipe
 from countline.compat.deepstream.files.nvdsanalytics import read as read_rules
@@ -44,7 +44,7 @@ def check_command(options: Options) -> int:
     more = list(checks.pipeline())
     if options["as_json"]:
         for check in needed + more:
-            sys.stdout.write(json_line(asdict(check)) + "\n")
+            sys.stdout.write(json_line(as_plain(check)) + "\n")
     else:
         echo("for a probe (countline.deepstream.attach):")
         _print(needed)
