@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countline._definition_protocols import (
+    BeatingDefinition,
     ChangeDefinition,
     ContinuingDefinition,
     Definition,
@@ -38,6 +39,7 @@ from countline.types import (
 
 __all__ = [
     "AimedDetector",
+    "BeatingDefinition",
     "ChangeDefinition",
     "Check",
     "ClosingConsumer",

@@ -31,6 +31,7 @@ from countline._events import (
 )
 from countline._frames import FrameInfo, Seam, SourceInfo, TimeQuality, utc
 from countline._gaps import Gap
+from countline._heartbeats import Heartbeat
 from countline._states import (
     Count,
     DirectionState,
@@ -64,6 +65,7 @@ __all__ = [
     "FrameTracks",
     "Gap",
     "Heading",
+    "Heartbeat",
     "Journey",
     "Leave",
     "LineState",
@@ -288,6 +290,8 @@ class Analytics:
     """What was missed before this frame; in a message, all that was since the last message of its definition."""
     status: StateChange | None = None
     """The state of the source that a message tells of, where its trigger is one: then there is no frame."""
+    heartbeat: Heartbeat | None = None
+    """That the source is watched over, where the trigger of a message is the clock: then there is no frame, and ``status`` is set."""
     change: ConfigChange | None = None
     """The change of the configuration that a message tells of, where its trigger is one: then there is no frame."""
     view: View | None = None

@@ -42,16 +42,22 @@ __all__ = [
 
 EVENTS = (*(event for model in RULE_KEYS.values() for event in model.events), "view-change")
 """Kinds of event, which are the triggers that send a message for what happened."""
-_WORDS = (*EVENTS, "change", "gap", "frame", "interval <time>", "config", "status")
-_OF_FRAMES = {"config": ("type", "sources", "attach"), "status": ("type", "attach")}
+_WORDS = (*EVENTS, "change", "gap", "frame", "interval <time>", "config", "status", "heartbeat <time>")
+_OF_FRAMES = {
+    "config": ("type", "sources", "attach"),
+    "status": ("type", "attach"),
+    "heartbeat": ("type", "attach"),
+}
 """Keys that have no sense with triggers that no frame is behind."""
 _INTERVAL = re.compile(r"interval\s+(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d)(?:\s+(?P<zone>[A-Za-z][\w+\-/]*))?")
+_HEARTBEAT = re.compile(r"heartbeat\s+(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d)")
+_QUICKEST = 10**9
 _UNITS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "min": 60 * 10**9, "h": 3600 * 10**9, "d": 24 * 3600 * 10**9}
 
 
 def trigger_of(on: str | list[str]) -> tuple[str, tuple[str, ...], int]:
-    """``on:`` as (kind, kinds of event, interval in ns); kind is event, change, gap, frame, interval, config or
-    status.
+    """``on:`` as (kind, kinds of event, time in ns); kind is event, change, gap, frame, interval, config, status or
+    heartbeat.
 
     Raises ConfigFault for a trigger that does not exist."""
     words = on if isinstance(on, list) else re.split(r"\s*[,|]\s*", on.strip())
@@ -67,12 +73,25 @@ def trigger_of(on: str | list[str]) -> tuple[str, tuple[str, ...], int]:
             )
         zone_of(on)
         return "interval", (), ns
+    if len(words) == 1 and words[0].split()[:1] == ["heartbeat"]:
+        return "heartbeat", (), _beat(words[0])
     for word in words:
         if word not in EVENTS and word not in brought_events():
             raise ConfigFault(
                 f"there is no trigger '{word}'", fix="known are: " + ", ".join((*_WORDS, *brought_events()))
             )
     return "event", tuple(dict.fromkeys(words)), 0
+
+
+def _beat(word: str) -> int:
+    match = _HEARTBEAT.fullmatch(word)
+    ns = int(float(match[1]) * _UNITS[match[2]]) if match else 0
+    if ns < _QUICKEST:
+        raise ConfigFault(
+            f"'{word}' is no heartbeat",
+            fix="write e.g. on: heartbeat 10s (s, m, h and d are known), at least one second",
+        )
+    return ns
 
 
 def zone_of(on: str | list[str]) -> tzinfo | None:
@@ -242,7 +261,7 @@ class MessageConfig(Model):
     on: Annotated[str | list[str], AfterValidator(_trigger)] = "crossing"
     """Trigger: crossing | enter | leave | dwell | crowding | heading | speeding | journey | long-queue | long-wait | wrong-way
     (or several of these) | change | gap | interval <time> [zone] | frame | config (a change of the configuration)
-    | status (another state of a source)."""
+    | status (another state of a source) | heartbeat <time> (each source, by the clock, also while no frame comes)."""
     per: Literal["frame", "event"] | None = None
     """One message for each event or for each frame that has any; by the template unless set: per event if it names a field
     of an event."""

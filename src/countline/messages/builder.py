@@ -43,6 +43,7 @@ class Builder:
             gap=trigger == "gap",
             config=trigger == "config",
             status=trigger == "status",
+            heartbeat=trigger == "heartbeat",
             table=context.table,
         )
         self.compiler = Compiler(self.fields)
@@ -168,7 +169,8 @@ class Builder:
             "per_event": per_event,
             "trajectories": config.trajectory_points if "trajectory" in used else 0,
             "tells_epochs": "epochs" in used or sees_all,
-            "keeps_gaps": ("gap" in used or sees_all) and not (self.fields.gap or self.fields.config),
+            "keeps_gaps": ("gap" in used or sees_all)
+            and not (self.fields.gap or self.fields.config or self.fields.heartbeat),
         }
         if target is not None:
             return FunctionDefinition(target, **arguments)

@@ -22,6 +22,7 @@ from countline.pipeline.delivery.delivery import Delivery
 from countline.pipeline.engine import Engine
 from countline.pipeline.frame_buffer import FrameBuffer
 from countline.pipeline.given_sources import GivenSources
+from countline.pipeline.heartbeats import Heartbeats
 from countline.pipeline.inference import Batch, Inference
 from countline.pipeline.overload import Overload
 from countline.pipeline.readers import Readers
@@ -86,6 +87,7 @@ class Run:
         self._latency = 0.0
         self._overload: Overload | None = None
         self._states = StateWatch()
+        self._beats = Heartbeats()
         with ExitStack() as resources:
             with ThreadPoolExecutor(1) as pool:  # the model is compiled while the other packages are imported
                 loading = pool.submit(build.detector, self.config, detector)
@@ -159,6 +161,7 @@ class Run:
             self._play()
             if self.engine.failure is None:
                 tell_states(self.engine.worker, self._states.look(self.sources))
+                self._beats.tell(self.engine.worker, self._beats.last(self.engine.worker.makers), self.sources)
             self.engine.finish(dict(self._readers.ended), drain_timeout)
         finally:
             self.close()
@@ -305,6 +308,10 @@ class Run:
         changes = self._states.look(self.sources)
         if changes:
             self.engine.at_boundary(lambda: tell_states(self.engine.worker, changes))
+            self.wake()
+        due = self._beats.due(self.engine.worker.makers)
+        if due:
+            self.engine.at_boundary(lambda: self._beats.tell(self.engine.worker, due, self.sources))
             self.wake()
 
     def _watch_load(self) -> None:
