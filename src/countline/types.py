@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countline._changes import ConfigChange, StateChange
+from countline._clips import ClipForm, CutPackets, FrameMark
 from countline._counters import CounterDelta, CounterKey, RuleIdentity
 from countline._events import (
     Crossing,
@@ -49,12 +50,14 @@ __all__ = [
     "KEYPOINTS",
     "UNTRACKED",
     "Analytics",
+    "ClipForm",
     "ConfigChange",
     "Count",
     "CounterDelta",
     "CounterKey",
     "Crossing",
     "Crowding",
+    "CutPackets",
     "Detections",
     "DirectionState",
     "Dwell",
@@ -62,6 +65,7 @@ __all__ = [
     "Event",
     "Frame",
     "FrameInfo",
+    "FrameMark",
     "FrameTracks",
     "Gap",
     "Heading",
@@ -115,6 +119,8 @@ class Frame:
     """Monotonic seconds at which the reader handed it over; for latency figures only, never for rules."""
     seam: Seam | None = None
     """Set on the first frame of each recording, where a source reads several one after the other."""
+    mark: FrameMark | None = None
+    """Where it lies in the encoded video, for clips; None where nobody wants any, or the source has no packets."""
 
     @property
     def image(self) -> NDArray[np.uint8]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
@@ -26,6 +26,8 @@ __all__ = ["Engine"]
 
 log = logging.getLogger("countline.pipeline")
 
+PATIENCE_FOR_CLIPS = 10.0
+"""Seconds for which clips are still written at the end of a run, at most."""
 PATIENCE_AFTER_FAILURE = 5.0
 """Seconds for which a run that failed still delivers, at most."""
 
@@ -90,6 +92,8 @@ class Engine:
                 on_begin=self._failures.begun,
                 started=self.started,
             )
+            self._clips = [stages.clips]
+            stages.clips.start(self.worker.delivery.tell)
             self._resources = resources.pop_all()
 
     def add_consumer(self, consumer: Consumer, *, close: Callable[[], None] | None = None) -> None:
@@ -161,6 +165,8 @@ class Engine:
             for source in stages.sources:
                 self.summary.sources.setdefault(source.name, SourceSummary())
         self.worker.exchange(stages, plan)
+        self._clips.append(stages.clips)  # those of the configuration before are brought to their end
+        stages.clips.start(self.worker.delivery.tell)
         self.stages = replace(stages, rules=self.worker.rules, trackers=self.worker.trackers)
 
     def forget(self, source: str) -> None:
@@ -191,6 +197,8 @@ class Engine:
                 self.worker.finish(ended if self.failure is None else {})
             except Exception as error:
                 self.fail(error)
+            for clips in self._clips:
+                clips.finish(min(timeout, PATIENCE_FOR_CLIPS))
             self.summary.seconds = time.monotonic() - self.started
             try:
                 self.delivery.stop(timeout if self.failure is None else min(timeout, PATIENCE_AFTER_FAILURE))
@@ -232,6 +240,7 @@ class Engine:
             summary.seconds = time.monotonic() - self.started
         summary.stages = {k: round(v, 4) for k, v in dict(self.clock.seconds).items()}
         summary.outputs = self.delivery.stats()
+        summary.clips = dict(sum((Counter(clips.counts) for clips in self._clips), Counter()))
         summary.durable = self.delivery.outbox.durable
         summary.failures_dropped = self._failures.let_go
         summary.failure_file = str(self._failures.path) if summary.failures else ""

@@ -113,6 +113,7 @@ class Run:
             self.engine = Engine(stages, consumers=consumers, fresh=fresh, started=started)
             resources.callback(self.engine.delivery.abandon)  # not the engine's own: its consumers may hold this run
             recordings.resume(self.sources, self.engine.delivery)
+            stages.clips.use(self.sources)
             live = [s.info.live for s in self.sources]
             self._frames = FrameBuffer([])
             self._readers = Readers(self._frames, self.engine.summary, self.engine.clock, self._stopping.is_set)
@@ -274,6 +275,7 @@ class Run:
     def use_sources(self, sources: Sequence[Source], opened: Sequence[Source]) -> None:
         """These are the sources from now on, of which some are to be read from their beginning. Behind the boundary."""
         build.aim(self.detector, self.rules.rules)
+        self.engine.stages.clips.use(sources)
         self._readers.add(opened)
         self.sources = list(sources)
         self._watch_load()
