@@ -128,16 +128,17 @@ class Ring:
         if last is not None and order < last.order - JUMP:  # a new time line
             self._clear(done, "end")
         key = bool(packet.is_keyframe)
-        if not self._entries and not key:
-            return
         if key:
             self._evict(int(recall.seconds * SECOND))
+        while self._entries and self._bytes + packet.size > recall.max_bytes:
+            self.overruns += 1
+            self._drop_first(done)
+        if packet.size > recall.max_bytes or not (self._entries or key):
+            return
+        if key:
             self._keys.append(self._first + len(self._entries))
         self._entries.append(_Entry(packet, time, order, key))
         self._bytes += packet.size
-        while self._bytes > recall.max_bytes and self._entries:
-            self.overruns += 1
-            self._drop_first(done)
         for pending in [p for p in self._pending if order > p.end]:
             self._finish(pending, "", done)
 
@@ -179,6 +180,8 @@ class Ring:
     def _finish(self, pending: _Pending, short: str, done: list[tuple[_Pending, CutPackets]]) -> None:
         self._pending.remove(pending)
         chosen = [e for e in self._part(pending.start) if e.order <= pending.end]
+        while chosen and chosen[-1].time > pending.end:  # it was sent ahead for others that are later than the end, too
+            chosen.pop()
         done.append((pending, self._file(chosen, short or pending.short)))
 
     def _part(self, start: int) -> Sequence[_Entry]:
