@@ -13,6 +13,7 @@ from typing import Any
 from countline.errors import OutboxError
 from countline.messages.clip import ClipOrder
 from countline.observe.told import Repeated
+from countline.pipeline.clip_journal import ClipJournal
 from countline.protocols import RememberingSource
 from countline.redaction import redact
 from countline.types import CutPackets, Frame, Message
@@ -37,6 +38,7 @@ class Clips:
     def __init__(self) -> None:
         self._wanted: dict[str, tuple[float, int]] = {}
         self._tell: Callable[[Sequence[Message], int], None] = _nowhere
+        self._journal = ClipJournal(None)
         self._lock = threading.Lock()
         self._pending: dict[int, Callable[[], None]] = {}
         """What ends the wait of each that is being waited for."""
@@ -61,9 +63,9 @@ class Clips:
             if isinstance(source, RememberingSource):
                 source.remember(*self._wanted.get(source.info.name, (0.0, 0)))
 
-    def start(self, tell: Callable[[Sequence[Message], int], None]) -> None:
-        """``tell`` takes messages that belong to no frame, and their time."""
-        self._tell = tell
+    def start(self, tell: Callable[[Sequence[Message], int], None], journal: ClipJournal) -> None:
+        """``tell`` takes messages that belong to no frame, and their time; ``journal`` is written to."""
+        self._tell, self._journal = tell, journal
 
     # -- while it runs ---------------------------------------------------------------------------------------------
 
@@ -86,6 +88,7 @@ class Clips:
             self._thread = threading.Thread(target=self._work, name="countline-clips", daemon=True)
             self._thread.start()
         assert frame.mark is not None
+        self._journal.begin(order.name)
         with self._lock:
             number = self._number = self._number + 1
             self._pending[number] = _nothing
@@ -126,12 +129,14 @@ class Clips:
             log.exception("clip %s", order.name)
             self._lose(order, redact(repr(error)))
             return
+        self._journal.done(order.name)
         self._count("made")
         if cut.short:
             self._count("short")
             self._lines["short"].say(f"clip {order.name} holds less than was asked for: {_WHY[cut.short]}")
 
     def _lose(self, order: ClipOrder, why: str) -> None:
+        self._journal.done(order.name)
         self._count("lost")
         self._lines["lost"].say(f"clip {order.name} is lost, though a message names it: {why}")
 

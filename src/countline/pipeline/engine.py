@@ -14,6 +14,7 @@ from dataclasses import replace
 from countline.errors import ConfigError, CountlineError
 from countline.pipeline.build import Stages
 from countline.pipeline.changes import Changes
+from countline.pipeline.clip_journal import ClipJournal
 from countline.pipeline.delivery.delivery import Delivery
 from countline.pipeline.delivery.failure_file import FailureFile
 from countline.pipeline.stats import SourceSummary, StageClock, Summary
@@ -93,7 +94,9 @@ class Engine:
                 started=self.started,
             )
             self._clips = [stages.clips]
-            stages.clips.start(self.worker.delivery.tell)
+            self._journal = ClipJournal(stages.state)
+            self._journal.tell()
+            stages.clips.start(self.worker.delivery.tell, self._journal)
             self._resources = resources.pop_all()
 
     def add_consumer(self, consumer: Consumer, *, close: Callable[[], None] | None = None) -> None:
@@ -166,7 +169,7 @@ class Engine:
                 self.summary.sources.setdefault(source.name, SourceSummary())
         self.worker.exchange(stages, plan)
         self._clips.append(stages.clips)  # those of the configuration before are brought to their end
-        stages.clips.start(self.worker.delivery.tell)
+        stages.clips.start(self.worker.delivery.tell, self._journal)
         self.stages = replace(stages, rules=self.worker.rules, trackers=self.worker.trackers)
 
     def forget(self, source: str) -> None:
@@ -212,6 +215,7 @@ class Engine:
         with ExitStack() as rest:
             rest.callback(self._close_consumers)
             rest.callback(self._failures.close)
+            rest.callback(self._journal.close)
             rest.callback(self._resources.close)
         self._closed = True
 
