@@ -8,8 +8,8 @@ import os
 import threading
 import time
 from collections import deque
-from io import BufferedWriter
 from pathlib import Path
+from typing import IO
 
 import orjson
 
@@ -37,7 +37,7 @@ class ClipJournal:
 
     def __init__(self, state: Path | None) -> None:
         self._path = None if state is None else Path(f"{state}.clips.jsonl")
-        self._file: BufferedWriter | None = None
+        self._file: IO[bytes] | None = None
         self._lock = threading.Lock()
         self._open: dict[str, int] = {}
         """URL -> how many of it are being waited for."""
