@@ -40,11 +40,25 @@ CREATE TABLE totals (
   `direction`    STRING,
   `window_start` TIMESTAMP(3),
   `window_end`   TIMESTAMP(3),
+  `crossings`    BIGINT
+) WITH (
+  'connector' = 'kafka',
+  'topic' = '${totals}',
+  'properties.bootstrap.servers' = '${bootstrap}',
+  'format' = 'json'
+);
+
+-- A site's total grows with each of its cameras: the newest of a key counts.
+CREATE TABLE site_totals (
+  `who`          STRING,
+  `direction`    STRING,
+  `window_start` TIMESTAMP(3),
+  `window_end`   TIMESTAMP(3),
   `crossings`    BIGINT,
-  PRIMARY KEY (`name`, `who`, `direction`, `window_start`) NOT ENFORCED
+  PRIMARY KEY (`who`, `direction`, `window_start`, `window_end`) NOT ENFORCED
 ) WITH (
   'connector' = 'upsert-kafka',
-  'topic' = '${totals}',
+  'topic' = '${totals}-by-site',
   'properties.bootstrap.servers' = '${bootstrap}',
   'key.format' = 'json',
   'value.format' = 'json'
@@ -68,8 +82,8 @@ SELECT 'session', `camera`, '', window_start, window_end, COUNT(*)
 FROM TABLE(SESSION(TABLE crossings_once PARTITION BY `camera`, DESCRIPTOR(`at`), INTERVAL '4' SECOND))
 GROUP BY window_start, window_end, `camera`;
 
-INSERT INTO totals
-SELECT 'site', s.`site`, c.`direction`, c.window_start, c.window_end, SUM(c.`crossings`)
+INSERT INTO site_totals
+SELECT s.`site`, c.`direction`, c.window_start, c.window_end, SUM(c.`crossings`)
 FROM (
   SELECT `camera`, `direction`, window_start, window_end, COUNT(*) AS `crossings`
   FROM TABLE(TUMBLE(TABLE crossings_once, DESCRIPTOR(`at`), INTERVAL '10' SECOND))

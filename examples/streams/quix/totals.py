@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from quixstreams import Application
-from quixstreams.dataframe.windows import Count
 
 LATE = timedelta(seconds=30)
 """So late may a message be; what is later is left out."""
@@ -48,21 +47,47 @@ def with_id(value: dict[str, Any], key: Any, timestamp: int, headers: Any) -> di
     return {**value, "id": dict(headers)["id"].decode()}
 
 
-def total(name: str) -> Any:
-    """A finished window as a message."""
+def count(counts: dict[str, int], value: dict[str, Any]) -> dict[str, int]:
+    """One more in its direction; a heartbeat is none, and all the same closes windows that are over."""
+    if value["kind"] == "crossing":
+        counts[value["direction"]] = counts.get(value["direction"], 0) + 1
+    return counts
 
-    def made(window: dict[str, Any], key: Any, timestamp: int, headers: Any) -> dict[str, Any]:
-        camera, _, direction = key.partition("/")
-        return {
-            "name": name,
-            "who": camera,
-            "direction": direction,
-            "window_start": window["start"],
-            "window_end": window["end"],
-            "crossings": window["value"],
-        }
+
+def first(value: dict[str, Any]) -> dict[str, int]:
+    """Of a window."""
+    return count({}, value)
+
+
+def totals_of(name: str) -> Any:
+    """The messages of a finished window: one for each direction."""
+
+    def made(window: dict[str, Any], key: Any, timestamp: int, headers: Any) -> list[dict[str, Any]]:
+        return [
+            {
+                "name": name,
+                "who": key,
+                "direction": direction,
+                "window_start": window["start"],
+                "window_end": window["end"],
+                "crossings": number,
+            }
+            for direction, number in window["value"].items()
+        ]
 
     return made
+
+
+def session_of(window: dict[str, Any], key: Any, timestamp: int, headers: Any) -> dict[str, Any]:
+    """The message of a finished session."""
+    return {
+        "name": "session",
+        "who": key,
+        "direction": "",
+        "window_start": window["start"],
+        "window_end": window["end"],
+        "crossings": window["value"],
+    }
 
 
 def main() -> None:
@@ -81,16 +106,15 @@ def main() -> None:
     )
     topic = app.topic(given.topic, value_deserializer="json", key_deserializer="str", timestamp_extractor=event_time)
     totals = app.topic(given.totals, value_serializer="json", key_serializer="str")
-    once = app.dataframe(topic).filter(lambda value: value["kind"] == "crossing")
-    once = once.apply(with_id, metadata=True).filter(first_time, stateful=True)
+    once = app.dataframe(topic).apply(with_id, metadata=True).filter(first_time, stateful=True)
 
-    by_direction = once.group_by(lambda value: f"{value['camera']}/{value['direction']}", name="direction")
-    tumbling = by_direction.tumbling_window(timedelta(seconds=10), grace_ms=LATE, name="tumbling")
-    tumbling.agg(value=Count()).final().apply(total("tumbling"), metadata=True).to_topic(totals)
-    hopping = by_direction.hopping_window(timedelta(seconds=20), timedelta(seconds=5), grace_ms=LATE, name="hopping")
-    hopping.agg(value=Count()).final().apply(total("hopping"), metadata=True).to_topic(totals)
-    sessions = once.session_window(timedelta(seconds=4), grace_ms=LATE, name="session")
-    sessions.agg(value=Count()).final().apply(total("session"), metadata=True).to_topic(totals)
+    tumbling = once.tumbling_window(timedelta(seconds=10), grace_ms=LATE, name="tumbling").reduce(count, first).final()
+    tumbling.apply(totals_of("tumbling"), expand=True, metadata=True).to_topic(totals)
+    hopping = once.hopping_window(timedelta(seconds=20), timedelta(seconds=5), grace_ms=LATE, name="hopping")
+    hopping.reduce(count, first).final().apply(totals_of("hopping"), expand=True, metadata=True).to_topic(totals)
+    crossings = once.filter(lambda value: value["kind"] == "crossing")
+    sessions = crossings.session_window(timedelta(seconds=4), grace_ms=LATE, name="session").count().final()
+    sessions.apply(session_of, metadata=True).to_topic(totals)
     app.run(timeout=given.idle)
 
 
