@@ -150,13 +150,15 @@ def crossings(broker: kafka4.Kafka4) -> Crossings:
     return Crossings(broker.bootstrap(), "crossings", len(sent), truth(own))
 
 
-def run(engine: str, *words: object, folder: Path, seconds: float = 150) -> str:
-    """A program in an engine's environment; what it printed."""
+def run(engine: str, *words: object, folder: Path, given: str = "", seconds: float = 150) -> str:
+    """A program in an engine's environment, which is given this text; what it printed."""
     reason = engines.missing(engine)
     if reason:
         pytest.skip(reason)
     command = [str(engines.python(engine)), *map(str, words)]
-    made = subprocess.run(command, capture_output=True, text=True, timeout=seconds, cwd=folder, check=False)
+    made = subprocess.run(
+        command, capture_output=True, text=True, timeout=seconds, cwd=folder, check=False, input=given
+    )
     said = [line for line in (made.stdout + made.stderr).splitlines() if not line.startswith("\tat ")]
     assert made.returncode == 0, "\n".join(said)[-4000:]
     return made.stdout
