@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo docs test quick hunt test-kafka test-streams test-pythons lint types walls check bench clean constraints system
+.PHONY: help demo docs test quick hunt test-kafka test-streams test-cuda test-pythons lint types walls check bench peers clean constraints system
 
 help:
 	@echo "make demo        run the main job on a street clip against an embedded broker"
@@ -14,10 +14,12 @@ help:
 	@echo "make hunt        property tests with examples of their own in every round, to find faults"
 	@echo "make test-kafka  contract and fault tests against Apache Kafka 4 (Java and Maven)"
 	@echo "make test-streams  recipes of examples/streams with the real engines and Apache Kafka 4 (fetches 2 GB)"
+	@echo "make test-cuda  frames, boxes and counts on an NVIDIA GPU against those of the CPU"
 	@echo "make test-pythons  the pure core's tests on every Python 3.10+ of this machine"
 	@echo "make check       lint, types, import walls"
 	@echo "make docs        the documentation as a site, in build/site"
 	@echo "make bench       every benchmark, one after the other"
+	@echo "make peers       others' trackers and HOTA for benchmarks/accuracy.py, in an environment of their own"
 
 # Debian keeps the venv module in a package of its own.
 $(BIN)/python:
@@ -37,6 +39,14 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/.bench: $(VENV)/.dev
 	@$(PIP) install -q -c constraints.txt -e '.[bench]'
 	@touch $@
+
+# They bring opencv-python, which shares files with opencv-python-headless, and a later supervision.
+.venv-peers/.done: benchmarks/peers.txt
+	@$(PYTHON) -m venv .venv-peers
+	@.venv-peers/bin/python -m pip --disable-pip-version-check install -q -r benchmarks/peers.txt
+	@touch $@
+
+peers: .venv-peers/.done
 
 demo: $(VENV)/.demo
 	@$(BIN)/countline demo
@@ -63,6 +73,10 @@ test-kafka: $(VENV)/.dev
 test-streams: $(VENV)/.dev
 	@$(BIN)/python tests/streams/engines.py
 	@$(BIN)/python -m pytest -m streams -ra
+
+# Needs `pip install -e ".[cuda]"` in $(VENV), or CUDA_PYTHON=... that has it.
+test-cuda:
+	@$(if $(CUDA_PYTHON),$(CUDA_PYTHON),$(BIN)/python) -m pytest tests/gpu -q -ra
 
 test-pythons: $(VENV)/.dev
 	@tools/test_pythons.sh

@@ -1,21 +1,23 @@
-"""Counts of the whole main job beside truth counted by eye, and identity figures where ground truth is at hand.
+"""How right counts are, over all truth that can be had, beside those who do the same.
 
-    python benchmarks/accuracy.py [--video vtest.avi] [--int8 | --fp32] [--model NAME] [--clips FOLDER] [--events]
+    python benchmarks/accuracy.py [--sets NAME ...] [--video vtest.avi] [--clips FOLDER] [--peers PYTHON]
+                                  [--seeds 100-107] [--rates 2 3 5 10 15 30] [--peer-rates 5 10]
+                                  [--int8 | --fp32] [--model NAME] [--events] [--results FILE]
 
-The video comes from Debian's package opencv-doc (tools/fetch_vtest.py gets it): 795 frames, 10/s, people. Truth is for the
-bottom centre of the box (where feet touch the ground) over the whole clip. '+' is the side with a positive cross product of
-(b - a) x (p - a); with y down on screen that is the right-hand side when walking from a to b, where the direction `out` goes.
+Sets:
 
-Lines 'tuned on' were looked at while thresholds and tracker were chosen; their truth comes from others. The rest were drawn
-and counted by eye by us (contact sheets of every fifth frame) before anything was counted there. Those 'looked at' then showed
-faults of which some were mended; the others only confirmed it ('untouched'). r1 to r7 were drawn by chance (seeded; one to
-each 22.5 degrees of direction, where the picture moves; r0 and r6 are left out, along and on which people walk and stand,
-so that the eye cannot tell), h300, v620 and v220 as a user would. docs/tracking.md tells the story, and random_lines.py
-counts on hundreds of lines.
+* ``clips``: the whole main job on clips, per line and direction beside what the eye counted (``clips.py``), in 8 bits and in float;
+* ``compared``: the same clips, and 60 random lines on vtest.avi with crossings in time (``random_lines.py``), for all contenders on
+  the same detections of the default model;
+* ``drawn``: a few generated scenes of people, drawn over the background of vtest.avi and seen by the default model;
+* ``generated``: scenes with exact truth (``scenes/``), for all contenders at the rates of ``--peer-rates``, else for countline;
+* ``identities``: IDF1 and switches on TUD-Campus and TUD-Stadtmitte (``identities.py``).
 
-Without --int8 or --fp32 both run, each with the runtime that is its default (OpenVINO, ONNX Runtime), as far as installed.
-``--clips`` is a folder with car-detection.mp4, person-bicycle-car-detection.mp4 and one-by-one-person-detection.mp4
-(Intel Corporation, github.com/intel-iot-devkit/sample-videos, CC BY 4.0); what is absent is left out.
+The measures are told in ``scoring.py``, the contenders in ``contenders.py`` and ``peers.py``. ``make peers`` sets up an environment with
+the others; without it, those that can be imported here take part, and the rest are left out by name. Everything is written to
+``results/accuracy.json``, too. Seeds below 100 are for tuning; what is told is told of others.
+
+Exit status 0: each direction of the clips is within 1 of truth; 1: it is not; 2: vtest.avi is absent.
 """
 
 from __future__ import annotations
@@ -23,228 +25,17 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from clips import CLIPS, RUNTIMES, VTEST, Clip, Line, compare, measure, together
 from machine import header
 
-import countline as cl
+__all__ = ["CLIPS", "ROOT", "RUNTIMES", "VTEST", "Clip", "Line", "arguments", "given_video", "measure"]
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tools"))
-
-RUNTIMES = {"int8": "openvino", "fp32": "onnxruntime"}
-
-
-@dataclass(frozen=True)
-class Line:
-    """Two or more points in pixels of the clip, and how many crossed."""
-
-    points: tuple[tuple[int, int], ...]
-    plus: int
-    minus: int
-    seen: str = "untouched"
-    """Whether it was looked at while things were tuned."""
-
-
-@dataclass(frozen=True)
-class Clip:
-    """A video with lines."""
-
-    file: str
-    size: tuple[int, int]
-    classes: tuple[str, ...] | None
-    lines: dict[str, Line]
-
-
-VTEST = Clip(
-    "vtest.avi",
-    (768, 576),
-    ("person",),
-    {
-        "A": Line(((300, 150), (300, 420)), 15, 12, "tuned on"),
-        "D": Line(((430, 560), (700, 180)), 14, 19, "tuned on"),
-        "path": Line(((120, 150), (120, 260)), 4, 1),
-        "middle": Line(((520, 180), (520, 385)), 19, 15, "looked at"),
-        "lawn": Line(((316, 608), (414, 338)), 3, 3),
-        "road": Line(((520, 360), (735, 360)), 5, 9),
-        "far": Line(((545, 190), (725, 190)), 4, 3, "looked at"),
-        "r1": Line(((547, 338), (465, 274)), 6, 4, "looked at"),
-        "r2": Line(((432, 331), (338, 207)), 11, 14, "looked at"),
-        "r3": Line(((527, 443), (525, 245)), 11, 15, "looked at"),
-        "r4": Line(((702, 250), (618, 466)), 15, 10, "looked at"),
-        "r5": Line(((497, 194), (377, 350)), 16, 11, "looked at"),
-        "r7": Line(((268, 307), (388, 287)), 3, 4, "looked at"),
-        "h300": Line(((440, 300), (740, 300)), 10, 14, "looked at"),
-        "v620": Line(((620, 150), (620, 420)), 19, 16, "looked at"),
-        "v220": Line(((220, 150), (220, 300)), 8, 6, "looked at"),
-    },
-)
-CLIPS = (
-    Clip(
-        "car-detection.mp4",
-        (768, 432),
-        None,
-        {
-            "y216": Line(((0, 216), (768, 216)), 2, 2, "tuned on"),
-            "y120": Line(((0, 120), (768, 120)), 2, 2),
-            "y300": Line(((0, 300), (768, 300)), 2, 2),
-            "y150": Line(((0, 150), (768, 150)), 2, 2),
-            "y280": Line(((0, 280), (768, 280)), 2, 2),
-            "slant": Line(((100, 330), (700, 120)), 2, 2),
-        },
-    ),
-    # Two cars and a person on foot at x110; at x650 two people on bicycles, as one object each.
-    Clip(
-        "person-bicycle-car-detection.mp4",
-        (768, 432),
-        None,
-        {
-            "x110": Line(((110, 0), (110, 431)), 2, 1),
-            "x650": Line(((650, 0), (650, 431)), 0, 2, "looked at"),
-            "x60": Line(((60, 20), (60, 300)), 2, 1),
-            "y200": Line(((60, 200), (330, 200)), 0, 1),
-            "slant": Line(((90, 400), (300, 330)), 0, 2),
-            "x500": Line(((500, 40), (500, 431)), 0, 0),
-            "x600": Line(((600, 0), (600, 431)), 0, 2),
-        },
-    ),
-    Clip(
-        "one-by-one-person-detection.mp4",
-        (768, 432),
-        ("person",),
-        {
-            "x550": Line(((550, 100), (550, 431)), 0, 6),
-            "x620": Line(((620, 120), (620, 431)), 0, 6),
-            "slant": Line(((650, 431), (560, 230)), 6, 0),
-            "y330": Line(((380, 330), (760, 330)), 0, 0),
-        },
-    ),
-)
-
-
-def configuration(video: Path, clip: Clip, detector: dict[str, Any]) -> dict[str, Any]:
-    """All lines of a clip, no output but memory."""
-    return {
-        "sources": [{"name": "clip", "uri": str(video)}],
-        "detector": {**({"classes": list(clip.classes)} if clip.classes else {}), **detector},
-        "rules": {
-            "coordinates": "pixels",
-            "resolution": list(clip.size),
-            "lines": [
-                {"name": name, "points": [list(p) for p in line.points], "names": {"in": "-", "out": "+"}}
-                for name, line in clip.lines.items()
-            ],
-        },
-        "outbox": "memory",
-    }
-
-
-@dataclass
-class Result:
-    """What one run found."""
-
-    counts: dict[str, dict[str, int]]
-    classes: dict[str, dict[str, int]]
-    """Crossings by line and class, both directions."""
-    lives: dict[int, int]
-    """Frames by track."""
-    events: list[tuple[int, str, str, int, str]]
-    """Frame, line, direction, track, class."""
-    frames: int
-    fps: float
-
-
-def measure(video: Path, clip: Clip, detector: dict[str, Any]) -> Result:
-    """The whole main job over a clip."""
-    lives: dict[int, int] = {}
-    events: list[tuple[int, str, str, int, str]] = []
-    classes: dict[str, dict[str, int]] = {name: {} for name in clip.lines}
-
-    def consume(frame: Any, analytics: Any) -> None:
-        for track in analytics.tracks.track_id.tolist():
-            lives[track] = lives.get(track, 0) + 1
-        for event in analytics.events:
-            if event.kind == "crossing":
-                events.append((event.frame.number, event.rule, event.direction, event.track_id, event.class_name))
-                of_line = classes[event.rule]
-                of_line[event.class_name] = of_line.get(event.class_name, 0) + 1
-
-    run = cl.Run(configuration(video, clip, detector))
-    run.add_consumer(consume)
-    summary = run.execute()
-    lines = summary.sources["clip"].lines
-    counts = {name: {sign: int(lines[name][sign]) for sign in "+-"} for name in clip.lines}
-    return Result(counts, classes, lives, events, summary.frames, summary.fps)
-
-
-def compare(clip: Clip, results: dict[str, Result]) -> int:
-    """Print counts beside truth; the greatest difference."""
-    worst = 0
-    print(f"\n{clip.file}")
-    for precision, result in results.items():
-        short = sum(1 for n in result.lives.values() if n < 10)
-        print(
-            f"  {precision} ({RUNTIMES[precision]}): {result.frames} frames, {result.fps:.1f} frames/s; {len(result.lives)} tracks, "
-            f"{short} shorter than 10 frames, longest {max(result.lives.values(), default=0)}"
-        )
-    print(f"  {'line':8s}{'':11s}{'truth':>8s}" + "".join(f"{p:>10s}{'off by':>9s}  " for p in results) + "classes")
-    for name, line in clip.lines.items():
-        row = f"  {name:8s}{line.seen:11s}{f'{line.plus}/{line.minus}':>8s}"
-        for result in results.values():
-            counts = result.counts[name]
-            off = counts["+"] - line.plus, counts["-"] - line.minus
-            worst = max(worst, abs(off[0]), abs(off[1]))
-            row += f"{'{}/{}'.format(counts['+'], counts['-']):>10s}{f'{off[0]:+d}/{off[1]:+d}':>9s}  "
-        kinds = [", ".join(f"{n} {k}" for k, n in sorted(r.classes[name].items())) or "-" for r in results.values()]
-        print(row + " | ".join(dict.fromkeys(kinds)))
-    return worst
-
-
-def together(clip: Clip, results: dict[str, Result]) -> None:
-    """How far the two precisions agree."""
-    if len(results) < 2:
-        return
-    first, second = results.values()
-    pairs = [(first.counts[n][s], second.counts[n][s]) for n in clip.lines for s in "+-"]
-    differing = sum(a != b for a, b in pairs)
-    print(f"  {' and '.join(results)} differ in {differing} of {len(pairs)} counts")
-
-
-def identities() -> None:
-    """IDF1, switches and fragmentations of the default tracker on sequences with true tracks.
-
-    TUD-Campus and TUD-Stadtmitte (Andriluka, Roth, Schiele, CVPR 2008) as they come with motmetrics: on the boxes of an
-    old detector that lie beside the truth, and on the true boxes made worse in a repeatable way (tools/compare_trackers.py).
-    """
-    if importlib.util.find_spec("motmetrics") is None:
-        print("\nidentities: motmetrics is not installed (extra bench)")
-        return
-    import motmetrics
-    from compare_trackers import follow, scored, table, worsened
-
-    from countline.track.engines import ByteTrackEngine
-    from countline.types import Detections
-
-    folder = Path(motmetrics.__file__).parent / "data"
-    metrics, wanted = motmetrics.metrics.create(), ["idf1", "num_switches", "num_fragmentations", "mota"]
-    print(f"\n{'identities (motmetrics)':42s}{'IDF1':>7s}{'switches':>10s}{'fragments':>11s}{'MOTA':>7s}")
-    for name in ("TUD-Campus", "TUD-Stadtmitte"):
-        truth, found = table(folder / name / "gt.txt"), table(folder / name / "test.txt")
-        frames = range(1, max(truth) + 1)
-        boxes = [found.get(f, np.zeros((0, 5)))[:, 1:] for f in frames]
-        cases = {
-            "its detections": [[Detections(b, np.ones(len(b)), np.zeros(len(b))) for b in boxes]],
-            "truth worsened, mean of 6": [worsened(truth, max(truth), seed) for seed in range(6)],
-        }
-        for case, runs in cases.items():
-            limits = np.full(1, 0.45, np.float32)
-            tracked = [follow(ByteTrackEngine, run, 25, limits, 0.2, 1.5)[0] for run in runs]
-            rows = [metrics.compute(scored(truth, t), metrics=wanted).to_numpy()[0] for t in tracked]
-            value = np.mean(rows, axis=0)
-            print(f"{name + ', ' + case:42s}{value[0]:7.3f}{value[1]:10.1f}{value[2]:11.1f}{value[3]:7.3f}")
+RESULTS = Path(__file__).parent / "results" / "accuracy.json"
+SETS = ("clips", "compared", "drawn", "generated", "identities")
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:
@@ -266,28 +57,67 @@ def given_video(parser: argparse.ArgumentParser) -> argparse.Namespace:
     return given
 
 
-def main() -> int:
-    parser = arguments(__doc__)
-    parser.add_argument("--clips", type=Path, help="folder with Intel's sample videos")
-    parser.add_argument("--events", action="store_true", help="print every crossing")
-    given = given_video(parser)
+def seeds(text: str) -> list[int]:
+    """'100-107' or '3'."""
+    first, _, last = text.partition("-")
+    return list(range(int(first), int(last or first) + 1))
+
+
+def whole_job(given: argparse.Namespace, jobs: list[tuple[Path, Clip]]) -> tuple[int, dict[str, Any]]:
+    """The greatest difference on the clips, and all counts."""
     precisions = [given.only] if given.only else [p for p, r in RUNTIMES.items() if importlib.util.find_spec(r)]
-    print(header("onnxruntime"))
-    worst = 0
-    jobs = [(given.video, VTEST)]
-    if given.clips:
-        jobs += [(given.clips / c.file, c) for c in CLIPS if (given.clips / c.file).exists()]
+    worst, told = 0, {}
     for video, clip in jobs:
         chosen = {"model": given.model}
         results = {p: measure(video, clip, {**chosen, "runtime": RUNTIMES[p], "precision": p}) for p in precisions}
         worst = max(worst, compare(clip, results))
         together(clip, results)
-        if given.events:
-            for precision, result in results.items():
-                for frame, rule, direction, track, kind in result.events:
-                    print(f"    {precision} frame {frame:4d}  {rule:8s}{direction}  {kind} {track}")
-    identities()
-    print("\neach direction within 1 of truth" if worst <= 1 else f"\noff by up to {worst}")
+        told[clip.file] = {
+            name: {"truth": [line.plus, line.minus]} | {p: list(r.counts[name].values()) for p, r in results.items()}
+            for name, line in clip.lines.items()
+        }
+        for precision, result in results.items() if given.events else ():
+            for frame, rule, direction, track, kind in result.events:
+                print(f"    {precision} frame {frame:4d}  {rule:8s}{direction}  {kind} {track}")
+    return worst, told
+
+
+def main() -> int:
+    parser = arguments(__doc__)
+    parser.add_argument("--sets", nargs="*", choices=SETS, default=list(SETS))
+    parser.add_argument("--clips", type=Path, help="folder with Intel's sample videos")
+    parser.add_argument("--events", action="store_true", help="print every crossing")
+    parser.add_argument("--peers", type=Path, default=ROOT / ".venv-peers" / "bin" / "python", help="an interpreter")
+    parser.add_argument("--seeds", type=seeds, default=seeds("100-107"), help="of generated scenes")
+    parser.add_argument("--seconds", type=float, default=60.0, help="length of a generated scene")
+    parser.add_argument("--rates", type=float, nargs="*", default=[2, 3, 5, 10, 15, 30])
+    parser.add_argument("--peer-rates", type=float, nargs="*", default=[5, 10])
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where all of it is written")
+    given = given_video(parser)
+    print(header("onnxruntime"), flush=True)
+    jobs = [(given.video, VTEST)]
+    if given.clips:
+        jobs += [(given.clips / c.file, c) for c in CLIPS if (given.clips / c.file).exists()]
+    worst, told = 0, dict[str, Any]()
+    if "clips" in given.sets:
+        worst, told["clips"] = whole_job(given, jobs)
+    if "identities" in given.sets:
+        from identities import identities
+
+        identities()
+    if {"compared", "drawn", "generated"} & set(given.sets):
+        import comparison
+
+        peers = comparison.Peers(given.peers)
+        if "compared" in given.sets:
+            told["compared"] = comparison.on_clips(jobs, given.model, given.only, peers)
+        if "drawn" in given.sets:
+            told["drawn"] = comparison.on_pictures(given, peers)
+        if "generated" in given.sets:
+            told["generated"] = comparison.on_scenes(given, peers)
+        comparison.write(given.results, told, peers)
+    if "clips" in given.sets:
+        print("\neach direction within 1 of truth" if worst <= 1 else f"\noff by up to {worst}")
     return 0 if worst <= 1 else 1
 
 

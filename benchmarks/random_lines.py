@@ -22,9 +22,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from accuracy import RUNTIMES, Clip, Line, arguments, given_video, measure
 from machine import header
 
+from accuracy import RUNTIMES, Clip, Line, arguments, given_video, measure
 from countline.analytics.native import NativeRules
 from countline.config.rules import RulesConfig
 from countline.types import FrameInfo, FrameTracks, SourceInfo, Tracks
@@ -95,6 +95,21 @@ def by_eye(lines: list[Ends]) -> np.ndarray:
         for event in analytics.events:
             counts[int(event.rule), int(event.direction == "in")] += 1
     return counts.reshape(len(lines), len(MOVES), 2)
+
+
+def eye_reports(lines: dict[str, tuple[tuple[float, ...], tuple[float, ...]]]) -> list[tuple[float, str, str]]:
+    """Seconds, line and sign of each crossing of these lines, from the people followed by eye."""
+    config = {
+        "coordinates": "pixels",
+        "resolution": list(SIZE),
+        "lines": [{"name": n, "points": list(p), "names": {"in": "-", "out": "+"}} for n, p in lines.items()],
+    }
+    source, found = SourceInfo("eye"), []
+    rules = NativeRules(RulesConfig.model_validate(config), [source], ["person"])
+    for i, tracks in enumerate(walkers()):
+        (analytics,) = rules.update([FrameTracks(FrameInfo(source, i, i * STEP, i * STEP, *SIZE), tracks)])
+        found += [(i / 10, event.rule, event.direction) for event in analytics.events]
+    return found
 
 
 def main() -> int:

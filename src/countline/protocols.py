@@ -23,6 +23,7 @@ from countline._definition_protocols import (
     StateDefinition,
     StreamDefinition,
 )
+from countline._gpu_protocols import BatchDetector, DevicePicture
 from countline.redaction import redact
 from countline.source_status import SourceStats
 from countline.types import (
@@ -39,6 +40,7 @@ from countline.types import (
 
 __all__ = [
     "AimedDetector",
+    "BatchDetector",
     "BeatingDefinition",
     "ChangeDefinition",
     "Check",
@@ -49,6 +51,7 @@ __all__ = [
     "Definition",
     "DescribedDetector",
     "Detector",
+    "DevicePicture",
     "Entry",
     "FailingDefinition",
     "Failure",

@@ -60,6 +60,8 @@ class SourceStats:
     """When the last picture came: seconds of the monotonic clock; 0: never."""
     overload: str = ""
     """Why fewer frames than counts need can be processed; empty when enough can."""
+    decoder: str = ""
+    """What decodes it: gpu, cpu where the GPU cannot (said in the log), or nothing where no GPU was asked for."""
     clock_offset: float | None = None
     """Seconds by which the camera's clock is ahead of this machine's, transport included; None: it tells none."""
     _samples: deque[tuple[float, int, int, int, int, int]] = field(
@@ -125,4 +127,5 @@ class SourceStats:
             "reconnects": self.reconnects,
             "resolution_changes": self.resolution_changes,
             "repaired": self.repaired,
+            **({"decoder": self.decoder} if self.decoder else {}),
         }

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from countline._changes import ConfigChange, StateChange
 from countline._clips import ClipForm, CutPackets, FrameMark
 from countline._counters import CounterDelta, CounterKey, RuleIdentity
+from countline._device import DevicePlanes
 from countline._events import (
     Crossing,
     Crowding,
@@ -59,6 +60,7 @@ __all__ = [
     "Crowding",
     "CutPackets",
     "Detections",
+    "DevicePlanes",
     "DirectionState",
     "Dwell",
     "Enter",

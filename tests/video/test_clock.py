@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from countline.errors import SourceError
 from countline.types import TimeQuality
 from countline.video import open_source
-from countline.video.clock import SECOND, ArrivalClock, Stamper, creation_time, parse_start, to_ns
+from countline.video.clock import SECOND, ArrivalClock, PtsNormaliser, creation_time, parse_start, to_ns
 
 from .conftest import config, encode
 
@@ -22,43 +22,43 @@ raw_stamps = st.lists(st.none() | st.integers(-(10**12), 10**12) | st.just("begi
 
 @given(raw_stamps, st.integers(1, 10**9))
 def test_pts_never_goes_backward_and_starts_at_0(stamps: list[object], step: int) -> None:
-    stamper, given_out = Stamper(step), []
+    normaliser, given_out = PtsNormaliser(step), []
     for raw in stamps:
         if raw == "begin":
-            stamper.begin()
+            normaliser.begin()
         else:
-            given_out.append(stamper.stamp(raw))  # type: ignore[arg-type]
+            given_out.append(normaliser.normalise(raw))  # type: ignore[arg-type]
     assert given_out == sorted(given_out)
     assert not given_out or given_out[0] == 0
 
 
 def test_good_stamps_are_kept_to_the_nanosecond() -> None:
-    stamper = Stamper(1)
-    assert [stamper.stamp(7 * SECOND + n * n) for n in range(50)] == [n * n for n in range(50)]
-    assert stamper.repaired == 0
+    normaliser = PtsNormaliser(1)
+    assert [normaliser.normalise(7 * SECOND + n * n) for n in range(50)] == [n * n for n in range(50)]
+    assert normaliser.repaired == 0
 
 
 def test_a_missing_stamp_is_one_step_on_and_counted() -> None:
-    stamper = Stamper(40)
-    assert [stamper.stamp(r) for r in (100, None, 180, None, None)] == [0, 40, 80, 120, 160]
-    assert stamper.repaired == 3
-    stamper = Stamper(40)
-    assert [stamper.stamp(None) for _ in range(3)] == [0, 40, 80], "none at all"
+    normaliser = PtsNormaliser(40)
+    assert [normaliser.normalise(r) for r in (100, None, 180, None, None)] == [0, 40, 80, 120, 160]
+    assert normaliser.repaired == 3
+    normaliser = PtsNormaliser(40)
+    assert [normaliser.normalise(None) for _ in range(3)] == [0, 40, 80], "none at all"
 
 
 def test_one_frame_out_of_order_does_not_shift_the_rest() -> None:
-    stamper = Stamper(40)
-    assert [stamper.stamp(r) for r in (0, 40, 20, 80, 120)] == [0, 40, 41, 80, 120]
-    assert stamper.repaired == 1
+    normaliser = PtsNormaliser(40)
+    assert [normaliser.normalise(r) for r in (0, 40, 20, 80, 120)] == [0, 40, 41, 80, 120]
+    assert normaliser.repaired == 1
 
 
 def test_a_new_time_line_goes_on_where_the_last_ended() -> None:
-    stamper = Stamper(40)
-    assert [stamper.stamp(r) for r in (9 * SECOND, 9 * SECOND + 40, 0, 40)] == [0, 40, 80, 120]
-    assert stamper.repaired == 1
-    stamper.begin(1000)
-    assert [stamper.stamp(r) for r in (5, 45)] == [1120, 1160]
-    assert stamper.repaired == 1, "a new connection is no repair"
+    normaliser = PtsNormaliser(40)
+    assert [normaliser.normalise(r) for r in (9 * SECOND, 9 * SECOND + 40, 0, 40)] == [0, 40, 80, 120]
+    assert normaliser.repaired == 1
+    normaliser.begin(1000)
+    assert [normaliser.normalise(r) for r in (5, 45)] == [1120, 1160]
+    assert normaliser.repaired == 1, "a new connection is no repair"
 
 
 def test_stamps_are_exact_for_broken_rates() -> None:

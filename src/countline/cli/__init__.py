@@ -21,6 +21,8 @@ __all__ = ["main"]
 
 COMMANDS = {
     "run": ("run", "Run the main job: video in, counts and messages out."),
+    "worker": ("worker", "Read a share of the sources that a group of workers has, over Kafka."),
+    "sources": ("sources", "Show and change the sources of a group of workers."),
     "demo": ("demo", "Run on a street clip against an embedded broker, and show what happens."),
     "check": ("check", "Check sources, model, rules and outputs; say what is wrong and what to do."),
     "consume": ("consume", "Show the messages of a Kafka topic as they come."),

@@ -10,7 +10,12 @@ __all__ = ["command"]
 
 
 @click.command("check")
-@click.argument("config", type=click.Path(path_type=Path))
+@click.argument("config", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--device",
+    metavar="cuda",
+    help="Check what this device needs, in the place of the one in CONFIG; without CONFIG that alone.",
+)
 @click.option("--send", is_flag=True, help="Also send a test message through each output.")
 @click.option(
     "--timeout",

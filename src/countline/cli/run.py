@@ -39,6 +39,9 @@ __all__ = ["command"]
 @click.option("--stdout", "to_stdout", is_flag=True, help="Write messages to standard output, one a line.")
 @click.option("--device-id", metavar="ID", help="Identity of the source in messages (and the record key).")
 @click.option("--model", metavar="FILE", help="ONNX detector instead of the one inside the package.")
+@click.option(
+    "--device", metavar="cpu|cuda", help="Where frames are decoded and looked at, in the place of the configured one."
+)
 @click.option("--outbox", metavar="PATH", help="Outbox file, or 'memory'.")
 @click.option(
     "-p",
@@ -78,6 +81,12 @@ __all__ = ["command"]
     "--shard",
     metavar="I/N",
     help="Read only this process's share of the sources: 0/4 to 3/4, or auto/4 in a StatefulSet (by the pod's number).",
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Spread the sources over N processes of this machine, each with an outbox of its own; over the GPUs, too.",
 )
 @click.option("--realtime", is_flag=True, help="Read files at their own speed; no frame is dropped.")
 @click.option(

@@ -14,8 +14,10 @@ from rich.text import Text
 
 from countline import outbox, video
 from countline.commands import deepstream_files
-from countline.config import Config, load
-from countline.errors import CountlineError, OutboxError
+from countline.commands.devices import on_device
+from countline.config import Config, DetectorConfig, load
+from countline.errors import ConfigError, CountlineError, OutboxError
+from countline.gpu.survey import survey
 from countline.messages import BaseDefinition
 from countline.outbox.usable import refuse_unusable
 from countline.pipeline import build
@@ -31,7 +33,9 @@ def check_command(given: Mapping[str, Any]) -> int:
     """Print a line for each check; exit code 0, 3 (source, model), 4 (output) or 5 (outbox)."""
     console = Console(highlight=False)
     code = 0
-    for failed_code, check in _all(given["config"], send=given["send"], timeout=given["timeout"]):
+    if given["config"] is None and not given["device"]:
+        raise ConfigError("nothing to check", fix="give a configuration, or `--device cuda`")
+    for failed_code, check in _all(given):
         if not check.ok:
             code = code or failed_code
         if given["as_json"]:
@@ -49,7 +53,12 @@ def _json(check: Check) -> dict[str, Any]:
     return {name: value for name, value in asdict(check).items() if value is not None}
 
 
-def _all(path: Path, *, send: bool, timeout: float) -> Iterator[tuple[int, Check]]:
+def _all(given: Mapping[str, Any]) -> Iterator[tuple[int, Check]]:
+    path: Path | None = given["config"]
+    if path is None:
+        yield from _device(on_device(DetectorConfig(), given["device"]))
+        return
+    send, timeout = given["send"], given["timeout"]
     kind = deepstream_files.kind_of(path)
     if kind is not None and kind.name != "app":
         yield from deepstream_files.checks(path, kind)
@@ -58,7 +67,16 @@ def _all(path: Path, *, send: bool, timeout: float) -> Iterator[tuple[int, Check
     config, notes = made if made is not None else (load(path), [])
     for note in notes:
         yield 2, Check("note", True, note)
+    if given["device"]:
+        config = config.model_copy(update={"detector": on_device(config.detector, given["device"])})
     yield from checks(config, path if made is None else None, send=send, timeout=timeout)
+
+
+def _device(settings: DetectorConfig) -> Iterator[tuple[int, Check]]:
+    """What the GPUs need."""
+    if settings.gpus:
+        for check in survey(settings.gpus):
+            yield 3, check
 
 
 def _first(config: Config) -> Iterator[tuple[int, Check]]:
@@ -72,7 +90,7 @@ def _first(config: Config) -> Iterator[tuple[int, Check]]:
 def _load(config: Config, detector: Detector, rates: Mapping[str, float]) -> Iterator[tuple[int, Check]]:
     """Whether the detector keeps up with the live sources."""
     if rates:
-        possible = detector_rate(detector, batch=config.detector.batch) * (config.detector.interval + 1)
+        possible = detector_rate(detector, batch=config.detector.batch or 4) * (config.detector.interval + 1)
         yield 3, Check("load", True, admission(rates, possible))
 
 
@@ -83,6 +101,12 @@ def checks(config: Config, given: Path | None, *, send: bool, timeout: float) ->
         if check.rate is not None:
             rates[check.subject] = check.rate
         yield code, check
+    missing = False
+    for code, check in _device(config.detector):
+        missing = missing or not check.ok
+        yield code, check
+    if missing:  # all else would fail for the same reason; on the CPU it can still be seen
+        config = config.model_copy(update={"detector": _on_cpu(config.detector)})
     detector: Detector | None = None
     stages: build.Stages | None = None
     done: list[tuple[int, Check]] = []
@@ -123,6 +147,11 @@ def checks(config: Config, given: Path | None, *, send: bool, timeout: float) ->
                 "add an output, e.g. `- kafka: {bootstrap: localhost:9092, topic: ds-kafka}`",
             ),
         )
+
+
+def _on_cpu(settings: DetectorConfig) -> DetectorConfig:
+    precision = "auto" if settings.precision == "fp16" else settings.precision
+    return settings.model_copy(update={"device": "cpu", "devices": None, "precision": precision})
 
 
 def _output(

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ import orjson
 
 from countline.cluster.shards import parse_shard, share_of
 from countline.commands import deepstream_files, logs
+from countline.commands.devices import on_device
 from countline.commands.progress import Progress
+from countline.commands.shares import refuse_single
 from countline.commands.summary_text import summary_text
 from countline.config import Config, checked, load
 from countline.config.loader import Document
@@ -31,7 +33,7 @@ from countline.terminal import echo, json_line, visible
 from countline.types import FrameTracks
 from countline.video.place import visible as printable
 
-__all__ = ["execute", "from_options", "run_command", "sharded"]
+__all__ = ["configured", "execute", "from_options", "only", "run_command", "sharded"]
 
 log = logging.getLogger("countline.run")
 
@@ -47,7 +49,7 @@ RECIPE_VALUE: Mapping[str, Any] = {
 def run_command(options: Options) -> int:
     """Build the configuration that the options ask for, run it, print the summary. Returns the exit code."""
     logs.configure(as_json=options["as_json"], quiet=options["quiet"], verbose=options["verbose"])
-    config, given, notes = from_options(options)
+    config, given, notes = configured(options)
     for note in notes:
         echo(note, err=True)
     if options.get("shard"):
@@ -59,11 +61,17 @@ def run_command(options: Options) -> int:
     if options.get("realtime"):
         paced = [source.model_copy(update={"realtime": True}) for source in config.sources]
         config = config.model_copy(update={"sources": paced})
-    with hangup_noted() as asked, _make(config, given, options, state) as run:
-        _add_consumers(run, options)
-        if asked():  # it was edited while the model was loaded
-            run.reload()
-        summary = execute(run, options)
+    if options.get("processes"):
+        from countline.commands.processes import in_processes
+
+        summary = in_processes(config, given, options, state)
+    else:
+        refuse_single(build.state_path(config, given, state))
+        with hangup_noted() as asked, _make(config, given, options, state) as run:
+            _add_consumers(run, options)
+            if asked():  # it was edited while the model was loaded
+                run.reload()
+            summary = execute(run, options)
     if options["as_json"]:
         with suppress(OSError):  # the code tells how the run ended, whoever may read this
             sys.stdout.write(json_line({"type": "summary", **summary.as_dict()}) + "\n")
@@ -73,13 +81,21 @@ def run_command(options: Options) -> int:
     return summary.exit_code
 
 
+def configured(options: Options) -> tuple[Config, Path | None, list[str]]:
+    """As :func:`from_options`, with the device that the options name."""
+    config, given, notes = from_options(options)
+    if options.get("device"):
+        config = config.model_copy(update={"detector": on_device(config.detector, options["device"])})
+    return config, given, notes
+
+
 def _make(config: Config, given: Path | None, options: Options, state: Path | None) -> Run:
     path = build.state_path(config, given, state if given is None else None)
     named = [NamedFile(f"--{name}", str(options[name])) for name in ("annotate", "record") if options.get(name)]
     refuse_collisions(config, given, path, named)
     if options.get("annotate") and len(config.sources) != 1:
         raise ConfigError("--annotate takes one source", where="--annotate", fix="run the sources one by one")
-    changed = options.get("shard") or options.get("realtime")
+    changed = any(options.get(name) for name in ("shard", "realtime", "device"))
     if changed and not options.get("outbox"):
         state = path  # as that of the whole
     return Run(
@@ -109,6 +125,12 @@ def sharded(config: Config, text: str) -> Config:
         )
     mine = set(share_of((source.name for source in config.sources), shard))
     log.info("shard %d of %d: %d of %d sources", shard.index, shard.count, len(mine), len(config.sources))
+    return only(config, mine)
+
+
+def only(config: Config, names: Iterable[str]) -> Config:
+    """The configuration with these of its sources, and what is said of them."""
+    mine = set(names)
     messages = [
         message.model_copy(update={"sources": [name for name in message.sources if name in mine]})
         for message in config.messages

@@ -102,6 +102,8 @@ class SourceConfig(Model):
     options: Annotated[dict[str, str], BeforeValidator(_option_texts)] = {}
     """FFmpeg options passed on when opening, e.g. {rtsp_transport: udp}; and stream, which of several video streams is
     taken: its index, v:1 for the second, or #id."""
+    decoder: Literal["auto", "cpu"] = "auto"
+    """Where it is decoded: auto on the GPU where `detector.device` is one and it can, cpu never there."""
     deinterlace: Literal["auto", "on", "off"] = "auto"
     """Makes whole pictures of interlaced ones: auto where the stream marks them, on for all, off for none."""
     protocols: list[str] | None = None
@@ -167,13 +169,18 @@ class DetectorConfig(Model):
     """Groups of classes that are one before NMS, the first name stands for all. Vehicles are merged in the package's models."""
     runtime: Literal["auto", "onnxruntime", "openvino"] = "auto"
     """Inference library; auto takes what is fastest on this machine among those installed."""
-    precision: Literal["auto", "fp32", "int8"] = "auto"
-    """Precision of a model of the package."""
+    precision: Literal["auto", "fp32", "fp16", "int8"] = "auto"
+    """Precision of a model of the package; fp16 on a GPU only."""
     device: str = "cpu"
+    """Where frames are decoded and looked at: cpu, or cuda (cuda:1 for the second GPU)."""
+    devices: list[Annotated[int, Field(ge=0)]] | None = Field(default=None, min_length=1)
+    """With `device: cuda` the GPUs, by number, over which the sources are spread; the first alone unless set."""
     threads: int = Field(default=0, ge=0)
     """Threads of one inference; 0: chosen for the machine."""
-    batch: int = Field(default=4, ge=1)
-    """Most frames of all sources in one inference."""
+    batch: int = Field(default=0, ge=0)
+    """Most frames of all sources in one inference; 0: 64 on a GPU, else 4."""
+    linger_ms: float | None = Field(default=None, ge=0)
+    """On a GPU, how long a frame may wait for those of other sources, to be looked at together; 50 ms unless set."""
     interval: int = Field(default=0, ge=0)
     """Frames to skip between two inferences of a source (0: every frame); the tracker bridges the gap."""
     focus: Literal["off", "lines", "rules"] = "off"
@@ -183,6 +190,27 @@ class DetectorConfig(Model):
     """Parts of each picture that are looked at closer, at most; each costs one more inference."""
     normalize: dict[str, Any] | None = None
     """Preprocessing of a user's model: {mean, std, scale, order: rgb|bgr, letterbox, pad}; by layout unless set."""
+
+    @property
+    def gpus(self) -> list[int]:
+        """Numbers of the GPUs that are used; empty on the CPU."""
+        kind, _, number = self.device.partition(":")
+        if kind.lower() != "cuda":
+            return []
+        if number:
+            return [int(number)] if number.isdecimal() else [0]
+        return list(dict.fromkeys(self.devices or [0]))
+
+    @model_validator(mode="after")
+    def _devices(self) -> DetectorConfig:
+        kind, colon, number = self.device.partition(":")
+        if colon and kind.lower() == "cuda" and not number.isdecimal():
+            raise ConfigFault(
+                f"'{self.device}' names no GPU", fix="write cuda, or cuda:1 for the second", loc=("device",)
+            )
+        if self.devices is not None and (kind.lower() != "cuda" or colon):
+            raise ConfigFault("`devices` are those of `device: cuda`", fix="write `device: cuda`", loc=("devices",))
+        return self
 
 
 class TrackerConfig(Model):

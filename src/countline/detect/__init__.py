@@ -9,7 +9,8 @@
 """
 
 from countline.detect.catalogue import MODELS
-from countline.detect.detector import OnnxDetector, make
+from countline.detect.detector import OnnxDetector
+from countline.detect.factory import make
 from countline.detect.layouts import Raw
 from countline.detect.own_layout import OwnLayout
 from countline.detect.preprocess import Preprocess

@@ -35,6 +35,8 @@ class ModelInfo:
     """Groups of classes that are one before NMS, unless the user names a member other than the first."""
     thresholds: Mapping[str, float]
     """Confidence from which a detection is believed; :data:`DEFAULT_CONFIDENCE` for other classes."""
+    half: bool = False
+    """Its weights are float16 in the file, and on a GPU all of it is computed so unless the user says otherwise."""
 
 
 CATALOGUE: Mapping[str, ModelInfo] = {
@@ -49,6 +51,7 @@ CATALOGUE: Mapping[str, ModelInfo] = {
             "motorcycle": 0.35,
             **dict.fromkeys(_VEHICLES, 0.35),  # seen from above they stay below 0.5
         },
+        half=True,
     ),
     "yolox-nano": ModelInfo(
         title="YOLOX-Nano, 416 x 416, COCO",

@@ -12,18 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countline.config import DetectorConfig
-from countline.detect.catalogue import CATALOGUE, DEFAULT, weights
-from countline.detect.classes import ClassPlan, plan
+from countline.detect.classes import ClassPlan
 from countline.detect.geometry import nms, points_to_picture, to_picture
 from countline.detect.layouts import Layout
 from countline.detect.plausible import Watch
 from countline.detect.preprocess import Feeder
-from countline.detect.runtime import Run, Session, choose_runtime, choose_threads, open_session
-from countline.detect.signature import Signature, read_signature
-from countline.errors import ConfigError, DetectorError
+from countline.detect.runtime import Run, Session
+from countline.detect.signature import Signature
+from countline.errors import DetectorError
 from countline.types import Detections, Frame
 
-__all__ = ["OnnxDetector", "make"]
+__all__ = ["OnnxDetector"]
 
 MOST = 300
 """Most objects of one frame."""
@@ -31,50 +30,9 @@ CANDIDATES = 1000
 """Most boxes that enter suppression."""
 
 
-def make(config: DetectorConfig, *, low: float | None = None) -> OnnxDetector:
-    """The detector that a configuration describes, loaded and warmed up.
-
-    ``low`` (the tracker's) is the confidence from which detections are handed on; half of each class's threshold unless
-    given. Raises ConfigError for impossible settings, DetectorError for a model that cannot be loaded or understood,
-    MissingExtra for a runtime that is not installed.
-    """
-    runtime = choose_runtime(config.runtime, config.device)
-    threads = choose_threads(config.threads)
-    name = DEFAULT if config.model == "default" else config.model
-    known = CATALOGUE.get(name)
-    if known:
-        # 8-bit arithmetic pays with OpenVINO; ONNX Runtime gains too little from it to be worth its rounding.
-        auto = "int8" if runtime == "openvino" and _has_int8(name) else "fp32"
-        file = weights(name, auto if config.precision == "auto" else config.precision)
-        path, precision = file.path, file.precision
-    else:
-        if config.precision != "auto":
-            raise ConfigError(
-                "precision is a choice of the package's own models only",
-                where="detector.precision",
-                fix="leave it out, or give a model of that precision",
-            )
-        path, precision = Path(config.model).expanduser(), "as in the file"
-    session = open_session(path, runtime, threads, config.device)
-    try:
-        signature = read_signature(session, config, str(path))
-        classes = plan(config, signature.labels, known=known, low=low)
-        return OnnxDetector(session, signature, classes, config, path, precision, threads)
-    except BaseException:
-        session.close()
-        raise
-
-
-def _has_int8(name: str) -> bool:
-    try:
-        weights(name, "int8")
-    except DetectorError:
-        return False
-    return True
-
-
 class OnnxDetector:
-    """Implements :class:`countline.protocols.Detector`; make it with :func:`make`.
+    """Implements :class:`countline.protocols.Detector`; make it with
+    :func:`countline.detect.make`.
 
     :attr:`parallel` threads may call :meth:`detect` at the same time. What a frame gives does not depend on others.
     """

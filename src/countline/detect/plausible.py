@@ -121,6 +121,11 @@ class Watch:
         self._size = size
         self._left = _WATCHED
 
+    @property
+    def looking(self) -> bool:
+        """Boxes are looked at, too."""
+        return self._left > 0
+
     def problem(
         self, raw: Raw, boxes: NDArray[np.float32], confidence: NDArray[np.float32], believed: NDArray[np.bool_]
     ) -> str:

@@ -26,6 +26,7 @@ __all__ = [
     "choose_runtime",
     "choose_threads",
     "feeds",
+    "gpu_session",
     "open_session",
     "picture_port",
     "tensor_shapes",
@@ -191,6 +192,30 @@ def _ort_session(path: Path, threads: int, providers: list[str], optimise: bool 
         return ort.InferenceSession(_model(path), options, providers=providers)
     except Exception as error:  # the library has one exception class per status code, without a common base
         raise _load_error(path, error) from None
+
+
+def gpu_session(model: str | bytes, providers: list[Any]) -> Any:
+    """ONNX Runtime's own session, whose inputs and outputs lie on a device. Raises DetectorError."""
+    ort = _onnxruntime()
+    wanted = providers[0][0] if isinstance(providers[0], tuple) else providers[0]
+    if hasattr(ort, "preload_dlls") and wanted == "CUDAExecutionProvider":
+        ort.preload_dlls()  # NVIDIA's libraries from their packages, where they are not on the library path
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        session = ort.InferenceSession(model, options, providers=providers)
+    except Exception as error:  # the library has one exception class per status code, without a common base
+        text = " ".join(str(error).split())
+        raise DetectorError(
+            f"the model cannot be loaded on the device: {text[:300]}", where="detector.device", fix=_CHECK_DEVICE
+        ) from None
+    if wanted not in session.get_providers():  # it goes on without, and says so in a log that nobody reads
+        raise DetectorError(f"ONNX Runtime cannot use {wanted}", where="detector.device", fix=_CHECK_DEVICE)
+    return session
+
+
+_CHECK_DEVICE = "`countline check --device cuda FILE` says what is missing"
 
 
 def picture_port(ports: Sequence[Port]) -> Port | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any
 
@@ -13,7 +12,7 @@ import orjson
 
 from countline.outbox import missed, places, sums
 from countline.outbox.identity import fates, identities, keep_identities
-from countline.outbox.types import ANEW, Commit, Counted, Counter, History, Place, Resume, RuleChange
+from countline.outbox.types import ANEW, Commit, Counted, Counter, Place, Resume, RuleChange, history_of
 from countline.types import CounterKey, Gap, RuleIdentity
 
 __all__ = ["CounterStore", "Due"]
@@ -102,7 +101,7 @@ class CounterStore:
         self._db.execute(sums.insert("run"), (source, stream, -1, 0, int(live), baseline))
         places.forget(self._db, source)
         resets = self._spread(source, counters, epochs, rules)
-        resume = Resume(None, counters, resets, seen, reset, _history(counters, epochs))
+        resume = Resume(None, counters, resets, seen, reset, history_of(counters, epochs))
         if not live:
             return resume
         self._live.add(source)
@@ -156,7 +155,7 @@ class CounterStore:
         counters, epochs = _parse(source, text)
         after, renewed = _changes(text)
         resets = self._spread(source, counters, epochs, rules)
-        history = _history(counters, epochs)
+        history = history_of(counters, epochs)
         suppressed = frame if frame >= 0 else None
         return Resume(suppressed, counters, resets, seen, history=history, after=after, renewed=renewed)
 
@@ -343,14 +342,6 @@ class CounterStore:
             if epoch is not None:
                 found[(source, name)] = epoch
         return found
-
-
-def _history(counters: Mapping[CounterKey, int], epochs: dict[str, tuple[int, int]]) -> History:
-    counted = sorted([*key[1:], value] for key, value in counters.items() if value)
-    reset = sorted([rule, *epoch] for rule, epoch in epochs.items())
-    return History(
-        *(blake2b(orjson.dumps(known), digest_size=8).hexdigest() if known else "" for known in (counted, reset))
-    )
 
 
 def _parse(source: str, baseline: str) -> tuple[dict[CounterKey, int], dict[str, tuple[int, int]]]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from hashlib import blake2b
 from typing import Any, NamedTuple
+
+import orjson
 
 from countline.errors import OutboxError
 from countline.outbox.state import StoredOutput
@@ -23,6 +26,7 @@ __all__ = [
     "Place",
     "Resume",
     "RuleChange",
+    "history_of",
 ]
 
 
@@ -103,6 +107,19 @@ class History(NamedTuple):
 
 
 _NO_HISTORY = History()
+
+
+def history_of(counters: Mapping[CounterKey, int], epochs: Mapping[str, tuple[int, int]]) -> History:
+    """Of a run that begins with these counters of one source, and (epoch, reset_at) by rule ('' for all of them).
+
+    >>> history_of({}, {})
+    History(counts='', epochs='')
+    """
+    counted = sorted([*key[1:], value] for key, value in counters.items() if value)
+    reset = sorted([rule, *epoch] for rule, epoch in epochs.items())
+    return History(
+        *(blake2b(orjson.dumps(known), digest_size=8).hexdigest() if known else "" for known in (counted, reset))
+    )
 
 
 class Counted(NamedTuple):

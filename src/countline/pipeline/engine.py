@@ -46,6 +46,7 @@ class Engine:
     fresh: never resume a file's run that was cut short.
     started: ``time.monotonic()`` at which the run began.
     sink: gives what takes the commits in the place of the delivery, which it is given.
+    delivery: one that several engines share, which others start and end; None: one of its own.
 
     Raises
     ------
@@ -60,6 +61,7 @@ class Engine:
         fresh: bool = False,
         started: float | None = None,
         sink: Callable[[Delivery], CommitSink] = lambda delivery: delivery,
+        delivery: Delivery | None = None,
     ) -> None:
         self.stages = stages
         self.started = time.monotonic() if started is None else started
@@ -74,14 +76,16 @@ class Engine:
         self._frames_over = self._closed = False
         self._summing = threading.Lock()
         with ExitStack() as resources:
-            self.delivery = Delivery(
+            self._shared = delivery is not None
+            self.delivery = delivery or Delivery(
                 stages.config.outbox,
                 stages.state,
                 stages.outputs,
                 live=any(s.live for s in stages.sources),
                 fresh=fresh,
             )
-            resources.callback(self.delivery.abandon)
+            if not self._shared:
+                resources.callback(self.delivery.abandon)
             self._failures = FailureFile(stages.state)
             self.worker = Worker(
                 stages,
@@ -94,7 +98,7 @@ class Engine:
                 started=self.started,
             )
             self._clips = [stages.clips]
-            self._journal = ClipJournal(stages.state)
+            self._journal = ClipJournal(None if self._shared else stages.state)
             self._journal.tell()
             stages.clips.start(self.worker.delivery.tell, self._journal)
             self._resources = resources.pop_all()
@@ -112,7 +116,13 @@ class Engine:
 
     def start(self) -> None:
         """Begin to deliver what an earlier run has left, and what comes."""
-        self.delivery.start()
+        if not self._shared:
+            self.delivery.start()
+
+    def abandon(self) -> None:
+        """Let go of a delivery of its own at once; harmless after :meth:`finish`."""
+        if not self._shared:
+            self.delivery.abandon()
 
     def work(self, frames: Sequence[Frame], detections: Sequence[Detections | None]) -> None:
         """As :meth:`Worker.work`. Raises what a consumer raises, and OutboxError if the outbox has failed for good."""
@@ -203,6 +213,8 @@ class Engine:
             for clips in self._clips:
                 clips.finish(min(timeout, PATIENCE_FOR_CLIPS))
             self.summary.seconds = time.monotonic() - self.started
+            if self._shared:
+                return
             try:
                 self.delivery.stop(timeout if self.failure is None else min(timeout, PATIENCE_AFTER_FAILURE))
             except Exception as error:

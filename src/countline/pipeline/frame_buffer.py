@@ -24,11 +24,13 @@ class FrameBuffer:
     ----------
     live: for each source, whether its newest frame wins.
     depth: frames of a file that may wait.
+    live_depth: frames of a live source that may wait; of more the oldest are dropped.
     """
 
-    def __init__(self, live: Sequence[bool], *, depth: int = 8) -> None:
+    def __init__(self, live: Sequence[bool], *, depth: int = 8, live_depth: int = 1) -> None:
         self._live = list(live)
         self._depth = depth
+        self._live_depth = live_depth
         self._queues: list[deque[Frame]] = [deque() for _ in live]
         self._open = [True] * len(live)
         self._row: dict[int, None] = {}
@@ -66,7 +68,7 @@ class FrameBuffer:
         with self._change:
             queue = self._queues[source]
             if self._live[source]:
-                while queue:
+                while len(queue) >= self._live_depth:
                     queue.popleft()
                     stats.dropped += 1
             else:
@@ -117,6 +119,49 @@ class FrameBuffer:
                     self._row[source] = None
             self._change.notify_all()
             return frames
+
+    def take_rounds(self, most: int, patience: float) -> list[list[Frame]]:
+        """Several rounds at once, ``most`` frames at the most unless one round alone has more. Of files always as many rounds as
+        fit, so that batches are the same on every run; of others what is there when ``most`` have come, or when the first has
+        waited for ``patience`` s. Empty: all is over."""
+        with self._change:
+            while not self._enough(most, patience):
+                if not any(self._open) and not any(self._queues):
+                    self._over = True
+                    return []
+                self._change.wait(max(self._time_left(patience), 0.001))
+            rounds = [self._round()]
+            total = len(rounds[0])
+            for _ in range(1, self._rounds(most) if self._lockstep else most):
+                following = sum(1 for queue in self._queues if queue)
+                if not following or total + following > most:
+                    break
+                rounds.append(self._round())
+                total += following
+            self._row = {source: None for source, queue in enumerate(self._queues) if queue}
+            self._change.notify_all()
+            return rounds
+
+    def _round(self) -> list[Frame]:
+        return [queue.popleft() for queue in self._queues if queue]
+
+    def _rounds(self, most: int) -> int:
+        """Rounds of files that are taken at once: half of what may wait, so that readers go on meanwhile."""
+        return max(1, min(self._depth // 2, most // max(1, sum(self._open))))
+
+    def _enough(self, most: int, patience: float) -> bool:
+        if self._lockstep:
+            least = self._rounds(most)
+            queues = zip(self._queues, self._open)
+            return any(self._queues) and all(len(queue) >= least or not is_open for queue, is_open in queues)
+        if sum(map(len, self._queues)) >= most:
+            return True
+        return any(self._queues) and (not any(self._open) or self._time_left(patience) <= 0)
+
+    def _time_left(self, patience: float) -> float:
+        """Until the frame that has waited longest has done so for ``patience`` s; at most half a second."""
+        oldest = min((queue[0].arrived for queue in self._queues if queue), default=None)
+        return 0.5 if oldest is None else min(0.5, oldest + patience - time.monotonic())
 
     def _gather(self, most: int, seconds: float) -> None:
         until = time.monotonic() + seconds

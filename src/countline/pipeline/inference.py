@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from countline.protocols import Detector, ParallelDetector
+from countline.protocols import BatchDetector, Detector, ParallelDetector
 from countline.types import Detections, Frame, FrameInfo
 
 __all__ = ["Batch", "Company", "Inference"]
@@ -20,16 +20,27 @@ _PAYS = 0.9
 
 
 class Batch:
-    """At most one frame per source, on its way from the detector to the worker."""
+    """Rounds of at most one frame per source, on their way from the detector to the worker."""
 
-    def __init__(self, frames: Sequence[Frame]) -> None:
-        self.frames = frames
+    def __init__(self, rounds: Sequence[Sequence[Frame]]) -> None:
+        self.rounds = rounds
+        self.frames = [frame for frames in rounds for frame in frames]
+        frames = self.frames
         self._found: list[Detections | None] = [None] * len(frames)
         self._parts: list[tuple[Sequence[int], Future[_Work]]] = []
 
     def add(self, places: Sequence[int], work: Future[_Work]) -> None:
         """``work`` will give the detections of the frames at these places."""
         self._parts.append((places, work))
+
+    def by_round(
+        self, found: Sequence[Detections | None]
+    ) -> Iterator[tuple[Sequence[Frame], Sequence[Detections | None]]]:
+        """What :meth:`wait` gave, for each round."""
+        start = 0
+        for frames in self.rounds:
+            yield frames, found[start : start + len(frames)]
+            start += len(frames)
 
     def wait(self) -> tuple[list[Detections | None], float]:
         """Detections by frame (None: skipped), and the detector's busy seconds. Raises what the detector raised."""
@@ -75,7 +86,7 @@ class Company:
 
 class Inference:
     """Threads for a detector: one, or as many as it says it can be called from at once (its attribute ``parallel``); then
-    each gets one frame at a time.
+    each gets one frame at a time, or those that it wants together (:class:`countline.protocols.BatchDetector`).
 
     Parameters
     ----------
@@ -87,6 +98,7 @@ class Inference:
     def __init__(self, detector: Detector, *, batch: int, every: int, ahead: int) -> None:
         threads = max(1, int(detector.parallel)) if isinstance(detector, ParallelDetector) else 1
         self._detector = detector
+        self._batched = detector if isinstance(detector, BatchDetector) else None
         self._size = batch if threads == 1 else 1
         self._every = every
         self._last: dict[str, int] = {}
@@ -112,12 +124,12 @@ class Inference:
         """Seconds for which it pays to wait for frames of other sources."""
         return _GATHER if self._size > 1 and self._company.pays else 0.0
 
-    def begin(self, frames: Sequence[Frame]) -> Batch:
-        """Hand over a batch; waits while too many calls are under way."""
-        made = Batch(frames)
+    def begin(self, *rounds: Sequence[Frame]) -> Batch:
+        """Hand over rounds of at most one frame per source; waits while too many calls are under way."""
+        made = Batch(rounds)
+        frames = made.frames
         due = [i for i, frame in enumerate(frames) if self._due(frame.info)]
-        for start in range(0, len(due), self._size):
-            places = due[start : start + self._size]
+        for places in self._calls(frames, due):
             with self._change:
                 while self._free <= 0:
                     self._change.wait()
@@ -125,6 +137,12 @@ class Inference:
             work = self._pool.submit(self._detect, [frames[i] for i in places])
             made.add(places, work)
         return made
+
+    def _calls(self, frames: Sequence[Frame], due: Sequence[int]) -> list[Sequence[int]]:
+        if self._batched is None or not due:
+            return [due[start : start + self._size] for start in range(0, len(due), self._size)]
+        calls = self._batched.calls([frames[i] for i in due])
+        return [[due[i] for i in places] for places in calls]
 
     def _due(self, info: FrameInfo) -> bool:
         """By the number that the source gave the frame: frames that were dropped or passed over on the way count, too."""

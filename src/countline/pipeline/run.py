@@ -30,13 +30,21 @@ from countline.pipeline.reloader import Reloader
 from countline.pipeline.sources_swap import SourcesSwap
 from countline.pipeline.states import StateWatch, tell_states
 from countline.pipeline.stats import Summary
-from countline.pipeline.worker import Consumer
-from countline.protocols import Detector, RuleSet, Source
-from countline.types import ConfigChange, SourceInfo
+from countline.pipeline.worker import CommitSink, Consumer
+from countline.protocols import BatchDetector, Detector, RuleSet, Source
+from countline.types import ConfigChange, Frame, SourceInfo
 
 __all__ = ["Run", "run"]
 
 log = logging.getLogger("countline.pipeline")
+
+
+def _depths(detector: BatchDetector | None, sources: int) -> dict[str, int]:
+    """Frames of a source that may wait. For a GPU, which takes many at a time: of files twice those of a batch, of a live one those
+    of about a quarter of a second."""
+    if detector is None:
+        return {}
+    return {"depth": max(16, 2 * -(-detector.most // max(1, sources))), "live_depth": 8}
 
 
 class Run:
@@ -57,6 +65,7 @@ class Run:
         unless set.
     files: of the configuration, where ``reread`` is given: those that are watched for edits.
     watch: apply edits whatever the configuration says of it (``watch: true``).
+    delivery, sink: as of :class:`countline.pipeline.engine.Engine`, for runs that share one outbox and its outputs.
 
     Raises
     ------
@@ -76,6 +85,8 @@ class Run:
         reread: Callable[[], Config | str | Path] | None = None,
         files: Sequence[Path] = (),
         watch: bool = False,
+        delivery: Delivery | None = None,
+        sink: Callable[[Delivery], CommitSink] = lambda delivery: delivery,
     ) -> None:
         started = time.monotonic()
         self._given = given = GivenSources(sources)
@@ -89,6 +100,7 @@ class Run:
         self._states = StateWatch()
         self._beats = Heartbeats()
         with ExitStack() as resources:
+            self._gpus = self.config.detector.gpus if detector is None else []
             with ThreadPoolExecutor(1) as pool:  # the model is compiled while the other packages are imported
                 loading = pool.submit(build.detector, self.config, detector)
                 build.enter(self.config)
@@ -96,7 +108,7 @@ class Run:
             resources.callback(self.detector.close)
 
             def opened(source: SourceConfig, index: int) -> Source:
-                made = video.open_source(source, index)
+                made = video.open_source(source, index, gpu=self.gpu_for(index))
                 resources.callback(made.close)  # those of other distributions may hold something from the beginning
                 return made
 
@@ -109,18 +121,23 @@ class Run:
                 messages=messages,
                 given=config,
                 state=state,
+                deliver=delivery is None,
             )
-            self.engine = Engine(stages, consumers=consumers, fresh=fresh, started=started)
-            resources.callback(self.engine.delivery.abandon)  # not the engine's own: its consumers may hold this run
-            recordings.resume(self.sources, self.engine.delivery)
+            self.engine = Engine(
+                stages, consumers=consumers, fresh=fresh, started=started, sink=sink, delivery=delivery
+            )
+            resources.callback(self.engine.abandon)  # not the engine's own: its consumers may hold this run
+            if delivery is None:  # of a shared one others may have read the sources since
+                recordings.resume(self.sources, self.engine.delivery)
             stages.clips.use(self.sources)
             live = [s.info.live for s in self.sources]
-            self._frames = FrameBuffer([])
+            settings = self.config.detector
+            self._batched = self.detector if isinstance(self.detector, BatchDetector) else None
+            self._frames = FrameBuffer([], **_depths(self._batched, len(self.sources)))
             self._readers = Readers(self._frames, self.engine.summary, self.engine.clock, self._stopping.is_set)
             self._readers.add(self.sources)
-            settings = self.config.detector
             self._inference = Inference(
-                self.detector, batch=settings.batch, every=settings.interval + 1, ahead=0 if any(live) else 1
+                self.detector, batch=settings.batch or 4, every=settings.interval + 1, ahead=0 if any(live) else 1
             )
             resources.callback(self._inference.close)
             self._watch_load()
@@ -229,11 +246,18 @@ class Run:
     def _detect(self) -> None:
         while True:
             room = self._inference.ready()
-            frames = self._frames.take(room, self._inference.gather)
-            if not frames or self.engine.failure is not None:
+            rounds = self._next(room)
+            if not rounds or self.engine.failure is not None:
                 break
-            self._batches.put(self._inference.begin(frames))
+            self._batches.put(self._inference.begin(*rounds))
         self._batches.put(None)
+
+    def _next(self, room: int) -> list[list[Frame]]:
+        """The frames to look at next; empty: all is over."""
+        if self._batched is not None:
+            return self._frames.take_rounds(self._batched.most, self._batched.patience)
+        frames = self._frames.take(room, self._inference.gather)
+        return [frames] if frames else []
 
     def _work(self) -> None:
         clock = self.engine.clock
@@ -246,7 +270,8 @@ class Run:
                 continue
             found, seconds = batch.wait()
             clock.seconds["detect"] += seconds
-            self.engine.work(batch.frames, found)
+            for frames, detections in batch.by_round(found):
+                self.engine.work(frames, detections)
             self._latency = time.monotonic() - min(f.arrived for f in batch.frames)
 
     # -- change while running (countline.pipeline.control.Changeable) ----------------------------------------------
@@ -258,6 +283,10 @@ class Run:
     def ready(self, config: Config, plan: Changes) -> Change:
         """See :class:`countline.pipeline.sources_swap.SourcesSwap`."""
         return SourcesSwap(self, config, plan, self._given, self._messages)
+
+    def gpu_for(self, index: int) -> int | None:
+        """The GPU that decodes a source, by its place in the configuration; None: the CPU."""
+        return self._gpus[index % len(self._gpus)] if self._gpus else None
 
     def stages_for(self, config: Config, infos: Sequence[SourceInfo]) -> build.Stages:
         """All behind the detector, for another configuration. Raises as :meth:`__init__`."""

@@ -39,6 +39,8 @@ class _Run(Protocol):
 
     def wake(self) -> None: ...
 
+    def gpu_for(self, index: int) -> int | None: ...
+
 
 class SourcesSwap:
     """Made ready when made: new sources are made, and outputs opened. Raises as a start with the configuration does."""
@@ -64,7 +66,7 @@ class SourcesSwap:
                         where="sources",
                         fix="give its address as `uri`, or start anew",
                     )
-                made = video.open_source(source, index)
+                made = video.open_source(source, index, gpu=run.gpu_for(index))
                 self._opened.append(made)
                 self._sources.append(made)
                 infos.append(made.info)

@@ -4,18 +4,20 @@ A detector draws a box around what it sees. Where somebody walks in front of ano
 chest for a few frames, and its bottom edge, by which rules know where an object stands, jumps up by half a person and back
 again: over a line, if one lies there, and back. People and cars do not become shorter for half a second. So a box that is
 much lower than its track has been, and whose bottom edge lies behind another track that reaches farther down, is completed
-downward to the height it had; never beyond the bottom of the one in front, who stands nearer to the camera.
+downward to the height it had; never beyond the bottom of the one in front, who stands nearer to the camera. Where the detector
+misses the one in front for a moment, the one behind is hidden still.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Height", "complete"]
+__all__ = ["ACROSS", "GAP", "LOWER", "SHORT", "Height", "complete", "floor"]
 
 SHORT = 0.8
 """Part of the usual height below which a box may be cut off. Between 0.7 and 0.9 counts hardly change."""
@@ -31,6 +33,8 @@ LOWER = 0.05
 """By how much of the usual height the one in front must reach farther down."""
 GAP = 0.1
 """How far below the box, in usual heights, the one in front may begin: boxes of those who hide each other nearly touch."""
+LINGERS = 500_000_000
+"""ns for which somebody who was hidden still is, if his box is as low and the one in front is not seen for a moment."""
 EDGE = 0.03
 """A box whose top is so near to the picture's edge, in usual heights, is leaving: it becomes lower in earnest."""
 
@@ -38,7 +42,7 @@ EDGE = 0.03
 class Height:
     """How high the boxes of one track were lately."""
 
-    __slots__ = ("least", "sampled", "usual", "values", "whole")
+    __slots__ = ("hidden", "least", "sampled", "usual", "values", "whole")
 
     def __init__(self) -> None:
         self.values: deque[float] = deque(maxlen=SAMPLES)
@@ -46,6 +50,8 @@ class Height:
         """The middle one of them and the part of it below which a box may be cut off, pixels; 0 while there are too few."""
         self.sampled = -APART
         """pts of the last of them, ns."""
+        self.hidden = -(2**62)
+        """pts at which somebody was last seen in front."""
         self.whole = 0
         """pts at which it was last seen whole."""
 
@@ -75,12 +81,16 @@ def complete(boxes: NDArray[np.float32], heights: Sequence[Height], pts: int, pa
     result = boxes
     for row, (height, known) in enumerate(zip((boxes[:, 3] - boxes[:, 1]).tolist(), heights)):
         if height < known.least:
-            floor = _floor(boxes, row, known.usual)
-            if floor is not None:
+            lowest = floor(boxes, row, known.usual)
+            if lowest is not None:
+                known.hidden = pts
+            elif 0 <= pts - known.hidden <= LINGERS and boxes[row, 1] >= EDGE * known.usual:
+                lowest = math.inf
+            if lowest is not None:
                 if pts - known.whole <= patience:
                     if result is boxes:
                         result = boxes.copy()
-                    result[row, 3] = min(float(boxes[row, 1]) + known.usual, floor)
+                    result[row, 3] = min(float(boxes[row, 1]) + known.usual, lowest)
                     continue
                 known.clear()
         known.whole = pts
@@ -89,7 +99,7 @@ def complete(boxes: NDArray[np.float32], heights: Sequence[Height], pts: int, pa
     return result
 
 
-def _floor(boxes: NDArray[np.float32], row: int, usual: float) -> float | None:
+def floor(boxes: NDArray[np.float32], row: int, usual: float) -> float | None:
     """Bottom of the lowest box that hides this one from below; None if none does."""
     left, top, right, bottom = boxes[row].tolist()
     if top < EDGE * usual:

@@ -5,10 +5,19 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BESIDE", "beside_stronger", "clearly_beside", "overlap"]
+__all__ = ["BESIDE", "beside_stronger", "clearly_beside", "overlap", "singles"]
 
 BESIDE = 0.1
 """Overlap (IoU) from which a detection is beside another."""
+
+_SAME = 0.45
+"""Overlap (IoU) from which a new track is taken for a second box on an object that has one."""
+_WITHIN = 0.85
+"""Part of its box that must lie in the other one to be a second box on a part of that."""
+_LOWER = 0.03
+"""Heights of the other by which it may reach farther down: what stands nearer to the camera is no part of it."""
+_CRUMB = 0.1
+"""Area of the other of which it is at least: what is smaller is a thing of its own."""
 
 
 def clearly_beside(boxes: NDArray[np.float32], others: NDArray[np.float32]) -> bool:
@@ -45,4 +54,27 @@ def overlap(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float3
     np.maximum(shared, 0, out=shared)
     common = shared[0] * shared[1]
     result: NDArray[np.float32] = common / (size_a[0] * size_a[1] + size_b[0] * size_b[1] - common)
+    return result
+
+
+def singles(boxes: NDArray[np.float32], classes: NDArray[np.int32], known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(N,) False for tracks that are not ``known`` yet, without a public id, and lie on one that is: a second box on the same
+    object, or on a part of one of its class. They get their id when they part, so that nobody is counted twice."""
+    fresh = (~known).nonzero()[0]
+    result = np.ones(len(boxes), bool)
+    if known.any():
+        mine, others = boxes[fresh], boxes[known]
+        part = _part(mine, others) & (classes[fresh][:, None] == classes[known])
+        result[fresh] = ~((overlap(mine, others) > _SAME) | part).any(axis=1)
+    return result
+
+
+def _part(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """(len(a), len(b)) which boxes look like a part of which: they lie within, reach no farther down, are not much smaller."""
+    a, b = np.ascontiguousarray(a.T)[:, :, None], np.ascontiguousarray(b.T)[:, None]
+    shared = np.maximum(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0)
+    size_a, size_b = a[2:] - a[:2], b[2:] - b[:2]
+    area = size_a[0] * size_a[1]
+    result: NDArray[np.bool_] = shared[0] * shared[1] >= _WITHIN * area
+    result &= (area >= _CRUMB * size_b[0] * size_b[1]) & (a[3] <= b[3] + _LOWER * size_b[1])
     return result

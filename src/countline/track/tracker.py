@@ -14,9 +14,10 @@ from countline.track.groups import Groups
 from countline.track.hidden import Height, complete
 from countline.track.known import Known
 from countline.track.leaps import Leaps
-from countline.track.overlap import BESIDE, beside_stronger, clearly_beside, overlap
+from countline.track.overlap import BESIDE, beside_stronger, clearly_beside, overlap, singles
 from countline.track.pace import Pace
 from countline.track.twins import Twins
+from countline.track.whole import whole
 from countline.types import Detections, Tracks
 
 __all__ = ["EngineTracker"]
@@ -45,8 +46,6 @@ _DOUBTFUL = 4
 """Limits passed by a detection that is at its threshold, but not at what it needs beside somebody."""
 _FEW = 300
 """Pairs of boxes up to which a plain loop is faster than NumPy."""
-_SAME = 0.45
-"""Overlap (IoU) from which a new track is taken for a second box on an object that has one."""
 _WIDEST = 1e7
 """No picture has so many pixels in a row."""
 _RATE_AFTER = 8
@@ -131,7 +130,7 @@ class EngineTracker:
         groups = self._groups.find(boxes, classes, pts, self._pace_of, slow)
         if groups:
             grades[groups] = NOISE
-        rows, numbers = self._engine.step(boxes, grades, steps)
+        rows, numbers = self._engine.step(whole(boxes, self._past, self._known, pts, self._lost), grades, steps)
         left = grades == BEGINS
         left[rows] = False
         leapt = []
@@ -141,7 +140,7 @@ class EngineTracker:
             leapt = self._leap(boxes, classes, left, rows, numbers, pts)
         known = list(map(self._known.get, numbers.tolist()))
         if not all(known):  # a track without a public id
-            single = self._single(boxes[rows], known)
+            single = singles(boxes[rows], classes[rows], np.array([one is not None for one in known], bool))
             rows, numbers = rows[single], numbers[single]
             known = list(map(self._known.get, numbers.tolist()))
         if leapt:
@@ -345,16 +344,6 @@ class EngineTracker:
         if not result.all():
             left = (~result).nonzero()[0]
             result[left] = beside_stronger(boxes, confidence, rows[left])
-        return result
-
-    def _single(self, boxes: NDArray[np.float32], known: Sequence[Known | None]) -> NDArray[np.bool_]:
-        """False for tracks without a public id yet that lie on one that has: a second box on the same object. They get
-        their id when they part, so that nobody is counted twice."""
-        result = np.array([one is not None for one in known], bool)
-        if not result.any():
-            return ~result
-        fresh = ~result
-        result[fresh] = overlap(boxes[fresh], boxes[result]).max(axis=1) <= _SAME
         return result
 
     def _remember(

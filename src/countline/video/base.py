@@ -145,6 +145,18 @@ class BaseSource(ABC):
             self.stats.lost = dict(Counter(earlier) + Counter(lost))
             self.stats.corrupt = total
 
+    def tell_decoder(self, opened: Opened) -> None:
+        """Note what decodes an input, and say it where the GPU that was asked for cannot."""
+        if opened.decoder == self.stats.decoder:
+            return
+        self.stats.decoder = opened.decoder
+        if opened.decoder == "cpu":
+            log.warning(
+                "%s: the GPU cannot decode this %s; it is decoded on the CPU, and its pictures are copied to the GPU",
+                self.where,
+                opened.codec,
+            )
+
     def tell_lost(self, before: Mapping[str, int]) -> None:
         """Say what was left out since ``before``."""
         more = {reason: number - before.get(reason, 0) for reason, number in self.stats.lost.items()}

@@ -11,7 +11,7 @@ from countline.errors import SourceError
 from countline.types import TimeQuality
 from countline.video.place import visible
 
-__all__ = ["ArrivalClock", "FileClock", "Stamper", "creation_time", "parse_start", "to_ns"]
+__all__ = ["ArrivalClock", "FileClock", "PtsNormaliser", "creation_time", "parse_start", "to_ns"]
 
 SECOND = 1_000_000_000
 JUMP = SECOND
@@ -66,7 +66,7 @@ def creation_time(metadata: Mapping[str, str]) -> int | None:
     return None
 
 
-class Stamper:
+class PtsNormaliser:
     """Makes a monotone PTS, beginning with 0, out of what a stream says.
 
     ``step``: ns from frame to frame where the stream does not say. ``repaired`` counts the frames that got a stamp other
@@ -86,7 +86,7 @@ class Stamper:
         self._offset = None
         self._next = 0 if self.last is None else self.last + (self.step if gap is None else max(gap, 1))
 
-    def stamp(self, raw: int | None) -> int:
+    def normalise(self, raw: int | None) -> int:
         """PTS in ns for a frame whose own stamp is ``raw`` ns, or None."""
         if raw is None:
             value = self._next if self.last is None or self._offset is None else self.last + self.step

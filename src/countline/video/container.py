@@ -11,6 +11,7 @@ from typing import Any
 import av
 import av.error
 from av.codec.context import ThreadType
+from av.codec.hwaccel import HWAccel
 
 from countline.errors import SourceError
 from countline.video.clock import to_ns
@@ -44,7 +45,14 @@ class Opened:
     """An open input and its video stream. Used by one thread at a time."""
 
     def __init__(
-        self, container: Any, stream: Any, *, low_delay: bool = False, paced: bool = False, deinterlace: str = "off"
+        self,
+        container: Any,
+        stream: Any,
+        *,
+        low_delay: bool = False,
+        paced: bool = False,
+        deinterlace: str = "off",
+        gpu: bool = False,
     ) -> None:
         self.container = container
         self.stream = stream
@@ -52,7 +60,15 @@ class Opened:
         self.codec: str = self.stream.codec_context.name
         # Frame threads decode several frames at once and so hold each back by as many frames; slices do not.
         self.stream.thread_type = ThreadType.SLICE if low_delay else ThreadType.AUTO
-        if (low_delay or paced) and self._pixels() <= _ONE_THREAD:
+        self.decoder = ""
+        """What decodes it, where a GPU was asked to: gpu, or cpu where it cannot; known from the first frame on."""
+        self._gpu_asked = gpu
+        on_gpu = gpu and stream.codec_context.is_hwaccel
+        if (
+            on_gpu
+        ):  # its frames wait for the chip, not for threads; and each of many would hold a surface of the decoder
+            self.stream.thread_type = ThreadType.SLICE
+        if on_gpu or ((low_delay or paced) and self._pixels() <= _ONE_THREAD):
             self.stream.codec_context.thread_count = 1
         self.entries: tuple[str, ...] = ()
         """Of a local list the files that it names: they are its content."""
@@ -149,6 +165,8 @@ class Opened:
             frames = deinterlaced(frames, every=self._deinterlace == "on")
         try:
             for item in frames:
+                if self._gpu_asked and not self.decoder:
+                    self.decoder = "gpu" if item.frame.format.name == "cuda" else "cpu"
                 self.watch()
                 yield item
         finally:
@@ -188,9 +206,11 @@ def open_stream(
     deinterlace: str = "off",
     stream: str = "",
     shown: str = "",
+    gpu: int | None = None,
     **more: Any,
 ) -> Opened:
-    """Open a file or stream with FFmpeg. ``stream`` chooses one of several video streams, ``more`` goes to ``av.open``.
+    """Open a file or stream with FFmpeg. ``stream`` chooses one of several video streams, ``gpu`` is to decode it where it can
+    (:func:`countline.gpu.driver.prepare` was called before), ``more`` goes to ``av.open``.
     ``low_delay``: frames are not to be held back; ``paced``: they are read at their own speed.
 
     Raises SourceError for what has no such video stream, else av.FFmpegError.
@@ -199,6 +219,9 @@ def open_stream(
     # same, FFmpeg would give out what it still holds at the limit, and the wait would begin anew.
     limits = None if timeout is None else (timeout, timeout + _LEFT_BEHIND)
     began = time.monotonic()
+    if gpu is not None:
+        own: dict[str, object] = {"primary_ctx": "1"}  # the context that CuPy and ONNX Runtime use
+        more["hwaccel"] = HWAccel("cuda", device=str(gpu), is_hw_owned=True, options=own)
     try:
         container = av.open(location, format=format, options=dict(options), timeout=limits, **_TAGS, **more)
     except av.error.FFmpegError:
@@ -208,7 +231,7 @@ def open_stream(
         raise
     try:
         chosen = choose(container.streams, stream, shown or str(location), where)
-        return Opened(container, chosen, low_delay=low_delay, paced=paced, deinterlace=deinterlace)
+        return Opened(container, chosen, low_delay=low_delay, paced=paced, deinterlace=deinterlace, gpu=gpu is not None)
     except SourceError:
         container.close()
         raise

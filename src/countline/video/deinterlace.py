@@ -30,6 +30,8 @@ def deinterlaced(frames: Iterator[Decoded], *, every: bool = False) -> Iterator[
     stage: _Stage | None = None
     try:
         for item in frames:
+            if (every or item.interlaced or stage is not None) and item.frame.format.name == "cuda":
+                item = replace(item, frame=_on_host(item.frame))
             key = _key(item.frame)
             if stage is not None and stage.key != key:
                 yield from stage.end()
@@ -46,6 +48,12 @@ def deinterlaced(frames: Iterator[Decoded], *, every: bool = False) -> Iterator[
         raise
     if stage is not None:
         yield from stage.end()
+
+
+def _on_host(frame: av.VideoFrame) -> av.VideoFrame:
+    """A copy of a frame that lies on a GPU: the filter works on the CPU."""
+    form: Any = frame.sw_format
+    return frame.reformat(format=form.name)
 
 
 def _key(frame: av.VideoFrame) -> tuple[object, ...]:

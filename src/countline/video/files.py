@@ -15,14 +15,14 @@ from countline.errors import SourceError
 from countline.observe.told import Repeated
 from countline.types import Frame, TimeQuality
 from countline.video.base import DEFAULT_FPS, BaseSource, Stop
-from countline.video.clock import SECOND, FileClock, Stamper, creation_time, parse_start
+from countline.video.clock import SECOND, FileClock, PtsNormaliser, creation_time, parse_start
 from countline.video.container import Opened
 from countline.video.decode import UNREADABLE, Decoded
 from countline.video.growing import head_digest
 from countline.video.length import measure
 from countline.video.picture import AvPicture
 from countline.video.place import Place, file_digest
-from countline.video.pump import Connect, Item
+from countline.video.reader_thread import Connect, Item
 from countline.video.trouble import explain
 
 __all__ = ["FileSource", "known_clock", "quality_of", "rate_of", "stream_of"]
@@ -102,7 +102,7 @@ class FileSource(BaseSource):
         self._broke_off.close()
 
     def _frames(self) -> Iterator[Frame]:
-        stamper = Stamper(int(SECOND / (self.config.fps or DEFAULT_FPS)))
+        normaliser = PtsNormaliser(int(SECOND / (self.config.fps or DEFAULT_FPS)))
         self._clock = None
         while not self.ended():
             before = self.stats.frames
@@ -112,10 +112,10 @@ class FileSource(BaseSource):
                 opened = next(items, None)
                 if not isinstance(opened, Opened):
                     return  # closed while it was being opened
-                stamper.step = int(SECOND / rate_of(opened, self.config))
-                stamper.begin()
+                normaliser.step = int(SECOND / rate_of(opened, self.config))
+                normaliser.begin()
                 self.ask(stamped=not opened.raw)
-                yield from self._pass(opened, items, stamper, earlier)
+                yield from self._pass(opened, items, normaliser, earlier)
             except (av.error.FFmpegError, OSError) as error:
                 if self.stats.frames == before:
                     raise explain(error, self.place.shown, self.where, self.place.kind) from None
@@ -128,20 +128,21 @@ class FileSource(BaseSource):
                 return
 
     def _pass(
-        self, opened: Opened, items: Iterator[Item], stamper: Stamper, earlier: dict[str, int]
+        self, opened: Opened, items: Iterator[Item], normaliser: PtsNormaliser, earlier: dict[str, int]
     ) -> Iterator[Frame]:
         """All frames once. Raises SourceError if there is none."""
         rate = rate_of(opened, self.config)
-        count, repaired = 0, self.stats.repaired - stamper.repaired
+        count, repaired = 0, self.stats.repaired - normaliser.repaired
         for item in items:
             if self.ended():
                 return
             assert isinstance(item, Decoded)
             clock = self._clock or self._begin(opened, item)
-            pts = stamper.stamp(int(count * SECOND / rate) if opened.raw else item.pts)
+            pts = normaliser.normalise(int(count * SECOND / rate) if opened.raw else item.pts)
             count += 1
             self.count_lost(earlier, opened.lost)
-            self.stats.repaired = repaired + stamper.repaired
+            self.tell_decoder(opened)
+            self.stats.repaired = repaired + normaliser.repaired
             if not self.takes(pts):
                 continue
             picture = AvPicture(item.frame, item.orientation)

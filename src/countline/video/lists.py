@@ -23,7 +23,9 @@ _LONGEST = 16 * 1024 * 1024
 _BLANK = b" \n\t\r"
 
 
-def open_list(place: Place, config: SourceConfig, where: str, options: Mapping[str, str]) -> Opened:
+def open_list(
+    place: Place, config: SourceConfig, where: str, options: Mapping[str, str], gpu: int | None = None
+) -> Opened:
     """Open a local playlist or ffconcat script. Raises SourceError for entries that it may not open, else
     av.FFmpegError."""
     protocols = allowed(place, config.protocols, where)
@@ -31,7 +33,7 @@ def open_list(place: Place, config: SourceConfig, where: str, options: Mapping[s
     with open(place.path, "rb") as file:
         head = file.read(len(_SCRIPT))
         script = head + file.read(_LONGEST) if head == _SCRIPT else b""
-    more: dict[str, Any] = {"deinterlace": config.deinterlace, "stream": config.options.get("stream", "")}
+    more: dict[str, Any] = {"deinterlace": config.deinterlace, "stream": config.options.get("stream", ""), "gpu": gpu}
     names = {"protocol_whitelist": whitelist(place, config.protocols, where)}
     if script:
         # FFmpeg opens a script's entries itself; so it gets one that names only what was looked at.

@@ -16,13 +16,13 @@ from countline.source_status import OVERLOAD, SourceState
 from countline.types import Frame
 from countline.video.backoff import backoff
 from countline.video.base import DEFAULT_FPS, BaseSource, Stop
-from countline.video.clock import SECOND, ArrivalClock, Stamper
+from countline.video.clock import SECOND, ArrivalClock, PtsNormaliser
 from countline.video.container import PARTS, Opened
 from countline.video.decode import Decoded
 from countline.video.health import CLOCK_OFF, LOSS, SLOW, Lag, lossy
 from countline.video.picture import AvPicture
 from countline.video.place import Place
-from countline.video.pump import Item
+from countline.video.reader_thread import Item
 from countline.video.shed import DecoderShed
 from countline.video.transport import Transport
 from countline.video.trouble import cause_of, explain, fatal
@@ -60,7 +60,7 @@ class LiveSource(BaseSource):
         self.place = place
         self._read = read
         self._transport = transport or Transport({})
-        self._stamper = Stamper(int(SECOND / (config.fps or DEFAULT_FPS)))
+        self._normaliser = PtsNormaliser(int(SECOND / (config.fps or DEFAULT_FPS)))
         self._clock = ArrivalClock()
         self._lag = Lag()
         self._shed = DecoderShed()
@@ -172,7 +172,7 @@ class LiveSource(BaseSource):
     def watch(self, quiet: float, dark: float) -> None:
         """Nothing came for a moment: is it the packets, or only the pictures?"""
         self._note_packets()
-        usual = max(_QUIET, min(_USUAL * self._stamper.step / SECOND, self.config.timeout / 2))
+        usual = max(_QUIET, min(_USUAL * self._normaliser.step / SECOND, self.config.timeout / 2))
         if quiet > usual:
             self._enter("stalled", "no packet comes", f"no packet for {quiet:.0f} s")
         elif dark > usual and quiet < usual / 2 and self._shed.mode != "NONKEY":
@@ -201,7 +201,7 @@ class LiveSource(BaseSource):
         if not isinstance(opened, Opened):
             return
         if opened.rate:
-            self._stamper.step = int(SECOND / float(opened.rate))
+            self._normaliser.step = int(SECOND / float(opened.rate))
         # Pictures without time stamps are timed by when they come.
         timed = not opened.raw and opened.format != PARTS
         self.ask(stamped=not opened.raw)
@@ -216,6 +216,7 @@ class LiveSource(BaseSource):
                 assert isinstance(item, Decoded)
                 now, ticks = time.time_ns(), time.monotonic_ns()
                 self.count_lost(earlier, opened.lost)
+                self.tell_decoder(opened)
                 self._note_packets()
                 if first:
                     self._begin(now, ticks)
@@ -224,9 +225,9 @@ class LiveSource(BaseSource):
                     self._shed.begin()
                     self._say("pictures come again")
                     self.stats.enter("live")
-                pts = self._stamper.stamp(item.pts if timed else ticks)
+                pts = self._normaliser.normalise(item.pts if timed else ticks)
                 self._last = ticks
-                self.stats.repaired = self._stamper.repaired
+                self.stats.repaired = self._normaliser.repaired
                 when = self._clock.time(pts, now, None if self.config.time == "arrival" else item.sent)
                 self._judge(opened, pts, ticks, now, item.sent)
                 self._note_skipped(opened)
@@ -255,7 +256,7 @@ class LiveSource(BaseSource):
             self._say(f"connected to {self.place.shown}")
             return
         stats.reconnects += 1
-        self._stamper.begin(ticks - self._last)
+        self._normaliser.begin(ticks - self._last)
         self._clock.begin()
         self._say(f"connected to {self.place.shown} again")
 

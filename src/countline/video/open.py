@@ -26,7 +26,7 @@ from countline.video.known_options import OWN, unknown_options
 from countline.video.lists import open_list
 from countline.video.live import LiveSource
 from countline.video.place import IMAGES, Place, place_of, scheme_of, visible
-from countline.video.pump import Connect, Item, direct, pumped
+from countline.video.reader_thread import Connect, Item, direct, in_thread
 from countline.video.sequence import SequenceSource
 from countline.video.tls import diagnose, tls_options
 from countline.video.transport import Transport
@@ -37,10 +37,11 @@ __all__ = ["Connector", "open_source", "options_of", "recording", "refuse_loop",
 log = logging.getLogger("countline.video")
 
 
-def open_source(config: SourceConfig, index: int, *, stop: Stop | None = None) -> Source:
+def open_source(config: SourceConfig, index: int, *, stop: Stop | None = None, gpu: int | None = None) -> Source:
     """The source that ``config`` describes; ``index`` is its place in the configuration, from 0.
 
-    Iterate over it for frames. ``stop`` (a ``threading.Event``, say) ends it from outside, as ``close`` does. Raises
+    Iterate over it for frames. ``gpu`` is the number of the GPU that is to decode it, where it can.
+    ``stop`` (a ``threading.Event``, say) ends it from outside, as ``close`` does. Raises
     SourceError for what can be seen without decoding: no such file, no right to read it, nothing in it, no images in a
     folder, unknown protocol. A protocol that another distribution brings is opened by it. What only shows on decoding is
     raised by the iteration. A web address is asked once whether it is a file or a stream, unless ``config.live`` says it.
@@ -58,7 +59,7 @@ def open_source(config: SourceConfig, index: int, *, stop: Stop | None = None) -
     if place.kind == "segments":
         return SequenceSource(config, index, place, lambda path: recording(path, config, where), stop)
     refuse_watch(place, config, where)
-    connect = Connector(place, config, where)
+    connect = Connector(place, config, where, gpu if config.decoder == "auto" else None)
     if place.kind == "file" and config.watch:
         refuse_loop(place, config, where)
         return FileSource(config, index, place, partial(_grow, connect), connect, stop)
@@ -77,7 +78,7 @@ def _direct(connect: Connect, source: BaseSource) -> Iterator[Item]:
 
 
 def _read(connect: Connect, source: BaseSource) -> Iterator[Item]:
-    return pumped(source.remembering(connect), source.config.name, source.ended, source.config.timeout, source.watch)
+    return in_thread(source.remembering(connect), source.config.name, source.ended, source.config.timeout, source.watch)
 
 
 def _grow(connect: Connector, source: BaseSource) -> Iterator[Item]:
@@ -90,7 +91,7 @@ def _grow(connect: Connector, source: BaseSource) -> Iterator[Item]:
 
 def _await(connect: Connect, source: BaseSource) -> Iterator[Item]:
     """A pipe is silent for as long as whoever writes into it likes."""
-    return pumped(source.remembering(connect), source.config.name, source.ended, math.inf)
+    return in_thread(source.remembering(connect), source.config.name, source.ended, math.inf)
 
 
 def recording(path: Path, config: SourceConfig, where: str) -> Connector:
@@ -121,8 +122,8 @@ def refuse_loop(place: Place, config: SourceConfig, where: str) -> None:
 class Connector:
     """Opens the input anew at each call. Raises SourceError for options and protocols that it may not have."""
 
-    def __init__(self, place: Place, config: SourceConfig, where: str) -> None:
-        self._place, self._config, self._where = place, config, where
+    def __init__(self, place: Place, config: SourceConfig, where: str, gpu: int | None = None) -> None:
+        self._place, self._config, self._where, self._gpu = place, config, where, gpu
         self._local = place.kind in ("file", "pipe")
         self._options = options_of(place, config, where)
         self.transport = Transport(self._options)
@@ -150,11 +151,12 @@ class Connector:
                 deinterlace=config.deinterlace,
                 stream=config.options.get("stream", ""),
                 shown=place.shown,
+                gpu=self._gpu,
             )
         except av.error.ArgumentError:
             if place.kind != "file":
                 raise
-            return open_list(place, config, self._where, options)
+            return open_list(place, config, self._where, options, self._gpu)
         except OSError as error:
             # FFmpeg calls a name that is not known, and a certificate that is not trusted, an input/output error.
             told = diagnose(place.location, config.tls) if place.kind in ("http", "stream") and _vague(error) else None
@@ -215,7 +217,7 @@ def _is_file(place: Place, config: SourceConfig, connect: Connect, stop: Stop | 
     if config.live is not None:
         return not config.live
     ended = (lambda: stop.is_set()) if stop is not None else (lambda: False)
-    items = pumped(connect, config.name, ended, config.timeout)
+    items = in_thread(connect, config.name, ended, config.timeout)
     try:
         opened = next(items, None)
         return isinstance(opened, Opened) and opened.duration is not None

@@ -85,9 +85,9 @@ def orientation_of(frame: Any, coded: bytes = b"") -> Orientation:
     """How a decoded frame has to be turned. ``coded``: what it was decoded from, for the formats that carry EXIF."""
     degrees = int(frame.rotation) % 360
     try:
-        for data in frame.side_data:
-            if data.type.name == "DISPLAYMATRIX":
-                return of_matrix(bytes(data)) or UPRIGHT
+        # By name: what iterating gives has changed between versions of PyAV.
+        return of_matrix(bytes(frame.side_data["DISPLAYMATRIX"])) or UPRIGHT
+    except KeyError:
         return UPRIGHT
     except ValueError:  # a kind that this PyAV has no name for, EXIF itself; then none of them can be read
         pass

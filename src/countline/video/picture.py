@@ -12,13 +12,15 @@ from __future__ import annotations
 import inspect
 import threading
 from collections import OrderedDict
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import av
 import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
+from countline.types import DevicePlanes
 from countline.video.orientation import UPRIGHT, Orientation
 
 __all__ = ["ArrayPicture", "AvPicture", "fit"]
@@ -77,16 +79,40 @@ def fit(width: int, height: int, into_width: int, into_height: int) -> tuple[int
     )
 
 
+_FORMS: Mapping[str, Literal["nv12", "p016"]] = {"nv12": "nv12", "p010le": "p016", "p016le": "p016"}
+# AVCOL_SPC_*; whatever is not declared is BT.601, as for pictures on the host.
+_MATRICES: Mapping[int, Literal["bt709", "bt2020", "smpte240m"]] = {
+    1: "bt709",
+    7: "smpte240m",
+    9: "bt2020",
+    10: "bt2020",
+}
+_FULL = 2  # AVCOL_RANGE_JPEG
+
+
+def _planes(frame: Any, orientation: Orientation) -> DevicePlanes | None:
+    form = _FORMS.get(frame.sw_format.name)
+    if form is None:
+        return None
+    luma, chroma = frame.planes[:2]
+    matrix: Literal["bt601", "bt709", "bt2020", "smpte240m"] = _MATRICES.get(int(frame.colorspace), "bt601")
+    return DevicePlanes(
+        luma.__dlpack_device__()[1], form, luma.buffer_ptr, chroma.buffer_ptr, luma.line_size, chroma.line_size,
+        frame.width, frame.height, matrix, int(frame.color_range) == _FULL, *orientation, owner=frame,
+    )  # fmt: skip
+
+
 class AvPicture:
     """A frame as the decoder gave it. All that is given out stands upright, as ``orientation`` says how. May be used
     from several threads."""
 
-    __slots__ = ("_bgr", "_frame", "_lock", "height", "orientation", "width")
+    __slots__ = ("_bgr", "_frame", "_lock", "_planes", "height", "orientation", "width")
 
     def __init__(self, frame: av.VideoFrame, orientation: Orientation = UPRIGHT) -> None:
         self._frame = frame
         self.orientation = orientation
         self._bgr: NDArray[np.uint8] | None = None
+        self._planes: DevicePlanes | None = None
         # PyAV sets and restores fields of the source frame while it converts.
         self._lock = threading.Lock()
         turned = orientation.transposed
@@ -97,6 +123,13 @@ class AvPicture:
     def frame(self) -> av.VideoFrame:
         """The decoder's frame, neither turned nor mirrored."""
         return self._frame
+
+    def tensor(self) -> DevicePlanes | None:
+        """Where the pixels lie on a GPU; None: on the host, or in a form that is not read there. ``bgr`` and ``letterbox`` copy
+        them to the host."""
+        if self._planes is None and self._frame.format.name == "cuda":
+            self._planes = _planes(self._frame, self.orientation)
+        return self._planes
 
     def bgr(self) -> NDArray[np.uint8]:
         """(height, width, 3) uint8, BGR, C-contiguous. Converted at the first call, then the same array each time."""

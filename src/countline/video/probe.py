@@ -22,7 +22,7 @@ from countline.video.known_options import unknown_options
 from countline.video.open import Connector, refuse_loop, refuse_watch
 from countline.video.picture import AvPicture
 from countline.video.place import Place, place_of, scheme_of, visible
-from countline.video.pump import Item, direct, pumped
+from countline.video.reader_thread import Item, direct, in_thread
 from countline.video.segments import Segments
 from countline.video.streams import describe, usable
 from countline.video.trouble import explain
@@ -98,7 +98,7 @@ def _video(config: SourceConfig, place: Place, where: str) -> tuple[str, float |
     if place.kind == "file":
         items = direct(connect)
     else:
-        items = pumped(connect, config.name, lambda: time.monotonic() > until, config.timeout)
+        items = in_thread(connect, config.name, lambda: time.monotonic() > until, config.timeout)
     try:
         opened = next(items, None)
         decoded = next(items, None) if isinstance(opened, Opened) else None

@@ -16,14 +16,14 @@ from countline.config.models import SourceConfig
 from countline.errors import SourceError
 from countline.types import Frame, Seam, TimeQuality
 from countline.video.base import BaseSource, Stop
-from countline.video.clock import SECOND, FileClock, Stamper, creation_time, parse_start
+from countline.video.clock import SECOND, FileClock, PtsNormaliser, creation_time, parse_start
 from countline.video.container import Opened
 from countline.video.decode import UNREADABLE, Decoded
 from countline.video.files import rate_of
 from countline.video.length import measure
 from countline.video.picture import AvPicture
 from countline.video.place import Place, file_digest, visible
-from countline.video.pump import Connect, direct
+from countline.video.reader_thread import Connect, direct
 from countline.video.segments import Segment, Segments
 from countline.video.trouble import explain
 from countline.video.upcoming import Upcoming
@@ -197,7 +197,7 @@ class SequenceSource(BaseSource):
     ) -> Iterator[Frame]:
         rate = rate_of(opened, self.config)
         step = int(SECOND / rate)
-        stamper, repaired = Stamper(step), self.stats.repaired
+        normaliser, repaired = PtsNormaliser(step), self.stats.repaired
         begun: _Begun | None = None
         count = 0
         for item in items:
@@ -208,9 +208,9 @@ class SequenceSource(BaseSource):
             if begun is None:
                 begun = known or self._begin(segment, opened, item, step, connect)
                 self._note(begun, segment, opened)
-            pts = begun.pts + stamper.stamp(int(count * SECOND / rate) if opened.raw else item.pts)
+            pts = begun.pts + normaliser.normalise(int(count * SECOND / rate) if opened.raw else item.pts)
             count += 1
-            self.stats.repaired = repaired + stamper.repaired
+            self.stats.repaired = repaired + normaliser.repaired
             self.count_lost(earlier, opened.lost)
             self._last, self._end = pts, pts + step
             if not self.takes(pts):

@@ -9,7 +9,7 @@ import av.error
 
 from countline.errors import SourceError
 from countline.video.backoff import Cause
-from countline.video.pump import NoPicture, Silence
+from countline.video.reader_thread import NoPicture, ReadTimeout
 from countline.video.tls import Unreachable
 
 __all__ = ["REFUSED", "cause_of", "explain", "fatal"]
@@ -72,7 +72,7 @@ def cause_of(error: BaseException | None) -> Cause:
 def _words(error: BaseException) -> tuple[str, str]:
     if isinstance(error, Unreachable):
         return error.what, error.fix
-    if isinstance(error, (Silence, NoPicture)):
+    if isinstance(error, (ReadTimeout, NoPicture)):
         return str(error), "check the camera, and the network between"
     number = getattr(error, "errno", None)
     for kind, what, fix in _MEANINGS:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,6 +17,7 @@ from countline.outputs.kafka import errors
 from countline.outputs.kafka.apart import Apart
 from countline.outputs.kafka.config import Config
 from countline.outputs.kafka.dead_letter import as_letter
+from countline.outputs.kafka.flight import Flight, size_of
 from countline.outputs.kafka.record import RecordClock, illegal
 from countline.outputs.kafka.record_time import GuardWindow
 from countline.outputs.kafka.settings import build_producer
@@ -46,21 +46,9 @@ def make(config: Config) -> KafkaOutput:
     return KafkaOutput(config)
 
 
-def _size_of(headers: Iterable[tuple[str, bytes]]) -> int:
-    return sum(len(name) + len(content) + 4 for name, content in headers)
-
-
-class _Flight:
-    """What one producer has in hand. A producer that died leaves its late callbacks here, where nobody looks."""
-
-    __slots__ = ("alive", "bytes", "sizes", "topics")
-
-    def __init__(self) -> None:
-        self.alive = True
-        self.bytes = 0
-        self.sizes: dict[int, int] = {}
-        """Position -> memory."""
-        self.topics: defaultdict[str, int] = defaultdict(int)
+def by_key(message: Message) -> int:
+    """The partition that the producer finds by the key."""
+    return -1
 
 
 class KafkaOutput:
@@ -71,7 +59,7 @@ class KafkaOutput:
         self.status = OutputStatus()
         self._config = config
         self._producer: Producer | None = None
-        self._flight = _Flight()
+        self._flight = Flight()
         self._receipts: list[Receipt] = []
         self._apart = Apart(lambda: build_producer(config, {"error_cb": self._on_error}, self.redact, gaps=True))
         self._failing: set[str] = set()
@@ -88,8 +76,10 @@ class KafkaOutput:
         self._progress = (0, 0)
         """Acknowledged messages and producer epochs when there was progress last."""
         self.topic, self._id_header = config.topic, config.id_header
+        self.partition_of: Callable[[Message], int] = by_key
+        """Gives the partition of a message; below 0: that of its key."""
         self._headers = [(name, value.encode()) for name, value in config.headers.items()]
-        self._headers_size = _size_of(self._headers)
+        self._headers_size = size_of(self._headers)
         self._time_header = config.time_header
         self._clock = RecordClock(GuardWindow(int(config.event_time_past * 1e9), int(config.event_time_future * 1e9)))
         self._largest = int(str(config.options.get("message.max.bytes", 1_000_000)))
@@ -106,7 +96,7 @@ class KafkaOutput:
         if self._producer is None:
             callbacks = {"error_cb": self._on_error, "stats_cb": self._on_stats}
             self._producer = build_producer(self._config, callbacks, self.redact)
-            self._flight = _Flight()
+            self._flight = Flight()
             self._fatal = ""
             self._progress = (self.status.acknowledged, -1)
 
@@ -140,7 +130,7 @@ class KafkaOutput:
         self.status.sent += accepted
         return accepted
 
-    def _produce(self, entry: Entry, topic: str, now: int, flight: _Flight, *, alone: bool) -> bool:
+    def _produce(self, entry: Entry, topic: str, now: int, flight: Flight, *, alone: bool) -> bool:
         """Give one entry to librdkafka; False if that must wait. Raises BufferError: queue full."""
         message, position = entry.message, entry.position
         wrong = illegal(topic, message.headers)
@@ -167,6 +157,7 @@ class KafkaOutput:
                 value,
                 key,
                 on_delivery=partial(self._delivered, flight, position, topic),
+                partition=self.partition_of(message),
                 timestamp=stamp or 0,  # 0: that of sending
                 headers=headers,
             )
@@ -184,7 +175,7 @@ class KafkaOutput:
         headers, size, name = self._headers.copy(), self._headers_size, self._id_header
         if message.headers:
             headers[:0] = message.headers
-            size += _size_of(message.headers)
+            size += size_of(message.headers)
         if name and not (message.headers and any(n == name for n, _ in message.headers)):
             ident = message.id.encode("utf-8", "replace")
             headers.append((name, ident))
@@ -235,7 +226,7 @@ class KafkaOutput:
         self.status.in_flight = len(self._flight.sizes)
         return receipts
 
-    def _delivered(self, flight: _Flight, position: int, topic: str, error: KafkaError | None, _: Any) -> None:
+    def _delivered(self, flight: Flight, position: int, topic: str, error: KafkaError | None, _: Any) -> None:
         size = flight.sizes.pop(position, None)
         if size is None or not flight.alive:
             return
@@ -313,11 +304,11 @@ class KafkaOutput:
         self._failing.clear()
         self._fatal, self._patience = "", 0.0
 
-    def _abandon(self, flight: _Flight, reason: str) -> None:
+    def _abandon(self, flight: Flight, reason: str) -> None:
         flight.alive = False
         self._receipts += [Receipt(position, reason, retry=True) for position in flight.sizes]
         flight.sizes.clear()
-        self._flight = _Flight()
+        self._flight = Flight()
         self._apart.abandon()
 
     def close(self, timeout: float) -> list[Receipt]:

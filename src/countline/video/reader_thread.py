@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from countline.video.container import Opened
 from countline.video.decode import Decoded
 
-__all__ = ["PATIENCE", "Connect", "Item", "NoPicture", "Silence", "Watch", "direct", "pumped"]
+__all__ = ["PATIENCE", "Connect", "Item", "NoPicture", "ReadTimeout", "Watch", "direct", "in_thread"]
 
 Connect = Callable[[], Opened]
 Item = Opened | Decoded
@@ -33,7 +33,7 @@ _LOOK = 0.1
 """Seconds between two looks at whether to stop."""
 
 
-class Silence(TimeoutError):
+class ReadTimeout(TimeoutError):
     """No packet came for longer than the source's timeout."""
 
 
@@ -48,7 +48,7 @@ class _Ended:
         self.error = error
 
 
-class _Pump(threading.Thread):
+class _ReaderThread(threading.Thread):
     def __init__(self, connect: Connect, name: str) -> None:
         super().__init__(name=f"countline-connection-{name}", daemon=True)
         self.items: queue.Queue[Item | _Ended] = queue.Queue(_DEPTH)
@@ -93,33 +93,33 @@ def direct(connect: Connect) -> Iterator[Item]:
         opened.close()
 
 
-def pumped(
+def in_thread(
     connect: Connect, name: str, ended: Callable[[], bool], timeout: float, watch: Watch | None = None
 ) -> Iterator[Item]:
     """The same through a thread: ends soon after ``ended()`` became true.
 
-    Raises what the connection raised; :class:`Silence` when no packet came for ``timeout`` s (while connecting, for three
+    Raises what the connection raised; :class:`ReadTimeout` when no packet came for ``timeout`` s (while connecting, for three
     times that: name lookup, connection and first packets each have their own limit); and :class:`NoPicture` when packets
     came for ``PATIENCE`` times that, and no picture.
     """
-    pump = _Pump(connect, name)
-    pump.start()
+    thread = _ReaderThread(connect, name)
+    thread.start()
     began = pictured = time.monotonic()
     opened: Opened | None = None
     try:
         while not ended():
             try:
-                item = pump.items.get(timeout=_LOOK)
+                item = thread.items.get(timeout=_LOOK)
             except queue.Empty:
                 now = time.monotonic()
                 if opened is None:
                     # FFmpeg's own limit strikes first where it can: it knows better what was missing.
                     if now - began > PATIENCE * timeout + 1.0:
-                        raise Silence(f"nothing came for {PATIENCE * timeout:g} s") from None
+                        raise ReadTimeout(f"nothing came for {PATIENCE * timeout:g} s") from None
                     continue
-                quiet, dark = now - max(opened.heard, pump.handed), now - pictured
+                quiet, dark = now - max(opened.heard, thread.handed), now - pictured
                 if quiet > timeout:
-                    raise Silence(f"no packet came for {timeout:g} s") from None
+                    raise ReadTimeout(f"no packet came for {timeout:g} s") from None
                 if dark > PATIENCE * timeout:
                     raise NoPicture(f"packets came for {dark:.0f} s, and no picture: no key frame") from None
                 if watch is not None:
@@ -134,4 +134,4 @@ def pumped(
             yield item
             pictured = time.monotonic()
     finally:
-        pump.abandoned.set()
+        thread.abandoned.set()

@@ -1,0 +1,155 @@
+"""One source for as long as a worker owns it: a run of its own, over the worker's detector, outbox and outputs."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from countline import video
+from countline.cluster.protocol import Claim
+from countline.cluster.sink import Destination, OwnerSink
+from countline.cluster.source import OwnedSource
+from countline.cluster.tables import Definition, Tables
+from countline.commands.cluster_setup import for_source, source_config
+from countline.config import Config
+from countline.errors import CountlineError
+from countline.pipeline.delivery.delivery import Delivery
+from countline.pipeline.run import Run
+from countline.protocols import Detector, ParallelDetector
+from countline.redaction import redact
+from countline.types import Detections, Frame
+
+__all__ = ["OwnedRun", "SharedDetector"]
+
+log = logging.getLogger("countline.cluster")
+
+
+class SharedDetector:
+    """One detector for several runs; it takes as many calls at once as it says, and outlives each of the runs."""
+
+    def __init__(self, inner: Detector) -> None:
+        self.inner, self.labels = inner, inner.labels
+        calls = max(1, int(inner.parallel)) if isinstance(inner, ParallelDetector) else 1
+        self._free = threading.Semaphore(calls)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)  # what a detector may offer besides
+
+    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+        """As the detector."""
+        with self._free:
+            return self.inner.detect(frames)
+
+    def close(self) -> None:
+        """Nothing: whoever made the detector closes it."""
+
+
+class OwnedRun:
+    """Reads one source under one claim, on a thread of its own.
+
+    Parameters
+    ----------
+    claim, definition: by which it is owned, and what it is.
+    config: of the worker; without sources that matter.
+    tables, destination, sure: as of :class:`countline.cluster.sink.OwnerSink`.
+    messages: functions made with ``@countline.message``.
+    state: the worker's outbox file, beside which failures of messages are written.
+    """
+
+    def __init__(
+        self,
+        claim: Claim,
+        definition: Definition,
+        config: Config,
+        *,
+        detector: SharedDetector,
+        delivery: Delivery,
+        tables: Tables,
+        destination: Destination,
+        sure: Callable[[], bool],
+        messages: Sequence[Any] = (),
+        state: Path | None = None,
+    ) -> None:
+        self.claim, self.definition = claim, definition
+        self.error = ""
+        """Why it ended before its time."""
+        self.frames = 0
+        self._config, self._detector, self._delivery, self._tables = config, detector, delivery, tables
+        self._messages, self._state = messages, state
+        self._sink = OwnerSink(delivery, tables, claim, definition, destination, sure)
+        self._run: Run | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._work, name=f"countline-own-{definition.name}", daemon=True)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is still at work."""
+        return self._thread.is_alive()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the source was read to its end."""
+        return self._sink.finished_reading
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Take no more frames; :meth:`join` waits until what is in flight is counted."""
+        self._stopping.set()
+        run = self._run
+        if run is not None:
+            run.stop()
+
+    def join(self, timeout: float) -> bool:
+        """Whether it has ended within so many seconds."""
+        self._thread.join(max(0.0, timeout))
+        return not self._thread.is_alive()
+
+    def _work(self) -> None:
+        try:
+            self._play()
+        except CountlineError as error:
+            self.error = str(error)
+        except Exception as error:
+            self.error = redact(f"unforeseen error: {error!r}")
+            log.exception("source '%s'", self.definition.name)
+        if self.error and not self._stopping.is_set():
+            log.error("source '%s': %s", self.definition.name, self.error)
+
+    def _play(self) -> None:
+        name = self.definition.name
+        config = for_source(self._config, source_config(self.definition))
+        opened = video.open_source(config.sources[0], 0)
+        try:
+            source = OwnedSource(opened, self._tables.state(name).origin(), self.claim.generation)
+            run = Run(
+                config,
+                self._messages,
+                sources=[source],
+                detector=self._detector,
+                state=None
+                if self._state is None
+                else self._state.with_name(f"{self._state.name}.{quote(name, safe='')}"),
+                delivery=self._delivery,
+                sink=lambda _: self._sink,
+            )
+            with run:
+                self._sink.restore = run.rules.restore
+                run.add_consumer(lambda frame, analytics: self._count())
+                self._run = run
+                if self._stopping.is_set():
+                    run.stop()
+                summary = run.execute(drain_timeout=0.0)
+        finally:
+            opened.close()
+        self._sink.last()
+        self.error = summary.error
+
+    def _count(self) -> None:
+        self.frames += 1

@@ -1,0 +1,73 @@
+"""One of several processes of a run: ``python -m countline.commands.process``, started by :mod:`countline.commands.processes`.
+
+Its first line of standard input is the job; the end of the input means: finish. So it also ends when its parent is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from countline.commands import logs
+from countline.commands.run import configured, only
+from countline.errors import CountlineError
+from countline.pipeline.run import Run
+from countline.terminal import json_line
+
+__all__ = ["main"]
+
+
+def main() -> int:
+    """Run the job. Returns the exit code."""
+    job: Mapping[str, Any] = json.loads(sys.stdin.readline())
+    options = {**job["options"], "config": Path(job["config"]) if job["config"] else None}
+    for key in ("rules_file", "cfg_file", "msgconv"):
+        options[key] = Path(options[key]) if options.get(key) else options.get(key)
+    logs.configure(as_json=options["as_json"], quiet=options["quiet"], verbose=options["verbose"])
+    with os.fdopen(job["report"], "w", encoding="utf-8", buffering=1) as report:
+        try:
+            return _run(job, options, report)
+        except CountlineError as error:
+            report.write(json_line({"type": "failed", "error": str(error), "exit_code": error.exit_code}) + "\n")
+            return error.exit_code
+
+
+def _run(job: Mapping[str, Any], options: Mapping[str, Any], report: TextIO) -> int:
+    config, _, _ = configured(options)
+    config = only(config, job["names"])
+    config._document = None
+    state = Path(job["outbox"]) if job["outbox"] else None
+    if state is not None:
+        config = config.model_copy(update={"outbox": config.outbox.model_copy(update={"path": state})})
+    with Run(config, state=state, fresh=options["fresh"]) as run:
+        done = threading.Event()
+        threading.Thread(target=_until_the_end_of_input, args=(run,), daemon=True).start()
+        telling = threading.Thread(target=_tell, args=(run, report, done), daemon=True)
+        telling.start()
+        summary = run.execute(drain_timeout=options["drain_timeout"])
+        done.set()
+        telling.join()
+    report.write(json_line({"type": "summary", **summary.as_dict()}) + "\n")
+    return summary.exit_code
+
+
+def _until_the_end_of_input(run: Run) -> None:
+    while sys.stdin.readline():
+        pass
+    run.stop()
+
+
+def _tell(run: Run, report: TextIO, done: threading.Event) -> None:
+    report.write(json_line({"type": "started", "at": time.time()}) + "\n")
+    while not done.wait(1.0):
+        report.write(json_line({"type": "progress", "at": time.time(), **run.snapshot()}) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

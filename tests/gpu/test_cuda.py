@@ -1,0 +1,179 @@
+"""On a real GPU (`make test-cuda`): NVDEC's frames, the kernels, ONNX Runtime's CUDA provider, and whole runs, against the CPU."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import datetime
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+import countline as cl
+from countline import detect, video
+from countline.config import DetectorConfig, SourceConfig
+from countline.demo import clip_path
+from countline.detect.geometry import pairwise_iou
+from countline.errors import CountlineError
+from countline.gpu.driver import driver
+from countline.gpu.survey import survey
+from countline.pipeline.run import Run
+from countline.types import DevicePlanes, Frame
+
+FRAMES = 150
+
+
+def _count() -> int:
+    try:
+        return driver().count
+    except CountlineError:
+        return 0
+
+
+pytestmark = [pytest.mark.cuda, pytest.mark.skipif(_count() == 0, reason="no NVIDIA GPU")]
+
+
+def encoded(path: Path, codec: str, pixels: str = "yuv420p", **options: str) -> Path:
+    """The beginning of the demo's clip in another codec."""
+    with av.open(str(path), "w") as target, av.open(str(clip_path())) as source:
+        stream = target.add_stream(codec, rate=10)
+        stream.width, stream.height, stream.pix_fmt = 768, 576, pixels
+        stream.options = options
+        for number, frame in enumerate(source.decode(video=0)):
+            if number == FRAMES:
+                break
+            picture = frame.reformat(format=pixels)
+            picture.pts, picture.time_base = number, Fraction(1, 10)
+            target.mux(stream.encode(picture))
+        target.mux(stream.encode(None))
+    return path
+
+
+@pytest.fixture(scope="module", params=["libx264", "libx265", "libx265-10"])
+def clip(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    codec, _, deep = request.param.partition("-")
+    options = {"x265-params": "log-level=none"} if codec == "libx265" else {"crf": "18"}
+    path = tmp_path_factory.mktemp("clips") / f"{request.param}.mp4"
+    return encoded(path, codec, "yuv420p10le" if deep else "yuv420p", **options)
+
+
+def frames(path: Path, count: int, gpu: int | None) -> list[Frame]:
+    source = video.open_source(SourceConfig(name="s", uri=str(path)), 0, gpu=gpu)
+    found = []
+    for frame in source:
+        found.append(frame)
+        if len(found) == count:
+            break
+    assert source.stats.decoder == ("gpu" if gpu is not None else "")
+    return found
+
+
+def run(path: Path, out: Path, device: str, **more: Any) -> Any:
+    given = {
+        "sources": [{"name": "s", "uri": str(path), "start": "2026-01-01T00:00:00Z"}],
+        "detector": {
+            "classes": ["person"],
+            "device": device,
+            **({} if device != "cpu" else {"precision": "fp32"}),
+            **more,
+        },
+        "rules": {"lines": [{"name": "straight", "points": [[0.1, 0.55], [0.9, 0.55]]}]},
+        "messages": [
+            {
+                "name": "m",
+                "on": "crossing",
+                "attach": {"what": "crop", "as": "base64"},
+                "value": {"at": "{time}", "to": "{direction}", "picture": "{attachment}"},
+            }
+        ],
+        "outputs": [{"file": {"path": str(out)}}],
+        "outbox": "memory",
+    }
+    return cl.run(given)
+
+
+def test_nothing_is_missing() -> None:
+    assert [check for check in survey([0]) if not check.ok] == []
+
+
+def test_frames_stay_on_the_gpu_and_are_those_of_the_cpu(clip: Path) -> None:
+    for on_gpu, on_cpu in zip(frames(clip, 40, 0), frames(clip, 40, None)):
+        planes = on_gpu.picture.tensor()  # type: ignore[attr-defined]
+        assert isinstance(planes, DevicePlanes)
+        assert (on_gpu.info.number, on_gpu.info.pts) == (on_cpu.info.number, on_cpu.info.pts)
+        assert np.abs(on_gpu.image.astype(int) - on_cpu.image).mean() < 2
+
+
+def test_boxes_are_those_of_the_cpu_within_a_tolerance(clip: Path) -> None:
+    on_cpu = detect.make(DetectorConfig(classes=["person"], precision="fp32", runtime="onnxruntime"))
+    for precision in ("fp32", "fp16"):
+        on_gpu = detect.make(DetectorConfig(classes=["person"], precision=precision, device="cuda"))
+        given, host = frames(clip, 64, 0), frames(clip, 64, None)
+        for _ in range(2):  # the second time nothing is looked at twice
+            for want, got in zip(on_cpu.detect(host[::8]), on_gpu.detect(given)[::8]):
+                sure = want.confidence >= 0.5
+                overlap = pairwise_iou(want.xyxy[sure], got.xyxy)
+                partner = overlap.argmax(axis=1)
+                assert (overlap.max(axis=1) > 0.75).all()
+                assert np.median(np.abs(want.xyxy[sure] - got.xyxy[partner])) < 1
+                assert np.abs(want.confidence[sure] - got.confidence[partner]).max() < 0.05
+        on_gpu.close()
+
+
+def test_crossings_are_those_of_the_cpu(clip: Path, tmp_path: Path) -> None:
+    told = []
+    for device in ("cpu", "cuda"):
+        summary = run(clip, tmp_path / f"{device}.jsonl", device)
+        assert summary.frames == FRAMES
+        lines = [json.loads(line) for line in (tmp_path / f"{device}.jsonl").read_text().splitlines()]
+        assert all(len(line.pop("picture")) > 500 for line in lines)
+        at = [datetime.fromisoformat(line.pop("at")).timestamp() for line in lines]
+        told.append((summary.sources["s"].lines, lines, at))
+    assert told[0][:2] == told[1][:2]
+    assert np.abs(np.array(told[0][2]) - np.array(told[1][2])).max() < 0.25  # two frames
+    assert told[0][0]["straight"]["total"] > 0
+
+
+def test_what_the_gpu_cannot_decode_is_decoded_on_the_cpu_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lossless = encoded(tmp_path / "ffv1.mkv", "ffv1")
+    profile = encoded(tmp_path / "444.mp4", "libx264", "yuv444p")
+    with caplog.at_level(logging.WARNING, "countline.video"):
+        for path in (lossless, profile):
+            summary = run(path, tmp_path / "out.jsonl", "cuda")
+            assert summary.frames == FRAMES
+    assert sum("the GPU cannot decode" in record.message for record in caplog.records) == 2
+
+
+def test_runs_one_after_another_give_their_memory_back(clip: Path, tmp_path: Path) -> None:
+    import cupy
+
+    used = []
+    for number in range(3):
+        run(clip, tmp_path / f"{number}.jsonl", "cuda")
+        cupy.get_default_memory_pool().free_all_blocks()
+        free, total = cupy.cuda.runtime.memGetInfo()
+        used.append(total - free)
+    assert used[2] - used[1] < 200 * 2**20, used
+
+
+@pytest.mark.skipif(_count() < 2, reason="one GPU alone")
+def test_two_gpus_share_the_sources(clip: Path) -> None:
+    seen: dict[str, set[int]] = {}
+
+    def note(frame: Frame, _: object) -> None:
+        seen.setdefault(frame.info.source.name, set()).add(frame.picture.tensor().device)  # type: ignore[attr-defined]
+
+    given = {
+        "sources": [{"name": f"s{i}", "uri": str(clip)} for i in range(4)],
+        "detector": {"device": "cuda", "devices": [0, 1]},
+        "outbox": "memory",
+    }
+    summary = Run(given, consumers=[note]).execute()
+    assert summary.frames == 4 * FRAMES
+    assert seen == {"s0": {0}, "s1": {1}, "s2": {0}, "s3": {1}}
