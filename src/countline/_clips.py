@@ -1,12 +1,15 @@
-"""What a frame knows of the encoded video around it. Re-exported by ``countline.types``."""
+"""What a frame knows of the encoded video around it. Re-exported by ``countline.types`` and
+``countline.protocols``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-__all__ = ["ClipForm", "CutPackets", "FrameMark"]
+from countline._frames import SourceInfo
+
+__all__ = ["ClipForm", "CutPackets", "FrameMark", "RememberingSource"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,4 +48,16 @@ class FrameMark(Protocol):
     def cut(self, before: float, after: float, done: Callable[[CutPackets], None]) -> Callable[[], None]:
         """Have ``done`` called once, from any thread, when the packets ``after`` seconds behind the frame are there, or it is known that
         they will not come. Returns what ends the wait at once."""
+        ...
+
+
+@runtime_checkable
+class RememberingSource(Protocol):
+    """What a source offers besides if clips can be cut from it: its frames have a :class:`FrameMark`."""
+
+    info: SourceInfo
+
+    def remember(self, seconds: float, max_bytes: int) -> None:
+        """Keep the encoded video of so many seconds before each frame, from the next packet on, in at most so many bytes; none if that
+        is 0. From any thread."""
         ...

@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from countline._clips import RememberingSource
 from countline._definition_protocols import (
     BeatingDefinition,
     ChangeDefinition,
@@ -137,16 +138,6 @@ class ResumableSource(Protocol):
     def resume(self, stream: str, frame: int, finished: bool, place: str) -> None:
         """Before the first frame: an earlier run has committed up to number ``frame`` of ``stream``, to its end if ``finished``;
         ``place`` is that of the last seam."""
-        ...
-
-
-@runtime_checkable
-class RememberingSource(Source, Protocol):
-    """What a source offers besides if clips can be cut from it: its frames have a :class:`countline.types.FrameMark`."""
-
-    def remember(self, seconds: float, max_bytes: int) -> None:
-        """Keep the encoded video of so many seconds before each frame, from the next packet on, in at most so many bytes; none if that
-        is 0. From any thread."""
         ...
 
 

@@ -6,16 +6,17 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from countline.pipeline.states import state_of
+from countline.pipeline.states import StateWatch, state_of, tell_states
 from countline.protocols import BeatingDefinition, Source
 from countline.source_status import SourceStats
 from countline.types import Analytics, FrameInfo, Heartbeat, TimeQuality, Tracks
 
 if TYPE_CHECKING:
+    from countline.pipeline.engine import Engine
     from countline.pipeline.exchange import Makers
     from countline.pipeline.worker import Worker
 
-__all__ = ["GRACE", "Heartbeats", "told_until"]
+__all__ = ["GRACE", "Heartbeats", "SourceNews", "told_until"]
 
 GRACE = 5 * 10**9
 """ns by which ``until`` stays behind while no frame comes: frames may be on their way still."""
@@ -118,3 +119,27 @@ class Heartbeats:
         # Of a place of its own: no frame is behind it.
         frame = FrameInfo(info, self._told, 0, wall, 0, 0, stream=f"heartbeat-{wall}")
         return Analytics(frame, Tracks.empty(), status=state_of(stats, stats.state), heartbeat=beat)
+
+
+class SourceNews:
+    """Messages about sources that belong to no frame: ``on: status`` and ``on: heartbeat``. Called from one thread."""
+
+    def __init__(self) -> None:
+        self._states = StateWatch()
+        self._beats = Heartbeats()
+
+    def look(self, engine: Engine, sources: Sequence[Source], wake: Callable[[], None]) -> None:
+        """Have what is due told between two frames; ``wake`` has the worker come to that."""
+        changes = self._states.look(sources)
+        due = self._beats.due(engine.worker.makers)
+        if changes:
+            engine.at_boundary(lambda: tell_states(engine.worker, changes))
+        if due:
+            engine.at_boundary(lambda: self._beats.tell(engine.worker, due, sources))
+        if changes or due:
+            wake()
+
+    def conclude(self, engine: Engine, sources: Sequence[Source]) -> None:
+        """No more frames will come: the last states, and the last heartbeats."""
+        tell_states(engine.worker, self._states.look(sources))
+        self._beats.tell(engine.worker, self._beats.last(engine.worker.makers), sources)

@@ -22,13 +22,12 @@ from countline.pipeline.delivery.delivery import Delivery
 from countline.pipeline.engine import Engine
 from countline.pipeline.frame_buffer import FrameBuffer
 from countline.pipeline.given_sources import GivenSources
-from countline.pipeline.heartbeats import Heartbeats
+from countline.pipeline.heartbeats import SourceNews
 from countline.pipeline.inference import Batch, Inference
 from countline.pipeline.overload import Overload
 from countline.pipeline.readers import Readers
 from countline.pipeline.reloader import Reloader
 from countline.pipeline.sources_swap import SourcesSwap
-from countline.pipeline.states import StateWatch, tell_states
 from countline.pipeline.stats import Summary
 from countline.pipeline.worker import CommitSink, Consumer
 from countline.protocols import BatchDetector, Detector, RuleSet, Source
@@ -97,8 +96,7 @@ class Run:
         self._playing = threading.Event()
         self._latency = 0.0
         self._overload: Overload | None = None
-        self._states = StateWatch()
-        self._beats = Heartbeats()
+        self._news = SourceNews()
         with ExitStack() as resources:
             self._gpus = self.config.detector.gpus if detector is None else []
             with ThreadPoolExecutor(1) as pool:  # the model is compiled while the other packages are imported
@@ -178,8 +176,7 @@ class Run:
         try:
             self._play()
             if self.engine.failure is None:
-                tell_states(self.engine.worker, self._states.look(self.sources))
-                self._beats.tell(self.engine.worker, self._beats.last(self.engine.worker.makers), self.sources)
+                self._news.conclude(self.engine, self.sources)
             self.engine.finish(dict(self._readers.ended), drain_timeout)
         finally:
             self.close()
@@ -218,7 +215,7 @@ class Run:
                 if self._overload is not None:
                     self._overload.look()
                 self._reloader.look()
-                self._tell_states()
+                self._news.look(self.engine, self.sources, self.wake)
 
     def _join(self, thread: threading.Thread) -> None:
         if thread.ident is None:  # it could not be started, and nobody else tells the worker that all is over
@@ -334,16 +331,6 @@ class Run:
         """Publish that something was applied or refused."""
         self.engine.at_boundary(lambda: self.engine.worker.tell(change))
         self.wake()
-
-    def _tell_states(self) -> None:
-        changes = self._states.look(self.sources)
-        if changes:
-            self.engine.at_boundary(lambda: tell_states(self.engine.worker, changes))
-            self.wake()
-        due = self._beats.due(self.engine.worker.makers)
-        if due:
-            self.engine.at_boundary(lambda: self._beats.tell(self.engine.worker, due, self.sources))
-            self.wake()
 
     def _watch_load(self) -> None:
         live = any(s.info.live for s in self.sources)
