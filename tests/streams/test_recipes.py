@@ -41,6 +41,35 @@ def test_flink_sql_gives_exactly_the_truth(request: pytest.FixtureRequest, tmp_p
     assert found == crossings.truth
 
 
+PRINTED = """
+import pathlib, sys
+from pyflink.table import EnvironmentSettings, TableEnvironment
+env = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())
+env.get_config().set("pipeline.jars", pathlib.Path(sys.argv[1]).as_uri())
+env.get_config().set("parallelism.default", "1")
+for statement in open(sys.argv[2]).read().split(";\\n"):
+    if statement.strip():
+        env.execute_sql(statement)
+with env.execute_sql("SELECT `message_id`, `at` FROM crossings_once WHERE `kind` = 'crossing'").collect() as rows:
+    for row in rows:
+        print("id", row[0])
+"""
+
+
+def test_flink_takes_the_printed_table_and_gives_each_id_once(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    needs("flink")
+    crossings: Crossings = request.getfixturevalue("crossings")
+    tables = tmp_path / "tables.sql"
+    bounded = "'scan.bounded.mode' = 'latest-offset',\n  'format' = 'json',"
+    tables.write_text(schema(crossings, tmp_path, "--flink").replace("'format' = 'json',", bounded))
+    ids = [
+        line
+        for line in run("flink", "-c", PRINTED, engines.JAR, tables, folder=tmp_path).splitlines()
+        if line[:3] == "id "
+    ]
+    assert len(ids) == len(set(ids)) == sum(n for k, n in crossings.truth.items() if k[0] == "tumbling")
+
+
 def test_quix_streams_gives_exactly_the_truth(request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """Of all windows that are over; the last sessions end with the next crossing."""
     needs("quix")
