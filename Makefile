@@ -72,7 +72,7 @@ test-kafka: $(VENV)/.dev
 # Stream engines (Flink, Quix Streams, DuckDB, ClickHouse) in virtual environments of their own, 2 GB; needs Java and Maven.
 test-streams: $(VENV)/.dev
 	@$(BIN)/python tests/streams/engines.py
-	@$(BIN)/python -m pytest -m streams -ra
+	@$(BIN)/python -m pytest tests/streams -ra
 
 # Needs `pip install -e ".[cuda]"` in $(VENV), or CUDA_PYTHON=... that has it.
 test-cuda:

@@ -50,7 +50,7 @@ env.get_config().set("parallelism.default", "1")
 for statement in open(sys.argv[2]).read().split(";\\n"):
     if statement.strip():
         env.execute_sql(statement)
-with env.execute_sql("SELECT `message_id`, `at` FROM crossings_once WHERE `kind` = 'crossing'").collect() as rows:
+with env.execute_sql("SELECT `message_id` FROM crossings_once WHERE `kind` = 'crossing' AND `at` IS NOT NULL").collect() as rows:
     for row in rows:
         print("id", row[0])
 """
