@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo docs test quick hunt test-kafka test-streams test-cuda test-pythons lint types walls check bench peers clean constraints system
+.PHONY: help demo docs test quick hunt kernels test-kafka test-streams test-cuda test-pythons lint types walls check bench peers clean constraints system
 
 help:
 	@echo "make demo        run the main job on a street clip against an embedded broker"
@@ -18,6 +18,7 @@ help:
 	@echo "make test-pythons  the pure core's tests on every Python 3.10+ of this machine"
 	@echo "make check       lint, types, import walls"
 	@echo "make docs        the documentation as a site, in build/site"
+	@echo "make kernels     the compiled kernel as a wheel, built (Rust) and installed; make test does so by itself where it can"
 	@echo "make bench       every benchmark, one after the other"
 	@echo "make peers       others' trackers and HOTA for benchmarks/accuracy.py, in an environment of their own"
 
@@ -36,9 +37,19 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@$(PIP) install -q -c constraints.txt -e '.[dev,build,deepstream-test]'
 	@touch $@ $(VENV)/.demo
 
-$(VENV)/.bench: $(VENV)/.dev
+$(VENV)/.bench: $(VENV)/.dev $(VENV)/.kernels
 	@$(PIP) install -q -c constraints.txt -e '.[bench]'
 	@touch $@
+
+# Where there is no Rust the tests of the kernel are skipped, and NumPy does its work.
+KERNEL := kernels/Cargo.toml kernels/pins.txt kernels/pyproject.toml $(wildcard kernels/src/*.rs kernels/python/*/*.py)
+$(VENV)/.kernels: $(KERNEL) | $(VENV)/.dev
+	@tools/build_kernels.sh --if-possible
+	@touch $@
+
+kernels: $(VENV)/.dev
+	@tools/build_kernels.sh
+	@touch $(VENV)/.kernels
 
 # They bring opencv-python, which shares files with opencv-python-headless, and a later supervision.
 .venv-peers/.done: benchmarks/peers.txt
@@ -57,13 +68,13 @@ system:
 	@tools/install_test_servers.sh
 	@tools/install_gstreamer.sh
 
-test: $(VENV)/.dev system
+test: $(VENV)/.dev $(VENV)/.kernels system
 	@tools/run_tests.sh
 
-quick: $(VENV)/.dev
+quick: $(VENV)/.dev $(VENV)/.kernels
 	@tools/run_quick.sh
 
-hunt: $(VENV)/.dev
+hunt: $(VENV)/.dev $(VENV)/.kernels
 	@tools/hunt.sh
 
 test-kafka: $(VENV)/.dev

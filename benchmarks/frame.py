@@ -6,8 +6,10 @@ Each stage runs on the output of the one before, frame after frame, as the worke
 durable one, whose writer is a thread of its own. Figures are CPU time, not time on the clock, and the best of the rounds:
 other work on the machine can only make a round slower. All stages of a frame take turns within a round.
 
-* track: the default tracker on noisy detections of objects that wander about.
-* rules: one line and one region, by each engine. Objects go over the line and in and out of the region all the time, so
+* track: the default tracker on noisy detections of objects that wander about, by the compiled kernel (`make kernels`) and by the
+  library and NumPy.
+* rules: one line and one region, by each engine, the native one by the kernel and by NumPy, and by supervision's LineZone and
+  PolygonZone. Objects go over the line and in and out of the region all the time, so
   events are part of it.
 * messages: the recipe's definition on frames without a crossing, and with one.
 * outbox: handing a frame's counts and messages over, and the writer's share of it (SQLite, a group of commits at once).
@@ -24,24 +26,30 @@ from typing import Any
 
 import numpy as np
 from machine import header
-from rules import FRAME, H, W, exact, native, wander
+from rules import FRAME, H, W, as_supervision, exact, native, other, wander
 
 from countline import messages, outbox, track
 from countline.analytics.native import NativeRules
 from countline.config import OutboxConfig, TrackerConfig
 from countline.config.messages import MessageConfig
 from countline.config.rules import RulesConfig
+from countline.kernels import find
 from countline.outbox import Commit
 from countline.types import Analytics, Crossing, Detections, FrameInfo, FrameTracks, SourceInfo
 from messages import RECIPE
 
 SOURCE = SourceInfo("s0", 0, "device_test", "street.mp4")
 LABELS = ("person",)
+SURE = np.array([0.5], np.float32)
 START = 1_700_000_000_000_000_000
+PAIRS = (("kernel", "kernel"), ("numpy", "numpy"), ("numpy", "deepstream"))
 STAGES = (
-    "track",
-    "rules, native",
+    "track, kernel",
+    "track, numpy",
+    "rules, kernel",
+    "rules, numpy",
     "rules, deepstream",
+    "rules, supervision",
     "messages, no event",
     "messages, a crossing",
     "outbox, put",
@@ -127,16 +135,20 @@ def measure(objects: int, frames: int, rounds: int) -> dict[str, float]:
     """µs a frame of every stage, best of the rounds."""
     infos, detections = scene(objects, frames)
     best: dict[str, float] = {}
+    ways = ("kernel", "numpy") if find().module is not None else ("numpy",)
     for _ in range(rounds):
         found: dict[str, float] = {}
-        tracker = track.make(TrackerConfig(), fps=30, labels=LABELS, thresholds=np.array([0.5], np.float32))
-        found["track"], tracks = each(
-            lambda pair, tracker=tracker: tracker.update(pair[1], pair[0].pts), list(zip(infos, detections))
-        )
+        for name in ways:
+            tracker = track.make(TrackerConfig(), fps=30, labels=LABELS, thresholds=SURE, kernel=name == "kernel")
+            found[f"track, {name}"], tracks = each(
+                lambda pair, tracker=tracker: tracker.update(pair[1], pair[0].pts), list(zip(infos, detections))
+            )
         tracked = [FrameTracks(i, t) for i, t in zip(infos, tracks)]
-        for name, engine in (("native", native), ("deepstream", exact)):
-            update = engine([SOURCE], 1)
+        engines = {name: native([SOURCE], 1, kernel=name == "kernel") for name in ways}
+        for name, update in {**engines, "deepstream": exact([SOURCE], 1)}.items():
             found[f"rules, {name}"], _ = each(lambda item, update=update: update([item]), tracked)
+        theirs = [as_supervision([item]) for item in tracked]
+        found["rules, supervision"], _ = each(other([SOURCE], 1), theirs)
         made, deltas = of_messages(tracked, found)
         of_outbox(infos, made or [], deltas if made else [], found)
         for stage, value in found.items():
@@ -150,17 +162,30 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--objects", type=int, nargs="+", default=[1, 5, 20, 100])
     given = parser.parse_args()
-    print(header("numpy", "pyxtrackers"))
+    print(header("numpy", "pyxtrackers", "supervision"))
+    print(f"kernel: {find().told}")
     columns = {n: measure(n, given.frames, given.rounds) for n in given.objects}
-    print(f"{'us of CPU a frame':24}" + "".join(f"{n:>9} obj" for n in columns))
+    print(f"{'us of CPU a frame':28}" + "".join(f"{n:>9} obj" for n in columns))
     for stage in STAGES:
-        print(f"{stage:24}" + "".join(f"{c.get(stage, float('nan')):13.1f}" for c in columns.values()))
-    for engine in ("native", "deepstream"):
-        parts = ("track", f"rules, {engine}", "messages, a crossing", "outbox, put")
-        sums = "".join(f"{sum(c.get(p, 0.0) for p in parts):13.1f}" for c in columns.values())
-        print(f"{'sum, ' + engine:24}{sums}   (goal at 20 objects: 150)")
-        each_object = "".join(f"{c[f'rules, {engine}'] / n:13.2f}" for n, c in columns.items())
-        print(f"{engine + ' an object':24}{each_object}   (goal from 100 objects on: 2)")
+        print(f"{stage:28}" + "".join(f"{c.get(stage, float('nan')):13.1f}" for c in columns.values()))
+    for tracker, engine in PAIRS:
+        parts = [f"track, {tracker}", f"rules, {engine}"]
+        rest = ["messages, a crossing", "outbox, put"]
+
+        def sums(stages: Sequence[str]) -> str:
+            return "".join(f"{sum(c.get(p, float('nan')) for p in stages):13.1f}" for c in columns.values())
+
+        print(
+            f"{'track + rules, ' + engine:28}{sums(parts)}"
+            + ("   (goal at 20 objects: 40)" if engine == "kernel" else "")
+        )
+        print(
+            f"{'all, ' + engine:28}{sums(parts + rest)}" + ("   (goal at 20 objects: 150)" if engine == "numpy" else "")
+        )
+        each_object = "".join(f"{c.get(f'rules, {engine}', float('nan')) / n:13.2f}" for n, c in columns.items())
+        print(f"{engine + ' an object':28}{each_object}   (goal from 100 objects on: 2)")
+    ratio = "".join(f"{c['rules, supervision'] / c.get('rules, kernel', float('nan')):13.1f}" for c in columns.values())
+    print(f"{'supervision / kernel':28}{ratio}   (goal: 10)")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
-"""Microseconds per object for rules: both engines against supervision's LineZone + PolygonZone, on the same tracks.
+"""Microseconds per object for rules: our engines against supervision's LineZone + PolygonZone, on the same tracks.
+
+The native engine runs twice, by the compiled kernel (`make kernels`) and by NumPy alone.
 
 Each stream has as many lines as regions, all its own; objects wander about a 1920 x 1080 picture at 30 fps. A batch holds
-one frame of every stream. The figures are medians over the batches, the engines take turns on each batch, so that other
-load on the machine meets all of them alike.
+one frame of every stream. The figures are medians over the batches. The contenders take turns every ``--turn`` batches, so that
+other load on the machine meets all of them alike. With 1 each begins with whatever the others left in the processor's caches, and
+all are slower; a pipeline that is busy is nearer to 10.
 
-    python benchmarks/rules.py [--frames 300] [--objects 1 10 100 1000] [--streams 1 16 256] [--rules 1 8]
+    python benchmarks/rules.py [--frames 300] [--objects 1 10 100 1000] [--streams 1 16 256] [--rules 1 8] [--turn 10]
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import product
 from math import ceil
 from typing import Any
@@ -25,6 +29,7 @@ from countline.analytics.native import NativeRules
 from countline.compat.deepstream.files.nvdsanalytics import parse
 from countline.compat.deepstream.rules import DeepStreamRules
 from countline.config.rules import RulesConfig
+from countline.kernels import find
 from countline.types import FrameInfo, FrameTracks, SourceInfo, Tracks
 
 W, H, FRAME = 1920, 1080, 33_333_333
@@ -72,14 +77,14 @@ def geometry(i: int, rules: int) -> list[tuple[Points, Points]]:
     return found
 
 
-def native(sources: Sequence[SourceInfo], rules: int) -> Callable[[Batch], Any]:
+def native(sources: Sequence[SourceInfo], rules: int, *, kernel: bool = True) -> Callable[[Batch], Any]:
     lines, regions = [], []
     for i, source in enumerate(sources):
         for k, (line, region) in enumerate(geometry(i, rules)):
             lines.append({"name": f"line {k}", "source": source.name, "points": line})
             regions.append({"name": f"region {k}", "source": source.name, "points": region})
     config = {"coordinates": "pixels", "resolution": (W, H), "lines": lines, "regions": regions}
-    return NativeRules(RulesConfig.model_validate(config), sources, ["person"]).update
+    return NativeRules(RulesConfig.model_validate(config), sources, ["person"], kernel=kernel).update
 
 
 def exact(sources: Sequence[SourceInfo], rules: int) -> Callable[[Batch], Any]:
@@ -123,19 +128,29 @@ def as_supervision(batch: Batch) -> list[sv.Detections]:
     ]
 
 
-def measure(streams: int, objects: int, frames: int, rules: int) -> dict[str, float]:
+MAKERS: dict[str, Callable[[Sequence[SourceInfo], int], Callable[[Any], Any]]] = {
+    "kernel": native,
+    "numpy": partial(native, kernel=False),
+    "deepstream": exact,
+    "supervision": other,
+}
+
+
+def measure(streams: int, objects: int, frames: int, rules: int, turn: int) -> dict[str, float]:
     """Median seconds per batch of each contender."""
     sources = [SourceInfo(f"s{i}", i) for i in range(streams)]
-    makers: dict[str, Any] = {"native": native, "deepstream": exact, "supervision": other}
-    contenders = {name: make(sources, rules) for name, make in makers.items()}
+    contenders = {name: make(sources, rules) for name, make in MAKERS.items()}
     times: dict[str, list[float]] = {name: [] for name in contenders}
-    for batch in batches(sources, objects, frames):
-        theirs = as_supervision(batch)
+    every = batches(sources, objects, frames)
+    for start in range(0, frames, turn):
+        ours = every[start : start + turn]
+        theirs = [as_supervision(batch) for batch in ours]
         for name, update in contenders.items():
-            given: Any = theirs if name == "supervision" else batch
-            begin = time.perf_counter()
-            update(given)
-            times[name].append(time.perf_counter() - begin)
+            given: Any = theirs if name == "supervision" else ours
+            for batch in given:
+                begin = time.perf_counter()
+                update(batch)
+                times[name].append(time.perf_counter() - begin)
     return {name: statistics.median(values[len(values) // 10 :]) for name, values in times.items()}
 
 
@@ -145,21 +160,24 @@ def main() -> None:
     parser.add_argument("--objects", type=int, nargs="+", default=[1, 10, 100, 1000])
     parser.add_argument("--streams", type=int, nargs="+", default=[1, 16, 256])
     parser.add_argument("--rules", type=int, nargs="+", default=[1, 8], help="lines, and as many regions, of a stream")
+    parser.add_argument("--turn", type=int, default=10, help="batches after which the next contender has its turn")
     options = parser.parse_args()
     print(header("numpy", "supervision"))
-    print("   lines +                     us per object")
-    print(" regions streams objects      native deepstream supervision   supervision / native   native a frame, us")
+    found = find()
+    print(f"kernel: {found.told}")
+    if found.module is None:
+        MAKERS.pop("kernel")
+    best = next(iter(MAKERS))
+    print("   lines +                     us per object" + " " * (13 * len(MAKERS) - 13) + f"   supervision /   {best}")
+    print(" regions streams objects" + "".join(f"{name:>13}" for name in MAKERS) + f"  {best:>12}   a frame, us")
     for rules, streams, objects in product(options.rules, options.streams, options.objects):
-        if objects < streams:
+        if objects < streams and streams > 1:
             continue
-        found = measure(streams, objects, options.frames, rules)
-        us = {name: seconds * 1e6 / objects for name, seconds in found.items()}
-        ratio = us["supervision"] / us["native"]
-        frame = us["native"] * objects / streams
+        found_here = measure(streams, objects, options.frames, rules, options.turn)
+        each = "".join(f"{1e6 * seconds / objects:13.2f}" for seconds in found_here.values())
+        ratio = found_here["supervision"] / found_here[best]
         print(
-            f"{rules:4} + {rules}{streams:8}{objects:8}{us['native']:12.2f}{us['deepstream']:11.2f}{us['supervision']:12.2f}"
-            f"{ratio:23.1f}{frame:21.1f}",
-            flush=True,
+            f"   {rules} + {rules}  {streams:6}  {objects:6}{each}  {ratio:12.1f}   {1e6 * found_here[best] / streams:11.1f}"
         )
 
 

@@ -1,12 +1,13 @@
 """Many cameras in one process: what is done, what is lost, how old frames get, and what it costs, as cameras are added.
 
-    python benchmarks/sources.py [--sources 1 2 4 8 16 32 64 128] [--rate 5] [--seconds 35] [--size 384x288]
+    python benchmarks/sources.py [--sources 1 2 4 8 16 32 64 128] [--rate 5] [--seconds 35] [--size 384x288] [--nice 0 5]
 
 RTSP cameras (``benchmarks/cameras.py``) in a process of their own send the demo's clip in a loop, each from its beginning; a
 process of countline's reads them with the default detector, a line, and an outbox on disk. The first seconds, in which all
 connect, are not measured. The age of a frame is counted from when the camera sent it. Counts are compared with those of the
 same clip as a file, up to where each camera had come. ``done`` at 3, say, of cameras that give 5 is right where the machine
-cannot do more; what is asked is that the sum does not fall as cameras are added.
+cannot do more; what is asked is that the sum does not fall as cameras are added. ``--nice`` compares what comes of it when
+decoders' threads stand back (Linux), one after the other for each number of cameras; 0 is what countline does.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,7 @@ from countline import detect
 from countline.commands.demo import LINE
 from countline.config import DetectorConfig
 from countline.demo import clip_path
+from countline.video import reader_thread
 
 WARM = 10.0
 """Seconds that are not measured, and one more for each twenty cameras."""
@@ -73,6 +76,18 @@ def thread_costs() -> dict[str, float]:
         kind = name.split("-")[1].partition("_")[0] if name.startswith("countline-") else "other"
         costs[kind] += (int(fields[11]) + int(fields[12])) / tick
     return costs
+
+
+def stand_back(nice: int) -> None:
+    """Have the threads that decode go behind all others by so much."""
+    run = reader_thread._ReaderThread.run
+
+    def behind(thread: reader_thread._ReaderThread) -> None:
+        if nice:
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)
+        run(thread)
+
+    reader_thread._ReaderThread.run = behind  # type: ignore[method-assign]
 
 
 class TimedDetector:
@@ -183,9 +198,10 @@ def child(uris: Sequence[str], seconds: float) -> dict[str, Any]:
     return measured
 
 
-def measure(cameras: Cameras, number: int, seconds: float) -> dict[str, Any]:
+def measure(cameras: Cameras, number: int, seconds: float, nice: int) -> dict[str, Any]:
     """One row: a process of countline's with so many cameras."""
-    command = [sys.executable, __file__, "--child", str(seconds), *(cameras.uri(n) for n in range(number))]
+    uris = [cameras.uri(n) for n in range(number)]
+    command = [sys.executable, __file__, "--nice", str(nice), "--child", str(seconds), *uris]
     before, at = cameras.ask(do="cost")["cpu"], time.monotonic()
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=seconds * 2 + 120)
     cost = (cameras.ask(do="cost")["cpu"] - before) / (time.monotonic() - at) * 100
@@ -196,23 +212,24 @@ def measure(cameras: Cameras, number: int, seconds: float) -> dict[str, Any]:
 def table(rows: Sequence[dict[str, Any]], rate: float) -> str:
     """The rows as Markdown."""
     lines = [
-        "| sources | wanted | done | least of one | dropped | passed over | counts | "
+        "| sources | nice | wanted | done | least of one | dropped | passed over | counts | "
         + " | ".join(f"{stage}, ms" for stage in STAGES)
         + " | CPU | MiB | threads | files | cameras' CPU | load |",
-        "|" + "---|" * 16,
+        "|" + "---|" * 17,
     ]
     for row in rows:
         ages = ["/".join(f"{v:.0f}" for v in row["ages"].get(stage, ())) for stage in STAGES]
         lines.append(
-            f"| {row['sources']} | {row['sources'] * rate:g} | {row['done']:.1f} | {row['least']:.1f} | {row['dropped']:.1f} "
-            f"| {row['thinned']:.1f} | {row['counted']}/{row['true']} | {' | '.join(ages)} | {row['cpu']:.0f} % "
-            f"| {row['memory']:.0f} | {row['threads']} | {row['files']} | {row['cameras_cpu']:.0f} % | {row['load']:.1f} |"
+            f"| {row['sources']} | {row['nice']} | {row['sources'] * rate:g} | {row['done']:.1f} | {row['least']:.1f} "
+            f"| {row['dropped']:.1f} | {row['thinned']:.1f} | {row['counted']}/{row['true']} | {' | '.join(ages)} "
+            f"| {row['cpu']:.0f} % | {row['memory']:.0f} | {row['threads']} | {row['files']} | {row['cameras_cpu']:.0f} % "
+            f"| {row['load']:.1f} |"
         )
     return "\n".join(lines)
 
 
 def _tell(row: dict[str, Any]) -> None:
-    print(f"{row['sources']}: {row['done']:.1f} frames/s done, {row['overload'] or 'no overload'}")
+    print(f"{row['sources']}, nice {row['nice']}: {row['done']:.1f} frames/s done, {row['overload'] or 'no overload'}")
     print(f"  decoders pass over: {row['modes']}; states other than live: {dict(Counter(row['states'].values()))}")
     kinds = ", ".join(f"{kind} {cost:.0f} %" for kind, cost in sorted(row["by"].items()) if cost >= 0.5)
     print(f"  CPU by kind of thread: {kinds}", flush=True)
@@ -224,10 +241,12 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=35)
     parser.add_argument("--size", default="768x576")
+    parser.add_argument("--nice", type=int, nargs="+", default=[0])
     parser.add_argument("--json", type=Path, help="write what was measured there")
     parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:
+        stand_back(given.nice[0])
         print(json.dumps(child(given.child[1:], float(given.child[0]))))
         return
     width, height = map(int, given.size.split("x"))
@@ -239,10 +258,10 @@ def main() -> None:
         crossings, length = truth(clip, given.rate, folder)
         turn = expected(crossings, length, 2 * length) - expected(crossings, length, length)
         print(f"{given.size}, {given.rate} frames/s; a turn of {length:.1f} s has {turn} crossings")
-        for number in given.sources:
+        for number, nice in product(given.sources, given.nice):
             with Cameras(clip, given.rate, number) as cameras:
-                row = measure(cameras, number, given.seconds)
-            row.update(sources=number, load=os.getloadavg()[0])
+                row = measure(cameras, number, given.seconds, nice)
+            row.update(sources=number, nice=nice, load=os.getloadavg()[0])
             ends = {name: pts / 1e9 - 1.0 for name, pts in row["last"].items()}
             row["true"] = sum(expected(crossings, length, end) for end in ends.values())
             row["counted"] = sum(

@@ -124,3 +124,19 @@ def test_rounds_over_files_are_whole_whatever_the_detector_has_room_for() -> Non
     for source in range(3):
         buffer.put(source, frame(source, 0), SourceStats())
     assert len(buffer.take(1)) == 3
+
+
+def test_a_source_that_is_closed_while_others_are_waited_for_does_not_end_the_run() -> None:
+    buffer = FrameBuffer([True, True])
+    stats = SourceStats()
+    buffer.put(1, frame(1, 0), stats)
+    later = threading.Thread(target=lambda: buffer.put(0, frame(0, 0), stats))
+
+    def gather(most: int, seconds: float) -> None:
+        if buffer.depth() and later.ident is None:
+            buffer.close(1)
+            later.start()
+
+    buffer._gather = gather  # type: ignore[method-assign]
+    assert [f.info.source.name for f in buffer.take(2, 1.0)] == ["s0"], "an empty round is the end of all"
+    later.join()

@@ -44,23 +44,29 @@ def config(folder: Path, y: float) -> dict[str, Any]:
     }
 
 
+def change(run: cl.Run, to: dict[str, Any]) -> None:
+    """On the worker's thread: have the configuration changed at the boundary that comes next. What else is asked for there, as to
+    tell that a source is live, is not taken for it."""
+    asked, at_boundary = threading.Event(), run.engine.at_boundary
+    applying = threading.Thread(target=run.control.apply, args=(to,), daemon=True)
+
+    def ask(work: Any) -> Any:
+        done = at_boundary(work)
+        if threading.current_thread() is applying:
+            asked.set()
+        return done
+
+    run.engine.at_boundary = ask  # type: ignore[method-assign]
+    applying.start()
+    assert asked.wait(60)
+
+
 def main(folder: Path, behind: int, kill: int) -> None:
     def see(_: Any, analytics: cl.Analytics) -> None:
         number = analytics.frame.number
         if number == behind and run.engine.summary.sources["gate"].resumed_after is None:
             run.delivery.writer.flush()
-            changing = threading.Thread(target=run.control.apply, args=(config(folder, 0.58),))
-            asked, ask = threading.Event(), run.engine.at_boundary
-
-            def at_boundary(work: Any) -> Any:
-                done = ask(work)
-                if threading.current_thread() is changing:
-                    asked.set()
-                return done
-
-            run.engine.at_boundary = at_boundary  # type: ignore[method-assign]
-            changing.start()
-            asked.wait(60)  # it is made at the boundary that comes next
+            change(run, config(folder, 0.58))
         if number == kill:
             os.kill(os.getpid(), signal.SIGKILL)
 

@@ -298,18 +298,21 @@ def test_taking_over_from_a_full_instance_keeps_every_id(monkeypatch: pytest.Mon
     assert same >= 295
 
 
-def test_memory_stays_bounded_over_a_long_run() -> None:
+@pytest.mark.parametrize("kernel", [False, True])
+def test_memory_stays_bounded_over_a_long_run(kernel: bool) -> None:
     pytest.importorskip("pyxtrackers")
-    t = tracker()
+    t = tracker(kernel=kernel)
     rng = np.random.default_rng(0)
-    most = 0
+    most = last = 0
     for i in range(6000):
         if i % 2 == 0:  # each place is seen twice: a track is born
             corner = rng.uniform(0, 2000, (3, 2))
-        t.update(Detections(np.hstack([corner, corner + 40]), [0.9] * 3, [0] * 3), i * STEP)
+        tracks = t.update(Detections(np.hstack([corner, corner + 40]), [0.9] * 3, [0] * 3), i * STEP)
+        last = max(last, int(tracks.track_id.max(initial=0)))
         library = t._engine._tracker  # type: ignore[attr-defined]
-        most = max(most, len(library.removed_stracks) + len(library.lost_stracks) + len(library.tracked_stracks))
-    assert t._last_id > 4000, "the run made many tracks"  # type: ignore[attr-defined]
+        kept = (getattr(library, f"{which}_stracks", ()) for which in ("removed", "lost", "tracked"))
+        most = max(most, sum(map(len, kept)))
+    assert last > 4000, "the run made many tracks"
     assert most < 1000
     assert len(t._known) < 1500  # type: ignore[attr-defined]
 

@@ -37,10 +37,10 @@ def line(x: float, y: float, dx: float, dy: float = 0.0, start: int = 0, end: in
     return lambda i: (x + dx * i, y + dy * i) if start <= i < end else None
 
 
-def tracker(kind: str = "bytetrack", fps: float | None = 10, **more: object) -> Tracker:
-    """The tracker under test."""
+def tracker(kind: str = "bytetrack", fps: float | None = 10, *, kernel: bool = True, **more: object) -> Tracker:
+    """The tracker under test; ``kernel``: by the compiled kernel, where it is there."""
     thresholds = more.pop("thresholds", np.full(5, 0.5, np.float32))
-    return make(TrackerConfig.model_validate({"kind": kind, **more}), fps=fps, thresholds=thresholds)  # type: ignore[arg-type]
+    return make(TrackerConfig.model_validate({"kind": kind, **more}), fps=fps, thresholds=thresholds, kernel=kernel)  # type: ignore[arg-type]
 
 
 def run(t: Tracker, walkers: list[Walker], frames: Iterable[int], **more: object) -> list[Tracks]:

@@ -343,7 +343,7 @@ class Running:
     """A server in a thread of its own. Cameras are changed by their attributes, from the test."""
 
     def __init__(self, cameras: dict[str, Camera], **options) -> None:
-        tls = options.pop("tls", None)
+        tls, self._host = options.pop("tls", None), options.pop("host", "127.0.0.1")
         self.server = Server(cameras, **options)
         self.port = 0
         self._loop = asyncio.new_event_loop()
@@ -355,7 +355,7 @@ class Running:
 
     def _run(self, tls) -> None:
         asyncio.set_event_loop(self._loop)
-        self.port = self._loop.run_until_complete(self.server.start("127.0.0.1", 0, tls))
+        self.port = self._loop.run_until_complete(self.server.start(self._host, 0, tls))
         self._ready.set()
         self._loop.run_forever()
 

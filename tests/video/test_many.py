@@ -15,6 +15,7 @@ from rtp_packets import Clip
 from rtspcam import Camera, Running
 
 from countline.types import Frame
+from countline.video import container as container_module
 from countline.video import open_source
 from countline.video.container import Opened
 from countline.video.shed import SECOND, DecoderShed
@@ -60,6 +61,31 @@ def test_128_slow_cameras_in_one_process_cost_two_threads_each(tmp_path: Path) -
 
 
 _CAMERA = {"g": "2", "bf": "0", "x264-params": "threads=1:repeat-headers=1"}
+
+
+def test_many_files_at_once_share_the_threads_that_one_would_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(container_module, "_processors", lambda: 8)
+    video = str(encode(tmp_path / "a.mp4", 5))
+
+    def opened() -> Opened:
+        container = av.open(video)
+        return Opened(container, container.streams.video[0])
+
+    before = len(container_module._files)
+    many = [opened() for _ in range(40)]
+    given = [o.stream.codec_context.thread_count for o in many]
+    assert before or given[0] == 0, "FFmpeg's own number"
+    assert given[1:] == [max(1, 8 // (before + n)) for n in range(2, 41)]
+    assert [len(list(o.decode())) for o in many] == [5] * 40
+    for one in many:
+        one.close()
+    assert len(container_module._files) == before
+    again = opened()
+    assert again.stream.codec_context.thread_count == given[0]
+    again.close()
+    again.close()
 
 
 def test_no_picture_is_kept_until_the_garbage_collection(tmp_path: Path) -> None:

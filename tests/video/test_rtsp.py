@@ -246,7 +246,7 @@ def test_a_clock_that_is_off_is_measured_and_said_and_may_be_passed_over(start: 
     source, frames, _ = watch(uri)
     ours, arrived, _ = watch(uri, time="arrival")
     wait(lambda: source.stats.clock_offset is not None and len(frames) > 20 and len(arrived) > 20, "offsets")
-    assert abs(source.stats.clock_offset - 90) < 3
+    assert abs(source.stats.clock_offset - 90) < 30
     assert "s ahead of this machine's" in caplog.text
     assert abs(frames[-1].info.time - time.time_ns()) > 60e9
     wait(lambda: ours.stats.clock_offset is not None, "measured all the same")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -42,11 +43,19 @@ def play(clips: dict[str, Path]) -> Iterator[Play]:
     """A camera, its server, and a source that is read in a thread."""
     open_: list[tuple[Running, BaseSource, threading.Thread]] = []
 
-    def go(clip: str = "h264", *, login: str = "", digest: bool = True, source: Any = None, **faults: Any) -> Any:
+    def go(
+        clip: str = "h264",
+        *,
+        login: str = "",
+        digest: bool = True,
+        host: str = "127.0.0.1",
+        source: Any = None,
+        **faults: Any,
+    ) -> Any:
         camera = Camera(Clip(str(clips[clip]), 10), live=True, **faults)
         more: dict[str, Any] = {"users": {"admin": "right"}, "digest": digest} if login else {}
-        server = Running({"cam": camera}, **more)
-        uri = f"rtsp://{login}127.0.0.1:{server.port}/cam"
+        server = Running({"cam": camera}, host=host, **more)
+        uri = f"rtsp://{login}{f'[{host}]' if ':' in host else host}:{server.port}/cam"
         made = open_source(config(uri, **{"timeout": 2, **(source or {})}), 0)
         assert isinstance(made, BaseSource)
         frames: list[Frame] = []
@@ -88,6 +97,25 @@ def test_a_login_of_either_kind_is_accepted(play: Play, digest: bool) -> None:
     _, _, source, frames = play(login="admin:right@", digest=digest)
     wait(lambda: len(frames) >= 3, "frames")
     assert "right" not in source.info.uri
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not _has_ipv6(), reason="this machine has no IPv6")
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_a_camera_at_an_ipv6_address_is_read_over_every_transport(play: Play, transport: str) -> None:
+    _, server, source, frames = play(
+        host="::1", login="admin:right@", source={"options": {"rtsp_transport": transport}, "timeout": 10}
+    )
+    wait(lambda: len(frames) >= 5, "frames")
+    assert source.info.uri == f"rtsp://***@[::1]:{server.port}/cam", "the address as it was written, without the login"
+    assert source.stats.state == "live"
 
 
 def test_a_connection_that_is_cut_comes_back_and_numbers_go_on(play: Play) -> None:
@@ -172,3 +200,36 @@ def test_without_sender_reports_the_time_is_that_of_arrival(play: Play) -> None:
     assert {f.info.time_quality for f in frames} == {TimeQuality.ARRIVAL}
     assert source.stats.clock_offset is None
     assert abs(frames[-1].info.time - time.time_ns()) < 10e9
+
+
+YEARS = 365 * 86400.0
+
+
+@pytest.mark.parametrize("off", [-126 * YEARS, -40 * YEARS, -7200.0, 7200.0, 9 * YEARS])
+def test_sender_reports_that_lie_are_not_believed_and_that_is_said(
+    play: Play, off: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Cameras that were never set say 1900, 1970 or the year of their firmware, some a time zone instead of UTC."""
+    _, _, source, frames = play(ntp_offset=off)
+    wait(lambda: source.stats.clock_offset is not None, "measured")
+    wait(lambda: "the camera's clock is more than an hour from this machine's" in caplog.text, "said")
+    before = len(frames)
+    wait(lambda: len(frames) >= before + 5, "frames all the same")
+    assert source.stats.clock_offset == pytest.approx(off, abs=60)
+    assert {f.info.time_quality for f in frames} == {TimeQuality.ARRIVAL}
+    times = [f.info.time for f in frames]
+    assert times == sorted(times)
+    assert abs(times[-1] - time.time_ns()) < 60e9
+
+
+def test_sender_reports_that_begin_to_lie_and_tell_the_truth_again_are_followed_by_the_quality(play: Play) -> None:
+    """PTS go on evenly throughout: what is counted within a second does not hang on what the camera takes the time for."""
+    camera, _, source, frames = play()
+    ntp, arrival = TimeQuality.NTP, TimeQuality.ARRIVAL
+    for off, quality in ((0.0, ntp), (30 * YEARS, arrival), (0.0, ntp)):
+        camera.ntp_offset = off
+        wait(lambda due=quality: frames and frames[-1].info.time_quality is due, f"{quality} at {off:g}")  # type: ignore[misc]
+        assert abs(frames[-1].info.time - time.time_ns()) < 60e9
+    steps = [b.info.pts - a.info.pts for a, b in itertools.pairwise(frames)]
+    assert all(0 < step < 60e9 for step in steps)
+    assert source.stats.reconnects == 0

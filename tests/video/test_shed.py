@@ -32,6 +32,19 @@ def test_a_rate_is_kept_evenly_whatever_the_source_gives(given_rate: float, want
     assert all(b - a <= SECOND / wanted + 2 * step for a, b in pairwise(taken))
 
 
+@pytest.mark.parametrize(("comes", "wanted"), [(0.5, 0.2), (5.0, 0.5), (5.0, 3.0), (25.0, 5.0)])
+def test_a_rate_that_changes_every_second_is_kept(comes: float, wanted: float) -> None:
+    """Shares of an overloaded machine are set anew each second."""
+    thinner, taken, seconds = Thinner(wanted), 0, 200
+    for n in range(int(comes * seconds)):
+        pts = int(n * SECOND / comes)
+        thinner.rate = wanted * (1 + (pts // SECOND) % 5 / 100)
+        taken += thinner.takes(pts)
+    assert taken == pytest.approx(wanted * seconds, rel=0.1, abs=2)
+    thinner.rate = None
+    assert all(thinner.takes(seconds * SECOND + n) for n in range(10))
+
+
 @given(st.lists(st.integers(0, 10**12)))
 def test_without_a_rate_every_frame_is_taken(stamps: list[int]) -> None:
     assert all(Thinner(None).takes(pts) for pts in stamps)
@@ -79,6 +92,22 @@ def test_key_frames_alone_are_not_tried_where_fewer_come_than_are_wanted() -> No
     for n in range(500):
         modes.add(shed.see(int(n * SECOND / 10), 1.9, n // 20))
     assert modes == {"DEFAULT", "NONREF"}
+
+
+def test_a_decoder_passes_over_more_as_less_and_less_is_wanted_whatever_it_passed_over_before() -> None:
+    """Where every frame is referred to, passing over the others gives all of them, and is no reason to stay with that. And of key
+    frames alone, of which one comes in two seconds, it takes more than one trial to see how many they are."""
+    shed, pts, seen = DecoderShed(), 0.0, []
+    keys = {"DEFAULT": 1, "NONREF": 1, "NONKEY": 10}
+    number = 0
+    for wanted in (3.0, 0.48, 0.3, 0.7, 3.0):
+        until, modes = pts + 40 * SECOND, []
+        while pts < until:
+            modes.append(shed.see(int(pts), wanted, number // 10))
+            step = keys[modes[-1]] - (number % keys[modes[-1]])
+            pts, number = pts + step * SECOND / 5, number + step
+        seen.append(modes[-1])
+    assert seen == ["NONREF", "NONKEY", "NONKEY", "NONREF", "NONREF"]
 
 
 def test_what_was_too_little_once_is_enough_when_less_is_wanted() -> None:

@@ -18,6 +18,7 @@ from countline.commands.devices import on_device
 from countline.config import Config, DetectorConfig, load
 from countline.errors import ConfigError, CountlineError, OutboxError
 from countline.gpu.survey import survey
+from countline.kernels import find
 from countline.messages import BaseDefinition
 from countline.outbox.usable import refuse_unusable
 from countline.pipeline import build
@@ -83,6 +84,7 @@ def _first(config: Config) -> Iterator[tuple[int, Check]]:
     """What other packages bring, and the sources."""
     for kind, package in describe_brought():
         yield 2, Check(kind, True, package)
+    yield 2, Check("rules and tracks", True, find().told)
     for source in config.sources:
         yield 3, video.probe(source)
 

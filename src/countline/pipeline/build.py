@@ -19,6 +19,7 @@ from countline.config.loader import Document, read_yaml
 from countline.config.models import raise_not_mapping
 from countline.config.outputs import kind_of
 from countline.errors import ConfigError, MessageError
+from countline.kernels import find
 from countline.pipeline.clips import Clips
 from countline.pipeline.roles import refuse_collisions
 from countline.protocols import AimedDetector, Definition, Detector, Output, RuleSet, ThresholdDetector, Tracker
@@ -259,6 +260,8 @@ def rules(config: Config, sources: Sequence[SourceInfo], labels: Sequence[str]) 
 
     for loc, what in oddities(config.rules):
         log.warning("%s: %s", config._document.place(loc) if config._document is not None else "rules", what)
+    kernel = find()
+    log.log(logging.WARNING if kernel.wrong else logging.INFO, "rules and tracks are run by: %s", kernel.told)
     return NativeRules(config.rules, sources, labels)
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
-
-import orjson
 
 from countline.config import Config
 from countline.config.base import OutputConfig
@@ -80,7 +79,8 @@ class Changes:
 def digest_of(config: Config) -> str:
     """Identity of all that a configuration says, without the values of secrets."""
     said = config.model_dump(mode="json", by_alias=True, serialize_as_any=True)
-    return hashlib.blake2b(orjson.dumps(said, option=orjson.OPT_SORT_KEYS), digest_size=8).hexdigest()
+    # Not orjson: names of files that are no UTF-8 stand in it, too.
+    return hashlib.blake2b(json.dumps(said, sort_keys=True).encode("ascii"), digest_size=8).hexdigest()
 
 
 def changes(old: Config, new: Config, files: Sequence[str] = ()) -> Changes:

@@ -14,6 +14,7 @@ from countline.protocols import (
     ContinuingDefinition,
     Definition,
     FailingDefinition,
+    FinishingDefinition,
     ReplaceableRules,
     RuleSet,
     Tracker,
@@ -93,6 +94,8 @@ class Exchanged:
         self._mark: dict[str, bool] = {}
         self._trackers: dict[str, Tracker] = {}
         """For the next stream of a source that is opened anew."""
+        self._opened: set[str] = set()
+        """Sources with an end that are opened anew, and of which no frame came since then."""
         self._make_tracker = make_tracker
         self._told = 0
 
@@ -130,9 +133,28 @@ class Exchanged:
 
     def begin(self, name: str) -> None:
         """A new stream of a source begins."""
+        self._opened.discard(name)
         tracker = self._trackers.pop(name, None)
         if tracker is not None:
             self._worker.use_trackers({**self._worker.trackers, name: tracker})
+
+    def goes_back(self, info: FrameInfo, last: int) -> bool:
+        """Whether a source that was opened anew is gone through again with this frame, though the stream is the same. ``last``: number
+        of its last frame. What the one before had still given comes first."""
+        if not self._opened or info.source.name not in self._opened or info.number > last:
+            return False
+        self._opened.discard(info.source.name)
+        rules = self._worker.rules
+        assert isinstance(rules, ReplaceableRules)  # else nothing was changed
+        rules.close(info.source.name)  # as after a start: what is stored is restored
+        for definition, failing in self._worker.makers:
+            if isinstance(
+                definition, FinishingDefinition
+            ):  # windows that were begun are gone through again, and not told before
+                definition.finish(info.source.name)
+                if failing is not None:
+                    failing.take_failures()
+        return True
 
     def see(self, info: FrameInfo) -> None:
         """Before each frame, and behind the beginning of its stream."""
@@ -181,6 +203,7 @@ class Exchanged:
                     self._changed[name] = self._changed.get(name, False) or plan.tracker
                     self._mark[name] = self._mark.get(name, False) or stages.mark != worker.mark
         self._infos = {s.name: s for s in stages.sources}
+        self._opened.update(name for name in plan.restarted if not self._infos[name].live)
 
     def _take_rules(self, stages: Stages, plan: Changes) -> None:
         rules = self._worker.rules

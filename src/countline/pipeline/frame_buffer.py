@@ -102,16 +102,16 @@ class FrameBuffer:
         still be replaced by newer ones. And it is waited ``gather`` seconds for so many. Where all are files every round is
         whole."""
         with self._change:
-            while not self._ready():
-                if not any(self._open) and not any(self._queues):
-                    self._over = True
-                    return []
-                self._change.wait(0.5)
-            if self._lockstep:
-                most = None
-            elif most is not None and gather > 0:
-                self._gather(most, gather)
-            chosen = sorted(list(self._row)[:most])
+            chosen: list[int] = []
+            while not chosen:  # a source whose frame was waited with may be closed meanwhile
+                while not self._ready():
+                    if not any(self._open) and not any(self._queues):
+                        self._over = True
+                        return []
+                    self._change.wait(0.5)
+                if most is not None and gather > 0 and not self._lockstep:
+                    self._gather(most, gather)
+                chosen = sorted(list(self._row)[: None if self._lockstep else most])
             frames = [self._queues[source].popleft() for source in chosen]
             for source in chosen:
                 del self._row[source]

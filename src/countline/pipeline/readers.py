@@ -52,7 +52,8 @@ class Readers:
                 source, self._frames.add(source.info.live, recordings.waits(source))
             )
             if before is not None:
-                self._close(before)
+                # What waits of one that is gone through again is not lost.
+                self._close(before, lost=before.source.info.live)
             self.ended.pop(source.info.name, None)
             if self._started:
                 self._start(reader)
@@ -82,19 +83,24 @@ class Readers:
         for reader in list(self._readers.values()):
             reader.source.close()
 
-    def _close(self, reader: _Reader) -> None:
+    def _close(self, reader: _Reader, lost: bool = True) -> None:
         source = reader.source
         source.close()
         dropped = self._frames.close(reader.slot)
         if reader.thread is not None and reader.thread is not threading.current_thread():
             reader.thread.join(CLOSING)
         noted = self._summary.sources[source.info.name]
-        noted.dropped += dropped + source.stats.dropped
+        noted.dropped += (dropped if lost else 0) + source.stats.dropped
 
     def _start(self, reader: _Reader) -> None:
         name = f"countline-read-{reader.source.info.name}"
-        reader.thread = threading.Thread(target=self._read, args=(reader,), name=name, daemon=True)
-        reader.thread.start()
+        thread = threading.Thread(target=self._read, args=(reader,), name=name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # no more threads: nothing comes of this source, and nobody is to wait for it
+            self._frames.end(reader.slot)
+            raise
+        reader.thread = thread
 
     def _read(self, reader: _Reader) -> None:
         source, slot = reader.source, reader.slot

@@ -164,7 +164,9 @@ class Worker:
 
     def _follow(self, info: FrameInfo, seam: Seam | None = None) -> None:
         name = info.source.name
-        if self._streams.get(name) != info.stream:
+        if self._streams.get(name) != info.stream or (
+            name in self._last and self.exchanged.goes_back(info, self._last[name].frame.number)
+        ):
             self._begin(info)
         self.exchanged.see(info)
         self.repeats.see(info)

@@ -8,6 +8,8 @@ countline (times, thresholds, class votes, public ids) is in :mod:`countline.tra
 from __future__ import annotations
 
 from collections import deque
+from functools import cache
+from types import ModuleType
 from typing import Any, Protocol
 
 import numpy as np
@@ -67,11 +69,13 @@ class ByteTrackEngine:
     ROW = 2**40 - 1
     """The bits of the row."""
 
-    def __init__(self, iou: float, lost: int) -> None:
+    def __init__(self, iou: float, lost: int, kernel: ModuleType | None = None) -> None:
         try:
             self._class = tracker_class()
         except ImportError:
             raise _absent("bytetrack", "pyxtrackers") from None
+        self._kernel = kernel if kernel is not None and agrees(kernel) else None
+        """``countline_kernels``, which does in one call what the library and :meth:`_advance` do."""
         self._iou = iou
         self._lost = max(1, lost)
         self._past: deque[tuple[NDArray[np.float64], NDArray[np.int64], int]] = deque(maxlen=self.REMEMBERED)
@@ -87,6 +91,11 @@ class ByteTrackEngine:
         """What the last step returned."""
 
     def _new(self) -> Any:
+        if self._kernel is not None:
+            return self._kernel.ByteTrack(self.THRESHOLD, 1 - self._iou, self._lost)
+        return self._library()
+
+    def _library(self) -> Any:
         # mot20 leaves the confidence out of the association: overlap alone decides, whatever the detector's scale.
         # At 30 frames/s the library's buffer counts in frames.
         return self._class(
@@ -100,16 +109,24 @@ class ByteTrackEngine:
     def step(self, boxes: NDArray[np.float32], grades: NDArray[np.intp], steps: int) -> Rows:
         if self._tracker.track_id_counter - self._first > self.RENEW:
             self._renew()
-        table = np.empty((len(boxes), 5))
-        table[:, :4] = boxes
-        np.add(self.SCORES.take(grades), np.arange(len(boxes)), out=table.view(np.int64)[:, 4])
-        rows, numbers = self._advance(self._tracker, table, steps)
+        if self._kernel is not None:
+            table, (rows, numbers) = self._tracker.follow(boxes, grades, steps)
+        else:
+            table = self.table(boxes, grades)
+            rows, numbers = self._advance(self._tracker, table, steps)
         self._past.append((table, rows, steps))
         if self._base:
             numbers = np.array([self._given(number) for number in numbers.tolist()], np.int64)
-        order = rows.argsort()
-        self._last = rows, numbers = rows.take(order), numbers.take(order)
+        self._last = rows, numbers
         return rows, numbers
+
+    @classmethod
+    def table(cls, boxes: NDArray[np.float32], grades: NDArray[np.intp]) -> NDArray[np.float64]:
+        """(n, 5) what the library is given."""
+        table = np.empty((len(boxes), 5))
+        table[:, :4] = boxes
+        np.add(cls.SCORES.take(grades), np.arange(len(boxes)), out=table.view(np.int64)[:, 4])
+        return table
 
     def keep(self, lost: int) -> None:
         self._lost = max(1, lost)
@@ -118,9 +135,16 @@ class ByteTrackEngine:
     def _given(self, number: int) -> int:
         return self._ids.get(number, self._base + number)
 
+    def _advance(self, tracker: Any, table: NDArray[np.float64], steps: int) -> Rows:
+        """Rows of the table that tracks took, in ascending order, and the library's numbers of these tracks."""
+        if self._kernel is not None:
+            rows: Rows = tracker.advance(table, steps)
+            return rows
+        return self.advance_library(tracker, table, steps)
+
     @classmethod
-    def _advance(cls, tracker: Any, table: NDArray[np.float64], steps: int) -> Rows:
-        """Rows of the table that tracks took, and the library's numbers of these tracks, in its order of tracks."""
+    def advance_library(cls, tracker: Any, table: NDArray[np.float64], steps: int) -> Rows:
+        """The same by the library alone."""
         if steps > 1:
             for view in (*(v for v in tracker.tracked_stracks if v.is_activated), *tracker.lost_stracks):
                 for _ in range(steps - 1):
@@ -130,7 +154,9 @@ class ByteTrackEngine:
         if len(views) > len(numbers):  # it returns those that are confirmed
             views = [view for view in views if view.is_activated]
         scores = np.array([view.score for view in views], np.float64)
-        return scores.view(np.int64) & cls.ROW, numbers
+        rows = scores.view(np.int64) & cls.ROW
+        order = rows.argsort()
+        return rows.take(order), numbers.take(order)
 
     def _renew(self) -> None:
         """Run the remembered steps through a new instance and find the old tracks among the new ones: those that are
@@ -151,6 +177,27 @@ class ByteTrackEngine:
                 names[view.track_id] = left.pop(apart.index(min(apart)))[1]
         self._base += self._tracker.track_id_counter
         self._tracker, self._ids, self._first = fresh, names, fresh.track_id_counter
+
+
+@cache
+def agrees(kernel: ModuleType) -> bool:
+    """Whether the kernel's ByteTrack gives what the installed library does, to the bit, on a trial of some milliseconds. The
+    library's wheels are compiled in several ways, and some round otherwise; beside those the kernel leaves it the work."""
+    engine = ByteTrackEngine(0.2, 12)
+    library, mine = engine._new(), kernel.ByteTrack(engine.THRESHOLD, 1 - 0.2, 12)
+    rng = np.random.default_rng(20)
+    start, speed, size = rng.uniform(0, 400, (12, 2)), rng.normal(0, 5, (12, 2)), rng.uniform(20, 120, (12, 2))
+    for frame in range(40):
+        corner = start + speed * frame + rng.normal(0, 1, (12, 2))
+        seen = rng.random(12) > 0.15
+        boxes = np.concatenate([corner, corner + size], axis=1)[seen].astype(np.float32)
+        table = engine.table(boxes, rng.choice(4, len(boxes), p=[0.05, 0.15, 0.2, 0.6]))
+        steps = 1 + int(frame % 10 == 9)
+        given = (*engine.advance_library(library, table, steps), *(v.tlbr for v in library.lost_stracks))
+        made = (*mine.advance(table, steps), *(v.tlbr for v in mine.lost_stracks))
+        if len(given) != len(made) or not all(map(np.array_equal, given, made)):
+            return False
+    return True
 
 
 class _Sighted:

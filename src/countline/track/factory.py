@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from countline.config import TrackerConfig
 from countline.errors import ConfigError
+from countline.kernels import find
 from countline.protocols import Tracker
 from countline.track.buffered import BufferedEngine
 from countline.track.engines import ByteTrackEngine, EdgeFirstEngine
@@ -43,11 +44,13 @@ def make(
     fps: float | None = None,
     labels: Sequence[str] = (),
     thresholds: NDArray[np.float32] | None = None,
+    kernel: bool = True,
 ) -> Tracker:
     """A tracker for one source.
 
     ``fps`` are updates per second where known; ``thresholds`` (``detector.thresholds``) the confidence by class id from
-    which a detection may begin a track, over which ``config.high`` wins. Raises ConfigError for an unknown kind, a kind
+    which a detection may begin a track, over which ``config.high`` wins; ``kernel``: whether the compiled kernel is used where it is
+    there (:mod:`countline.kernels`), which changes no track. Raises ConfigError for an unknown kind, a kind
     whose library is not installed, or a user's class that cannot be imported or made.
     """
     if ":" in config.kind:
@@ -64,8 +67,10 @@ def make(
         )
     iou = IOU if config.iou is None else config.iou
     limits: Any = config.high if config.high is not None else thresholds
+    module = find().module if kernel else None
+    more = {"kernel": module} if kind == "bytetrack" else {}
     return EngineTracker(
-        partial(_ENGINES[kind], iou),
+        partial(_ENGINES[kind], iou, **more),
         slow=partial(BufferedEngine, iou) if config.kind == "default" else None,
         thresholds=limits,
         low=config.low,
@@ -73,6 +78,7 @@ def make(
         fps=fps,
         labels=labels,
         twins=config.twins,
+        kernel=module,
     )
 
 

@@ -11,6 +11,7 @@ pass each other, as then it is the box of the one in front.
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
@@ -49,9 +50,10 @@ class _Gone(NamedTuple):
 
 
 class Groups:
-    """Tells group boxes among the detections of one source."""
+    """Tells group boxes among the detections of one source. ``kernel``: ``countline_kernels``, where it is used."""
 
-    def __init__(self) -> None:
+    def __init__(self, kernel: ModuleType | None = None) -> None:
+        self._several = self.several if kernel is None else kernel.several
         self.left_aside = 0
         """Group boxes so far."""
         self._now: Tracks | None = None
@@ -63,11 +65,12 @@ class Groups:
         """The tracks of a frame."""
         before = self._now
         if before is not None and (self._gone or before.track_id.tobytes() != tracks.track_id.tobytes()):
-            there = set(tracks.track_id.tolist())
-            columns = before.track_id.tolist(), before.class_id.tolist(), before.xyxy
-            self._gone += [
-                _Gone(track, kind, box, self._pts) for track, kind, box in zip(*columns) if track not in there
-            ]
+            there, ids = set(tracks.track_id.tolist()), before.track_id.tolist()
+            if not there.issuperset(ids):
+                columns = ids, before.class_id.tolist(), before.xyxy
+                self._gone += [
+                    _Gone(track, kind, box, self._pts) for track, kind, box in zip(*columns) if track not in there
+                ]
             self._gone = [one for one in self._gone if one.track not in there and 0 <= pts - one.pts <= _LATELY]
         self._now, self._pts = tracks, pts
 
@@ -82,12 +85,13 @@ class Groups:
         now = self._now
         if now is None or len(now) + len(self._gone) < 2 or not len(boxes):
             return []
-        tracks, kinds, ids = now.xyxy, now.class_id, now.track_id.tolist()
+        tracks = now.xyxy
         if self._gone:
             tracks = np.concatenate([tracks, np.array([one.box for one in self._gone])])
         if not far and not len(self._several(boxes, tracks, len(now))):
             return []
-        kinds = np.concatenate([kinds, np.array([one.class_id for one in self._gone], np.int32)])
+        ids = now.track_id.tolist()
+        kinds = np.concatenate([now.class_id, np.array([one.class_id for one in self._gone], np.int32)])
         ids += [one.track for one in self._gone]
         since = np.array([self._pts] * len(now) + [one.pts for one in self._gone])
         moved = (
@@ -103,7 +107,7 @@ class Groups:
         return found
 
     @staticmethod
-    def _several(boxes: F4, tracks: F4, now: int) -> list[int]:
+    def several(boxes: F4, tracks: F4, now: int) -> list[int]:
         """Rows of boxes that hold the middles of several smaller tracks, of which the first ``now`` are near to where they are said
         to be."""
         left, top, right, bottom = np.ascontiguousarray(boxes.T)[:, :, None]

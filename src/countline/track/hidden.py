@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ACROSS", "GAP", "LOWER", "SHORT", "Height", "complete", "floor"]
+__all__ = ["ACROSS", "GAP", "LOWER", "SHORT", "Height", "Remembered", "complete", "floor"]
 
 SHORT = 0.8
 """Part of the usual height below which a box may be cut off. Between 0.7 and 0.9 counts hardly change."""
@@ -39,6 +40,22 @@ EDGE = 0.03
 """A box whose top is so near to the picture's edge, in usual heights, is leaving: it becomes lower in earnest."""
 
 
+class Remembered(Protocol):
+    """What :func:`complete` asks of what a track remembers: :class:`Height`, or the kernel's."""
+
+    hidden: int
+
+    @property
+    def usual(self) -> float: ...
+
+    @property
+    def whole(self) -> int: ...
+
+    def seen(self, height: float, pts: int) -> None: ...
+
+    def clear(self) -> None: ...
+
+
 class Height:
     """How high the boxes of one track were lately."""
 
@@ -58,6 +75,12 @@ class Height:
     def __repr__(self) -> str:
         return f"{self.usual:.0f} px"
 
+    def seen(self, height: float, pts: int) -> None:
+        """It was seen whole, so many pixels high."""
+        self.whole = pts
+        if not 0 <= pts - self.sampled < APART:
+            self.sample(height, pts)
+
     def sample(self, height: float, pts: int) -> None:
         """Remember a height in pixels."""
         self.sampled = pts
@@ -72,30 +95,30 @@ class Height:
         self.usual = self.least = 0.0
 
 
-def complete(boxes: NDArray[np.float32], heights: Sequence[Height], pts: int, patience: int) -> NDArray[np.float32]:
-    """(N, 4) xyxy in pixels of the tracks of one frame, with what each track remembers -> the same boxes, those that
-    somebody hides from below completed downward. Where none is, the given array itself.
+def complete(
+    boxes: NDArray[np.float32], low: Iterable[tuple[int, Remembered]], pts: int, patience: int
+) -> NDArray[np.float32]:
+    """(N, 4) xyxy in pixels of the tracks of one frame, and the rows of those that are lower than :attr:`Height.least` with what
+    their tracks remember -> the same boxes, those that somebody hides from below completed downward. Where none is, the given
+    array itself.
 
     ``pts`` in ns; who was not seen whole for ``patience`` ns has become lower in earnest.
     """
     result = boxes
-    for row, (height, known) in enumerate(zip((boxes[:, 3] - boxes[:, 1]).tolist(), heights)):
-        if height < known.least:
-            lowest = floor(boxes, row, known.usual)
-            if lowest is not None:
-                known.hidden = pts
-            elif 0 <= pts - known.hidden <= LINGERS and boxes[row, 1] >= EDGE * known.usual:
-                lowest = math.inf
-            if lowest is not None:
-                if pts - known.whole <= patience:
-                    if result is boxes:
-                        result = boxes.copy()
-                    result[row, 3] = min(float(boxes[row, 1]) + known.usual, lowest)
-                    continue
-                known.clear()
-        known.whole = pts
-        if not 0 <= pts - known.sampled < APART:
-            known.sample(height, pts)
+    for row, known in low:
+        lowest = floor(boxes, row, known.usual)
+        if lowest is not None:
+            known.hidden = pts
+        elif 0 <= pts - known.hidden <= LINGERS and float(boxes[row, 1]) >= EDGE * known.usual:
+            lowest = math.inf
+        if lowest is not None:
+            if pts - known.whole <= patience:
+                if result is boxes:
+                    result = boxes.copy()
+                result[row, 3] = min(float(boxes[row, 1]) + known.usual, lowest)
+                continue
+            known.clear()
+        known.seen(float(boxes[row, 3] - boxes[row, 1]), pts)
     return result
 
 

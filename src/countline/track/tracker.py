@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,14 @@ from numpy.typing import NDArray
 
 from countline.track.engines import BEGINS, CONTINUES, FINDS, NOISE, Engine
 from countline.track.groups import Groups
-from countline.track.hidden import Height, complete
-from countline.track.known import Known
+from countline.track.hidden import complete
 from countline.track.leaps import Leaps
+from countline.track.memory import Memory, TrackMemory
+from countline.track.motion import pace_of, velocities
 from countline.track.overlap import BESIDE, beside_stronger, clearly_beside, overlap, singles
 from countline.track.pace import Pace
 from countline.track.twins import Twins
-from countline.track.whole import whole
+from countline.track.whole import behind, whole
 from countline.types import Detections, Tracks
 
 __all__ = ["EngineTracker"]
@@ -64,6 +66,7 @@ class EngineTracker:
     lost: seconds for which a track that is not seen keeps its id.
     fps: updates per second where known; measured on the first frames otherwise.
     twins: whether tracks that show one object are told (:mod:`countline.track.twins`).
+    kernel: ``countline_kernels``, which does the same in less time; None: NumPy does it.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class EngineTracker:
         fps: float | None = None,
         labels: Sequence[str] = (),
         twins: bool = True,
+        kernel: ModuleType | None = None,
     ) -> None:
         self._makers = engine, slow or engine
         limits = np.atleast_1d(np.asarray(0 if thresholds is None else thresholds, np.float32)).astype(np.float64)
@@ -87,6 +91,9 @@ class EngineTracker:
         self._limit = np.ascontiguousarray(self._limits[:, 0]) if (limits == limits[0]).all() else None
         """(5,) where they are those of all classes."""
         self._low = low
+        self._kernel = kernel
+        ascending = bool((np.diff(self._limits, axis=0) >= 0).all())
+        self._compiled = kernel.Grades(self._limits.T.tolist(), low or 0.0) if kernel and ascending else None
         self._lost = round(lost * 1e9)
         self._step = round(1e9 / fps) if fps else 0
         self.labels = tuple(labels)
@@ -97,14 +104,14 @@ class EngineTracker:
         self._first: dict[int, int] | None = None
         """Number with the engine by number with the leaps, of the tracks in the frame that was its first."""
         self._pts: int | None = None
-        self._known: dict[int, Known] = {}
-        """By the engine's id."""
+        self._known: TrackMemory = Memory() if kernel is None else kernel.TrackMemory()
+        """By the engine's number."""
         self._full = 256
         """Number of known tracks at which those that are gone are forgotten."""
-        self._last_id = 0
         self._past: deque[tuple[int, Tracks]] = deque(maxlen=_HISTORY)
-        self._twins = Twins() if twins else None
-        self._groups = Groups()
+        self._twins = Twins(kernel) if twins else None
+        self._groups = Groups(kernel)
+        self._behind = behind if kernel is None else kernel.behind
 
     def _new(self) -> Engine:
         return self._makers[self._pace is not None and self._pace.slow](self._steps_kept())
@@ -123,35 +130,31 @@ class EngineTracker:
         if detections is None:
             return self.predict(pts)
         steps = self._clock(pts)
-        detections = self._usable(detections)
+        grades = self._quickly_graded(detections)
+        if grades is None:
+            detections = self._usable(detections)
+            grades = self._graded(detections.xyxy, detections.confidence, detections.class_id)
         boxes, confidence, classes = detections.xyxy, detections.confidence, detections.class_id
-        grades = self._graded(boxes, confidence, classes)
         slow = self._pace is not None and self._pace.slow
         groups = self._groups.find(boxes, classes, pts, self._pace_of, slow)
         if groups:
             grades[groups] = NOISE
-        rows, numbers = self._engine.step(whole(boxes, self._past, self._known, pts, self._lost), grades, steps)
-        left = grades == BEGINS
-        left[rows] = False
+        matched = whole(boxes, self._past, self._known.heights, pts, self._lost, self._behind)
+        rows, numbers = self._engine.step(matched, grades, steps)
+        left = self._left(grades, rows)
         leapt = []
         if self._first is None:
             self._adopt(boxes, classes, rows, numbers, pts)
-        elif len(self._leaps) or left.any():
+        elif len(self._leaps) or left is not None:
             leapt = self._leap(boxes, classes, left, rows, numbers, pts)
-        known = list(map(self._known.get, numbers.tolist()))
-        if not all(known):  # a track without a public id
-            single = singles(boxes[rows], classes[rows], np.array([one is not None for one in known], bool))
-            rows, numbers = rows[single], numbers[single]
-            known = list(map(self._known.get, numbers.tolist()))
-        if leapt:
-            more, leaping = np.array(leapt, np.int64).T
-            rows, numbers = np.concatenate([rows, more]), np.concatenate([numbers, leaping])
-            order = rows.argsort()
-            rows, numbers = rows.take(order), numbers.take(order)
-            known = list(map(self._known.get, numbers.tolist()))
-        confidence = confidence.take(rows)
-        ids, best, heights = self._remember(numbers, known, classes.take(rows), confidence, pts)
-        tracks = Tracks(complete(boxes.take(rows, axis=0), heights, pts, self._lost), confidence, best, ids)
+        times = pts, self._lost
+        seen = None if leapt else self._known.remember(boxes, confidence, classes, rows, numbers, times, False)
+        if seen is None:  # a track without a public id, or one that leaps
+            rows, numbers = self._public(boxes, classes, rows, numbers, leapt)
+            seen = self._known.remember(boxes, confidence, classes, rows, numbers, times, True)
+            assert seen is not None
+        shown, sure, best, ids, low = seen
+        tracks = Tracks(complete(shown, low, pts, self._lost) if low else shown, sure, best, ids)
         if detections.attributes is not None:
             tracks.attributes = {name: column[rows] for name, column in detections.attributes.items()}
         if self._twins is not None:
@@ -160,6 +163,35 @@ class EngineTracker:
         self._past.append((pts, tracks))
         self._forget(pts)
         return tracks
+
+    def _left(self, grades: NDArray[np.intp], rows: NDArray[np.intp]) -> NDArray[np.bool_] | None:
+        """(N,) which of the detections that may begin a track the engine left; None: none."""
+        if self._kernel is not None:
+            found: NDArray[np.bool_] | None = self._kernel.unclaimed(grades, rows)
+            return found
+        left = grades == BEGINS
+        left[rows] = False
+        return left if left.any() else None
+
+    def _public(
+        self,
+        boxes: NDArray[np.float32],
+        classes: NDArray[np.int32],
+        rows: NDArray[np.intp],
+        numbers: NDArray[np.int64],
+        leapt: list[tuple[int, int]],
+    ) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+        """Rows and numbers of the tracks that have a public id or get one now, and of those that leapt, in the order of the rows."""
+        known = self._known.known(numbers)
+        if not known.all():
+            single = singles(boxes[rows], classes[rows], known)
+            rows, numbers = rows[single], numbers[single]
+        if leapt:
+            more, leaping = np.array(leapt, np.int64).T
+            rows, numbers = np.concatenate([rows, more]), np.concatenate([numbers, leaping])
+            order = rows.argsort()
+            rows, numbers = rows.take(order), numbers.take(order)
+        return rows, numbers
 
     def _adopt(
         self,
@@ -179,14 +211,14 @@ class EngineTracker:
         self,
         boxes: NDArray[np.float32],
         classes: NDArray[np.int32],
-        sure: NDArray[np.bool_],
+        sure: NDArray[np.bool_] | None,
         rows: NDArray[np.intp],
         numbers: NDArray[np.int64],
         pts: int,
     ) -> list[tuple[int, int]]:
         """(row, number) of objects that are followed without overlap (:mod:`countline.track.leaps`) among the ``sure``
         detections that the engine left. Those that it has just found go on under the id they had."""
-        left = sure.nonzero()[0]
+        left = np.empty(0, np.intp) if sure is None else sure.nonzero()[0]
         tracks = boxes.take(rows, axis=0)
         if len(left) and len(rows):  # beside a track they are second boxes
             left = left[overlap(boxes.take(left, axis=0), tracks).max(axis=1) <= BESIDE]
@@ -197,11 +229,11 @@ class EngineTracker:
         leapt = []
         for at, number in found:
             if self._first and number in self._first:
-                self._known[number] = self._known.pop(self._first[number])
+                self._known.rename(self._first[number], number)
             if at >= len(fresh):
                 leapt.append((int(asked[at]), number))
             elif number in self._known:  # else not seen for so long that it is another
-                self._known[fresh[at]] = self._known.pop(number)
+                self._known.rename(number, fresh[at])
         self._first = {}
         return leapt
 
@@ -213,37 +245,11 @@ class EngineTracker:
         then, last = self._past[-1]
         if not len(last) or pts - then > self._lost:
             return Tracks.empty()
-        boxes = last.xyxy + self._velocity(last) * np.float32((pts - then) / 1e9)
+        boxes = last.xyxy + velocities(self._past) * np.float32((pts - then) / 1e9)
         return Tracks(boxes, last.confidence, last.class_id, last.track_id, twin_of=last.twin_of)
 
     def _pace_of(self, track: int) -> NDArray[np.float32]:
-        """(2,) pixels a second of a track's middle over the last frames."""
-        seen = [
-            (pts, tracks.xyxy[at[0]])
-            for pts, tracks in self._past
-            if len(at := (tracks.track_id == track).nonzero()[0])
-        ]
-        if len(seen) < 2 or seen[-1][0] <= seen[0][0]:
-            return np.zeros(2, np.float32)
-        moved = seen[-1][1] - seen[0][1]
-        pace: NDArray[np.float32] = (moved[:2] + moved[2:]) / np.float32(2 * (seen[-1][0] - seen[0][0]) / 1e9)
-        return pace
-
-    def _velocity(self, last: Tracks) -> NDArray[np.float32]:
-        """(N, 4) pixels a second of the box: its centre's motion over the last frames, size unchanged."""
-        result = np.zeros_like(last.xyxy)
-        then = self._past[-1][0]
-        open_rows = np.ones(len(last), bool)
-        for pts, tracks in self._past:  # oldest first: the longest view back wins
-            if pts >= then or not len(tracks):
-                continue
-            same = last.track_id[:, None] == tracks.track_id[None, :]
-            rows = np.flatnonzero(same.any(axis=1) & open_rows)
-            moved = last.xyxy[rows] - tracks.xyxy[same[rows].argmax(axis=1)]
-            centre = (moved[:, :2] + moved[:, 2:]) / 2
-            result[rows] = np.tile(centre, 2) / np.float32((then - pts) / 1e9)
-            open_rows[rows] = False
-        return result
+        return pace_of(self._past, track)
 
     def _clock(self, pts: int) -> int:
         """Step lengths since the last frame, at least 1. Learns the step length where no frame rate was given."""
@@ -270,12 +276,12 @@ class EngineTracker:
         self._engine = self._new()
         self._leaps.begin_anew()
         self._first = {}
-        public, self._known = {known.public: known for known in self._known.values()}, {}
-        if self._past:
-            last = self._past[-1][1]
-            rows, numbers = self._engine.step(last.xyxy, np.full(len(last), BEGINS, np.intp), 1)
-            for row, number in zip(last.track_id[rows].tolist(), numbers.tolist()):
-                self._known[number] = public[row]
+        if not self._past:
+            self._known.clear()
+            return
+        last = self._past[-1][1]
+        rows, numbers = self._engine.step(last.xyxy, np.full(len(last), BEGINS, np.intp), 1)
+        self._known.renumber(last.track_id[rows], numbers)
 
     def _begin_anew(self) -> None:
         """After a gap longer than ``lost`` nothing of before is to be found again."""
@@ -283,6 +289,16 @@ class EngineTracker:
         self._leaps.begin_anew()
         self._first = None
         self._known.clear()
+
+    def _quickly_graded(self, detections: Detections) -> NDArray[np.intp] | None:
+        """What :meth:`_usable` and :meth:`_graded` give, by the kernel; None where there is none, or it does not take them."""
+        if self._compiled is None:
+            return None
+        before = self._past[-1][1].xyxy if self._past else None
+        grades: NDArray[np.intp] | None = self._compiled.of(
+            detections.xyxy, detections.confidence, detections.class_id, before
+        )
+        return grades
 
     def forget(self) -> None:
         """All tracks have ended: what comes is another scene."""
@@ -346,35 +362,10 @@ class EngineTracker:
             result[left] = beside_stronger(boxes, confidence, rows[left])
         return result
 
-    def _remember(
-        self,
-        numbers: NDArray[np.int64],
-        tracks: Sequence[Known | None],
-        classes: NDArray[np.int32],
-        confidence: NDArray[np.float32],
-        pts: int,
-    ) -> tuple[NDArray[np.uint64], NDArray[np.int32], list[Height]]:
-        """Public ids, voted classes and heights of the engine's tracks; a new id for one that was out of sight for too long."""
-        ids, best, heights = [], [], []
-        oldest = pts - self._lost
-        for number, known, class_id, weight in zip(numbers.tolist(), tracks, classes.tolist(), confidence.tolist()):
-            if known is None or known.seen < oldest:
-                self._last_id += 1
-                known = self._known[number] = Known(self._last_id, class_id)
-            known.seen = pts
-            if class_id == known.best:
-                known.weight += weight
-            else:
-                known.vote(class_id, weight)
-            ids.append(known.public)
-            best.append(known.best)
-            heights.append(known.height)
-        return np.array(ids, np.uint64), np.array(best, np.int32), heights
-
     def _forget(self, pts: int) -> None:
         """Keep the memory to tracks that can still come back; now and then is enough."""
         if len(self._known) > self._full:
-            self._known = {n: k for n, k in self._known.items() if pts - k.seen <= self._lost}
+            self._known.forget(pts - self._lost)
             self._full = 2 * len(self._known) + 256
 
     @property

@@ -9,44 +9,61 @@ box lies where that track is awaited. What is reported is not changed by it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from countline.track.hidden import ACROSS, GAP, LOWER, SHORT, floor
-from countline.track.known import Known
 from countline.track.overlap import overlap
 from countline.types import Tracks
 
-__all__ = ["whole"]
+__all__ = ["behind", "whole"]
 
 HEAD = (0.35, 0.15)
 """By how much of a track's width and usual height the head of a box may miss the place where that of the track is awaited."""
 AWAITED = 0.5
 """Overlap (IoU) from which a box lies where a track is awaited."""
+_LEAST = 0.999 / SHORT
+"""Usual height of a track, as a multiple of a box's, from which the box may be a part of it, and a little less."""
+
+
+def behind(boxes: NDArray[np.float32]) -> list[int]:
+    """Rows of (N, 4) xyxy boxes that another one, which reaches farther down, may hide from below."""
+    left, top, right, bottom = np.ascontiguousarray(boxes.T)
+    high, wide = bottom - top, right - left
+    front = bottom > (bottom + LOWER * high)[:, None]
+    front &= top < (bottom + GAP * high)[:, None]
+    front &= np.minimum(right, right[:, None]) - np.maximum(left, left[:, None]) > (ACROSS * wide)[:, None]
+    rows: list[int] = front.any(axis=1).nonzero()[0].tolist()
+    return rows
 
 
 def whole(
     boxes: NDArray[np.float32],
     past: Sequence[tuple[int, Tracks]],
-    known: Mapping[int, Known],
+    heights: Callable[[float], Mapping[int, float]],
     pts: int,
     patience: int,
+    behind: Callable[[NDArray[np.float32]], Sequence[int]] = behind,
 ) -> NDArray[np.float32]:
     """(N, 4) xyxy in pixels of the detections of a frame -> the same boxes as they are to be matched. Where nobody hides
     another, the given array itself.
 
-    ``past``: pts and tracks of the last frames, oldest first; ``known``: what is remembered of each of these; ``pts`` of this
-    frame, and ``patience``, for which tracks are awaited, in ns.
+    ``past``: pts and tracks of the last frames, oldest first; ``heights``: usual heights by id, see
+    :meth:`countline.track.memory.TrackMemory.heights`; ``pts`` of this frame, and ``patience``, for which tracks are awaited, in ns;
+    ``behind``: :func:`behind`, or what does the same.
     """
-    if not past or len(boxes) < 2 or not len(rows := _behind(boxes)):
+    if not past or len(boxes) < 2 or not len(rows := behind(boxes)):
         return boxes
-    ways = _ways([(then, tracks) for then, tracks in past if 0 < pts - then <= patience])
+    short = boxes.take(rows, axis=0)
+    tall = heights(_LEAST * float((short[:, 3] - short[:, 1]).min()))
+    if not tall:  # mostly: nobody is so tall that one of the boxes may be a part of him
+        return boxes
+    ways = _ways([(then, tracks) for then, tracks in past if 0 < pts - then <= patience], tall)
     if not ways:
         return boxes
-    heights = {one.public: one.height.usual for one in known.values()}
-    usual = np.array([heights.get(number, 0) for number in ways], np.float32)
+    usual = np.array([tall[number] for number in ways], np.float32)
     return _completed(boxes, rows, np.array([_ahead(*way, pts) for way in ways.values()], np.float32), usual)
 
 
@@ -54,10 +71,12 @@ _Way = tuple[int, list[float], int, list[float]]
 """pts and box of the last sighting, and of the first that is remembered."""
 
 
-def _ways(past: Iterable[tuple[int, Tracks]]) -> dict[int, _Way]:
+def _ways(past: Iterable[tuple[int, Tracks]], wanted: Container[int]) -> dict[int, _Way]:
     ways: dict[int, _Way] = {}
     for then, tracks in past:
         for number, box in zip(tracks.track_id.tolist(), tracks.xyxy.tolist()):
+            if number not in wanted:
+                continue
             first = ways.get(number)
             ways[number] = (then, box, then, box) if first is None else (then, box, first[2], first[3])
     return ways
@@ -73,19 +92,8 @@ def _ahead(then: int, box: list[float], first: int, before: list[float], pts: in
     return [box[0] + across, box[1] + down, box[2] + across, box[3] + down]
 
 
-def _behind(boxes: NDArray[np.float32]) -> NDArray[np.intp]:
-    """Rows of (N, 4) xyxy boxes that another one, which reaches farther down, may hide from below."""
-    left, top, right, bottom = np.ascontiguousarray(boxes.T)
-    high, wide = bottom - top, right - left
-    front = bottom > (bottom + LOWER * high)[:, None]
-    front &= top < (bottom + GAP * high)[:, None]
-    front &= np.minimum(right, right[:, None]) - np.maximum(left, left[:, None]) > (ACROSS * wide)[:, None]
-    rows: NDArray[np.intp] = front.any(axis=1).nonzero()[0]
-    return rows
-
-
 def _completed(
-    boxes: NDArray[np.float32], rows: NDArray[np.intp], ahead: NDArray[np.float32], usual: NDArray[np.float32]
+    boxes: NDArray[np.float32], rows: Sequence[int], ahead: NDArray[np.float32], usual: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """(N, 4) xyxy in pixels of the detections of a frame -> the same boxes, those of ``rows`` (somebody may hide them) completed to the
     height of the track whose head is awaited there.
@@ -105,7 +113,7 @@ def _completed(
     result: NDArray[np.float32] = boxes.copy()
     for at, track in zip(*(index.tolist() for index in fits.nonzero())):
         if apart[at, track] <= min(apart[at].min(), apart[:, track].min()):
-            row = int(rows[at])
+            row = rows[at]
             lowest = floor(boxes, row, float(usual[track]))
             if lowest is not None:
                 result[row, 3] = min(float(boxes[row, 1] + usual[track]), lowest)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any
+from weakref import WeakSet
 
 import av
 import av.error
@@ -70,6 +73,8 @@ class Opened:
             self.stream.thread_type = ThreadType.SLICE
         if on_gpu or ((low_delay or paced) and self._pixels() <= _ONE_THREAD):
             self.stream.codec_context.thread_count = 1
+        elif not (low_delay or paced):
+            self.stream.codec_context.thread_count = _share_of(self)
         self.entries: tuple[str, ...] = ()
         """Of a local list the files that it names: they are its content."""
         self.watch: Callable[[], None] = _nothing
@@ -184,7 +189,28 @@ class Opened:
         """Release the input."""
         if self._decoding.ring is not None:
             self._decoding.ring.end()
+        with _sharing:
+            _files.discard(self)
         self.container.close()
+
+
+_files: WeakSet[Opened] = WeakSet()
+"""Those that are decoded as fast as they can be."""
+_sharing = threading.Lock()
+
+
+def _share_of(opened: Opened) -> int:
+    """Threads for one more file: as many as there are processors, divided by the files that are open; 0, FFmpeg's own number, where
+    it is the only one. So a hundred files have not a hundred times as many threads, each with pictures of its own."""
+    with _sharing:
+        _files.add(opened)
+        number = len(_files)
+    return 0 if number == 1 else max(1, _processors() // number)
+
+
+def _processors() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _nothing() -> None:

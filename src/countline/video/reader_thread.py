@@ -29,8 +29,9 @@ seconds, some with a "smart" codec every ten."""
 
 _DEPTH = 4
 """Frames between decoder and reader: enough to keep both busy, few enough to add no delay."""
-_LOOK = 0.1
-"""Seconds between two looks at whether to stop."""
+_LOOK = 0.5
+"""Seconds between two looks at whether to stop, and whether anything comes. Each look takes the interpreter from all other threads for a
+moment: with a hundred cameras, ten looks a second of each would be more than their frames."""
 
 
 class ReadTimeout(TimeoutError):

@@ -8,6 +8,7 @@ have them), or over all but key frames, where these alone are as many as are wan
 from __future__ import annotations
 
 import math
+from collections import deque
 from typing import Literal
 
 __all__ = ["DecoderShed", "Shed", "Thinner"]
@@ -15,7 +16,8 @@ __all__ = ["DecoderShed", "Shed", "Thinner"]
 SECOND = 1_000_000_000
 _TRIAL = 3 * SECOND
 """How long it is tried whether a decoder that passes over frames still gives enough."""
-
+_KEYS = 5
+"""Key frames by which it is known how many come."""
 _HOLD = 10 * SECOND
 """How long a decoder that came too late passes over more."""
 Shed = Literal["DEFAULT", "NONREF", "NONKEY"]
@@ -39,13 +41,16 @@ class Thinner:
 
     @property
     def rate(self) -> float | None:
-        """Frames a second; None: all. May be changed at any time."""
+        """Frames a second; None: all. May be changed at any time, and often: the next frame is due one step of the new rate after the
+        last one was."""
         return self._rate
 
     @rate.setter
     def rate(self, rate: float | None) -> None:
         if rate != self._rate:
-            self._rate, self._due = rate, None
+            before, due = self._rate, self._due  # set from any thread
+            self._rate = rate
+            self._due = due + int(SECOND / rate) - int(SECOND / before) if before and rate and due is not None else None
 
     def takes(self, pts: int) -> bool:
         """Whether the frame at this time (ns) is looked at. Times do not fall, except where they begin anew."""
@@ -68,15 +73,18 @@ class Thinner:
 
 class DecoderShed:
     """How much a decoder may pass over so that ``rate`` frames a second still come: it is tried, taken back where too few
-    came, and not tried again as long as so many are wanted."""
+    came, and not tried again as long as so many are wanted. Key frames are counted as they come, so that it is known without a trial
+    whether they are enough."""
 
     def __init__(self) -> None:
         self.mode: Shed = "DEFAULT"
         self._gives: dict[Shed, float] = {}
         """Frames a second that were too few, by mode."""
         self._since: int | None = None
-        self._frames = self._keys = 0
+        self._frames = 0
         self._hold = 0
+        self._keys: deque[tuple[int, int]] = deque(maxlen=_KEYS)
+        """Times of the last key frames, and how many had come."""
 
     def late(self, pts: int) -> None:
         """Decoding is slower than the stream: more is passed over for a while, whatever is wanted."""
@@ -85,27 +93,43 @@ class DecoderShed:
     def begin(self) -> None:
         """Frames come again after a time without: that is not what was passed over."""
         self._since = None
+        self._keys.clear()
 
     def see(self, pts: int, wanted: float | None, keys: int = 0) -> Shed:
         """Called for each decoded frame with its time (ns), the frames a second that are wanted (None: all), and how many key
         frames have come. Returns what the decoder is to pass over from now on."""
+        if self._since is None or pts < self._since:
+            self._keys.clear()
+        if not self._keys or keys != self._keys[-1][1]:
+            self._keys.append((pts, keys))
         if self._since is None or pts < self._since or pts < self._hold <= pts + _HOLD:
-            self._since, self._frames, self._keys = pts, 0, keys
+            self._since, self._frames = pts, 0
         self._frames += 1
         if pts - self._since < _TRIAL:
             return self.mode
-        seconds = (pts - self._since) / SECOND
-        rate, key_rate = self._frames / seconds, (keys - self._keys) / seconds
-        self._since, self._frames, self._keys = pts, 0, keys
+        key_rate = self._key_rate(pts)
+        rate = key_rate if self.mode == "NONKEY" else self._frames * SECOND / (pts - self._since)
+        self._since, self._frames = pts, 0
         if wanted is None:
             self.mode = "DEFAULT"
         elif self.mode != "DEFAULT" and rate < wanted * 0.9:
             self._gives[self.mode] = rate
             self.mode = "NONREF" if self.mode == "NONKEY" and self._may("NONREF", wanted) else "DEFAULT"
-        elif self.mode == "DEFAULT" and rate > wanted * 1.3:
-            modes: tuple[Shed, ...] = ("NONKEY", "NONREF") if key_rate >= wanted else ("NONREF",)
-            self.mode = next((mode for mode in modes if self._may(mode, wanted)), "DEFAULT")
+        elif rate > wanted * 1.3 and self.mode != "NONKEY":
+            more: Shed = "NONKEY" if key_rate >= wanted and self._may("NONKEY", wanted) else "NONREF"
+            if more == "NONKEY" or self._may(more, wanted):
+                self.mode = more
         return self.mode
+
+    def _key_rate(self, pts: int) -> float:
+        """Key frames a second, by the last few; 0 while they are too few to say. Those that are overdue count, too."""
+        number = len(self._keys) - 1
+        if number < 1:
+            return 0.0
+        (first, before), (last, now) = self._keys[0], self._keys[-1]
+        interval = (last - first) / number
+        until = last if pts - last < 2 * interval else pts
+        return (now - before) * SECOND / (until - first) if until > first else 0.0
 
     def _may(self, mode: Shed, wanted: float) -> bool:
         return self._gives.get(mode, math.inf) > wanted * 1.1

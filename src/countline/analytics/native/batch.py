@@ -13,7 +13,7 @@ from countline.analytics.native.arrays import F8, Rows, anchor_points
 from countline.analytics.native.source import FrameInput, SourceState
 from countline.analytics.native.tables import Tables
 
-__all__ = ["NOBODY", "MicroBatch", "batch_of", "rows_of", "stack"]
+__all__ = ["NOBODY", "MicroBatch", "batch_of", "micro_batches", "rows_of", "stack"]
 
 
 @dataclass(slots=True)
@@ -38,6 +38,20 @@ class MicroBatch:
 
 
 NOBODY = MicroBatch([], np.empty(0, np.intp), [0], -1, 1.0, np.ones(4))
+
+
+def micro_batches(names: Sequence[str]) -> list[list[int]]:
+    """Indices of the frames of a batch, given the names of their sources, so that each part has at most one frame of each source, and
+    those of one source are in their order."""
+    parts: list[list[int]] = []
+    seen: dict[str, int] = {}
+    for i, name in enumerate(names):
+        turn = seen.get(name, 0)
+        seen[name] = turn + 1
+        if turn == len(parts):
+            parts.append([])
+        parts[turn].append(i)
+    return parts
 
 
 def batch_of(frames: Sequence[FrameInput], slots: Sequence[NDArray[np.intp]]) -> MicroBatch:

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from countline.analytics.native import boundaries
 from countline.analytics.native.arrays import F8
-from countline.analytics.native.batch import NOBODY, MicroBatch, batch_of, rows_of, stack
-from countline.analytics.native.boundaries import Selection
+from countline.analytics.native.batch import NOBODY, MicroBatch, batch_of, micro_batches, rows_of, stack
+from countline.analytics.native.compiled import CompiledBoundaries
 from countline.analytics.native.counter import Counter
 from countline.analytics.native.explain import explain
 from countline.analytics.native.history import history_shape, take_samples
-from countline.analytics.native.ingest import ingest, update_presence
+from countline.analytics.native.ingest import change_presence, ingest, update_presence
 from countline.analytics.native.kind import EvaluationView
 from countline.analytics.native.kinds import kind_of
+from countline.analytics.native.quiet import is_quiet, quiet
 from countline.analytics.native.report import Findings, Report
 from countline.analytics.native.rule import Rule, compile_rules
 from countline.analytics.native.source import FrameInput, SourceState
 from countline.analytics.native.table import Layout, TrackTable
 from countline.analytics.native.tables import Plan, Tables
 from countline.config.rules import RulesConfig
+from countline.kernels import find
 from countline.protocols import RuleSet
 from countline.types import Analytics, CounterKey, FrameTracks, RuleInfo, SourceInfo
 
@@ -32,8 +35,15 @@ __all__ = ["NativeRules"]
 
 MOST_ASPECTS = 16
 """Aspect ratios for which tables are kept ready."""
-Ingested = tuple[F8, NDArray[np.int32], Selection]
-"""(N, 4) normalised boxes and (N,) classes of the objects of a micro-batch, and who of them must be looked at."""
+
+
+class Followed(NamedTuple):
+    """Who was there in a micro-batch, and what was found at lines and areas."""
+
+    findings: Findings
+    boxes: F8 | None
+    """(N, 4) normalised boxes of all objects that are evaluated; None: nobody needs them any more."""
+    classes: NDArray[np.int32] | None
 
 
 class NativeRules:
@@ -49,12 +59,19 @@ class NativeRules:
     labels: class name for each class id.
     fast: False looks at every object in every frame with arrays, without any short cut. That gives the same results and
         is what tests compare the short cuts with.
+    kernel: whether the compiled kernel is used where it is there (:mod:`countline.kernels`); the results are the same.
 
     Raises RuleError if a rule names a class that is no label.
     """
 
     def __init__(
-        self, config: RulesConfig, sources: Sequence[SourceInfo], labels: Sequence[str], *, fast: bool = True
+        self,
+        config: RulesConfig,
+        sources: Sequence[SourceInfo],
+        labels: Sequence[str],
+        *,
+        fast: bool = True,
+        kernel: bool = True,
     ) -> None:
         self.labels = tuple(labels)
         self.metrics: dict[str, int] = {
@@ -69,6 +86,8 @@ class NativeRules:
         self.notices: list[str] = []
         """What the user should be told, once; whoever tells it empties the list."""
         self._fast = fast
+        self._kernel = find().module if fast and kernel else None
+        self._compiled: CompiledBoundaries | None = None
         self._sources: dict[str, SourceState] = {}
         self._aspects: list[float] = [16 / 9]
         self._batch: MicroBatch = NOBODY
@@ -118,6 +137,8 @@ class NativeRules:
             source.invalidate()
         widths = {name: max((len(plan.of(name)) for plan in tables.plans), default=0) for name in self._kinds}
         self._evaluating = [kind for name, kind in self._kinds.items() if kind.evaluates and widths[name]]
+        if self._kernel is not None:
+            self._compiled = CompiledBoundaries(self._kernel, tables)
         for kind in self._evaluating:
             tables.own[kind.config.kind] = kind.compile(tables, self._classes)
         windows = [self._kinds[rule.kind].window(rule) for plan in tables.plans for rule in plan.rules]
@@ -203,36 +224,54 @@ class NativeRules:
     def update(self, batch: Sequence[FrameTracks]) -> list[Analytics]:
         """One Analytics per entry, in order; frames of one source must be in theirs."""
         if len(batch) == 1:
-            return self._micro_batch(batch)
+            frame = self._receive(batch[0])
+            told = None if self._compiled is None or self._evaluating else self._single(frame, self._compiled)
+            return self._micro_batch([frame]) if told is None else [told]
         result: list[Analytics | None] = [None] * len(batch)
-        parts: list[list[int]] = []
-        seen: dict[str, int] = {}
-        for i, item in enumerate(batch):
-            name = item.info.source.name
-            turn = seen.get(name, 0)
-            seen[name] = turn + 1
-            if turn == len(parts):
-                parts.append([])
-            parts[turn].append(i)
-        for members in parts:
-            for i, analytics in zip(members, self._micro_batch([batch[i] for i in members])):
+        for members in micro_batches([item.info.source.name for item in batch]):
+            for i, analytics in zip(members, self._micro_batch([self._receive(batch[i]) for i in members])):
                 result[i] = analytics
         return result  # type: ignore[return-value]
 
-    def _micro_batch(self, items: Sequence[FrameTracks]) -> list[Analytics]:
+    def _single(self, frame: FrameInput, compiled: CompiledBoundaries) -> Analytics | None:
+        """What ``_micro_batch`` gives for a single frame, without what several need; None, and nothing is changed, where somebody is
+        new or not all can be evaluated."""
+        source, table, slots = frame.source, self._table, frame.source.present
+        change: tuple[list[tuple[int, int]], list[int]] | None = None
+        if not frame.steady:
+            found = compiled.look_up(frame)
+            if found is None:
+                return None
+            slots, change = found
+        hits = compiled.follow_one(table, frame, slots, self._spacing)
+        if hits is None:
+            return None
+        if change is not None:
+            self._batch = NOBODY
+            change_presence(frame, table, *change)
+            source.present = slots
+        source.shown = frame
+        if not hits and is_quiet(frame):
+            return quiet(frame, table, self.labels, self._kinds)
+        batch = batch_of([frame], [slots])
+        findings = Findings(*hits) if hits else Findings([], [])
+        return Report(table, self.labels, self.metrics, self._kinds, [frame], batch, findings).make()[0]
+
+    def _micro_batch(self, frames: list[FrameInput]) -> list[Analytics]:
         """At most one frame of each source."""
-        frames = [self._receive(item) for item in items]
-        boxes, classes, selection = (self._ingest_known(frames) if self._fast else None) or self._ingest(frames)
+        for f in frames:
+            if not f.steady:
+                f.look_up()
+        findings, boxes, classes = (self._follow_known(frames) if self._fast else None) or self._follow(frames)
         tables, table = self._tables, self._table
-        findings = Findings(*boundaries.follow(tables, table, selection))
-        take_samples(table, self._batch, boxes, self._spacing)
-        if self._evaluating:
-            rows = rows_of(tables, self._batch, boxes, classes)
-            for kind in self._evaluating:
-                name = kind.config.kind
-                view = EvaluationView(tables, table, rows, tables.own[name], table.own.get(name, {}))
-                findings.others.append((kind, *kind.evaluate(view)))
-        table.box[self._batch.slots] = boxes
+        if boxes is not None and classes is not None:
+            if self._evaluating:
+                rows = rows_of(tables, self._batch, boxes, classes)
+                for kind in self._evaluating:
+                    name = kind.config.kind
+                    view = EvaluationView(tables, table, rows, tables.own[name], table.own.get(name, {}))
+                    findings.others.append((kind, *kind.evaluate(view)))
+            table.box[self._batch.slots] = boxes
         for f in frames:
             f.source.shown = f
         return Report(table, self.labels, self.metrics, self._kinds, frames, self._batch, findings).make()
@@ -246,8 +285,8 @@ class NativeRules:
         source.number, source.time = info.number, info.time
         return FrameInput(source, item)
 
-    def _ingest_known(self, frames: list[FrameInput]) -> Ingested | None:
-        """What ``_ingest`` gives, if nobody in these frames is new and all can be evaluated; else None, and nothing is
+    def _follow_known(self, frames: list[FrameInput]) -> Followed | None:
+        """What ``_follow`` gives, if nobody in these frames is new and all can be evaluated; else None, and nothing is
         changed."""
         for f in frames:
             if f.fresh or not (f.steady or len(set(f.slots)) == len(f.slots)):
@@ -257,10 +296,8 @@ class NativeRules:
         batch = self._batch
         if not steady or [f.source for f in frames] != batch.sources:
             batch = batch_of(frames, slots)
-        boxes, classes = stack(frames, batch.scale)
-        selection = boundaries.select(self._tables, self._table, batch, boxes, classes)
-        # Who is in a safe region has a box of sensible size, if its edges are in their order.
-        if (boxes[:, 2:] < boxes[:, :2]).any() or not selection.sound():
+        found = self._follow_compiled(frames, batch, slots) or self._follow_selected(frames, batch)
+        if found is None:
             return None
         self._batch = batch
         if not steady:
@@ -268,17 +305,48 @@ class NativeRules:
                 if not f.steady:
                     update_presence(f, self._table)
                     f.source.present = now
-        return boxes, classes, selection
+        return found
 
-    def _ingest(self, frames: list[FrameInput]) -> Ingested:
-        """Find out who is there, in any frames."""
+    def _follow_compiled(
+        self, frames: list[FrameInput], batch: MicroBatch, slots: list[NDArray[np.intp]]
+    ) -> Followed | None:
+        """By the kernel; None where there is none, or it does not take the frames."""
+        if self._compiled is None:
+            return None
+        evaluating = self._evaluating
+        hits = self._compiled.follow(self._table, frames, slots, self._spacing, keep=not evaluating)
+        if hits is None:
+            return None
+        boxes, classes = stack(frames, batch.scale) if evaluating else (None, None)
+        return Followed(Findings(hits[0], hits[1]), boxes, classes)
+
+    def _follow_selected(self, frames: list[FrameInput], batch: MicroBatch) -> Followed | None:
+        """By NumPy, those who left their safe region; None where a box is no box."""
+        boxes, classes = stack(frames, batch.scale)
+        selection = boundaries.select(self._tables, self._table, batch, boxes, classes)
+        # Who is in a safe region has a box of sensible size, if its edges are in their order.
+        if (boxes[:, 2:] < boxes[:, :2]).any() or not selection.sound():
+            return None
+        hits = boundaries.follow(self._tables, self._table, selection)
+        take_samples(self._table, batch, boxes, self._spacing)
+        return Followed(Findings(*hits), boxes, classes)
+
+    def _follow(self, frames: list[FrameInput]) -> Followed:
+        """Find out who is there, in any frames, and what they did at lines and areas."""
         scale = frames[0].source.scale
         if len(frames) > 1:
             scale = np.repeat(np.array([f.source.scale for f in frames]), [len(f) for f in frames], axis=0)
         boxes, classes = ingest(frames, self._table, self.metrics, *stack(frames, scale))
-        self._batch = batch_of(frames, [f.source.present for f in frames])
-        selection = boundaries.select(self._tables, self._table, self._batch, boxes, classes, fast=self._fast)
-        return boxes, classes, selection
+        slots = [f.source.present for f in frames]
+        self._batch = batch = batch_of(frames, slots)
+        if all(len(f) == len(f.slots) for f in frames):
+            found = self._follow_compiled(frames, batch, slots)
+            if found is not None:
+                return found
+        selection = boundaries.select(self._tables, self._table, batch, boxes, classes, fast=self._fast)
+        hits = boundaries.follow(self._tables, self._table, selection)
+        take_samples(self._table, batch, boxes, self._spacing)
+        return Followed(Findings(*hits), boxes, classes)
 
     # -- counters ------------------------------------------------------------------------------------------------
 

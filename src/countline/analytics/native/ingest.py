@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,7 +13,7 @@ from countline.analytics.native.source import FrameInput, SourceState
 from countline.analytics.native.table import TrackTable
 from countline.types import UNTRACKED
 
-__all__ = ["STITCH", "ingest", "update_presence"]
+__all__ = ["STITCH", "change_presence", "ingest", "update_presence"]
 
 STITCH = int(1e9)
 """ns within which a track that begins may continue one that ended. Detectors lose an object behind another for well
@@ -100,19 +102,22 @@ def _kept(
 def update_presence(frame: FrameInput, table: TrackTable) -> None:
     """A frame whose objects are not those of the frame before it: who is gone, who is back. What is left to do is
     ``source.present``, once all of them have slots."""
-    source, slots = frame.source, frame.slots
-    before, now = set(source.present_list), set(slots)
-    if not before <= now:
-        for at, slot in enumerate(source.present_list):
-            if slot not in now:
-                source.lose(slot, at, table)
-    for slot in now - before:
-        if slot >= 0:
-            source.come(slot, table)
+    before, now = set(frame.source.present_list), set(frame.slots)
+    gone = [(at, slot) for at, slot in enumerate(frame.source.present_list) if slot not in now]
+    change_presence(frame, table, gone, [slot for slot in now - before if slot >= 0])
+
+
+def change_presence(frame: FrameInput, table: TrackTable, gone: Sequence[tuple[int, int]], back: Sequence[int]) -> None:
+    """The same where it is known who is ``gone``, with their places in the frame before in ascending order, and who is ``back``."""
+    source = frame.source
+    for at, slot in gone:
+        source.lose(slot, at, table)
+    for slot in back:
+        source.come(slot, table)
     # Where objects were left out, the next frame must be filtered too.
     whole = frame.indices is None or len(frame.indices) == len(frame)
-    source.present_ids = frame.item.tracks.track_id.tobytes() if whole else None
-    source.present_list = slots
+    source.present_ids = frame.same_ids if whole else None
+    source.present_list = frame.slots
     source.invalidate()
 
 

@@ -224,5 +224,5 @@ class Report:
     def _within(self, source: SourceState) -> NDArray[np.bool_] | None:
         """(N, areas) which of the objects in the picture are in which area."""
         if source.within is None and source.status_areas:
-            source.within = self.table.inside[source.present]
+            source.within = self.table.inside.take(source.present, 0)
         return source.within

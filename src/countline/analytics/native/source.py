@@ -40,7 +40,10 @@ def count_classes(class_id: NDArray[np.int32]) -> dict[int, int]:
             counts = np.bincount(class_id - low)
             ids = np.flatnonzero(counts)
             return dict(zip((ids + low).tolist(), counts[ids].tolist()))
-    for c in class_id.tolist():
+    each = class_id.tolist()
+    if each and each.count(each[0]) == len(each):
+        return {each[0]: len(each)}
+    for c in each:
         found[c] = found.get(c, 0) + 1
     return dict(sorted(found.items())) if len(found) > 1 else found
 
@@ -100,6 +103,8 @@ class SourceState:
         self.areas: list[AreaCounter] = []
         self.status_areas: list[AreaCounter] = []
         """Those that the status of an object names."""
+        self.areas_told: list[tuple[str, bool]] = []
+        """Names of all areas, and whether they are among those."""
         self.ticking: list[Counter] = []
         """Those of which something becomes true with time alone."""
         self.rules: list[Rule] = []
@@ -131,6 +136,7 @@ class SourceState:
             self.by_shape.setdefault(rule.shape, []).append(counter)
         self.areas = [c for c in self.by_shape.get("area", ()) if isinstance(c, AreaCounter)]
         self.status_areas = [c for c in self.areas if c.in_status]
+        self.areas_told = [(c.name, c.in_status) for c in self.areas]
         self.ticking = [c for c in self.counters if c.ticks]
         self.objects.forget_told()
         self.publish()
@@ -167,8 +173,13 @@ class SourceState:
         """An object, number ``at`` of those in the frame before, is not in this one."""
         self.lost[slot] = self.frames
         self.settle(slot, at, table)
-        grace = [area.grace for area in self.areas if slot in area.inside]
-        self.due = min(self.due, int(table.clock[slot]) + (min(grace) if grace else MEMORY) + 1)
+        wait: int | None = None
+        for area in self.areas:
+            if slot in area.inside and (wait is None or area.grace < wait):
+                wait = area.grace
+        due = int(table.clock[slot]) + (MEMORY if wait is None else wait) + 1
+        if due < self.due:
+            self.due = due
         self.due_frames = min(self.due_frames, self.frames + MOST_UNSEEN + 1)
 
     def come(self, slot: int, table: TrackTable) -> None:
@@ -181,9 +192,9 @@ class SourceState:
         shown = self.shown
         if shown is None:
             return
-        index = at if shown.indices is None else shown.indices[at]
-        table.class_id[slot] = shown.item.tracks.class_id[index]
-        table.confidence[slot] = shown.item.tracks.confidence[index]
+        index, tracks = at if shown.indices is None else shown.indices[at], shown.item.tracks
+        table.class_id[slot] = tracks.class_id[index]
+        table.confidence[slot] = tracks.confidence[index]
         table.clock[slot], table.number[slot], table.time[slot], frames = shown.moment
         table.frames[slot] = frames - table.base[slot]
 
@@ -260,23 +271,28 @@ class SourceState:
 class FrameInput:
     """One frame on its way through a micro-batch."""
 
-    __slots__ = ("fresh", "indices", "item", "moment", "slots", "source", "steady")
+    __slots__ = ("fresh", "indices", "item", "moment", "same_ids", "slots", "source", "steady")
 
     def __init__(self, source: SourceState, item: FrameTracks) -> None:
         self.source = source
         self.item = item
         self.indices: list[int] | None = None
         """Indices in the frame of the objects that are evaluated; None: all."""
-        self.steady = item.tracks.track_id.tobytes() == source.present_ids
+        self.same_ids = item.tracks.track_id.tobytes()
+        """The ids of its objects, to be compared."""
+        self.steady = self.same_ids == source.present_ids
         """The same objects in the same order as in the frame before."""
-        if self.steady:
-            self.slots = source.present_list
-            self.fresh = False
-        else:
-            get = source.ids.get
-            self.slots = [get(i, -1) for i in self.ids]
-            self.fresh = -1 in self.slots
+        self.slots = source.present_list
+        """Those of its objects; where they are not those of the frame before, once they are looked up."""
+        self.fresh = False
+        """Whether somebody has no slot yet."""
         self.moment = (source.clock, source.number, source.time, source.frames)
+
+    def look_up(self) -> None:
+        """Find the slots of objects that are not those of the frame before."""
+        get = self.source.ids.get
+        self.slots = [get(i, -1) for i in self.ids]
+        self.fresh = -1 in self.slots
 
     def __len__(self) -> int:
         return len(self.item.tracks.track_id)

@@ -148,7 +148,7 @@ class Delivery:
             live=live,
             policy=policy,
             time=time,
-            fresh=self._fresh,
+            fresh=self._fresh and source not in self._last_frame,
             rules=rules,
             due=due,
             number=number,

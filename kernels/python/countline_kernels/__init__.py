@@ -1,0 +1,38 @@
+"""countline's rules and tracks for a whole frame in one call. countline finds and uses it by itself; there is nothing to call here.
+
+``INTERFACE`` is what a version of countline must know to use this one.
+"""
+
+from countline_kernels._kernel import (
+    INTERFACE,
+    Boundaries,
+    ByteTrack,
+    Columns,
+    Grades,
+    LostTrack,
+    TrackHeight,
+    TrackMemory,
+    __version__,
+    behind,
+    covering,
+    look_up,
+    several,
+    unclaimed,
+)
+
+__all__ = [
+    "INTERFACE",
+    "Boundaries",
+    "ByteTrack",
+    "Columns",
+    "Grades",
+    "LostTrack",
+    "TrackHeight",
+    "TrackMemory",
+    "__version__",
+    "behind",
+    "covering",
+    "look_up",
+    "several",
+    "unclaimed",
+]

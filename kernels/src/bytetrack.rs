@@ -1,0 +1,332 @@
+//! ByteTrack (Zhang et al., ECCV 2022), as `pyxtrackers` computes it: constant-velocity Kalman filters on centre, aspect ratio
+//! and height, whose four axes do not mix, association by overlap. Every sum is in the order in which it is there, so that
+//! boxes, ids and ties are the same to the bit.
+
+use crate::assignment::Solver;
+
+const POSITION: f64 = 1.0 / 20.0;
+const VELOCITY: f64 = 1.0 / 160.0;
+const ASPECT: usize = 2;
+const HEIGHT: usize = 3;
+
+/// The bits of a score that hold the number of the row.
+const ROW: u64 = (1 << 40) - 1;
+
+/// Value and velocity of one axis with their covariance.
+#[derive(Clone, Copy, Default)]
+struct Axis {
+    x: f64,
+    v: f64,
+    p00: f64,
+    p01: f64,
+    p10: f64,
+    p11: f64,
+}
+
+impl Axis {
+    fn begin(x: f64, position: f64, velocity: f64) -> Self {
+        Self { x, p00: position * position, p11: velocity * velocity, ..Self::default() }
+    }
+
+    fn predict(&mut self, position: f64, velocity: f64) {
+        self.x = 0.0 + self.x + self.v;
+        let (t00, t01) = (self.p00 + self.p10, self.p01 + self.p11);
+        let t10 = self.p10;
+        self.p00 = t00 + t01 + position * position;
+        self.p01 = t01;
+        self.p10 = t10 + self.p11;
+        self.p11 += velocity * velocity;
+    }
+
+    fn correct(&mut self, measured: f64, noise: f64) {
+        let spread = self.p00 + noise * noise;
+        let inverse = 1.0 / (spread + 1e-9); // the library's wheels multiply by it
+        let (g0, g1) = (self.p00 * inverse, self.p10 * inverse);
+        let innovation = measured - self.x;
+        self.x += g0 * innovation;
+        self.v += g1 * innovation;
+        let (c0, c1) = (g0 * spread, g1 * spread);
+        self.p00 -= c0 * g0;
+        self.p01 -= c0 * g1;
+        self.p10 -= c1 * g0;
+        self.p11 -= c1 * g1;
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    New,
+    Tracked,
+    Lost,
+    Removed,
+}
+
+/// A track, or a detection that may become one.
+#[derive(Clone, Copy)]
+pub struct Track {
+    axes: [Axis; 4],
+    /// Left, top, width, height where it began.
+    origin: [f64; 4],
+    score: f64,
+    state: State,
+    activated: bool,
+    pub id: i64,
+    frame: i64,
+    start: i64,
+}
+
+/// Where detections and tracks lie: left, top, right, bottom.
+type Corners = [f64; 4];
+
+impl Track {
+    fn new(row: &[f64]) -> Self {
+        let origin = [row[0], row[1], row[2] - row[0], row[3] - row[1]];
+        let axes = [Axis::default(); 4];
+        Self { axes, origin, score: row[4], state: State::New, activated: false, id: -1, frame: 0, start: 0 }
+    }
+
+    /// Left, top, width, height.
+    pub fn extent(&self) -> [f64; 4] {
+        let [x, y, a, h] = self.axes.map(|axis| axis.x);
+        if x == 0.0 && y == 0.0 {
+            return self.origin;
+        }
+        let width = a * h;
+        [x - width / 2.0, y - h / 2.0, width, h]
+    }
+
+    pub fn corners(&self) -> Corners {
+        let [left, top, width, height] = self.extent();
+        [left, top, left + width, top + height]
+    }
+
+    fn deviations(&self) -> [(f64, f64); 4] {
+        let h = self.axes[HEIGHT].x;
+        let other = (POSITION * h, VELOCITY * h);
+        [other, other, (1e-2, 1e-5), other]
+    }
+
+    fn predict(&mut self) {
+        if self.state != State::Tracked {
+            self.axes[HEIGHT].v = 0.0;
+        }
+        let deviations = self.deviations();
+        for (axis, (position, velocity)) in self.axes.iter_mut().zip(deviations) {
+            axis.predict(position, velocity);
+        }
+    }
+
+    fn activate(&mut self, frame: i64, id: i64) {
+        let measured = measure(self.origin);
+        let h = measured[HEIGHT];
+        let (position, velocity) = (2.0 * POSITION * h, 10.0 * VELOCITY * h);
+        for (k, axis) in self.axes.iter_mut().enumerate() {
+            let (p, v) = if k == ASPECT { (1e-2, 1e-5) } else { (position, velocity) };
+            *axis = Axis::begin(measured[k], p, v);
+        }
+        self.id = id;
+        self.state = State::Tracked;
+        self.activated = frame == 1;
+        (self.frame, self.start) = (frame, frame);
+    }
+
+    fn sight(&mut self, detection: &Track, frame: i64) {
+        let measured = measure(detection.extent());
+        let h = self.axes[HEIGHT].x;
+        for (k, axis) in self.axes.iter_mut().enumerate() {
+            axis.correct(measured[k], if k == ASPECT { 1e-1 } else { POSITION * h });
+        }
+        self.frame = frame;
+        self.state = State::Tracked;
+        self.activated = true;
+        self.score = detection.score;
+    }
+}
+
+/// Centre, aspect ratio and height of left, top, width and height.
+fn measure(extent: [f64; 4]) -> [f64; 4] {
+    let [left, top, width, height] = extent;
+    [left + width / 2.0, top + height / 2.0, width / height, height]
+}
+
+/// 1 - IoU of each pair, with a pixel added to each side as in PASCAL VOC; (len(a) x len(b)), row by row.
+fn distances(a: &[Corners], b: &[Corners]) -> Vec<f64> {
+    let area = |c: &Corners| (c[2] - c[0] + 1.0) * (c[3] - c[1] + 1.0);
+    let areas: Vec<f64> = b.iter().map(area).collect();
+    let mut found = Vec::with_capacity(a.len() * b.len());
+    for one in a {
+        let mine = area(one);
+        for (other, theirs) in b.iter().zip(&areas) {
+            let width = 0.0_f64.max(one[2].min(other[2]) - one[0].max(other[0]) + 1.0);
+            let height = 0.0_f64.max(one[3].min(other[3]) - one[1].max(other[1]) + 1.0);
+            let shared = width * height;
+            // Most do not overlap, and nothing divided by something is nothing.
+            found.push(if shared == 0.0 { 1.0 } else { 1.0 - shared / (mine + theirs - shared + 1e-9) });
+        }
+    }
+    found
+}
+
+/// Pairs of (index of a, index of b), in the order of a.
+type Pairs = Vec<(usize, usize)>;
+
+/// The tracker of one source.
+#[derive(Default)]
+pub struct Tracker {
+    threshold: f64,
+    most: f64,
+    lost_for: i64,
+    frame: i64,
+    pub count: i64,
+    tracked: Vec<Track>,
+    lost: Vec<Track>,
+    solver: Solver,
+}
+
+impl Tracker {
+    pub fn new(threshold: f64, most: f64, lost_for: i64) -> Self {
+        Self { threshold, most, lost_for, ..Self::default() }
+    }
+
+    /// Tracks that are out of sight.
+    pub fn out_of_sight(&self) -> &[Track] {
+        &self.lost
+    }
+
+    /// Advance all filters but those of tracks that are not confirmed.
+    pub fn predict(&mut self) {
+        self.tracked.iter_mut().filter(|track| track.activated).for_each(Track::predict);
+        self.lost.iter_mut().for_each(Track::predict);
+    }
+
+    fn pairs(&mut self, a: &[Corners], b: &[Corners], most: f64) -> Pairs {
+        if a.is_empty() || b.is_empty() {
+            return Vec::new();
+        }
+        let cost = distances(a, b);
+        let found = self.solver.solve(&cost, a.len(), b.len());
+        let near = |(i, j): &(usize, usize)| cost[i * b.len() + j] <= most;
+        found.iter().enumerate().filter_map(|(i, j)| j.map(|j| (i, j))).filter(near).collect()
+    }
+
+    /// One step with (n, 5) rows of xyxy and score. Returns (row, id) of the tracks that took one, by row.
+    pub fn step(&mut self, table: &[f64]) -> Vec<(usize, i64)> {
+        self.frame += 1;
+        let frame = self.frame;
+        let (mut strong, mut weak) = (Vec::new(), Vec::new());
+        for row in table.chunks_exact(5) {
+            if row[4] > self.threshold {
+                strong.push(Track::new(row));
+            } else if row[4] > 0.1 {
+                weak.push(Track::new(row));
+            }
+        }
+        self.predict();
+        let unmatched = self.find_confirmed(&strong, frame);
+        self.continue_seen(&weak, frame);
+        let begun = self.confirm(&strong, unmatched, frame);
+        self.sort_out(begun, frame);
+        let confirmed = self.tracked.iter().filter(|track| track.activated);
+        let mut found: Vec<_> = confirmed.map(|track| ((track.score.to_bits() & ROW) as usize, track.id)).collect();
+        found.sort_unstable_by_key(|(row, _)| *row);
+        found
+    }
+
+    /// First association: strong detections with confirmed and lost tracks. Returns the detections that are left.
+    fn find_confirmed(&mut self, strong: &[Track], frame: i64) -> Vec<usize> {
+        let confirmed: Vec<usize> = (0..self.tracked.len()).filter(|at| self.tracked[*at].activated).collect();
+        let seen = confirmed.iter().map(|at| self.tracked[*at].corners());
+        let pool: Vec<Corners> = seen.chain(self.lost.iter().map(Track::corners)).collect();
+        let detected: Vec<Corners> = strong.iter().map(Track::corners).collect();
+        let mut free = vec![true; strong.len()];
+        for (i, j) in self.pairs(&pool, &detected, self.most) {
+            free[j] = false;
+            let track = match confirmed.get(i) {
+                Some(at) => &mut self.tracked[*at],
+                None => &mut self.lost[i - confirmed.len()],
+            };
+            track.sight(&strong[j], frame);
+        }
+        (0..strong.len()).filter(|j| free[*j]).collect()
+    }
+
+    /// Second association: weak detections with tracks of the frame before. Who gets none is out of sight.
+    fn continue_seen(&mut self, weak: &[Track], frame: i64) {
+        let waiting = |track: &Track| track.activated && track.frame != frame;
+        let open: Vec<usize> = (0..self.tracked.len()).filter(|at| waiting(&self.tracked[*at])).collect();
+        let pool: Vec<Corners> = open.iter().map(|at| self.tracked[*at].corners()).collect();
+        let detected: Vec<Corners> = weak.iter().map(Track::corners).collect();
+        for (i, j) in self.pairs(&pool, &detected, 0.5) {
+            self.tracked[open[i]].sight(&weak[j], frame);
+        }
+        for at in open {
+            if self.tracked[at].frame != frame {
+                self.tracked[at].state = State::Lost;
+            }
+        }
+    }
+
+    /// Third: strong detections that are left with tracks of one sighting. What is left then begins tracks.
+    fn confirm(&mut self, strong: &[Track], left: Vec<usize>, frame: i64) -> Vec<Track> {
+        let fresh: Vec<usize> = (0..self.tracked.len()).filter(|at| !self.tracked[*at].activated).collect();
+        let pool: Vec<Corners> = fresh.iter().map(|at| self.tracked[*at].corners()).collect();
+        let detected: Vec<Corners> = left.iter().map(|j| strong[*j].corners()).collect();
+        let mut free = vec![true; left.len()];
+        let mut gone = vec![true; fresh.len()];
+        for (i, j) in self.pairs(&pool, &detected, 0.7) {
+            (gone[i], free[j]) = (false, false);
+            self.tracked[fresh[i]].sight(&strong[left[j]], frame);
+        }
+        for (at, _) in fresh.iter().zip(gone).filter(|(_, gone)| *gone) {
+            self.tracked[*at].state = State::Removed;
+        }
+        let mut begun = Vec::new();
+        for (j, _) in left.iter().zip(free).filter(|(_, free)| *free) {
+            if strong[*j].score >= self.threshold + 0.1 {
+                self.count += 1;
+                let mut track = strong[*j];
+                track.activate(frame, self.count);
+                begun.push(track);
+            }
+        }
+        begun
+    }
+
+    /// Who is tracked and who is lost from now on.
+    fn sort_out(&mut self, begun: Vec<Track>, frame: i64) {
+        let (found, mut lost): (Vec<Track>, Vec<Track>) = self.lost.drain(..).partition(|t| t.state == State::Tracked);
+        lost.retain(|track| frame - track.frame <= self.lost_for);
+        lost.extend(self.tracked.iter().filter(|track| track.state == State::Lost));
+        self.tracked.retain(|track| track.state == State::Tracked);
+        self.tracked.extend(begun);
+        self.tracked.extend(found);
+        self.lost = lost;
+        self.drop_doubles();
+    }
+
+    /// Of a tracked and a lost one that cover the same, the one that lived longer stays.
+    fn drop_doubles(&mut self) {
+        if self.tracked.is_empty() || self.lost.is_empty() {
+            return;
+        }
+        let mine: Vec<Corners> = self.tracked.iter().map(Track::corners).collect();
+        let theirs: Vec<Corners> = self.lost.iter().map(Track::corners).collect();
+        let cost = distances(&mine, &theirs);
+        let (mut keep, mut keep_lost) = (vec![true; mine.len()], vec![true; theirs.len()]);
+        for (i, one) in self.tracked.iter().enumerate() {
+            for (j, other) in self.lost.iter().enumerate() {
+                if cost[i * theirs.len() + j] < 0.15 {
+                    if one.frame - one.start > other.frame - other.start {
+                        keep_lost[j] = false;
+                    } else {
+                        keep[i] = false;
+                    }
+                }
+            }
+        }
+        let mut kept = keep.into_iter();
+        self.tracked.retain(|_| kept.next() == Some(true));
+        let mut kept = keep_lost.into_iter();
+        self.lost.retain(|_| kept.next() == Some(true));
+    }
+}
