@@ -24,11 +24,11 @@ class Tools:
     """(folder, relative name, content): writes a file; see ``countline.attach``."""
     schema_id: Callable[[Any], int] | None = None
     """``schema.SchemaRequest`` -> id in the registry; see ``countline.registry``."""
-    clips: ClipMaker | None = None
-    """Cuts clips; see ``countline.pipeline.clips``."""
     objects: Mapping[str, Callable[[Message, str | None], str]] = field(default_factory=dict)
     """Outputs that hold objects, by name: (message, what stands before the object's name instead of the store's own address)
     -> URL of the object that the message becomes."""
+    clips: ClipMaker | None = None
+    """Cuts clips; see ``countline.pipeline.clips``."""
 
 
 @dataclass(frozen=True)

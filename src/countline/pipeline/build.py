@@ -286,7 +286,7 @@ def definitions(
             sources=sources,
             labels=labels,
             functions=functions,
-            tools=_message_tools(config, clips or Clips()),
+            tools=_message_tools(config, clips),
             outputs=config.default_outputs,
             zone=None if schedule is None else schedule.zone,
         )
@@ -310,7 +310,7 @@ def _warn_of_idle_outputs(config: Config, functions: Sequence[Any]) -> None:
             )
 
 
-def _message_tools(config: Config, clips: Clips) -> Any:
+def _message_tools(config: Config, clips: Clips | None = None) -> Any:
     """What messages need from the outside world: pictures, and schema ids from a registry."""
     from countline import attach, messages, registry
 
@@ -318,7 +318,7 @@ def _message_tools(config: Config, clips: Clips) -> Any:
     cache = None if config.outbox.path == "memory" else Path(".countline") / "schemas.json"
     objects = {output.name: output.object_url for output in config.outputs if output.holds_objects}
     schemas = registry.SchemaIds(topics=topics, cache=cache)
-    return messages.Tools(attach.encode_image, attach.store, schemas, clips, objects)
+    return messages.Tools(attach.encode_image, attach.store, schemas, objects, clips or Clips())
 
 
 def outputs(config: Config) -> list[Output]:
