@@ -19,9 +19,9 @@ from pathlib import Path
 
 import av
 import numpy as np
-from accuracy import ROOT, RUNTIMES
 from machine import header
 
+from accuracy import ROOT, RUNTIMES
 from countline.config import DetectorConfig
 from countline.detect import make
 from countline.detect.catalogue import CATALOGUE

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -69,7 +70,7 @@ class Load:
         }
 
 
-def run(jobs: list[dict[str, Any]], limit: float) -> list[dict[str, Any]]:
+def run(jobs: list[dict[str, Any]], limit: float, environment: dict[str, str]) -> list[dict[str, Any]]:
     """The workers side by side; what each measured."""
     started = []
     for job in jobs:
@@ -79,6 +80,7 @@ def run(jobs: list[dict[str, Any]], limit: float) -> list[dict[str, Any]]:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            env={**os.environ, **environment},
         )
         process.stdin.write(json.dumps(job) + "\n")
         process.stdin.flush()
@@ -111,6 +113,8 @@ def spread(args: argparse.Namespace, streams: int, processes: int, **more: Any) 
         own = streams // processes + (number < streams % processes)
         job = {"name": f"p{number}", "gpu": gpu, "streams": own, "seconds": args.seconds, **more}
         job["detector"] = {"device": f"cuda:{gpu}", **job.get("detector", SMALL)}
+        if args.batch:
+            job["detector"].setdefault("batch", args.batch)
         if job.get("paced"):
             job["detector"].setdefault("linger_ms", args.linger_ms)
         job["outbox"] = str(Path(args.scratch) / f"{time.monotonic_ns()}-{number}.outbox")
@@ -144,7 +148,7 @@ def stages(args: argparse.Namespace, codec: str, kafka: str, load: Load) -> dict
             args, processes * args.per_process, processes, stage=stage, clip=path, kafka=kafka, topic=f"stages-{codec}"
         )
         with load:
-            answers = run(jobs, args.seconds + 90)
+            answers = run(jobs, args.seconds + 90, args.environment)
         found[stage] = total(answers, load)
         shown(f"{codec} {stage}", found[stage])
     return found
@@ -166,6 +170,7 @@ def paced(args: argparse.Namespace, codec: str, streams: int, kafka: str, load: 
         answers = run(
             spread(args, streams, args.processes * len(args.gpus), **{**job, **offset, **more}),
             args.seconds + args.warm + 120,
+            args.environment,
         )
     row = total(answers, load)
     row |= {
@@ -265,6 +270,7 @@ def main() -> None:
     parser.add_argument("--gpus", nargs="+", type=int, default=[0])
     parser.add_argument("--processes", type=int, default=8, help="for each GPU")
     parser.add_argument("--per-process", type=int, default=2, help="streams of each process, for the stages")
+    parser.add_argument("--batch", type=int, help="as in the configuration; less needs less memory")
     parser.add_argument("--seconds", type=float, default=15.0)
     parser.add_argument("--realtime-seconds", type=float, default=60.0)
     parser.add_argument(
@@ -281,6 +287,7 @@ def main() -> None:
     args = parser.parse_args()
     args.streams = {"h264": args.h264_streams, "hevc": args.hevc_streams}
     from countline.demo.broker import EmbeddedBroker
+    from countline.gpu.mps import shared
 
     print(header("av", "onnxruntime-gpu" if _has_gpu_build() else "onnxruntime", "cupy-cuda13x"))
     load = Load(args.gpus)
@@ -294,6 +301,8 @@ def main() -> None:
     with ExitStack() as stack:
         args.scratch = stack.enter_context(tempfile.TemporaryDirectory())
         kafka = stack.enter_context(EmbeddedBroker()).bootstrap
+        args.environment = dict(stack.enter_context(shared()))
+        made["mps"] = bool(args.environment)
         short = args.seconds
         for codec in args.codecs:
             found: dict[str, Any] = {}

@@ -139,7 +139,10 @@ def inference(job: dict[str, Any]) -> dict[str, Any]:
     from countline.protocols import SourceStats
 
     detector: Any = detect.make(DetectorConfig(**job["detector"]))
-    buffer = FrameBuffer([False] * job["streams"], depth=16)
+    depth = 2 * -(
+        -detector.most // job["streams"]
+    )  # as of a run: whole batches, and as many frames that come meanwhile
+    buffer = FrameBuffer([False] * job["streams"], depth=depth)
     work_ahead = Inference(detector, batch=1, every=1, ahead=1)
     opened, done, total = sources(job), 0, threading.Event()
 
@@ -242,7 +245,10 @@ STAGES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
 }  # fmt: skip
 
 if __name__ == "__main__":
+    from countline.pipeline.turns import take_short_turns
+
     given = json.loads(sys.stdin.readline())
+    take_short_turns()
     answer = STAGES[given["stage"]](given)
     print("\n" + json.dumps(answer), flush=True)
     sys.stdout.flush()

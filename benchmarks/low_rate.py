@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from accuracy import CLIPS, VTEST, Clip, arguments, given_video
 from machine import header
 from random_lines import SIZE, by_eye, draw
 
+from accuracy import CLIPS, VTEST, Clip, arguments, given_video
 from countline import track
 from countline.analytics.native import NativeRules
 from countline.config import DetectorConfig, TrackerConfig

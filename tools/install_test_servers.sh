@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Installs the real servers that the tests of the outputs start, from Debian's packages: as root, or with sudo.
+# Installs the real servers that tests start, from Debian's packages: as root, or with sudo.
 # Installs nothing that is there already, leaves no service running, and never fails: a test whose server is absent is
 # skipped by name.
 set -uo pipefail
 
-packages=(mosquitto rabbitmq-server redis-server nats-server postgresql strace)
-services=(mosquitto rabbitmq-server redis-server nats-server postgresql)
+packages=(mosquitto rabbitmq-server redis-server nats-server postgresql prometheus strace)
+services=(mosquitto rabbitmq-server redis-server nats-server postgresql prometheus)
 
 missing=()
 for package in "${packages[@]}"; do

@@ -311,6 +311,8 @@ class Entry:
 
     position: int
     message: Message
+    made: int = field(default=0, compare=False)
+    """When it was stored, ns on the outbox's clock of ages; 0: not known."""
 
 
 @dataclass(slots=True, unsafe_hash=True)

@@ -306,6 +306,8 @@ class Analytics:
     """Where the picture lies in the view that the rules refer to, for a source that is stabilised; None: it is the view."""
     placed: Tracks | None = None
     """The tracks in pixels of that view, as the rules saw them; None: they are ``tracks``, which are in pixels of the picture."""
+    anew: bool = False
+    """The tracks of the source began anew with this frame: the rules had been made to forget earlier ones."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,9 +61,25 @@ def test_hidden_feet_are_never_below_those_of_the_one_in_front() -> None:
     assert sorted(set(found)) == [190, FOOT]
 
 
-def test_a_box_that_nobody_hides_stays_as_it_was_seen() -> None:
-    found = follow(passing(40, front=False))
-    assert found.count(FOOT - 50) == len(HIDDEN)
+def test_feet_that_something_unseen_hides_stay_where_they_are_for_half_a_second() -> None:
+    found = follow(passing(60, range(20, 35), front=False))
+    assert found.count(FOOT - 50) == 15 - 7, "a bush in frames 20 to 26, later he sits"
+
+
+def test_a_box_that_becomes_lower_by_and_by_stays_as_it_was_seen() -> None:
+    t = tracker()
+    for i in range(30):
+        low = FOOT - max(0, i - 12) * 3
+        tracks = t.update(Detections(np.array([[100, 100, 130, low]]), np.full(1, 0.9), np.zeros(1)), i * STEP)
+        if len(tracks):
+            assert tracks.xyxy[0, 3] == low
+
+
+def test_a_lower_part_that_the_one_in_front_hides_while_he_is_missed_is_completed() -> None:
+    scenes = []
+    for i, (d, p) in enumerate(passing(150, range(100, 115), step=33_333_333)):
+        scenes.append((d[:1] if 99 <= i < 103 else d, p))
+    assert set(follow(iter(scenes), fps=30)) == {FOOT}
 
 
 def test_who_stays_low_longer_than_one_can_be_out_of_sight_is_low() -> None:

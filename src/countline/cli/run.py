@@ -92,6 +92,11 @@ __all__ = ["command"]
 @click.option(
     "--watch", is_flag=True, help="Apply edits of CONFIG while it runs, as SIGHUP does (or `watch: true` in the file)."
 )
+@click.option(
+    "--metrics",
+    metavar="HOST:PORT",
+    help="Metrics (/metrics) and health (/healthz, /readyz) over HTTP, e.g. 127.0.0.1:9464 (or `metrics:` in the file).",
+)
 @click.option("--fresh", is_flag=True, help="Do not resume a file that an earlier run was cut short in: begin anew.")
 @click.option(
     "--drain-timeout",

@@ -17,6 +17,7 @@ from countline.cluster.tables import Definition, Tables
 from countline.commands.cluster_setup import for_source, source_config
 from countline.config import Config
 from countline.errors import CountlineError
+from countline.observe.monitor import Monitor
 from countline.pipeline.delivery.delivery import Delivery
 from countline.pipeline.run import Run
 from countline.protocols import Detector, ParallelDetector
@@ -58,6 +59,7 @@ class OwnedRun:
     tables, destination, sure: as of :class:`countline.cluster.sink.OwnerSink`.
     messages: functions made with ``@countline.message``.
     state: the worker's outbox file, beside which failures of messages are written.
+    monitor: shows it, where the worker is shown.
     """
 
     def __init__(
@@ -73,13 +75,14 @@ class OwnedRun:
         sure: Callable[[], bool],
         messages: Sequence[Any] = (),
         state: Path | None = None,
+        monitor: Monitor | None = None,
     ) -> None:
         self.claim, self.definition = claim, definition
         self.error = ""
         """Why it ended before its time."""
         self.frames = 0
         self._config, self._detector, self._delivery, self._tables = config, detector, delivery, tables
-        self._messages, self._state = messages, state
+        self._messages, self._state, self._monitor = messages, state, monitor
         self._sink = OwnerSink(delivery, tables, claim, definition, destination, sure)
         self._run: Run | None = None
         self._stopping = threading.Event()
@@ -143,11 +146,15 @@ class OwnedRun:
                 self._sink.restore = run.rules.restore
                 run.add_consumer(lambda frame, analytics: self._count())
                 self._run = run
+                if self._monitor is not None:
+                    self._monitor.watch(run)
                 if self._stopping.is_set():
                     run.stop()
                 summary = run.execute(drain_timeout=0.0)
         finally:
             opened.close()
+            if self._monitor is not None and self._run is not None:
+                self._monitor.leave(self._run)
         self._sink.last()
         self.error = summary.error
 

@@ -14,10 +14,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+from countline.addresses import split_address
 from countline.commands import logs
 from countline.commands.run import configured, only
+from countline.config.observe import MetricsConfig
 from countline.errors import CountlineError
 from countline.pipeline.run import Run
+from countline.pipeline.turns import take_short_turns
 from countline.terminal import json_line
 
 __all__ = ["main"]
@@ -30,6 +33,7 @@ def main() -> int:
     for key in ("rules_file", "cfg_file", "msgconv"):
         options[key] = Path(options[key]) if options.get(key) else options.get(key)
     logs.configure(as_json=options["as_json"], quiet=options["quiet"], verbose=options["verbose"])
+    take_short_turns()
     with os.fdopen(job["report"], "w", encoding="utf-8", buffering=1) as report:
         try:
             return _run(job, options, report)
@@ -42,6 +46,8 @@ def _run(job: Mapping[str, Any], options: Mapping[str, Any], report: TextIO) -> 
     config, _, _ = configured(options)
     config = only(config, job["names"])
     config._document = None
+    if config.metrics is not None:
+        config = config.model_copy(update={"metrics": _apart(config.metrics, job["number"])})
     state = Path(job["outbox"]) if job["outbox"] else None
     if state is not None:
         config = config.model_copy(update={"outbox": config.outbox.model_copy(update={"path": state})})
@@ -57,6 +63,13 @@ def _run(job: Mapping[str, Any], options: Mapping[str, Any], report: TextIO) -> 
     return summary.exit_code
 
 
+def _apart(metrics: MetricsConfig, number: int) -> MetricsConfig:
+    """Each process listens at a port of its own: the one that is configured, the next one, and so on."""
+    host, port = split_address(metrics.listen)
+    shown = f"[{host}]" if ":" in host else host
+    return metrics.model_copy(update={"listen": f"{shown}:{port + number if port else 0}"})
+
+
 def _until_the_end_of_input(run: Run) -> None:
     while sys.stdin.readline():
         pass
@@ -66,7 +79,12 @@ def _until_the_end_of_input(run: Run) -> None:
 def _tell(run: Run, report: TextIO, done: threading.Event) -> None:
     report.write(json_line({"type": "started", "at": time.time()}) + "\n")
     while not done.wait(1.0):
-        report.write(json_line({"type": "progress", "at": time.time(), **run.snapshot()}) + "\n")
+        report.write(json_line({"type": "progress", "at": time.time(), **run.snapshot(), **_well(run)}) + "\n")
+
+
+def _well(run: Run) -> dict[str, bool]:
+    health = run.health()
+    return {"alive": health.is_alive, "ready": health.is_ready}
 
 
 if __name__ == "__main__":

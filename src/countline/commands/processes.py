@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,13 @@ from countline.commands.progress import Progress
 from countline.commands.shares import outbox_of, shares
 from countline.config import Config
 from countline.errors import ConfigError
+from countline.gpu.mps import shared
+from countline.observe.health import Health
+from countline.observe.systemd import Notifier
 from countline.pipeline import build
 from countline.pipeline.signals import finishing
 from countline.pipeline.stats import Summary
+from countline.protocols import Check
 
 __all__ = ["in_processes"]
 
@@ -49,17 +54,19 @@ def in_processes(config: Config, given: Path | None, options: Options, state: Pa
     outbox = build.state_path(config, given, state)
     parts = shares([source.name for source in config.sources], options["processes"], outbox, fresh=options["fresh"])
     gpus = config.detector.gpus
-    processes = []
-    try:
-        for number, names in enumerate(parts):
-            if names:
-                device = f"cuda:{gpus[number % len(gpus)]}" if gpus else options.get("device")
-                place = None if outbox is None else outbox_of(outbox, number)
-                processes.append(_Process(number, names, {**options, "device": device}, place))
-        return _until_done(processes, options)
-    finally:
-        for process in processes:
-            process.end()
+    processes: list[_Process] = []
+    with ExitStack() as service:
+        environment = service.enter_context(shared()) if len(parts) > len(gpus) > 0 else {}
+        try:
+            for number, names in enumerate(parts):
+                if names:
+                    device = f"cuda:{gpus[number % len(gpus)]}" if gpus else options.get("device")
+                    place = None if outbox is None else outbox_of(outbox, number)
+                    processes.append(_Process(number, names, {**options, "device": device}, place, environment))
+            return _until_done(processes, options)
+        finally:
+            for process in processes:
+                process.end()
 
 
 def _until_done(processes: Sequence[_Process], options: Options) -> Summary:
@@ -69,7 +76,10 @@ def _until_done(processes: Sequence[_Process], options: Options) -> Summary:
         quiet=options["quiet"],
     )
 
+    notifier = Notifier(lambda: _health(processes))
+
     def stop() -> None:
+        notifier.stopping()
         for process in processes:
             process.stop()
 
@@ -85,6 +95,7 @@ def _until_done(processes: Sequence[_Process], options: Options) -> Summary:
                 process.wait()
         finally:
             progress.close()
+            notifier.close()
     summary = merged_summary([p.summary for p in processes if p.summary is not None])
     for process in processes:
         if process.summary is None:
@@ -93,10 +104,27 @@ def _until_done(processes: Sequence[_Process], options: Options) -> Summary:
     return summary
 
 
+def _health(processes: Sequence[_Process]) -> Health:
+    """Of all processes, as they told it last."""
+    told = [process.snapshot for process in processes]
+    ill = [str(p.number) for p in processes if not p.snapshot.get("alive", True)]
+    ready = sum(bool(snapshot.get("ready")) for snapshot in told)
+    words = f"{ready} of {len(told)} ready"
+    alive = Check("processes", not ill, f"not well: {', '.join(ill)}" if ill else words, "start them anew")
+    return Health([alive], [Check("sources", ready > 0, words)], all(told))
+
+
 class _Process:
     """One of them, started."""
 
-    def __init__(self, number: int, names: Sequence[str], options: Options, outbox: Path | None) -> None:
+    def __init__(
+        self,
+        number: int,
+        names: Sequence[str],
+        options: Options,
+        outbox: Path | None,
+        environment: Mapping[str, str],
+    ) -> None:
         self.number = number
         self.names = names
         self.snapshot: dict[str, Any] = {}
@@ -108,6 +136,7 @@ class _Process:
         job = {
             "options": {key: value for key, value in plain.items() if key not in ("config", "processes")},
             "config": plain["config"],
+            "number": number,
             "names": list(names),
             "outbox": None if outbox is None else str(outbox),
             "report": writing,
@@ -118,6 +147,7 @@ class _Process:
             stdin=subprocess.PIPE,
             pass_fds=(writing,),
             start_new_session=True,
+            env={**os.environ, **environment},
         )
         os.close(writing)
         assert self._process.stdin is not None

@@ -20,14 +20,17 @@ from countline.commands.progress import Progress
 from countline.commands.shares import refuse_single
 from countline.commands.summary_text import summary_text
 from countline.config import Config, checked, load
-from countline.config.loader import Document
+from countline.config.loader import Document, validate
+from countline.config.observe import MetricsConfig
 from countline.errors import ConfigError
 from countline.file_safety import NamedFile
+from countline.observe.systemd import Notifier
 from countline.pipeline import build
 from countline.pipeline.roles import refuse_collisions
 from countline.pipeline.run import Run
 from countline.pipeline.signals import ended_at_once, finishing, hangup_noted
 from countline.pipeline.stats import Summary
+from countline.pipeline.turns import take_short_turns
 from countline.secret_forms import MASK, hide_uri
 from countline.terminal import echo, json_line, visible
 from countline.types import FrameTracks
@@ -95,9 +98,10 @@ def _make(config: Config, given: Path | None, options: Options, state: Path | No
     refuse_collisions(config, given, path, named)
     if options.get("annotate") and len(config.sources) != 1:
         raise ConfigError("--annotate takes one source", where="--annotate", fix="run the sources one by one")
-    changed = any(options.get(name) for name in ("shard", "realtime", "device"))
+    changed = any(options.get(name) for name in ("shard", "realtime", "device", "metrics"))
     if changed and not options.get("outbox"):
         state = path  # as that of the whole
+    take_short_turns()
     return Run(
         config if given is None or options.get("outbox") or changed else given,
         state=state if given is None or changed else None,
@@ -165,7 +169,14 @@ def execute(run: Run, options: Options) -> Summary:
         progress.show_cursor()
         return ended_at_once(run.delivery.outbox.durable)
 
-    with finishing(run.stop, last_words, run.reload), ExitStack() as stack:
+    notifier = Notifier(run.health)
+
+    def stop() -> None:
+        notifier.stopping()
+        run.stop()
+
+    with finishing(stop, last_words, run.reload), ExitStack() as stack:
+        stack.callback(notifier.close)
         stack.callback(progress.start().close)
         return run.execute(drain_timeout=options["drain_timeout"])
 
@@ -184,6 +195,14 @@ def _state_for(config: Config) -> Path:
 
 def from_options(options: Options) -> tuple[Config, Path | None, list[str]]:
     """The configuration, the file it came from (None: from options alone), and notes for the user."""
+    config, given, notes = _configured(options)
+    if options.get("metrics"):
+        metrics = validate(MetricsConfig, {"listen": options["metrics"]}, Document({}, {}, "--metrics"))
+        config = config.model_copy(update={"metrics": metrics})
+    return config, given, notes
+
+
+def _configured(options: Options) -> tuple[Config, Path | None, list[str]]:
     given: Path | None = options["config"]
     if given is not None:
         return _from_file(given, options)

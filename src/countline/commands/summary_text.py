@@ -89,6 +89,9 @@ def summary_text(summary: Summary) -> str:
         if output.error:
             row += f"\n  {output.error}"
         rows.append(row)
+    if summary.recorded:
+        lost = ", ".join(f"{count} not ({reason})" for reason, count in summary.recorded["dropped_by"].items() if count)
+        rows.append(f"recorded: {summary.recorded['frames']} frames" + (f", {lost}" if lost else ""))
     if summary.stages:
         busy = sorted(summary.stages.items(), key=lambda item: -item[1])
         shown = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in busy[:10])

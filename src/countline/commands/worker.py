@@ -15,6 +15,7 @@ from countline.commands.cluster_setup import broker, configuration_of, names_of
 from countline.commands.worker_group import GroupWorker, Setup
 from countline.config import Config
 from countline.errors import ConfigError
+from countline.observe.systemd import Notifier
 from countline.outputs.kafka.config import Config as KafkaConfig
 from countline.pipeline import build
 from countline.pipeline.roles import refuse_collisions
@@ -27,8 +28,17 @@ def worker_command(given: Mapping[str, Any]) -> int:
     """Join the group and work until a signal. Returns the exit code."""
     logs.configure(as_json=given["as_json"], quiet=given["quiet"], verbose=given["verbose"])
     worker = GroupWorker(setup_of(given))
-    with finishing(worker.stop, lambda: ended_at_once(worker.delivery.outbox.durable)):
-        return worker.execute()
+    notifier = Notifier(worker.health)
+
+    def stop() -> None:
+        notifier.stopping()
+        worker.stop()
+
+    with finishing(stop, lambda: ended_at_once(worker.delivery.outbox.durable)):
+        try:
+            return worker.execute()
+        finally:
+            notifier.close()
 
 
 def setup_of(given: Mapping[str, Any], detector: Any = None, messages: Any = ()) -> Setup:

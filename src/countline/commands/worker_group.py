@@ -25,12 +25,16 @@ from countline.cluster.transactions import TransactionalOutput, fence
 from countline.commands.owned_run import OwnedRun, SharedDetector
 from countline.config import Config
 from countline.errors import OutputError
+from countline.observe.health import Health
+from countline.observe.measured import Measured
+from countline.observe.monitor import Monitor
+from countline.observe.traces import Traces
 from countline.outputs.kafka.config import Config as KafkaConfig
 from countline.outputs.kafka.output import KafkaOutput
-from countline.pipeline import build
+from countline.pipeline import build, measuring
 from countline.pipeline.delivery.delivery import Delivery
 from countline.private_files import make_folder, open_private
-from countline.protocols import Output
+from countline.protocols import Check, Output
 from countline.types import Message
 
 __all__ = ["GroupWorker", "Setup", "worker_id"]
@@ -117,6 +121,9 @@ class GroupWorker:
         self._fates: dict[Owned, Verdict] = {}
         self._membership: Membership | None = None
         with ExitStack() as resources:
+            self.monitor = Monitor.of(setup.config)
+            if self.monitor is not None:
+                resources.callback(self.monitor.close)
             self.detector = SharedDetector(build.detector(setup.config, setup.detector))
             resources.callback(self.detector.inner.close)
             self.id = worker_id(setup.state)
@@ -129,7 +136,24 @@ class GroupWorker:
             outputs = self._outputs(users)
             self.delivery = Delivery(setup.config.outbox, setup.state, outputs, live=True, fresh=True)
             resources.callback(self.delivery.abandon)
+            if self.monitor is not None:
+                self.monitor.watch(self)
             self._resources = resources.pop_all()
+
+    def measured(self) -> Measured:
+        """What all that is read here shares; each source's run tells the rest. From any thread."""
+        shared = measuring.outputs(self.delivery, self.delivery.stats())
+        return Measured(outputs=shared, outbox=measuring.outbox(self.delivery))
+
+    def health(self) -> Health:
+        """Whether it is in its group and can keep what it counts, whoever has the sources. From any thread."""
+        joined = self._membership is not None
+        group = Check("group", joined, "joined" if joined else "not joined yet", "wait a moment")
+        return Health([], [group, measuring.outbox_check(self.delivery)], joined)
+
+    def trace(self, traces: Traces) -> None:
+        """Tell what becomes of messages; before it is executed."""
+        self.delivery.traces = traces
 
     def _outputs(self, users: Sequence[Output]) -> list[Output]:
         """The user's outputs and the one of the slots; with transactions these are in one with the user's Kafka output."""
@@ -348,6 +372,7 @@ class GroupWorker:
             run = self.runs[definition.name] = OwnedRun(
                 claim, definition, self.setup.config, detector=self.detector, delivery=self.delivery, tables=self.tables,
                 destination=self._destination, sure=membership.sure, messages=self.setup.messages, state=self.setup.state,
+                monitor=self.monitor,
             )  # fmt: skip
             log.info("source '%s': read here from now on, generation %d", definition.name, offset)
             run.start()

@@ -22,11 +22,13 @@ from countline.config.faults import ConfigFault, validated
 from countline.config.loader import Document, read_yaml, validate
 from countline.config.messages import MessageConfig
 from countline.config.moment import no_start
+from countline.config.observe import MetricsConfig, OtelConfig, given_metrics
 from countline.config.outputs import OutputSchema, config_class, kinds
+from countline.config.record import RecordConfig, given_record
 from countline.config.renames import tell
 from countline.config.rules import RulesConfig, check_sources
 from countline.config.secret_places import named_secrets
-from countline.errors import PluginError
+from countline.errors import ConfigError, PluginError
 from countline.redaction import remember
 from countline.registry.kinds import LAYOUTS
 from countline.secret_forms import uri_secrets
@@ -291,6 +293,16 @@ class Config(Model):
     outbox: Annotated[OutboxConfig, BeforeValidator(_outbox, json_schema_input_type=OutboxConfig | str)] = (
         OutboxConfig()
     )
+    record: Annotated[
+        RecordConfig | None, BeforeValidator(given_record, json_schema_input_type=RecordConfig | str | None)
+    ] = None
+    """Keep the tracks of all sources in Parquet files, for `countline analyze`, `compare` and `report`; not kept unless set."""
+    metrics: Annotated[
+        MetricsConfig | None, BeforeValidator(given_metrics, json_schema_input_type=MetricsConfig | str | bool | None)
+    ] = None
+    """Metrics and health over HTTP; an address alone will do. Nothing listens unless set."""
+    otel: OtelConfig | None = None
+    """Metrics and traces to OpenTelemetry. Nothing is sent unless set."""
     watch: bool = False
     """Apply edits of this file while it runs, as SIGHUP does. An edit that is not right is refused and told in the log."""
     _document: Document | None = PrivateAttr(default=None)
@@ -381,8 +393,6 @@ def load(path: str | Path, text: str | None = None) -> Config:
 
 def raise_not_mapping(document: Document) -> None:
     """The file is YAML but not a mapping."""
-    from countline.errors import ConfigError
-
     raise ConfigError(
         "must be a mapping with the keys sources, rules, messages, outputs …",
         where=document.place(()),

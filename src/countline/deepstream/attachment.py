@@ -24,6 +24,7 @@ from countline.deepstream.inline import Evaluation, InlineDelivery
 from countline.deepstream.payload import Payloads
 from countline.deepstream.probe import Probe, find_pad
 from countline.deepstream.reader import FrameCopy, MemoryReader, Reader
+from countline.deepstream.showing import Showing
 from countline.deepstream.streams import Round, Streams
 from countline.errors import ConfigError, CountlineError
 from countline.pipeline import build
@@ -60,7 +61,7 @@ Batch = tuple[list[FrameCopy], int, int]
 """Frames of a buffer, its time of arrival, and its number."""
 
 
-class Attachment(Changing):
+class Attachment(Changing, Showing):
     """One pipeline's probe with rules, messages and delivery behind it. Made by :func:`attach`; a context manager.
 
     ``counts`` says what passed. ``close()`` takes the probe off, evaluates what waits and delivers it.
@@ -110,13 +111,15 @@ class Attachment(Changing):
         )
         self._inline: InlineDelivery | None = None
         with ExitStack() as resources:
+            self._open_monitor(parsed, resources)
             self._engine = resources.enter_context(self._engine_for(stages, consumers, started))
             self._queue: BoundedQueue[Batch] = BoundedQueue(depth, lossless=lossless)
+            file = Path(config) if isinstance(config, (str, Path)) else None
+            self.control = Control(self, None if file is None else lambda: file)
+            self._show()
             self._engine.start()
             self._thread = Evaluation(self._work, self._queue, self._failed) if self._payloads is None else None
             resources.pop_all()
-        file = Path(config) if isinstance(config, (str, Path)) else None
-        self.control = Control(self, None if file is None else lambda: file)
         if parsed.watch:
             self._watch_file()
 
@@ -228,11 +231,12 @@ class Attachment(Changing):
                 return
             self._engine.boundary()
             self._end_streams(self.counts.buffers)
-            for one in self._streams.rounds(frames, time.time_ns()):
+            arrived = time.time_ns()
+            for one in self._streams.rounds(frames, arrived):
                 inline.begin_round()
                 self._enter(one)
                 try:
-                    self._engine.tracked([tracks for _, tracks in one])
+                    self._evaluate(one, arrived)
                 except Exception as error:
                     self.counts.errors += 1
                     self._failed(error)
@@ -255,7 +259,7 @@ class Attachment(Changing):
         self._end_streams(number)
         for one in self._streams.rounds(frames, arrived):
             self._enter(one)
-            self._engine.tracked([tracks for _, tracks in one])
+            self._evaluate(one, arrived)
 
     def _enter(self, one: Round) -> None:
         for name in one.anew:
@@ -319,6 +323,8 @@ class Attachment(Changing):
         if self._thread is not None:
             self._thread.join()
         self._engine.finish({s.name: True for s in self.sources}, timeout)
+        if self.monitor is not None:
+            self.monitor.close()
         return self.summary()
 
     def summary(self) -> Summary:

@@ -1,1 +1,1 @@
-"""Log lines and the status line: what an operator sees."""
+"""What an operator sees: log lines, metrics, health, traces."""

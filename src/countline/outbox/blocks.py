@@ -17,8 +17,8 @@ Block = tuple[list[Entry], bytes, int]
 """Entries, the same as bytes, what they cost on disk."""
 
 
-def pack(first: int, messages: Sequence[Message]) -> list[Block]:
-    """Messages in blocks: (entries, bytes, cost on disk)."""
+def pack(first: int, messages: Sequence[Message], made: int = 0) -> list[Block]:
+    """Messages in blocks: (entries, bytes, cost on disk). ``made``: when, on the clock of ages; 0: not known."""
     blocks = []
     block: list[Message] = []
     size = 0
@@ -33,7 +33,7 @@ def pack(first: int, messages: Sequence[Message]) -> list[Block]:
     packed = []
     for block in blocks:
         data = codec.encode(block)
-        entries = [Entry(position, m) for position, m in enumerate(block, first)]
+        entries = [Entry(position, m, made) for position, m in enumerate(block, first)]
         first += len(block)
         packed.append((entries, data, cost(len(data))))
     return packed

@@ -109,7 +109,7 @@ class Outbox(Core):
                     return self.write(commits[:i])  # those before do not go there yet
                 self._use_outputs(commit.outputs)
         admitted = self._counters.admit(commits)
-        blocks = pack(self._next, [m for commit in admitted for m in commit.messages])
+        blocks = pack(self._next, [m for commit in admitted for m in commit.messages], self._now())
         cost = sum(size for _, _, size in blocks)
         if cost and self._bytes + cost > self.max_bytes and self._used() + cost > self.max_bytes:
             if self.when_full == "block":
@@ -236,20 +236,20 @@ class Outbox(Core):
     def _from_disk(self, after: int, limit: int, most: int) -> list[list[Entry]]:
         groups: list[list[Entry]] = []
         query = (
-            "SELECT first, last, data FROM batch WHERE first >= coalesce("
+            "SELECT first, last, data, made FROM batch WHERE first >= coalesce("
             "(SELECT max(first) FROM batch WHERE first <= ?), 0) AND last > ? ORDER BY first"
         )
         damaged: list[tuple[int, int, bytes]] = []
         try:
             with self._read_lock:
                 cursor = self._reader.execute(query, (after + 1, after))
-                for first, last, data in cursor:
+                for first, last, data, made in cursor:
                     try:
                         messages = codec.decode(data)
                     except codec.Damaged:
                         damaged.append((first, last, data))
                         continue
-                    entries = [Entry(p, m) for p, m in enumerate(messages, first) if p > after]
+                    entries = [Entry(p, m, made) for p, m in enumerate(messages, first) if p > after]
                     groups.append(entries)
                     limit -= len(entries)
                     most -= len(data)
@@ -311,10 +311,19 @@ class Outbox(Core):
                 raise self._fault(error) from error
         return max(0.0, (self._now() - row[0]) / 1e9) if row else 0.0
 
+    def age(self, entry: Entry) -> float | None:
+        """Seconds since an entry was stored; None: not known."""
+        return max(0.0, (self._now() - entry.made) / 1e9) if entry.made else None
+
     def dropped(self, output: str) -> dict[str, int]:
         """Messages given up for the output, by reason."""
         with self._state:
             return dict(self._outputs[output].dropped)
+
+    @property
+    def used_bytes(self) -> int:
+        """Size of what is stored, and not pruned yet."""
+        return self._bytes
 
     @property
     def last(self) -> int:
@@ -366,7 +375,7 @@ class Outbox(Core):
         chosen = [d for d in self.dead_letters(output) if number in (None, d.number) and d.output in self._outputs]
         for start in range(0, len(chosen), 500):
             part = chosen[start : start + 500]
-            blocks = pack(self._next, [replace(d.message, outputs=(d.output,)) for d in part])
+            blocks = pack(self._next, [replace(d.message, outputs=(d.output,)) for d in part], self._now())
             with self._db_lock:
                 fresh = self._insert([], blocks, 0, buried=[d.number for d in part])
                 self._written(blocks, fresh)

@@ -160,7 +160,7 @@ def send(box: Outbox, ident: str, output: str | None = None) -> int:
             state.done.add(waiting.position, waiting.position)
             state.pending -= 1
             state.dirty = True
-    blocks = pack(box._next, again)
+    blocks = pack(box._next, again, box._now())
     fresh = box._insert([], blocks, 0, buried=[d.number for d in found.dead if d.output in box._outputs])
     box._written(blocks, fresh)
     return sum(fresh.values())

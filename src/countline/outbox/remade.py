@@ -29,7 +29,7 @@ def known(box: Outbox) -> set[str]:
 def put(box: Outbox, messages: Sequence[Message], keys: Iterable[str]) -> int:
     """Store messages behind all that waits, and the ``keys`` that say which they were, in one transaction; returns for how many
     outputs they wait, all together. Raises OutboxFull where they would not fit (nothing is stored then) and OutboxError."""
-    blocks = pack(box._next, messages)
+    blocks = pack(box._next, messages, box._now())
     cost = sum(size for _, _, size in blocks)
     if box._used() + cost > box.max_bytes:
         raise OutboxFull(

@@ -87,6 +87,7 @@ class Cameras:
         if view is None:
             return
         analytics.view, analytics.placed = view, analytics.tracks
+        analytics.anew |= view.change == "cut"
         analytics.tracks = replace(analytics.tracks, xyxy=view.to_picture(analytics.tracks.xyxy), ltwh=None)
         events = [e if e.box is None else replace(e, box=_box(view, e.box)) for e in analytics.events]
         if view.change:

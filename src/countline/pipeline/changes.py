@@ -198,8 +198,13 @@ def refuse_unchangeable(old: Config, new: Config) -> None:
         refuse(f"the detector ({_options(old.detector, new.detector)})", "detector")
     if old.tracker.low != new.tracker.low:
         refuse("the tracker's `low`, to which the detector is made,", "tracker", "low")
+    if old.record != new.record:
+        refuse("the recording of tracks", "record")
     kept = new.outbox.model_copy(update={"reset": old.outbox.reset})
     if kept != old.outbox:
         refuse(f"the outbox ({_options(old.outbox, kept)})", "outbox")
+    for part in ("metrics", "otel"):
+        if getattr(old, part) != getattr(new, part):
+            refuse(f"what is shown of a run (`{part}`)", part)
     if (old.rules.file is None) != (new.rules.file is None):
         refuse("the engine of the rules", "rules")

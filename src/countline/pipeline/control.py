@@ -100,6 +100,10 @@ class Control:
         self._changing = threading.Lock()
         self._current = Current(target.config, digest_of(target.config), time.time_ns(), "start")
         self._contents: Mapping[str, str] = _contents(target.config)
+        self.results = {"applied": 0, "refused": 0}
+        """Changes that were asked for, by what became of them."""
+        self.succeeded = True
+        """Whether the last one was applied."""
 
     def current(self) -> Current:
         """The configuration that counts now."""
@@ -167,6 +171,8 @@ class Control:
             made.undo()
             raise
         self._current, self._contents = current, contents
+        self.results["applied"] += 1
+        self.succeeded = True
         log.info("configuration changed (asked by %s): %s", by, "; ".join(plan.words))
         if notes:
             log.warning("%s", "; ".join(notes))
@@ -175,6 +181,8 @@ class Control:
     def _refused(self, error: CountlineError, plan: Changes, by: By) -> None:
         current = self._current
         text = redact(str(error))
+        self.results["refused"] += 1
+        self.succeeded = False
         log.error(
             "the changed configuration (asked by %s) is refused, the one of %s goes on: %s",
             by,

@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from countline.errors import ConfigError, CountlineError
+from countline.observe.notes import Notes
 from countline.pipeline.build import Stages
 from countline.pipeline.changes import Changes
 from countline.pipeline.clip_journal import ClipJournal
@@ -22,6 +24,10 @@ from countline.pipeline.worker import CommitSink, Consumer, Worker
 from countline.protocols import ClosingConsumer, CountingTracker, ObjectRules
 from countline.redaction import redact
 from countline.types import Detections, Frame, FrameTracks
+
+if TYPE_CHECKING:
+    from countline.observe.traces import Traces
+    from countline.record.recorder import Recorder
 
 __all__ = ["Engine"]
 
@@ -66,6 +72,7 @@ class Engine:
         self.stages = stages
         self.started = time.monotonic() if started is None else started
         self.clock = StageClock()
+        self.notes = Notes()
         self.summary = Summary(sources={source.name: SourceSummary() for source in stages.sources})
         self.failure: BaseException | None = None
         """What the run cannot go on after; the first there was."""
@@ -96,11 +103,18 @@ class Engine:
                 on_failure=self._failures.write,
                 on_begin=self._failures.begun,
                 started=self.started,
+                notes=self.notes,
             )
             self._clips = [stages.clips]
             self._journal = ClipJournal(None if self._shared else stages.state)
             self._journal.tell()
             stages.clips.start(self.worker.delivery.tell, self._journal)
+            self.recorder: Recorder | None = None
+            if stages.config.record is not None:
+                from countline.record.recorder import Recorder
+
+                self.recorder = Recorder(stages.config.record)
+                self.add_consumer(self.recorder)
             self._resources = resources.pop_all()
 
     def add_consumer(self, consumer: Consumer, *, close: Callable[[], None] | None = None) -> None:
@@ -111,6 +125,10 @@ class Engine:
             close = offered.close
         if close is not None:
             self._closers.append(close)
+
+    def trace(self, traces: Traces) -> None:
+        """Give what becomes of messages to ``traces``, before :meth:`start`."""
+        self.notes.traces = self.delivery.traces = traces
 
     # -- while it runs --------------------------------------------------------------------------------------------
 
@@ -184,7 +202,7 @@ class Engine:
 
     def forget(self, source: str) -> None:
         """The tracks of a source have ended, while others may go on; its counts stay. From the thread that calls ``tracked``."""
-        self.stages.rules.forget(source)
+        self.worker.forget(source)
 
     def fail(self, error: BaseException) -> None:
         """The run cannot go on. What nobody foresaw is logged with its place in the code."""
@@ -259,6 +277,8 @@ class Engine:
         summary.clips = dict(sum((Counter(clips.counts) for clips in self._clips), Counter()))
         summary.durable = self.delivery.outbox.durable
         summary.failures_dropped = self._failures.let_go
+        if self.recorder is not None:
+            summary.recorded = self.recorder.stats()
         summary.failure_file = str(self._failures.path) if summary.failures else ""
         for name, source in summary.sources.items():
             source.untracked = self.stages.rules.untracked(name)

@@ -69,6 +69,10 @@ class Exchangeable(Protocol):
         """Trackers by source from now on."""
         ...
 
+    def forget(self, name: str) -> None:
+        """The tracks of a source have ended; its counts stay."""
+        ...
+
     def finish_windows(self, name: str, makers: Makers, *, whole: bool) -> None:
         """Tell the windows of a source that these definitions have begun."""
         ...
@@ -226,7 +230,7 @@ class Exchanged:
             if old is None or plan.tracker:
                 kept[name] = tracker
                 if old is not None:
-                    worker.rules.forget(name)
+                    worker.forget(name)
             else:
                 kept[name] = old
                 if name in plan.restarted:

@@ -36,7 +36,13 @@ class FrameBuffer:
         self._row: dict[int, None] = {}
         """Sources of which frames wait, by who has waited longest."""
         self._stopped = self._over = False
-        self._change = threading.Condition()
+        lock = threading.RLock()
+        self._change = threading.Condition(lock)
+        """What whoever takes frames waits for."""
+        self._room = threading.Condition(lock)
+        """What readers of files wait for."""
+        self._most: int | None = None
+        """Frames for which :meth:`take_rounds` waits."""
         # Files alone: every round takes exactly one frame of each source that still has some, so that batches, and with
         # them the last bits of the detector's floats, are the same on every run.
         self._waits = [False] * len(live)
@@ -60,7 +66,7 @@ class FrameBuffer:
             waiting = len(self._queues[source])
             self._queues[source].clear()
             self._row.pop(source, None)
-            self._change.notify_all()
+            self._wake()
             return waiting
 
     def put(self, source: int, frame: Frame, stats: SourceStats) -> bool:
@@ -73,27 +79,42 @@ class FrameBuffer:
                     stats.dropped += 1
             else:
                 while len(queue) >= self._depth and self._open[source]:
-                    self._change.wait(0.5)
+                    self._room.wait(0.5)
             if not self._open[source]:
                 return False
             frame.arrived = time.monotonic()
             queue.append(frame)
             self._row.setdefault(source)
-            self._change.notify_all()
+            if self._worth_waking(queue):
+                self._change.notify_all()
             return True
+
+    def _worth_waking(self, queue: deque[Frame]) -> bool:
+        """Whether a frame that has just come is one that is waited for. With thousands a second, most are not: waking a thread to
+        look costs more than all else that is done here."""
+        if self._most is None:
+            return True
+        if self._lockstep:
+            return len(queue) >= self._rounds(self._most)
+        total = sum(map(len, self._queues))
+        return total == 1 or total >= self._most  # of the first one it is noted since when it waits
+
+    def _wake(self) -> None:
+        self._change.notify_all()
+        self._room.notify_all()
 
     def end(self, source: int) -> None:
         """The source has no more frames."""
         with self._change:
             self._open[source] = False
-            self._change.notify_all()
+            self._wake()
 
     def stop(self) -> None:
         """No more frames are taken in; what waits is still handed out."""
         with self._change:
             self._stopped = True
             self._open = [False] * len(self._open)
-            self._change.notify_all()
+            self._wake()
 
     def take(self, most: int | None = None, gather: float = 0.0) -> list[Frame]:
         """The next round: at most one frame per source, in the order of the sources; waits for it. Empty: all is over.
@@ -117,7 +138,7 @@ class FrameBuffer:
                 del self._row[source]
                 if self._queues[source]:
                     self._row[source] = None
-            self._change.notify_all()
+            self._room.notify_all()
             return frames
 
     def take_rounds(self, most: int, patience: float) -> list[list[Frame]]:
@@ -125,11 +146,12 @@ class FrameBuffer:
         fit, so that batches are the same on every run; of others what is there when ``most`` have come, or when the first has
         waited for ``patience`` s. Empty: all is over."""
         with self._change:
+            self._most = most
             while not self._enough(most, patience):
                 if not any(self._open) and not any(self._queues):
                     self._over = True
                     return []
-                self._change.wait(max(self._time_left(patience), 0.001))
+                self._change.wait(0.5 if self._lockstep else max(self._time_left(patience), 0.001))
             rounds = [self._round()]
             total = len(rounds[0])
             for _ in range(1, self._rounds(most) if self._lockstep else most):
@@ -139,7 +161,7 @@ class FrameBuffer:
                 rounds.append(self._round())
                 total += following
             self._row = {source: None for source, queue in enumerate(self._queues) if queue}
-            self._change.notify_all()
+            self._room.notify_all()
             return rounds
 
     def _round(self) -> list[Frame]:

@@ -26,6 +26,8 @@ class Batch:
         self.rounds = rounds
         self.frames = [frame for frames in rounds for frame in frames]
         frames = self.frames
+        self.taken = time.monotonic()
+        """When the detector took them: seconds of the monotonic clock."""
         self._found: list[Detections | None] = [None] * len(frames)
         self._parts: list[tuple[Sequence[int], Future[_Work]]] = []
 

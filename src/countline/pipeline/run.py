@@ -15,6 +15,7 @@ from typing import Any
 
 from countline import video
 from countline.config import Config, SourceConfig
+from countline.observe.monitor import Monitor
 from countline.pipeline import build, recordings
 from countline.pipeline.changes import Changes
 from countline.pipeline.control import Change, Control
@@ -27,6 +28,7 @@ from countline.pipeline.inference import Batch, Inference
 from countline.pipeline.overload import Overload
 from countline.pipeline.readers import Readers
 from countline.pipeline.reloader import Reloader
+from countline.pipeline.showing import Showing
 from countline.pipeline.sources_swap import SourcesSwap
 from countline.pipeline.stats import Summary
 from countline.pipeline.worker import CommitSink, Consumer
@@ -46,7 +48,7 @@ def _depths(detector: BatchDetector | None, sources: int) -> dict[str, int]:
     return {"depth": max(16, 2 * -(-detector.most // max(1, sources))), "live_depth": 8}
 
 
-class Run:
+class Run(Showing):
     """One run of a configuration. Make it, ``execute()`` it once; ``stop()`` may come from any thread or signal. A context
     manager: one that is not executed lets go of its outbox and outputs by ``close()``, or when it is dropped.
 
@@ -97,7 +99,11 @@ class Run:
         self._latency = 0.0
         self._overload: Overload | None = None
         self._news = SourceNews()
+        self._beat = 0.0
         with ExitStack() as resources:
+            self.monitor = Monitor.of(self.config) if delivery is None else None
+            if self.monitor is not None:
+                resources.callback(self.monitor.close)
             self._gpus = self.config.detector.gpus if detector is None else []
             with ThreadPoolExecutor(1) as pool:  # the model is compiled while the other packages are imported
                 loading = pool.submit(build.detector, self.config, detector)
@@ -144,6 +150,8 @@ class Run:
                 reread, files = (lambda: path), [path]
             self.control = Control(self, reread)
             self._reloader = Reloader(self.control, files, lambda: watch or self.config.watch)
+            if self.monitor is not None:
+                self.monitor.watch(self)
             # Closed at the end of ``execute``; or when nobody holds this run any more, or the program ends.
             self._release = weakref.finalize(self, resources.pop_all().close)
 
@@ -209,7 +217,9 @@ class Run:
             threads.callback(self._readers.close)
             detect.start()
             self._readers.start()
+            threads.callback(setattr, self, "_beat", 0.0)
             while worker.is_alive():
+                self._beat = time.monotonic()
                 if self._stopping.wait(0.1):
                     break
                 if self._overload is not None:
@@ -246,7 +256,9 @@ class Run:
             rounds = self._next(room)
             if not rounds or self.engine.failure is not None:
                 break
-            self._batches.put(self._inference.begin(*rounds))
+            batch = self._inference.begin(*rounds)
+            self.engine.notes.reached("detector", batch.frames, batch.taken)
+            self._batches.put(batch)
         self._batches.put(None)
 
     def _next(self, room: int) -> list[list[Frame]]:
@@ -257,7 +269,7 @@ class Run:
         return [frames] if frames else []
 
     def _work(self) -> None:
-        clock = self.engine.clock
+        clock, notes = self.engine.clock, self.engine.notes
         while True:
             batch = self._batches.get()
             if batch is None:
@@ -265,11 +277,13 @@ class Run:
             if not batch.frames:  # something is to be changed
                 self.engine.boundary()
                 continue
+            notes.begin(batch.taken)
             found, seconds = batch.wait()
+            notes.reached("worker", batch.frames, notes.found())
             clock.seconds["detect"] += seconds
             for frames, detections in batch.by_round(found):
                 self.engine.work(frames, detections)
-            self._latency = time.monotonic() - min(f.arrived for f in batch.frames)
+            self._latency = notes.done([(f.info.source.name, f.arrived) for f in batch.frames])
 
     # -- change while running (countline.pipeline.control.Changeable) ----------------------------------------------
 
@@ -335,24 +349,6 @@ class Run:
     def _watch_load(self) -> None:
         live = any(s.info.live for s in self.sources)
         self._overload = Overload(self.sources, time.monotonic, lambda: self._inference.busy) if live else None
-
-    def snapshot(self) -> dict[str, Any]:
-        """The present state, for progress displays. From any thread."""
-        summary = self.engine.refresh()
-        return {
-            "seconds": round(summary.seconds, 3),
-            "frames": summary.frames,
-            "fps": round(summary.fps, 2),
-            "latency_ms": round(self._latency * 1000, 1),
-            "queued": self._frames.depth() + self._batches.qsize(),
-            "dropped": sum(s.stats.dropped for s in self.sources),
-            "sources": {s.info.name: s.stats.as_dict() for s in self.sources},
-            "overload": self._overload.words if self._overload is not None else "",
-            "messages": summary.messages,
-            "outputs": {name: output.as_dict() for name, output in list(summary.outputs.items())},
-            "counts": {name: dict(s.lines) for name, s in list(summary.sources.items())},
-            "errors": [s.error for s in list(summary.sources.values()) if s.error],
-        }
 
     def _conclude(self) -> Summary:
         for source in self.sources:

@@ -124,6 +124,9 @@ class Summary:
     clips: dict[str, int] = field(default_factory=dict)
     """Clips that messages asked for, by what became of them: ``made``, of these ``short`` (less than was asked for), ``impossible`` (there
     was no key frame yet: the message names none), ``lost`` (a message names it, and it could not be made or stored)."""
+    recorded: dict[str, Any] = field(default_factory=dict)
+    """Of a run that keeps its tracks (``record:``): frames, bytes, frames that were not recorded by reason (``dropped_by``), files
+    that its bounds removed."""
     seconds: float = 0.0
     first_message: float | None = None
     """Seconds from the start of the run to its first message."""

@@ -6,15 +6,16 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from countline.messages.time import rfc3339
+from countline.observe.notes import Notes
 from countline.pipeline.cameras import Cameras
 from countline.pipeline.commit_sink import CommitSink, Consumer
 from countline.pipeline.exchange import Exchanged, Makers
 from countline.pipeline.gaps import GapLog, GapWatch
 from countline.pipeline.replay import Replay
+from countline.pipeline.resets import Resets
 from countline.pipeline.rule_changes import Repeats, identities_at
 from countline.pipeline.stats import StageClock, Summary, fill
 from countline.pipeline.untold import Untold
@@ -43,7 +44,6 @@ from countline.types import (
 
 if TYPE_CHECKING:
     from countline.outbox import Resume
-    from countline.outbox.schedule import Schedule
     from countline.pipeline.build import Stages
     from countline.pipeline.changes import Changes
 
@@ -65,6 +65,7 @@ class Worker:
     on_begin: told when a file's stream begins: source, stream, the last frame whose messages are there already, and what its ids
         may be marked with.
     started: ``time.monotonic()`` at which the run began.
+    notes: what is noted for metrics.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Worker:
         on_failure: Callable[[object, int], None],
         on_begin: Callable[[str, str, int, Sequence[str]], None],
         started: float = 0.0,
+        notes: Notes | None = None,
     ) -> None:
         self.trackers = stages.trackers
         self.rules = stages.rules
@@ -88,10 +90,11 @@ class Worker:
         self.summary = summary
         self.clock = clock
         self.consumers = list(consumers)
-        self.schedule = stages.schedule
+        self._resets = Resets(stages.schedule)
         self.on_failure = on_failure
         self.on_begin = on_begin
         self.started = started
+        self.notes = Notes() if notes is None else notes
         self._cameras = (
             Cameras(stages.cameras, stages.trackers, stages.rules, summary.sources) if stages.cameras else None
         )
@@ -102,13 +105,11 @@ class Worker:
         self._resume: dict[str, int] = {}
         self._replays: dict[str, Replay] = {}
         """By source that goes on from a seam."""
-        self._seen: dict[str, int] = {}
-        """By source: event time up to which scheduled resets have been carried out."""
-        self._next_reset: dict[str, int] = {}
         self._last: dict[str, Analytics] = {}
         self._watch = GapWatch()
         self._gap_log = GapLog(summary.sources)
         self._gaps: dict[str, Gap] = {}
+        self._anew: set[str] = set()  # sources whose tracks begin anew with the next frame
         """By source: what is missing before the frame that is worked on."""
         self._untold = Untold(lambda: self._gap_definitions)
 
@@ -129,6 +130,8 @@ class Worker:
             for frame, found in zip(frames, detections):
                 name = frame.info.source.name
                 self._follow(frame.info, frame.seam)
+                if found is not None:
+                    self.notes.detections(name, len(found))
                 if self._cameras is not None:
                     found = self._cameras.see(frame, found)
                 batch.append(FrameTracks(frame.info, self._track(name, found, frame.info.pts)))
@@ -137,13 +140,14 @@ class Worker:
     def tracked(self, batch: Sequence[FrameTracks]) -> None:
         """One round of frames that come with their tracks and without pixels: at most one frame per source."""
         batch = self.exchanged.known_tracks(batch)
-        for info, _ in batch:
+        for info, tracks in batch:
+            self.notes.detections(info.source.name, len(tracks))
             self._follow(info)
         self._evaluate(batch, [None] * len(batch))
 
     def _evaluate(self, batch: Sequence[FrameTracks], frames: Sequence[Frame | None]) -> None:
         for item in batch:
-            self._scheduled_reset(item)
+            self._scheduled_reset(item.info)
         with self.clock.measure("rules"):
             results = self.rules.update(batch)
         if self.rules.notices:
@@ -176,7 +180,7 @@ class Worker:
                 self.rules.restore(*due)
         hole = seam is not None and seam.gap
         if hole:
-            self.rules.forget(name)
+            self.forget(name)
             if name in self._forgetting:
                 self._forgetting[name].forget()
         gap = self._watch.see(info, hole)
@@ -188,7 +192,7 @@ class Worker:
         """First frame of a stream: fetch the counters, and how far an unfinished run had come."""
         name = info.source.name
         if name in self._streams:  # the source began anew (reconnected camera, next file)
-            self.rules.forget(name)
+            self.forget(name)
         self.exchanged.begin(name)
         self._streams[name] = info.stream
         if self._cameras is not None:
@@ -196,7 +200,7 @@ class Worker:
         rules = [rule.name for rule in self.rules.rules if rule.source in (None, name)]  # also those that never counted
         resume = self.delivery.begin(
             name, info.stream, live=info.source.live, policy=self.policies[name], time=info.time, rules=rules,
-            due=None if self.schedule is None else partial(_due, self.schedule, info.time),
+            due=self._resets.asked(info.time),
             number=info.number,
             identities=identities_at(name, self.rules.rules),
         )  # fmt: skip
@@ -223,9 +227,7 @@ class Worker:
                 "source '%s': counts begin anew as of %s, by schedule; nothing was seen from %s to %s",
                 name, rfc3339(resume.reset), rfc3339(resume.seen), rfc3339(info.time),
             )  # fmt: skip
-        if self.schedule is not None:
-            self._seen[name] = info.time
-            self._next_reset[name] = self.schedule.next_after(info.time)
+        self._resets.begin(name, info.time)
 
     def mark_stream(self, info: FrameInfo, resume: Resume) -> tuple[str, str]:
         """What the ids of a file's messages are made of from this frame on: marks of what is counted and of what was before."""
@@ -264,7 +266,12 @@ class Worker:
         tracker = self.exchanged.new_tracker(name)
         if tracker is not None:
             self.use_trackers({**self.trackers, name: tracker})
+        self.forget(name)
+
+    def forget(self, name: str) -> None:
+        """The tracks of a source have ended; its counts stay."""
         self.rules.forget(name)
+        self._anew.add(name)
 
     def exchange(self, stages: Stages, plan: Changes) -> None:
         """Go on with other stages, between two frames: see :class:`countline.pipeline.exchange.Exchanged`."""
@@ -277,13 +284,12 @@ class Worker:
             self._cameras.use(self.trackers, stages.cameras)
         elif stages.cameras:
             self._cameras = Cameras(stages.cameras, self.trackers, self.rules, self.summary.sources)
-        self.definitions, self.schedule = stages.definitions, stages.schedule
+        self.definitions = stages.definitions
         self.policies, self.mark = stages.policies, stages.mark
         self._ask()
-        if self.schedule is not None:
-            for name, analytics in self._last.items():
-                self._seen[name] = analytics.frame.time
-                self._next_reset[name] = self.schedule.next_after(analytics.frame.time)
+        self._resets = Resets(stages.schedule)
+        for name, analytics in self._last.items():
+            self._resets.begin(name, analytics.frame.time)
 
     def _end_source(self, name: str) -> None:
         """A source is taken away. A file's run that was not at its end stays one that was cut short."""
@@ -291,8 +297,9 @@ class Worker:
             self.finish_windows(name, self._makers, whole=False)
         self.repeats.end(name)
         self.delivery.forget(name)
-        for kept in (self._streams, self._resume, self._seen, self._next_reset, self._last, self._gaps, self._replays):
+        for kept in (self._streams, self._resume, self._last, self._gaps, self._replays):
             kept.pop(name, None)
+        self._resets.end(name)
 
     def tell(self, change: ConfigChange) -> None:
         """Messages of ``on: config``."""
@@ -301,17 +308,9 @@ class Worker:
             self.delivery.tell(messages, change.time)
             self.summary.messages += len(messages)
 
-    def _scheduled_reset(self, item: FrameTracks) -> None:
-        info = item.info
+    def _scheduled_reset(self, info: FrameInfo) -> None:
         name = info.source.name
-        if self.schedule is None:
-            return
-        if info.time < self._next_reset[name]:
-            self._seen[name] = max(self._seen[name], info.time)
-            return
-        due = self.schedule.due(self._seen[name], info.time)
-        self._seen[name] = info.time
-        self._next_reset[name] = self.schedule.next_after(info.time)
+        due = self._resets.due(name, info.time)
         if due is None:
             return
         self.rules.reset(name, due)
@@ -324,6 +323,9 @@ class Worker:
         name = info.source.name
         if self._gaps:
             analytics.gap = self._gaps.pop(name, None)
+        if name in self._anew:
+            self._anew.discard(name)
+            analytics.anew = True
         suppressed = info.number <= self._resume.get(name, -1)
         messages = []
         with self.clock.measure("messages"):
@@ -334,6 +336,7 @@ class Worker:
         source = self.summary.sources[name]
         source.frames += 1
         self.summary.frames += 1
+        self.notes.see(analytics, again=suppressed)
         for event in analytics.events:
             if event.kind == "heading":
                 source.directions[event.rule] = source.directions.get(event.rule, 0) + 1
@@ -345,6 +348,8 @@ class Worker:
             with self.clock.measure("outbox"):
                 self.delivery.put(info, messages, analytics.deltas, self._untold.now(name, analytics.gap), seam)
             if messages:
+                if self.notes.traces is not None:
+                    self.notes.traces.made(messages, analytics, frame, self.notes.taken, self.notes.detected)
                 self.summary.messages += len(messages)
                 if self.summary.first_message is None:
                     self.summary.first_message = time.monotonic() - self.started
@@ -393,7 +398,3 @@ class Worker:
         """Bring the counts in the summary up to date."""
         for name, analytics in list(self._last.items()):
             fill(self.summary.sources[name], analytics)
-
-
-def _due(schedule: Schedule, now: int, seen: int) -> int | None:
-    return schedule.due(seen, now)

@@ -78,6 +78,7 @@ def make(
         fps=fps,
         labels=labels,
         twins=config.twins,
+        iou=iou,
         kernel=module,
     )
 

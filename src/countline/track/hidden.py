@@ -5,14 +5,15 @@ chest for a few frames, and its bottom edge, by which rules know where an object
 again: over a line, if one lies there, and back. People and cars do not become shorter for half a second. So a box that is
 much lower than its track has been, and whose bottom edge lies behind another track that reaches farther down, is completed
 downward to the height it had; never beyond the bottom of the one in front, who stands nearer to the camera. Where the detector
-misses the one in front for a moment, the one behind is hidden still.
+misses the one in front for a moment, the one behind is hidden still. And a box that loses its lower part from one moment to the next
+is hidden, whoever is in front: he may be missed at that very moment, and a post or a bush is nobody.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import numpy as np
@@ -36,6 +37,10 @@ GAP = 0.1
 """How far below the box, in usual heights, the one in front may begin: boxes of those who hide each other nearly touch."""
 LINGERS = 500_000_000
 """ns for which somebody who was hidden still is, if his box is as low and the one in front is not seen for a moment."""
+SUDDEN = 200_000_000
+"""ns within which a box that loses its lower part was hidden by something, whether that is seen or not."""
+ROSE = 0.5
+"""Part of what it lost by which its bottom must have risen meanwhile: one who leaves over the lower edge loses the upper part."""
 EDGE = 0.03
 """A box whose top is so near to the picture's edge, in usual heights, is leaving: it becomes lower in earnest."""
 
@@ -96,20 +101,25 @@ class Height:
 
 
 def complete(
-    boxes: NDArray[np.float32], low: Iterable[tuple[int, Remembered]], pts: int, patience: int
+    boxes: NDArray[np.float32],
+    low: Iterable[tuple[int, Remembered]],
+    pts: int,
+    patience: int,
+    before: Callable[[int], float] = lambda row: -math.inf,
 ) -> NDArray[np.float32]:
     """(N, 4) xyxy in pixels of the tracks of one frame, and the rows of those that are lower than :attr:`Height.least` with what
     their tracks remember -> the same boxes, those that somebody hides from below completed downward. Where none is, the given
     array itself.
 
-    ``pts`` in ns; who was not seen whole for ``patience`` ns has become lower in earnest.
+    ``pts`` in ns; who was not seen whole for ``patience`` ns has become lower in earnest. ``before`` gives by row the bottom
+    of the track's last box.
     """
     result = boxes
     for row, known in low:
         lowest = floor(boxes, row, known.usual)
-        if lowest is not None:
+        if lowest is not None or _suddenly(known, boxes[row], before(row), pts):
             known.hidden = pts
-        elif 0 <= pts - known.hidden <= LINGERS and float(boxes[row, 1]) >= EDGE * known.usual:
+        if lowest is None and 0 <= pts - known.hidden <= LINGERS and float(boxes[row, 1]) >= EDGE * known.usual:
             lowest = math.inf
         if lowest is not None:
             if pts - known.whole <= patience:
@@ -120,6 +130,12 @@ def complete(
             known.clear()
         known.seen(float(boxes[row, 3] - boxes[row, 1]), pts)
     return result
+
+
+def _suddenly(known: Remembered, box: NDArray[np.float32], before: float, pts: int) -> bool:
+    """Whether a box whose bottom was at ``before`` was whole a moment ago, and has lost its lower part."""
+    lost = known.usual - float(box[3] - box[1])
+    return 0 < pts - known.whole <= SUDDEN and before - float(box[3]) > ROSE * lost
 
 
 def floor(boxes: NDArray[np.float32], row: int, usual: float) -> float | None:

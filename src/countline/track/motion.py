@@ -9,20 +9,26 @@ from numpy.typing import NDArray
 
 from countline.types import Tracks
 
-__all__ = ["pace_of", "velocities"]
+__all__ = ["paces", "velocities"]
 
 Past = Sequence[tuple[int, Tracks]]
 """The last frames, oldest first: pts in ns, tracks."""
 
 
-def pace_of(past: Past, track: int) -> NDArray[np.float32]:
-    """(2,) pixels a second of a track's middle over the last frames."""
-    seen = [(pts, tracks.xyxy[at[0]]) for pts, tracks in past if len(at := (tracks.track_id == track).nonzero()[0])]
-    if len(seen) < 2 or seen[-1][0] <= seen[0][0]:
-        return np.zeros(2, np.float32)
-    moved = seen[-1][1] - seen[0][1]
-    pace: NDArray[np.float32] = (moved[:2] + moved[2:]) / np.float32(2 * (seen[-1][0] - seen[0][0]) / 1e9)
-    return pace
+def paces(past: Past) -> dict[int, NDArray[np.float32]]:
+    """(2,) pixels a second of the middle of each track over the last frames, by its id; not of those seen once."""
+    first: dict[int, tuple[int, NDArray[np.float32]]] = {}
+    last: dict[int, tuple[int, NDArray[np.float32]]] = {}
+    for pts, tracks in past:
+        for track, box in zip(tracks.track_id.tolist(), tracks.xyxy):
+            first.setdefault(track, (pts, box))
+            last[track] = pts, box
+    moving = [track for track, (pts, _) in last.items() if pts > first[track][0]]
+    if not moving:
+        return {}
+    moved = np.array([last[track][1] for track in moving]) - np.array([first[track][1] for track in moving])
+    seconds = np.array([2 * (last[track][0] - first[track][0]) / 1e9 for track in moving], np.float32)
+    return dict(zip(moving, (moved[:, :2] + moved[:, 2:]) / seconds[:, None]))
 
 
 def velocities(past: Past) -> NDArray[np.float32]:

@@ -15,15 +15,19 @@ from countline.track.groups import Groups
 from countline.track.hidden import complete
 from countline.track.leaps import Leaps
 from countline.track.memory import Memory, TrackMemory
-from countline.track.motion import pace_of, velocities
+from countline.track.motion import paces, velocities
+from countline.track.newcomers import Newcomers
 from countline.track.overlap import BESIDE, beside_stronger, clearly_beside, overlap, singles
 from countline.track.pace import Pace
+from countline.track.refound import Refound, foot_before, remember
 from countline.track.twins import Twins
+from countline.track.usable import usable
 from countline.track.whole import behind, whole
 from countline.types import Detections, Tracks
 
 __all__ = ["EngineTracker"]
 
+_STILL = np.zeros(2, np.float32)
 _HISTORY = 6
 """Frames from which the velocity for :meth:`EngineTracker.predict` is taken."""
 _SURE = 0.75
@@ -48,8 +52,6 @@ _DOUBTFUL = 4
 """Limits passed by a detection that is at its threshold, but not at what it needs beside somebody."""
 _FEW = 300
 """Pairs of boxes up to which a plain loop is faster than NumPy."""
-_WIDEST = 1e7
-"""No picture has so many pixels in a row."""
 _RATE_AFTER = 8
 """Intervals that are measured where the frame rate is not known."""
 
@@ -66,6 +68,7 @@ class EngineTracker:
     lost: seconds for which a track that is not seen keeps its id.
     fps: updates per second where known; measured on the first frames otherwise.
     twins: whether tracks that show one object are told (:mod:`countline.track.twins`).
+    iou: least overlap with the place where it must be of one who is found again (:mod:`countline.track.refound`).
     kernel: ``countline_kernels``, which does the same in less time; None: NumPy does it.
     """
 
@@ -80,6 +83,7 @@ class EngineTracker:
         fps: float | None = None,
         labels: Sequence[str] = (),
         twins: bool = True,
+        iou: float = 0.2,
         kernel: ModuleType | None = None,
     ) -> None:
         self._makers = engine, slow or engine
@@ -111,6 +115,8 @@ class EngineTracker:
         self._past: deque[tuple[int, Tracks]] = deque(maxlen=_HISTORY)
         self._twins = Twins(kernel) if twins else None
         self._groups = Groups(kernel)
+        self._refound = Refound(self._lost, iou)
+        self._newcomers = Newcomers()
         self._behind = behind if kernel is None else kernel.behind
 
     def _new(self) -> Engine:
@@ -132,11 +138,11 @@ class EngineTracker:
         steps = self._clock(pts)
         grades = self._quickly_graded(detections)
         if grades is None:
-            detections = self._usable(detections)
+            detections = usable(detections, self._low or 0.0)
             grades = self._graded(detections.xyxy, detections.confidence, detections.class_id)
         boxes, confidence, classes = detections.xyxy, detections.confidence, detections.class_id
         slow = self._pace is not None and self._pace.slow
-        groups = self._groups.find(boxes, classes, pts, self._pace_of, slow)
+        groups = self._groups.find(boxes, classes, pts, self._paces(), slow)
         if groups:
             grades[groups] = NOISE
         matched = whole(boxes, self._past, self._known.heights, pts, self._lost, self._behind)
@@ -149,18 +155,24 @@ class EngineTracker:
             leapt = self._leap(boxes, classes, left, rows, numbers, pts)
         times = pts, self._lost
         seen = None if leapt else self._known.remember(boxes, confidence, classes, rows, numbers, times, False)
+        begun = seen is None
         if seen is None:  # a track without a public id, or one that leaps
-            rows, numbers = self._public(boxes, classes, rows, numbers, leapt)
+            rows, numbers = self._public(boxes, classes, rows, numbers, leapt, pts)
             seen = self._known.remember(boxes, confidence, classes, rows, numbers, times, True)
             assert seen is not None
         shown, sure, best, ids, low = seen
-        tracks = Tracks(complete(shown, low, pts, self._lost) if low else shown, sure, best, ids)
+        if low:
+            shown = complete(shown, low, pts, self._lost, lambda row: foot_before(self._past, int(ids[row])))
+        tracks = Tracks(shown, sure, best, ids)
+        if begun or len(self._newcomers):
+            tracks.xyxy = self._newcomers.complete(tracks, self._past, pts)
         if detections.attributes is not None:
             tracks.attributes = {name: column[rows] for name, column in detections.attributes.items()}
         if self._twins is not None:
             tracks.twin_of = self._twins.update(tracks, pts)
         self._groups.remember(tracks, pts)
-        self._past.append((pts, tracks))
+        self._refound.remember(tracks, numbers, pts)
+        remember(self._past, pts, tracks)
         self._forget(pts)
         return tracks
 
@@ -180,12 +192,16 @@ class EngineTracker:
         rows: NDArray[np.intp],
         numbers: NDArray[np.int64],
         leapt: list[tuple[int, int]],
+        pts: int,
     ) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
-        """Rows and numbers of the tracks that have a public id or get one now, and of those that leapt, in the order of the rows."""
+        """Rows and numbers of the tracks that have a public id or get one now, and of those that leapt, in the order of the rows.
+        Those that are lost ones (:mod:`countline.track.refound`) go on under the id they had."""
         known = self._known.known(numbers)
         if not known.all():
             single = singles(boxes[rows], classes[rows], known)
             rows, numbers = rows[single], numbers[single]
+            if self._pace is None or not self._pace.slow:
+                self._refound.rename(self._known, boxes, classes, (rows, numbers), ~known[single], pts)
         if leapt:
             more, leaping = np.array(leapt, np.int64).T
             rows, numbers = np.concatenate([rows, more]), np.concatenate([numbers, leaping])
@@ -248,8 +264,17 @@ class EngineTracker:
         boxes = last.xyxy + velocities(self._past) * np.float32((pts - then) / 1e9)
         return Tracks(boxes, last.confidence, last.class_id, last.track_id, twin_of=last.twin_of)
 
-    def _pace_of(self, track: int) -> NDArray[np.float32]:
-        return pace_of(self._past, track)
+    def _paces(self) -> Callable[[int], NDArray[np.float32]]:
+        """The pace of a track by its id. All are computed when one is asked for, since then all are."""
+        known: dict[int, NDArray[np.float32]] | None = None
+
+        def pace(track: int) -> NDArray[np.float32]:
+            nonlocal known
+            if known is None:
+                known = paces(self._past)
+            return known.get(track, _STILL)
+
+        return pace
 
     def _clock(self, pts: int) -> int:
         """Step lengths since the last frame, at least 1. Learns the step length where no frame rate was given."""
@@ -275,6 +300,8 @@ class EngineTracker:
         self._step = step
         self._engine = self._new()
         self._leaps.begin_anew()
+        self._refound.clear()
+        self._newcomers.clear()
         self._first = {}
         if not self._past:
             self._known.clear()
@@ -287,11 +314,13 @@ class EngineTracker:
         """After a gap longer than ``lost`` nothing of before is to be found again."""
         self._engine = self._new()
         self._leaps.begin_anew()
+        self._refound.clear()
+        self._newcomers.clear()
         self._first = None
         self._known.clear()
 
     def _quickly_graded(self, detections: Detections) -> NDArray[np.intp] | None:
-        """What :meth:`_usable` and :meth:`_graded` give, by the kernel; None where there is none, or it does not take them."""
+        """What :func:`usable` and :meth:`_graded` give, by the kernel; None where there is none, or it does not take them."""
         if self._compiled is None:
             return None
         before = self._past[-1][1].xyxy if self._past else None
@@ -304,27 +333,6 @@ class EngineTracker:
         """All tracks have ended: what comes is another scene."""
         self._begin_anew()
         self._past.clear()
-
-    def _usable(self, detections: Detections) -> Detections:
-        """The detections that can be followed."""
-        box, confidence = detections.xyxy, detections.confidence
-        low = self._low or 0.0
-        # Comparisons are false for what is not a number; and no picture is as wide as infinity.
-        if (
-            len(box)
-            and (box[:, 2:] > box[:, :2]).all()
-            and np.vdot(box, box) < _WIDEST**2 / 2  # then each is within
-            and (least := confidence.min()) >= low
-            and least > 0
-        ):
-            return detections  # mostly all of them
-        sound = (
-            (box[:, 2:] > box[:, :2]).all(axis=1)
-            & (confidence > 0)
-            & (confidence >= low)
-            & (np.abs(box).max(axis=1, initial=0) < _WIDEST)
-        )
-        return detections[sound]
 
     def _graded(
         self, boxes: NDArray[np.float32], confidence: NDArray[np.float32], classes: NDArray[np.int32]

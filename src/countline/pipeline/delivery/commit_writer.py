@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from countline.errors import OutboxError
+from countline.observe.histogram import Histogram
 from countline.observe.trouble import Trouble
 from countline.outbox import Commit, Outbox, OutboxFull
 from countline.types import CounterDelta, CounterKey
@@ -79,6 +80,8 @@ class Writer:
         self._pressing = False
         """Whether something waits that is more than a place in a stream."""
         self._give_up_at: float | None = None
+        self.commits = Histogram()
+        """Seconds that each transaction took."""
         self._thread = threading.Thread(target=self._work, name="countline-outbox", daemon=True)
 
     @property
@@ -241,7 +244,9 @@ class Writer:
         while self._writing:
             stored = 0
             try:
+                begin = time.perf_counter()
                 stored = self._outbox.write(self._writing)
+                self.commits.observe(time.perf_counter() - begin)
                 if stored:
                     self._trouble.end()
                 else:

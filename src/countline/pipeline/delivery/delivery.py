@@ -23,6 +23,7 @@ from countline.types import CounterDelta, CounterKey, FrameInfo, Gap, Message, R
 
 if TYPE_CHECKING:
     from countline.config import OutboxConfig
+    from countline.observe.traces import Traces
 
 __all__ = ["Delivery"]
 
@@ -77,6 +78,8 @@ class Delivery:
         self._lost: dict[str, int] = {o.name: 0 for o in outputs}
         self.on_written: Callable[[], None] | None = None
         """Called on the writer's thread after each group that it has stored."""
+        self.traces: Traces | None = None
+        """Takes what becomes of messages, where they are traced; set before :meth:`start`."""
         self._ending = threading.Event()
         self._checker = threading.Thread(target=self._check, name="countline-outbox-check", daemon=True)
         with ExitStack() as resources:
@@ -102,6 +105,7 @@ class Delivery:
         self.writer.start()
         self._checker.start()
         for sender in self.senders.values():
+            sender.traces = self.traces
             sender.start()
         backlog = {name: n for name in self.senders if (n := self.outbox.pending(name))}
         for name, count in backlog.items():
@@ -346,6 +350,7 @@ class Delivery:
                 self._dropped_before[name] = self.outbox.dropped(name)
         self.senders = {name: sender for name, sender in {**self.senders, **join}.items() if name not in leave}
         for sender in join.values():
+            sender.traces = self.traces
             sender.start()
 
     def stats(self) -> dict[str, OutputStats]:

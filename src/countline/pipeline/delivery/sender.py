@@ -7,14 +7,21 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import groupby
+from operator import attrgetter
+from typing import TYPE_CHECKING
 
 from countline.errors import CountlineError
+from countline.observe.histogram import Histogram
 from countline.outbox import Outbox
 from countline.pipeline.delivery.dead_letters import DeadLetters
 from countline.pipeline.delivery.output_log import OutputLog
 from countline.pipeline.delivery.topic_queues import TopicQueues
 from countline.protocols import Entry, Output, Receipt
 from countline.redaction import redact
+
+if TYPE_CHECKING:
+    from countline.observe.traces import Traces
 
 __all__ = ["Sender"]
 
@@ -23,6 +30,7 @@ log = logging.getLogger("countline.delivery")
 BATCH = 1000
 POLL = 0.01
 IDLE = 0.2
+_MADE = attrgetter("made")
 STRIKES = 3
 """Times that one message may make an output raise an unforeseen error before it becomes a dead letter."""
 
@@ -37,8 +45,13 @@ class Sender:
 
     def __init__(self, outbox: Outbox, output: Output) -> None:
         self.output = output
+        self.sent = 0
+        """Messages that the output has taken, each time that it has."""
         self.acknowledged = 0
         self.retried = 0
+        self.latency = Histogram()
+        """Seconds from the commit of a message to its acknowledgement."""
+        self.traces: Traces | None = None
         self.error = ""
         """Trouble of the sender itself; the output's own stands in its status."""
         self._outbox = outbox
@@ -66,7 +79,8 @@ class Sender:
 
     def count_on(self, before: Sender) -> None:
         """Go on with the counts of the sender that had this output before."""
-        self.acknowledged, self.retried = before.acknowledged, before.retried
+        self.sent, self.acknowledged, self.retried = before.sent, before.acknowledged, before.retried
+        self.latency, self.traces = before.latency, before.traces
         self._dead_letters.count = before.dead
 
     def start(self) -> None:
@@ -161,6 +175,7 @@ class Sender:
                 raise
             return self._strike(part[0], error)
         self._queues.sent(part[:accepted])
+        self.sent += accepted
         if alone:
             self._careful -= accepted
             self._strikes.clear()
@@ -199,7 +214,7 @@ class Sender:
             self._fine(self._queues.settled([receipt.position for receipt in receipts]))
             return
         now = time.monotonic()
-        fine: list[int] = []
+        fine: list[Entry] = []
         dead_letters: list[tuple[Entry, Receipt]] = []
         for receipt in receipts:
             again = bool(receipt.error) and receipt.retry
@@ -207,7 +222,7 @@ class Sender:
             if entry is None:
                 continue
             if not receipt.error:
-                fine.append(receipt.position)
+                fine.append(entry)
             elif again:
                 self.retried += 1
             else:
@@ -217,14 +232,30 @@ class Sender:
             self._refuse(dead_letters)
 
     def _refuse(self, dead_letters: list[tuple[Entry, Receipt]]) -> None:
+        if self.traces is not None:
+            for entry, receipt in dead_letters:
+                self.traces.answered(self.output.name, entry, self._outbox.age(entry), receipt.error)
         instead = self._dead_letters.refuse(dead_letters)
         if instead:
             self._queues.put_back(instead)
 
-    def _fine(self, positions: list[int]) -> None:
-        if positions:
+    def _fine(self, entries: list[Entry]) -> None:
+        if entries:
+            self._measure(entries)
+            positions = [entry.position for entry in entries]
             self.acknowledged += len(positions) - self._dead_letters.arrived(positions)
             self._outbox.ack(self.output.name, positions)
+
+    def _measure(self, entries: list[Entry]) -> None:
+        """Those that were stored together have waited equally long: one observation for all of them."""
+        for _, group in groupby(entries, key=_MADE):
+            together = list(group)
+            age = self._outbox.age(together[0])
+            if age is not None:
+                self.latency.observe(age, len(together))
+            if self.traces is not None:
+                for entry in together:
+                    self.traces.answered(self.output.name, entry, age)
 
     def _watch(self) -> None:
         """Log when the output or one of its topics goes away and when it is back."""

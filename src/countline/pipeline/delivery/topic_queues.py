@@ -176,8 +176,8 @@ class TopicQueues:
             queue.wait = FIRST_WAIT
         return entry
 
-    def settled(self, positions: Iterable[int]) -> list[int]:
-        """Good receipts for these: as :meth:`answered` for each; returns those that were on their way."""
+    def settled(self, positions: Iterable[int]) -> list[Entry]:
+        """Good receipts for these: as :meth:`answered` for each; returns the entries of those that were on their way."""
         in_flight, queues = self.in_flight, self._queues
         known = []
         for position in positions:
@@ -189,7 +189,7 @@ class TopicQueues:
             if queue.probing:
                 queue.probing = queue.stopped = False
                 queue.wait = FIRST_WAIT
-            known.append(position)
+            known.append(entry)
         return known
 
     def due(self, now: float, limit: int) -> list[Entry]:

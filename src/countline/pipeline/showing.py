@@ -1,0 +1,70 @@
+"""What a run of video shows of itself."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from typing import Any
+
+from countline.observe.health import Health
+from countline.observe.measured import Measured
+from countline.observe.monitor import Monitor
+from countline.observe.traces import Traces
+from countline.pipeline import measuring
+from countline.pipeline.control import Control
+from countline.pipeline.engine import Engine
+from countline.pipeline.frame_buffer import FrameBuffer
+from countline.pipeline.overload import Overload
+from countline.protocols import Source
+
+__all__ = ["Showing"]
+
+
+class Showing:
+    """The part of a run that follows :class:`countline.observe.monitor.Watched`."""
+
+    engine: Engine
+    control: Control
+    sources: list[Source]
+    monitor: Monitor | None
+    """Metrics and health over HTTP, OpenTelemetry, where the configuration asks for them."""
+    _latency: float
+    _overload: Overload | None
+    _frames: FrameBuffer
+    _batches: queue.Queue[Any]
+    _playing: threading.Event
+    _beat: float
+    """When the loop that looks after the run went round last: seconds of the monotonic clock; 0: it does not."""
+
+    def measured(self) -> Measured:
+        """Numbers of this run as of now, for metrics. From any thread."""
+        stats = {source.info.name: source.stats for source in self.sources}
+        queued = self._frames.depth() + self._batches.qsize()
+        return measuring.measured(self.engine, stats, queued=queued, control=self.control)
+
+    def health(self) -> Health:
+        """Whether it is alive and of use, as of now. From any thread."""
+        states = {source.info.name: source.stats.state for source in self.sources}
+        return measuring.healthy(self.engine, states, started=self._playing.is_set(), beat=self._beat)
+
+    def trace(self, traces: Traces) -> None:
+        """Tell what becomes of messages; before it is executed."""
+        self.engine.trace(traces)
+
+    def snapshot(self) -> dict[str, Any]:
+        """The present state, for progress displays. From any thread."""
+        summary = self.engine.refresh()
+        return {
+            "seconds": round(summary.seconds, 3),
+            "frames": summary.frames,
+            "fps": round(summary.fps, 2),
+            "latency_ms": round(self._latency * 1000, 1),
+            "queued": self._frames.depth() + self._batches.qsize(),
+            "dropped": sum(s.stats.dropped for s in self.sources),
+            "sources": {s.info.name: s.stats.as_dict() for s in self.sources},
+            "overload": self._overload.words if self._overload is not None else "",
+            "messages": summary.messages,
+            "outputs": {name: output.as_dict() for name, output in list(summary.outputs.items())},
+            "counts": {name: dict(s.lines) for name, s in list(summary.sources.items())},
+            "errors": [s.error for s in list(summary.sources.values()) if s.error],
+        }
