@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo docs test quick hunt kernels test-kafka test-cuda test-pythons lint types walls check bench peers clean constraints system
+.PHONY: help demo docs test quick hunt kernels test-kafka test-streams test-cuda test-pythons lint types walls check bench peers clean constraints system
 
 help:
 	@echo "make demo        run the main job on a street clip against an embedded broker"
@@ -13,6 +13,7 @@ help:
 	@echo "make quick       a first answer within two minutes: the core, messages, one run end to end, one Kafka"
 	@echo "make hunt        property tests with examples of their own in every round, to find faults"
 	@echo "make test-kafka  contract and fault tests against Apache Kafka 4 (Java and Maven)"
+	@echo "make test-streams  recipes of examples/streams with the real engines and Apache Kafka 4 (fetches 2 GB)"
 	@echo "make test-cuda  frames, boxes and counts on an NVIDIA GPU against those of the CPU"
 	@echo "make test-pythons  the pure core's tests on every Python 3.10+ of this machine"
 	@echo "make check       lint, types, import walls"
@@ -78,6 +79,11 @@ hunt: $(VENV)/.dev $(VENV)/.kernels
 
 test-kafka: $(VENV)/.dev
 	@$(BIN)/python -m pytest -m kafka4 -ra
+
+# Stream engines (Flink, Quix Streams, DuckDB, ClickHouse) in virtual environments of their own, 2 GB; needs Java and Maven.
+test-streams: $(VENV)/.dev
+	@$(BIN)/python tests/streams/engines.py
+	@$(BIN)/python -m pytest tests/streams -ra
 
 # Needs `pip install -e ".[cuda]"` in $(VENV), or CUDA_PYTHON=... that has it.
 test-cuda:

@@ -40,6 +40,16 @@ class StateDefinition(Definition, Protocol):
 
 
 @runtime_checkable
+class BeatingDefinition(Definition, Protocol):
+    """What a definition offers besides if its messages may come by the clock (``on: heartbeat``)."""
+
+    @property
+    def beats_every(self) -> int:
+        """ns from one to the next; then it is given analytics of no frame, with ``heartbeat`` and ``status`` set. 0: they do not."""
+        ...
+
+
+@runtime_checkable
 class ChangeDefinition(Definition, Protocol):
     """What a definition offers besides if its messages may tell of changes of the configuration (``on: config``)."""
 

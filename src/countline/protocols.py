@@ -9,7 +9,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from countline._clips import RememberingSource
 from countline._definition_protocols import (
+    BeatingDefinition,
     ChangeDefinition,
     ContinuingDefinition,
     Definition,
@@ -40,6 +42,7 @@ from countline.types import (
 __all__ = [
     "AimedDetector",
     "BatchDetector",
+    "BeatingDefinition",
     "ChangeDefinition",
     "Check",
     "ClosingConsumer",
@@ -66,6 +69,7 @@ __all__ = [
     "PredictingTracker",
     "Receipt",
     "RemakingDefinition",
+    "RememberingSource",
     "ReplaceableRules",
     "ResumableSource",
     "RuleSet",

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countline._changes import ConfigChange, StateChange
+from countline._clips import ClipForm, CutPackets, FrameMark
 from countline._counters import CounterDelta, CounterKey, RuleIdentity
 from countline._device import DevicePlanes
 from countline._events import (
@@ -32,6 +33,7 @@ from countline._events import (
 )
 from countline._frames import FrameInfo, Seam, SourceInfo, TimeQuality, utc
 from countline._gaps import Gap
+from countline._heartbeats import Heartbeat
 from countline._states import (
     Count,
     DirectionState,
@@ -49,12 +51,14 @@ __all__ = [
     "KEYPOINTS",
     "UNTRACKED",
     "Analytics",
+    "ClipForm",
     "ConfigChange",
     "Count",
     "CounterDelta",
     "CounterKey",
     "Crossing",
     "Crowding",
+    "CutPackets",
     "Detections",
     "DevicePlanes",
     "DirectionState",
@@ -63,9 +67,11 @@ __all__ = [
     "Event",
     "Frame",
     "FrameInfo",
+    "FrameMark",
     "FrameTracks",
     "Gap",
     "Heading",
+    "Heartbeat",
     "Journey",
     "Leave",
     "LineState",
@@ -115,6 +121,8 @@ class Frame:
     """Monotonic seconds at which the reader handed it over; for latency figures only, never for rules."""
     seam: Seam | None = None
     """Set on the first frame of each recording, where a source reads several one after the other."""
+    mark: FrameMark | None = None
+    """Where it lies in the encoded video, for clips; None where nobody wants any, or the source has no packets."""
 
     @property
     def image(self) -> NDArray[np.uint8]:
@@ -290,6 +298,8 @@ class Analytics:
     """What was missed before this frame; in a message, all that was since the last message of its definition."""
     status: StateChange | None = None
     """The state of the source that a message tells of, where its trigger is one: then there is no frame."""
+    heartbeat: Heartbeat | None = None
+    """That the source is watched over, where the trigger of a message is the clock: then there is no frame, and ``status`` is set."""
     change: ConfigChange | None = None
     """The change of the configuration that a message tells of, where its trigger is one: then there is no frame."""
     view: View | None = None

@@ -23,6 +23,8 @@ ELSEWHERE = {
     ("docs/messages.md", "yaml"): "tests/messages/test_docs.py",
     ("docs/messages.md", "python"): "tests/messages/test_docs.py",
     ("docs/messages.md", "json"): "tests/messages/test_docs.py",
+    ("docs/stream.md", "sql"): "tests/docs/test_stream_page.py",
+    ("docs/stream.md", "yaml"): "tests/docs/test_stream_page.py",
     ("docs/rules.md", "yaml"): "tests/analytics_native/test_docs.py",
     ("docs/rules.md", "python"): "tests/analytics_native/test_docs.py",
     ("docs/outputs.md", "yaml"): "tests/outputs/test_docs.py",

@@ -14,13 +14,14 @@ from countline import attach, messages
 from countline.config import load
 from countline.config.loader import read_yaml, validate
 from countline.config.messages import MessageConfig
+from countline.pipeline.clips import Clips
 from countline.registry import SchemaIds
-from countline.types import Crowding, Gap, Leave, RuleInfo, SourceInfo, StateChange
+from countline.types import Crowding, Gap, Heartbeat, Leave, RuleInfo, SourceInfo, StateChange
 
 ROOT = Path(__file__).parents[2]
 DOC = ROOT / "docs" / "messages.md"
 OBJECTS = {"pictures": lambda message, prefix: f"{prefix}/{message.id}"}
-TOOLS = messages.Tools(attach.encode_image, attach.store, SchemaIds(), OBJECTS)
+TOOLS = messages.Tools(attach.encode_image, attach.store, SchemaIds(), OBJECTS, Clips())
 BLOCK = re.compile(r"^```(yaml|python)\n(.*?)^```\n(?:\n```json\n(.*?)^```)?", re.MULTILINE | re.DOTALL)
 BLOCKS = [(m[1], m[2], m[3]) for m in BLOCK.finditer(DOC.read_text(encoding="utf-8"))]
 
@@ -40,6 +41,7 @@ def moment():
         gap=Gap(TIME - 3600 * 10**9, TIME),
     )
     made.status = StateChange("refused", "connection refused", "connecting", TIME, 0.0, 0, 0, 0, 0, 0, None)
+    made.heartbeat = Heartbeat(3, 10.0, TIME, TIME + 10 * 10**9, "clock")
     return made
 
 
@@ -75,8 +77,8 @@ def test_each_block_does_what_is_written_below_it(kind, text, expected):
         assert [orjson.loads(m.value) for m in made] == [orjson.loads(line) for line in expected.splitlines()]
 
 
-def test_there_are_ten_worked_examples_the_recipe_a_gap_and_a_state():
-    assert sum(expected is not None for *_, expected in BLOCKS) == 13
+def test_there_are_ten_worked_examples_the_recipe_a_gap_a_state_and_a_heartbeat():
+    assert sum(expected is not None for *_, expected in BLOCKS) == 14
 
 
 def test_every_field_and_filter_in_the_documentation_exists_and_none_is_missing():

@@ -15,10 +15,12 @@ __all__ = ["command"]
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["json", "avro", "proto"]),
+    type=click.Choice(["json", "avro", "proto", "flink", "clickhouse"]),
     default=None,
-    help="Language of the message's schema; by its encoding unless set.",
+    help="Language of the message's schema; by its encoding unless set. flink and clickhouse: the table whose rows its values are.",
 )
+@click.option("--flink", "format_", flag_value="flink", help="The same as --format flink.")
+@click.option("--clickhouse", "format_", flag_value="clickhouse", help="The same as --format clickhouse.")
 @click.option(
     "--fields",
     "fields",

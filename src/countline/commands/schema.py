@@ -8,10 +8,13 @@ from typing import Any
 import orjson
 
 from countline.config import Config
+from countline.config.messages import MessageConfig
 from countline.errors import ConfigError
 from countline.messages.faults import suggest
 from countline.messages.listing import all_fields, fields_of
+from countline.messages.schema import Schema
 from countline.messages.schema_diff import differences, read
+from countline.messages.tables_sql import ENGINES, KafkaPlace, table_sql
 from countline.pipeline import build
 from countline.terminal import echo
 
@@ -96,8 +99,29 @@ def _message(path: Path, name: str, format_: str | None) -> str:
             f"the payload {chosen[0].type} is defined by DeepStream and has no schema of its own",
             where=f"message '{name}'",
         )
+    if format_ in ENGINES:
+        return _table(config, chosen[0], schema, format_)
     by_encoding = {"avro": "avro", "protobuf": "proto"}
     return str(schema.text(format_ or by_encoding.get(chosen[0].encoding, "json")))
+
+
+def _table(config: Config, message: MessageConfig, schema: Schema, engine: str) -> str:
+    """The table of a message's values, where its Kafka output puts them. Raises ConfigError for what is no JSON."""
+    if message.encoding != "json" or (message.cloudevents is not None and message.cloudevents.mode == "structured"):
+        raise ConfigError(
+            "tables are written for values that are JSON without an envelope",
+            where=f"message '{message.name}'",
+            fix="use encoding: json, and cloudevents: binary where there are any",
+        )
+    from countline.outputs.kafka.config import Config as KafkaConfig
+
+    outputs = [
+        o for o in config.outputs if isinstance(o, KafkaConfig) and (not message.outputs or o.name in message.outputs)
+    ]
+    own = message.topic if message.topic is not None and "{" not in message.topic else None
+    topic = own or (outputs[0].topic if outputs else message.name)
+    bootstrap = ",".join(outputs[0].bootstrap) if outputs else "localhost:9092"
+    return table_sql(schema, engine, message.name, KafkaPlace(topic, bootstrap))
 
 
 def _check(old: Path, new: Path, mode: str) -> int:

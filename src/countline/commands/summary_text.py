@@ -64,6 +64,8 @@ def summary_text(summary: Summary) -> str:
         rows.append(
             f"  {summary.failures} could not be made: see `countline outbox failures` ({summary.failure_file}){gone}"
         )
+    if summary.clips:
+        rows.append("  clips: " + ", ".join(f"{number} {what}" for what, number in sorted(summary.clips.items())))
     waiting = (
         "still in the outbox (the next run delivers them; `countline outbox` shows them)"
         if summary.durable

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import timezone, tzinfo
 from typing import Annotated, Any, Literal
@@ -20,6 +20,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema
 
+from countline.config.attach import AttachConfig
 from countline.config.base import Model
 from countline.config.faults import ConfigFault, validated
 from countline.config.rules import RULE_KEYS, brought_events
@@ -42,16 +43,22 @@ __all__ = [
 
 EVENTS = (*(event for model in RULE_KEYS.values() for event in model.events), "view-change")
 """Kinds of event, which are the triggers that send a message for what happened."""
-_WORDS = (*EVENTS, "change", "gap", "frame", "interval <time>", "config", "status")
-_OF_FRAMES = {"config": ("type", "sources", "attach"), "status": ("type", "attach")}
+_WORDS = (*EVENTS, "change", "gap", "frame", "interval <time>", "config", "status", "heartbeat <time>")
+_OF_FRAMES = {
+    "config": ("type", "sources", "attach"),
+    "status": ("type", "attach"),
+    "heartbeat": ("type", "attach"),
+}
 """Keys that have no sense with triggers that no frame is behind."""
 _INTERVAL = re.compile(r"interval\s+(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d)(?:\s+(?P<zone>[A-Za-z][\w+\-/]*))?")
+_HEARTBEAT = re.compile(r"heartbeat\s+(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d)")
+_QUICKEST = 10**9
 _UNITS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "min": 60 * 10**9, "h": 3600 * 10**9, "d": 24 * 3600 * 10**9}
 
 
 def trigger_of(on: str | list[str]) -> tuple[str, tuple[str, ...], int]:
-    """``on:`` as (kind, kinds of event, interval in ns); kind is event, change, gap, frame, interval, config or
-    status.
+    """``on:`` as (kind, kinds of event, time in ns); kind is event, change, gap, frame, interval, config, status or
+    heartbeat.
 
     Raises ConfigFault for a trigger that does not exist."""
     words = on if isinstance(on, list) else re.split(r"\s*[,|]\s*", on.strip())
@@ -67,12 +74,25 @@ def trigger_of(on: str | list[str]) -> tuple[str, tuple[str, ...], int]:
             )
         zone_of(on)
         return "interval", (), ns
+    if len(words) == 1 and words[0].split()[:1] == ["heartbeat"]:
+        return "heartbeat", (), _beat(words[0])
     for word in words:
         if word not in EVENTS and word not in brought_events():
             raise ConfigFault(
                 f"there is no trigger '{word}'", fix="known are: " + ", ".join((*_WORDS, *brought_events()))
             )
     return "event", tuple(dict.fromkeys(words)), 0
+
+
+def _beat(word: str) -> int:
+    match = _HEARTBEAT.fullmatch(word)
+    ns = int(float(match[1]) * _UNITS[match[2]]) if match else 0
+    if ns < _QUICKEST:
+        raise ConfigFault(
+            f"'{word}' is no heartbeat",
+            fix="write e.g. on: heartbeat 10s (s, m, h and d are known), at least one second",
+        )
+    return ns
 
 
 def zone_of(on: str | list[str]) -> tzinfo | None:
@@ -151,64 +171,6 @@ class SchemaConfig(Model):
         return self
 
 
-class AttachConfig(Model):
-    """A picture that goes with the message; the template names it ``{attachment}``."""
-
-    what: Literal["crop", "snapshot"] = "crop"
-    """crop: the object of the event; snapshot: the whole picture."""
-    as_: Literal["base64", "file", "object"] = Field(default="base64", alias="as")
-    """base64: in the message; file: written to ``folder``; object: put into an object store, as a message of its own that
-    waits in the outbox. With file and object the message carries the URL."""
-    output: str | None = None
-    """With object: name of the output (``object_store``) that the picture goes to; may be left out where there is one only."""
-    folder: str | None = None
-    """Folder for files; made if absent. Files lie in one folder a day: ``<folder>/2026-11-22/<message id>.jpg``."""
-    url: str | None = None
-    """What stands in the message before ``2026-11-22/<message id>.jpg``; the folder, or the store's own URL, unless set."""
-    margin: float = Field(default=0.1, ge=0, le=5)
-    """Border around a crop, as a part of the box's width and height."""
-    max_side: int = Field(default=640, ge=16)
-    """Longest side in pixels; larger pictures are scaled down."""
-    max_bytes: int = Field(default=200_000, ge=1000)
-    """Largest JPEG; quality, then size are lowered until it fits."""
-    quality: int = Field(default=85, ge=1, le=100)
-    """JPEG quality to begin with."""
-
-    model_config = ConfigDict(populate_by_name=True)
-
-    @model_validator(mode="after")
-    def _folder(self) -> AttachConfig:
-        if self.as_ == "file" and not self.folder:
-            raise ConfigFault("attachments as files need a folder", fix="add e.g. folder: snapshots")
-        for word, wanted in (("folder", "file"), ("output", "object")):
-            if getattr(self, word) is not None and self.as_ != wanted:
-                raise ConfigFault(f"'{word}' is for attachments as: {wanted}", fix=f"write as: {wanted}", loc=(word,))
-        return self
-
-    def no_store(self, stores: Sequence[str], known: Sequence[str]) -> tuple[str, str] | None:
-        """What is wrong with ``output`` and what to do, or None. ``stores``: names of the outputs that hold objects, among
-        all that are ``known``."""
-        if self.as_ != "object" or self.output in stores or (self.output is None and len(stores) == 1):
-            return None
-        if not stores:
-            fix = "add an output, e.g. `- object_store: {url: s3://bucket/pictures}`"
-        else:
-            fix = f"write output: {stores[0]}" + (f"; others are {', '.join(stores[1:])}" if stores[1:] else "")
-        if self.output is None:
-            reason = (
-                "there is no output that holds objects" if not stores else "there are several outputs that hold objects"
-            )
-        elif self.output in known:
-            reason = f"the output '{self.output}' cannot hold pictures, only an object_store can"
-        else:
-            reason = f"there is no output '{self.output}'"
-        return f"the pictures have no place: {reason}", fix
-
-    def store_of(self, stores: Sequence[str]) -> str:
-        """The output that pictures go to, of those that hold objects; as :meth:`no_store` has found it to be right."""
-        return self.output if self.output is not None else stores[0]
-
-
 def kind_class(type_: Any) -> type[MessageConfig] | None:
     """The configuration class of a message's ``type:``; None where there is no such kind (or no type)."""
     if not isinstance(type_, str):
@@ -242,7 +204,7 @@ class MessageConfig(Model):
     on: Annotated[str | list[str], AfterValidator(_trigger)] = "crossing"
     """Trigger: crossing | enter | leave | dwell | crowding | heading | speeding | journey | long-queue | long-wait | wrong-way
     (or several of these) | change | gap | interval <time> [zone] | frame | config (a change of the configuration)
-    | status (another state of a source)."""
+    | status (another state of a source) | heartbeat <time> (each source, by the clock, also while no frame comes)."""
     per: Literal["frame", "event"] | None = None
     """One message for each event or for each frame that has any; by the template unless set: per event if it names a field
     of an event."""

@@ -33,6 +33,8 @@ class Attached(NamedTuple):
     """For the message: base64, or a URL."""
     picture: Message | None = None
     """With ``as: object``: the picture as a message of its own, for the output that holds objects and no other."""
+    begin: Callable[[], None] | None = None
+    """With ``as: clip``: to be called once it is certain that a message names it."""
 
 
 class Attacher:

@@ -158,6 +158,11 @@ class BaseDefinition(ABC):
         return self.trigger.of_states
 
     @property
+    def beats_every(self) -> int:
+        """ns from one of its messages to the next by the clock, for each source; 0: it makes none by the clock."""
+        return self.trigger.every
+
+    @property
     def keyed(self) -> bool:
         """Whether its messages have keys."""
         return self.record.key is not None or self.record.partition_key is not None

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from countline.config.messages import MessageConfig, trigger_of
-from countline.messages.attachment import Attacher, ObjectPlace
+from countline.messages.attachment import Attached, Attacher, ObjectPlace
+from countline.messages.clip import ClipAttacher
 from countline.messages.cloudevents import Envelope
 from countline.messages.context import Context
 from countline.messages.definition import TemplateDefinition
@@ -16,10 +17,12 @@ from countline.messages.field_registry import FieldRegistry
 from countline.messages.functions import FunctionDefinition, MessageFunction, has_analytics
 from countline.messages.node import Node
 from countline.messages.record import RecordTemplate, make_envelope
+from countline.messages.scope import Scope
 from countline.messages.shape import ANY, Shape
 from countline.messages.template import Compiler
 from countline.messages.triggers import make_trigger
 from countline.protocols import Definition
+from countline.types import Frame
 
 __all__ = ["Builder"]
 
@@ -43,6 +46,7 @@ class Builder:
             gap=trigger == "gap",
             config=trigger == "config",
             status=trigger == "status",
+            heartbeat=trigger == "heartbeat",
             table=context.table,
         )
         self.compiler = Compiler(self.fields)
@@ -96,32 +100,40 @@ class Builder:
             attach=self._attacher(),
         )
 
-    def _attacher(self) -> Attacher | None:
+    def _attacher(self) -> Callable[[Scope, Frame | None], Attached | None] | None:
         config, tools = self.config.attach, self.context.tools
         if config is None:
             return None
         loc = (*self.loc, "attach")
+        clip = config.as_ == "clip"
         if not self.is_function and "attachment" not in self.fields.used:
             fix = "write e.g. picture: '{attachment}' in the value"
-            self.compiler.faults.append(MessageFault("no template names the picture", loc, fix))
-        if config.what == "crop" and (not self.kinds or self.config.per == "frame"):
+            what = "clip" if clip else "picture"
+            self.compiler.faults.append(MessageFault(f"no template names the {what}", loc, fix))
+        if config.crops and (not self.kinds or self.config.per == "frame"):
             fix = "use what: snapshot, or an event such as on: crossing"
             self.compiler.faults.append(MessageFault("a crop needs an event with an object", (*loc, "what"), fix))
-        if tools.encode_image is None or (config.as_ == "file" and tools.store is None):
+        lacking = tools.clips is None if clip else tools.encode_image is None
+        if lacking or (config.folder is not None and tools.store is None):
             fix = "pass make(..., tools=Tools(countline.attach.encode_image, countline.attach.store))"
-            self.compiler.faults.append(MessageFault("this program was given nothing to make pictures with", loc, fix))
+            what = "clips" if clip else "pictures"
+            self.compiler.faults.append(MessageFault(f"this program was given nothing to make {what} with", loc, fix))
             return None
-        if config.as_ != "object":
-            return Attacher(config, tools.encode_image, tools.store if config.as_ == "file" else None)
-        stores = list(tools.objects)
-        wrong = config.no_store(stores, stores)
-        if wrong is not None:
-            self.compiler.faults.append(MessageFault(wrong[0], (*loc, "output"), wrong[1]))
-            return None
-        name = config.store_of(stores)
-        return Attacher(
-            config, tools.encode_image, place=ObjectPlace(name, tools.objects[name]), definition=self.config.name
-        )
+        place = None
+        if config.stored:
+            stores = list(tools.objects)
+            wrong = config.no_store(stores, stores)
+            if wrong is not None:
+                self.compiler.faults.append(MessageFault(wrong[0], (*loc, "output"), wrong[1]))
+                return None
+            name = config.store_of(stores)
+            place = ObjectPlace(name, tools.objects[name])
+        store = tools.store if config.folder is not None else None
+        if tools.clips is not None and clip:
+            sources = self.config.sources or [s.name for s in self.context.sources]
+            return ClipAttacher(config, tools.clips, store, place, self.config.name, sources)
+        assert tools.encode_image is not None
+        return Attacher(config, tools.encode_image, store, place, self.config.name)
 
     def _envelope(self, shape: Shape) -> Envelope | None:
         on = self.config.on if isinstance(self.config.on, str) else "event"
@@ -153,7 +165,7 @@ class Builder:
         used = self.fields.used
         per_event = bool(self.kinds) and config.per != "frame"
         if per_event and config.per is None and not self.is_function:
-            crop = config.attach is not None and config.attach.what == "crop"
+            crop = config.attach is not None and config.attach.crops
             per_event = "event" in used or crop
         schema = make_schema(config, node.shape)
         user_value = self.is_function
@@ -168,7 +180,8 @@ class Builder:
             "per_event": per_event,
             "trajectories": config.trajectory_points if "trajectory" in used else 0,
             "tells_epochs": "epochs" in used or sees_all,
-            "keeps_gaps": ("gap" in used or sees_all) and not (self.fields.gap or self.fields.config),
+            "keeps_gaps": ("gap" in used or sees_all)
+            and not (self.fields.gap or self.fields.config or self.fields.heartbeat),
         }
         if target is not None:
             return FunctionDefinition(target, **arguments)

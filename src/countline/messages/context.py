@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any
 
+from countline.messages.clip import ClipMaker
 from countline.messages.fields import TABLE, FieldTable
 from countline.types import Message, RuleInfo, SourceInfo
 
@@ -26,6 +27,8 @@ class Tools:
     objects: Mapping[str, Callable[[Message, str | None], str]] = field(default_factory=dict)
     """Outputs that hold objects, by name: (message, what stands before the object's name instead of the store's own address)
     -> URL of the object that the message becomes."""
+    clips: ClipMaker | None = None
+    """Cuts clips; see ``countline.pipeline.clips``."""
 
 
 @dataclass(frozen=True)

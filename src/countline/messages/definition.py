@@ -112,12 +112,13 @@ class ValueDefinition(BaseDefinition):
         info, record = scope.info, self.record
         scope.id = self._ids(scope.source.name, info.stream, info.number, part)
         picture: Message | None = None
+        begin: Callable[[], None] | None = None
         try:
             if record.condition is not None and not record.condition(scope):
                 self.skipped += 1
                 return []
             if record.attach is not None and (attached := record.attach(scope, frame)) is not None:
-                scope.attachment, picture = attached
+                scope.attachment, picture, begin = attached
             values = self.values(scope, frame)
         except Exception as error:  # a user's function may raise anything; the pipeline must go on
             self._fail(scope, error)
@@ -133,6 +134,8 @@ class ValueDefinition(BaseDefinition):
             except Exception as error:  # neither may what it returned, nor its key, hold up the others
                 self._fail(scope, error)
         self.made += len(messages)
+        if begin is not None and messages:
+            begin()
         # Before the messages that name it; and not at all where there are none.
         return [picture, *messages] if picture is not None and messages else messages
 

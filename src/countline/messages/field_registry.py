@@ -15,6 +15,8 @@ from countline.types import Count, RuleInfo, SourceInfo
 
 __all__ = ["FieldRegistry"]
 
+_OF_SOURCES = ("id", "time", "time_ns", "source", "source_index", "device_id", "uri", "status")
+"""Heads of the paths that there are where a message tells of a source, and of no frame."""
 _COUNTS = {"current": attrgetter("current"), "cumulative": attrgetter("cumulative")}
 
 
@@ -37,6 +39,8 @@ class FieldRegistry:
     """The trigger is a change of the configuration: there is no frame, and no source."""
     status: bool = False
     """The trigger is another state of a source: there is no frame."""
+    heartbeat: bool = False
+    """The trigger is the clock: there is no frame, but the source's state."""
     table: FieldTable = TABLE
     used: set[str] = field(default_factory=set)
     """Levels and memories used so far: 'event', 'trajectory', 'attachment', 'epochs', 'objects', 'gap' …"""
@@ -84,7 +88,7 @@ class FieldRegistry:
             yield from self.item_fields(loop)
         yield from self.event
         yield from filter(self._offered, self.table.of_frame)
-        if self.config or self.status:
+        if self._no_frame:
             return
         if self.attachment:
             yield "attachment"
@@ -96,17 +100,21 @@ class FieldRegistry:
             elif rule.kind == "journey":
                 yield f"journeys.{rule.name}"
 
+    @property
+    def _no_frame(self) -> bool:
+        return self.config or self.status or self.heartbeat
+
     def _offered(self, path: str) -> bool:
         """Whether the trigger has this field of the frame."""
         head = path.partition(".")[0]
         if self.config:
             return head in ("id", "time", "time_ns", "config")
-        if self.status:
-            return head in ("id", "time", "time_ns", "source", "source_index", "device_id", "uri", "status")
-        return head not in ("config", "status") and (self.interval or head != "window")
+        if self.status or self.heartbeat:
+            return head in _OF_SOURCES or (self.heartbeat and head == "heartbeat")
+        return head not in ("config", "status", "heartbeat") and (self.interval or head != "window")
 
     def _frame(self, path: str) -> Field | None:
-        if self.config or self.status:
+        if self._no_frame:
             return self.table.of_frame.get(path) if self._offered(path) else None
         head, _, rest = path.partition(".")
         group = self.table.by_key.get(head)

@@ -65,6 +65,14 @@ STATUS: tuple[Entry, ...] = (
     Entry("clock_offset", NUMBER.or_null(), attrgetter("clock_offset")),
 )
 
+HEARTBEAT: tuple[Entry, ...] = (
+    Entry("sequence", INTEGER, attrgetter("sequence")),
+    Entry("seconds", NUMBER, attrgetter("seconds")),
+    Entry("last", TIME.or_null(), attrgetter("last")),
+    Entry("until", TIME.or_null(), attrgetter("until")),
+    Entry("by", STRING, attrgetter("by")),
+)
+
 
 def _with_parts(
     name: str, entries: Sequence[Entry], read: Callable[[Scope], Any], *, nullable: bool
@@ -108,6 +116,7 @@ FRAME_ENTRIES: tuple[Entry, ...] = (
     *_with_parts("gap", GAP, lambda s: s.analytics.gap, nullable=True),
     *_with_parts("config", CONFIG, lambda s: s.analytics.change, nullable=False),
     *_with_parts("status", STATUS, lambda s: s.analytics.status, nullable=False),
+    *_with_parts("heartbeat", HEARTBEAT, lambda s: s.analytics.heartbeat, nullable=False),
     Entry("degraded", STRING.or_null(), lambda s: s.info.degraded or None),
     Entry("source", STRING, lambda s: s.source.name),
     Entry("source_index", INTEGER, lambda s: s.source.index),

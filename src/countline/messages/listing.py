@@ -60,6 +60,9 @@ def fields_of(
         attachment=config.attach is not None,
         interval=trigger == "interval",
         gap=trigger == "gap",
+        config=trigger == "config",
+        status=trigger == "status",
+        heartbeat=trigger == "heartbeat",
         table=table,
     )
     yield f"message '{config.name}':"

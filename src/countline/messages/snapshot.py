@@ -50,6 +50,7 @@ _OWN: dict[str, Any] = {
     for cls in (
         *(Analytics, types.Tracks, types.FrameInfo, types.SourceInfo, types.Count, types.LineState, types.RegionState),
         *(types.DirectionState, types.ObjectStatus, types.Window, types.Gap, types.ConfigChange, types.StateChange),
+        types.Heartbeat,
         *(
             Event,
             types.Crossing,

@@ -27,6 +27,9 @@ class Trigger(ABC):
     of_states = False
     """Whether it fires at another state of a source, and at nothing else."""
 
+    every = 0
+    """ns from one of its messages to the next by the clock, where it fires at nothing else; 0: it does not."""
+
     def take_over(self, before: Trigger) -> Trigger:
         """The trigger for a definition that goes on in the place of another: the one before, if it is of the same kind."""
         return before if type(before) is type(self) else self

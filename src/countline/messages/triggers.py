@@ -100,6 +100,20 @@ class States(Trigger):
         return None if analytics.status is None else (analytics, ())
 
 
+class Heartbeats(Trigger):
+    """Fires by the clock, for each source: at no frame."""
+
+    def __init__(self, ns: int) -> None:
+        self.every = ns
+
+    def fire(self, analytics: Analytics) -> Fired | None:
+        beat = analytics.heartbeat
+        return None if beat is None else (analytics, ())
+
+    def take_over(self, before: Trigger) -> Trigger:
+        return self
+
+
 def make_trigger(
     on: str | list[str], rules: Sequence[str], classes: Sequence[str], zone: tzinfo | None = None
 ) -> Trigger:
@@ -115,6 +129,8 @@ def make_trigger(
         return Changes()
     if kind == "status":
         return States()
+    if kind == "heartbeat":
+        return Heartbeats(ns)
     if kind == "interval":
         return Interval(ns, zone_of(on) or zone)
     return EveryFrame()

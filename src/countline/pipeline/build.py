@@ -20,6 +20,7 @@ from countline.config.models import raise_not_mapping
 from countline.config.outputs import kind_of
 from countline.errors import ConfigError, MessageError
 from countline.kernels import find
+from countline.pipeline.clips import Clips
 from countline.pipeline.roles import refuse_collisions
 from countline.protocols import AimedDetector, Definition, Detector, Output, RuleSet, ThresholdDetector, Tracker
 from countline.registry.kinds import CLASS_SETS, OUTPUTS, RULE_FILES
@@ -88,6 +89,8 @@ class Stages:
     """Of the configuration that decides what happens in a frame; part of the ids of what comes of files."""
     state: Path | None
     """The outbox's file; None: in memory."""
+    clips: Clips
+    """Cuts the clips that messages ask for."""
 
 
 def stages(
@@ -126,7 +129,8 @@ def stages(
     on_made("rules", ", ".join(f"{r.kind} '{r.name}'" for r in rule_set.rules) or "none")
     if aimed:
         aim(detector, rule_set.rules)
-    made = definitions(config, rule_set, sources, labels, messages)
+    clips = Clips()
+    made = definitions(config, rule_set, sources, labels, messages, clips)
     on_made("messages", ", ".join(f"'{d.name}'" for d in made) or "none")
     trackers: dict[str, Tracker] = {}
     by_name = {c.name: c for c in config.sources}
@@ -152,6 +156,7 @@ def stages(
         {i.name: c.counts or ("continue" if i.live or c.loop else "restart") for i, c in zip(sources, config.sources)},
         mark(config, rule_set.rules),
         path,
+        clips,
     )
 
 
@@ -266,6 +271,7 @@ def definitions(
     sources: Sequence[SourceInfo],
     labels: Sequence[str],
     functions: Sequence[Any] = (),
+    clips: Clips | None = None,
 ) -> list[Definition]:
     """Message definitions of the configuration, then the user's functions."""
     from countline import messages
@@ -280,7 +286,7 @@ def definitions(
             sources=sources,
             labels=labels,
             functions=functions,
-            tools=_message_tools(config),
+            tools=_message_tools(config, clips),
             outputs=config.default_outputs,
             zone=None if schedule is None else schedule.zone,
         )
@@ -294,7 +300,7 @@ def _warn_of_idle_outputs(config: Config, functions: Sequence[Any]) -> None:
         return
     stores = [o.name for o in config.outputs if o.holds_objects]
     used = {name for m in config.messages for name in m.outputs}
-    used |= {m.attach.store_of(stores) for m in config.messages if m.attach is not None and m.attach.as_ == "object"}
+    used |= {m.attach.store_of(stores) for m in config.messages if m.attach is not None and m.attach.stored}
     for output in config.outputs:
         if output.explicit_only and output.name not in used:
             log.warning(
@@ -304,14 +310,15 @@ def _warn_of_idle_outputs(config: Config, functions: Sequence[Any]) -> None:
             )
 
 
-def _message_tools(config: Config) -> Any:
+def _message_tools(config: Config, clips: Clips | None = None) -> Any:
     """What messages need from the outside world: pictures, and schema ids from a registry."""
     from countline import attach, messages, registry
 
     topics = {output.name: topic for output in config.outputs if (topic := output.schema_topic)}
     cache = None if config.outbox.path == "memory" else Path(".countline") / "schemas.json"
     objects = {output.name: output.object_url for output in config.outputs if output.holds_objects}
-    return messages.Tools(attach.encode_image, attach.store, registry.SchemaIds(topics=topics, cache=cache), objects)
+    schemas = registry.SchemaIds(topics=topics, cache=cache)
+    return messages.Tools(attach.encode_image, attach.store, schemas, objects, clips or Clips())
 
 
 def outputs(config: Config) -> list[Output]:

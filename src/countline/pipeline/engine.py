@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
@@ -16,6 +16,7 @@ from countline.errors import ConfigError, CountlineError
 from countline.observe.notes import Notes
 from countline.pipeline.build import Stages
 from countline.pipeline.changes import Changes
+from countline.pipeline.clip_journal import ClipJournal
 from countline.pipeline.delivery.delivery import Delivery
 from countline.pipeline.delivery.failure_file import FailureFile
 from countline.pipeline.stats import SourceSummary, StageClock, Summary
@@ -32,6 +33,8 @@ __all__ = ["Engine"]
 
 log = logging.getLogger("countline.pipeline")
 
+PATIENCE_FOR_CLIPS = 10.0
+"""Seconds for which clips are still written at the end of a run, at most."""
 PATIENCE_AFTER_FAILURE = 5.0
 """Seconds for which a run that failed still delivers, at most."""
 
@@ -102,6 +105,10 @@ class Engine:
                 started=self.started,
                 notes=self.notes,
             )
+            self._clips = [stages.clips]
+            self._journal = ClipJournal(None if self._shared else stages.state)
+            self._journal.tell()
+            stages.clips.start(self.worker.delivery.tell, self._journal)
             self.recorder: Recorder | None = None
             if stages.config.record is not None:
                 from countline.record.recorder import Recorder
@@ -189,6 +196,8 @@ class Engine:
             for source in stages.sources:
                 self.summary.sources.setdefault(source.name, SourceSummary())
         self.worker.exchange(stages, plan)
+        self._clips.append(stages.clips)  # those of the configuration before are brought to their end
+        stages.clips.start(self.worker.delivery.tell, self._journal)
         self.stages = replace(stages, rules=self.worker.rules, trackers=self.worker.trackers)
 
     def forget(self, source: str) -> None:
@@ -219,6 +228,8 @@ class Engine:
                 self.worker.finish(ended if self.failure is None else {})
             except Exception as error:
                 self.fail(error)
+            for clips in self._clips:
+                clips.finish(min(timeout, PATIENCE_FOR_CLIPS))
             self.summary.seconds = time.monotonic() - self.started
             if self._shared:
                 return
@@ -234,6 +245,7 @@ class Engine:
         with ExitStack() as rest:
             rest.callback(self._close_consumers)
             rest.callback(self._failures.close)
+            rest.callback(self._journal.close)
             rest.callback(self._resources.close)
         self._closed = True
 
@@ -262,6 +274,7 @@ class Engine:
             summary.seconds = time.monotonic() - self.started
         summary.stages = {k: round(v, 4) for k, v in dict(self.clock.seconds).items()}
         summary.outputs = self.delivery.stats()
+        summary.clips = dict(sum((Counter(clips.counts) for clips in self._clips), Counter()))
         summary.durable = self.delivery.outbox.durable
         summary.failures_dropped = self._failures.let_go
         if self.recorder is not None:

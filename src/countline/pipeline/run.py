@@ -23,13 +23,13 @@ from countline.pipeline.delivery.delivery import Delivery
 from countline.pipeline.engine import Engine
 from countline.pipeline.frame_buffer import FrameBuffer
 from countline.pipeline.given_sources import GivenSources
+from countline.pipeline.heartbeats import SourceNews
 from countline.pipeline.inference import Batch, Inference
 from countline.pipeline.overload import Overload
 from countline.pipeline.readers import Readers
 from countline.pipeline.reloader import Reloader
 from countline.pipeline.showing import Showing
 from countline.pipeline.sources_swap import SourcesSwap
-from countline.pipeline.states import StateWatch, tell_states
 from countline.pipeline.stats import Summary
 from countline.pipeline.worker import CommitSink, Consumer
 from countline.protocols import BatchDetector, Detector, RuleSet, Source
@@ -98,7 +98,7 @@ class Run(Showing):
         self._playing = threading.Event()
         self._latency = 0.0
         self._overload: Overload | None = None
-        self._states = StateWatch()
+        self._news = SourceNews()
         self._beat = 0.0
         with ExitStack() as resources:
             self.monitor = Monitor.of(self.config) if delivery is None else None
@@ -133,6 +133,7 @@ class Run(Showing):
             resources.callback(self.engine.abandon)  # not the engine's own: its consumers may hold this run
             if delivery is None:  # of a shared one others may have read the sources since
                 recordings.resume(self.sources, self.engine.delivery)
+            stages.clips.use(self.sources)
             live = [s.info.live for s in self.sources]
             settings = self.config.detector
             self._batched = self.detector if isinstance(self.detector, BatchDetector) else None
@@ -183,7 +184,7 @@ class Run(Showing):
         try:
             self._play()
             if self.engine.failure is None:
-                tell_states(self.engine.worker, self._states.look(self.sources))
+                self._news.conclude(self.engine, self.sources)
             self.engine.finish(dict(self._readers.ended), drain_timeout)
         finally:
             self.close()
@@ -224,7 +225,7 @@ class Run(Showing):
                 if self._overload is not None:
                     self._overload.look()
                 self._reloader.look()
-                self._tell_states()
+                self._news.look(self.engine, self.sources, self.wake)
 
     def _join(self, thread: threading.Thread) -> None:
         if thread.ident is None:  # it could not be started, and nobody else tells the worker that all is over
@@ -314,6 +315,7 @@ class Run(Showing):
     def use_sources(self, sources: Sequence[Source], opened: Sequence[Source]) -> None:
         """These are the sources from now on, of which some are to be read from their beginning. Behind the boundary."""
         build.aim(self.detector, self.rules.rules)
+        self.engine.stages.clips.use(sources)
         self._readers.add(opened)
         self.sources = list(sources)
         self._watch_load()
@@ -343,12 +345,6 @@ class Run(Showing):
         """Publish that something was applied or refused."""
         self.engine.at_boundary(lambda: self.engine.worker.tell(change))
         self.wake()
-
-    def _tell_states(self) -> None:
-        changes = self._states.look(self.sources)
-        if changes:
-            self.engine.at_boundary(lambda: tell_states(self.engine.worker, changes))
-            self.wake()
 
     def _watch_load(self) -> None:
         live = any(s.info.live for s in self.sources)

@@ -13,7 +13,7 @@ from countline.types import Analytics, FrameInfo, SourceInfo, StateChange, Track
 if TYPE_CHECKING:
     from countline.pipeline.worker import Worker
 
-__all__ = ["StateWatch", "tell_states"]
+__all__ = ["StateWatch", "state_of", "tell_states"]
 
 Seen = tuple[SourceInfo, StateChange]
 
@@ -39,19 +39,24 @@ class StateWatch:
         if stats.state == before:
             return None
         self._before[name] = stats, stats.state
-        return source.info, StateChange(
-            stats.state,
-            stats.reason,
-            before,
-            int(stats.since * 1e9),
-            stats.rates()["frames"],
-            stats.connections,
-            stats.reconnects,
-            stats.dropped,
-            stats.thinned,
-            stats.corrupt,
-            None if stats.clock_offset is None else round(stats.clock_offset, 3),
-        )
+        return source.info, state_of(stats, before)
+
+
+def state_of(stats: SourceStats, before: str) -> StateChange:
+    """The state that a source is in now."""
+    return StateChange(
+        stats.state,
+        stats.reason,
+        before,
+        int(stats.since * 1e9),
+        stats.rates()["frames"],
+        stats.connections,
+        stats.reconnects,
+        stats.dropped,
+        stats.thinned,
+        stats.corrupt,
+        None if stats.clock_offset is None else round(stats.clock_offset, 3),
+    )
 
 
 def tell_states(worker: Worker, changes: Sequence[Seen]) -> None:

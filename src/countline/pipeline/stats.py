@@ -121,6 +121,9 @@ class Summary:
     """Of these and earlier ones: no longer in the file, because it was full or could not be written."""
     failure_file: str = ""
     """Where those are kept."""
+    clips: dict[str, int] = field(default_factory=dict)
+    """Clips that messages asked for, by what became of them: ``made``, of these ``short`` (less than was asked for), ``impossible`` (there
+    was no key frame yet: the message names none), ``lost`` (a message names it, and it could not be made or stored)."""
     recorded: dict[str, Any] = field(default_factory=dict)
     """Of a run that keeps its tracks (``record:``): frames, bytes, frames that were not recorded by reason (``dropped_by``), files
     that its bounds removed."""

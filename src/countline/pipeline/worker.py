@@ -249,6 +249,11 @@ class Worker:
         """Sources of which a frame was worked on."""
         return [name for name in self._streams if name in self._last]
 
+    def last_frame(self, name: str) -> FrameInfo | None:
+        """The last frame of a source that was worked on and committed; None: there was none."""
+        last = self._last.get(name)
+        return None if last is None else last.frame
+
     def use_trackers(self, trackers: Mapping[str, Tracker]) -> None:
         """Trackers by source from now on."""
         self.trackers = trackers

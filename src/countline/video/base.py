@@ -7,16 +7,17 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 from countline.config.models import SourceConfig
 from countline.observe.told import Repeated
 from countline.protocols import SourceStats
 from countline.secret_forms import hide_uri
-from countline.types import Frame, FrameInfo, Picture, SourceInfo, TimeQuality
+from countline.types import Frame, FrameInfo, FrameMark, Picture, SourceInfo, TimeQuality
 from countline.video.container import Opened
 from countline.video.place import visible
+from countline.video.ring import Recall
 from countline.video.shed import Thinner
 
 __all__ = ["BaseSource", "Stop"]
@@ -50,6 +51,21 @@ class BaseSource(ABC):
         self._thinner = Thinner(None)
         self._asked: float | None = None
         self._limit: float | None = None
+        self._recall: Recall | None = None
+
+    def remember(self, seconds: float, max_bytes: int) -> None:
+        """See :class:`countline.protocols.RememberingSource`."""
+        self._recall = Recall(seconds, max_bytes) if max_bytes else None
+
+    def remembering(self, connect: Callable[[], Opened]) -> Callable[[], Opened]:
+        """``connect``, and what it opens keeps the packets that :meth:`remember` asks for."""
+
+        def opened() -> Opened:
+            made = connect()
+            made.remember(lambda: self._recall)
+            return made
+
+        return opened
 
     def limit(self, rate: float | None) -> None:
         """At most so many frames a second from now on, evenly; None: as many as the configuration says. From any thread."""
@@ -149,7 +165,14 @@ class BaseSource(ABC):
             self.left_out.say(f"{self.where}: packets and frames left out of {self.info.uri}: {words}")
 
     def frame(
-        self, picture: Picture, size: tuple[int, int], pts: int, moment: int, quality: TimeQuality, stream: str
+        self,
+        picture: Picture,
+        size: tuple[int, int],
+        pts: int,
+        moment: int,
+        quality: TimeQuality,
+        stream: str,
+        mark: FrameMark | None = None,
     ) -> Frame:
         """The next frame; ``size`` is width, height."""
         if self._size is not None and size != self._size:
@@ -165,4 +188,4 @@ class BaseSource(ABC):
         stats.last_frame = time.monotonic()
         stats.sample(stats.last_frame)
         doubt = stats.reason if stats.state == "degraded" else ""
-        return Frame(FrameInfo(self.info, number, pts, moment, *size, quality, stream, doubt), picture)
+        return Frame(FrameInfo(self.info, number, pts, moment, *size, quality, stream, doubt), picture, mark=mark)

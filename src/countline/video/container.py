@@ -20,6 +20,7 @@ from countline.errors import SourceError
 from countline.video.clock import to_ns
 from countline.video.decode import Decoded, Decoding
 from countline.video.deinterlace import deinterlaced
+from countline.video.ring import Recall, Ring
 from countline.video.shed import Shed
 from countline.video.streams import choose
 
@@ -176,12 +177,18 @@ class Opened:
         finally:
             self.watch()
 
+    def remember(self, recall: Callable[[], Recall | None]) -> None:
+        """Keep packets as they come, as much as ``recall`` says at each, for clips. Before the first is read."""
+        self._decoding.ring = Ring(self.stream, recall)
+
     def shed(self, mode: Shed) -> None:
         """What the decoder passes over from the next packet on. From any thread."""
         self._decoding.mode = mode
 
     def close(self) -> None:
         """Release the input."""
+        if self._decoding.ring is not None:
+            self._decoding.ring.end()
         with _sharing:
             _files.discard(self)
         self.container.close()

@@ -15,6 +15,7 @@ import av.error
 
 from countline.video.clock import to_ns
 from countline.video.orientation import UPRIGHT, Orientation, Orientations
+from countline.video.ring import Mark, Ring
 from countline.video.shed import Shed
 
 __all__ = [
@@ -62,6 +63,8 @@ class Decoded:
     orientation: Orientation = UPRIGHT
     interlaced: bool = False
     """The decoder gave two fields of different moments in one picture."""
+    mark: Mark | None = None
+    """Its place among the packets that are remembered."""
 
 
 @dataclass(slots=True, eq=False)
@@ -111,6 +114,8 @@ class Decoding:
         self._orientations = Orientations()
         self._exif = self._context.name in _WITH_EXIF
         self._jpeg = self._context.name == "mjpeg"
+        self.ring: Ring | None = None
+        """Takes each packet, for clips."""
         self._sent = 0
         """Packets from which a picture is to be expected."""
         self._seen = 0
@@ -141,6 +146,8 @@ class Decoding:
                 self.packets += 1
                 self.heard = time.monotonic()
                 self.waited += self.heard - began
+                if self.ring is not None:
+                    self.ring.add(packet)
             yield packet
 
     def _judged(self, packets: Iterator[Any]) -> Iterator[tuple[Any, bool]]:
@@ -204,7 +211,8 @@ class Decoding:
                 continue
             self._count_vanished()
             pts = to_ns(stamp, frame.time_base)
-            yield Decoded(frame, pts, tag.sent, self._orientations.of(frame, tag.coded), interlaced)
+            mark = self.ring.mark(pts) if self.ring is not None else None
+            yield Decoded(frame, pts, tag.sent, self._orientations.of(frame, tag.coded), interlaced, mark)
 
     def _count_vanished(self) -> None:
         """Pictures of which packets came and that were never shown, since the first one that was."""

@@ -150,7 +150,7 @@ class FileSource(BaseSource):
                 self.pace(pts)
                 if self.ended():
                     return
-            yield self.frame(picture, (picture.width, picture.height), pts, *clock.time(pts), self._stream)
+            yield self.frame(picture, (picture.width, picture.height), pts, *clock.time(pts), self._stream, item.mark)
         self.count_lost(earlier, opened.lost)
         if count == 0 and not self.ended():
             raise SourceError(

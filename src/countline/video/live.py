@@ -235,7 +235,7 @@ class LiveSource(BaseSource):
                 if not self.takes(pts):
                     continue
                 picture = AvPicture(item.frame, item.orientation)
-                yield self.frame(picture, (picture.width, picture.height), pts, *when, self._stream)
+                yield self.frame(picture, (picture.width, picture.height), pts, *when, self._stream, item.mark)
                 if self._too_lossy():
                     return
         finally:

@@ -64,7 +64,7 @@ def open_source(config: SourceConfig, index: int, *, stop: Stop | None = None, g
         refuse_loop(place, config, where)
         return FileSource(config, index, place, partial(_grow, connect), connect, stop)
     if place.kind == "file":
-        return FileSource(config, index, place, lambda _: direct(connect), connect, stop)
+        return FileSource(config, index, place, partial(_direct, connect), connect, stop)
     if place.kind == "pipe":
         refuse_loop(place, config, where)
         return FileSource(config, index, place, partial(_await, connect), connect, stop)
@@ -73,8 +73,12 @@ def open_source(config: SourceConfig, index: int, *, stop: Stop | None = None, g
     return LiveSource(config, index, place, partial(_read, connect), stop, transport=connect.transport)
 
 
+def _direct(connect: Connect, source: BaseSource) -> Iterator[Item]:
+    return direct(source.remembering(connect))
+
+
 def _read(connect: Connect, source: BaseSource) -> Iterator[Item]:
-    return in_thread(connect, source.config.name, source.ended, source.config.timeout, source.watch)
+    return in_thread(source.remembering(connect), source.config.name, source.ended, source.config.timeout, source.watch)
 
 
 def _grow(connect: Connector, source: BaseSource) -> Iterator[Item]:
@@ -82,12 +86,12 @@ def _grow(connect: Connector, source: BaseSource) -> Iterator[Item]:
     config = source.config
     settle = config.segments.settle if config.watch is True else float(config.watch)
     with growing(connect.path, settle, source.ended) as file:
-        yield from direct(connect if file is None else partial(connect.through, file))
+        yield from direct(source.remembering(connect if file is None else partial(connect.through, file)))
 
 
 def _await(connect: Connect, source: BaseSource) -> Iterator[Item]:
     """A pipe is silent for as long as whoever writes into it likes."""
-    return in_thread(connect, source.config.name, source.ended, math.inf)
+    return in_thread(source.remembering(connect), source.config.name, source.ended, math.inf)
 
 
 def recording(path: Path, config: SourceConfig, where: str) -> Connector:

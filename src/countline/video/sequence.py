@@ -165,7 +165,7 @@ class SequenceSource(BaseSource):
         """All frames of one recording. One that cannot be read is told and counted; the others go on."""
         earlier, number = dict(self.stats.lost), self._number
         connect = self._connect(segment.path)
-        items = direct(connect)
+        items = direct(self.remembering(connect))
         self._thinner.rate = None  # evenly from the first frame of each, wherever a run began
         try:
             opened = next(items)
@@ -228,7 +228,7 @@ class SequenceSource(BaseSource):
         assert self._clock is not None
         picture = AvPicture(item.frame, item.orientation)
         size = picture.width, picture.height
-        frame = self.frame(picture, size, pts, *self._clock.time(pts), self._stream)
+        frame = self.frame(picture, size, pts, *self._clock.time(pts), self._stream, item.mark)
         if begun is not None:
             frame.seam = self._seam(begun)
         return frame

@@ -20,6 +20,9 @@ _EXTENSIONS = {
     "application/protobuf": "pb",
     "application/x-protobuf": "pb",
     "image/jpeg": "jpg",
+    "video/mp2t": "ts",
+    "video/mp4": "mp4",
+    "video/x-matroska": "mkv",
 }
 
 
@@ -29,8 +32,8 @@ def content_type_of(message: Message, content: str) -> str:
 
 
 def wrapped(message: Message, content: str) -> bool:
-    """Whether the object is the whole message as JSON. A picture is always the picture itself."""
-    return content == "message" and not message.content_type.startswith("image/")
+    """Whether the object is the whole message as JSON. A picture is always the picture itself, a clip the clip."""
+    return content == "message" and not message.content_type.startswith(("image/", "video/"))
 
 
 def extension_of(content_type: str) -> str:

@@ -1,0 +1,1 @@
+from conftest_streams import broker, crossings  # noqa: F401
