@@ -56,7 +56,7 @@ def timed(detector: OnnxDetector, frame: Frame) -> tuple[float, float, float, in
     start = time.perf_counter()
     (found,) = detector.detect([frame])
     whole = time.perf_counter() - start
-    feeder, run = detector._lanes[0]
+    feeder, run = detector._requests[0]
     batch, scales = feeder.fill([frame], 1)
     start = time.perf_counter()
     outputs = run(batch)

@@ -17,7 +17,8 @@ from packaging.utils import canonicalize_name
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "licences.md"
 
 FIT = {
-    "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "ISC", "MIT", "MIT-0", "MPL-2.0", "PSF-2.0", "Unlicense", "Zlib",
+    "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "ISC", "MIT", "MIT-0", "MIT-CMU", "MPL-2.0", "PSF-2.0",
+    "Unlicense", "Zlib",
 }  # fmt: skip
 """Licences of what everybody installs. MPL 2.0 asks for the source of its own files only."""
 FIT_AS_EXTRA = FIT | {"LGPL-3.0-only", "EPL-2.0"}
@@ -60,7 +61,7 @@ def licence(package: Distribution) -> str:
         for c in data.get_all("Classifier") or []
         if c.startswith("License ::")
     ]
-    found = [NAMES.get(word.lower(), word) for word in said]
+    found = [NAMES.get(word.lower(), word) for word in said if "\n" not in word]  # a whole text names others, too
     known = [word for word in found if word in FIT_AS_EXTRA or re.search(r"GPL|Proprietary", word)]
     return known[0] if known else _of_file(package)
 

@@ -1,5 +1,5 @@
-//! What is remembered of tracks, as `countline.track.memory` and `countline.track.hidden` do, and how detections are graded, as
-//! `countline.track.grades` does.
+//! What is remembered of tracks, as `countline.track.memory` and `countline.track.occlusion` do, and how detections are graded, as
+//! `countline.track.tracker` does.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

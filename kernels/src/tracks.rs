@@ -212,7 +212,7 @@ impl Grades {
     }
 }
 
-/// How high the boxes of a track were: `countline.track.hidden.Height`.
+/// How high the boxes of a track were: `countline.track.occlusion.Height`.
 #[pyclass(frozen, module = "countline_kernels")]
 pub struct TrackHeight {
     height: SharedHeight,

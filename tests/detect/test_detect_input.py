@@ -12,7 +12,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from countline.detect.layouts import FORMS
-from countline.detect.preprocess import Feeder, Preprocess, customised
+from countline.detect.preprocess import InputBinder, Preprocess, customised
 from countline.detect.runtime import choose_runtime, choose_threads, open_session
 from countline.types import Frame, FrameInfo, SourceInfo
 from countline.video.picture import ArrayPicture
@@ -40,7 +40,7 @@ def test_values_order_and_padding(layout: str, dtype: int, planes: bool, tmp_pat
     shape = ["n", 3, 32, 32] if planes else ["n", 32, 32, 3]
     session = open_session(echo(tmp_path / "e.onnx", shape, dtype), "onnxruntime", 1, "cpu")
     how = FORMS[layout].preprocess
-    batch, scales = Feeder(session.inputs[0], how, (32, 32), planes).fill([coloured()], 1)
+    batch, scales = InputBinder(session.inputs[0], how, (32, 32), planes).fill([coloured()], 1)
     assert scales == [(0.8, 0.8)]
     got = session.run(batch)[0][0]
     got = got if planes else got.transpose(2, 0, 1)
@@ -54,10 +54,10 @@ def test_values_order_and_padding(layout: str, dtype: int, planes: bool, tmp_pat
 
 def test_second_frame_leaves_no_trace_of_the_first(tmp_path: Path) -> None:
     session = open_session(echo(tmp_path / "e.onnx", ["n", 32, 32, 3], TensorProto.FLOAT), "onnxruntime", 1, "cpu")
-    feeder = Feeder(session.inputs[0], FORMS["yolov8"].preprocess, (32, 32), False)
-    feeder.fill([coloured(20, 40)], 1)
-    again = feeder.fill([coloured()], 1)[0].copy()
-    fresh = Feeder(session.inputs[0], FORMS["yolov8"].preprocess, (32, 32), False).fill([coloured()], 1)[0]
+    binder = InputBinder(session.inputs[0], FORMS["yolov8"].preprocess, (32, 32), False)
+    binder.fill([coloured(20, 40)], 1)
+    again = binder.fill([coloured()], 1)[0].copy()
+    fresh = InputBinder(session.inputs[0], FORMS["yolov8"].preprocess, (32, 32), False).fill([coloured()], 1)[0]
     np.testing.assert_array_equal(again, fresh)
 
 
@@ -76,7 +76,7 @@ def test_runtime_and_threads_follow_the_wish_and_the_machine() -> None:
 def test_input_has_the_pictures_of_all_frames(blank: Callable[..., Frame], tmp_path: Path) -> None:
     session = open_session(echo(tmp_path / "e.onnx", [3, 32, 32, 3], TensorProto.UINT8), "onnxruntime", 1, "cpu")
     how = customised(FORMS["yolox"].preprocess, {"pad": 0})
-    batch, _ = Feeder(session.inputs[0], how, (32, 32), False).fill([coloured(), blank()], 3)
+    batch, _ = InputBinder(session.inputs[0], how, (32, 32), False).fill([coloured(), blank()], 3)
     assert batch.shape == (3, 32, 32, 3)
     assert batch[0, 5, 5].tolist() == [10, 100, 200]
     assert batch[1, 30, 5].tolist() == [128] * 3

@@ -9,9 +9,9 @@ import pytest
 from device_frames import DevicePicture
 from stand_in import StandIn
 
-from countline.detect.gpu_lane import input_of
-from countline.detect.preprocess import IMAGENET_MEAN, IMAGENET_STD, Feeder, Preprocess
-from countline.detect.runtime import Port
+from countline.detect.gpu_request import input_of
+from countline.detect.preprocess import IMAGENET_MEAN, IMAGENET_STD, InputBinder, Preprocess
+from countline.detect.runtime import TensorSpec
 from countline.detect.signature import Signature
 from countline.gpu.stage import Input, Letterbox, OnHost
 from countline.types import Frame
@@ -110,12 +110,12 @@ def test_numbers_are_those_that_the_host_feeds(
 ) -> None:
     how = HOWS[kind]
     shape = (None, 3, 96, 128) if planes else (None, 96, 128, 3)
-    port = Port("images", shape, np.dtype(dtype))
+    port = TensorSpec("images", shape, np.dtype(dtype))
     signature = Signature(port, (128, 96), planes, None, how, (), "")  # type: ignore[arg-type]
     frame = street[1]
     pixels, scale = frame.picture.letterbox(128, 96)
     wide, high, _ = fit(frame.info.width, frame.info.height, 128, 96)
-    want = Feeder(port, how, (128, 96), planes).fill([frame], 1)[0].astype(np.float32)
+    want = InputBinder(port, how, (128, 96), planes).fill([frame], 1)[0].astype(np.float32)
     got = written(stand_in, input_of(port, how, signature), OnHost(pixels, (wide, high)))
     off = np.abs(got - want)
     assert off.max() <= (0.02 if dtype == np.float16 else 1e-4) * max(1.0, np.abs(want).max() / 10), (off.max(), scale)

@@ -82,7 +82,7 @@ def made(name: str, random: np.random.Generator, frames: int) -> tuple[Layout, l
         if name == "nanodet":
             return Layout("nanodet", CLASSES, order=(1, 0)), [sides, scores]
         whole = np.concatenate([scores, sides], 1)
-        return Layout("nanodet", CLASSES, turned=name.endswith("turned")), [
+        return Layout("nanodet", CLASSES, transposed=name.endswith("turned")), [
             whole if name.endswith("turned") else whole.transpose(0, 2, 1)
         ]
     if name.startswith(("yolox", "yolov5")):
@@ -91,13 +91,15 @@ def made(name: str, random: np.random.Generator, frames: int) -> tuple[Layout, l
         raw[..., 4] = 0.7 + 0.3 * raw[..., 4]
         raw[..., 5:] = few(raw[..., 5:])
         turned = name.endswith("turned")
-        return Layout(name.removesuffix("-turned"), CLASSES, turned=turned), [raw.transpose(0, 2, 1) if turned else raw]
+        return Layout(name.removesuffix("-turned"), CLASSES, transposed=turned), [
+            raw.transpose(0, 2, 1) if turned else raw
+        ]
     if name.startswith("yolov8"):
         raw = table(random, grid, 4 + CLASSES + 3, frames)
         raw[..., :4] *= pixels
         raw[..., 4:] = few(raw[..., 4:])
         turned = name.endswith("turned")
-        return Layout("yolov8-seg", CLASSES, extra=3, turned=turned), [raw if turned else raw.transpose(0, 2, 1)]
+        return Layout("yolov8-seg", CLASSES, extra=3, transposed=turned), [raw if turned else raw.transpose(0, 2, 1)]
     if name == "rtdetr":
         raw = table(random, 40, 4 + CLASSES, frames)
         raw[..., 4:] = few(raw[..., 4:])

@@ -14,8 +14,8 @@ from countline.config import TrackerConfig
 from countline.track import engines, make
 from countline.track.engines import ByteTrackEngine, agrees
 from countline.track.groups import Groups
-from countline.track.hidden import complete, floor
 from countline.track.memory import Memory
+from countline.track.occlusion import complete, floor
 from countline.track.twins import covering
 from countline.track.whole import behind
 from countline.types import Detections
@@ -55,8 +55,8 @@ def crowd(rng: np.random.Generator, objects: int, frames: int, grid: int) -> lis
 
 def table(detections: Detections, rng: np.random.Generator) -> np.ndarray:
     fine = detections[np.isfinite(detections.xyxy).all(axis=1) & (detections.xyxy[:, 2] > detections.xyxy[:, 0])]
-    grades = rng.choice(4, len(fine), p=[0.05, 0.15, 0.2, 0.6])
-    return ByteTrackEngine.table(fine.xyxy, grades)
+    tiers = rng.choice(4, len(fine), p=[0.05, 0.15, 0.2, 0.6])
+    return ByteTrackEngine.table(fine.xyxy, tiers)
 
 
 def bits(tracks: Any) -> tuple[Any, ...]:

@@ -16,7 +16,7 @@ from countline.detect.classes import ClassPlan
 from countline.detect.geometry import nms, points_to_picture, to_picture
 from countline.detect.layouts import Layout
 from countline.detect.plausible import Watch
-from countline.detect.preprocess import Feeder
+from countline.detect.preprocess import InputBinder
 from countline.detect.runtime import Run, Session
 from countline.detect.signature import Signature
 from countline.errors import DetectorError
@@ -59,19 +59,19 @@ class OnnxDetector:
         """Confidence by class id from which a detection may begin a track."""
         self.input_size = signature.size
         """Width and height to which pictures are brought."""
-        fixed = signature.port.shape[0]
+        fixed = signature.spec.shape[0]
         alone = session.single or signature.layout.unbatched
         self._batch = 1 if alone and fixed in (None, 1) else fixed
         self._exact = fixed or (1 if alone else None)
-        self.parallel = session.lanes if self._batch == 1 else 1
+        self.parallel = session.requests if self._batch == 1 else 1
         """Calls that may run at once; more than 1: frames are best given one by one."""
-        # A lane is taken by one call at a time: memory for the input, and a function that runs the network on it.
-        runs = [session.run, *(session.lane() for _ in range(self.parallel - 1))]
-        self._lanes = deque((self._feeder(), run) for run in runs)
+        # An inference request is taken by one call at a time: memory for the input, and a function that runs the network on it.
+        runs = [session.run, *(session.inference_request() for _ in range(self.parallel - 1))]
+        self._requests = deque((self._feeder(), run) for run in runs)
 
-    def _feeder(self) -> Feeder:
+    def _feeder(self) -> InputBinder:
         s = self._signature
-        return Feeder(s.port, s.preprocess, s.size, s.planes)
+        return InputBinder(s.spec, s.preprocess, s.size, s.nchw)
 
     @property
     def layout(self) -> Layout:
@@ -94,17 +94,17 @@ class OnnxDetector:
         if self._session is None:
             raise DetectorError("the detector is closed", where=str(self._path))
         try:
-            lane = self._lanes.popleft()
+            request = self._requests.popleft()
         except IndexError:
             fix = f"call detect from at most {self.parallel} threads at once"
             raise DetectorError("too many calls at once", where=str(self._path), fix=fix) from None
         try:
-            feeder, run = lane
-            batch, scales = feeder.fill(frames, self._exact or len(frames))
+            binder, run = request
+            batch, scales = binder.fill(frames, self._exact or len(frames))
             outputs = self._infer(run, batch)
             return [self._read(outputs, i, scales[i], frame) for i, frame in enumerate(frames)]
         finally:
-            self._lanes.append(lane)
+            self._requests.append(request)
 
     def _infer(self, run: Run, batch: NDArray[Any]) -> list[NDArray[Any]]:
         try:
@@ -159,7 +159,7 @@ class OnnxDetector:
         return {
             "model": str(self._path),
             "sha256": hashlib.sha256(self._path.read_bytes()).hexdigest(),
-            "input": f"{width}x{height} {s.port}",
+            "input": f"{width}x{height} {s.spec}",
             "layout": f"{s.layout.name}, {s.layout.classes} classes, labels {s.labels_from}",
             "runtime": runtime,
             **self._about,
@@ -178,4 +178,4 @@ class OnnxDetector:
         if self._session is not None:
             self._session.close()
             self._session = None
-            self._lanes.clear()
+            self._requests.clear()

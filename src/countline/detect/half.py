@@ -35,9 +35,9 @@ def halved(path: Path) -> bytes:
             tensor.CopyFrom(_half(onnx, tensor))
     for node in graph.node:
         _halve(onnx, node, kept)
-    for port in (*graph.input, *graph.output):
-        if port.type.tensor_type.elem_type == single:
-            port.type.tensor_type.elem_type = half
+    for spec in (*graph.input, *graph.output):
+        if spec.type.tensor_type.elem_type == single:
+            spec.type.tensor_type.elem_type = half
     del graph.value_info[:]
     result: bytes = model.SerializeToString()
     return result

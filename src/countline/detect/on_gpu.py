@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from countline.config import DetectorConfig
 from countline.detect.classes import ClassPlan
 from countline.detect.detector import OnnxDetector
-from countline.detect.gpu_lane import Answer, GpuLane, Model
+from countline.detect.gpu_request import Answer, GpuRequest, Model
 from countline.detect.half import halved
 from countline.detect.layouts import SLACK
 from countline.detect.plausible import test_picture
-from countline.detect.preprocess import Feeder
+from countline.detect.preprocess import InputBinder
 from countline.detect.runtime import Session
 from countline.detect.selection import selection
 from countline.detect.signature import Signature
@@ -67,12 +67,12 @@ class GpuDetector(OnnxDetector):
         self.patience = config.linger_ms / 1000 if config.linger_ms is not None else _PATIENCE
         self._names = [gpu.name for gpu in gpus]
         self._on_device = model.selection is not None
-        self._waiting: dict[int, deque[GpuLane]] = {gpu.index: deque() for gpu in gpus}
+        self._waiting: dict[int, deque[GpuRequest]] = {gpu.index: deque() for gpu in gpus}
         self._free = {gpu.index: threading.Semaphore(LANES) for gpu in gpus}
         self._turn = 0
         for gpu in gpus:
             for _ in range(LANES):
-                self._waiting[gpu.index].append(GpuLane(gpu, model))
+                self._waiting[gpu.index].append(GpuRequest(gpu, model))
         self.parallel = LANES * len(gpus)
 
     def calls(self, frames: Sequence[Frame]) -> list[Sequence[int]]:
@@ -82,7 +82,7 @@ class GpuDetector(OnnxDetector):
         for i, frame in enumerate(frames):
             planes = frame.picture.tensor() if isinstance(frame.picture, DevicePicture) else None
             (places[planes.device] if planes is not None and planes.device in places else strangers).append(i)
-        for i in strangers:  # on the host, or on a GPU that has no lane
+        for i in strangers:  # on the host, or on a GPU that has no request
             min(places.values(), key=len).append(i)
         return [part[at : at + self.most] for part in places.values() for at in range(0, len(part), self.most)]
 
@@ -98,11 +98,11 @@ class GpuDetector(OnnxDetector):
         index = self._device_of(frames)
         with self._free[index]:
             try:
-                lane = self._waiting[index].popleft()
+                request = self._waiting[index].popleft()
             except IndexError:
                 raise DetectorError("the detector is closed", where=str(self._path)) from None
             try:
-                return self._answers(lane, frames)
+                return self._answers(request, frames)
             except DetectorError:
                 raise
             except Exception as error:  # CuPy and ONNX Runtime raise classes of their own without a common base
@@ -112,7 +112,7 @@ class GpuDetector(OnnxDetector):
                     fix="a smaller `batch` needs less memory; `nvidia-smi` and the kernel's log tell of faults of the card",
                 ) from None  # fmt: skip
             finally:
-                self._waiting[index].append(lane)
+                self._waiting[index].append(request)
 
     def _device_of(self, frames: Sequence[Frame]) -> int:
         for frame in frames:
@@ -122,8 +122,8 @@ class GpuDetector(OnnxDetector):
         self._turn += 1
         return list(self._waiting)[self._turn % len(self._waiting)]
 
-    def _answers(self, lane: GpuLane, frames: Sequence[Frame]) -> list[Detections]:
-        answer = lane.run(frames, first=self._watch.looking)
+    def _answers(self, request: GpuRequest, frames: Sequence[Frame]) -> list[Detections]:
+        answer = request.run(frames, first=self._watch.looking)
         if answer.chooser is None:
             return [self._read(answer.outputs, i, answer.scales[i], frame) for i, frame in enumerate(frames)]
         if answer.outputs:
@@ -153,27 +153,27 @@ class GpuDetector(OnnxDetector):
     def close(self) -> None:
         """See the base."""
         super().close()
-        for lanes in getattr(self, "_waiting", {}).values():
-            for lane in lanes:
-                lane.close()
-            lanes.clear()
+        for requests in getattr(self, "_waiting", {}).values():
+            for request in requests:
+                request.close()
+            requests.clear()
 
 
 def _model(
     session: Session, signature: Signature, classes: ClassPlan, config: DetectorConfig, path: Path, *, half: bool
 ) -> Model:
-    """What the lanes run, by what the model says on the CPU. Raises MissingExtra."""
-    fixed = signature.port.shape[0]
+    """What the requests run, by what the model says on the CPU. Raises MissingExtra."""
+    fixed = signature.spec.shape[0]
     most = fixed or (1 if signature.layout.unbatched else config.batch or _BATCH)
     width, height = signature.size
     pixels = np.repeat(test_picture(width, height)[None], fixed or 1, axis=0)
-    batch = Feeder(signature.port, signature.preprocess, signature.size, signature.planes).convert(pixels)
+    batch = InputBinder(signature.spec, signature.preprocess, signature.size, signature.nchw).convert(pixels)
     shapes = [np.shape(array)[1:] for array in session.run(batch)]
     chosen = selection(signature.layout, classes, shapes, signature.size, config.iou)
     changed: Callable[[Any], Any] = lambda p: replace(p, dtype=np.dtype(np.float16)) if p.dtype == np.float32 else p  # noqa: E731
-    port, outputs = signature.port, list(session.outputs)
+    spec, outputs = signature.spec, list(session.outputs)
     if half:
-        port, outputs = changed(port), [changed(output) for output in outputs]
+        spec, outputs = changed(spec), [changed(output) for output in outputs]
     if chosen is not None:
         dtypes = {outputs[chosen.scores.output].dtype.name, outputs[chosen.boxes.output].dtype.name}
         chosen = chosen if len(dtypes) == 1 and dtypes < {"float16", "float32"} else None
@@ -181,7 +181,7 @@ def _model(
     return Model(
         halved(path) if half else str(path),
         signature,
-        port,
+        spec,
         outputs,
         shapes,
         chosen,

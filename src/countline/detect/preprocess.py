@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from countline.detect.runtime import Port
+from countline.detect.runtime import TensorSpec
 from countline.errors import ConfigError, DetectorError
 from countline.types import Frame
 
-__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Feeder", "Preprocess", "customised", "stretch"]
+__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "InputBinder", "Preprocess", "customised", "stretch"]
 
 
 @dataclass(frozen=True)
@@ -74,16 +74,16 @@ def _triple(key: str, value: Any) -> tuple[float, float, float]:
     return first, second, third
 
 
-class Feeder:
+class InputBinder:
     """Fills the input of a network from frames; owns the memory it uses."""
 
-    def __init__(self, port: Port, how: Preprocess, size: tuple[int, int], planes: bool) -> None:
+    def __init__(self, spec: TensorSpec, how: Preprocess, size: tuple[int, int], nchw: bool) -> None:
         self.width, self.height = size
-        self._port = port
+        self._port = spec
         self._how = how
-        self._planes = planes
+        self._nchw = nchw
         self._pixels = np.zeros((1, self.height, self.width, 3), np.uint8)
-        self._plain = port.dtype == np.uint8 and how.order == "bgr" and not planes
+        self._plain = spec.dtype == np.uint8 and how.order == "bgr" and not nchw
 
     def fill(self, frames: Sequence[Frame], count: int) -> tuple[NDArray[Any], list[tuple[float, float]]]:
         """(count, …) input of which the first rows hold the frames, and per frame the horizontal and vertical scale
@@ -117,7 +117,7 @@ class Feeder:
             how = self._how
             gain = np.float32(how.scale) / np.array(how.std, np.float32)
             result = result * gain - np.array(how.mean, np.float32) / np.array(how.std, np.float32)
-        if self._planes:
+        if self._nchw:
             result = result.transpose(0, 3, 1, 2)
         return np.ascontiguousarray(result, self._port.dtype)
 
@@ -139,25 +139,25 @@ def stretch(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uin
 
 
 def shape_of(
-    port: Port, asked: tuple[int, int] | None, told: tuple[int, int] | None, where: str
+    spec: TensorSpec, asked: tuple[int, int] | None, told: tuple[int, int] | None, where: str
 ) -> tuple[tuple[int, int], bool]:
     """((width, height), channels before rows?) of an input. ``asked`` is the user's size, ``told`` the metadata's.
 
     Raises DetectorError: not a picture input, size unknown, or the user's size against a fixed one.
     """
-    if len(port.shape) != 4 or 3 not in (port.shape[1], port.shape[3]):
+    if len(spec.shape) != 4 or 3 not in (spec.shape[1], spec.shape[3]):
         raise DetectorError(
-            f"the input {port} is not a batch of pictures with 3 channels",
+            f"the input {spec} is not a batch of pictures with 3 channels",
             where=where,
             fix="export with an input (N, 3, H, W) or (N, H, W, 3), or one of these without N",
         )
-    planes = port.shape[1] == 3
-    height, width = port.shape[2:4] if planes else port.shape[1:3]
+    nchw = spec.shape[1] == 3
+    height, width = spec.shape[2:4] if nchw else spec.shape[1:3]
     fixed = (width, height)
     size = tuple(f or a or t for f, a, t in zip(fixed, asked or (None, None), told or (None, None)))
     if None in size:
         raise DetectorError(
-            f"the input {port} leaves the size open", where=where, fix="set detector.size, for example `size: 640`"
+            f"the input {spec} leaves the size open", where=where, fix="set detector.size, for example `size: 640`"
         )
     if asked and tuple(size) != tuple(asked):
         raise DetectorError(
@@ -165,4 +165,4 @@ def shape_of(
             where=where,
             fix="leave out detector.size, or export the model for that size (default model: tools/build_model.py --size)",
         )
-    return (int(size[0] or 0), int(size[1] or 0)), planes
+    return (int(size[0] or 0), int(size[1] or 0)), nchw

@@ -43,15 +43,15 @@ def _whole(shape: Shape, at: int, outputs: Outputs) -> list[Layout]:
     """All in one output of three dimensions; others beside it (masks, raw feature maps) are left alone."""
     found: list[Layout] = []
     unusual: list[Layout] = []
-    for turned, (count, channels) in ((False, shape[1:]), (True, shape[:0:-1])):
+    for transposed, (count, channels) in ((False, shape[1:]), (True, shape[:0:-1])):
         if channels < 5:
             continue
         grid = grid_of(count, outputs.size)
         anchored = grid is not None and count == 3 * cells(outputs.size, grid)
-        output = Output(at, count, channels, turned, outputs.told.of(outputs.names[at], channels), grid, anchored)
+        output = Output(at, count, channels, transposed, outputs.told.of(outputs.names[at], channels), grid, anchored)
         for family in FAMILIES:
             for layout in family.whole(output, outputs):
-                (found if turned == FORMS[layout.name].channels_first else unusual).append(layout)
+                (found if transposed == FORMS[layout.name].channels_first else unusual).append(layout)
     if outputs.wanted == "auto":
         # A label too few makes YOLOX of another's channels, a label too many the reverse.
         least = 2 if outputs.classes is None else 1

@@ -19,10 +19,10 @@ from countline.detect.catalogue import MODELS
 from countline.errors import DetectorError, MissingExtra
 
 __all__ = [
-    "MOST_LANES",
-    "Port",
+    "MOST_REQUESTS",
     "Run",
     "Session",
+    "TensorSpec",
     "choose_runtime",
     "choose_threads",
     "feeds",
@@ -34,7 +34,7 @@ __all__ = [
 
 Run = Callable[[NDArray[Any]], list[NDArray[Any]]]
 
-MOST_LANES = 4
+MOST_REQUESTS = 4
 """Most frames that are in inference at once."""
 
 _DTYPES = {
@@ -48,7 +48,7 @@ _DTYPES = {
 
 
 @dataclass(frozen=True)
-class Port:
+class TensorSpec:
     """An input or output of a model; dimensions that may vary are None."""
 
     name: str
@@ -71,23 +71,23 @@ class Session(Protocol):
     """A loaded model."""
 
     runtime: str
-    inputs: tuple[Port, ...]
-    outputs: tuple[Port, ...]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
     metadata: Mapping[str, str]
     beside: dict[str, NDArray[Any]]
     """What the inputs beside the picture are fed with for each frame; set before the first run."""
     single: bool
     """Frames are best given one at a time: on a CPU a batch gains nothing, and so the company that a frame keeps cannot
     change its result."""
-    lanes: int
-    """Calls that may run side by side, each through a lane of its own: two frames on a thread each are through sooner
+    requests: int
+    """Calls that may run side by side, each through an inference request of its own: two frames on a thread each are through sooner
     than one after the other on both threads, and threads that do not wait for each other lose less on a busy machine."""
 
     def run(self, batch: NDArray[Any]) -> list[NDArray[Any]]:
         """All outputs, in the model's order. They may be overwritten by the next call."""
         ...
 
-    def lane(self) -> Run:
+    def inference_request(self) -> Run:
         """Another function like ``run``, which may run at the same time as it; its outputs are its own."""
         ...
 
@@ -218,22 +218,22 @@ def gpu_session(model: str | bytes, providers: list[Any]) -> Any:
 _CHECK_DEVICE = "`countline check --device cuda FILE` says what is missing"
 
 
-def picture_port(ports: Sequence[Port]) -> Port | None:
+def picture_port(ports: Sequence[TensorSpec]) -> TensorSpec | None:
     """The input that takes the picture: the first of four dimensions, else the first of three of which one is that of the
     colours, else the first."""
-    found = next((port for port in ports if len(port.shape) == 4), ports[0] if ports else None)
-    for port in ports:
-        if found is not None and len(found.shape) != 4 and len(port.shape) == 3 and 3 in (port.shape[0], port.shape[2]):
-            return replace(port, shape=(1, *port.shape), alone=True)
+    found = next((spec for spec in ports if len(spec.shape) == 4), ports[0] if ports else None)
+    for spec in ports:
+        if found is not None and len(found.shape) != 4 and len(spec.shape) == 3 and 3 in (spec.shape[0], spec.shape[2]):
+            return replace(spec, shape=(1, *spec.shape), alone=True)
     return found
 
 
-def feeds(port: Port | None, batch: NDArray[Any], beside: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+def feeds(spec: TensorSpec | None, batch: NDArray[Any], beside: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """What a model's inputs take for a batch, by their names."""
-    if port is None:
+    if spec is None:
         return {}
-    picture = batch[0] if port.alone else batch
-    return {port.name: picture, **{n: np.repeat(row[None], len(batch), axis=0) for n, row in beside.items()}}
+    picture = batch[0] if spec.alone else batch
+    return {spec.name: picture, **{n: np.repeat(row[None], len(batch), axis=0) for n, row in beside.items()}}
 
 
 def tensor_shapes(model: bytes, folder: Path, feeds: Mapping[str, NDArray[Any]]) -> dict[str, tuple[int, ...]]:
@@ -248,10 +248,10 @@ def tensor_shapes(model: bytes, folder: Path, feeds: Mapping[str, NDArray[Any]])
         outputs = session.run(None, dict(feeds))
     except Exception:  # the library has no common base; what is not known here is found out otherwise
         return {}
-    return {port.name: np.shape(array) for port, array in zip(session.get_outputs(), outputs)}
+    return {spec.name: np.shape(array) for spec, array in zip(session.get_outputs(), outputs)}
 
 
-def _ports(nodes: Any, path: Path) -> tuple[Port, ...]:
+def _ports(nodes: Any, path: Path) -> tuple[TensorSpec, ...]:
     ports = []
     for node in nodes:
         if node.type not in _DTYPES:
@@ -261,7 +261,7 @@ def _ports(nodes: Any, path: Path) -> tuple[Port, ...]:
                 fix="export a plain detector",
             )
         shape = tuple(d if isinstance(d, int) and d > 0 else None for d in node.shape)
-        ports.append(Port(node.name, shape, np.dtype(_DTYPES[node.type])))
+        ports.append(TensorSpec(node.name, shape, np.dtype(_DTYPES[node.type])))
     return tuple(ports)
 
 
@@ -288,8 +288,8 @@ class _OnnxRuntime:
                 fix=f"use one of: {', '.join(offered)}; for cuda install onnxruntime-gpu instead of onnxruntime",
             )
         self.single = kind == "cpu"
-        self.lanes = min(threads, MOST_LANES) if self.single else 1
-        self._session = _ort_session(path, max(1, threads // self.lanes), wanted)
+        self.requests = min(threads, MOST_REQUESTS) if self.single else 1
+        self._session = _ort_session(path, max(1, threads // self.requests), wanted)
         self.inputs = _ports(self._session.get_inputs(), path)
         self.outputs = _ports(self._session.get_outputs(), path)
         self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
@@ -300,7 +300,7 @@ class _OnnxRuntime:
         result: list[NDArray[Any]] = self._session.run(None, feeds(self._port, batch, self.beside))
         return result
 
-    def lane(self) -> Run:
+    def inference_request(self) -> Run:
         return self.run  # outputs are new arrays, and calls may overlap
 
     def close(self) -> None:
@@ -324,23 +324,23 @@ class _OpenVino:
         self.outputs = _ports(signature.get_outputs(), path)
         self.metadata: Mapping[str, str] = dict(signature.get_modelmeta().custom_metadata_map)
         del signature
-        self.port = picture_port(self.inputs)
+        self.spec = picture_port(self.inputs)
         self.beside: dict[str, NDArray[Any]] = {}
         _telemetry.bar()
         import openvino
 
         self._openvino = openvino
         self._path = path
-        self.lanes = min(threads, MOST_LANES)
+        self.requests = min(threads, MOST_REQUESTS)
         self._options = {
             "INFERENCE_NUM_THREADS": threads,
-            "NUM_STREAMS": self.lanes,
+            "NUM_STREAMS": self.requests,
             "INFERENCE_PRECISION_HINT": "f32",  # never bfloat16 behind the user's back: counts must not depend on it
         }
         self._compiled: Any = None
         self._shape: tuple[int, ...] = ()
         self._compiling = threading.Lock()
-        self._first = self.lane()
+        self._first = self.inference_request()
 
     def request(self, shape: tuple[int, ...]) -> Any:
         """A request for inputs of this shape. A fixed shape lets the library plan its memory; frames come one at a time, so
@@ -354,10 +354,10 @@ class _OpenVino:
         try:
             core = self._openvino.Core()
             model = core.read_model(_model(self._path))
-            port = self.port
-            if port is not None:
-                own = shape[1:] if port.alone else shape
-                model.reshape({port.name: list(own), **{n: [shape[0], *row.shape] for n, row in self.beside.items()}})
+            spec = self.spec
+            if spec is not None:
+                own = shape[1:] if spec.alone else shape
+                model.reshape({spec.name: list(own), **{n: [shape[0], *row.shape] for n, row in self.beside.items()}})
             return core.compile_model(model, "CPU", self._options)
         except RuntimeError as error:
             text = " ".join(str(error).split())
@@ -368,11 +368,11 @@ class _OpenVino:
     def run(self, batch: NDArray[Any]) -> list[NDArray[Any]]:
         return self._first(batch)
 
-    def lane(self) -> Run:
+    def inference_request(self) -> Run:
         return _OpenVinoLane(self)
 
     def close(self) -> None:
-        self._compiled, self._shape, self._first = None, (), self.lane()
+        self._compiled, self._shape, self._first = None, (), self.inference_request()
 
 
 class _OpenVinoLane:
@@ -386,6 +386,6 @@ class _OpenVinoLane:
     def __call__(self, batch: NDArray[Any]) -> list[NDArray[Any]]:
         if batch.shape != self._shape:
             self._request, self._shape = self._session.request(batch.shape), batch.shape
-        given = feeds(self._session.port, batch, self._session.beside)
+        given = feeds(self._session.spec, batch, self._session.beside)
         self._request.infer(given, share_inputs=True, share_outputs=True)  # no copies
         return [self._request.get_output_tensor(i).data for i in range(len(self._session.outputs))]

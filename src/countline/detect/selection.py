@@ -35,7 +35,7 @@ def selection(
     if kind in (NANODET, GRID) and count != cells(size, layout.strides):
         return None
     if kind == NANODET:
-        channels = chosen[-1][0] if len(chosen) == 2 else chosen[0][0 if layout.turned else 1] - layout.classes
+        channels = chosen[-1][0] if len(chosen) == 2 else chosen[0][0 if layout.transposed else 1] - layout.classes
         bins = channels // 4
     return Selection(
         scores, boxes, count, kind,
@@ -62,14 +62,14 @@ def _table(layout: Layout, shape: tuple[int, ...], output: int, begin: int, *, c
 def _single(layout: Layout, shape: tuple[int, ...]) -> _Read | None:
     output = layout.order[0]
     if layout.name == "nanodet":  # (cells, channels), or the reverse where it is turned
-        scores, count = _table(layout, shape, output, 0, cells_first=not layout.turned)
-        boxes, _ = _table(layout, shape, output, layout.classes, cells_first=not layout.turned)
+        scores, count = _table(layout, shape, output, 0, cells_first=not layout.transposed)
+        boxes, _ = _table(layout, shape, output, layout.classes, cells_first=not layout.transposed)
         return scores, boxes, count, NANODET, 0
     if layout.name in _OBJECTNESS:
-        table, count = _table(layout, shape, output, 0, cells_first=not layout.turned)
+        table, count = _table(layout, shape, output, 0, cells_first=not layout.transposed)
         return table, table, count, _OBJECTNESS[layout.name], 5
     if layout.name in _PLAIN:
-        table, count = _table(layout, shape, output, 0, cells_first=layout.turned)
+        table, count = _table(layout, shape, output, 0, cells_first=layout.transposed)
         return table, table, count, _PLAIN[layout.name], 4
     if layout.name == "rtdetr":
         table, count = _table(layout, shape, output, 0, cells_first=True)
@@ -88,7 +88,7 @@ def _pair(layout: Layout, shapes: Sequence[tuple[int, ...]]) -> _Read | None:
         boxes, other = _table(layout, shapes[1], second, 0, cells_first=True)
         return (scores, boxes, count, CENTRE_PARTS, 0) if count == other else None
     if layout.name in _PAIRS:
-        scores, count = _table(layout, shapes[0], first, 0, cells_first=not layout.turned)
+        scores, count = _table(layout, shapes[0], first, 0, cells_first=not layout.transposed)
         boxes, other = _table(layout, shapes[1], second, 0, cells_first=True)
         return (scores, boxes, count, _PAIRS[layout.name], 0) if count == other else None
     return None

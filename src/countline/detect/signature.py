@@ -15,7 +15,7 @@ from countline.config import DetectorConfig
 from countline.detect.layouts import FORMS, Layout
 from countline.detect.own_layout import own_layout
 from countline.detect.preprocess import IMAGENET_MEAN, IMAGENET_STD, Preprocess, customised, shape_of
-from countline.detect.runtime import Port, Session, picture_port
+from countline.detect.runtime import Session, TensorSpec, picture_port
 from countline.detect.trial import Input, Trial, literal, read_layout, read_own_layout
 from countline.errors import ConfigError, DetectorError
 
@@ -26,10 +26,10 @@ __all__ = ["Signature", "read_signature"]
 class Signature:
     """All that is needed to feed a network and to read its outputs."""
 
-    port: Port
+    spec: TensorSpec
     size: tuple[int, int]
     """Width, height of the input."""
-    planes: bool
+    nchw: bool
     """Channels before rows (NCHW)."""
     layout: Layout
     preprocess: Preprocess
@@ -43,11 +43,11 @@ def read_signature(session: Session, config: DetectorConfig, where: str) -> Sign
     Raises DetectorError saying what was seen and what to declare, ConfigError for settings that do not fit the model.
     """
     metadata = session.metadata
-    port = picture_port(session.inputs)
-    if port is None:
+    spec = picture_port(session.inputs)
+    if spec is None:
         raise DetectorError("has no input", where=where, fix="give a detector, which takes a picture")
-    size, planes = shape_of(port, _asked(config), _size(metadata), where)
-    session.beside.update({p.name: _beside(p, size, session, where) for p in session.inputs if p.name != port.name})
+    size, nchw = shape_of(spec, _asked(config), _size(metadata), where)
+    session.beside.update({p.name: _beside(p, size, session, where) for p in session.inputs if p.name != spec.name})
     labels, source = _labels(config, metadata)
     wanted = config.layout if config.layout != "auto" else metadata.get("layout", "auto")
     own = own_layout(config.layout)
@@ -60,7 +60,7 @@ def read_signature(session: Session, config: DetectorConfig, where: str) -> Sign
         base = customised(base, told if isinstance(told, Mapping) else None)
         return customised(base, config.normalize)
 
-    trial = Trial(session, Input(port, size, planes), preprocess, Path(where))
+    trial = Trial(session, Input(spec, size, nchw), preprocess, Path(where))
     count = len(labels) if labels else None
     layout = (
         read_layout(trial, metadata, count, wanted)
@@ -69,10 +69,10 @@ def read_signature(session: Session, config: DetectorConfig, where: str) -> Sign
     )
     if not labels:
         labels, source = _unnamed(layout.classes)
-    return Signature(port, size, planes, layout, preprocess(layout), labels, source)
+    return Signature(spec, size, nchw, layout, preprocess(layout), labels, source)
 
 
-def _beside(port: Port, size: tuple[int, int], session: Session, where: str) -> NDArray[Any]:
+def _beside(spec: TensorSpec, size: tuple[int, int], session: Session, where: str) -> NDArray[Any]:
     """What an input beside the picture is fed with for each frame, so that boxes come out in pixels of the input."""
     width, height = size
     known = {
@@ -81,14 +81,14 @@ def _beside(port: Port, size: tuple[int, int], session: Session, where: str) -> 
         "im_shape": (height, width),  # PaddleDetection
         "scale_factor": (1, 1),
     }
-    row = known.get(port.name)
-    if row is None or len(port.shape) != 2 or port.shape[1] not in (2, None):
+    row = known.get(spec.name)
+    if row is None or len(spec.shape) != 2 or spec.shape[1] not in (2, None):
         raise DetectorError(
-            f"has {len(session.inputs)} inputs, and what belongs into {port} is not known",
+            f"has {len(session.inputs)} inputs, and what belongs into {spec} is not known",
             where=where,
             fix=f"export the network without its post-processing; known are {', '.join(known)}, two numbers each",
         )
-    return np.array(row, port.dtype)
+    return np.array(row, spec.dtype)
 
 
 def _asked(config: DetectorConfig) -> tuple[int, int] | None:

@@ -17,9 +17,9 @@ from countline.detect.layouts import FAMILIES, FAMILY_OF, FORMS, Layout
 from countline.detect.layouts.evidence import TASKS, Evidence, Told
 from countline.detect.own_layout import OwnLayout
 from countline.detect.plausible import Verdict, judge, test_picture
-from countline.detect.preprocess import Feeder, Preprocess
+from countline.detect.preprocess import InputBinder, Preprocess
 from countline.detect.recognise import recognise
-from countline.detect.runtime import Port, Session, feeds, tensor_shapes
+from countline.detect.runtime import Session, TensorSpec, feeds, tensor_shapes
 from countline.errors import DetectorError
 from countline.registry.kinds import LAYOUTS as OWN
 
@@ -30,10 +30,10 @@ __all__ = ["Input", "Trial", "literal", "read_layout", "read_own_layout"]
 class Input:
     """Where the picture goes."""
 
-    port: Port
+    spec: TensorSpec
     size: tuple[int, int]
     """Width, height."""
-    planes: bool
+    nchw: bool
     """Channels before rows (NCHW)."""
 
 
@@ -50,13 +50,13 @@ class Trial:
 
     def batch(self, how: Preprocess) -> NDArray[Any]:
         """The test picture as the model's input."""
-        port, (width, height) = self.input.port, self.input.size
-        pixels = np.repeat(test_picture(width, height)[None], port.shape[0] or 1, axis=0)
-        return Feeder(port, how, (width, height), self.input.planes).convert(pixels)
+        spec, (width, height) = self.input.spec, self.input.size
+        pixels = np.repeat(test_picture(width, height)[None], spec.shape[0] or 1, axis=0)
+        return InputBinder(spec, how, (width, height), self.input.nchw).convert(pixels)
 
     def feeds(self, layout: Layout) -> dict[str, NDArray[Any]]:
         """The test picture, prepared for a layout, and what the inputs beside it take."""
-        return feeds(self.input.port, self.batch(self.preprocess(layout)), self.session.beside)
+        return feeds(self.input.spec, self.batch(self.preprocess(layout)), self.session.beside)
 
     def outputs(self, layout: Layout) -> list[NDArray[Any]]:
         """What the model answers to the test picture, prepared for a layout. Raises DetectorError when it fails."""
@@ -96,7 +96,7 @@ def read_layout(trial: Trial, metadata: Mapping[str, str], labels: int | None, w
     first = Layout("yolov8" if wanted == "auto" else wanted, 0)
     outputs = trial.outputs(first)
     shapes = [tuple(array.shape) for array in outputs]
-    names = [port.name for port in trial.session.outputs]
+    names = [spec.name for spec in trial.session.outputs]
     told = _told(trial, metadata, shapes, names, labels, wanted)
     found = recognise(shapes, names, trial.input.size, labels, wanted, told)
     seen = _Seen(trial, shapes, names, labels, told, wanted)
@@ -110,7 +110,7 @@ def read_own_layout(trial: Trial, labels: int | None, name: str, own: OwnLayout)
     layout = Layout(name, 0, unbatched=own.unbatched, own=own)
     outputs = trial.outputs(layout)
     shapes = [tuple(array.shape) for array in outputs]
-    names = [port.name for port in trial.session.outputs]
+    names = [spec.name for spec in trial.session.outputs]
     seen = _Seen(trial, shapes, names, labels, Told(), name)
     classes = own.classes(dict(zip(names, shapes)), trial.input.size, labels)
     if not classes:
@@ -205,7 +205,7 @@ class _Seen:
         outputs = "; ".join(f"{n}{list(s)}" for n, s in zip(self.names, self.shapes))
         known = f", {self.labels} labels" if self.labels else ", no labels"
         task = f", task {self.told.task}" if self.told.task else ""
-        seen = f"input {self.trial.input.port} at {width}x{height}, outputs {outputs}{known}{task}"
+        seen = f"input {self.trial.input.spec} at {width}x{height}, outputs {outputs}{known}{task}"
         return DetectorError(f"the model {what}: {seen}", where=str(self.trial.path), fix=fix)
 
     def unknown(self) -> DetectorError:

@@ -153,31 +153,31 @@ class BufferedEngine:
     def keep(self, lost: int) -> None:
         self._lost = max(1, lost)
 
-    def step(self, boxes: NDArray[np.float32], grades: NDArray[np.intp], steps: int) -> Rows:
+    def step(self, boxes: NDArray[np.float32], tiers: NDArray[np.intp], steps: int) -> Rows:
         self._now += steps
         self._tracks = [t for t in self._tracks if self._now - t.last <= (self._lost if t.seen > 1 else _ONCE)]
         box = boxes.astype(np.float64)
-        free = set(np.flatnonzero(grades >= CONTINUES).tolist())
-        taken = self._associate(box, grades, free)
+        free = set(np.flatnonzero(tiers >= CONTINUES).tolist())
+        taken = self._associate(box, tiers, free)
         for track, row in taken:
             track.sight(box[row], self._now)
             self._flow.learn(track)
         found = [(row, track.number) for track, row in taken]
         for row in sorted(free):
-            if grades[row] == BEGINS:
+            if tiers[row] == BEGINS:
                 self._count += 1
                 self._tracks.append(_Track(self._count, box[row], self._now))
                 found.append((row, self._count))
         found.sort()
         return np.array([row for row, _ in found], np.intp), np.array([number for _, number in found], np.int64)
 
-    def _associate(self, box: F8, grades: NDArray[np.intp], free: set[int]) -> list[tuple[_Track, int]]:
+    def _associate(self, box: F8, tiers: NDArray[np.intp], free: set[int]) -> list[tuple[_Track, int]]:
         """Tracks and the rows that are theirs, which are taken out of ``free``."""
         taken: list[tuple[_Track, int]] = []
         left = list(self._tracks)
         known = [t for t in left if t.seen > 1]
         once = [t for t in left if t.seen == 1]
-        believed = {row for row in free if grades[row] >= FINDS}
+        believed = {row for row in free if tiers[row] >= FINDS}
         for tracks, rows, buffer in (
             (known, believed, _BUFFERS[0]),
             (known, believed, _BUFFERS[1]),
@@ -186,7 +186,7 @@ class BufferedEngine:
             ([t for t in once if t.last >= self._before()], free, _BUFFERS[1]),
         ):
             self._match(tracks, rows, buffer, box, taken, (left, free, believed))
-        self._leap([t for t in left if t.velocity() is None], box, grades, taken, free)
+        self._leap([t for t in left if t.velocity() is None], box, tiers, taken, free)
         return taken
 
     def _before(self) -> int:
@@ -239,11 +239,11 @@ class BufferedEngine:
         return cost
 
     def _leap(
-        self, tracks: list[_Track], box: F8, grades: NDArray[np.intp], taken: list[tuple[_Track, int]], free: set[int]
+        self, tracks: list[_Track], box: F8, tiers: NDArray[np.intp], taken: list[tuple[_Track, int]], free: set[int]
     ) -> None:
         """Those seen once only, in the step before, and sure detections: each the other's nearest, and nobody else nearly as near."""
         tracks = [t for t in tracks if t.last == self._before()]
-        rows = sorted(row for row in free if grades[row] == BEGINS)
+        rows = sorted(row for row in free if tiers[row] == BEGINS)
         if not tracks or not rows:
             return
         before = np.array([t.box for t in tracks])

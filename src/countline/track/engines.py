@@ -1,7 +1,7 @@
 """Compiled multi-object trackers from libraries behind one interface: ByteTrack (Zhang et al., ECCV 2022,
 arXiv 2110.06864) in Cython (pyxtrackers) and in Rust (edgefirst-tracker).
 
-An engine works on steps of equal length and on grades (:data:`BEGINS` and below) in place of confidences; what belongs to
+An engine works on steps of equal length and on association tiers (:data:`BEGINS` and below) in place of confidences; what belongs to
 countline (times, thresholds, class votes, public ids) is in :mod:`countline.track.tracker`.
 """
 
@@ -30,8 +30,8 @@ Rows = tuple[NDArray[np.intp], NDArray[np.int64]]
 class Engine(Protocol):
     """Associates the boxes of each step with tracks."""
 
-    def step(self, boxes: NDArray[np.float32], grades: NDArray[np.intp], steps: int) -> Rows:
-        """(n, 4) xyxy in pixels and (n,) grades, ``steps`` (at least 1) step lengths after the last call -> (rows of
+    def step(self, boxes: NDArray[np.float32], tiers: NDArray[np.intp], steps: int) -> Rows:
+        """(n, 4) xyxy in pixels and (n,) tiers, ``steps`` (at least 1) step lengths after the last call -> (rows of
         ``boxes`` that belong to a track, the engine's id of that track), in the order of the rows."""
         ...
 
@@ -106,13 +106,13 @@ class ByteTrackEngine:
             mot20=True,
         )
 
-    def step(self, boxes: NDArray[np.float32], grades: NDArray[np.intp], steps: int) -> Rows:
+    def step(self, boxes: NDArray[np.float32], tiers: NDArray[np.intp], steps: int) -> Rows:
         if self._tracker.track_id_counter - self._first > self.RENEW:
             self._renew()
         if self._kernel is not None:
-            table, (rows, numbers) = self._tracker.follow(boxes, grades, steps)
+            table, (rows, numbers) = self._tracker.follow(boxes, tiers, steps)
         else:
-            table = self.table(boxes, grades)
+            table = self.table(boxes, tiers)
             rows, numbers = self._advance(self._tracker, table, steps)
         self._past.append((table, rows, steps))
         if self._base:
@@ -121,11 +121,11 @@ class ByteTrackEngine:
         return rows, numbers
 
     @classmethod
-    def table(cls, boxes: NDArray[np.float32], grades: NDArray[np.intp]) -> NDArray[np.float64]:
+    def table(cls, boxes: NDArray[np.float32], tiers: NDArray[np.intp]) -> NDArray[np.float64]:
         """(n, 5) what the library is given."""
         table = np.empty((len(boxes), 5))
         table[:, :4] = boxes
-        np.add(cls.SCORES.take(grades), np.arange(len(boxes)), out=table.view(np.int64)[:, 4])
+        np.add(cls.SCORES.take(tiers), np.arange(len(boxes)), out=table.view(np.int64)[:, 4])
         return table
 
     def keep(self, lost: int) -> None:
@@ -230,14 +230,14 @@ class EdgeFirstEngine:
         self._count = 0
         self._lost = max(1, lost)
 
-    def step(self, boxes: NDArray[np.float32], grades: NDArray[np.intp], steps: int) -> Rows:
+    def step(self, boxes: NDArray[np.float32], tiers: NDArray[np.intp], steps: int) -> Rows:
         self._now += steps
         # Its cost adds the score to the overlap; equal scores leave the overlap alone to decide.
-        level = np.where(grades >= FINDS, np.float32(0.9), np.float32(0.3))
+        level = np.where(tiers >= FINDS, np.float32(0.9), np.float32(0.3))
         found = self._tracker.update(boxes, level, np.zeros(len(boxes), np.uintp), self._now * 1_000_000_000)
         rows: list[int] = []
         ids: list[int] = []
-        for row, (info, grade) in enumerate(zip(found, grades.tolist())):
+        for row, (info, tier) in enumerate(zip(found, tiers.tolist())):
             if info is None:
                 continue
             track = self._tracks.get(info.uuid)
@@ -247,7 +247,7 @@ class EdgeFirstEngine:
                 track = self._tracks[info.uuid] = _Sighted(self._count)
             track.seen = self._now
             # As in ByteTrack: a track counts from its second sighting, and only if one of them could begin it.
-            if grade == BEGINS:
+            if tier == BEGINS:
                 track.begun = True
             if track.begun and (known or self._now == steps):
                 rows.append(row)

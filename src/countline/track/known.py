@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from countline.track.hidden import Height
+from countline.track.occlusion import HeightFilter
 
 __all__ = ["Known"]
 
@@ -14,7 +14,7 @@ class Known:
 
     def __init__(self, public: int, class_id: int) -> None:
         self.public = public
-        self.height = Height()
+        self.height = HeightFilter()
         self.seen = 0
         """pts of the last frame it was seen in."""
         self.best = class_id

@@ -11,9 +11,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from countline.track.hidden import Height
-from countline.track.hidden import Remembered as RememberedHeight
 from countline.track.known import Known
+from countline.track.occlusion import HeightFilter
+from countline.track.occlusion import Remembered as RememberedHeight
 
 __all__ = ["Memory", "Remembered", "TrackMemory"]
 
@@ -25,7 +25,7 @@ Remembered = tuple[
     Sequence[tuple[int, RememberedHeight]],
 ]
 """(n, 4) boxes; (n,) confidences; (n,) voted classes; (n,) public ids; which of the boxes are so low that something may hide a part
-of them, with what is remembered of their tracks' heights: for :func:`countline.track.hidden.complete`."""
+of them, with what is remembered of their tracks' heights: for :func:`countline.track.occlusion.complete`."""
 
 
 class TrackMemory(Protocol):
@@ -152,7 +152,7 @@ class Memory:
         weights: Sequence[float],
         pts: int,
         oldest: int,
-    ) -> tuple[list[int], list[int], list[Height]]:
+    ) -> tuple[list[int], list[int], list[HeightFilter]]:
         """Public ids, voted classes and heights; a new id for one that was out of sight since before ``oldest``."""
         ids, best, heights = [], [], []
         for number, known, class_id, weight in zip(numbers, tracks, classes, weights):

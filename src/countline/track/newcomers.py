@@ -1,6 +1,6 @@
 """Feet of those who come into sight behind somebody.
 
-One whose feet are hidden from his first frame on has no height that he was seen with (:mod:`countline.track.hidden`): his box ends at
+One whose feet are hidden from his first frame on has no height that he was seen with (:mod:`countline.track.occlusion`): his box ends at
 the chest, and when he steps out, its bottom falls by half a person, over a line if one lies there. So his height is
 guessed until it is seen: as many times his width as others of his class are high, lately, and no farther down than the one in
 front.
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from countline.track.hidden import LINGERS, floor
+from countline.track.occlusion import LINGERS, floor
 from countline.types import Tracks
 
 __all__ = ["Newcomers"]

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from countline.track.engines import BEGINS, CONTINUES, FINDS, NOISE, Engine
 from countline.track.groups import Groups
-from countline.track.hidden import complete
 from countline.track.leaps import Leaps
 from countline.track.memory import Memory, TrackMemory
 from countline.track.motion import paces, velocities
 from countline.track.newcomers import Newcomers
+from countline.track.occlusion import complete
 from countline.track.overlap import BESIDE, beside_stronger, clearly_beside, overlap, singles
 from countline.track.pace import Pace
 from countline.track.refound import Refound, foot_before, remember
@@ -44,7 +44,7 @@ _ROUNDING = 0.5e-6
 _DOUBT = 1.2
 """What a detection needs, as a multiple of the threshold, to begin a track where it overlaps somebody: there detectors
 leave weak second boxes, which nothing beside them explains in the open."""
-_GRADES = np.array([NOISE, CONTINUES, FINDS, BEGINS, BEGINS, BEGINS])
+_TIERS = np.array([NOISE, CONTINUES, FINDS, BEGINS, BEGINS, BEGINS])
 """By the number of limits that a confidence passed."""
 _WEAK = 2
 """Limits passed by a detection that may find one who was out of sight, but is not believed."""
@@ -128,7 +128,7 @@ class EngineTracker:
     def update(self, detections: Detections | None, pts: int) -> Tracks:
         """Tracks for a frame: the detections that belong to a track, with their own boxes and confidences, and for
         class the one that the track was most often seen as, weighted by confidence. Where another track hides the
-        lower part of one, its box is completed downward (:mod:`countline.track.hidden`).
+        lower part of one, its box is completed downward (:mod:`countline.track.occlusion`).
 
         ``pts`` in ns on the source's clock. ``None`` for ``detections`` (a frame without inference) gives
         :meth:`predict`. Ids count from 1 and are never used again; the same frames give the same ids.
@@ -136,18 +136,18 @@ class EngineTracker:
         if detections is None:
             return self.predict(pts)
         steps = self._clock(pts)
-        grades = self._quickly_graded(detections)
-        if grades is None:
+        tiers = self._quickly_tiered(detections)
+        if tiers is None:
             detections = usable(detections, self._low or 0.0)
-            grades = self._graded(detections.xyxy, detections.confidence, detections.class_id)
+            tiers = self._tiered(detections.xyxy, detections.confidence, detections.class_id)
         boxes, confidence, classes = detections.xyxy, detections.confidence, detections.class_id
         slow = self._pace is not None and self._pace.slow
         groups = self._groups.find(boxes, classes, pts, self._paces(), slow)
         if groups:
-            grades[groups] = NOISE
+            tiers[groups] = NOISE
         matched = whole(boxes, self._past, self._known.heights, pts, self._lost, self._behind)
-        rows, numbers = self._engine.step(matched, grades, steps)
-        left = self._left(grades, rows)
+        rows, numbers = self._engine.step(matched, tiers, steps)
+        left = self._left(tiers, rows)
         leapt = []
         if self._first is None:
             self._adopt(boxes, classes, rows, numbers, pts)
@@ -176,12 +176,12 @@ class EngineTracker:
         self._forget(pts)
         return tracks
 
-    def _left(self, grades: NDArray[np.intp], rows: NDArray[np.intp]) -> NDArray[np.bool_] | None:
+    def _left(self, tiers: NDArray[np.intp], rows: NDArray[np.intp]) -> NDArray[np.bool_] | None:
         """(N,) which of the detections that may begin a track the engine left; None: none."""
         if self._kernel is not None:
-            found: NDArray[np.bool_] | None = self._kernel.unclaimed(grades, rows)
+            found: NDArray[np.bool_] | None = self._kernel.unclaimed(tiers, rows)
             return found
-        left = grades == BEGINS
+        left = tiers == BEGINS
         left[rows] = False
         return left if left.any() else None
 
@@ -319,25 +319,25 @@ class EngineTracker:
         self._first = None
         self._known.clear()
 
-    def _quickly_graded(self, detections: Detections) -> NDArray[np.intp] | None:
+    def _quickly_tiered(self, detections: Detections) -> NDArray[np.intp] | None:
         """What :func:`usable` and :meth:`_graded` give, by the kernel; None where there is none, or it does not take them."""
         if self._compiled is None:
             return None
         before = self._past[-1][1].xyxy if self._past else None
-        grades: NDArray[np.intp] | None = self._compiled.of(
+        tiers: NDArray[np.intp] | None = self._compiled.of(
             detections.xyxy, detections.confidence, detections.class_id, before
         )
-        return grades
+        return tiers
 
     def forget(self) -> None:
         """All tracks have ended: what comes is another scene."""
         self._begin_anew()
         self._past.clear()
 
-    def _graded(
+    def _tiered(
         self, boxes: NDArray[np.float32], confidence: NDArray[np.float32], classes: NDArray[np.int32]
     ) -> NDArray[np.intp]:
-        """(N,) the engine's grades, by the threshold of each row's class. Beside somebody doubtful ones begin nothing, and beside
+        """(N,) the engine's association tiers, by the threshold of each row's class. Beside somebody doubtful ones begin nothing, and beside
         a stronger detection weak ones find nobody who was out of sight."""
         passed: NDArray[np.intp]
         if self._limit is not None:
@@ -345,14 +345,14 @@ class EngineTracker:
         else:
             limits = self._limits.take(np.minimum(classes, self._limits.shape[1] - 1), axis=1)
             passed = np.add.reduce(limits <= confidence, axis=0)
-        grades = _GRADES.take(passed)
+        tiers = _TIERS.take(passed)
         weak = (passed == _WEAK).nonzero()[0]
         if len(weak):
-            grades[weak[beside_stronger(boxes, confidence, weak)]] = CONTINUES
+            tiers[weak[beside_stronger(boxes, confidence, weak)]] = CONTINUES
         doubtful = (passed == _DOUBTFUL).nonzero()[0]
         if len(doubtful):
-            grades[doubtful[self._beside(boxes, confidence, doubtful)]] = FINDS
-        return grades
+            tiers[doubtful[self._beside(boxes, confidence, doubtful)]] = FINDS
+        return tiers
 
     def _beside(
         self, boxes: NDArray[np.float32], confidence: NDArray[np.float32], rows: NDArray[np.intp]

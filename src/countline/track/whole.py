@@ -1,7 +1,7 @@
 """Hidden feet before tracks are matched: a box that ends at the chest is matched as the whole one that it is a part of.
 
 Where somebody walks in front of another, the box of the one behind may be a third of its height for a while
-(:mod:`countline.track.hidden`). It then overlaps the one in front more than the place where its own track is awaited, so the track
+(:mod:`countline.track.occlusion`). It then overlaps the one in front more than the place where its own track is awaited, so the track
 takes the box of the one in front, or none, and ids are exchanged or begun anew. Heads still show. So a box that somebody may hide
 from below, and that begins where the head of a track is awaited, is matched with the height that this track had, unless another
 box lies where that track is awaited. What is reported is not changed by it.
@@ -14,7 +14,7 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from countline.track.hidden import ACROSS, GAP, LOWER, SHORT, floor
+from countline.track.occlusion import ACROSS, GAP, LOWER, SHORT, floor
 from countline.track.overlap import overlap
 from countline.types import Tracks
 

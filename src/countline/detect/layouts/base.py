@@ -82,7 +82,7 @@ class Layout:
     """Those of ``order``, at its end, that are one for all frames: anchors."""
     unbatched: bool = False
     """The outputs have no dimension for the frames of a batch: one frame at a time."""
-    turned: bool = False
+    transposed: bool = False
     """The output has cells before channels where the layout's usual form has them after, or the reverse."""
     own: Decoder | None = None
     """What reads it, where it is none of :data:`FORMS`."""

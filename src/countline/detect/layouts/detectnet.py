@@ -25,7 +25,7 @@ _MOST_STRIDE = 64
 
 def _detectnet(layout: Layout, arrays: list[Array], size: tuple[int, int], floor: float) -> Raw:
     cover, sides = arrays
-    if layout.turned:
+    if layout.transposed:
         cover, sides = cover.transpose(2, 0, 1), sides.transpose(2, 0, 1)
     classes, rows, columns = cover.shape
     step = (-(-size[0] // columns), -(-size[1] // rows))
@@ -54,17 +54,17 @@ def _alone(outputs: Outputs) -> Iterator[Layout]:
             named = "cov" in names[a].lower() and "bbox" in names[b].lower()
             if a == b or not (named or len(flat) == len(shapes) == 2):
                 continue
-            for turned in (False, True):
-                count, grid = _parts(shapes[a], turned)
-                count_b, grid_b = _parts(shapes[b], turned)
+            for transposed in (False, True):
+                count, grid = _parts(shapes[a], transposed)
+                count_b, grid_b = _parts(shapes[b], transposed)
                 fits = grid == grid_b and count_b == 4 * count and classes in (None, count)
                 if fits and count and _strides(size, grid):
-                    yield Layout(DETECTNET, count, order=(a, b), turned=turned)
+                    yield Layout(DETECTNET, count, order=(a, b), transposed=transposed)
                     break
 
 
-def _parts(shape: Shape, turned: bool) -> tuple[int, Shape]:
-    return (shape[3], shape[1:3]) if turned else (shape[1], shape[2:4])
+def _parts(shape: Shape, transposed: bool) -> tuple[int, Shape]:
+    return (shape[3], shape[1:3]) if transposed else (shape[1], shape[2:4])
 
 
 def _strides(size: tuple[int, int], grid: Shape) -> bool:

@@ -53,7 +53,7 @@ class Output:
     at: int
     count: int
     channels: int
-    turned: bool
+    transposed: bool
     """Cells come after the channels."""
     made: Made
     grid: tuple[int, ...] | None
@@ -68,7 +68,7 @@ class Output:
 
     def lists(self, size: Size) -> bool:
         """Rows may be objects. What has as many columns as a grid has cells is all cells, channels first."""
-        if self.grid is not None or self.turned or self.count > MOST_OBJECTS:
+        if self.grid is not None or self.transposed or self.count > MOST_OBJECTS:
             return False
         return grid_of(self.channels, size) is None
 

@@ -9,7 +9,7 @@ import numpy as np
 from countline.detect.layouts.base import SLACK, Array, Form, Layout, Raw, pixels
 from countline.detect.layouts.evidence import Output, Outputs, keypoint_of, says
 from countline.detect.layouts.family import Family
-from countline.detect.layouts.yolov8 import keypoints, turned
+from countline.detect.layouts.yolov8 import keypoints, rotated
 from countline.detect.preprocess import IMAGENET_MEAN, IMAGENET_STD, Preprocess
 
 __all__ = ["FAMILY"]
@@ -34,7 +34,7 @@ def _end2end(layout: Layout, arrays: list[Array], size: tuple[int, int], floor: 
     scores[numbers[right], right] = table[right, 4]
     odd = f"the class number {table[wrong, 5][0]:.4g}, where there are {layout.classes} classes" if wrong.any() else ""
     if layout.name == "end2end-obb":
-        return turned(scores, lambda index: table[index, :4], table[:, 6], odd)
+        return rotated(scores, lambda index: table[index, :4], table[:, 6], odd)
     points = keypoints(lambda index: table[index, 6:], layout.keypoint) if layout.keypoint else None
     return Raw(scores, lambda index: table[index, :4], odd, points)
 

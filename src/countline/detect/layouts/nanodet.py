@@ -25,7 +25,7 @@ def _nanodet(layout: Layout, arrays: list[Array], size: tuple[int, int], floor: 
     elif len(arrays) == 2:
         scores, sides = arrays  # (classes, cells), (4 * bins, cells)
     else:
-        whole = arrays[0].T if not layout.turned else arrays[0]
+        whole = arrays[0].T if not layout.transposed else arrays[0]
         scores, sides = whole[: layout.classes], whole[layout.classes :]
     bins = sides.shape[0] // 4
 
@@ -110,7 +110,7 @@ def _whole(output: Output, outputs: Outputs) -> Iterator[Layout]:
     known = [outputs.classes] if outputs.classes else [COCO] if output.channels in (112, 124) else []
     for classes in known:
         if (output.channels - classes) / 4 in (8, 11, 16, 17):
-            yield Layout("nanodet", classes, output.grid or (), order=(output.at,), turned=output.turned)
+            yield Layout("nanodet", classes, output.grid or (), order=(output.at,), transposed=output.transposed)
 
 
 FAMILY = Family(

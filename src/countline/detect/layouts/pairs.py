@@ -18,7 +18,7 @@ def _boxes_scores(layout: Layout, arrays: list[Array], size: tuple[int, int], fl
     """(cells, classes) scores and (cells, 4) boxes before suppression, in pixels or parts of the picture. SSD's first class is
     the background: where labels name it, it is never found."""
     scores, boxes = arrays[0], arrays[1].reshape(-1, 4)
-    scores = scores if layout.turned else scores.T
+    scores = scores if layout.transposed else scores.T
     if layout.name == "ssd":
         scores = scores[-layout.classes :]
         if layout.classes == len(arrays[0].T):
@@ -41,7 +41,7 @@ def _several(outputs: Outputs) -> Iterator[Layout]:
                 if columns > 1 and classes in (None, columns, columns - 1):
                     yield Layout("ssd", classes or columns - 1, order=order)
         if pair.across and classes in (None, pair.rows) and pair.rows != columns:
-            yield Layout("boxes-scores", pair.rows, order=order, turned=True)
+            yield Layout("boxes-scores", pair.rows, order=order, transposed=True)
 
 
 def _fit(layout: Layout, evidence: Evidence) -> Layout | None:

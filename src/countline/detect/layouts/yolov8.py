@@ -23,15 +23,15 @@ from countline.detect.layouts.family import Family
 from countline.types import CORNERS as BOX_CORNERS
 from countline.types import KEYPOINTS
 
-__all__ = ["FAMILY", "keypoints", "turned"]
+__all__ = ["FAMILY", "keypoints", "rotated"]
 
 
 def _yolov8(layout: Layout, arrays: list[Array], size: tuple[int, int], floor: float) -> Raw:
     """(4 + classes + extra, cells): box in pixels, class scores, extra numbers."""
-    table = arrays[0].T if layout.turned else arrays[0]
+    table = arrays[0].T if layout.transposed else arrays[0]
     scores = table[4 : 4 + layout.classes]
     if layout.name == "yolov8-obb":
-        return turned(scores, lambda index: table[:4, index].T, table[4 + layout.classes])
+        return rotated(scores, lambda index: table[:4, index].T, table[4 + layout.classes])
     points = keypoints(lambda index: table[4 + layout.classes :, index].T, layout.keypoint) if layout.keypoint else None
     return Raw(scores, lambda index: centred(table[:4, index].T), points=points)
 
@@ -43,7 +43,7 @@ def keypoints(
     return lambda index: {KEYPOINTS: read(index).reshape(len(index), -1, numbers)}
 
 
-def turned(scores: Array, boxes: Callable[[NDArray[np.intp]], Array], angle: Array, odd: str = "") -> Raw:
+def rotated(scores: Array, boxes: Callable[[NDArray[np.intp]], Array], angle: Array, odd: str = "") -> Raw:
     """Boxes (centre, width, height) that are turned by angles (radians): the upright ones around them, and their corners."""
 
     def corners(index: NDArray[np.intp]) -> dict[str, Array]:
@@ -72,7 +72,7 @@ def _bend(angle: Array) -> str:
 def _whole(output: Output, outputs: Outputs) -> Iterator[Layout]:
     """Box, classes, and what the task adds; what stands behind the classes must be known, not guessed from its number."""
     # Strides that are not known here: the task tells enough.
-    told = not output.grid and outputs.told.task and output.turned and output.count > output.channels
+    told = not output.grid and outputs.told.task and output.transposed and output.count > output.channels
     if not (output.dense or told):
         return
     rest = output.channels - 4
@@ -80,7 +80,7 @@ def _whole(output: Output, outputs: Outputs) -> Iterator[Layout]:
     if n is None:
         n = rest - {"yolov8": 0, "yolov8-obb": 1, "yolov8-seg": outputs.masks or 32}.get(outputs.wanted, rest)
     extra = rest - n
-    if n < 1 or extra < 0 or (exponential(output) and not output.turned):
+    if n < 1 or extra < 0 or (exponential(output) and not output.transposed):
         return
     said = TASKS.get(outputs.told.task, "") or (outputs.wanted if outputs.wanted != "auto" else "")
     joined = 4 + n in cuts_of(output.made)[0]
@@ -92,8 +92,10 @@ def _whole(output: Output, outputs: Outputs) -> Iterator[Layout]:
     ):
         known = 4 + n if name == "yolov8-pose" and outputs.told.keypoints else None
         if fits and (said == name if said else sure) and agrees(output, 4, 4 + n, known=known):
-            keypoint, turned = keypoint_of(name, extra, outputs.told), not output.turned
-            yield Layout(name, n, output.grid or (), order=(output.at,), turned=turned, extra=extra, keypoint=keypoint)
+            keypoint, transposed = keypoint_of(name, extra, outputs.told), not output.transposed
+            yield Layout(
+                name, n, output.grid or (), order=(output.at,), transposed=transposed, extra=extra, keypoint=keypoint
+            )
 
 
 FAMILY = Family(

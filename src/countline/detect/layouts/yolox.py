@@ -19,7 +19,7 @@ __all__ = ["FAMILY"]
 def _objectness(layout: Layout, arrays: list[Array], size: tuple[int, int], floor: float) -> Raw:
     """(cells, 5 + classes + extra): box, objectness, class scores; YOLOX with offsets within the grid, the others with
     pixels."""
-    table = arrays[0].T if layout.turned else arrays[0]
+    table = arrays[0].T if layout.transposed else arrays[0]
     rows = np.flatnonzero(~(table[:, 4] < floor))  # what is not a number is kept, to be seen
     table = table[rows]
 
@@ -55,7 +55,7 @@ def _yolox(output: Output, outputs: Outputs) -> Iterator[Layout]:
     for name in ("yolox", "yolox-decoded", "yolov6"):
         # Which of the latter two it is, its numbers say.
         if name == "yolox-decoded" or (name == "yolox" and not exponential(output)) or name == outputs.wanted:
-            yield Layout(name, n, strides, order=(output.at,), turned=output.turned)
+            yield Layout(name, n, strides, order=(output.at,), transposed=output.transposed)
 
 
 def _yolov5(output: Output, outputs: Outputs) -> Iterator[Layout]:
@@ -68,7 +68,7 @@ def _yolov5(output: Output, outputs: Outputs) -> Iterator[Layout]:
             n,
             output.grid or (),
             order=(output.at,),
-            turned=output.turned,
+            transposed=output.transposed,
             extra=output.channels - 5 - n,
         )
 
@@ -81,7 +81,7 @@ def _whole(output: Output, outputs: Outputs) -> Iterator[Layout]:
 def _fit(layout: Layout, evidence: Evidence) -> Layout:
     if layout.name != "yolox-decoded" or evidence.declared:
         return layout
-    objectness = evidence.table[4] if layout.turned else evidence.table[:, 4]
+    objectness = evidence.table[4] if layout.transposed else evidence.table[:, 4]
     # YOLOv6 has no objectness, and fills its place.
     return replace(layout, name="yolov6") if (objectness == 1).all() else layout
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countline.detect.preprocess import Preprocess, stretch
-from countline.detect.runtime import Port, gpu_session
+from countline.detect.runtime import TensorSpec, gpu_session
 from countline.detect.signature import Signature
 from countline.gpu.device import Gpu, Queue
 from countline.gpu.stage import Chooser, Input, Letterbox, OnHost, Selection
@@ -18,18 +18,18 @@ from countline.protocols import DevicePicture
 from countline.types import DevicePlanes, Frame
 from countline.video.picture import fit
 
-__all__ = ["Answer", "GpuLane", "Model", "input_of"]
+__all__ = ["Answer", "GpuRequest", "Model", "input_of"]
 
 
 @dataclass(frozen=True)
 class Model:
-    """What all lanes run."""
+    """What all requests run."""
 
     file: str | bytes
     signature: Signature
-    port: Port
+    spec: TensorSpec
     """The input, which in half precision is another one than the signature's."""
-    outputs: Sequence[Port]
+    outputs: Sequence[TensorSpec]
     shapes: Sequence[tuple[int, ...]]
     """Of the outputs, without the dimension of the batch."""
     selection: Selection | None
@@ -51,22 +51,22 @@ class Answer:
     """Of all frames where they are read on the host; of the first one where that was asked for."""
 
 
-def input_of(port: Port, how: Preprocess, signature: Signature) -> Input:
+def input_of(spec: TensorSpec, how: Preprocess, signature: Signature) -> Input:
     """How pictures are written into the network's input on the device."""
-    plain = how.inside or port.dtype == np.uint8
+    plain = how.inside or spec.dtype == np.uint8
     std, mean = np.array(how.std, np.float32), np.array(how.mean, np.float32)
     gain, shift = (np.ones(3), np.zeros(3)) if plain else (np.float32(how.scale) / std, -mean / std)
     if how.order == "rgb":
         gain, shift = gain[::-1], shift[::-1]
     width, height = signature.size
     return Input(
-        width, height, port.dtype, signature.planes, how.order == "rgb",
+        width, height, spec.dtype, signature.nchw, how.order == "rgb",
         (float(gain[0]), float(gain[1]), float(gain[2])), (float(shift[0]), float(shift[1]), float(shift[2])),
         float(how.pad) if how.letterbox else 0.0, how.letterbox,
     )  # fmt: skip
 
 
-class GpuLane:
+class GpuRequest:
     """Used by one thread at a time; several work side by side, so that copies and small kernels hide behind the network."""
 
     def __init__(self, gpu: Gpu, model: Model) -> None:
@@ -75,7 +75,7 @@ class GpuLane:
         signature = model.signature
         self._how = signature.preprocess
         self._queue: Queue = gpu.queue()
-        form = input_of(model.port, self._how, signature)
+        form = input_of(model.spec, self._how, signature)
         score = model.outputs[0].dtype if model.selection is not None else np.dtype(np.float32)
         self._letterbox = Letterbox(gpu, self._queue, form, model.most, score)
         self._beside = {name: self._repeated(row) for name, row in model.beside.items()}
@@ -83,11 +83,11 @@ class GpuLane:
         self._chooser: Chooser | None = None
         if model.selection is not None:
             self._outputs = [
-                self._queue.memory(model.most * int(np.prod(shape)) * port.dtype.itemsize)
-                for port, shape in zip(model.outputs, model.shapes)
+                self._queue.memory(model.most * int(np.prod(shape)) * spec.dtype.itemsize)
+                for spec, shape in zip(model.outputs, model.shapes)
             ]
             self._chooser = Chooser(
-                gpu, self._queue, model.selection, model.most, (model.port.dtype, score), self._outputs
+                gpu, self._queue, model.selection, model.most, (model.spec.dtype, score), self._outputs
             )
         self._runs = {size: self._open(size) for size in _sizes(model)}
 
@@ -106,17 +106,17 @@ class GpuLane:
         session = gpu_session(model.file, gpu.providers(self._queue))
         binding = session.io_binding()
         width, height = model.signature.size
-        shape = (3, height, width) if model.signature.planes else (height, width, 3)
-        own = shape if model.port.alone else (size, *shape)
-        binding.bind_input(model.port.name, gpu.kind, gpu.index, model.port.dtype, own, self._letterbox.memory.pointer)
+        shape = (3, height, width) if model.signature.nchw else (height, width, 3)
+        own = shape if model.spec.alone else (size, *shape)
+        binding.bind_input(model.spec.name, gpu.kind, gpu.index, model.spec.dtype, own, self._letterbox.memory.pointer)
         for name, (memory, rows) in self._beside.items():
             binding.bind_input(name, gpu.kind, gpu.index, rows.dtype, (size, *rows.shape[1:]), memory.pointer)
-        for i, port in enumerate(model.outputs):
+        for i, spec in enumerate(model.outputs):
             if self._chooser is None:
-                binding.bind_output(port.name, "cpu")
+                binding.bind_output(spec.name, "cpu")
             else:
                 part, memory = model.shapes[i], self._outputs[i]
-                binding.bind_output(port.name, gpu.kind, gpu.index, port.dtype, (size, *part), memory.pointer)
+                binding.bind_output(spec.name, gpu.kind, gpu.index, spec.dtype, (size, *part), memory.pointer)
         session.run_with_iobinding(binding)
         self._queue.wait()
         return session, binding
@@ -166,9 +166,9 @@ class GpuLane:
     def _of_first(self) -> list[NDArray[Any]]:
         """The outputs of the first frame of the last run, as a batch of one."""
         result = []
-        for port, part, memory in zip(self._model.outputs, self._model.shapes, self._outputs):
-            content = self._queue.read(memory, int(np.prod(part)) * port.dtype.itemsize)
-            result.append(content.view(port.dtype).reshape(1, *part))
+        for spec, part, memory in zip(self._model.outputs, self._model.shapes, self._outputs):
+            content = self._queue.read(memory, int(np.prod(part)) * spec.dtype.itemsize)
+            result.append(content.view(spec.dtype).reshape(1, *part))
         return result
 
     def _infer(self, count: int) -> list[NDArray[Any]]:

@@ -19,7 +19,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ACROSS", "GAP", "LOWER", "SHORT", "Height", "Remembered", "complete", "floor"]
+__all__ = ["ACROSS", "GAP", "LOWER", "SHORT", "HeightFilter", "Remembered", "complete", "floor"]
 
 SHORT = 0.8
 """Part of the usual height below which a box may be cut off. Between 0.7 and 0.9 counts hardly change."""
@@ -46,7 +46,7 @@ EDGE = 0.03
 
 
 class Remembered(Protocol):
-    """What :func:`complete` asks of what a track remembers: :class:`Height`, or the kernel's."""
+    """What :func:`complete` asks of what a track remembers: :class:`HeightFilter`, or the kernel's."""
 
     hidden: int
 
@@ -61,7 +61,7 @@ class Remembered(Protocol):
     def clear(self) -> None: ...
 
 
-class Height:
+class HeightFilter:
     """How high the boxes of one track were lately."""
 
     __slots__ = ("hidden", "least", "sampled", "usual", "values", "whole")
@@ -107,7 +107,7 @@ def complete(
     patience: int,
     before: Callable[[int], float] = lambda row: -math.inf,
 ) -> NDArray[np.float32]:
-    """(N, 4) xyxy in pixels of the tracks of one frame, and the rows of those that are lower than :attr:`Height.least` with what
+    """(N, 4) xyxy in pixels of the tracks of one frame, and the rows of those that are lower than :attr:`HeightFilter.least` with what
     their tracks remember -> the same boxes, those that somebody hides from below completed downward. Where none is, the given
     array itself.
 
