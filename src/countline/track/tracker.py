@@ -337,8 +337,8 @@ class EngineTracker:
     def _tiered(
         self, boxes: NDArray[np.float32], confidence: NDArray[np.float32], classes: NDArray[np.int32]
     ) -> NDArray[np.intp]:
-        """(N,) the engine's association tiers, by the threshold of each row's class. Beside somebody doubtful ones begin nothing, and beside
-        a stronger detection weak ones find nobody who was out of sight."""
+        """(N,) the engine's association tiers, by the threshold of each row's class. Beside somebody doubtful ones begin nothing,
+        and beside a stronger detection weak ones find nobody who was out of sight."""
         passed: NDArray[np.intp]
         if self._limit is not None:
             passed = self._limit.searchsorted(confidence, "right")
