@@ -6,7 +6,6 @@ import time as clock
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Protocol
 
 from countline.cluster.gate import DOUBTFUL, GENERATION, PARTITION, SOURCE
 from countline.cluster.protocol import Claim, Counts, Epoch, Slot
@@ -14,11 +13,12 @@ from countline.cluster.records import slot_key, slot_value
 from countline.cluster.tables import Definition, Tables
 from countline.errors import ConfigError
 from countline.outbox import Resume
+from countline.outbox.commit_sink import CommitSink
 from countline.outbox.identity import fates
 from countline.outbox.types import RuleChange, history_of
 from countline.types import CounterDelta, CounterKey, FrameInfo, Gap, Message, RuleIdentity, Seam
 
-__all__ = ["STATE", "Destination", "OwnerSink", "Restore", "Taker"]
+__all__ = ["STATE", "Destination", "OwnerSink", "Restore"]
 
 STATE = "countline-state"
 """Name of the output that carries slots, and of their definition."""
@@ -29,48 +29,6 @@ IDLE = 2.0
 Resets = Mapping[tuple[str, str], tuple[int, int]]
 Restore = Callable[[Mapping[CounterKey, int], Resets], None]
 """Sets the cumulative counters of the rules (:meth:`countline.protocols.RuleSet.restore`)."""
-
-
-class Taker(Protocol):
-    """What the commits are handed on to: :class:`countline.pipeline.delivery.delivery.Delivery`."""
-
-    @property
-    def wall(self) -> Callable[[], int]: ...
-
-    def begin(
-        self,
-        source: str,
-        stream: str,
-        *,
-        live: bool,
-        policy: str | None,
-        time: int,
-        rules: Sequence[str] = (),
-        due: Callable[[int], int | None] | None = None,
-        number: int = 0,
-        identities: Mapping[str, RuleIdentity] = ...,
-    ) -> Resume: ...
-
-    def put(
-        self,
-        frame: FrameInfo,
-        messages: Sequence[Message],
-        deltas: Sequence[CounterDelta],
-        untold: Gap | None = None,
-        seam: Seam | None = None,
-    ) -> None: ...
-
-    def reset(self, source: str, time: int) -> None: ...
-
-    def change(self, source: str, change: RuleChange) -> Resume: ...
-
-    def tell(self, messages: Sequence[Message], time: int) -> None: ...
-
-    def forget(self, source: str) -> None: ...
-
-    def use_outputs(self, names: Sequence[str]) -> None: ...
-
-    def finished(self, source: str, stream: str, number: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +45,7 @@ class Destination:
 
 
 class OwnerSink:
-    """A ``CommitSink`` (:mod:`countline.pipeline.worker`) for one generation of one source. Called from the worker thread of that
+    """A :class:`countline.outbox.commit_sink.CommitSink` for one generation of one source. Called from the worker thread of that
     source.
 
     Parameters
@@ -101,7 +59,7 @@ class OwnerSink:
 
     def __init__(
         self,
-        taker: Taker,
+        taker: CommitSink,
         tables: Tables,
         claim: Claim,
         definition: Definition,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from countline.outbox import Resume, RuleChange
+from countline.pipeline.aside import Asked
 from countline.pipeline.rule_changes import identities_at
 from countline.protocols import (
     ChangeDefinition,
@@ -26,15 +27,14 @@ from countline.types import (
     Frame,
     FrameInfo,
     FrameTracks,
-    Message,
     SourceInfo,
     Tracks,
 )
 
 if TYPE_CHECKING:
+    from countline.outbox.commit_sink import CommitSink
     from countline.pipeline.build import Stages
     from countline.pipeline.changes import Changes
-    from countline.pipeline.commit_sink import CommitSink
     from countline.pipeline.rule_changes import Repeats
     from countline.pipeline.stats import Summary
 
@@ -101,7 +101,8 @@ class Exchanged:
         self._opened: set[str] = set()
         """Sources with an end that are opened anew, and of which no frame came since then."""
         self._make_tracker = make_tracker
-        self._told = 0
+        self.told = 0
+        """Changes that messages have told of."""
 
     # -- frames ---------------------------------------------------------------------------------------------------
 
@@ -239,19 +240,9 @@ class Exchanged:
 
     # -- on: config -----------------------------------------------------------------------------------------------
 
-    def messages_of(
-        self, change: ConfigChange, makers: Makers, on_failure: Callable[[object, int], None]
-    ) -> list[Message]:
-        """Messages of the definitions that tell of changes."""
-        self._told += 1
-        info = FrameInfo(SourceInfo("", -1), self._told, 0, change.time, 0, 0, stream=f"config-{change.time}")
+    def asked(self, change: ConfigChange, makers: Makers) -> list[Asked]:
+        """The definitions that tell of changes, with what they tell of: of a place of its own, no frame is behind it."""
+        self.told += 1
+        info = FrameInfo(SourceInfo("", -1), self.told, 0, change.time, 0, 0, stream=f"config-{change.time}")
         told = Analytics(info, Tracks.empty(), change=change)
-        messages: list[Message] = []
-        for definition, failing in makers:
-            if not isinstance(definition, ChangeDefinition) or not definition.tells_changes:
-                continue
-            messages += definition.make(told)
-            if failing is not None:
-                for failure in failing.take_failures():
-                    on_failure(failure, self._told)
-        return messages
+        return [(d, failing, told) for d, failing in makers if isinstance(d, ChangeDefinition) and d.tells_changes]

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from countline.pipeline.aside import tell_aside
 from countline.pipeline.states import StateWatch, state_of, tell_states
 from countline.protocols import BeatingDefinition, Source
 from countline.source_status import SourceStats
@@ -88,19 +89,13 @@ class Heartbeats:
         """Publish them. Between two frames, on the worker's thread: behind all that was made before."""
         known = {id(definition): failing for definition, failing in worker.makers}
         wall, now = time.time_ns(), time.monotonic_ns()
-        messages = []
-        for definition in due:
-            if id(definition) not in known:  # the configuration was changed meanwhile
-                continue
-            failing = known[id(definition)]
-            for source in sources:
-                messages += definition.make(self._of(worker, definition, source, now, wall))
-            if failing is not None:
-                for failure in failing.take_failures():
-                    worker.on_failure(failure, 0)
-        if messages:
-            worker.delivery.tell(messages, wall)
-            worker.summary.messages += len(messages)
+        asked = [
+            (definition, known[id(definition)], self._of(worker, definition, source, now, wall))
+            for definition in due
+            if id(definition) in known  # else the configuration was changed meanwhile
+            for source in sources
+        ]
+        tell_aside(worker, asked, wall)
 
     def _of(self, worker: Worker, definition: BeatingDefinition, source: Source, now: int, wall: int) -> Analytics:
         info, stats = source.info, source.stats

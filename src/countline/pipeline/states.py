@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from countline.pipeline.aside import tell_aside
 from countline.protocols import Source, StateDefinition
 from countline.source_status import SourceStats
 from countline.types import Analytics, FrameInfo, SourceInfo, StateChange, Tracks
@@ -66,14 +67,8 @@ def tell_states(worker: Worker, changes: Sequence[Seen]) -> None:
         # Of a place of its own: no frame is behind it, and a source that was never seen has none at all.
         frame = FrameInfo(info, 0, 0, now, 0, 0, stream=f"status-{now}")
         told = Analytics(frame, Tracks.empty(), status=change)
-        messages = []
-        for definition, failing in worker.makers:
-            if not isinstance(definition, StateDefinition) or not definition.tells_states:
-                continue
-            messages += definition.make(told)
-            if failing is not None:
-                for failure in failing.take_failures():
-                    worker.on_failure(failure, 0)
-        if messages:
-            worker.delivery.tell(messages, now)
-            worker.summary.messages += len(messages)
+        tell_aside(
+            worker,
+            [(d, failing, told) for d, failing in worker.makers if isinstance(d, StateDefinition) and d.tells_states],
+            now,
+        )

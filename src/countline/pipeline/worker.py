@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from countline.messages.time import rfc3339
 from countline.observe.notes import Notes
+from countline.outbox.commit_sink import CommitSink
+from countline.pipeline.aside import tell_aside
 from countline.pipeline.cameras import Cameras
-from countline.pipeline.commit_sink import CommitSink, Consumer
+from countline.pipeline.consumer import Consumer
 from countline.pipeline.exchange import Exchanged, Makers
 from countline.pipeline.gaps import GapLog, GapWatch
 from countline.pipeline.replay import Replay
@@ -303,10 +305,7 @@ class Worker:
 
     def tell(self, change: ConfigChange) -> None:
         """Messages of ``on: config``."""
-        messages = self.exchanged.messages_of(change, self._makers, self.on_failure)
-        if messages:
-            self.delivery.tell(messages, change.time)
-            self.summary.messages += len(messages)
+        tell_aside(self, self.exchanged.asked(change, self._makers), change.time, self.exchanged.told)
 
     def _scheduled_reset(self, info: FrameInfo) -> None:
         name = info.source.name

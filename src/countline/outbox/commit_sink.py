@@ -1,20 +1,14 @@
-"""What a worker gives its frames and commits to."""
+"""What takes the commits of frames: the outbox behind a delivery, or what stands before it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Protocol
 
-from countline.types import Analytics, CounterDelta, FrameInfo, Gap, Message, RuleIdentity, Seam
+from countline.outbox.types import Resume, RuleChange
+from countline.types import CounterDelta, FrameInfo, Gap, Message, RuleIdentity, Seam
 
-if TYPE_CHECKING:
-    from countline.outbox import Resume, RuleChange
-
-__all__ = ["CommitSink", "Consumer"]
-
-Consumer = Callable[[Any, Analytics], None]
-"""Sees every frame with its analytics, in order, on the worker's thread (overlay, tests, a user's own code). The frame is
-None where there are no pixels (a DeepStream probe)."""
+__all__ = ["CommitSink"]
 
 
 class CommitSink(Protocol):
