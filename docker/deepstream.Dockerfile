@@ -17,7 +17,7 @@ ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
 ARG PIP_OPTIONS=
 # NVIDIA's images run as root. This one does not: files that it writes into a mounted folder belong to the first user of the host.
-USER root
+USER 0
 # python3-gi: GStreamer from Python, for scripts of your own; its typelibs are the image's.
 # hadolint ignore=DL3008
 RUN --mount=type=secret,id=ca,target=/run/secrets/ca.pem \
