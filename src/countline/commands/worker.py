@@ -12,6 +12,7 @@ from countline.cluster.sink import STATE
 from countline.cluster.topics import Names
 from countline.commands import logs
 from countline.commands.cluster_setup import broker, configuration_of, names_of
+from countline.commands.metrics_option import listening_at
 from countline.commands.worker_group import GroupWorker, Setup
 from countline.config import Config
 from countline.errors import ConfigError
@@ -47,6 +48,7 @@ def setup_of(given: Mapping[str, Any], detector: Any = None, messages: Any = ())
     config = configuration_of(path)
     if given["outbox"]:
         config = config.model_copy(update={"outbox": config.outbox.model_copy(update={"path": given["outbox"]})})
+    config = listening_at(config, given.get("metrics"))
     names, options = names_of(given), broker(given, config)
     state = build.state_path(config, path, None)
     refuse_collisions(config, path, state)
