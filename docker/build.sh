@@ -91,7 +91,7 @@ esac
 echo "image:$(for tag in $tags; do printf ' %s' "$tag"; done) from docker/$image.Dockerfile, with $builder" >&2
 if [ "$print" = yes ]; then
   printf '%s' "$builder"
-  printf " '%s'" "$@" "$root"
+  for word in "$@" "$root"; do printf " '%s'" "$(printf '%s' "$word" | sed "s/'/'\\\\''/g")"; done
   echo
   exit 0
 fi
