@@ -36,9 +36,10 @@ RUN --mount=type=secret,id=ca,target=/run/secrets/ca.pem \
     && python3 -m venv --system-site-packages /opt/countline \
     && /opt/countline/bin/pip install -q $PIP_OPTIONS -c constraints.txt ".[$EXTRAS]" "$JUPYTER" $PACKAGES \
     && rm -rf /tmp/src
+# Whoever it runs as (`--user`) may write there.
 RUN getent group 1000 > /dev/null || groupadd --gid 1000 countline; \
     getent passwd 1000 > /dev/null || useradd --no-log-init --uid 1000 --gid 1000 --create-home countline; \
-    install -d -o 1000 -g 1000 /home/countline /work
+    install -d -o 1000 -g 1000 -m 1777 /home/countline /work
 ENV PATH=/opt/countline/bin:$PATH HOME=/home/countline NVIDIA_DRIVER_CAPABILITIES=compute,utility,video
 USER 1000:1000
 WORKDIR /work
