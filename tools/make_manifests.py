@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,8 @@ CHART = ROOT / "deploy" / "helm" / "countline"
 KUBERNETES = ROOT / "deploy" / "kubernetes"
 MADE = {"shards": "shards", "workers": "workers", "workers-keda": "keda"}
 """Manifest, and the values in the chart's folder ci that it is made of."""
+_HELMS = re.compile(r"^ *(?:helm\.sh/chart: .*|app\.kubernetes\.io/managed-by: Helm)\n", re.M)
+"""Labels by which Helm knows its own."""
 SHIPPED = {"countline.rules.yml": "prometheus", "countline.json": "grafana"}
 """Files of the chart, and the folder of deploy/ whose copy they are."""
 
@@ -49,9 +52,9 @@ def head(name: str) -> str:
 def render(name: str, program: str) -> str:
     """The manifest. Raises CalledProcessError with what Helm says."""
     values = CHART / "ci" / f"{MADE[name]}-values.yaml"
-    command = [program, "template", "countline", str(CHART), "--values", str(values), "--namespace", "countline"]
+    command = [program, "template", "countline", str(CHART), "--values", str(values), "--namespace", "counts"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return head(name) + done.stdout
+    return head(name) + _HELMS.sub("", done.stdout)
 
 
 def main() -> int:

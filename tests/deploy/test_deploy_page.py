@@ -19,7 +19,8 @@ BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", PAGE, re.M | re.S)
 
 def commands(program: str) -> list[list[str]]:
     text = "\n".join(body for language, body in BLOCKS if language == "console").replace("\\\n", " ")
-    lines = [shlex.split(line.removeprefix("$ "), comments=True) for line in text.splitlines()]
+    parts = [part for line in text.splitlines() for part in line.removeprefix("$ ").split(" && ")]
+    lines = [shlex.split(part, comments=True) for part in parts]
     found = [words for words in lines if words and words[0] == program]
     assert found, program
     return found
