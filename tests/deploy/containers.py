@@ -16,7 +16,7 @@ from typing import Any
 
 from deploying import DOCKER, ROOT, TOOLS
 
-STORE = TOOLS / "containers"
+STORE = (TOOLS / "containers").resolve()
 BASE = "localhost/countline-test-base:latest"
 ASKED = "COUNTLINE_TEST_IMAGES"
 NEEDED = ("buildah", "debootstrap", "unshare", "nsenter", "chroot", "ip")
@@ -96,6 +96,7 @@ def build(name: str, tag: str, *options: str) -> None:
     command = ["sh", str(DOCKER / "build.sh"), name, "--builder", "buildah", "--base", base(), "--tag", tag, *options]
     if trusted:
         command += ["--ca", trusted]
+    command += ["--", "--layers=false"]  # of vfs each layer would be a copy of all
     log = STORE / f"build-{name}.log"
     with log.open("wb") as out:
         done = subprocess.run(command, cwd=ROOT, env=environment(), stdout=out, stderr=out, timeout=1500, check=False)
@@ -125,6 +126,7 @@ def unpacked(tag: str) -> Iterator[Image]:
         yield Image(Path(buildah("mount", container)), said["Docker"]["config"])
     finally:
         buildah("rm", container)
+        buildah("rmi", tag)
 
 
 @dataclass
