@@ -63,8 +63,8 @@ class ChangeDefinition(Definition, Protocol):
 class ContinuingDefinition(Protocol):
     """What a definition offers besides if it can go on in the place of another, when the configuration is changed while running."""
 
-    def take_over(self, before: Definition, *, whole: bool) -> None:
-        """Go on under the ids of the definition that had this name before; ``whole``: with its windows and memories, too."""
+    def take_over(self, before: Definition, *, with_state: bool) -> None:
+        """Go on under the ids of the definition that had this name before; ``with_state``: with its windows and memories, too."""
         ...
 
 

@@ -35,5 +35,5 @@ class Trigger(ABC):
         return before if type(before) is type(self) else self
 
     def finish(self, source: str) -> Fired | None:
-        """No more frames of this source will come: what is to be told yet, None if nothing is."""
+        """No more frames of this source will come: what it fires for still, None if for nothing."""
         return None
