@@ -108,7 +108,7 @@ class CounterStore:
         return replace(resume, looked=missed.looked(self._db, source), untold=missed.untold(self._db, source))
 
     def _from_seam(self, source: str, number: int, resume: Resume, rules: Sequence[str]) -> Resume:
-        """A run that goes on from the seam at frame ``number``, and is told again from behind the last frame that
+        """A run that goes on from the seam at frame ``number``, and whose messages are made again from behind the last frame that
         was committed."""
         frame = resume.frame
         if frame is None:

@@ -191,7 +191,7 @@ class Outbox(Core):
                 state.pending += count
                 state.drop(count, "size")
         what = "size: it is full, and the newest give way"
-        self._say_dropped(self._told.add(what, sum(len(entries) for entries, _, _ in blocks)), what)
+        self._say_dropped(self._due_counts.add(what, sum(len(entries) for entries, _, _ in blocks)), what)
         return []
 
     # -- reading --------------------------------------------------------------------------------------------------
@@ -287,8 +287,8 @@ class Outbox(Core):
             for entry, reason in letters:
                 if state.done.add_many([entry.position]):
                     state.pending -= 1
-                    said = reason.encode("utf-8", "backslashreplace").decode()  # what a server answered may be no text
-                    self._dead.append((output, self._ages.wall(), said, codec.encode([entry.message])))
+                    text = reason.encode("utf-8", "backslashreplace").decode()  # what a server answered may be no text
+                    self._dead.append((output, self._ages.wall(), text, codec.encode([entry.message])))
             state.dirty = True
 
     def pending(self, output: str) -> int:

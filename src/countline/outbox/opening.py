@@ -92,7 +92,7 @@ def _sound(path: Path, synchronous: str, lock: files.Lock) -> sqlite3.Connection
             with ExitStack() as resources:
                 db = files.connect(path, synchronous)
                 resources.callback(db.close)
-                reason = sums.damage(db, whole=path.stat().st_size <= sums.CHECKED)
+                reason = sums.damage(db, full=path.stat().st_size <= sums.CHECKED)
                 if not reason:
                     resources.pop_all()
                     return db
