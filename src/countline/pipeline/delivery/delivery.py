@@ -71,7 +71,7 @@ class Delivery:
         self._last_frame: dict[str, int] = {}
         self._seen: dict[str, int] = {}
         """By source: event time of the last frame."""
-        self._given_up = 0
+        self._abandoned = 0
         self._stopped = False
         self.failure: OutboxError | None = None
         """What of live sources could not be stored before the end; set by :meth:`stop`."""
@@ -271,9 +271,9 @@ class Delivery:
         file's run goes on where its last commit was."""
         for commit in unwritten:
             self._not_written(commit)
-        self._given_up = sum(len(c.messages) for c in unwritten)
+        self._abandoned = sum(len(c.messages) for c in unwritten)
         why = f": {self.writer.last_error}" if self.writer.last_error else ""
-        said = []
+        reasons = []
         live = [c for c in unwritten if c.source in self._live or not c.source]
         counts = sum(amount for c in live for _, amount in c.deltas)
         lost = sum(len(c.messages) for c in live)
@@ -283,23 +283,23 @@ class Delivery:
                 self.outbox.write_counts(live)
             except OutboxError as error:
                 fate = f"{counts} counts are lost with them ({error.what})"
-            said.append(f"{lost} messages of live sources could not be written before the end{why}; {fate}")
+            reasons.append(f"{lost} messages of live sources could not be written before the end{why}; {fate}")
         files = [c for c in unwritten if c.source and c.source not in self._live]
         if files:
             again = sum(len(c.messages) for c in files)
             names = ", ".join(sorted({c.source for c in files}))
-            said.append(
+            reasons.append(
                 f"{again} messages and the counts of {len(files)} commits of files ({names}) could not be written before the end{why}; "
                 "the next run makes them again from where this one was cut short"
             )
-        self._fail_with(said)
+        self._fail_with(reasons)
 
-    def _fail_with(self, said: Sequence[str]) -> None:
+    def _fail_with(self, reasons: Sequence[str]) -> None:
         """What was made and is neither stored nor acknowledged is a failure of the run, with its number."""
-        if not said:
+        if not reasons:
             return
         fix = "make room on its disk, or raise outbox.max_bytes where that is the limit, before the next run"
-        self.failure = OutboxError("; ".join(said), where=f"outbox {self.outbox.path}", fix=fix)
+        self.failure = OutboxError("; ".join(reasons), where=f"outbox {self.outbox.path}", fix=fix)
         log.error("%s", self.failure)
 
     def stop(self, timeout: float) -> None:
@@ -355,7 +355,7 @@ class Delivery:
 
     def stats(self) -> dict[str, OutputStats]:
         """By output. From any thread, also after :meth:`stop`."""
-        unwritten = max(0, self.writer.waiting - self._given_up)
+        unwritten = max(0, self.writer.waiting - self._abandoned)
         found = {}
         for name, d in self.senders.items():
             status = d.output.status
