@@ -266,7 +266,7 @@ def verdict(
     ----------
     generation: which has made it.
     doubtful: it was made when the lease had run out, that is, perhaps after another worker had taken over.
-    active: this process still owns the source under that generation, as far as it was told.
+    active: this process still owns the source under that generation, as far as it knows.
     lease: the lease is valid now.
     claim, worker: the latest claim of the source, and this worker.
 

@@ -68,7 +68,7 @@ class OwnerSink:
     ) -> None:
         self.wall = taker.wall
         self.restore: Restore = lambda counters, resets: None
-        """Set by whoever has made the rules: they are told what former owners bring late."""
+        """Set by whoever has made the rules: they are handed what former owners bring late."""
         self._taker, self._tables, self._claim, self._definition = taker, tables, claim, definition
         self._to, self._sure = destination, sure
         self._slot: Slot | None = None
