@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from countline.messages.time import rfc3339
 from countline.observe.notes import Notes
 from countline.outbox.commit_sink import CommitSink
+from countline.outbox.types import StreamStart
 from countline.pipeline.aside import tell_aside
 from countline.pipeline.cameras import Cameras
 from countline.pipeline.consumer import Consumer
@@ -200,12 +201,13 @@ class Worker:
         if self._cameras is not None:
             self._cameras.begin(name)
         rules = [rule.name for rule in self.rules.rules if rule.source in (None, name)]  # also those that never counted
-        resume = self.delivery.begin(
+        start = StreamStart(
             name, info.stream, live=info.source.live, policy=self.policies[name], time=info.time, rules=rules,
             due=self._resets.asked(info.time),
             number=info.number,
             identities=identities_at(name, self.rules.rules),
         )  # fmt: skip
+        resume = self.delivery.begin(start)
         self.repeats.begin(name, info.number, resume)
         if not info.source.live:  # the stream of a live source is one of its own in each run
             counts, epochs = self.mark_stream(info, resume)

@@ -8,12 +8,11 @@ import time as clock
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from countline import outbox
 from countline.errors import OutboxError
-from countline.outbox import Commit, OutboxStatus, Place, Resume, RuleChange, fates
+from countline.outbox import Commit, OutboxStatus, Place, Resume, RuleChange, StreamStart, fates
 from countline.pipeline.delivery.commit_writer import Writer
 from countline.pipeline.delivery.sender import Sender
 from countline.pipeline.stats import OutputStats
@@ -30,7 +29,6 @@ __all__ = ["Delivery"]
 log = logging.getLogger("countline.delivery")
 
 DAY = 86_400.0
-NO_RULES: Mapping[str, RuleIdentity] = MappingProxyType({})
 
 
 class Delivery:
@@ -120,47 +118,25 @@ class Delivery:
 
     # -- for the worker ------------------------------------------------------------------------------------------
 
-    def begin(
-        self,
-        source: str,
-        stream: str,
-        *,
-        live: bool,
-        policy: str | None,
-        time: int,
-        rules: Sequence[str] = (),
-        due: Callable[[int], int | None] | None = None,
-        number: int = 0,
-        identities: Mapping[str, RuleIdentity] = NO_RULES,
-    ) -> Resume:
+    def begin(self, start: StreamStart) -> Resume:
         """A source's stream begins: with which counters, and what of it an earlier run has committed already. See
         :meth:`countline.outbox.Outbox.begin`. A live source that begins anew in the same run goes on with its counts."""
+        source = start.source
         going = self._live.get(source)
-        if going is not None and live:
+        if going is not None and start.live:
             seen = self._seen.get(source, going.seen)
-            reset = due(seen) if due is not None and seen else None
+            reset = start.due(seen) if start.due is not None and seen else None
             if reset is not None:
                 self.reset(source, reset)
                 going = self._live[source]
             return Resume(None, dict(going.counters), dict(going.resets), seen, reset)
         if source in self._last_frame:
             self.writer.flush()
-        self._rules[source] = tuple(rules)
-        resume = self.outbox.begin(
-            source,
-            stream,
-            live=live,
-            policy=policy,
-            time=time,
-            fresh=self._fresh and source not in self._last_frame,
-            rules=rules,
-            due=due,
-            number=number,
-            identities=identities,
-        )
+        self._rules[source] = tuple(start.rules)
+        resume = self.outbox.begin(start, fresh=self._fresh and source not in self._last_frame)
         self._last_frame[source] = -1
         self._live.pop(source, None)
-        if live:
+        if start.live:
             self._identities[source] = self.outbox.identities(source)
             self._common[source] = self.outbox.epoch(source)
             self._live[source] = Resume(None, dict(resume.counters), dict(resume.resets), resume.seen)
