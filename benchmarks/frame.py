@@ -163,7 +163,7 @@ def main() -> None:
     parser.add_argument("--objects", type=int, nargs="+", default=[1, 5, 20, 100])
     given = parser.parse_args()
     print(header("numpy", "pyxtrackers", "supervision"))
-    print(f"kernel: {find().told}")
+    print(f"kernel: {find().description}")
     columns = {n: measure(n, given.frames, given.rounds) for n in given.objects}
     print(f"{'us of CPU a frame':28}" + "".join(f"{n:>9} obj" for n in columns))
     for stage in STAGES:
