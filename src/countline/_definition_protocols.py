@@ -128,9 +128,9 @@ class GapDefinition(Protocol):
     """What a definition offers besides if its messages tell of gaps."""
 
     def miss(self, source: str, gap: Gap) -> None:
-        """Something of a source was missed in an earlier run, and must still be told."""
+        """Something of a source was missed in an earlier run, and no message has reported it yet."""
         ...
 
     def untold(self, source: str) -> Gap | None:
-        """What was missed of a source and no message has told yet."""
+        """The gap of a source that no message has reported yet."""
         ...

@@ -75,7 +75,7 @@ class Slot:
     looked: int = 0
     """When this was written, by the worker's wall clock, ns since the Unix epoch."""
     untold: Gap | None = None
-    """What was missed, and no message has told."""
+    """The gap that no message has reported yet."""
     rules: Mapping[str, tuple[RuleIdentity, str]] = field(default_factory=dict)
     """What each rule counts, and the name under which its counts stand: another one since the rule began to count something that
     cannot be added to what it had counted before."""
@@ -165,7 +165,7 @@ class SourceState:
         return min(live, key=lambda slot: slot.generation).stream if live else ""
 
     def rules(self) -> Mapping[str, tuple[RuleIdentity, str]]:
-        """What the rules counted when that was said last."""
+        """What the rules count, by the latest slot."""
         latest = max(self.slots.values(), key=lambda slot: slot.generation, default=None)
         return latest.rules if latest is not None else {}
 

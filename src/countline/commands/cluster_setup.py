@@ -108,7 +108,7 @@ def _variable(name: str, where: str) -> str:
 
 
 def for_source(config: Config, source: SourceConfig) -> Config:
-    """The configuration of one source: it, and what is said of it."""
+    """The configuration of one source: its entry, and the messages that are made of it."""
     messages = [
         message.model_copy(update={"sources": [source.name] if message.sources else []})
         for message in config.messages

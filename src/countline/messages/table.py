@@ -1,4 +1,4 @@
-"""The table of message fields: each field is said once, as an :class:`Entry`.
+"""The table of message fields: each field is declared once, as an :class:`Entry`.
 
 What templates may name, what ``countline schema --fields`` lists, the schemas of whole records (``{lines}``, ``{objects}``,
 ``{events}`` …) and the reading of values are all derived from the entries. Those of rules' states and of events follow from

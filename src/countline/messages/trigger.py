@@ -21,7 +21,7 @@ class Trigger(ABC):
 
     @abstractmethod
     def fire(self, analytics: Analytics) -> Fired | None:
-        """None: no message. Else the analytics that it tells of, and the events behind it: those that fired an event trigger,
+        """None: no message. Else the analytics that it is made of, and the events behind it: those that fired an event trigger,
         all of the frame for others."""
 
     of_states = False

@@ -180,7 +180,7 @@ class Resume:
     looked: int = 0
     """When a frame of a live source was last stored, by the wall clock, ns since the Unix epoch; 0: not known."""
     untold: Gap | None = None
-    """What was missed of a source in earlier runs, and no message has told."""
+    """The gap of earlier runs that no message has reported yet."""
     on_the_way: Sequence[Counted] = ()
     """Where the run goes on from a seam: what was counted before each later seam, and at last after ``frame``."""
     after: int = -1

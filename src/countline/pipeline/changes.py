@@ -22,7 +22,7 @@ M = TypeVar("M", SourceConfig, RuleConfig, MessageConfig, OutputConfig)
 _TOLD_ONLY = frozenset({"device_id", "counts"})
 """What of a source says nothing of how it is read."""
 _OF_TRIGGER = ("on", "per", "rules", "sources", "classes")
-"""What of a message decides which windows it tells and what it compares."""
+"""What of a message decides which windows it reports and what it compares."""
 
 
 @dataclass(frozen=True, slots=True)

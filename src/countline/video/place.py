@@ -143,7 +143,7 @@ def are_recordings(uri: str, watch: bool) -> bool:
 
 
 def _refuse_malformed(address: str, where: str) -> None:
-    """What is no address is said at the start, instead of being tried for ever. Raises SourceError."""
+    """What is no address is refused at the start, instead of being tried for ever. Raises SourceError."""
     try:
         _ = urlsplit(f"//{host_of(address)}").port
     except ValueError:  # its words may hold a part of a password

@@ -21,7 +21,7 @@ def choose(streams: Any, wanted: str, shown: str, where: str) -> Any:
     """The video stream to decode: ``wanted`` if given, else the one that is marked as the default, else the first.
 
     ``wanted`` is written as for FFmpeg: ``2`` is the stream with that index, ``v:1`` the second video stream, ``#0x101``
-    or ``i:257`` the one with that id (in transport streams the PID). Of several, what was taken is said in the log, once
+    or ``i:257`` the one with that id (in transport streams the PID). Of several, what was taken is logged, once
     for each source. Raises SourceError where there is none.
     """
     found = usable(streams)

@@ -117,7 +117,7 @@ class FrameView(Protocol):
         ...
 
     def invalidate(self) -> None:
-        """What the rules say of the objects in the picture is to be told anew."""
+        """The status of the objects in the picture is to be made anew."""
         ...
 
 
@@ -196,7 +196,7 @@ class Counter:
         return "did what is told here"
 
     def tick(self, frame: FrameView) -> None:
-        """All hits of the frame have been told (only if ``ticks``)."""
+        """All hits of the frame have been handed over (only if ``ticks``)."""
 
     def state(self, clock: int) -> Any:
         """What is reported after this frame. Never altered once given out."""

@@ -84,7 +84,7 @@ class NativeRules:
         """Objects left out by reason, tracks continued under a new id, and tracks forgotten because they were not seen
         any more."""
         self.notices: list[str] = []
-        """What the user should be told, once; whoever tells it empties the list."""
+        """Warnings for the user, each once; whoever logs them empties the list."""
         self._fast = fast
         self._kernel = find().module if fast and kernel else None
         self._compiled: CompiledBoundaries | None = None
@@ -379,7 +379,7 @@ class NativeRules:
             self._sources[source].clear(self._table)
 
     def untracked(self, source: str) -> int:
-        """Objects of a source that came without a track id, of which nothing can be said."""
+        """Number of objects of a source that came without a track id: they are not evaluated."""
         state = self._sources.get(source)
         return 0 if state is None else state.untracked
 

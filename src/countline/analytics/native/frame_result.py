@@ -104,7 +104,7 @@ class FrameResult:
         self.input.source.note(slot, rule, text)
 
     def invalidate(self) -> None:
-        """What the rules say of the objects in the picture is to be told anew."""
+        """The status of the objects in the picture is to be made anew."""
         self.input.source.invalidate()
 
     def keep(self, slot: int) -> None:

@@ -166,7 +166,7 @@ class SourceState:
         return False
 
     def invalidate(self) -> None:
-        """What the rules say of the objects in the picture is to be told anew."""
+        """The status of the objects in the picture is to be made anew."""
         self.within = self.statuses = None
 
     def lose(self, slot: int, at: int, table: TrackTable) -> None:

@@ -50,7 +50,7 @@ class FailureFile:
 
     def write(self, failure: object, committed: int | None = None) -> None:
         """Append one failure; each new place in a user's code is logged once, with the first error there. ``committed``: number of the
-        frame with which the messages are committed that were made beside it: of an interval, not the one that it tells of."""
+        frame with which the messages are committed that were made beside it: of an interval, not the one that it reports."""
         data: dict[str, Any] = failure.as_dict() if isinstance(failure, Failure) else {"error": str(failure)}
         if committed is not None:
             data[COMMITTED] = committed
