@@ -165,9 +165,9 @@ class Refound:
         cost[np.maximum(ratio, 1 / ratio) > ALIKE] = np.inf
         cost[classes[:, None] != np.array([one.class_id for one in lost])] = np.inf
         for at, (box, tall) in enumerate(zip(ahead, high)):
-            whole = boxes.copy()  # the feet may be hidden still
-            whole[:, 3] = np.maximum(whole[:, 3], whole[:, 1] + tall)
-            cost[overlap(whole, box[None])[:, 0] < self._iou, at] = np.inf
+            completed = boxes.copy()  # the feet may be hidden still
+            completed[:, 3] = np.maximum(completed[:, 3], completed[:, 1] + tall)
+            cost[overlap(completed, box[None])[:, 0] < self._iou, at] = np.inf
         return cost
 
 
