@@ -21,7 +21,7 @@ from deploying import DOCKER
 REASON = containers.missing()
 pytestmark = [
     pytest.mark.images,
-    pytest.mark.timeout(2400),
+    pytest.mark.timeout(5400),
     pytest.mark.skipif(bool(REASON), reason=REASON or "can be built"),
 ]
 TAG = "localhost/countline-test:cpu"
