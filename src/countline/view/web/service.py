@@ -164,7 +164,9 @@ class _Uvicorn(uvicorn.Server):
         loop = asyncio.get_running_loop()
         greeting = GREETING if self._tls is not None else None
         self.servers = [
-            await loop.create_server(protocol, sock=listener, ssl=self._tls, backlog=128, ssl_handshake_timeout=greeting)
+            await loop.create_server(
+                protocol, sock=listener, ssl=self._tls, backlog=128, ssl_handshake_timeout=greeting
+            )
             for listener in sockets or ()
         ]
         self.started = True
