@@ -17,6 +17,7 @@ from countline.view.web.access import Names
 from countline.view.web.feed import Feed
 from countline.view.web.password import Password
 from countline.view.web.site import Site
+from countline.view.web.terms import Terms
 
 if TYPE_CHECKING:
     from countline.view.web.service import Service
@@ -103,11 +104,11 @@ class Server:
     def __init__(self, config: WebConfig, password_file: Path | None) -> None:
         needed()
         self.config = config
-        self._tls = certificate(config)
+        tls = certificate(config)
         self._socket = listening(config.listen)
         try:
             given = None if config.password is None else config.password.get_secret_value()
-            self.password = Password(given, password_file)
+            password = Password(given, password_file)
         except BaseException:
             self._socket.close()
             raise
@@ -116,46 +117,42 @@ class Server:
         shown = f"[{host}]" if ":" in host else host
         self.address = f"{shown}:{port}"
         """Where it listens: HOST:PORT."""
-        self.names = Names(host, port, config.hosts, encrypted=self.encrypted, proxied=config.behind_proxy)
-        self.port = port
+        encrypted = tls is not None or config.behind_proxy
+        names = Names(host, port, config.hosts, encrypted=encrypted, proxied=config.behind_proxy)
+        self.terms = Terms(config, names, password, tls, port)
         self.service: Service | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
-        self._tell(host)
-
-    @property
-    def encrypted(self) -> bool:
-        """Whether browsers reach it by https."""
-        return self._tls is not None or self.config.behind_proxy
+        self._tell(host, password)
 
     @property
     def url(self) -> str:
         """What is typed into a browser."""
         if self.config.behind_proxy:
             return f"https://{self.config.hosts[0]}/"
-        return f"{'https' if self._tls else 'http'}://{self.address}/"
+        return f"{'https' if self.terms.encrypted else 'http'}://{self.address}/"
 
-    def _tell(self, host: str) -> None:
+    def _tell(self, host: str, password: Password) -> None:
         everybody = "" if is_loopback(host) else ", for everybody who reaches this address and signs in"
         log.info("page at %s%s", self.url, everybody)
-        if self.password.fresh:
-            kept = f"its hash is in {self.password.file}" if self.password.file is not None else "for this run alone"
+        if password.fresh:
+            kept = f"its hash is in {password.file}" if password.file is not None else "for this run alone"
             log.warning(
                 "sign in at %s with the password %s (told this once; %s; `countline web-password` makes another)",
                 self.url,
-                self.password.fresh,
+                password.fresh,
                 kept,
             )
-            keep(self.password.fresh)
+            keep(password.fresh)
 
     def show(self, site: Site, feed: Feed) -> None:
         """Serve a run."""
         from countline.view.web.service import Service
 
         started = threading.Event()
-        self.service = service = Service(self, site, feed)
+        self.service = service = Service(self.terms, site, feed)
         self._thread = threading.Thread(
-            target=service.run, args=(self._socket, self._tls, started), name="countline-web", daemon=True
+            target=service.run, args=(self._socket, started), name="countline-web", daemon=True
         )
         self._thread.start()
         started.wait(10)

@@ -8,7 +8,7 @@ import socket
 import ssl
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -27,9 +27,7 @@ from countline.view.web.pictures import Pictures
 from countline.view.web.site import Data, Site
 from countline.view.web.static import Files
 from countline.view.web.stream import Streams
-
-if TYPE_CHECKING:
-    from countline.view.web.server import Server
+from countline.view.web.terms import Terms
 
 __all__ = ["Service"]
 
@@ -42,8 +40,8 @@ GREETING = 10.0
 class Service:
     """One application and its loop. Made by :class:`countline.view.web.server.Server`."""
 
-    def __init__(self, server: Server, site: Site, feed: Feed) -> None:
-        self._server, self._site, self._feed = server, site, feed
+    def __init__(self, terms: Terms, site: Site, feed: Feed) -> None:
+        self._terms, self._site, self._feed = terms, site, feed
         self._pools = {
             name: ThreadPoolExecutor(1, thread_name_prefix=f"countline-web-{name}")
             for name in ("reads", "changes", "pictures", "passwords")
@@ -58,10 +56,10 @@ class Service:
 
     # -- on its thread --------------------------------------------------------------------------------------------
 
-    def run(self, listener: socket.socket, tls: ssl.SSLContext | None, started: threading.Event) -> None:
+    def run(self, listener: socket.socket, started: threading.Event) -> None:
         """Serve until :meth:`stop`."""
         try:
-            asyncio.run(self._run(listener, tls, started))
+            asyncio.run(self._run(listener, started))
         except Exception:
             log.exception("unforeseen error: the page is no longer served")
         finally:
@@ -69,7 +67,7 @@ class Service:
             for pool in self._pools.values():
                 pool.shutdown(wait=False, cancel_futures=True)
 
-    async def _run(self, listener: socket.socket, tls: ssl.SSLContext | None, started: threading.Event) -> None:
+    async def _run(self, listener: socket.socket, started: threading.Event) -> None:
         app = self._application()
         config = uvicorn.Config(
             app, http=bounded(self.bounds), ws="websockets-sansio", loop="asyncio", lifespan="off", interface="asgi3",
@@ -77,7 +75,7 @@ class Service:
             date_header=True, h11_max_incomplete_event_size=16 * 1024, timeout_keep_alive=30,
             timeout_graceful_shutdown=1, ws_max_size=64 * 1024, ws_max_queue=8, ws_per_message_deflate=False,
         )  # fmt: skip
-        self._uvicorn = _Uvicorn(config, tls, started)
+        self._uvicorn = _Uvicorn(config, self._terms.tls, started)
         self._loop = asyncio.get_running_loop()
         assert self._hub is not None
         work = asyncio.ensure_future(self._hub.work())
@@ -88,10 +86,10 @@ class Service:
             await asyncio.wait([work], timeout=1.0)
 
     def _application(self) -> Gate:
-        server, config = self._server, self._server.config
+        terms, config = self._terms, self._terms.config
         gate = Gate(
-            server.names, server.password, self._pools["passwords"], openly=config.read_openly,
-            proxied=config.behind_proxy, encrypted=server.encrypted, cookie=f"countline-{server.port}",
+            terms.names, terms.password, self._pools["passwords"], openly=config.read_openly,
+            proxied=config.behind_proxy, encrypted=terms.encrypted, cookie=f"countline-{terms.port}",
         )  # fmt: skip
         self._hub = hub = Hub(self._site, self._feed, self._pools["reads"], self._extra)
         self._pictures = Pictures(self._feed, self._pools["pictures"], config.fps, hub.counted)
