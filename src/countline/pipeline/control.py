@@ -109,6 +109,10 @@ class Control:
         """The configuration that counts now."""
         return self._current
 
+    def digest(self, given: Given) -> str:
+        """Identity of what a configuration says, to be compared with that of :meth:`current`. Raises ConfigError."""
+        return digest_of(self._target.parse(given))
+
     def preview(self, given: Given) -> Changes:
         """What :meth:`apply` would change. Raises ConfigError as that does, for all that can be known without making anything."""
         config = self._target.parse(given)

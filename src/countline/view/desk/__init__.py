@@ -3,8 +3,8 @@
 Without HTTP, and without the run itself: :class:`countline.view.desk.desk.Desk` is given what it needs of it.
 """
 
-from countline.view.desk.changes import Conflict, Edit
+from countline.view.desk.changes import Edit
 from countline.view.desk.desk import Desk
 from countline.view.desk.memory import TrackMemory
 
-__all__ = ["Conflict", "Desk", "Edit", "TrackMemory"]
+__all__ = ["Desk", "Edit", "TrackMemory"]

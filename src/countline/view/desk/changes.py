@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from countline.config import Config
 from countline.config.kinds.base import PlacedConfig, RuleConfig
 from countline.config.rules import RulesConfig, rule_models
 from countline.errors import ConfigError
 
-__all__ = ["MOST_EDITS", "MOST_POINTS", "Conflict", "Edit", "edited", "told"]
+__all__ = ["MOST_EDITS", "MOST_POINTS", "Edit", "edited", "told"]
 
 MOST_EDITS = 100
 """In one request."""
@@ -23,17 +22,6 @@ _DIGITS = 4
 _CLOSE = 10.0**-_DIGITS / 2
 Point = tuple[float, float]
 _UNSET: Any = object()
-
-
-class Conflict(ConfigError):
-    """What an edit was made for is not what counts, or not what the file says.
-
-    ``diff``: unified, from what counts to what the file says; empty where the file is not the reason.
-    """
-
-    def __init__(self, what: str, *, fix: str = "", diff: str = "", where: str = "") -> None:
-        super().__init__(what, where=where, fix=fix)
-        self.diff = diff
 
 
 @dataclass(frozen=True)
@@ -74,15 +62,18 @@ class Edit:
         for key in ("was", "source"):
             if not isinstance(given.get(key), (str, type(None))):
                 raise ConfigError(f"`{key}` of an edit is a text or null", fix=f"leave `{key}` out")
-        options = given.get("options")
+        options, arrow = given.get("options"), given.get("arrow")
         if not isinstance(options, (Mapping, type(None))):
             raise ConfigError("`options` of an edit is a mapping", fix="write options: {}")
+        if options is not None and "arrow" in options:
+            options = {key: value for key, value in options.items() if key != "arrow"}
+            arrow = given["options"]["arrow"] if arrow is None else arrow
         points = given.get("points")
         if points is None and given.get("from") is not None and given.get("to") is not None:
             points = [given["from"], given["to"]]
         made = cls(
             given["op"], given["kind"], given["name"], given.get("was"), given.get("source", _UNSET),
-            _points(points, "points"), _points(given.get("arrow"), "arrow"), options,
+            _points(points, "points"), _points(arrow, "arrow"), options,
         )  # fmt: skip
         _refuse_expansion([made.name, made.source if made.source is not _UNSET else None, options])
         return made
@@ -126,9 +117,8 @@ def key_of(kind: str) -> tuple[str, type[RuleConfig]]:
     )
 
 
-def edited(data: Mapping[str, Any], config: Config, edits: Sequence[Edit]) -> dict[str, Any]:
-    """The content of a file with these edits. ``data``: what it says now; ``config``: the same, checked.
-    Raises ConfigError for an edit of a rule that is not there."""
+def edited(data: Mapping[str, Any], edits: Sequence[Edit]) -> dict[str, Any]:
+    """The content of a file with these edits. ``data``: what it says now. Raises ConfigError for an edit of a rule that is not there."""
     made = copy.deepcopy(dict(data))
     rules = made.get("rules")
     rules = made["rules"] = dict(rules) if isinstance(rules, Mapping) else {}
