@@ -8,7 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 
@@ -61,14 +61,14 @@ class Tree:
             if isinstance(event, yaml.NodeEvent):
                 self.root = self._node(event)
                 break
-        self._dashes = [
-            token.start_mark.index
+        self._dashes: list[int] = [
+            _index(token.start_mark)
             for token in yaml.scan(text, Loader=yaml.SafeLoader)
             if isinstance(token, yaml.BlockEntryToken)
         ]
 
     def _node(self, event: yaml.Event) -> Node:
-        start, end = event.start_mark.index, event.end_mark.index
+        start, end = _index(event.start_mark), _index(event.end_mark)
         anchor = getattr(event, "anchor", None) or ""
         tagged = getattr(event, "tag", None) is not None
         if isinstance(event, yaml.AliasEvent):
@@ -89,7 +89,7 @@ class Tree:
                 made.pairs.append((key, self._node(next(self._events))))
             last = made.pairs[-1][1] if made.pairs else None
         # The end of a block is only told by what follows it, behind comments and empty lines.
-        made.end = event.end_mark.index if flow else (last.end if last is not None else end)
+        made.end = _index(event.end_mark) if flow else (last.end if last is not None else end)
         return made
 
     def dash(self, item: Node, behind: int) -> int:
@@ -155,3 +155,8 @@ class Tree:
         """As in the text's first line."""
         at = self._break(0)
         return "\r\n" if self.text[at : at + 2] == "\r\n" else "\n"
+
+
+def _index(mark: Any) -> int:
+    """Place of a mark; all that come of texts have one."""
+    return int(mark.index)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from countline.config import Config, load
+from countline.config import Config
 from countline.config.yaml_patch import patched
-from countline.config.yaml_reader import read_yaml
+from countline.config.yaml_reader import Document, read_yaml
 from countline.errors import ConfigError, CountlineError
 from countline.types import Analytics
 from countline.view.conflict import Conflict
@@ -53,6 +53,10 @@ class Controlled(Protocol):
         """What counts now."""
         ...
 
+    def parse(self, given: Document) -> Config:
+        """What a file says. Raises ConfigError."""
+        ...
+
     def digest(self, given: Config) -> str:
         """Identity of what a configuration says."""
         ...
@@ -91,8 +95,7 @@ class Desk:
     control: of the run.
     memory: is fed with every frame by :meth:`see`.
     file: of the configuration; None: it came from options or from a program.
-    read: gives the configuration that a start with this text in the file would have, with what options say besides; as
-        :func:`countline.config.load` unless set.
+    read: gives the configuration that a start with this text in the file would have, where options say something besides.
     """
 
     def __init__(
@@ -105,7 +108,7 @@ class Desk:
         self.memory = memory
         self._control = control
         self._file = ConfigFile(file) if file is not None else None
-        self._read = read if read is not None else lambda text: load(file or "", text)
+        self._read = read if read is not None else lambda text: control.parse(read_yaml(file or "", text))
         self._editing = threading.RLock()
         self._done: deque[_Done] = deque(maxlen=MOST_UNDONE)
         self._said: tuple[str, str] = ("", "")

@@ -96,7 +96,8 @@ def explain(memory: TrackMemory, config: Config, source: str, ident: int) -> dic
             said = _rule(engine, info, configs.get(info.name), path, ident, source, events.get(info.name, []))
             then = [e for e in told if e.track_id == ident and e.rule == info.name]
             if said["verdict"] == "counted" and not then:
-                said["text"] += " (by the rule as it is now; it was another one then)"
+                said["text"] = f"the rule was another one then, or not there; as it is now: {said['text']}"
+                said["verdict"] = "not-counted"
             elif then and said["verdict"] != "counted":
                 when = ", ".join(f"{e.kind} {e.direction}".strip() + f" at {_clock(e.time)}" for e in then)
                 said["text"] = f"counted when it happened ({when}); by the rule as it is now: {said['text']}"
