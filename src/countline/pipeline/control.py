@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
 from countline.config import Config
+from countline.config.loader import Document
 from countline.errors import CountlineError
 from countline.messages.time import rfc3339
 from countline.pipeline.changes import Changes, changes, digest_of, refuse_unchangeable
@@ -24,7 +25,7 @@ __all__ = ["Applied", "Change", "Changeable", "Control", "Current"]
 log = logging.getLogger("countline.pipeline")
 
 By = Literal["file", "signal", "api"]
-Given: TypeAlias = "Config | Mapping[str, Any] | str | Path"
+Given: TypeAlias = "Config | Mapping[str, Any] | str | Path | Document"
 
 
 class Change(Protocol):
@@ -110,6 +111,14 @@ class Control:
     def current(self) -> Current:
         """The configuration that counts now."""
         return self._current
+
+    def parse(self, given: Given) -> Config:
+        """The configuration as this run reads it. Raises ConfigError."""
+        return self._target.parse(given)
+
+    def digest(self, given: Given) -> str:
+        """Identity of what a configuration says, to be compared with that of :meth:`current`. Raises ConfigError."""
+        return digest_of(self._target.parse(given))
 
     def preview(self, given: Given) -> Changes:
         """What :meth:`apply` would change. Raises ConfigError as that does, for all that can be known without making anything."""

@@ -15,6 +15,7 @@ from typing import Any
 
 from countline import video
 from countline.config import Config, SourceConfig
+from countline.config.loader import Document
 from countline.observe.monitor import Monitor
 from countline.pipeline import build, recordings
 from countline.pipeline.changes import Changes
@@ -292,7 +293,7 @@ class Run(Showing):
 
     # -- change while running (countline.pipeline.control.Changeable) ----------------------------------------------
 
-    def parse(self, given: Config | Mapping[str, Any] | str | Path) -> Config:
+    def parse(self, given: Config | Mapping[str, Any] | str | Path | Document) -> Config:
         """As at the start. Raises ConfigError."""
         return build.as_config(given, self._given.amend)
 
