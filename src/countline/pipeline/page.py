@@ -57,7 +57,7 @@ class Page:
         from countline.view.desk import Desk, TrackMemory
         from countline.view.web.feed import Feed
 
-        desk = Desk(control, TrackMemory(), file, read)
+        desk = Desk(control, TrackMemory(self.server.config.memory), file, read)
         feed = Feed(passing=True)
         engine.add_consumer(feed)
         self.server.show(RunSite(engine, control, sources, health, file, desk), feed)

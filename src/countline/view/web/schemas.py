@@ -115,7 +115,7 @@ SCHEMAS: dict[str, Schema] = {
     "Preview": plain(
         changes=listed(TEXT),
         diff=TEXT,
-        counted=listed(plain(source=TEXT, rule=TEXT, direction=TEXT, now=COUNT, would=COUNT)),
+        counted=listed(plain(source=TEXT, rule=TEXT, kind=TEXT, direction=TEXT, now=COUNT, would=COUNT)),
         seconds=SECONDS,
         notes=listed(TEXT),
     ),
