@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from pages import Browser, file_with_page, showing, stream, with_page
-from walking import PERIOD, wait_for
+from walking import PERIOD, Walker, wait_for
 
 import countline as cl
 
