@@ -41,12 +41,12 @@ Amend = Callable[[dict[str, Any]], Mapping[str, Any]]
 """What a mapping or a file becomes before it is checked: sources that need no uri get one."""
 
 
-def as_config(origin: Config | Mapping[str, Any] | str | Path, amend: Amend = lambda data: data) -> Config:
-    """A Config from a Config, a mapping or the path of a YAML file. Raises ConfigError."""
+def as_config(origin: Config | Mapping[str, Any] | str | Path | Document, amend: Amend = lambda data: data) -> Config:
+    """A Config from a Config, a mapping, the path of a YAML file, or what was read of one. Raises ConfigError."""
     if isinstance(origin, Config):
         return origin
-    if isinstance(origin, (str, Path)):
-        document = read_yaml(origin)
+    if isinstance(origin, (str, Path, Document)):
+        document = origin if isinstance(origin, Document) else read_yaml(origin)
         if not isinstance(document.data, dict):
             raise_not_mapping(document)
     else:
