@@ -40,7 +40,7 @@ Options = Mapping[str, Any]
 
 def in_processes(config: Config, given: Path | None, options: Options, state: Path | None) -> Summary:
     """Run it in as many processes as ``options`` say; returns what they tell, put together. Raises ConfigError."""
-    for name in ("annotate", "record", "shard"):
+    for name in ("annotate", "record", "shard", "display"):
         if options.get(name):
             raise ConfigError(
                 f"--{name} cannot be combined with --processes", where="--processes", fix="leave one of them out"

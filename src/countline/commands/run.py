@@ -22,7 +22,7 @@ from countline.commands.summary_text import summary_text
 from countline.config import Config, checked, load
 from countline.config.loader import Document, validate
 from countline.config.observe import MetricsConfig
-from countline.errors import ConfigError
+from countline.errors import ConfigError, MissingExtra
 from countline.file_safety import NamedFile
 from countline.observe.systemd import Notifier
 from countline.pipeline import build
@@ -36,7 +36,7 @@ from countline.terminal import echo, json_line, visible
 from countline.types import FrameTracks
 from countline.video.place import visible as printable
 
-__all__ = ["configured", "execute", "from_options", "only", "run_command", "sharded"]
+__all__ = ["as_started", "configured", "execute", "from_options", "only", "run_command", "sharded"]
 
 log = logging.getLogger("countline.run")
 
@@ -61,9 +61,7 @@ def run_command(options: Options) -> int:
             echo(f"shard {options['shard']} has no source: nothing to do", err=True)
             return 0
     state = None if isinstance(given, Path) else _state_for(config)
-    if options.get("realtime"):
-        paced = [source.model_copy(update={"realtime": True}) for source in config.sources]
-        config = config.model_copy(update={"sources": paced})
+    config = _paced(config, options)
     if options.get("processes"):
         from countline.commands.processes import in_processes
 
@@ -106,16 +104,25 @@ def _make(config: Config, given: Path | None, options: Options, state: Path | No
         config if given is None or options.get("outbox") or changed else given,
         state=state if given is None or changed else None,
         fresh=options["fresh"],
-        reread=None if options["config"] is None else lambda: _again(options),
+        reread=None if options["config"] is None else lambda: as_started(options),
         files=[] if options["config"] is None else [options["config"]],
         watch=bool(options.get("watch")),
     )
 
 
-def _again(options: Options) -> Config:
-    """The configuration as its file says it now, with what the other options say."""
-    config = from_options(options)[0]
-    return sharded(config, options["shard"]) if options.get("shard") else config
+def as_started(options: Options, text: str | None = None) -> Config:
+    """The configuration as its file says it now, or with another text in it, with what the other options say: as a start with them
+    would have it. Raises ConfigError."""
+    config = configured({**options, "text": text})[0]
+    return _paced(sharded(config, options["shard"]) if options.get("shard") else config, options)
+
+
+def _paced(config: Config, options: Options) -> Config:
+    if not options.get("realtime"):
+        return config
+    return config.model_copy(
+        update={"sources": [source.model_copy(update={"realtime": True}) for source in config.sources]}
+    )
 
 
 def sharded(config: Config, text: str) -> Config:
@@ -145,6 +152,7 @@ def only(config: Config, names: Iterable[str]) -> Config:
 
 
 def _add_consumers(run: Run, options: Options) -> None:
+    _add_display(run, options)
     if options.get("annotate"):
         from countline.view.annotate import AnnotatedVideo
 
@@ -159,6 +167,26 @@ def _add_consumers(run: Run, options: Options) -> None:
             ),
             close=writer.close,
         )
+
+
+def _add_display(run: Run, options: Options) -> None:
+    """A window, if one is wanted and there is a screen. The recipe wants one unless it is told otherwise."""
+    asked = bool(options.get("display"))
+    of_recipe = options["config"] is None and bool(options["proto_lib"] or options["conn_str"])
+    if options["no_display"] or not (asked or of_recipe):
+        return
+    from countline.view.display import Display, no_screen
+
+    why = no_screen()
+    if not why:
+        try:
+            run.add_consumer(Display(lambda: run.rules.rules, run.detector.labels))
+            return
+        except MissingExtra as error:
+            if asked:
+                raise
+            why = error.what
+    echo(f"no window is shown: {why}; the run goes on (--no-display says that none is wanted)", err=True)
 
 
 def execute(run: Run, options: Options) -> Summary:
@@ -230,7 +258,7 @@ def _from_file(path: Path, options: Options) -> tuple[Config, Path | None, list[
             fix="write it into the file",
         )
     made = deepstream_files.application(path)
-    config, notes = made if made is not None else (load(path), [])
+    config, notes = made if made is not None else (load(path, options.get("text")), [])
     if options["outbox"]:
         config = config.model_copy(update={"outbox": config.outbox.model_copy(update={"path": options["outbox"]})})
     return config, None if made is not None else path, notes
