@@ -67,7 +67,8 @@ __all__ = ["command"]
 @click.option(
     "--display",
     is_flag=True,
-    help="Show a window with boxes, lines and counts drawn in, where there is a screen. With --proto-lib or --conn-str that is so unless --no-display is given.",
+    help="Show a window with boxes, lines and counts drawn in, where there is a screen; the default with --proto-lib or "
+    "--conn-str.",
 )
 @click.option("--no-display", is_flag=True, help="No window.")
 @click.option(

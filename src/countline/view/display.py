@@ -129,7 +129,7 @@ class Display:
         assert process.stdin is not None
         try:
             process.stdin.write(HEAD.pack(width, height))
-            process.stdin.write(memoryview(picture).cast("B"))
+            process.stdin.write(picture.tobytes())
             process.stdin.flush()
         except (OSError, ValueError):  # it was closed; the listener tells
             return False
