@@ -97,7 +97,7 @@ def explain(memory: TrackMemory, config: Config, source: str, ident: int) -> dic
             then = [e for e in told if e.track_id == ident and e.rule == info.name]
             if said["verdict"] == "counted" and not then:
                 said["text"] = f"the rule was another one then, or not there; as it is now: {said['text']}"
-                said["verdict"] = "not-counted"
+                said |= {"verdict": "not-counted", "times": []}
             elif then and said["verdict"] != "counted":
                 when = ", ".join(f"{e.kind} {e.direction}".strip() + f" at {_clock(e.time)}" for e in then)
                 said["text"] = f"counted when it happened ({when}); by the rule as it is now: {said['text']}"
