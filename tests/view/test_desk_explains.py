@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from desks import SITE, desk_at, line
+from desks import CONFIG, LABELS, SITE, across, desk_at, frame, line
 from stepping import PAUSE
-from test_desk_memory import CONFIG, LABELS, across, frame
 
 from countline.analysis.rules import RecordedRules
 from countline.config import Config

@@ -8,40 +8,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from desks import desk_at, line
+from desks import CONFIG, LABELS, across, desk_at, frame, line
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stepping import PAUSE
 
 from countline.analysis.rules import RecordedRules
 from countline.config import Config
-from countline.types import UNTRACKED, Analytics, FrameInfo, FrameTracks, SourceInfo, Tracks
+from countline.types import Analytics, FrameTracks
 from countline.view.desk import TrackMemory
 from countline.view.desk import memory as module
 from countline.view.desk.memory import direction_of
 from countline.view.desk.trial import try_rules
-
-LABELS = ("person", "car")
-
-
-def frame(
-    number: int, boxes: list[Any], *, source: str = "gate", twins: bool = False, ltwh: bool = False
-) -> FrameTracks:
-    """``boxes``: (x, y, track id) of foot points, 0..1 of a picture of 640 x 360; 10 frames a second."""
-    xyxy = [[x * 640 - 20, y * 360 - 90, x * 640 + 20, y * 360] for x, y, _ in boxes]
-    ids = [track for *_, track in boxes]
-    tracks = Tracks(
-        np.array(xyxy, np.float32).reshape(-1, 4),
-        np.ones(len(ids)),
-        np.array(ids, np.int64) % 2,
-        np.array(ids, np.uint64),
-    )
-    if twins:
-        tracks.twin_of = np.array([UNTRACKED if i % 3 else i + 1 for i in ids], np.uint64)
-    if ltwh:
-        tracks.ltwh = np.array(xyxy, np.float32).reshape(-1, 4) + 0.25
-    time = 1_800_000_000 * 10**9 + number * 10**8
-    return FrameTracks(FrameInfo(SourceInfo(source), number, number * 10**8, time, 640, 360, stream="s"), tracks)
 
 
 def equal(one: FrameTracks, two: FrameTracks) -> bool:
@@ -96,15 +74,8 @@ def test_memory_is_bounded_in_time_and_in_bytes_and_forgets_the_oldest_first() -
     assert small.cut("yard")
 
 
-CONFIG: dict[str, Any] = {"sources": [{"name": "gate", "uri": "x"}, {"name": "yard", "uri": "y"}]}
-
-
 def configured(*lines: Any, **more: Any) -> Config:
     return Config.model_validate({**CONFIG, "rules": {"lines": list(lines), **more}})
-
-
-def across(name: str, y: float, **more: Any) -> dict[str, Any]:
-    return {"name": name, "points": [[0.0, y], [1.0, y]], **more}
 
 
 @st.composite

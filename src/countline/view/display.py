@@ -29,6 +29,9 @@ WIDTH = 1280
 EVERY = 1 / 15
 """Seconds between two pictures, at least."""
 
+PATIENCE = 10.0
+"""Seconds for which a window may take to go away."""
+
 
 def no_screen(environment: Mapping[str, str] = os.environ) -> str:
     """Why no window can be shown, as far as can be known before; '' where one may."""
@@ -58,6 +61,7 @@ class Display:
         self._tiles: dict[str, NDArray[np.uint8]] = {}
         self._wake, self._closing = threading.Event(), threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
+        self._listener: threading.Thread | None = None
         self._ended = False
         self.shown = threading.Event()
         """Set when the first picture is on the screen."""
@@ -98,7 +102,10 @@ class Display:
             stdout=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is for the run
         )
-        threading.Thread(target=self._listen, args=(process,), name="countline-window", daemon=True).start()
+        listener = self._listener = threading.Thread(
+            target=self._listen, args=(process,), name="countline-window", daemon=True
+        )
+        listener.start()
         while not self._closing.is_set():
             self._wake.wait()
             self._wake.clear()
@@ -143,10 +150,12 @@ class Display:
             if process.stdin is not None:
                 process.stdin.close()
         try:
-            process.wait(2.0)
+            process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        if self._listener is not None:
+            self._listener.join(PATIENCE)  # it may still have to say why nothing was shown
 
     def _picture(self) -> NDArray[np.uint8] | None:
         """All sources in one picture, RGB."""
