@@ -96,7 +96,8 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", port))
         self._pairs: list[socket.socket] = []
         self._closing = False
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     def _accept(self) -> None:
         while True:
@@ -132,7 +133,10 @@ class Proxy:
 
     def close(self) -> None:
         self._closing = True
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # a thread that waits in accept() would keep the port
         self._listener.close()
+        self._accepting.join(10)
         self.cut()
 
 

@@ -37,6 +37,8 @@ _SURE, _LEAP = 0.8, 1.3
 """Part of what could be done by how busy the detector is up to which the shares grow by more than that at once; by so much."""
 _LESS = 0.8
 """Part of the present shares that is left where frames are lost though the detector is not busy."""
+_SLOWEST = 0.1
+"""Frames a second that a source gets at least: of one that gives none nothing can be seen, nor whether it could give more."""
 _IDLE = 0.1
 """A detector that is busy for less tells nothing of what could be done."""
 _LATELY = 6
@@ -100,14 +102,14 @@ class Governor:
             self._calm += 1
             now = sum(self.targets.values())
             grow = min(_GROW + _FASTER * max(self._calm - _CAREFUL, 0), _FASTEST)
-            if seconds == _SPAN and possible * _SURE > now:
+            if seconds == _SPAN and possible * _SURE > now > 0:
                 grow = max(grow, min(possible * _SURE / now, _LEAP))
             grown = {name: rate * grow for name, rate in self.targets.items() if name in offered}
             self.targets = {name: rate for name, rate in grown.items() if rate < offered[name] * 0.99}
         return self.targets
 
     def _share(self, offered: Mapping[str, float], possible: float) -> None:
-        shares = fair_shares(offered, possible)
+        shares = fair_shares(offered, max(possible, _SLOWEST * len(offered)))
         self.targets = {name: share for name, share in shares.items() if share < offered[name] * 0.99}
 
 

@@ -80,9 +80,9 @@ class BaseSource(ABC):
     def _set_rate(self) -> None:
         self._thinner.rate = min((r for r in (self._asked, self._limit) if r is not None), default=None)
 
-    def takes(self, pts: int) -> bool:
-        """Whether the frame at this time is looked at; it has its number all the same."""
-        if self._thinner.takes(pts):
+    def takes(self, pts: int, key: bool = False) -> bool:
+        """Whether the frame at this time is looked at; it has its number all the same. ``key``: see :class:`Thinner`."""
+        if self._thinner.takes(pts, key):
             return True
         self._number += 1
         self.stats.thinned += 1

@@ -185,6 +185,16 @@ class Opened:
         """What the decoder passes over from the next packet on. From any thread."""
         self._decoding.mode = mode
 
+    def rest(self, until: int) -> None:
+        """Pass over pictures before this time (ns, by the container's stamps), and others until a key frame comes. From any
+        thread."""
+        self._decoding.rest = until
+
+    @property
+    def resting(self) -> bool:
+        """Pictures are passed over until the next key frame."""
+        return self._decoding.resting
+
     def close(self) -> None:
         """Release the input."""
         if self._decoding.ring is not None:

@@ -23,7 +23,7 @@ from countline.video.health import CLOCK_OFF, LOSS, SLOW, Lag, lossy
 from countline.video.picture import AvPicture
 from countline.video.place import Place
 from countline.video.reader_thread import Item
-from countline.video.shed import DecoderShed
+from countline.video.shed import DecoderShed, KeyTimes
 from countline.video.transport import Transport
 from countline.video.trouble import cause_of, explain, fatal
 
@@ -64,6 +64,7 @@ class LiveSource(BaseSource):
         self._clock = ArrivalClock()
         self._lag = Lag()
         self._shed = DecoderShed()
+        self._key_times = KeyTimes()
         self._stream = ""
         self._last = 0  # monotonic ns of the last frame
         self._opened: Opened | None = None
@@ -175,12 +176,15 @@ class LiveSource(BaseSource):
         usual = max(_QUIET, min(_USUAL * self._normaliser.step / SECOND, self.config.timeout / 2))
         if quiet > usual:
             self._enter("stalled", "no packet comes", f"no packet for {quiet:.0f} s")
-        elif dark > usual and quiet < usual / 2 and self._shed.mode != "NONKEY":
+        elif dark > usual and quiet < usual / 2 and self._shed.mode != "NONKEY" and not self._resting():
             self._enter(
                 "waiting-for-key-frame",
                 "packets come, and no picture",
                 f"packets come, and no picture for {dark:.0f} s; waiting for a key frame",
             )
+
+    def _resting(self) -> bool:
+        return self._opened is not None and self._opened.resting
 
     def _note_packets(self) -> None:
         """What this connection has brought so far."""
@@ -232,7 +236,11 @@ class LiveSource(BaseSource):
                 self._judge(opened, pts, ticks, now, item.sent)
                 self._note_skipped(opened)
                 opened.shed(self._shed.see(pts, self._thinner.rate, opened.keys))
-                if not self.takes(pts):
+                if item.key:
+                    self._key_times.see(pts, item.key)
+                taken = self.takes(pts, bool(item.key))
+                self._rest(opened, item.pts if timed else None, pts)
+                if not taken:
                     continue
                 picture = AvPicture(item.frame, item.orientation)
                 yield self.frame(picture, (picture.width, picture.height), pts, *when, self._stream, item.mark)
@@ -243,6 +251,15 @@ class LiveSource(BaseSource):
             self._note_packets()
             self.tell_lost(earlier)
 
+    def _rest(self, opened: Opened, stamp: int | None, pts: int) -> None:
+        """Where no frame is wanted before the next key frame, none needs to be decoded until then. ``stamp``: the container's."""
+        following = self._key_times.next() if stamp is not None and self._thinner.rate else None
+        if following is None or stamp is None or pts >= following[0]:
+            return
+        wakes = self._thinner.wakes(*following)
+        if wakes is not None:
+            opened.rest(stamp + wakes - pts - int(min(self._thinner.interval, following[1]) / 2))
+
     def _begin(self, now: int, ticks: int) -> None:
         """The first frame of a connection."""
         stats = self.stats
@@ -251,6 +268,7 @@ class LiveSource(BaseSource):
         stats.enter("live")
         self._lag.begin()
         self._shed.begin()
+        self._key_times.begin()
         if not self._stream:
             self._stream = str(now)
             self._say(f"connected to {self.place.shown}")
