@@ -19,6 +19,7 @@ from countline.commands.devices import on_device
 from countline.commands.progress import Progress
 from countline.commands.shares import refuse_single
 from countline.commands.summary_text import summary_text
+from countline.commands.web import web_of
 from countline.config import Config, checked, load
 from countline.config.loader import Document, validate
 from countline.config.observe import MetricsConfig
@@ -36,7 +37,7 @@ from countline.terminal import echo, json_line, visible
 from countline.types import FrameTracks
 from countline.video.place import visible as printable
 
-__all__ = ["as_started", "configured", "execute", "from_options", "only", "run_command", "sharded"]
+__all__ = ["configured", "execute", "from_options", "only", "run_command", "sharded"]
 
 log = logging.getLogger("countline.run")
 
@@ -61,7 +62,6 @@ def run_command(options: Options) -> int:
             echo(f"shard {options['shard']} has no source: nothing to do", err=True)
             return 0
     state = None if isinstance(given, Path) else _state_for(config)
-    config = _paced(config, options)
     if options.get("processes"):
         from countline.commands.processes import in_processes
 
@@ -82,11 +82,14 @@ def run_command(options: Options) -> int:
     return summary.exit_code
 
 
-def configured(options: Options) -> tuple[Config, Path | None, list[str]]:
-    """As :func:`from_options`, with the device that the options name."""
-    config, given, notes = from_options(options)
+def configured(options: Options, text: str | None = None) -> tuple[Config, Path | None, list[str]]:
+    """As :func:`from_options`, with the device and the pace that the options name."""
+    config, given, notes = from_options(options, text)
     if options.get("device"):
         config = config.model_copy(update={"detector": on_device(config.detector, options["device"])})
+    if options.get("realtime"):
+        paced = [source.model_copy(update={"realtime": True}) for source in config.sources]
+        config = config.model_copy(update={"sources": paced})
     return config, given, notes
 
 
@@ -96,7 +99,7 @@ def _make(config: Config, given: Path | None, options: Options, state: Path | No
     refuse_collisions(config, given, path, named)
     if options.get("annotate") and len(config.sources) != 1:
         raise ConfigError("--annotate takes one source", where="--annotate", fix="run the sources one by one")
-    changed = any(options.get(name) for name in ("shard", "realtime", "device", "metrics"))
+    changed = any(options.get(name) for name in ("shard", "realtime", "device", "metrics", "web"))
     if changed and not options.get("outbox"):
         state = path  # as that of the whole
     take_short_turns()
@@ -104,25 +107,17 @@ def _make(config: Config, given: Path | None, options: Options, state: Path | No
         config if given is None or options.get("outbox") or changed else given,
         state=state if given is None or changed else None,
         fresh=options["fresh"],
-        reread=None if options["config"] is None else lambda: as_started(options),
+        reread=None if options["config"] is None else lambda: _again(options),
         files=[] if options["config"] is None else [options["config"]],
+        read=None if given is None else lambda text: _again(options, text),
         watch=bool(options.get("watch")),
     )
 
 
-def as_started(options: Options, text: str | None = None) -> Config:
-    """The configuration as its file says it now, or with another text in it, with what the other options say: as a start with them
-    would have it. Raises ConfigError."""
-    config = configured({**options, "text": text})[0]
-    return _paced(sharded(config, options["shard"]) if options.get("shard") else config, options)
-
-
-def _paced(config: Config, options: Options) -> Config:
-    if not options.get("realtime"):
-        return config
-    return config.model_copy(
-        update={"sources": [source.model_copy(update={"realtime": True}) for source in config.sources]}
-    )
+def _again(options: Options, text: str | None = None) -> Config:
+    """The configuration as its file says it now (or would, with another text), with what the other options say."""
+    config = configured(options, text)[0]
+    return sharded(config, options["shard"]) if options.get("shard") else config
 
 
 def sharded(config: Config, text: str) -> Config:
@@ -221,19 +216,21 @@ def _state_for(config: Config) -> Path:
     return Path(".countline") / f"run-{hashlib.blake2b(what, digest_size=4).hexdigest()}.outbox"
 
 
-def from_options(options: Options) -> tuple[Config, Path | None, list[str]]:
+def from_options(options: Options, text: str | None = None) -> tuple[Config, Path | None, list[str]]:
     """The configuration, the file it came from (None: from options alone), and notes for the user."""
-    config, given, notes = _configured(options)
+    config, given, notes = _configured(options, text)
     if options.get("metrics"):
         metrics = validate(MetricsConfig, {"listen": options["metrics"]}, Document({}, {}, "--metrics"))
         config = config.model_copy(update={"metrics": metrics})
+    if options.get("web"):
+        config = config.model_copy(update={"web": web_of(config, options["web"])})
     return config, given, notes
 
 
-def _configured(options: Options) -> tuple[Config, Path | None, list[str]]:
+def _configured(options: Options, text: str | None) -> tuple[Config, Path | None, list[str]]:
     given: Path | None = options["config"]
     if given is not None:
-        return _from_file(given, options)
+        return _from_file(given, options, text)
     if options["proto_lib"] or options["conn_str"]:
         return _from_recipe(options)
     if not options["inputs"]:
@@ -245,7 +242,7 @@ def _configured(options: Options) -> tuple[Config, Path | None, list[str]]:
     return checked(data, Document(data, {}, "command line")), None, notes
 
 
-def _from_file(path: Path, options: Options) -> tuple[Config, Path | None, list[str]]:
+def _from_file(path: Path, options: Options, text: str | None) -> tuple[Config, Path | None, list[str]]:
     named = {
         "inputs": "-i", "lines": "--line", "regions": "--region", "classes": "--classes", "rules_file": "--rules",
         "kafka": "--kafka", "topic": "--topic", "to_stdout": "--stdout", "device_id": "--device-id", "model": "--model",
@@ -258,7 +255,7 @@ def _from_file(path: Path, options: Options) -> tuple[Config, Path | None, list[
             fix="write it into the file",
         )
     made = deepstream_files.application(path)
-    config, notes = made if made is not None else (load(path, options.get("text")), [])
+    config, notes = made if made is not None else (load(path, text), [])
     if options["outbox"]:
         config = config.model_copy(update={"outbox": config.outbox.model_copy(update={"path": options["outbox"]})})
     return config, None if made is not None else path, notes

@@ -105,6 +105,8 @@ class Control:
         """Changes that were asked for, by what became of them."""
         self.succeeded = True
         """Whether the last one was applied."""
+        self.on_told: list[Callable[[ConfigChange], None]] = []
+        """Called with each change that was applied or refused, on the thread that asked for it; they raise nothing."""
 
     def current(self) -> Current:
         """The configuration that counts now."""
@@ -174,8 +176,9 @@ class Control:
         made = self._target.ready(config, plan)
         now = time.time_ns()
         current = Current(config, digest_of(config), now, by)
+        told = ConfigChange(True, plan.words, by, current.digest, now)
         try:
-            notes = made.commit(ConfigChange(True, plan.words, by, current.digest, now))
+            notes = made.commit(told)
         except BaseException:
             made.undo()
             raise
@@ -185,6 +188,7 @@ class Control:
         log.info("configuration changed (asked by %s): %s", by, "; ".join(plan.words))
         if notes:
             log.warning("%s", "; ".join(notes))
+        self._tell(told)
         return Applied(plan, current.digest, by, now, tuple(notes))
 
     def _refused(self, error: CountlineError, plan: Changes, by: By) -> None:
@@ -198,7 +202,13 @@ class Control:
             rfc3339(current.since),
             text,
         )
-        self._target.tell(ConfigChange(False, plan.words, by, current.digest, time.time_ns(), text))
+        told = ConfigChange(False, plan.words, by, current.digest, time.time_ns(), text)
+        self._target.tell(told)
+        self._tell(told)
+
+    def _tell(self, change: ConfigChange) -> None:
+        for told in self.on_told:
+            told(change)
 
 
 def _contents(config: Config) -> dict[str, str]:
