@@ -185,6 +185,9 @@ def test_an_edit_of_rules_that_are_no_longer_those_is_a_conflict(tmp_path: Path)
         assert told.value.disk == ""
 
 
+DEEP: Any = []
+for _ in range(400):
+    DEEP = [DEEP]
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "two points that are one": (
         line("door", 0.5) | {"points": [[0.5, 0.5], [0.5, 0.5]]},
@@ -206,6 +209,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "no points": ({"op": "put", "kind": "line", "name": "new"}, "'points' is missing"),
     "what the environment knows": (line("${file:/etc/hostname}", 0.5), "cannot be written from here"),
+    "what is nested without an end": (line("a", 0.5, options={"names": DEEP}), "nested too deeply"),
     "another key": (line("a", 0.5, uri="x"), "an edit has no 'uri'"),
 }
 

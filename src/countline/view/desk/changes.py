@@ -17,6 +17,8 @@ MOST_EDITS = 100
 """In one request."""
 MOST_POINTS = 500
 """Of one rule."""
+MOST_DEPTH = 10
+"""Of lists and mappings in each other."""
 _DIGITS = 4
 """Decimals of drawn coordinates: a fifth of a pixel of 1920."""
 _CLOSE = 10.0**-_DIGITS / 2
@@ -75,7 +77,7 @@ class Edit:
             given["op"], given["kind"], given["name"], given.get("was"), given.get("source", _UNSET),
             _points(points, "points"), _points(arrow, "arrow"), options,
         )  # fmt: skip
-        _refuse_expansion([made.name, made.source if made.source is not _UNSET else None, options])
+        _refuse_unwritable([made.name, made.source if made.source is not _UNSET else None, options])
         return made
 
 
@@ -95,15 +97,17 @@ def _points(given: Any, key: str) -> list[Point] | None:
     return [(float(x), float(y)) for x, y in given]
 
 
-def _refuse_expansion(value: Any) -> None:
+def _refuse_unwritable(value: Any, depth: int = 0) -> None:
     """A text with ``${`` would become something else in the file: what the environment, or a file of the machine, says."""
+    if depth > MOST_DEPTH:
+        raise ConfigError("options are nested too deeply", fix="see docs/rules.md for what a rule may say")
     if isinstance(value, str) and "${" in value:
         raise ConfigError("`${` cannot be written from here", fix="edit the file, where `${NAME}` stands for something")
     if isinstance(value, Mapping):
-        _refuse_expansion([*value, *value.values()])
+        _refuse_unwritable([*value, *value.values()], depth + 1)
     elif isinstance(value, (list, tuple)):
         for item in value:
-            _refuse_expansion(item)
+            _refuse_unwritable(item, depth + 1)
 
 
 def key_of(kind: str) -> tuple[str, type[RuleConfig]]:
