@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from countline.types import UNTRACKED, Analytics, FrameInfo, FrameTracks, SourceInfo, Tracks
 
-__all__ = ["Happened", "Remembered", "TrackMemory", "direction_of"]
+__all__ = ["Happened", "Remembered", "Rows", "TrackMemory", "direction_of"]
 
 FRAMES = 256
 """Frames that are packed together."""
@@ -46,6 +46,26 @@ class Remembered(NamedTuple):
     frame: FrameTracks
     anew: bool
     """The rules had been made to forget earlier tracks."""
+
+
+class Rows(NamedTuple):
+    """Objects of many frames, one behind the other."""
+
+    time: NDArray[np.int64]
+    """Capture time of the frame, ns since the Unix epoch."""
+    number: NDArray[np.int64]
+    """Of the frame."""
+    track_id: NDArray[np.uint64]
+    class_id: NDArray[np.int32]
+    box: NDArray[np.float64]
+    """(n, 4) left, top, right, bottom as fractions of the picture."""
+    aspect: NDArray[np.float64]
+    """Width / height of the picture."""
+
+
+_COLUMNS: tuple[tuple[tuple[int, ...], Any], ...] = (
+    ((), np.int64), ((), np.int64), ((), np.uint64), ((), np.int32), ((4,), np.float64), ((), np.float64),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -187,6 +207,17 @@ class TrackMemory:
                 yield from (r for r in part.frames() if since is None or r.frame.info.time >= since)
         yield from (r for r in last if since is None or r.frame.info.time >= since)
 
+    def rows(self, source: str, since: int | None = None) -> Rows:
+        """What is remembered of the objects of a source, as arrays; parameters as of :meth:`frames`."""
+        known = self._sources.get(source)
+        packed, waiting = known.state if known is not None else ((), [])
+        last = list(waiting)
+        parts = [*packed, _packed(last)] if last else list(packed)
+        found = [_rows(p, since) for p in parts if since is None or int(p.time.max()) >= since]
+        if not found:
+            return Rows(*(np.empty((0, *shape), kind) for shape, kind in _COLUMNS))
+        return Rows(*(np.concatenate(column) for column in zip(*found)))
+
     def count(self, source: str) -> int:
         """Frames of a source that are remembered."""
         known = self._sources.get(source)
@@ -231,6 +262,18 @@ class TrackMemory:
             if times:
                 found[name] = (times[0], times[-1])
         return found
+
+
+def _rows(part: _Packed, since: int | None) -> Rows:
+    each = np.diff(part.starts)
+    time, number = np.repeat(part.time, each), np.repeat(part.number, each)
+    width, height = max(part.like.width, 1), max(part.like.height, 1)
+    box = part.xyxy / np.array([width, height, width, height], np.float64)
+    whole = Rows(time, number, part.track_id, part.class_id, box, np.full(len(time), width / height))
+    if since is None or int(part.time.min()) >= since:
+        return whole
+    columns: tuple[Any, ...] = whole
+    return Rows(*(column[time >= since] for column in columns))
 
 
 def _packed(waiting: Sequence[tuple[Remembered, Sequence[Any]]]) -> _Packed:
