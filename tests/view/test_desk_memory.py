@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -162,3 +163,41 @@ def test_a_preview_that_would_take_long_goes_through_the_newest_part(monkeypatch
     found = try_rules(old, new, memory)
     assert found.frames == pytest.approx(400, abs=3)
     assert found.seconds == pytest.approx(30, abs=0.5), "without the time in which nobody knows where objects came from"
+
+
+def test_a_run_that_begins_anew_remembers_what_the_one_before_recorded(tmp_path: Path) -> None:
+    import time
+
+    from countline.config.record import RecordConfig
+    from countline.record.recorder import Recorder
+    from countline.view.desk.recorded import recall
+
+    pytest.importorskip("pyarrow")
+    old = configured(across("l", 0.5)).model_copy(update={"record": RecordConfig(path=str(tmp_path / "recorded"))})
+    new = configured(across("l", 0.7))
+    assert old.record is not None
+    now = time.time_ns() // 10**8
+    recorder, engine = Recorder(old.record), RecordedRules.of(old).make(LABELS)
+    lived = []
+    for number in range(400):  # for 40 s somebody walks down each 4 s
+        item = frame(number, [(0.5, number % 40 / 40, number // 40 + 1)])
+        moved = item._replace(info=dataclasses.replace(item.info, time=(now - 450 + number) * 10**8))
+        lived.append(engine.update([moved])[0])
+        recorder(None, lived[-1])
+    recorder.close()
+    memory = TrackMemory()
+    for i, analytics in enumerate(lived[350:]):  # what is seen since overlaps what was recorded
+        info = dataclasses.replace(analytics.frame, stream="later", number=i)
+        memory(None, dataclasses.replace(analytics, frame=info, events=()))
+    assert recall(memory, old, pause=lambda _: None) == 400
+    found = [r.frame.info for r in memory.frames("gate")]
+    times = [info.time for info in found]
+    assert times == sorted(times)
+    assert len(set(times)) == len(times), "nothing twice"
+    assert len(times) == 400
+    assert {info.stream for info in found} == {"s", "later"}
+    assert times[0] == lived[0].frame.time
+    trial = try_rules(old, new, memory)
+    assert trial.now["gate", "l", "crossing", "out"] >= 5
+    assert trial.seconds == pytest.approx(39.9 - 10, abs=0.2)
+    assert recall(memory, new) == 0, "nothing is recorded there"
