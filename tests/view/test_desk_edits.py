@@ -210,6 +210,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no points": ({"op": "put", "kind": "line", "name": "new"}, "'points' is missing"),
     "what the environment knows": (line("${file:/etc/hostname}", 0.5), "cannot be written from here"),
     "what is nested without an end": (line("a", 0.5, options={"names": DEEP}), "nested too deeply"),
+    "a new one with a name that is taken": (line("door", 0.5, was=None), "two rules are named 'door'"),
     "another key": (line("a", 0.5, uri="x"), "an edit has no 'uri'"),
 }
 
@@ -269,7 +270,9 @@ def test_a_watched_file_is_not_applied_a_second_time(tmp_path: Path) -> None:
         at.stepping.step(2)
         at.desk.apply(at.digest, [line("a", 0.5)])
         assert asked.wait(30), "the edit of the file is noticed"
-        at.path.write_text(at.text.replace("0.60]]", "0.65]]"))  # and edits of others still are applied
+        theirs = tmp_path / "theirs.yaml"
+        theirs.write_text(at.text.replace("0.60]]", "0.65]]"))
+        os.replace(theirs, at.path)  # and edits of others still are applied
         before = at.digest
         for _ in range(600):
             if at.digest != before:
@@ -278,3 +281,10 @@ def test_a_watched_file_is_not_applied_a_second_time(tmp_path: Path) -> None:
         assert control.results == {"applied": 2, "refused": 0}
         at.desk.apply(at.digest, [line("b", 0.5)])
         assert "0.65]]" in at.text
+
+
+def test_a_point_that_is_sent_back_rounded_has_not_moved(tmp_path: Path) -> None:
+    text = SITE.replace("[0.050, 0.6], [0.95, 0.60]", "[0.0512345678, 0.6], [9.5e-1, 0.333333]")
+    with desk_at(tmp_path, text) as at:
+        at.desk.apply(at.digest, [line("door", 0.6, was="door") | {"points": [[0.0512, 0.6], [0.95, 0.2]]}])
+        assert at.text == text.replace("0.333333", "0.2")
