@@ -45,7 +45,6 @@ def ack(socket: Any, name: str) -> None:
 
 
 def decoded(jpeg: bytes) -> Any:
-    (packet,) = av.CodecContext.create("mjpeg", "r").parse(jpeg) or [av.Packet(jpeg)]
     (frame,) = av.CodecContext.create("mjpeg", "r").decode(av.Packet(jpeg))
     return frame.to_ndarray(format="bgr24")
 

@@ -99,7 +99,7 @@ class Frames:
             except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
                 what = f"there is no source {error}" if isinstance(error, KeyError) else f"not understood: {error}"
                 fix = 'send {"watch": [{"source": "NAME", "width": 640, "fps": 5}]} or {"ack": "NAME"}'
-                await socket.send_text(orjson.dumps({"error": {"what": what, "where": "", "fix": fix}}).decode())
+                await socket.send_text(encode({"error": {"what": what, "where": "", "fix": fix}}).decode())
             self._pictures.watch(socket, frozenset((name, wish.width) for name, wish in wishes.items()))
 
     def _take(self, said: Any, wishes: dict[str, _Wish]) -> None:
