@@ -12,6 +12,7 @@ from typing import Any
 
 from countline.config import OutboxConfig
 from countline.config.outputs import config_class
+from countline.outbox import StreamStart
 from countline.outputs.kafka.output import KafkaOutput, make
 from countline.pipeline.delivery.delivery import Delivery
 from countline.protocols import Output
@@ -39,7 +40,7 @@ class Feed:
     def __init__(self, path: Path | None, *outputs: Output, **config: Any) -> None:
         self.delivery = Delivery(OutboxConfig(**config), path, outputs, live=True)
         self.delivery.start()
-        self.delivery.begin("gate", "s", live=True, policy=None, time=0)
+        self.delivery.begin(StreamStart("gate", "s", live=True))
         self.sent = 0
 
     def put(self, count: int, *, rate: float = 0, **fields: Any) -> None:

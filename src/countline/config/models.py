@@ -25,7 +25,7 @@ from countline.config.moment import no_start
 from countline.config.observe import MetricsConfig, OtelConfig, given_metrics
 from countline.config.outbox import OutboxConfig, given_outbox
 from countline.config.outputs import OutputSchema, config_class, kinds
-from countline.config.record import RecordConfig, given_record
+from countline.config.record import RecordConfig, expand_record
 from countline.config.renames import tell
 from countline.config.rules import RulesConfig, check_sources
 from countline.config.secret_places import named_secrets
@@ -46,7 +46,7 @@ def _option_texts(value: Any) -> Any:
     return {name: str(option) if isinstance(option, (int, float)) else option for name, option in texts.items()}
 
 
-def _given(value: str) -> str:
+def _not_empty(value: str) -> str:
     if not value:
         raise ValueError("the uri is empty")
     return value
@@ -82,7 +82,7 @@ class SourceConfig(Model):
 
     name: str = Field(min_length=1)
     """How rules, messages and metrics call it."""
-    uri: Annotated[FileName, AfterValidator(_given)]
+    uri: Annotated[FileName, AfterValidator(_not_empty)]
     """File, folder or glob of recordings or images, raw .h264, rtsp://, http://, or a device such as /dev/video0."""
     device_id: str = ""
     """Identity in messages; the name unless set."""
@@ -270,7 +270,7 @@ class Config(Model):
         OutboxConfig()
     )
     record: Annotated[
-        RecordConfig | None, BeforeValidator(given_record, json_schema_input_type=RecordConfig | str | None)
+        RecordConfig | None, BeforeValidator(expand_record, json_schema_input_type=RecordConfig | str | None)
     ] = None
     """Keep the tracks of all sources in Parquet files, for `countline analyze`, `compare` and `report`; not kept unless set."""
     metrics: Annotated[

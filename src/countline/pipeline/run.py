@@ -23,11 +23,11 @@ from countline.pipeline.control import Change, Control
 from countline.pipeline.delivery.delivery import Delivery
 from countline.pipeline.engine import Engine
 from countline.pipeline.frame_buffer import FrameBuffer
-from countline.pipeline.given_sources import GivenSources
 from countline.pipeline.heartbeats import SourceNews
 from countline.pipeline.inference import Batch, Inference
 from countline.pipeline.overload import Overload
 from countline.pipeline.page import Page
+from countline.pipeline.program_sources import ProgramSources
 from countline.pipeline.readers import Readers
 from countline.pipeline.reloader import Reloader
 from countline.pipeline.showing import Showing
@@ -94,9 +94,9 @@ class Run(Showing):
         sink: Callable[[Delivery], CommitSink] = lambda delivery: delivery,
     ) -> None:
         started = time.monotonic()
-        self._given = given = GivenSources(sources)
-        self._messages, self._from = messages, config
-        self.config = build.as_config(config, given.amend)
+        self._program_sources = program_sources = ProgramSources(sources)
+        self._messages, self._origin = messages, config
+        self.config = build.as_config(config, program_sources.amend)
         self._batches: queue.Queue[Batch | None] = queue.Queue(maxsize=4)
         self._stopping = threading.Event()
         self._playing = threading.Event()
@@ -123,14 +123,14 @@ class Run(Showing):
                 resources.callback(made.close)  # those of other distributions may hold something from the beginning
                 return made
 
-            self.sources = given.open(self.config, opened)
+            self.sources = program_sources.open(self.config, opened)
             stages = build.stages(
                 self.config,
                 [s.info for s in self.sources],
                 self.detector.labels,
                 detector=self.detector,
                 messages=messages,
-                given=config,
+                origin=config,
                 state=state,
                 deliver=delivery is None,
             )
@@ -295,13 +295,13 @@ class Run(Showing):
 
     # -- change while running (countline.pipeline.control.Changeable) ----------------------------------------------
 
-    def parse(self, given: Config | Mapping[str, Any] | str | Path | Document) -> Config:
+    def parse(self, origin: Config | Mapping[str, Any] | str | Path | Document) -> Config:
         """As at the start. Raises ConfigError."""
-        return build.as_config(given, self._given.amend)
+        return build.as_config(origin, self._program_sources.amend)
 
     def ready(self, config: Config, plan: Changes) -> Change:
         """See :class:`countline.pipeline.sources_swap.SourcesSwap`."""
-        return SourcesSwap(self, config, plan, self._given, self._messages)
+        return SourcesSwap(self, config, plan, self._program_sources, self._messages)
 
     def gpu_for(self, index: int) -> int | None:
         """The GPU that decodes a source, by its place in the configuration; None: the CPU."""
@@ -315,7 +315,7 @@ class Run(Showing):
             self.detector.labels,
             detector=self.detector,
             messages=self._messages,
-            given=self._from,
+            origin=self._origin,
             state=self.engine.stages.state,
             aimed=False,
         )

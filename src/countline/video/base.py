@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 from countline.config.models import SourceConfig
-from countline.observe.told import Repeated
+from countline.observe.repeated import Repeated
 from countline.protocols import SourceStats
 from countline.secret_forms import hide_uri
 from countline.types import Frame, FrameInfo, FrameMark, Picture, SourceInfo, TimeQuality
@@ -93,9 +93,9 @@ class BaseSource(ABC):
         self._number = 0
         self._size = None
         self._paced = None
-        return self._told()
+        return self._until_ended()
 
-    def _told(self) -> Iterator[Frame]:
+    def _until_ended(self) -> Iterator[Frame]:
         try:
             yield from self._frames()
         finally:

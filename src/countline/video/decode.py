@@ -20,7 +20,7 @@ from countline.video.shed import Shed
 
 __all__ = [
     "DAMAGED_PACKET", "DAMAGED_PICTURE", "INCOMPLETE", "MOST_ERRORS", "NO_PICTURE", "UNDECODABLE", "UNREADABLE",
-    "Decoded", "Decoding", "jpeg_is_whole",
+    "Decoded", "Decoding", "jpeg_is_complete",
 ]  # fmt: skip
 
 MOST_ERRORS = 1000
@@ -91,7 +91,7 @@ class Decoding:
         self.keys = 0
         """Pictures that need no other."""
         self.skipped = 0
-        """Pictures that the decoder passed over, as it was told to."""
+        """Pictures that the decoder passed over, as it was set to."""
         self.mode: Shed = "DEFAULT"
         """What the decoder is to pass over; set from outside."""
         self._mode: Shed = "DEFAULT"
@@ -264,7 +264,7 @@ class Decoding:
             self._stamps.append(packet.pts)
         reason, sent = DAMAGED_PACKET if damaged else "", _sent(packet)
         if self._jpeg and not reason:
-            ends = jpeg_is_whole(bytes(packet))
+            ends = jpeg_is_complete(bytes(packet))
             reason = INCOMPLETE if self._ends and not ends else ""
             self._ends = self._ends or ends
         damaged = bool(reason)
@@ -297,7 +297,7 @@ class Decoding:
 _NOTHING = _Tag()
 
 
-def jpeg_is_whole(data: bytes) -> bool:
+def jpeg_is_complete(data: bytes) -> bool:
     """False for a JPEG that breaks off: decoders paint the missing part grey and say nothing. True for all else."""
     if data[:2] != b"\xff\xd8":
         return True

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterator
 import av.error
 
 from countline.config.models import SourceConfig
-from countline.observe.told import EVERY
+from countline.observe.repeated import EVERY
 from countline.source_status import OVERLOAD, SourceState
 from countline.types import Frame
 from countline.video.backoff import backoff
@@ -74,8 +74,8 @@ class LiveSource(BaseSource):
         """Pictures that the decoder has passed over in this connection, as far as they are counted."""
         self._looked = 0.0
         self._slow = 0
-        """When the decoder was told to pass over more, because it is too slow (monotonic ns)."""
-        self._said = 0.0
+        """When the decoder was set to pass over more, because it is too slow (monotonic ns)."""
+        self._logged_at = 0.0
         self._lines: deque[float] = deque(maxlen=_LINES)
         self._untold = 0
         self._warned: set[str] = set()
@@ -111,9 +111,9 @@ class LiveSource(BaseSource):
             if not known and not hopeless:
                 raise
             if hopeless:
-                told = explain(error, self.place.shown, self.where, self.place.kind)
-                self.stats.enter("failed", told.what)
-                raise told from None
+                explained = explain(error, self.place.shown, self.where, self.place.kind)
+                self.stats.enter("failed", explained.what)
+                raise explained from None
             return error
         finally:
             self._opened = None
@@ -125,8 +125,8 @@ class LiveSource(BaseSource):
         cause = cause_of(error)
         reason = "the stream ended"
         if error is not None:
-            told = explain(error, self.place.shown, self.where, self.place.kind)
-            reason = told.what.removeprefix(f"{self.place.shown}: ")
+            explained = explain(error, self.place.shown, self.where, self.place.kind)
+            reason = explained.what.removeprefix(f"{self.place.shown}: ")
         if self._transport.may_fall_back and cause == "silent":
             self._fall_back("nothing came over UDP")
         delay = backoff(attempt, random.random(), cause)
@@ -139,12 +139,12 @@ class LiveSource(BaseSource):
         self.wait(delay)
 
     def _enter(self, state: SourceState, reason: str, words: str, *, loud: bool = False) -> None:
-        """Be in a state; said in the log when it is a new one, or has another reason, and once a minute while it lasts."""
+        """Be in a state; logged when it is a new one, or has another reason, and once a minute while it lasts."""
         other = state != self.stats.state or reason != self.stats.reason
         self.stats.enter(state, reason)
         now = time.monotonic()
-        if other or loud or now - self._said >= EVERY:
-            self._said = now
+        if other or loud or now - self._logged_at >= EVERY:
+            self._logged_at = now
             self._say(words, logging.ERROR if loud else logging.WARNING)
 
     def _say(self, words: str, level: int = logging.INFO) -> None:
