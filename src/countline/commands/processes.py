@@ -41,7 +41,7 @@ Options = Mapping[str, Any]
 
 def in_processes(config: Config, config_path: Path | None, options: Options, state: Path | None) -> Summary:
     """Run it in as many processes as ``options`` say; returns their summaries as one. Raises ConfigError."""
-    for name in ("annotate", "record", "shard"):
+    for name in ("annotate", "record", "shard", "display"):
         if options.get(name):
             raise ConfigError(
                 f"--{name} cannot be combined with --processes", where="--processes", fix="leave one of them out"

@@ -23,7 +23,7 @@ from countline.commands.web import web_of
 from countline.config import Config, checked, load
 from countline.config.loader import Document, validate
 from countline.config.observe import MetricsConfig
-from countline.errors import ConfigError
+from countline.errors import ConfigError, MissingExtra
 from countline.file_safety import NamedFile
 from countline.observe.systemd import Notifier
 from countline.pipeline import build
@@ -147,6 +147,7 @@ def only(config: Config, names: Iterable[str]) -> Config:
 
 
 def _add_consumers(run: Run, options: Options) -> None:
+    _add_display(run, options)
     if options.get("annotate"):
         from countline.view.annotate import AnnotatedVideo
 
@@ -161,6 +162,26 @@ def _add_consumers(run: Run, options: Options) -> None:
             ),
             close=writer.close,
         )
+
+
+def _add_display(run: Run, options: Options) -> None:
+    """A window, if one is wanted and there is a screen. The recipe wants one unless it is told otherwise."""
+    asked = bool(options.get("display"))
+    of_recipe = options["config"] is None and bool(options["proto_lib"] or options["conn_str"])
+    if options["no_display"] or not (asked or of_recipe):
+        return
+    from countline.view.display import Display, no_screen
+
+    why = no_screen()
+    if not why:
+        try:
+            run.add_consumer(Display(lambda: run.rules.rules, run.detector.labels))
+            return
+        except MissingExtra as error:
+            if asked:
+                raise
+            why = error.what
+    echo(f"no window is shown: {why}; the run goes on (--no-display says that none is wanted)", err=True)
 
 
 def execute(run: Run, options: Options) -> Summary:

@@ -380,8 +380,7 @@ class NativeRules:
 
     def untracked(self, source: str) -> int:
         """Number of objects of a source that came without a track id: they are not evaluated."""
-        state = self._sources.get(source)
-        return 0 if state is None else state.untracked
+        return self._sources[source].untracked if source in self._sources else 0
 
     def twins(self, source: str) -> int:
         """What second tracks on one object did at a source and was not told a second time: crossings, entries, …"""

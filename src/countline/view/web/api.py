@@ -187,7 +187,7 @@ class Api:
         ids = (await body_of(request)).get("ids")
         if ids != "all" and not _ids(ids):
             raise Refusal(400, "`ids` is no list of ids", where="ids", fix='send {"ids": ["17"]} or {"ids": "all"}')
-        numbers = None if ids == "all" else [int(i) for i in ids]
+        numbers = None if ids == "all" else [int(i) for i in ids or ()]
         answer = await self._of_output(request, self._retry, numbers)
         self._hub.stale()
         return answer
