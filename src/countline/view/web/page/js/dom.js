@@ -35,6 +35,14 @@ export function mark(node, name, value) {
   else if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
 }
 
+/** Places an element at a point of its parent, in fractions of that, moved by (dx, dy) pixels. */
+export function place(node, [x, y], dx = 0, dy = 0) {
+  node.style.setProperty("left", `${x * 100}%`);
+  node.style.setProperty("top", `${y * 100}%`);
+  node.style.setProperty("--dx", `${dx.toFixed(1)}px`);
+  node.style.setProperty("--dy", `${dy.toFixed(1)}px`);
+}
+
 /**
  * Makes the children of `parent` those of `items`, keeping the element of each key: what the user has focused or selected
  * stays. `make(item)` gives an element, `update(element, item)` brings it up to date.
