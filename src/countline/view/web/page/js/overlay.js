@@ -45,10 +45,11 @@ function drawShape(rule, points, close, onRule) {
   const d = pathOf(points, close);
   const group = el(
     "svg:g",
-    { class: `shape kind-${safe(rule.kind)}${close ? " closed" : ""}` },
+    { class: `shape kind-${safe(rule.kind)}${close ? " closed" : ""}${rule.selected ? " selected" : ""}${rule.faint ? " faint" : ""}` },
     el("svg:path", { class: "casing", d }),
     el("svg:path", { class: "stroke", d }),
   );
+  group._rule = rule;
   if (onRule) {
     const hit = el("svg:path", { class: "hit", d });
     hit.addEventListener("click", () => onRule(rule));
