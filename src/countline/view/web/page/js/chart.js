@@ -106,7 +106,7 @@ export class Chart {
       padding: [8, 8, 0, 0],
       scales: { y: { range: (_, low, high) => reach(low, high) } },
       axes: [
-        { ...axis, grid: { show: false }, values: (_, marks) => marks.map((t) => clock(t).slice(-8, -3)) },
+        { ...axis, size: 30, grid: { show: false }, values: (_, marks) => marks.map((t) => clock(t).slice(-8, -3)) },
         { ...axis, size: 36, values: (_, marks) => marks.map((v) => (Number.isInteger(v) ? count(Math.abs(v)) : "")) },
       ],
       series: [{}, ...series.map((s) => ({ stroke: colourOf(s), fill: `color-mix(in srgb, ${colourOf(s)} 16%, transparent)`, width: 1.6, paths: stepped, points: { show: false } }))],

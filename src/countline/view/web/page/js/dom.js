@@ -35,12 +35,13 @@ export function mark(node, name, value) {
   else if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
 }
 
-/** Places an element at a point of its parent, in fractions of that, moved by (dx, dy) pixels. */
-export function place(node, [x, y], dx = 0, dy = 0) {
+/** Places an element at a point of its parent, in fractions of that; `side`: a unit vector, to stand beside the point that way. */
+export function place(node, [x, y], side = null) {
   node.style.setProperty("left", `${x * 100}%`);
   node.style.setProperty("top", `${y * 100}%`);
-  node.style.setProperty("--dx", `${dx.toFixed(1)}px`);
-  node.style.setProperty("--dy", `${dy.toFixed(1)}px`);
+  if (!side) return;
+  node.style.setProperty("--nx", side[0].toFixed(3));
+  node.style.setProperty("--ny", side[1].toFixed(3));
 }
 
 /**

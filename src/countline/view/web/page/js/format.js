@@ -6,7 +6,7 @@ const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 export const count = (value) => (value === null || value === undefined ? "–" : whole.format(value));
 
 /** 9.8/s */
-export const rate = (value) => (value === null || value === undefined ? "–" : `${value < 10 ? value.toFixed(1) : Math.round(value)}/s`);
+export const rate = (value) => (!value ? "0/s" : `${value < 10 ? value.toFixed(1) : Math.round(value)}/s`);
 
 /** A span of seconds: 80 ms, 1.2 s, 3 min, 2 h, 4 d. */
 export function span(seconds) {

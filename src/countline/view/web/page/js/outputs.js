@@ -91,7 +91,7 @@ class OutputCard {
       ["Oldest", output.waiting ? span(output.oldest_age) : "–", output.oldest_age > OLD ? "warn" : null],
       ["Sent", count(output.sent)],
       ["Acknowledged", count(output.acknowledged)],
-      ["Retried", count(output.retried), output.retried ? "warn" : null],
+      ["Retried", count(output.retried)],
       ["Dead letters", count(output.dead), output.dead ? "bad" : null],
     ]);
     say(this.error, output.last_error ?? "");

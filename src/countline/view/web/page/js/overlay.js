@@ -64,7 +64,6 @@ const safe = (kind) => String(kind).replace(/[^a-z-]/g, "_");
 function lineLabels(picture, rule, points, lookUp, updates, add) {
   const { at, left } = middle(points, picture.ratio);
   const wanted = rule.options?.direction ?? "both";
-  const off = picture.detail ? 27 : 15;
   for (const [direction, sign] of [["in", 1], ["out", -1]]) {
     if (wanted !== "both" && wanted !== direction) continue;
     const number = el("b", { class: "number" });
@@ -72,9 +71,7 @@ function lineLabels(picture, rule, points, lookUp, updates, add) {
     arrow.style.setProperty("transform", `rotate(${(Math.atan2(left[1] * sign, left[0] * sign) + Math.PI / 2).toFixed(3)}rad)`);
     const name = rule.labels?.[direction] ?? rule.options?.names?.[direction] ?? direction;
     const node = el("span", { class: `side ${direction}` }, arrow, picture.detail ? el("span", { class: "what", text: name }) : null, number);
-    // a wide label beside a steep line must go farther out than one above a level line
-    const far = off + (picture.detail ? Math.abs(left[0]) * (14 + 3.6 * Math.min(name.length, 16)) : Math.abs(left[0]) * 8);
-    place(node, at, left[0] * sign * far, left[1] * sign * off);
+    place(node, at, [left[0] * sign, left[1] * sign]);
     add(node);
     const update = () => say(number, count(lookUp.count(rule, direction)));
     update();

@@ -22,6 +22,7 @@ class Wall {
   #sorted = 0;
   #off = [];
   #seenBy;
+  #resized = () => this.#rewatch();
 
   constructor() {
     this.grid = el("ul", { class: "grid", data: { size: recall("size", "m") } });
@@ -39,13 +40,12 @@ class Wall {
         "ArrowUp": ["", (event) => this.#step(event, -this.#columns())],
       }),
     );
-    this.#rewatch = this.#rewatch.bind(this);
-    addEventListener("resize", this.#rewatch);
+    addEventListener("resize", this.#resized);
     this.update(true);
   }
 
   destroy() {
-    removeEventListener("resize", this.#rewatch);
+    removeEventListener("resize", this.#resized);
     for (const off of this.#off) off();
     this.#seenBy.disconnect();
     for (const tile of this.#tiles.values()) tile.unwatch();
@@ -112,7 +112,8 @@ class Wall {
     mark(this.all, "aria-pressed", !this.#filter.trouble);
     mark(this.trouble, "aria-pressed", this.#filter.trouble);
     this.trouble.classList.toggle("some", troubled.length > 0);
-    const shown = this.#arrange(sources, now);
+    const shown = this.#arrange(sources, now || (sources.length > 0 && !this.#order.length));
+    this.#shape(sources);
     reconcile(this.grid, shown, (s) => s.name, (s) => this.#make(s), (node, s) => node._tile.update(s));
     this.#say(sources, shown);
   }
@@ -130,6 +131,14 @@ class Wall {
               : "No camera fits the filter.";
     say(this.empty, text);
     this.empty.toggleAttribute("hidden", !text);
+  }
+
+  /** The shape of all tiles: that of most pictures, so that most have no bars beside them. */
+  #shape(sources) {
+    const votes = new Map();
+    for (const { width, height } of sources) if (width && height) votes.set(`${width} / ${height}`, (votes.get(`${width} / ${height}`) ?? 0) + 1);
+    const [shape] = [...votes].sort((a, b) => b[1] - a[1])[0] ?? [null];
+    if (shape && shape !== this.shape) this.grid.style.setProperty("--shape", (this.shape = shape));
   }
 
   #arrange(sources, now) {
