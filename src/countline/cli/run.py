@@ -6,10 +6,12 @@ from pathlib import Path
 
 import click
 
+from countline.cli.web_option import WithWeb, web_option
+
 __all__ = ["command"]
 
 
-@click.command("run")
+@click.command("run", cls=WithWeb)
 @click.argument("config", required=False, type=click.Path(path_type=Path))
 @click.option(
     "-i",
@@ -97,6 +99,7 @@ __all__ = ["command"]
     metavar="HOST:PORT",
     help="Metrics (/metrics) and health (/healthz, /readyz) over HTTP, e.g. 127.0.0.1:9464 (or `metrics:` in the file).",
 )
+@web_option
 @click.option("--fresh", is_flag=True, help="Do not resume a file that an earlier run was cut short in: begin anew.")
 @click.option(
     "--drain-timeout",

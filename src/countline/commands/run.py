@@ -19,6 +19,7 @@ from countline.commands.devices import on_device
 from countline.commands.progress import Progress
 from countline.commands.shares import refuse_single
 from countline.commands.summary_text import summary_text
+from countline.commands.web import web_of
 from countline.config import Config, checked, load
 from countline.config.loader import Document, validate
 from countline.config.observe import MetricsConfig
@@ -98,7 +99,7 @@ def _make(config: Config, given: Path | None, options: Options, state: Path | No
     refuse_collisions(config, given, path, named)
     if options.get("annotate") and len(config.sources) != 1:
         raise ConfigError("--annotate takes one source", where="--annotate", fix="run the sources one by one")
-    changed = any(options.get(name) for name in ("shard", "realtime", "device", "metrics"))
+    changed = any(options.get(name) for name in ("shard", "realtime", "device", "metrics", "web"))
     if changed and not options.get("outbox"):
         state = path  # as that of the whole
     take_short_turns()
@@ -199,6 +200,8 @@ def from_options(options: Options) -> tuple[Config, Path | None, list[str]]:
     if options.get("metrics"):
         metrics = validate(MetricsConfig, {"listen": options["metrics"]}, Document({}, {}, "--metrics"))
         config = config.model_copy(update={"metrics": metrics})
+    if options.get("web"):
+        config = config.model_copy(update={"web": web_of(config, options["web"])})
     return config, given, notes
 
 

@@ -12,6 +12,7 @@ from countline.cluster.sink import STATE
 from countline.cluster.topics import Names
 from countline.commands import logs
 from countline.commands.cluster_setup import broker, configuration_of, names_of
+from countline.commands.web import refuse_web
 from countline.commands.worker_group import GroupWorker, Setup
 from countline.config import Config
 from countline.errors import ConfigError
@@ -45,6 +46,7 @@ def setup_of(given: Mapping[str, Any], detector: Any = None, messages: Any = ())
     """What the options ask for. Raises ConfigError."""
     path: Path = given["config"]
     config = configuration_of(path)
+    refuse_web(config, f"{path} [web]", "remove it; `countline run` has a page, and `metrics:` shows workers")
     if given["outbox"]:
         config = config.model_copy(update={"outbox": config.outbox.model_copy(update={"path": given["outbox"]})})
     names, options = names_of(given), broker(given, config)

@@ -41,12 +41,12 @@ Amend = Callable[[dict[str, Any]], Mapping[str, Any]]
 """What a mapping or a file becomes before it is checked: sources that need no uri get one."""
 
 
-def as_config(given: Config | Mapping[str, Any] | str | Path, amend: Amend = lambda data: data) -> Config:
-    """A Config from a Config, a mapping or the path of a YAML file. Raises ConfigError."""
+def as_config(given: Config | Mapping[str, Any] | str | Path | Document, amend: Amend = lambda data: data) -> Config:
+    """A Config from a Config, a mapping, the path of a YAML file, or what was read of one. Raises ConfigError."""
     if isinstance(given, Config):
         return given
-    if isinstance(given, (str, Path)):
-        document = read_yaml(given)
+    if isinstance(given, (str, Path, Document)):
+        document = given if isinstance(given, Document) else read_yaml(given)
         if not isinstance(document.data, dict):
             raise_not_mapping(document)
     else:

@@ -15,6 +15,7 @@ from typing import Any
 
 from countline import video
 from countline.config import Config, SourceConfig
+from countline.config.loader import Document
 from countline.observe.monitor import Monitor
 from countline.pipeline import build, recordings
 from countline.pipeline.changes import Changes
@@ -26,6 +27,7 @@ from countline.pipeline.given_sources import GivenSources
 from countline.pipeline.heartbeats import SourceNews
 from countline.pipeline.inference import Batch, Inference
 from countline.pipeline.overload import Overload
+from countline.pipeline.page import Page
 from countline.pipeline.readers import Readers
 from countline.pipeline.reloader import Reloader
 from countline.pipeline.showing import Showing
@@ -104,6 +106,9 @@ class Run(Showing):
             self.monitor = Monitor.of(self.config) if delivery is None else None
             if self.monitor is not None:
                 resources.callback(self.monitor.close)
+            self.page = Page.of(self.config, config, state) if delivery is None else None
+            if self.page is not None:
+                resources.callback(self.page.close)
             self._gpus = self.config.detector.gpus if detector is None else []
             with ThreadPoolExecutor(1) as pool:  # the model is compiled while the other packages are imported
                 loading = pool.submit(build.detector, self.config, detector)
@@ -152,6 +157,7 @@ class Run(Showing):
             self._reloader = Reloader(self.control, files, lambda: watch or self.config.watch)
             if self.monitor is not None:
                 self.monitor.watch(self)
+            self._show_page()
             # Closed at the end of ``execute``; or when nobody holds this run any more, or the program ends.
             self._release = weakref.finalize(self, resources.pop_all().close)
 
@@ -287,7 +293,7 @@ class Run(Showing):
 
     # -- change while running (countline.pipeline.control.Changeable) ----------------------------------------------
 
-    def parse(self, given: Config | Mapping[str, Any] | str | Path) -> Config:
+    def parse(self, given: Config | Mapping[str, Any] | str | Path | Document) -> Config:
         """As at the start. Raises ConfigError."""
         return build.as_config(given, self._given.amend)
 

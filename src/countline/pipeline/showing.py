@@ -15,6 +15,7 @@ from countline.pipeline.control import Control
 from countline.pipeline.engine import Engine
 from countline.pipeline.frame_buffer import FrameBuffer
 from countline.pipeline.overload import Overload
+from countline.pipeline.page import Page
 from countline.protocols import Source
 
 __all__ = ["Showing"]
@@ -28,6 +29,8 @@ class Showing:
     sources: list[Source]
     monitor: Monitor | None
     """Metrics and health over HTTP, OpenTelemetry, where the configuration asks for them."""
+    page: Page | None
+    """The page in the browser, where the configuration asks for it."""
     _latency: float
     _overload: Overload | None
     _frames: FrameBuffer
@@ -50,6 +53,11 @@ class Showing:
     def trace(self, traces: Traces) -> None:
         """Tell what becomes of messages; before it is executed."""
         self.engine.trace(traces)
+
+    def _show_page(self) -> None:
+        """All is made, and nothing has begun."""
+        if self.page is not None:
+            self.page.show(self.engine, self.control, lambda: [(s.info, s.stats) for s in self.sources], self.health)
 
     def snapshot(self) -> dict[str, Any]:
         """The present state, for progress displays. From any thread."""
