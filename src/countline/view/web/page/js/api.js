@@ -57,12 +57,14 @@ export async function refreshSession() {
 }
 
 let askForPassword = async () => false;
+/** Asks the user for the password; resolves to whether they signed in. */
+export const askToSignIn = () => askForPassword();
 /** Says what asks the user for the password: it resolves to whether they signed in. */
 export const onSignInNeeded = (ask) => (askForPassword = ask);
 
 /** POST what only those who are signed in may: asks for the password where that is needed, then goes on. Null if the user would not. */
 export async function write(path, data) {
-  if (!store.session.can_write && !(await askForPassword())) return null;
+  if (!store.session.signed_in && !(await askForPassword())) return null;
   try {
     return await post(path, data);
   } catch (error) {

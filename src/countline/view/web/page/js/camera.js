@@ -1,5 +1,5 @@
 // One camera, large: its picture, rules, events, objects, charts; and the editor.
-import { write } from "./api.js";
+import { get, write } from "./api.js";
 import { Chart } from "./chart.js";
 import { el, mark, say, uid } from "./dom.js";
 import { Editor } from "./editor/editor.js";
@@ -33,6 +33,7 @@ class Camera {
   constructor(name) {
     this.name = name;
     this.picture = new Picture({ detail: true });
+    this.picture.onRatio = () => this.stage.style.setProperty("--shape", this.picture.ratio.toFixed(4));
     this.picture.onObject = (id) => !this.#editor && this.why(id);
     this.chart = new Chart(name);
     this.rules = new RulesPanel(name, { onEdit: (rule) => this.edit(rule) });
@@ -74,9 +75,9 @@ class Camera {
     this.chip = el("span", { class: "chip" });
     this.reason = el("span", { class: "reason" });
     this.facts = el("span", { class: "facts" });
-    this.full = el("a", { class: "button", target: "_blank", rel: "noopener noreferrer", hidden: true }, icon("link"), el("span", { text: "Full rate" }));
+    this.full = el("a", { class: "button link", "aria-label": "Video at its full rate", target: "_blank", rel: "noopener noreferrer", hidden: true }, icon("link"), el("span", { text: "Full rate" }));
     this.undo = iconButton("undo", "Undo", { hidden: true, on: { click: () => this.undoLast() } }, true);
-    this.editButton = iconButton("edit", "Edit rules", { class: "strong", on: { click: () => this.edit() } }, true);
+    this.editButton = iconButton("edit", "Edit rules", { class: "strong edit-button", "aria-label": "Edit rules", on: { click: () => this.edit() } }, true);
     this.hold = iconButton("pause", "Hold the picture", { "aria-pressed": "false", on: { click: () => this.#hold() } });
     return el(
       "header",
@@ -174,7 +175,7 @@ class Camera {
     const rules = store.rulesOf(this.name);
     this.rules.draw(rules);
     if (this.#editor) return this.#editor.rulesChanged();
-    const lookUp = { count: (rule, d) => store.countOf(this.name, rule.name, d), occupancy: (rule) => store.occupancyOf(this.name, rule.name) };
+    const lookUp = { count: (rule, d) => store.countOf(this.name, rule, d), occupancy: (rule) => store.occupancyOf(this.name, rule.name) };
     this.picture.setRules(rules, lookUp, (rule) => (this.show("rules"), this.rules.point(rule)));
     this.chart.setRules(rules);
   }
@@ -247,7 +248,8 @@ class Camera {
     try {
       const answer = await write("edits/undo", { base: store.digest });
       if (answer === null) return;
-      store.undoable = Boolean(answer.undo);
+      store.own.add(answer.digest);
+      store.setRules(await get("rules"));
       toast("Undone", { tone: "good", detail: (answer.changes ?? []).join("; ") });
       this.update();
     } catch (error) {

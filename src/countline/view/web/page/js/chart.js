@@ -3,6 +3,7 @@ import { get } from "./api.js";
 import { el, mark } from "./dom.js";
 import { clock, count } from "./format.js";
 import { recall, remember } from "./memory.js";
+import { store } from "./store.js";
 
 const RANGES = { 15: "15 min", 60: "1 h", 360: "6 h", 1440: "24 h" };
 const REFRESH = 20000;
@@ -43,7 +44,6 @@ export class Chart {
 
   setRules(rules) {
     const names = JSON.stringify(rules.map((rule) => [rule.name, rule.labels]));
-    this.labels = new Map(rules.map((rule) => [rule.name, rule.labels ?? {}]));
     if (names === this.#rules) return;
     this.#rules = names;
     this.load();
@@ -73,7 +73,12 @@ export class Chart {
   }
 
   #label({ rule, direction }) {
-    return `${rule} ${this.labels?.get(rule)?.[direction] ?? direction ?? ""}`.trim();
+    return `${rule} ${direction ?? ""}`.trim();
+  }
+
+  /** Below the axis: what goes out. */
+  #below(s) {
+    return store.wayOf(this.#source, s.rule, s.direction) === "out";
   }
 
   #draw() {
@@ -82,14 +87,14 @@ export class Chart {
     const style = getComputedStyle(document.documentElement);
     const colour = (name) => style.getPropertyValue(name).trim();
     const rules = [...new Set(series.map((s) => s.rule))];
-    const colourOf = (s) => (rules.length === 1 ? colour(s.direction === "out" ? "--out" : "--in") : colour(`--series-${(rules.indexOf(s.rule) % 6) + 1}`));
+    const colourOf = (s) => (rules.length === 1 ? colour(this.#below(s) ? "--out" : "--in") : colour(`--series-${(rules.indexOf(s.rule) % 6) + 1}`));
     this.legend.replaceChildren(
-      ...series.map((s) => el("li", {}, el("i", { class: s.direction === "out" ? "out" : "", style: { "--colour": colourOf(s) } }), el("span", { text: this.#label(s) }), el("b", { text: count(s.total) }))),
+      ...series.map((s) => el("li", {}, el("i", { class: this.#below(s) ? "out" : "", style: { "--colour": colourOf(s) } }), el("span", { text: this.#label(s) }), el("b", { text: count(s.total) }))),
     );
     this.#plot?.destroy();
     this.#plot = new globalThis.uPlot(
       this.#options(series, colour, colourOf),
-      [times, ...series.map((s) => s.values.map((v) => (v === null ? null : s.direction === "out" ? -v : v)))],
+      [times, ...series.map((s) => s.values.map((v) => (this.#below(s) ? -v : v)))],
       this.canvas,
     );
     this.#drawTable();

@@ -118,12 +118,12 @@ export class EventList {
       el("i", { class: "mark" }),
       this.#source ? null : el("span", { class: "from", text: event.source }),
       what,
-      object && object.id !== null && object.id !== undefined ? el("span", { class: "object", text: `${object.label ?? "object"} ${object.id}` }) : null,
+      object?.id ? el("span", { class: "object", text: `${object.label ?? "object"} ${object.id}` }) : null,
     ];
     const node = el("li", { class: this.#fresh.has(event.id) ? "fresh" : "" });
     mark(node, "data-kind", event.kind);
-    mark(node, "data-direction", event.direction);
-    if (this.onObject && object?.id !== null && object?.id !== undefined) {
+    mark(node, "data-direction", event.kind === "leave" ? "out" : store.wayOf(event.source, event.rule, event.direction || event.kind) || null);
+    if (this.onObject && object?.id) {
       node.append(el("button", { type: "button", title: "Why?", on: { click: () => this.onObject(event) } }, row));
     } else if (!this.#source && store.sources.has(event.source)) {
       node.append(el("a", { href: `#/camera/${encodeURIComponent(event.source)}` }, row));

@@ -1,8 +1,10 @@
 // Live pictures over one WebSocket, for those sources alone that somebody looks at.
 import { address } from "./api.js";
+import { store } from "./store.js";
 
 const FIRST_DELAY = 500;
 const LONGEST_DELAY = 15000;
+const MOST = 64; // sources that the server shows over one socket
 
 class Frames {
   /** Watchers by source: each {width, fps, show}. */
@@ -14,6 +16,12 @@ class Frames {
 
   constructor() {
     document.addEventListener("visibilitychange", () => this.#tell());
+    let names = "";
+    store.on("state", () => {
+      const now = [...store.sources.keys()].join("\n");
+      if (now !== names) this.#tell();
+      names = now;
+    });
   }
 
   /**
@@ -48,7 +56,8 @@ class Frames {
   }
 
   #list() {
-    return [...this.#watched].map(([source, all]) => ({
+    const known = [...this.#watched].filter(([source]) => store.sources.has(source));
+    return known.slice(0, MOST).map(([source, all]) => ({
       source,
       width: Math.max(...[...all].map((w) => w.width)),
       fps: Math.max(...[...all].map((w) => w.fps)),
@@ -85,9 +94,10 @@ class Frames {
     const meta = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
     try {
       if (this.#watched.has(meta.source)) {
-        const bitmap = await createImageBitmap(new Blob([new Uint8Array(buffer, 4 + length)], { type: "image/jpeg" }));
+        const jpeg = new Uint8Array(buffer, 4 + length); // empty where the run has no pixels
+        const bitmap = jpeg.length ? await createImageBitmap(new Blob([jpeg], { type: "image/jpeg" })) : null;
         for (const watcher of this.#watched.get(meta.source) ?? []) watcher.show({ meta, bitmap });
-        bitmap.close();
+        bitmap?.close();
       }
     } catch {
       // a picture that cannot be decoded is passed over; the next one comes

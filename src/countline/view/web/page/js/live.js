@@ -1,6 +1,6 @@
 // The stream of states, counts and events. It is read with fetch, not EventSource: so the back-off is ours, and the events
 // that were missed while the server was away are asked for by their id.
-import { address, get, refreshSession } from "./api.js";
+import { address, askToSignIn, get, refreshSession } from "./api.js";
 import { store } from "./store.js";
 
 const SILENCE = 6000; // ms; the state comes once a second, so this is a dead connection
@@ -37,6 +37,8 @@ export async function follow() {
 /** All that may have changed while nobody listened. */
 async function refreshAll() {
   await refreshSession();
+  // beyond this machine looking needs the password, too
+  while (store.session.read_needs_sign_in && !store.session.signed_in) await askToSignIn();
   const [state, rules, counts, events] = await Promise.all([get("state"), get("rules"), get("counts"), get("events", { limit: 200 })]);
   store.setRules(rules);
   store.setCounts(counts);
@@ -131,7 +133,10 @@ function dispatch(kind, text, id) {
   else if (kind === "counts") store.setCounts(data);
   else if (kind === "event") store.addEvents([data]);
   else if (kind === "rules") store.setRules(data);
-  else if (kind === "config") {
+  else if (kind === "missed") {
+    store.emit("missed", data);
+    get("events", { limit: 500 }).then(({ events }) => store.addEvents(events, false), () => {});
+  } else if (kind === "config") {
     store.emit("config", data);
     get("rules").then((rules) => store.setRules(rules), () => {});
   }

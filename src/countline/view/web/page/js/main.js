@@ -155,10 +155,8 @@ function buildBanner() {
 }
 
 function told(config) {
-  const words = config.words ?? config.changes ?? [];
-  const text = Array.isArray(words) ? words.join("; ") : String(words);
-  if (config.refused || config.error) toast("A change of the configuration was refused", { tone: "bad", detail: text });
-  else toast(config.by ? `Configuration changed by ${config.by}` : "Configuration changed", { detail: text });
+  if (!config.applied) toast("A change of the configuration was refused", { tone: "bad", detail: config.error });
+  else if (!store.own.has(config.digest)) toast("The configuration was changed", { detail: config.changes.join("; ") });
 }
 
 onSignInNeeded(signIn);

@@ -38,7 +38,8 @@ class Outputs {
       ["Kept", box.durable ? "on disk" : "in memory"],
       ["Waiting", count(box.waiting)],
       ["Oldest", box.waiting ? span(box.oldest_age) : "–", box.oldest_age > OLD ? "warn" : null],
-      ["Size", bytes(box.bytes)],
+      ["Size", box.max_bytes ? `${bytes(box.bytes)} of ${bytes(box.max_bytes)}` : bytes(box.bytes)],
+      ...(box.writable === false ? [["Disk", "cannot be written", "bad"]] : []),
     ]);
     reconcile(this.list, state.outputs, (o) => o.name, (o) => new OutputCard(o).root, (node, o) => node._card.update(o));
     this.empty.toggleAttribute("hidden", state.outputs.length > 0);
@@ -93,6 +94,7 @@ class OutputCard {
       ["Acknowledged", count(output.acknowledged)],
       ["Retried", count(output.retried)],
       ["Dead letters", count(output.dead), output.dead ? "bad" : null],
+      ...(output.dropped ? [["Dropped", count(output.dropped), "warn"]] : []),
     ]);
     say(this.error, output.last_error ?? "");
     this.show.toggleAttribute("hidden", !output.dead && !this.#open);

@@ -6,7 +6,7 @@ import { count } from "./format.js";
 import { KINDS, closed } from "./kinds.js";
 
 /** Shape of a kind; of one that is not known, a guess by its points. */
-const shapeOf = (rule) => KINDS[rule.kind]?.shape ?? (rule.points?.length > 2 ? "area" : "line");
+const shapeOf = (rule) => rule.shape || KINDS[rule.kind]?.shape || (rule.points?.length > 2 ? "area" : "line");
 
 /** All outlines of a rule: most have one. */
 const outlines = (rule) => (rule.lines?.length ? rule.lines.map((line) => line.points ?? line) : rule.points?.length ? [rule.points] : []);
@@ -77,12 +77,15 @@ function lineLabels(picture, rule, points, lookUp, updates, add) {
     update();
     updates.push(update);
   }
-  if (picture.detail) add(nameLabel(rule, points[0]));
+  if (picture.detail) add(nameLabel(rule, points, picture.ratio));
 }
 
-function nameLabel(rule, at, extra = null) {
-  const node = el("span", { class: `name kind-${safe(rule.kind)}` }, el("span", { text: rule.name }), extra);
-  place(node, at);
+/** The name of a line or an arrow, where it begins, out of its way. */
+function nameLabel(rule, [at, next], ratio) {
+  const node = el("span", { class: `name kind-${safe(rule.kind)}` }, el("span", { class: "text", text: rule.name }));
+  const [dx, dy] = [(at[0] - next[0]) * ratio, at[1] - next[1]];
+  const length = Math.hypot(dx, dy) || 1;
+  place(node, at, [dx / length, dy / length]);
   return node;
 }
 
@@ -103,7 +106,7 @@ function areaLabels(picture, rule, points, lookUp, updates, add) {
 
 function arrowLabels(picture, rule, points, add) {
   add(arrowHead(picture, rule.kind, points));
-  if (picture.detail) add(nameLabel(rule, points[0]));
+  if (picture.detail) add(nameLabel(rule, points, picture.ratio));
 }
 
 /** The head of an arrow, turned the way it points on screen. */

@@ -71,14 +71,11 @@ export class Picture {
     for (const update of this.#countUpdates) update();
   }
 
+  /** A frame: its picture (null where the run has no pixels) and its objects. */
   show({ meta, bitmap }) {
     if (this.held) return;
-    if (this.#canvas.width !== bitmap.width || this.#canvas.height !== bitmap.height) {
-      this.#canvas.width = bitmap.width;
-      this.#canvas.height = bitmap.height;
-      this.setRatio((meta.width || bitmap.width) / (meta.height || bitmap.height));
-    }
-    this.#canvas.getContext("2d", { alpha: false }).drawImage(bitmap, 0, 0);
+    if (bitmap) this.#paint(meta, bitmap);
+    else if (meta.width && meta.height) this.setRatio(meta.width / meta.height);
     if (!this.#seen) {
       this.#seen = true;
       say(this.#waiting, "");
@@ -86,6 +83,15 @@ export class Picture {
     }
     this.#showObjects(meta.objects ?? []);
     this.onFrame?.(meta);
+  }
+
+  #paint(meta, bitmap) {
+    if (this.#canvas.width !== bitmap.width || this.#canvas.height !== bitmap.height) {
+      this.#canvas.width = bitmap.width;
+      this.#canvas.height = bitmap.height;
+      this.setRatio((meta.width || bitmap.width) / (meta.height || bitmap.height));
+    }
+    this.#canvas.getContext("2d", { alpha: false }).drawImage(bitmap, 0, 0);
   }
 
   #showObjects(objects) {
@@ -99,13 +105,13 @@ export class Picture {
       node.setAttribute("width", Math.max(0, x2 - x1));
       node.setAttribute("height", Math.max(0, y2 - y1));
       node.classList.toggle("counted", Boolean(counted));
-      node.classList.toggle("chosen", id !== null && id === this.chosen);
+      node.classList.toggle("chosen", Boolean(id) && id === this.chosen);
     });
     if (!this.detail) return;
     this.#tagPool.show(this.objects, (node, { id, label, box, counted }) => {
       say(node, `${id ?? ""} ${label ?? ""}`.trim());
       node.classList.toggle("counted", Boolean(counted));
-      node.classList.toggle("chosen", id !== null && id === this.chosen);
+      node.classList.toggle("chosen", Boolean(id) && id === this.chosen);
       place(node, [box[0], box[1]]);
     });
   }

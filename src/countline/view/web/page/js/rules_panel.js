@@ -5,6 +5,8 @@ import { icon, iconButton } from "./icons.js";
 import { wordsOf } from "./kinds.js";
 import { store } from "./store.js";
 
+const SHOWN = 3; // numbers of a rule, at most
+
 export class RulesPanel {
   #source;
   #onEdit;
@@ -29,44 +31,47 @@ export class RulesPanel {
       "li",
       { class: `rule kind-${rule.kind.replace(/[^a-z-]/g, "_")}` },
       el("span", { class: "swatch" }, icon(rule.kind)),
-      el("div", { class: "who" }, el("span", { class: "title", text: rule.name }), el("span", { class: "muted", text: this.#subtitle(rule) })),
+      el("div", { class: "who" }, el("span", { class: "title", text: rule.name }), el("span", { class: "muted" })),
+      el("div", { class: "numbers" }),
     );
     row._rule = rule;
-    row._numbers = [];
-    const add = (words, tone, value) => {
-      const number = el("b");
-      row._numbers.push(() => say(number, value()));
-      return el("span", { class: `big ${tone}` }, number, el("span", { text: words }));
-    };
-    const numbers = el("div", { class: "numbers" });
-    const of = (direction) => () => count(store.countOf(this.#source, rule.name, direction));
-    if (rule.kind === "line") {
-      const wanted = rule.options?.direction ?? "both";
-      for (const direction of ["in", "out"]) {
-        if (wanted === "both" || wanted === direction) numbers.append(add(rule.labels?.[direction] ?? direction, direction, of(direction)));
-      }
-    } else {
-      if (store.occupancyOf(this.#source, rule.name) !== null || ["region", "queue"].includes(rule.kind)) {
-        numbers.append(add("now", "now", () => count(store.occupancyOf(this.#source, rule.name) ?? 0)));
-      }
-      const kinds = new Set(store.counts.filter((c) => c.source === this.#source && c.rule === rule.name).map((c) => c.direction));
-      for (const direction of [...kinds].slice(0, 3)) numbers.append(add(direction || "counted", "", of(direction)));
-    }
-    row.append(numbers);
     if (rule.editable !== false) row.append(iconButton("edit", `Edit ${rule.name}`, { on: { click: () => this.#onEdit(rule) } }));
     else row.append(el("span", { class: "muted locked", title: rule.why_not ?? "", text: "fixed" }));
     return row;
   }
 
+  /** [words, tone, value] of what a rule tells in numbers. */
+  #numbers(rule) {
+    if (rule.kind === "line") {
+      const wanted = rule.options?.direction ?? "both";
+      const ways = ["in", "out"].filter((way) => wanted === "both" || wanted === way);
+      return ways.map((way) => [rule.labels?.[way] ?? way, way, store.countOf(this.#source, rule, way)]);
+    }
+    const now = store.nowOf(this.#source, rule.name);
+    const counted = store.countsOf(this.#source, rule.name).map(([words, value]) => [words || "counted", store.wayOf(this.#source, rule.name, words), value]);
+    return [...(now ? [["now", "", now.value]] : []), ...counted].slice(0, SHOWN);
+  }
+
   #subtitle(rule) {
     const sources = rule.sources ?? [];
-    const where = sources.length === 1 ? "" : sources.length ? many(sources.length, "camera") : "all cameras";
+    const where = sources.length === 1 ? "" : sources.length ? many(sources.length, "camera") : store.sources.size > 1 ? "all cameras" : "";
     const classes = rule.options?.classes;
-    return [wordsOf(rule.kind), where, classes?.length ? classes.join(", ") : ""].filter(Boolean).join(" · ");
+    const now = store.nowOf(this.#source, rule.name)?.text;
+    return [wordsOf(rule.kind), where, classes?.length ? classes.join(", ") : "", now].filter(Boolean).join(" · ");
   }
 
   update() {
-    for (const row of this.list.children) for (const update of row._numbers) update();
+    for (const row of this.list.children) {
+      const [, who, numbers] = row.children;
+      say(who.lastChild, this.#subtitle(row._rule));
+      reconcile(
+        numbers,
+        this.#numbers(row._rule),
+        ([words, tone]) => `${words} ${tone}`,
+        ([words, tone]) => el("span", { class: `big ${tone}` }, el("b"), el("span", { text: words, title: words })),
+        (node, [, , value]) => say(node.firstChild, count(value)),
+      );
+    }
   }
 
   /** Points at a rule's row for a moment. */

@@ -15,6 +15,10 @@ class Store {
   /** Newest first. */
   events = [];
   session = { signed_in: false, can_write: false };
+  /** Whether there is an edit that can be taken back. */
+  undoable = false;
+  /** Digests that this page brought about itself: nobody needs to be told of them. */
+  own = new Set();
   /** connecting | open | lost */
   connection = "connecting";
 
@@ -38,9 +42,10 @@ class Store {
     this.emit("state", state);
   }
 
-  setRules({ rules, digest }) {
+  setRules({ rules, digest, undo = this.undoable }) {
     this.rules = rules;
     this.digest = digest;
+    this.undoable = Boolean(undo);
     this.emit("rules");
   }
 
@@ -80,21 +85,31 @@ class Store {
     return this.rules.filter((rule) => !rule.sources?.length || rule.sources.includes(source));
   }
 
-  /** Count of a rule's direction at a source, over all classes. */
-  countOf(source, rule, direction) {
-    let sum = 0;
-    let total = null;
-    for (const c of this.counts) {
-      if (c.source !== source || c.rule !== rule || c.direction !== direction) continue;
-      if (c.class === null || c.class === undefined) total = c.value;
-      else sum += c.value;
-    }
-    return total ?? sum;
+  /** What is counted of a rule at a source: [direction, value], over all classes. */
+  countsOf(source, rule) {
+    return this.counts.filter((c) => c.source === source && c.rule === rule && (c.class ?? null) === null).map((c) => [c.direction, c.value]);
   }
 
-  /** How many are in a region or queue now; null where nothing is said. */
+  /** Count of a line's direction, "in" or "out", at a source. Counts know directions by the names that the user gave them. */
+  countOf(source, rule, direction) {
+    const name = rule.labels?.[direction] ?? direction;
+    return this.countsOf(source, rule.name).find(([way]) => way === name)?.[1] ?? 0;
+  }
+
+  /** "in" or "out" of what counts and events call a direction, "" of what is neither. */
+  wayOf(source, ruleName, direction) {
+    const labels = this.rules.find((rule) => rule.name === ruleName && rule.labels && (!rule.sources?.length || rule.sources.includes(source)))?.labels;
+    if (labels) return direction === labels.in ? "in" : direction === labels.out ? "out" : "";
+    return { enter: "in", in: "in", joined: "in", leave: "out", out: "out", left: "out" }[direction] ?? "";
+  }
+
+  /** How a region, a queue or the like is now: {value, text}; null where nothing is said. */
+  nowOf(source, rule) {
+    return this.occupancy.find((o) => o.source === source && o.rule === rule) ?? null;
+  }
+
   occupancyOf(source, rule) {
-    return this.occupancy.find((o) => o.source === source && o.rule === rule)?.value ?? null;
+    return this.nowOf(source, rule)?.value ?? null;
   }
 }
 

@@ -271,7 +271,7 @@ class Tile {
 
   drawRules() {
     const rules = store.rulesOf(this.#name);
-    const lookUp = { count: (rule, d) => store.countOf(this.#name, rule.name, d), occupancy: (rule) => store.occupancyOf(this.#name, rule.name) };
+    const lookUp = { count: (rule, d) => store.countOf(this.#name, rule, d), occupancy: (rule) => store.occupancyOf(this.#name, rule.name) };
     this.picture.setRules(rules, lookUp);
     this.lines = rules.filter((rule) => rule.kind === "line");
     this.updateCounts();
@@ -279,7 +279,7 @@ class Tile {
 
   updateCounts() {
     this.picture.updateCounts();
-    const sum = (direction) => this.lines.reduce((n, rule) => n + store.countOf(this.#name, rule.name, direction), 0);
+    const sum = (direction) => this.lines.reduce((n, rule) => n + store.countOf(this.#name, rule, direction), 0);
     if (!this.lines.length) return this.counts.replaceChildren();
     if (!this.counts.children.length) this.counts.append(tally("in"), tally("out"));
     const [into, out] = this.counts.children;

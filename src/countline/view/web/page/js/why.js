@@ -79,7 +79,7 @@ export class WhyPanel {
 
   /** Asks for the verdicts of an object and draws its path. */
   async explain(id) {
-    if (id === null || id === undefined) return;
+    if (!id) return;
     const asked = ++this.#asked;
     this.#chosen = id;
     this.#picture.chosen = id;

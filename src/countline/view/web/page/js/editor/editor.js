@@ -122,11 +122,12 @@ export class Editor {
     if (!selected) return this.drafts.length ? "Choose a rule in the picture or the list, or draw a new one." : "Draw the first rule: choose a tool above.";
     if (!selected.editable) return selected.whyNot || "This rule cannot be changed here.";
     if (selected.removed) return "It will be removed.";
-    return "Drag the points, or Tab to one and use the arrow keys. Shift keeps a line level, Alt lets go of the grid of other points.";
+    if (matchMedia("(pointer: coarse)").matches) return "Drag the points. The small ones between them make a new one.";
+    return "Drag the points, or Tab to one and use the arrow keys. Shift keeps lines level; points snap to others unless Alt is held.";
   }
 
   redraw() {
-    const lookUp = { count: (rule, direction) => (rule.draft.was ? store.countOf(this.source, rule.draft.was, direction) : 0), occupancy: () => null };
+    const lookUp = { count: (rule, direction) => (rule.draft.was ? store.countOf(this.source, { name: rule.draft.was, labels: rule.draft.labels }, direction) : 0), occupancy: () => null };
     const shown = this.drafts.filter((draft) => !draft.removed && draft.points.length);
     this.picture.setRules(shown.map((draft) => d.asRule(draft, draft === this.selected)), lookUp, () => {});
     this.stage.draw();

@@ -104,7 +104,7 @@ export class PreviewPanel {
         "tr",
         { class: now === would ? "" : "differs" },
         el("th", { scope: "row" }, el("span", { text: rule }), source !== this.#editor.source ? el("span", { class: "muted", text: ` ${source}` }) : null),
-        el("td", { class: `tally ${direction === "out" ? "out" : direction === "in" ? "in" : ""}`, text: this.#word(rule, direction) }),
+        el("td", { class: `tally ${this.#way(rule, direction)}`, text: direction ?? "" }),
         el("td", { class: "number", text: now ?? "–" }),
         el("td", { class: "to" }, icon("direction"), el("span", { class: "unseen", text: "to" })),
         el("td", { class: "number would", text: would ?? "–" }),
@@ -118,9 +118,13 @@ export class PreviewPanel {
     );
   }
 
-  #word(rule, direction) {
+  /** "in" or "out" of what a direction is called, by the names that its line has or will have. */
+  #way(rule, direction) {
     const draft = this.#editor.drafts.find((each) => each.name === rule || each.was === rule);
-    return draft?.options.names?.[direction] ?? direction ?? "";
+    for (const way of ["in", "out"]) {
+      if (direction === (draft?.options.names?.[way] ?? way) || direction === draft?.labels?.[way]) return way;
+    }
+    return { enter: "in", leave: "out" }[direction] ?? "";
   }
 
   async #apply(button) {
@@ -128,7 +132,7 @@ export class PreviewPanel {
     try {
       const told = await write("edits/apply", { base: this.#editor.base, edits: this.#editor.edits });
       if (told === null) return;
-      store.undoable = Boolean(told.undo);
+      store.own.add(told.digest);
       toast("Applied", { tone: "good", detail: [...(told.changes ?? []), ...(told.notes ?? [])].join("; ") });
       this.#editor.base = told.digest;
       this.#editor.finished();
