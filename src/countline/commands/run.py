@@ -62,9 +62,6 @@ def run_command(options: Options) -> int:
             echo(f"shard {options['shard']} has no source: nothing to do", err=True)
             return 0
     state = None if isinstance(given, Path) else _state_for(config)
-    if options.get("realtime"):
-        paced = [source.model_copy(update={"realtime": True}) for source in config.sources]
-        config = config.model_copy(update={"sources": paced})
     if options.get("processes"):
         from countline.commands.processes import in_processes
 
@@ -85,11 +82,14 @@ def run_command(options: Options) -> int:
     return summary.exit_code
 
 
-def configured(options: Options) -> tuple[Config, Path | None, list[str]]:
-    """As :func:`from_options`, with the device that the options name."""
-    config, given, notes = from_options(options)
+def configured(options: Options, text: str | None = None) -> tuple[Config, Path | None, list[str]]:
+    """As :func:`from_options`, with the device and the pace that the options name."""
+    config, given, notes = from_options(options, text)
     if options.get("device"):
         config = config.model_copy(update={"detector": on_device(config.detector, options["device"])})
+    if options.get("realtime"):
+        paced = [source.model_copy(update={"realtime": True}) for source in config.sources]
+        config = config.model_copy(update={"sources": paced})
     return config, given, notes
 
 
@@ -109,13 +109,14 @@ def _make(config: Config, given: Path | None, options: Options, state: Path | No
         fresh=options["fresh"],
         reread=None if options["config"] is None else lambda: _again(options),
         files=[] if options["config"] is None else [options["config"]],
+        read=None if given is None else lambda text: _again(options, text),
         watch=bool(options.get("watch")),
     )
 
 
-def _again(options: Options) -> Config:
-    """The configuration as its file says it now, with what the other options say."""
-    config = from_options(options)[0]
+def _again(options: Options, text: str | None = None) -> Config:
+    """The configuration as its file says it now (or would, with another text), with what the other options say."""
+    config = configured(options, text)[0]
     return sharded(config, options["shard"]) if options.get("shard") else config
 
 
@@ -194,9 +195,9 @@ def _state_for(config: Config) -> Path:
     return Path(".countline") / f"run-{hashlib.blake2b(what, digest_size=4).hexdigest()}.outbox"
 
 
-def from_options(options: Options) -> tuple[Config, Path | None, list[str]]:
+def from_options(options: Options, text: str | None = None) -> tuple[Config, Path | None, list[str]]:
     """The configuration, the file it came from (None: from options alone), and notes for the user."""
-    config, given, notes = _configured(options)
+    config, given, notes = _configured(options, text)
     if options.get("metrics"):
         metrics = validate(MetricsConfig, {"listen": options["metrics"]}, Document({}, {}, "--metrics"))
         config = config.model_copy(update={"metrics": metrics})
@@ -205,10 +206,10 @@ def from_options(options: Options) -> tuple[Config, Path | None, list[str]]:
     return config, given, notes
 
 
-def _configured(options: Options) -> tuple[Config, Path | None, list[str]]:
+def _configured(options: Options, text: str | None) -> tuple[Config, Path | None, list[str]]:
     given: Path | None = options["config"]
     if given is not None:
-        return _from_file(given, options)
+        return _from_file(given, options, text)
     if options["proto_lib"] or options["conn_str"]:
         return _from_recipe(options)
     if not options["inputs"]:
@@ -220,7 +221,7 @@ def _configured(options: Options) -> tuple[Config, Path | None, list[str]]:
     return checked(data, Document(data, {}, "command line")), None, notes
 
 
-def _from_file(path: Path, options: Options) -> tuple[Config, Path | None, list[str]]:
+def _from_file(path: Path, options: Options, text: str | None) -> tuple[Config, Path | None, list[str]]:
     named = {
         "inputs": "-i", "lines": "--line", "regions": "--region", "classes": "--classes", "rules_file": "--rules",
         "kafka": "--kafka", "topic": "--topic", "to_stdout": "--stdout", "device_id": "--device-id", "model": "--model",
@@ -233,7 +234,7 @@ def _from_file(path: Path, options: Options) -> tuple[Config, Path | None, list[
             fix="write it into the file",
         )
     made = deepstream_files.application(path)
-    config, notes = made if made is not None else (load(path), [])
+    config, notes = made if made is not None else (load(path, text), [])
     if options["outbox"]:
         config = config.model_copy(update={"outbox": config.outbox.model_copy(update={"path": options["outbox"]})})
     return config, None if made is not None else path, notes

@@ -77,6 +77,9 @@ class WebConfig(Model):
     width: int = Field(default=960, ge=64, le=1920)
     """Pixels that its pictures are wide, at most."""
 
+    memory: float = Field(default=600.0, ge=0, le=3600)
+    """Seconds for which tracks are kept in memory, to explain what was counted and to try edits on; at most 256 MiB of them."""
+
     @property
     def read_openly(self) -> bool:
         """Whether whoever reaches it may read without signing in: programs of this machine alone."""

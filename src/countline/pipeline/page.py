@@ -48,15 +48,19 @@ class Page:
         control: Control,
         sources: Callable[[], Sequence[tuple[SourceInfo, SourceStats | None]]],
         health: Callable[[], Health],
+        file: Path | None,
+        read: Callable[[str], Config] | None,
     ) -> None:
-        """Serve it, before the first frame. Parameters as of :class:`countline.pipeline.site.RunSite`."""
+        """Serve it, before the first frame. Parameters as of :class:`countline.pipeline.site.RunSite` and
+        :class:`countline.view.desk.Desk`."""
         from countline.pipeline.site import RunSite
+        from countline.view.desk import Desk, TrackMemory
         from countline.view.web.feed import Feed
 
-        site = RunSite(engine, control, sources, health)
-        feed = Feed(passing=site.desk is not None)
+        desk = Desk(control, TrackMemory(self.server.config.memory), file, read)
+        feed = Feed(passing=True)
         engine.add_consumer(feed)
-        self.server.show(site, feed)
+        self.server.show(RunSite(engine, control, sources, health, file, desk), feed)
 
     def close(self) -> None:
         """Serve it no more. Harmless the second time."""

@@ -67,6 +67,7 @@ class Run(Showing):
     reread: gives the configuration as it is now, for an edit that is applied while running; where ``config`` is a path, that file
         unless set.
     files: of the configuration, where ``reread`` is given: those that are watched for edits.
+    read: gives the configuration that the first of ``files`` would give with another text: then the page edits rules there.
     watch: apply edits whatever the configuration says of it (``watch: true``).
     delivery, sink: as of :class:`countline.pipeline.engine.Engine`, for runs that share one outbox and its outputs.
 
@@ -87,6 +88,7 @@ class Run(Showing):
         fresh: bool = False,
         reread: Callable[[], Config | str | Path] | None = None,
         files: Sequence[Path] = (),
+        read: Callable[[str], Config] | None = None,
         watch: bool = False,
         delivery: Delivery | None = None,
         sink: Callable[[Delivery], CommitSink] = lambda delivery: delivery,
@@ -157,7 +159,7 @@ class Run(Showing):
             self._reloader = Reloader(self.control, files, lambda: watch or self.config.watch)
             if self.monitor is not None:
                 self.monitor.watch(self)
-            self._show_page()
+            self._show_page(files[0] if files and (read or isinstance(config, (str, Path))) else None, read)
             # Closed at the end of ``execute``; or when nobody holds this run any more, or the program ends.
             self._release = weakref.finalize(self, resources.pop_all().close)
 

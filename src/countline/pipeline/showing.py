@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from countline.config import Config
 from countline.observe.health import Health
 from countline.observe.measured import Measured
 from countline.observe.monitor import Monitor
@@ -54,10 +57,11 @@ class Showing:
         """Tell what becomes of messages; before it is executed."""
         self.engine.trace(traces)
 
-    def _show_page(self) -> None:
+    def _show_page(self, file: Path | None, read: Callable[[str], Config] | None) -> None:
         """All is made, and nothing has begun."""
         if self.page is not None:
-            self.page.show(self.engine, self.control, lambda: [(s.info, s.stats) for s in self.sources], self.health)
+            stats = lambda: [(s.info, s.stats) for s in self.sources]  # noqa: E731
+            self.page.show(self.engine, self.control, stats, self.health, file, read)
 
     def snapshot(self) -> dict[str, Any]:
         """The present state, for progress displays. From any thread."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from countline.config import Config
-from countline.config.kinds.base import PlacedConfig, RuleConfig
 from countline.errors import OutboxError
 from countline.messages.time import rfc3339
 from countline.observe.health import Health
@@ -20,6 +21,7 @@ from countline.pipeline.engine import Engine
 from countline.secret_forms import hide_uri
 from countline.source_status import SourceStats
 from countline.types import ConfigChange, RuleInfo, SourceInfo
+from countline.view.desk.changes import told
 
 if TYPE_CHECKING:
     from countline.view.web.site import Desk
@@ -42,6 +44,8 @@ class RunSite:
     engine, control: of the run.
     sources: gives the sources that there are now, and the stats of those that are read here.
     health: of the run.
+    file: of the configuration; None: it came from elsewhere.
+    desk: edits and explains; None: nobody does.
     """
 
     def __init__(
@@ -50,11 +54,11 @@ class RunSite:
         control: Control,
         sources: Callable[[], Sequence[tuple[SourceInfo, SourceStats | None]]],
         health: Callable[[], Health],
-        file: str | None = None,
+        file: Path | None,
+        desk: Desk | None,
     ) -> None:
         self._engine, self._control, self._sources, self._health = engine, control, sources, health
-        self._file = file
-        self.desk: Desk | None = None
+        self._file, self.desk = file, desk
         self._dead: dict[str, int] = {}
         self._dead_at = 0.0
 
@@ -83,7 +87,7 @@ class RunSite:
                 "digest": current.digest,
                 "since": rfc3339(current.since),
                 "by": current.by,
-                "file": self._file,
+                "file": None if self._file is None else os.fsencode(self._file).decode("utf-8", "replace"),
                 "writable": writable,
                 "why_not": why_not,
             },
@@ -179,10 +183,12 @@ class RunSite:
         if config.rules.file is not None:
             found = [_of_file(info) for info in self._engine.stages.rules.rules]
         else:
-            found = [_of_config(config, rule) for _, _, rule in config.rules.each()]
-            for rule in found:
-                rule.update(editable=writable, why_not=why_not)
-        return {"digest": current.digest, "rules": found}
+            found = [
+                {"labels": {}, **told(config.rules, rule), "editable": writable, "why_not": why_not}
+                for _, _, rule in config.rules.each()
+            ]
+        undo = self.desk is not None and self.desk.undoable
+        return {"digest": current.digest, "rules": found, "undo": undo}
 
     # -- dead letters ---------------------------------------------------------------------------------------------
 
@@ -209,29 +215,6 @@ class RunSite:
 
     def _known(self, output: str) -> Any:
         return self._engine.delivery.senders[output]
-
-
-def _of_config(config: Config, rule: RuleConfig) -> Data:
-    said: Mapping[str, Any] = rule.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    outlines = rule.outlines if isinstance(rule, PlacedConfig) else ()
-    placed = {
-        outline: [list(point) for point in config.rules.normalised(rule, getattr(rule, outline))]  # type: ignore[arg-type]
-        for outline in outlines
-    }
-    made: Data = {
-        "kind": rule.kind,
-        "name": rule.name,
-        "sources": [] if rule.source is None else [rule.source],
-        "shape": rule.shape,
-        "points": placed.pop("points", []),
-        **placed,
-        "labels": {},
-        "options": {k: v for k, v in said.items() if k not in ("name", "source", "resolution", *outlines)},
-    }
-    names = getattr(rule, "direction_name", None)
-    if names is not None:
-        made["labels"] = {"in": names("in"), "out": names("out")}
-    return made
 
 
 def _of_file(info: RuleInfo) -> Data:

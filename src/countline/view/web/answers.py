@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from countline.errors import CountlineError
 from countline.redaction import redact
+from countline.view.conflict import Conflict
 
 __all__ = ["Refusal", "body_of", "json_answer", "of_error", "problem"]
 
@@ -50,9 +51,8 @@ def problem(
 
 def of_error(error: CountlineError) -> Response:
     """For an error that the command line would print."""
-    disk = getattr(error, "disk", None)
-    if disk is not None:
-        return problem(409, error.what, where=str(error.where), fix=error.fix, disk=redact(disk))
+    if isinstance(error, Conflict):
+        return problem(409, error.what, where=str(error.where), fix=error.fix, disk=redact(error.disk))
     return problem(422, error.what, where=str(error.where), fix=error.fix)
 
 

@@ -48,6 +48,8 @@ class Feed:
         """Whether frames have come with their pixels."""
         self.lost = 0
         """Frames with events that were lost, because the server did not come to take them."""
+        self.forgotten = 0
+        """Frames of :meth:`take` that were lost so."""
         self._passing = passing
         self._passed: deque[Analytics] = deque(maxlen=MOST)
         self._happened: deque[Analytics] = deque()
@@ -59,6 +61,7 @@ class Feed:
         seen = frame if name in self.watched or len(self.newest) <= FEW else None
         self.newest[name] = Newest(seen, analytics, time.time_ns())
         if self._passing:
+            self.forgotten += len(self._passed) == MOST
             self._passed.append(analytics)
         if analytics.events:
             if len(self._happened) >= MOST:

@@ -100,7 +100,7 @@ SCHEMAS: dict[str, Schema] = {
     "Conflict": plain(error=plain(what=TEXT, where=TEXT, fix=TEXT), disk=TEXT),
     "Session": plain(signed_in=FLAG, can_write=FLAG, read_needs_sign_in=FLAG, version=TEXT, csrf=TEXT),
     "State": _STATE,
-    "Rules": plain(digest=DIGEST, rules=listed(_RULE)),
+    "Rules": plain(digest=DIGEST, rules=listed(_RULE), undo=FLAG),
     "Counts": _COUNTS,
     "History": plain(
         step=COUNT, start=TIME, series=listed(plain(source=TEXT, rule=TEXT, direction=TEXT, values=listed(COUNT)))
@@ -115,7 +115,7 @@ SCHEMAS: dict[str, Schema] = {
     "Preview": plain(
         changes=listed(TEXT),
         diff=TEXT,
-        counted=listed(plain(source=TEXT, rule=TEXT, direction=TEXT, now=COUNT, would=COUNT)),
+        counted=listed(plain(source=TEXT, rule=TEXT, kind=TEXT, direction=TEXT, now=COUNT, would=COUNT)),
         seconds=SECONDS,
         notes=listed(TEXT),
     ),

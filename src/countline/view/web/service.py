@@ -122,6 +122,7 @@ class Service:
                 "frames_skipped": frames.skipped,
                 "jpeg_ms": round(1000 * pictures.seconds / pictures.made, 2) if pictures.made else 0.0,
                 "connections_refused": self.bounds.refused,
+                "frames_forgotten": self._feed.forgotten,
                 "clients_too_slow": self.bounds.slow,
             }
         }

@@ -5,29 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
-from countline.errors import ConfigError, Place
 from countline.types import Analytics, ConfigChange
 
-__all__ = ["Conflict", "Data", "Desk", "Site"]
+__all__ = ["Data", "Desk", "Site"]
 
 Data: TypeAlias = "dict[str, Any]"
 """Plain values for JSON; see the OpenAPI description of the server for what is in them."""
 
 
-class Conflict(ConfigError):
-    """An edit is based on what is no longer there: the configuration, or its file, was changed meanwhile.
-
-    ``disk``: what is different on disk, as a unified diff; empty where the file is as it was.
-    """
-
-    def __init__(self, what: str, *, where: Place | str = "", fix: str = "", disk: str = "") -> None:
-        super().__init__(what, where=where, fix=fix)
-        self.disk = disk
-
-
 class Desk(Protocol):
     """Edits rules, and explains them on what was seen lately. Its methods are called from threads of the server, ``preview``,
-    ``apply`` and ``undo`` one at a time. What it cannot do it raises as CountlineError, :class:`Conflict` among them."""
+    ``apply`` and ``undo`` one at a time. What it cannot do it raises as CountlineError, :class:`countline.view.conflict.Conflict`
+    among them."""
 
     @property
     def writable(self) -> bool:
@@ -37,6 +26,11 @@ class Desk(Protocol):
     @property
     def why_not(self) -> str:
         """Why they cannot; empty where they can."""
+        ...
+
+    @property
+    def undoable(self) -> bool:
+        """Whether there is an edit to take back."""
         ...
 
     def see(self, analytics: Analytics) -> None:
