@@ -82,7 +82,7 @@ export class Chart {
   }
 
   #draw() {
-    const { times, series } = this.#series;
+    const { times, end, series } = this.#series;
     if (!times || !globalThis.uPlot || !this.canvas.clientWidth) return;
     const style = getComputedStyle(document.documentElement);
     const colour = (name) => style.getPropertyValue(name).trim();
@@ -94,7 +94,7 @@ export class Chart {
     this.#plot?.destroy();
     this.#plot = new globalThis.uPlot(
       this.#options(series, colour, colourOf),
-      [times, ...series.map((s) => s.values.map((v) => (this.#below(s) ? -v : v)))],
+      [[...times, end], ...series.map((s) => [...s.values, s.values.at(-1)].map((v) => (this.#below(s) ? -v : v)))],
       this.canvas,
     );
     this.#drawTable();
@@ -152,6 +152,7 @@ export function gather({ step, start, series }, minutes) {
   const times = Array.from({ length: bars }, (_, i) => begin + i * per * step);
   return {
     times,
+    end: begin + length * step,
     series: series.map(({ rule, direction, values }) => {
       const sums = times.map((_, i) => values.slice(i * per, (i + 1) * per).reduce((a, b) => a + (b ?? 0), 0));
       return { rule, direction, values: sums, total: sums.reduce((a, b) => a + b, 0) };

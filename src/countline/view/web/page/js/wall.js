@@ -114,6 +114,7 @@ class Wall {
     this.trouble.classList.toggle("some", troubled.length > 0);
     const shown = this.#arrange(sources, now || (sources.length > 0 && !this.#order.length));
     this.#shape(sources);
+    mark(this.grid, "data-few", sources.length === 1 ? 1 : sources.length <= 4 ? 4 : null);
     reconcile(this.grid, shown, (s) => s.name, (s) => this.#make(s), (node, s) => node._tile.update(s));
     this.#say(sources, shown);
   }
@@ -138,7 +139,11 @@ class Wall {
     const votes = new Map();
     for (const { width, height } of sources) if (width && height) votes.set(`${width} / ${height}`, (votes.get(`${width} / ${height}`) ?? 0) + 1);
     const [shape] = [...votes].sort((a, b) => b[1] - a[1])[0] ?? [null];
-    if (shape && shape !== this.shape) this.grid.style.setProperty("--shape", (this.shape = shape));
+    if (!shape || shape === this.shape) return;
+    this.shape = shape;
+    const [width, height] = shape.split(" / ");
+    this.grid.style.setProperty("--shape", shape);
+    this.grid.style.setProperty("--ratio", (width / height).toFixed(4));
   }
 
   #arrange(sources, now) {
