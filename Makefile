@@ -62,7 +62,7 @@ peers: .venv-peers/.done
 demo: $(VENV)/.demo
 	@$(BIN)/countline demo
 
-# Real servers for the tests of the outputs, and GStreamer for those of the DeepStream probe, from Debian's packages. Tests of
+# Real servers for the tests of the outputs, Chromium for those of the page, GStreamer for those of the DeepStream probe, from Debian's packages. Tests of
 # what is absent are skipped, by name.
 system:
 	@tools/install_test_servers.sh
