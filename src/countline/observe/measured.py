@@ -136,6 +136,8 @@ class Measured:
     """Busy seconds by stage."""
     queued: int = 0
     """Frames that wait between two stages."""
+    detector_away: bool | None = None
+    """Whether the detector (an inference server) is away; None: nothing is detected here."""
     messages: int = 0
     failures: int = 0
     """Messages that could not be made."""
@@ -158,6 +160,8 @@ def merged(parts: Sequence[Measured]) -> Measured:
         whole.seconds = max(whole.seconds, part.seconds)
         whole.sources = [*whole.sources, *part.sources]
         whole.queued += part.queued
+        if part.detector_away is not None:
+            whole.detector_away = whole.detector_away or part.detector_away
         whole.messages += part.messages
         whole.failures += part.failures
         whole.reload_ok &= part.reload_ok
