@@ -52,7 +52,7 @@ class RemoteModel:
 
     def __str__(self) -> str:
         version = f":{self.version}" if self.version else ""
-        return f"{self.scheme}://{self.target}{self.prefix}/{quote(self.model)}{version}"
+        return f"{self.scheme}://{self.target}{self.prefix}/{quote(self.model, safe='')}{version}"
 
 
 def parse(url: str, version: str = "") -> RemoteModel:
@@ -74,10 +74,10 @@ def parse(url: str, version: str = "") -> RemoteModel:
         raise ConfigFault("is not the address of a model on an inference server", fix=_HOW)
     if parts.username is not None or parts.password is not None:
         raise ConfigFault("holds a user or password", fix='write `headers: {authorization: "Basic ${CREDENTIALS}"}`')
-    path = [unquote(part) for part in parts.path.split("/") if part]
+    path = [part for part in parts.path.split("/") if part]
     asked = _query(parts.query) or version
     if len(path) > 1 and path[-2] == "versions":
-        asked, path = path[-1], path[:-2]
+        asked, path = unquote(path[-1]), path[:-2]
     if len(path) > 2 and path[-3:-1] == ["v2", "models"]:
         path = [*path[:-3], path[-1]]
     if not path:
@@ -87,9 +87,10 @@ def parse(url: str, version: str = "") -> RemoteModel:
     model, colon, behind = path[-1].rpartition(":")
     if not colon:
         model, behind = path[-1], ""
+    model, behind = unquote(model), unquote(behind)
     if version and behind and behind != version:
         raise ConfigFault(f"names version {behind}, and `version` {version}", fix="write it in one place")
-    prefix = "".join("/" + quote(part) for part in path[:-1])
+    prefix = "".join("/" + part for part in path[:-1])
     return RemoteModel(
         parts.scheme, host, _PORTS[parts.scheme] if port is None else port, prefix, model, behind or asked
     )

@@ -124,10 +124,7 @@ class HttpClient:
         except Fault as fault:
             if fault.kind not in ("refused", "failed"):
                 raise
-            try:
-                answer = self._infer(inputs, outputs, timeout, False)
-            except Fault as plain:
-                raise (fault if any(a.dtype == np.float16 for _, a in inputs) else plain) from None
+            answer = self._infer(inputs, outputs, timeout, False)
             self._binary = False
         return answer
 
