@@ -38,7 +38,7 @@ class Model:
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
+        options.intra_op_num_threads = args.threads
         self.session = onnxruntime.InferenceSession(args.model, options, providers=["CPUExecutionProvider"])
         self.inputs = [self.port(node) for node in self.session.get_inputs()]
         self.outputs = [self.port(node) for node in self.session.get_outputs()]
@@ -249,6 +249,7 @@ def main() -> None:
     parser.add_argument(
         "--max-batch", type=int, help="as Triton's config tells it; it has no such extension unless given"
     )
+    parser.add_argument("--threads", type=int, default=1, help="of one inference")
     parser.add_argument("--parameters", type=json.loads, default={}, help="of Triton's config")
     parser.add_argument("--token", default="", help="that is asked for")
     parser.add_argument("--prefix", default="", help="of HTTP paths")

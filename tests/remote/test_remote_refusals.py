@@ -97,7 +97,7 @@ def test_an_input_declared_otherwise_than_the_model_takes_it_is_refused(server: 
         ({"url": "grpcs://gpu/people", "tls": {"cert": "c.pem"}}, "cert and key go together"),
         ({"url": "grpc://gpu/people", "headers": {"a b": "c"}}, "cannot be the name of a header"),
         ({"url": "grpc://gpu/people", "headers": {"token": "abcd\nefgh"}}, "no header may have"),
-        ({"url": "grpc://gpu/people", "timeout": 0}, "greater than 0"),
+        ({"url": "grpc://gpu/people", "timeout": 0}, "must be more than 0"),
     ],
 )
 def test_an_address_that_cannot_be_is_refused_with_its_place(given: Any, what: str) -> None:
