@@ -146,7 +146,7 @@ class TritonConfig(Model):
     """Sent with each request, e.g. {authorization: "Bearer ${TOKEN}"}. Never shown."""
     tls: TritonTls = TritonTls()
     """Certificates for grpcs and https."""
-    timeout: float = Field(default=10.0, gt=0, le=600)
+    timeout: float = Field(default=10.0, gt=0, le=100)
     """Seconds without an answer after which a request is given up, and the server counts as away. At start it is waited for as long."""
     requests: int = Field(default=2, ge=1, le=32)
     """Requests that may be under way at once."""

@@ -90,9 +90,14 @@ class Away:
             lost = f"; {self._lost} frames of live sources were dropped" if self._lost else ""
             log.warning("the detector is there again, after %.0f s%s", self._clock() - self._since, lost)
 
-    def wait(self, seconds: float) -> bool:
-        """Wait before another attempt; False: no more frames are wanted, so there is none."""
-        return not self._stopping.wait(max(seconds, 0.01))
+    @property
+    def over(self) -> bool:
+        """It is away, and nobody waits for it any more."""
+        return bool(self.text) and self._stopping.is_set()
+
+    def wait(self, seconds: float) -> None:
+        """Wait before another attempt; no longer than frames are wanted."""
+        self._stopping.wait(max(seconds, 0.01))
 
     def give_up(self, names: set[str]) -> None:
         """Nothing more of these files may be counted: a frame of theirs was not looked at."""

@@ -209,9 +209,11 @@ class Inference:
             except DetectorAway as error:
                 live = [i for i in left if frames[i].info.source.live]
                 left = [i for i in left if not frames[i].info.source.live]
-                lost.update(live)
                 self.away.begin(str(error), [frames[i] for i in live], waiting=bool(left))
-                if left and not self.away.wait(error.retry):
+                lost.update(live)
+                if left:
+                    self.away.wait(error.retry)
+                if self.away.over:
                     lost.update(left)
                     break
                 continue

@@ -53,9 +53,7 @@ class HttpClient:
 
     def _call(self, path: str, timeout: float, body: bytes | None = None, headers: dict[str, str] | None = None) -> Any:
         try:
-            response = self._client.request(
-                "GET" if body is None else "POST", self._at + path, content=body, headers=headers, timeout=timeout
-            )
+            response = self._request(path, timeout, body, headers)
         except self._httpx.TimeoutException:
             raise Fault("silent", f"no answer within {timeout:g} s") from None
         except self._httpx.TransportError as error:
@@ -65,6 +63,16 @@ class HttpClient:
         if response.status_code >= 300:
             raise _fault(response)
         return response
+
+    def _request(self, path: str, timeout: float, body: bytes | None, headers: dict[str, str] | None) -> Any:
+        def ask() -> Any:
+            method = "GET" if body is None else "POST"
+            return self._client.request(method, self._at + path, content=body, headers=headers, timeout=timeout)
+
+        try:
+            return ask()
+        except (self._httpx.RemoteProtocolError, self._httpx.ReadError, self._httpx.WriteError):
+            return ask()  # the server had closed a connection that was kept
 
     def _json(self, response: Any, content: bytes | None = None) -> dict[str, Any]:
         try:
