@@ -190,7 +190,7 @@ def detector(config: Config, own: Any = None) -> Detector:
         return _focused(config, own if isinstance(own, Detector) else detect.wrap(own))
     settings = config.detector
     if config.rules.file is not None:
-        if settings.classes is None and settings.model in detect.MODELS:
+        if settings.classes is None and settings.triton is None and settings.model in detect.MODELS:
             # Class ids in a DeepStream file mean the classes of DeepStream's detector, not the model's own.
             classes = dict(CLASS_SETS.module("deepstream", "classes").CLASSES)
             settings = settings.model_copy(update={"classes": classes})
@@ -360,9 +360,12 @@ def state_path(config: Config, origin: object, state: Path | None) -> Path | Non
 def mark(config: Config, rules: Sequence[RuleInfo]) -> str:
     """Digest of all that decides what is seen and counted in a file: an id names one event for ever, and with another line,
     model or threshold there are other events. Paths do not count, nor does what only decides how messages look."""
-    model = Path(config.detector.model).name
+    remote = config.detector.triton
+    model = Path(config.detector.model).name if remote is None else f"{remote.model.model}:{remote.model.version}"
+    # Whether it runs here or on a server does not count.
+    settings = config.detector.model_copy(update={"model": model, "labels": None})
     what = [
-        config.detector.model_copy(update={"model": model, "labels": None}).model_dump(mode="json"),
+        settings.model_dump(mode="json", exclude={"triton"}),
         config.tracker.model_dump(mode="json"),
         config.rules.model_dump(mode="json", exclude={"file"}),
         [[r.name, r.kind, r.source, r.points, r.directions] for r in rules],
