@@ -194,6 +194,7 @@ def test_alerts_and_dashboard_are_those_that_are_shipped() -> None:
         ("", "config is empty"),
         (MINIMAL + "mode: workers\n", "worker.group is empty"),
         (MINIMAL + "mode: workers\nworker: {group: g}\nreload: true\n", "reload is of mode shards"),
+        (MINIMAL + "mode: workers\nworker: {group: g}\nweb: {enabled: true}\n", "web is of mode shards"),
         (MINIMAL + "autoscaling: {enabled: true}\n", "autoscaling is of mode workers"),
         (MINIMAL + "secrets: {a: b}\nexistingSecret: c\n", "give secrets or existingSecret, not both"),
         ("config: {metrics: true, outputs: [stdout]}\n", "config.metrics: leave it out"),
