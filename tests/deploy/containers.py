@@ -32,6 +32,12 @@ def missing() -> str:
     return "" if os.geteuid() == 0 else "needs root: debootstrap and chroot do"
 
 
+def given_image() -> str:
+    """An image that is there already and is to be tried: COUNTLINE_TEST_IMAGES=localhost/countline:cpu; else ''."""
+    asked = os.environ.get(ASKED, "")
+    return asked if "/" in asked else ""
+
+
 def environment() -> dict[str, str]:
     """Of buildah: a store of its own, and no engine."""
     STORE.mkdir(parents=True, exist_ok=True)
@@ -126,7 +132,8 @@ def unpacked(tag: str) -> Iterator[Image]:
         yield Image(Path(buildah("mount", container)), said["Docker"]["config"])
     finally:
         buildah("rm", container)
-        buildah("rmi", tag)
+        if tag != given_image():
+            buildah("rmi", tag)
 
 
 @dataclass

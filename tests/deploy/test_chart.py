@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from deploying import CHART, KUBERNETES, ROOT, configuration, parses, program, run, the
+from deploying import CHART, KUBERNETES, ROOT, configuration, objects, parses, program, run, the
 
 HELM = program("helm") or ""
 needs_helm = pytest.mark.skipif(not HELM, reason="needs helm: `make helm` builds it")
@@ -90,7 +90,8 @@ def test_kubernetes_takes_what_it_makes(path: Path, version: str) -> None:
 @needs_helm
 def test_the_plain_manifests_are_what_it_makes(tool: ModuleType) -> None:
     for name in tool.MADE:
-        assert (KUBERNETES / f"{name}.yaml").read_text() == tool.render(name, HELM), name
+        made = [each for each in yaml.safe_load_all(tool.render(name, HELM)) if each]
+        assert objects(KUBERNETES / f"{name}.yaml") == made, name
 
 
 @needs_helm
