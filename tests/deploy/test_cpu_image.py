@@ -108,7 +108,7 @@ def test_it_counts_as_the_package_does_and_leaves_its_outbox_on_the_volume(conta
     )
     mine = json.loads(here.stdout.splitlines()[-1])
     assert summary["sources"]["street"]["lines"] == mine["sources"]["street"]["lines"]
-    assert sum(line["total"] for line in summary["sources"]["street"]["lines"].values()) > 10
+    assert sum(line["total"] for line in summary["sources"]["street"]["lines"].values()) > 5
     values = [json.loads(line)["analyticsModule"] for line in (volume / "out.jsonl").read_text().splitlines()]
     assert values == [json.loads(line)["analyticsModule"] for line in Path("out.jsonl").read_text().splitlines()]
     assert (volume / "outbox").stat().st_uid == 10001
