@@ -108,7 +108,8 @@ class Run(Showing):
             self.monitor = Monitor.of(self.config) if delivery is None else None
             if self.monitor is not None:
                 resources.callback(self.monitor.close)
-            self.page = Page.of(self.config, config, state) if delivery is None else None
+            outbox = build.state_path(self.config, config, state)
+            self.page = Page.of(self.config, outbox) if delivery is None else None
             if self.page is not None:
                 resources.callback(self.page.close)
             self._gpus = self.config.detector.gpus if detector is None else []

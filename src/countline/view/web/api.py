@@ -185,10 +185,7 @@ class Api:
 
     async def retry(self, request: Request) -> Response:
         ids = (await body_of(request)).get("ids")
-        if ids != "all" and not _ids(ids):
-            raise Refusal(400, "`ids` is no list of ids", where="ids", fix='send {"ids": ["17"]} or {"ids": "all"}')
-        numbers = None if ids == "all" else [int(i) for i in ids]
-        answer = await self._of_output(request, self._retry, numbers)
+        answer = await self._of_output(request, self._retry, None if ids == "all" else _numbers(ids))
         self._hub.stale()
         return answer
 
@@ -216,8 +213,10 @@ def _answering(work: Any) -> Any:
     return answer
 
 
-def _ids(given: Any) -> bool:
-    return isinstance(given, list) and all(isinstance(i, str) and _plain_number(i) for i in given)
+def _numbers(ids: Any) -> list[int]:
+    if not isinstance(ids, list) or not all(isinstance(i, str) and _plain_number(i) for i in ids):
+        raise Refusal(400, "`ids` is no list of ids", where="ids", fix='send {"ids": ["17"]} or {"ids": "all"}')
+    return [int(i) for i in ids]
 
 
 def _plain_number(text: str) -> bool:

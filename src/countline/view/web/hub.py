@@ -72,6 +72,8 @@ class Hub:
         while not self.closing.is_set():
             try:
                 self.look()
+            except ReferenceError:  # nobody holds the run any more
+                break
             except Exception:
                 log.exception("unforeseen error while the page was brought up to date")
             try:
