@@ -252,6 +252,17 @@ def test_behind_a_proxy_only_its_names_are_answered(closed: cl.Run) -> None:
             assert client.get(f"{API}/session", headers={"Origin": origin}).status_code == status
 
 
+def test_the_port_of_a_container_on_this_machine_needs_no_certificate(tmp_path: Path) -> None:
+    with showing(with_page(tmp_path, {"behind_proxy": True, "hosts": ["localhost:9000", "site.example"]})) as run:
+        with proxied(run, Host="localhost:9000") as client:
+            for origin, status in (
+                ("http://localhost:9000", 200), ("https://localhost:9000", 200),
+                ("http://localhost:9001", 403), ("http://site.example", 403),
+            ):  # fmt: skip
+                assert client.get(f"{API}/session", headers={"Origin": origin}).status_code == status, origin
+            assert client.get(f"{API}/state").status_code == 401
+
+
 def test_behind_a_proxy_each_address_has_its_own_attempts(tmp_path: Path) -> None:
     with showing(with_page(tmp_path, {"behind_proxy": True, "hosts": ["site.example"]})) as run:
         with proxied(run) as client:

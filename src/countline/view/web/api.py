@@ -35,11 +35,11 @@ class Api:
 
     Parameters
     ----------
-    changes: does what may take long, one after the other.
+    questions, changes: do what may take long, one after the other.
     """
 
-    def __init__(self, hub: Hub, gate: Gate, changes: Executor) -> None:
-        self._hub, self._gate, self._changes = hub, gate, changes
+    def __init__(self, hub: Hub, gate: Gate, questions: Executor, changes: Executor) -> None:
+        self._hub, self._gate, self._questions, self._changes = hub, gate, questions, changes
 
     def routes(self) -> list[Route]:
         """All but streams and pictures."""
@@ -131,7 +131,7 @@ class Api:
 
     async def objects(self, request: Request) -> Response:
         source, seconds = self._source(request), _number(request, "seconds", 120, 1, 86_400)
-        found = await self._elsewhere(self._hub.executor, self._desk().objects, source, float(seconds))
+        found = await self._elsewhere(self._questions, self._desk().objects, source, float(seconds))
         return json_answer(encode(_named(found)))
 
     async def explain(self, request: Request) -> Response:
@@ -139,7 +139,7 @@ class Api:
         if not (text.isascii() and text.isdigit() and len(text) <= 20):
             raise Refusal(400, "`id` is no id of an object", where="id", fix="take one of /objects")
         try:
-            found = await self._elsewhere(self._hub.executor, self._desk().explain, source, int(text))
+            found = await self._elsewhere(self._questions, self._desk().explain, source, int(text))
         except KeyError:
             raise Refusal(404, f"nothing is known of object {text} at '{source}' any more", where="id") from None
         return json_answer(encode(_named(found)))
@@ -195,7 +195,7 @@ class Api:
     async def _of_output(self, request: Request, work: Callable[..., dict[str, Any]], *given: Any) -> Response:
         name = request.path_params["name"]
         try:
-            return json_answer(encode(await self._elsewhere(self._hub.executor, work, name, *given)))
+            return json_answer(encode(await self._elsewhere(self._questions, work, name, *given)))
         except KeyError:
             raise Refusal(404, f"there is no output '{name}'", where="name") from None
 
