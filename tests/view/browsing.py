@@ -21,7 +21,7 @@ from ports import free_port
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install playwright")
 
 PASSWORD = "a password of tests"
-WAIT = 60.0
+WAIT = float(os.environ.get("COUNTLINE_PAGE_WAIT", 60))
 """Seconds after which a test gives up."""
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
 SITE = """\
@@ -38,7 +38,7 @@ rules:
 outputs:
 {outputs}
 outbox: {{path: {folder}/o.outbox}}
-web: {{listen: "127.0.0.1:{port}", password: "{password}"}}
+web: {{listen: "127.0.0.1:{port}", password: "{password}", hosts: ["127.0.0.1:{proxy}"]}}
 """
 
 
@@ -54,7 +54,7 @@ class Scenes:
     """A process that runs live scenes with a page (``scene_run.py``), and can be killed and started again at its port."""
 
     def __init__(self, folder: Path, names: Sequence[str] = ("gate",), *, more: str = "", outputs: str = "") -> None:
-        self.folder, self.port = folder, free_port()
+        self.folder, self.port, self.proxy = folder, free_port(), free_port()
         self.file = folder / "site.yaml"
         quoted = ['"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"' for name in names]
         text = SITE.format(
@@ -63,6 +63,7 @@ class Scenes:
             outputs=outputs or f"  - file: {{path: {folder}/out.jsonl}}",
             folder=folder,
             port=self.port,
+            proxy=self.proxy,
             password=PASSWORD,
         )
         self.file.write_text(text, encoding="utf-8")

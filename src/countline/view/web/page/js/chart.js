@@ -86,8 +86,10 @@ export class Chart {
     if (!times || !globalThis.uPlot || !this.canvas.clientWidth) return;
     const style = getComputedStyle(document.documentElement);
     const colour = (name) => style.getPropertyValue(name).trim();
-    const rules = [...new Set(series.map((s) => s.rule))];
-    const colourOf = (s) => (rules.length === 1 ? colour(this.#below(s) ? "--out" : "--in") : colour(`--series-${(rules.indexOf(s.rule) % 6) + 1}`));
+    // what goes in and out of one rule has one colour, above and below the axis; alone it has those of in and out
+    const keyOf = (s) => JSON.stringify([s.rule, store.wayOf(this.#source, s.rule, s.direction) ? "" : s.direction]);
+    const keys = [...new Set(series.map(keyOf))];
+    const colourOf = (s) => (keys.length === 1 ? colour(this.#below(s) ? "--out" : "--in") : colour(`--series-${(keys.indexOf(keyOf(s)) % 6) + 1}`));
     this.legend.replaceChildren(
       ...series.map((s) => el("li", {}, el("i", { class: this.#below(s) ? "out" : "", style: { "--colour": colourOf(s) } }), el("span", { text: this.#label(s) }), el("b", { text: count(s.total) }))),
     );
@@ -108,7 +110,7 @@ export class Chart {
       height: HEIGHT,
       legend: { show: false },
       cursor: { y: false, points: { size: 6 } },
-      padding: [8, 8, 0, 0],
+      padding: [8, 18, 0, 0],
       scales: { y: { range: (_, low, high) => reach(low, high) } },
       axes: [
         { ...axis, size: 30, grid: { show: false }, values: (_, marks) => marks.map((t) => clock(t).slice(-8, -3)) },
@@ -146,7 +148,7 @@ function reach(low, high) {
 /** One value a bar, of at most MOST_BARS bars. */
 export function gather({ step, start, series }, minutes) {
   const begin = typeof start === "number" ? start : Date.parse(start) / 1000;
-  const length = Math.max(0, ...series.map((s) => s.values.length));
+  const length = Math.max(0, ...series.map((s) => s.values.length)) || Math.round((minutes * 60) / step);
   const per = Math.max(1, Math.ceil((minutes * 60) / step / MOST_BARS));
   const bars = Math.ceil(length / per);
   const times = Array.from({ length: bars }, (_, i) => begin + i * per * step);

@@ -54,7 +54,7 @@ function buildBar() {
   }
   const summary = el("a", { class: "summary", href: "#/wall" });
   const dot = el("i", { class: "dot" });
-  const words = el("span");
+  const words = el("span", { text: "connecting" });
   summary.append(dot, words);
   const theme = iconButton("auto", "Colours");
   theme.addEventListener("click", nextTheme);

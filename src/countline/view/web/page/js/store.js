@@ -98,7 +98,7 @@ class Store {
 
   /** "in" or "out" of what counts and events call a direction, "" of what is neither. */
   wayOf(source, ruleName, direction) {
-    const labels = this.rules.find((rule) => rule.name === ruleName && rule.labels && (!rule.sources?.length || rule.sources.includes(source)))?.labels;
+    const labels = this.rules.find((rule) => rule.name === ruleName && rule.labels?.in && (!rule.sources?.length || rule.sources.includes(source)))?.labels;
     if (labels) return direction === labels.in ? "in" : direction === labels.out ? "out" : "";
     return { enter: "in", in: "in", joined: "in", leave: "out", out: "out", left: "out" }[direction] ?? "";
   }

@@ -57,7 +57,7 @@ export class Editor {
     if (this.changes.length) left.set(this.source, { drafts: this.drafts.filter((x) => x.points.length), base: this.base });
     for (const off of this.#off) off();
     this.stage.destroy();
-    this.toolbar.remove();
+    this.toolbar.parentNode.replaceChildren();
     this.picture.setRules([], null);
   }
 
