@@ -17,10 +17,11 @@ def test_a_lost_connection_is_told_and_made_again_and_all_is_as_new(tmp_path: Pa
         banner = page.get_by_role("alert").filter(has_text="Connection lost")
         banner.wait_for()
         banner.get_by_text("Trying again").wait_for()
+        banner.get_by_role("button", name="Try now").click()
+        banner.get_by_text("what you see is old").wait_for()
         text = run.file.read_text()
         run.file.write_text(text.replace("'door'", "'entrance'"))
         run.start()
-        banner.get_by_role("button", name="Try now").click()
         banner.wait_for(state="hidden")
         page.locator(".rule", has_text="entrance").wait_for()  # what changed meanwhile is known
         before = page.locator(".picture canvas").screenshot()

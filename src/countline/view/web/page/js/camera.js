@@ -1,5 +1,5 @@
 // One camera, large: its picture, rules, events, objects, charts; and the editor.
-import { get, write } from "./api.js";
+import { change, get } from "./api.js";
 import { Chart } from "./chart.js";
 import { el, mark, say, uid } from "./dom.js";
 import { Editor } from "./editor/editor.js";
@@ -246,9 +246,8 @@ class Camera {
 
   async undoLast() {
     try {
-      const answer = await write("edits/undo", { base: store.digest });
+      const answer = await change("edits/undo", { base: store.digest });
       if (answer === null) return;
-      store.own.add(answer.digest);
       store.setRules(await get("rules"));
       toast("Undone", { tone: "good", detail: (answer.changes ?? []).join("; ") });
       this.update();

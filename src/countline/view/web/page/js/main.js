@@ -156,7 +156,7 @@ function buildBanner() {
 
 function told(config) {
   if (!config.applied) toast("A change of the configuration was refused", { tone: "bad", detail: config.error });
-  else if (!store.own.has(config.digest)) toast("The configuration was changed", { detail: config.changes.join("; ") });
+  else if (!store.applying && !store.own.has(config.digest)) toast("The configuration was changed", { detail: config.changes.join("; ") });
 }
 
 onSignInNeeded(signIn);

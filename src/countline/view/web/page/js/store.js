@@ -17,7 +17,8 @@ class Store {
   session = { signed_in: false, can_write: false };
   /** Whether there is an edit that can be taken back. */
   undoable = false;
-  /** Digests that this page brought about itself: nobody needs to be told of them. */
+  /** Whether this page changes the configuration just now, and digests that it brought about: nobody needs to be told of those. */
+  applying = false;
   own = new Set();
   /** connecting | open | lost */
   connection = "connecting";

@@ -223,14 +223,14 @@ class Tile {
   constructor(source) {
     this.#name = source.name;
     this.picture = new Picture();
-    const heading = uid("camera");
-    this.state = el("span", { class: "chip" });
-    this.reason = el("p", { class: "reason" });
+    const [heading, state, reason, facts] = ["camera", "state", "reason", "facts"].map(uid);
+    this.state = el("span", { class: "chip", id: state });
+    this.reason = el("p", { class: "reason", id: reason });
     this.counts = el("span", { class: "tallies" });
-    this.facts = el("span", { class: "facts" });
+    this.facts = el("span", { class: "facts", id: facts });
     this.link = el(
       "a",
-      { class: "tile", href: `#/camera/${encodeURIComponent(source.name)}`, "aria-labelledby": heading },
+      { class: "tile", href: `#/camera/${encodeURIComponent(source.name)}`, "aria-labelledby": heading, "aria-describedby": `${state} ${reason} ${facts}` },
       el("div", { class: "frame" }, this.picture.root, this.reason),
       el(
         "div",

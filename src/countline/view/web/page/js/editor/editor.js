@@ -296,7 +296,7 @@ export class Editor {
 
   /** The configuration is another now: of this page's doing, or of somebody else's. */
   rulesChanged() {
-    if (store.digest === this.base) return;
+    if (store.digest === this.base || store.applying) return;
     if (this.changes.length || this.drawing) return this.preview.moved();
     this.rebase();
   }

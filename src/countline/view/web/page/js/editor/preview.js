@@ -1,5 +1,5 @@
 // What a change would do, before it is done; conflicts; and applying it.
-import { write } from "../api.js";
+import { change, write } from "../api.js";
 import { el, say } from "../dom.js";
 import { many, span } from "../format.js";
 import { icon, iconButton } from "../icons.js";
@@ -119,9 +119,8 @@ export class PreviewPanel {
   async #apply(button) {
     button.disabled = true;
     try {
-      const told = await write("edits/apply", { base: this.#editor.base, edits: this.#editor.edits });
+      const told = await change("edits/apply", { base: this.#editor.base, edits: this.#editor.edits });
       if (told === null) return;
-      store.own.add(told.digest);
       toast("Applied", { tone: "good", detail: [...(told.changes ?? []), ...(told.notes ?? [])].join("; ") });
       this.#editor.base = told.digest;
       this.#editor.finished();
