@@ -17,7 +17,7 @@ from websockets.sync.client import ClientConnection, connect
 
 import countline as cl
 
-PASSWORD = "a password of tests"
+PASSWORD = "correct horse of tests"
 API = "/api/v1"
 
 

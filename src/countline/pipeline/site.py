@@ -30,7 +30,7 @@ __all__ = ["RunSite"]
 
 Data = dict[str, Any]
 
-DEAD_EVERY = 5.0
+DEAD_EVERY = 2.0
 """Seconds for which the numbers of dead letters are taken for true: they are counted in the outbox's file."""
 NO_DESK = "this run keeps nothing that could be edited"
 OF_FILE = "rules of a DeepStream file are edited there"

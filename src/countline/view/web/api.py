@@ -185,11 +185,12 @@ class Api:
 
     async def retry(self, request: Request) -> Response:
         ids = (await body_of(request)).get("ids")
-        if ids == "all":
-            return await self._of_output(request, self._retry, None)
-        if not isinstance(ids, list) or not all(isinstance(i, str) and _plain_number(i) for i in ids):
+        if ids != "all" and not _ids(ids):
             raise Refusal(400, "`ids` is no list of ids", where="ids", fix='send {"ids": ["17"]} or {"ids": "all"}')
-        return await self._of_output(request, self._retry, [int(i) for i in ids])
+        numbers = None if ids == "all" else [int(i) for i in ids]
+        answer = await self._of_output(request, self._retry, numbers)
+        self._hub.stale()
+        return answer
 
     def _retry(self, output: str, numbers: Sequence[int] | None) -> dict[str, Any]:
         return {"retried": self._hub.site.retry(output, numbers)}
@@ -213,6 +214,10 @@ def _answering(work: Any) -> Any:
             return of_error(error)
 
     return answer
+
+
+def _ids(given: Any) -> bool:
+    return isinstance(given, list) and all(isinstance(i, str) and _plain_number(i) for i in given)
 
 
 def _plain_number(text: str) -> bool:

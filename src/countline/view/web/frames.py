@@ -80,7 +80,7 @@ class Frames:
             await asyncio.gather(*tasks, return_exceptions=True)
             self._pictures.watch(socket, frozenset())
             self.open -= 1
-            with suppress(RuntimeError, OSError, asyncio.TimeoutError, TimeoutError):
+            with suppress(WebSocketDisconnect, RuntimeError, OSError, asyncio.TimeoutError, TimeoutError):
                 code = 1001 if self._hub.closing.is_set() else 1008
                 await asyncio.wait_for(socket.close(code), 1.0)
 
@@ -88,15 +88,18 @@ class Frames:
 
     async def _listen(self, socket: WebSocket, wishes: dict[str, _Wish]) -> None:
         while True:
-            try:
-                said = orjson.loads(await socket.receive_text())
-                self._take(said, wishes)
-            except (WebSocketDisconnect, RuntimeError):
+            message = await socket.receive()
+            if message["type"] != "websocket.receive":
                 return
+            try:
+                text = message.get("text")
+                if text is None:
+                    raise ValueError("a text message is wanted")
+                self._take(orjson.loads(text), wishes)
             except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
                 what = f"there is no source {error}" if isinstance(error, KeyError) else f"not understood: {error}"
                 fix = 'send {"watch": [{"source": "NAME", "width": 640, "fps": 5}]} or {"ack": "NAME"}'
-                await socket.send_text(orjson.dumps({"error": {"what": what, "where": "", "fix": fix}}).decode())
+                await socket.send_text(encode({"error": {"what": what, "where": "", "fix": fix}}).decode())
             self._pictures.watch(socket, frozenset((name, wish.width) for name, wish in wishes.items()))
 
     def _take(self, said: Any, wishes: dict[str, _Wish]) -> None:

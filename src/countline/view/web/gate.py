@@ -38,6 +38,8 @@ HEADERS = {
 }
 _OPEN = ("/api/v1/session", "/api/v1/login", "/api/v1/openapi.json")
 """What is answered to those who have not signed in, too, wherever it listens; and all that is not under /api/."""
+_HEAD = 16 * 1024
+"""Bytes of a request's head, at most."""
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
 
@@ -171,6 +173,9 @@ class Gate:
 
     async def _admit(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
+        size = sum(len(name) + len(value) for name, value in scope["headers"])
+        if size + len(scope.get("raw_path") or b"") + len(scope["query_string"]) > _HEAD:
+            raise Refusal(431, f"the head of the request has more than {_HEAD} bytes")
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not self.names.answers(hosts[0]):
             raise Refusal(403, "this server has another name", where="Host", fix="see `web: {hosts: [...]}`")

@@ -128,7 +128,7 @@ class Hub:
 
     def _changed(self, change: ConfigChange) -> None:
         self.rules_changed += 1
-        self._state_at = 0.0
+        self.stale()
         data = {
             "applied": change.applied,
             "changes": list(change.changes),
@@ -141,6 +141,10 @@ class Hub:
         self.wake()
 
     # -- what pages ask for ---------------------------------------------------------------------------------------
+
+    def stale(self) -> None:
+        """The state is another one now."""
+        self._state_at = 0.0
 
     async def state(self) -> bytes:
         """The state as JSON, made once for all who ask within a second."""
