@@ -54,7 +54,9 @@ def test_a_line_drawn_with_the_mouse_counts_and_stands_in_the_file(run: Scenes, 
     assert made["points"] == [pytest.approx([0.3, 0.2], abs=0.01), pytest.approx([0.3, 0.9], abs=0.01)]
     assert made["labels"]["in"] == "eastward"
     after = run.file.read_text()
-    assert all(line in after for line in before.splitlines()), "what the user wrote stands as it stood, comments and all"
+    assert all(line in after for line in before.splitlines()), (
+        "what the user wrote stands as it stood, comments and all"
+    )
     assert "west" in after
 
 

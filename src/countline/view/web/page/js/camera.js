@@ -4,7 +4,7 @@ import { Chart } from "./chart.js";
 import { el, mark, say, uid } from "./dom.js";
 import { Editor } from "./editor/editor.js";
 import { EventList } from "./events.js";
-import { many, rate, since, span, stateWords } from "./format.js";
+import { age, many, rate, since, stateWords } from "./format.js";
 import { frames } from "./frames.js";
 import { iconButton, icon } from "./icons.js";
 import { bind } from "./keys.js";
@@ -159,7 +159,7 @@ class Camera {
     say(this.chip, words);
     mark(this.chip, "data-tone", tone);
     say(this.reason, tone === "good" ? "" : `${source.reason || ""}${source.reason ? ", " : ""}${since(source.since)}`);
-    const facts = [rate(source.rates?.frames), source.age === null ? null : `${span(source.age)} old`, source.width ? `${source.width} × ${source.height}` : null, source.dropped ? many(source.dropped, "drop") : "no drops"];
+    const facts = [rate(source.rates?.frames), age(source.age) && `${age(source.age)} old`, source.width ? `${source.width} × ${source.height}` : null, source.dropped ? many(source.dropped, "drop") : "no drops"];
     say(this.facts, facts.filter(Boolean).join(" · "));
     this.full.toggleAttribute("hidden", !/^https?:\/\//.test(source.link ?? ""));
     if (!this.full.hidden) mark(this.full, "href", source.link);

@@ -2,7 +2,7 @@
 import { el, mark, reconcile, say, uid } from "./dom.js";
 import { icon } from "./icons.js";
 import { bind } from "./keys.js";
-import { count, many, rate, since, span, stateWords, troubleOf } from "./format.js";
+import { age, count, many, rate, since, stateWords, troubleOf } from "./format.js";
 import { frames } from "./frames.js";
 import { Picture } from "./picture.js";
 import { store } from "./store.js";
@@ -271,7 +271,7 @@ class Tile {
     const trouble = tone !== "good" && tone !== "calm";
     say(this.reason, trouble ? `${source.reason || words}, ${since(source.since)}` : "");
     const drops = source.dropped ? many(source.dropped, "drop") : "no drops";
-    say(this.facts, [rate(source.rates?.frames), source.age === null ? null : span(source.age), drops].filter(Boolean).join(" · "));
+    say(this.facts, [rate(source.rates?.frames), age(source.age), drops].filter(Boolean).join(" · "));
   }
 
   drawRules() {
