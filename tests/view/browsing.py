@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from ports import free_port
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install playwright")
@@ -143,7 +144,7 @@ def looking(browser: Any, url: str, *, quiet: bool = True, **options: Any) -> It
         yield page
         assert page.evaluate("violations") == []
         assert elsewhere == []
-        told = [w for w in wrong if quiet or w.startswith("error: ") and "net::" not in w and "status of" not in w]
+        told = [w for w in wrong if quiet or (w.startswith("error: ") and "net::" not in w and "status of" not in w)]
         assert told == []
     finally:
         if folder := os.environ.get("COUNTLINE_SCREENSHOTS"):

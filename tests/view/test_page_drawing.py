@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from browsing import PASSWORD, PHONE, Scenes, looking, point_of, scenes, seen, sign_in, wait_for
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> Any:
-    with scenes(tmp_path) as made:
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenes]:
+    with scenes(tmp_path_factory.mktemp("drawing")) as made:
         yield made
 
 
@@ -137,7 +137,8 @@ def test_an_edit_on_disk_is_shown_and_not_overwritten(run: Scenes, browser: Any)
         sign_in(page)
         page.get_by_role("button", name="Edit door").click()
         page.get_by_role("button", name="Swap in and out (s)").click()
-        edited = run.file.read_text().replace("0.95", "0.85")
+        before = run.file.read_text()
+        edited = before.replace("0.95", "0.85")
         run.file.write_text(edited)
         page.get_by_role("button", name="Preview").click()
         page.get_by_text("Changed elsewhere").wait_for()
@@ -146,6 +147,7 @@ def test_an_edit_on_disk_is_shown_and_not_overwritten(run: Scenes, browser: Any)
         page.get_by_role("button", name="Drop mine").click()
         page.get_by_role("tab", name="Rules").wait_for()
     assert run.file.read_text() == edited
+    run.file.write_text(before)
 
 
 def test_what_check_would_refuse_is_told_in_its_words(run: Scenes, browser: Any) -> None:
