@@ -123,7 +123,8 @@ def wait_for(done: Callable[[], Any], tell: Callable[[], Any] = lambda: "") -> A
 @contextmanager
 def looking(browser: Any, url: str, *, quiet: bool = True, **options: Any) -> Iterator[Any]:
     """A page of its own context, at ``url``. When it is done, nothing may have gone wrong in the browser: no error or warning in
-    its console (unless not ``quiet``: a server that is killed makes some), no violation of the policy, no request to elsewhere."""
+    its console (unless not ``quiet``: a server that is killed makes some), no violation of the policy, no request to elsewhere,
+    and nothing may have jumped about."""
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
     context.set_default_timeout(WAIT * 1000)
     page = context.new_page()
@@ -136,13 +137,20 @@ def looking(browser: Any, url: str, *, quiet: bool = True, **options: Any) -> It
     page.on("request", lambda r: None if _of(r.url, origin[1]) else elsewhere.append(r.url))
     page.on("websocket", lambda s: None if _of(s.url, origin[1]) else elsewhere.append(s.url))
     page.add_init_script(
-        "globalThis.violations = [];"
+        "globalThis.violations = []; globalThis.shifts = [];"
         "document.addEventListener('securitypolicyviolation', (e) => violations.push(`${e.violatedDirective} ${e.blockedURI}`));"
+        "new PerformanceObserver((all) => { for (const e of all.getEntries()) {"
+        # new events push older ones down, and are meant to
+        "  const moved = e.sources.map((s) => s.node).filter((n) => n && !n.parentElement?.closest('.events'));"
+        "  if (!e.hadRecentInput && moved.length) shifts.push([e.value, ...moved.map((n) => n.outerHTML?.slice(0, 200))]);"
+        "} }).observe({ type: 'layout-shift', buffered: true });"
     )
     try:
         page.goto(url)
         yield page
         assert page.evaluate("violations") == []
+        shifts = page.evaluate("shifts")
+        assert sum(shift[0] for shift in shifts) < 0.05, shifts
         assert elsewhere == []
         told = [w for w in wrong if quiet or (w.startswith("error: ") and "net::" not in w and "status of" not in w)]
         assert told == []

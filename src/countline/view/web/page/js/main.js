@@ -5,7 +5,7 @@ import { help, signIn, signOut } from "./dialogs.js";
 import { el, mark, say } from "./dom.js";
 import { events } from "./events.js";
 import { frames } from "./frames.js";
-import { count, many, span, troubleOf } from "./format.js";
+import { count, many, troubleOf } from "./format.js";
 import { icon, iconButton } from "./icons.js";
 import { bind } from "./keys.js";
 import { follow, nextAttempt, reconnectNow } from "./live.js";
@@ -136,7 +136,7 @@ function buildBanner() {
     if (!lost) return;
     say(words, `Connection lost ${lostAt ? `at ${new Date(lostAt).toLocaleTimeString("en-GB")}` : ""}: what you see is old.`);
     const left = (nextAttempt() - Date.now()) / 1000;
-    say(wait, left > 0.5 ? `Trying again in ${span(left)}` : "Trying again");
+    say(wait, left > 0.5 ? `Trying again in ${Math.ceil(left)} s` : "Trying again");
   };
   let timer = null;
   store.on("connection", () => {

@@ -74,7 +74,7 @@ export class Editor {
       "Ctrl+y": ["Forth again", () => this.step(1)],
       "Escape": ["Let go; then leave", () => this.escape()],
       "Tab": ["Next point of the shape", () => false],
-      "ArrowLeft": ["Move the point (Shift: farther)", () => false],
+      "ArrowLeft": ["Move the point, as all arrows do (Shift: farther)", () => false],
       "+": ["A point more, after the chosen one", () => false],
       "Delete": ["Take the chosen point away, or the rule", () => this.#delete()],
     };
