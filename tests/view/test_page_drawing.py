@@ -114,6 +114,36 @@ def test_everything_is_done_with_the_keyboard_alone(run: Scenes, browser: Any) -
     assert first == pytest.approx([0.3 - 0.02, 0.4 - 0.002 * 16 / 9], abs=2e-4)
 
 
+def test_rules_of_every_kind_are_drawn_and_applied_at_once(run: Scenes, browser: Any) -> None:
+    keys = {"l": "line", "g": "region", "d": "direction", "k": "speed", "q": "queue", "y": "wrong-way"}
+    with looking(browser, f"{run.url}#/camera/gate") as page:
+        seen(page)
+        page.keyboard.press("e")
+        for key, kind in keys.items():
+            page.keyboard.press(key)
+            page.keyboard.press("Enter")
+            page.locator(".rule-form input").first.fill(f"a {kind}")
+            page.locator(".rule-form input").first.press("Escape")  # lets go of the rule, so that keys draw again
+            if kind == "speed":
+                page.get_by_text("a speed needs").wait_for()
+                page.locator(".drafts button", has_text="a speed").click()
+                page.get_by_label("Point 1 to 2").fill("7")
+                page.get_by_label("Point 2 to 3").fill("20.5")
+                page.get_by_label("Point 2 to 3").press("Escape")
+        page.get_by_text("6 changes").wait_for()
+        page.keyboard.press("p")
+        sign_in(page)
+        page.locator(".preview").get_by_role("button", name="Apply").click()
+        page.get_by_text("Applied").wait_for()
+    made = {r["name"]: r for r in run.read("rules")["rules"]}
+    assert {f"a {kind}": kind for kind in keys.values()}.items() <= {
+        name: r["kind"] for name, r in made.items()
+    }.items()
+    assert made["a speed"]["options"] == {"width": 7, "length": 20.5}
+    assert len(made["a wrong-way"]["arrow"]) == 2
+    assert len(made["a direction"]["points"]) == 2
+
+
 def test_a_point_is_moved_with_a_finger(run: Scenes, browser: Any) -> None:
     with looking(browser, f"{run.url}#/camera/gate", **PHONE) as page:
         seen(page)

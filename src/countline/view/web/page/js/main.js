@@ -170,10 +170,14 @@ bind("Everywhere", {
   "?": ["This sheet", help],
 });
 store.on("config", told);
-addEventListener("hashchange", show);
+addEventListener("hashchange", () => view && show());
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault(); // the address belongs to the views
   main.focus();
 });
-show();
+// What is known stands in its place from the beginning; after a while without an answer the page is shown without it.
+const begin = () => view ?? show();
+store.on("state", begin);
+store.on("connection", () => store.connection === "lost" && begin());
+setTimeout(begin, 2000);
 follow();

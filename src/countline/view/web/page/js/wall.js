@@ -114,7 +114,7 @@ class Wall {
     this.trouble.classList.toggle("some", troubled.length > 0);
     const shown = this.#arrange(sources, now || (sources.length > 0 && !this.#order.length));
     this.#shape(sources);
-    mark(this.grid, "data-few", sources.length <= 2 ? sources.length || null : sources.length <= 4 ? 4 : null);
+    mark(this.grid, "data-few", [1, 2, 4, 6].find((n) => sources.length <= n) ?? null);
     reconcile(this.grid, shown, (s) => s.name, (s) => this.#make(s), (node, s) => node._tile.update(s));
     this.#say(sources, shown);
   }

@@ -33,7 +33,7 @@ export class Editor {
     this.done = done;
     this.form = new Form(this);
     this.preview = new PreviewPanel(this);
-    this.side = el("aside", { class: "side-column editor", "aria-label": "Editor" }, this.#build(tools), this.form.root, this.preview.root);
+    this.side = el("aside", { class: "side-column editor", "aria-label": "Editor" }, this.#build(tools), this.form.root, this.preview.content, this.preview.footer);
     this.stage = new EditStage(this, picture);
     this.#begin();
     this.#off.push(bind("Editing", this.#keys()));

@@ -18,7 +18,6 @@ export class PreviewPanel {
     this.button = el("button", { type: "button", class: "button strong", on: { click: () => this.ask() } }, el("span", { text: "Preview" }));
     this.footer = el("footer", { class: "editor-foot" }, this.note, this.button);
     this.content = el("div", { class: "preview", hidden: true, "aria-live": "polite" });
-    this.root = el("div", { class: "preview-holder" }, this.content, this.footer);
   }
 
   update() {
