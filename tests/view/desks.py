@@ -1,4 +1,4 @@
-"""A run over a scene, from a configuration file, with a desk beside it."""
+"""A run over a scene, from a configuration file, with a desk beside it; and frames without a run."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from stepping import Stepping, Steps, stepping
 
+from countline.types import UNTRACKED, FrameInfo, FrameTracks, SourceInfo, Tracks
 from countline.view.desk import Desk, TrackMemory
 
 SITE = """\
@@ -67,3 +69,31 @@ def desk_at(tmp: Path, text: str = SITE, *, watch: bool = False, memory: TrackMe
 def line(name: str, y: float, **more: Any) -> dict[str, Any]:
     """An edit that draws a line across the picture."""
     return {"op": "put", "kind": "line", "name": name, "points": [[0.05, y], [0.95, y]], **more}
+
+
+CONFIG: dict[str, Any] = {"sources": [{"name": "gate", "uri": "x"}, {"name": "yard", "uri": "y"}]}
+LABELS = ("person", "car")
+
+
+def frame(
+    number: int, boxes: list[Any], *, source: str = "gate", twins: bool = False, ltwh: bool = False
+) -> FrameTracks:
+    """``boxes``: (x, y, track id) of foot points, 0..1 of a picture of 640 x 360; 10 frames a second."""
+    xyxy = [[x * 640 - 20, y * 360 - 90, x * 640 + 20, y * 360] for x, y, _ in boxes]
+    ids = [track for *_, track in boxes]
+    tracks = Tracks(
+        np.array(xyxy, np.float32).reshape(-1, 4),
+        np.ones(len(ids)),
+        np.array(ids, np.int64) % 2,
+        np.array(ids, np.uint64),
+    )
+    if twins:
+        tracks.twin_of = np.array([UNTRACKED if i % 3 else i + 1 for i in ids], np.uint64)
+    if ltwh:
+        tracks.ltwh = np.array(xyxy, np.float32).reshape(-1, 4) + 0.25
+    time = 1_800_000_000 * 10**9 + number * 10**8
+    return FrameTracks(FrameInfo(SourceInfo(source), number, number * 10**8, time, 640, 360, stream="s"), tracks)
+
+
+def across(name: str, y: float, **more: Any) -> dict[str, Any]:
+    return {"name": name, "points": [[0.0, y], [1.0, y]], **more}

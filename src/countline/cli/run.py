@@ -66,7 +66,13 @@ __all__ = ["command"]
     type=click.Path(path_type=Path),
     help="DeepStream message converter configuration (static data).",
 )
-@click.option("--no-display", is_flag=True, help="Accepted for compatibility; there is no window.")
+@click.option(
+    "--display",
+    is_flag=True,
+    help="Show a window with boxes, lines and counts drawn in, where there is a screen; the default with --proto-lib or "
+    "--conn-str.",
+)
+@click.option("--no-display", is_flag=True, help="No window.")
 @click.option(
     "--annotate",
     metavar="FILE.mp4",

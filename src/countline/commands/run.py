@@ -16,14 +16,14 @@ import orjson
 from countline.cluster.shards import parse_shard, share_of
 from countline.commands import deepstream_files, logs
 from countline.commands.devices import on_device
+from countline.commands.metrics_option import listening_at
 from countline.commands.progress import Progress
 from countline.commands.shares import refuse_single
 from countline.commands.summary_text import summary_text
 from countline.commands.web import web_of
 from countline.config import Config, checked, load
-from countline.config.loader import Document, validate
-from countline.config.observe import MetricsConfig
-from countline.errors import ConfigError
+from countline.config.loader import Document
+from countline.errors import ConfigError, MissingExtra
 from countline.file_safety import NamedFile
 from countline.observe.systemd import Notifier
 from countline.pipeline import build
@@ -59,8 +59,7 @@ def run_command(options: Options) -> int:
     if options.get("shard"):
         config = sharded(config, options["shard"])
         if not config.sources:
-            echo(f"shard {options['shard']} has no source: nothing to do", err=True)
-            return 0
+            return _empty_share(config, given, options)
     state = None if isinstance(given, Path) else _state_for(config)
     if options.get("processes"):
         from countline.commands.processes import in_processes
@@ -80,6 +79,26 @@ def run_command(options: Options) -> int:
     elif not options["quiet"] or summary.exit_code:
         echo(summary_text(summary), err=True)
     return summary.exit_code
+
+
+def _empty_share(config: Config, given: Path | None, options: Options) -> int:
+    """What a process does that has no source to read. In a StatefulSet (``auto``) it would be started anew at once, so it stays."""
+    say = f"shard {options['shard']} has no source: "
+    if not options["shard"].startswith("auto"):
+        echo(f"{say}nothing to do", err=True)
+        return 0
+    from countline.commands.idle_shard import stay_until_sources
+
+    echo(f"{say}waits until it has one, or is stopped", err=True)
+    watch = given if options.get("watch") or config.watch else None
+    found, left = stay_until_sources(
+        config, build.state_path(config, given, None), lambda: _again(options), watch, options["drain_timeout"]
+    )
+    if found is not None:
+        return run_command(options)
+    if left:
+        echo(f"{left} messages wait in the outbox: they are delivered by the next run", err=True)
+    return 4 if left else 0
 
 
 def configured(options: Options, text: str | None = None) -> tuple[Config, Path | None, list[str]]:
@@ -147,6 +166,7 @@ def only(config: Config, names: Iterable[str]) -> Config:
 
 
 def _add_consumers(run: Run, options: Options) -> None:
+    _add_display(run, options)
     if options.get("annotate"):
         from countline.view.annotate import AnnotatedVideo
 
@@ -161,6 +181,26 @@ def _add_consumers(run: Run, options: Options) -> None:
             ),
             close=writer.close,
         )
+
+
+def _add_display(run: Run, options: Options) -> None:
+    """A window, if one is wanted and there is a screen. The recipe wants one unless it is told otherwise."""
+    asked = bool(options.get("display"))
+    of_recipe = options["config"] is None and bool(options["proto_lib"] or options["conn_str"])
+    if options["no_display"] or not (asked or of_recipe):
+        return
+    from countline.view.display import Display, no_screen
+
+    why = no_screen()
+    if not why:
+        try:
+            run.add_consumer(Display(lambda: run.rules.rules, run.detector.labels))
+            return
+        except MissingExtra as error:
+            if asked:
+                raise
+            why = error.what
+    echo(f"no window is shown: {why}; the run goes on (--no-display says that none is wanted)", err=True)
 
 
 def execute(run: Run, options: Options) -> Summary:
@@ -198,9 +238,7 @@ def _state_for(config: Config) -> Path:
 def from_options(options: Options, text: str | None = None) -> tuple[Config, Path | None, list[str]]:
     """The configuration, the file it came from (None: from options alone), and notes for the user."""
     config, given, notes = _configured(options, text)
-    if options.get("metrics"):
-        metrics = validate(MetricsConfig, {"listen": options["metrics"]}, Document({}, {}, "--metrics"))
-        config = config.model_copy(update={"metrics": metrics})
+    config = listening_at(config, options.get("metrics"))
     if options.get("web"):
         config = config.model_copy(update={"web": web_of(config, options["web"])})
     return config, given, notes

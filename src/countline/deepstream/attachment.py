@@ -89,9 +89,9 @@ class Attachment(Changing, Showing):
         self._busy = threading.Lock()
         self._probe: Probe | None = None
         self._ended: deque[tuple[int, int | None]] = deque()
-        """Ends of streams that are still to be told: the number of the buffer that came before, and the pad."""
+        """Ends of streams that the engine is still to hear of: the number of the buffer that came before, and the pad."""
         self.config = parsed = settings.as_config(config)
-        self._live, self._given, self._messages, self._state = not lossless, config, messages, state
+        self._live, self._origin, self._messages, self._state = not lossless, config, messages, state
         self.sources = build.source_infos(parsed, live=not lossless)
         self.labels: Sequence[str] = settings.labels_of(parsed, labels)
         self._classes: set[int] = set()
@@ -105,18 +105,18 @@ class Attachment(Changing, Showing):
             self.sources,
             self.labels,
             messages=messages,
-            given=config,
+            origin=config,
             state=state,
             deliver=self._payloads is None,
         )
         self._inline: InlineDelivery | None = None
         with ExitStack() as resources:
-            self._open_monitor(parsed, resources)
+            self._open_monitor(parsed, stages.state, resources)
             self._engine = resources.enter_context(self._engine_for(stages, consumers, started))
             self._queue: BoundedQueue[Batch] = BoundedQueue(depth, lossless=lossless)
             file = Path(config) if isinstance(config, (str, Path)) else None
             self.control = Control(self, None if file is None else lambda: file)
-            self._show()
+            self._show(file)
             self._engine.start()
             self._thread = Evaluation(self._work, self._queue, self._failed) if self._payloads is None else None
             resources.pop_all()
@@ -323,8 +323,9 @@ class Attachment(Changing, Showing):
         if self._thread is not None:
             self._thread.join()
         self._engine.finish({s.name: True for s in self.sources}, timeout)
-        if self.monitor is not None:
-            self.monitor.close()
+        for shown in (self.monitor, self.page):
+            if shown is not None:
+                shown.close()
         return self.summary()
 
     def summary(self) -> Summary:

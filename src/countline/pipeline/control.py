@@ -25,14 +25,14 @@ __all__ = ["Applied", "Change", "Changeable", "Control", "Current"]
 log = logging.getLogger("countline.pipeline")
 
 By = Literal["file", "signal", "api"]
-Given: TypeAlias = "Config | Mapping[str, Any] | str | Path | Document"
+Origin: TypeAlias = "Config | Mapping[str, Any] | str | Path | Document"
 
 
 class Change(Protocol):
     """A change that was made ready: nothing of it counts yet."""
 
-    def commit(self, told: ConfigChange) -> list[str]:
-        """Change over, at a frame boundary, and publish ``told`` there; returns what is to be said of it.
+    def commit(self, change: ConfigChange) -> list[str]:
+        """Change over, at a frame boundary, and publish ``change`` there; returns notes for the user.
         Raises CountlineError: all is as it was."""
         ...
 
@@ -46,7 +46,7 @@ class Changeable(Protocol):
 
     config: Config
 
-    def parse(self, given: Given) -> Config:
+    def parse(self, origin: Origin) -> Config:
         """The configuration as this run reads it. Raises ConfigError."""
         ...
 
@@ -112,27 +112,27 @@ class Control:
         """The configuration that counts now."""
         return self._current
 
-    def parse(self, given: Given) -> Config:
+    def parse(self, origin: Origin) -> Config:
         """The configuration as this run reads it. Raises ConfigError."""
-        return self._target.parse(given)
+        return self._target.parse(origin)
 
-    def digest(self, given: Given) -> str:
+    def digest(self, origin: Origin) -> str:
         """Identity of what a configuration says, to be compared with that of :meth:`current`. Raises ConfigError."""
-        return digest_of(self._target.parse(given))
+        return digest_of(self._target.parse(origin))
 
-    def preview(self, given: Given) -> Changes:
+    def preview(self, origin: Origin) -> Changes:
         """What :meth:`apply` would change. Raises ConfigError as that does, for all that can be known without making anything."""
-        config = self._target.parse(given)
+        config = self._target.parse(origin)
         refuse_unchangeable(self._current.config, config)
         return self._plan(config)[0]
 
-    def apply(self, given: Given, by: By = "api") -> Applied:
+    def apply(self, origin: Origin, by: By = "api") -> Applied:
         """Change over to another configuration at the next frame boundary; returns when that is done, and outputs that were removed
         have had their time. Raises ConfigError (or what else a start with it raises) with the same words as a start, when all is as
         it was; that is logged and published, too."""
-        return self._change(lambda: given, by)
+        return self._change(lambda: origin, by)
 
-    def _change(self, give: Callable[[], Given], by: By) -> Applied:
+    def _change(self, give: Callable[[], Origin], by: By) -> Applied:
         with self._changing:
             plan = Changes()
             try:

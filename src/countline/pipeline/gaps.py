@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from countline.messages.time import rfc3339
-from countline.observe.told import Repeated
+from countline.observe.repeated import Repeated
 from countline.pipeline.stats import SourceSummary
 from countline.types import FrameInfo, Gap, TimeQuality
 
@@ -25,7 +25,7 @@ _CLOCKS = (TimeQuality.NTP, TimeQuality.ARRIVAL)
 _WORDS = {
     "not-running": "countline did not run",
     "no-frames": "the source gave no frames",
-    "frames-dropped": "processing was behind, and frames were dropped",
+    "frames-dropped": "processing was behind or the detector away, and frames were dropped",
     "no-recording": "there is no recording of it",
     "clock-jumped": "this machine slept, or its clock was set forward",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from countline.pipeline import measuring
 from countline.pipeline.control import Control
 from countline.pipeline.engine import Engine
 from countline.pipeline.frame_buffer import FrameBuffer
+from countline.pipeline.inference import Inference
 from countline.pipeline.overload import Overload
 from countline.pipeline.page import Page
 from countline.protocols import Source
@@ -37,6 +39,7 @@ class Showing:
     _latency: float
     _overload: Overload | None
     _frames: FrameBuffer
+    _inference: Inference
     _batches: queue.Queue[Any]
     _playing: threading.Event
     _beat: float
@@ -46,22 +49,36 @@ class Showing:
         """Numbers of this run as of now, for metrics. From any thread."""
         stats = {source.info.name: source.stats for source in self.sources}
         queued = self._frames.depth() + self._batches.qsize()
-        return measuring.measured(self.engine, stats, queued=queued, control=self.control)
+        return measuring.measured(
+            self.engine, stats, queued=queued, control=self.control, away=bool(self._inference.away.text)
+        )
 
     def health(self) -> Health:
         """Whether it is alive and of use, as of now. From any thread."""
         states = {source.info.name: source.stats.state for source in self.sources}
-        return measuring.healthy(self.engine, states, started=self._playing.is_set(), beat=self._beat)
+        started, away = self._playing.is_set(), self._inference.away.text
+        return measuring.healthy(self.engine, states, started=started, beat=self._beat, away=away)
 
     def trace(self, traces: Traces) -> None:
         """Tell what becomes of messages; before it is executed."""
         self.engine.trace(traces)
 
-    def _show_page(self, file: Path | None, read: Callable[[str], Config] | None) -> None:
-        """All is made, and nothing has begun."""
+    def _listen(self, config: Config, outbox: Path | None, resources: ExitStack) -> None:
+        """From now on: health can be asked for while the rest is made. ``outbox``: its file. Raises ConfigError, MissingExtra."""
+        self.monitor = Monitor.of(config)
+        if self.monitor is not None:
+            resources.callback(self.monitor.close)
+        self.page = Page.of(config, outbox)
         if self.page is not None:
-            stats = lambda: [(s.info, s.stats) for s in self.sources]  # noqa: E731
-            self.page.show(self.engine, self.control, stats, self.health, file, read)
+            resources.callback(self.page.close)
+
+    def _show(self, file: Path | None, read: Callable[[str], Config] | None) -> None:
+        """All is made, and nothing has begun. ``file``, ``read``: as of :class:`countline.view.desk.Desk`."""
+        if self.monitor is not None:
+            self.monitor.watch(self)
+        if self.page is not None:
+            sources = lambda: [(s.info, s.stats) for s in self.sources]  # noqa: E731
+            self.page.show(self.engine, self.control, sources, self.health, file, read)
 
     def snapshot(self) -> dict[str, Any]:
         """The present state, for progress displays. From any thread."""
@@ -72,7 +89,8 @@ class Showing:
             "fps": round(summary.fps, 2),
             "latency_ms": round(self._latency * 1000, 1),
             "queued": self._frames.depth() + self._batches.qsize(),
-            "dropped": sum(s.stats.dropped for s in self.sources),
+            "dropped": sum(s.stats.dropped + s.stats.undetected for s in self.sources),
+            "away": self._inference.away.text,
             "sources": {s.info.name: s.stats.as_dict() for s in self.sources},
             "overload": self._overload.words if self._overload is not None else "",
             "messages": summary.messages,

@@ -39,6 +39,8 @@ class SourceSummary:
     resumed_after: int | None = None
     """Frame up to which an earlier, unfinished run had already delivered; those were processed again but not sent."""
     dropped: int = 0
+    undetected: int = 0
+    """Of these: because the detector was away (an inference server)."""
     thinned: int = 0
     """Passed over evenly, because fewer frames a second are wanted (``fps``) or can be processed."""
     state: str = ""
@@ -73,7 +75,7 @@ class SourceSummary:
     never_tracked: int = 0
     """Sure detections that the tracker could not join to a track: objects seen once, or too fast for the frame rate."""
     twins: int = 0
-    """Crossings, entries and the like of a second track on an object that had been told of the object already, and were not told
+    """Crossings, entries and the like of a second track on an object that had been reported of the object already, and were not reported
     again."""
 
 

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 from countline.config.models import SourceConfig
-from countline.observe.told import Repeated
+from countline.observe.repeated import Repeated
 from countline.protocols import SourceStats
 from countline.secret_forms import hide_uri
+from countline.source_status import AWAY
 from countline.types import Frame, FrameInfo, FrameMark, Picture, SourceInfo, TimeQuality
 from countline.video.container import Opened
 from countline.video.place import visible
@@ -45,6 +46,8 @@ class BaseSource(ABC):
         self._stop = stop
         self._number = 0
         self._size: tuple[int, int] | None = None
+        self._blind = ""
+        """Why frames before the next one were dropped: the detector is away, or was until now."""
         self._paced: tuple[int, int] | None = None
         self.left_out = Repeated(log)
         """Tells what could not be read and was left out."""
@@ -80,9 +83,9 @@ class BaseSource(ABC):
     def _set_rate(self) -> None:
         self._thinner.rate = min((r for r in (self._asked, self._limit) if r is not None), default=None)
 
-    def takes(self, pts: int) -> bool:
-        """Whether the frame at this time is looked at; it has its number all the same."""
-        if self._thinner.takes(pts):
+    def takes(self, pts: int, key: bool = False) -> bool:
+        """Whether the frame at this time is looked at; it has its number all the same. ``key``: see :class:`Thinner`."""
+        if self._thinner.takes(pts, key):
             return True
         self._number += 1
         self.stats.thinned += 1
@@ -93,9 +96,9 @@ class BaseSource(ABC):
         self._number = 0
         self._size = None
         self._paced = None
-        return self._told()
+        return self._until_ended()
 
-    def _told(self) -> Iterator[Frame]:
+    def _until_ended(self) -> Iterator[Frame]:
         try:
             yield from self._frames()
         finally:
@@ -187,5 +190,18 @@ class BaseSource(ABC):
             stats.enter("live")
         stats.last_frame = time.monotonic()
         stats.sample(stats.last_frame)
+        self._see_detector()
         doubt = stats.reason if stats.state == "degraded" else ""
+        if self._blind and not stats.blind:  # frames before this one were dropped
+            doubt, self._blind = doubt or self._blind, ""
         return Frame(FrameInfo(self.info, number, pts, moment, *size, quality, stream, doubt), picture, mark=mark)
+
+    def _see_detector(self) -> None:
+        """Whether frames are dropped because the detector is away."""
+        stats = self.stats
+        if stats.blind:
+            self._blind = stats.blind
+            if stats.state in ("live", "degraded") and stats.reason != stats.blind:
+                stats.enter("degraded", stats.blind)
+        elif stats.state == "degraded" and stats.reason.startswith(AWAY):
+            stats.enter("live")

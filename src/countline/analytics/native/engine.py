@@ -84,7 +84,7 @@ class NativeRules:
         """Objects left out by reason, tracks continued under a new id, and tracks forgotten because they were not seen
         any more."""
         self.notices: list[str] = []
-        """What the user should be told, once; whoever tells it empties the list."""
+        """Warnings for the user, each once; whoever logs them empties the list."""
         self._fast = fast
         self._kernel = find().module if fast and kernel else None
         self._compiled: CompiledBoundaries | None = None
@@ -177,8 +177,8 @@ class NativeRules:
         slots = np.array(list(source.ids.values()), np.intp)
         self._table.low[slots] = np.inf
         if len(slots) and source.plan >= 0 and self._tables.lines:
-            whole = MicroBatch([source], slots, [0, len(slots)], source.plan, source.aspect, source.scale)
-            rows = rows_of(self._tables, whole, self._table.box[slots], self._table.class_id[slots].astype(np.int32))
+            batch = MicroBatch([source], slots, [0, len(slots)], source.plan, source.aspect, source.scale)
+            rows = rows_of(self._tables, batch, self._table.box[slots], self._table.class_id[slots].astype(np.int32))
             self._table.left[slots] = boundaries.sides(self._tables, rows) >= 0
 
     def replace(self, config: RulesConfig) -> None:
@@ -225,8 +225,8 @@ class NativeRules:
         """One Analytics per entry, in order; frames of one source must be in theirs."""
         if len(batch) == 1:
             frame = self._receive(batch[0])
-            told = None if self._compiled is None or self._evaluating else self._single(frame, self._compiled)
-            return self._micro_batch([frame]) if told is None else [told]
+            single = None if self._compiled is None or self._evaluating else self._single(frame, self._compiled)
+            return self._micro_batch([frame]) if single is None else [single]
         result: list[Analytics | None] = [None] * len(batch)
         for members in micro_batches([item.info.source.name for item in batch]):
             for i, analytics in zip(members, self._micro_batch([self._receive(batch[i]) for i in members])):
@@ -379,7 +379,7 @@ class NativeRules:
             self._sources[source].clear(self._table)
 
     def untracked(self, source: str) -> int:
-        """Objects of a source that came without a track id, of which nothing can be said."""
+        """Number of objects of a source that came without a track id: they are not evaluated."""
         return self._sources[source].untracked if source in self._sources else 0
 
     def twins(self, source: str) -> int:

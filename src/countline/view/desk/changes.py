@@ -17,9 +17,12 @@ MOST_EDITS = 100
 """In one request."""
 MOST_POINTS = 500
 """Of one rule."""
+MOST_DEPTH = 10
+"""Of lists and mappings in each other."""
 _DIGITS = 4
 """Decimals of drawn coordinates: a fifth of a pixel of 1920."""
-_CLOSE = 10.0**-_DIGITS / 2
+_CLOSE = 0.6 * 10.0**-_DIGITS
+"""By less than that a point has not moved: what is shown is rounded."""
 Point = tuple[float, float]
 _UNSET: Any = object()
 
@@ -35,8 +38,9 @@ class Edit:
     kind: str
     """'line', 'region', 'direction', 'speed', 'queue', 'wrong-way', 'journey', or that of another distribution."""
     name: str
-    was: str | None = None
-    """The name of the rule that is changed, where it gets another."""
+    was: str | None = field(default=_UNSET)
+    """The name that the rule which is changed has now; None: there is none, and this one is new. Not given: a rule of this name if
+    there is one, else a new one."""
     source: str | None = field(default=_UNSET)
     """The only source that it applies to; None: all."""
     points: Sequence[Point] | None = None
@@ -72,10 +76,10 @@ class Edit:
         if points is None and given.get("from") is not None and given.get("to") is not None:
             points = [given["from"], given["to"]]
         made = cls(
-            given["op"], given["kind"], given["name"], given.get("was"), given.get("source", _UNSET),
+            given["op"], given["kind"], given["name"], given.get("was", _UNSET), given.get("source", _UNSET),
             _points(points, "points"), _points(arrow, "arrow"), options,
         )  # fmt: skip
-        _refuse_expansion([made.name, made.source if made.source is not _UNSET else None, options])
+        _refuse_unwritable([made.name, made.source if made.source is not _UNSET else None, options])
         return made
 
 
@@ -95,15 +99,17 @@ def _points(given: Any, key: str) -> list[Point] | None:
     return [(float(x), float(y)) for x, y in given]
 
 
-def _refuse_expansion(value: Any) -> None:
+def _refuse_unwritable(value: Any, depth: int = 0) -> None:
     """A text with ``${`` would become something else in the file: what the environment, or a file of the machine, says."""
+    if depth > MOST_DEPTH:
+        raise ConfigError("options are nested too deeply", fix="see docs/rules.md for what a rule may say")
     if isinstance(value, str) and "${" in value:
         raise ConfigError("`${` cannot be written from here", fix="edit the file, where `${NAME}` stands for something")
     if isinstance(value, Mapping):
-        _refuse_expansion([*value, *value.values()])
+        _refuse_unwritable([*value, *value.values()], depth + 1)
     elif isinstance(value, (list, tuple)):
         for item in value:
-            _refuse_expansion(item)
+            _refuse_unwritable(item, depth + 1)
 
 
 def key_of(kind: str) -> tuple[str, type[RuleConfig]]:
@@ -125,19 +131,19 @@ def edited(data: Mapping[str, Any], edits: Sequence[Edit]) -> dict[str, Any]:
     for edit in edits:
         key, model = key_of(edit.kind)
         items: list[Any] = list(rules.get(key) or ())
-        at = _index(items, edit)
+        at = _index(items, edit) if edit.op == "remove" or edit.was is not None else None
         if edit.op == "remove":
             if at is None:
                 raise ConfigError(f"there is no {edit.kind} '{edit.name}'", fix="look again: it may be gone already")
             del items[at]
         elif at is None:
-            if edit.was is not None:
+            if edit.was not in (None, _UNSET):
                 raise ConfigError(f"there is no {edit.kind} '{edit.was}'", fix="look again: it may be gone already")
             items.append(_new(edit, model, rules))
         else:
             items[at] = _changed(items[at], edit, model, rules)
         rules[key] = items
-        if edit.op == "put" and edit.was not in (None, edit.name):
+        if edit.op == "put" and edit.was not in (None, _UNSET, edit.name):
             _follow_name(made, str(edit.was), edit.name)
     if not rules and not data.get("rules"):
         made["rules"] = data.get("rules")
@@ -160,13 +166,19 @@ def _follow_name(data: dict[str, Any], before: str, now: str) -> None:
 
 
 def _index(items: Sequence[Any], edit: Edit) -> int | None:
-    name = edit.name if edit.was is None else edit.was
+    name = edit.name if edit.was in (None, _UNSET) else edit.was
     found = [i for i, item in enumerate(items) if isinstance(item, Mapping) and str(item.get("name")) == name]
     mine = [i for i in found if edit.source is not _UNSET and items[i].get("source") == edit.source]
     if len(mine or found) > 1:
         raise ConfigError(f"several are named '{name}'", fix="say of which source")
     others = [items[i].get("source") for i in found]
-    if edit.op == "put" and edit.was is None and not mine and edit.source not in (_UNSET, None) and None not in others:
+    if (
+        edit.op == "put"
+        and edit.was is _UNSET
+        and not mine
+        and edit.source not in (_UNSET, None)
+        and None not in others
+    ):
         return None  # a further one, of the same name at another source
     return next(iter(mine or found), None)
 
@@ -197,7 +209,7 @@ def _close(old: Sequence[Any], point: Point, width: float, height: float) -> boo
         x, y = float(old[0]) / width, float(old[1]) / height
     except (TypeError, ValueError):
         return False
-    return abs(x - point[0]) < _CLOSE / 100 and abs(y - point[1]) < _CLOSE / 100
+    return abs(x - point[0]) < _CLOSE and abs(y - point[1]) < _CLOSE
 
 
 def _rounded(point: Point, old: Any, size: tuple[float, float] | None) -> list[Any]:
@@ -205,7 +217,7 @@ def _rounded(point: Point, old: Any, size: tuple[float, float] | None) -> list[A
     for i, value in enumerate(point):
         stood = old[i] if old is not None else None
         scale = size[i] if size else 1.0
-        if isinstance(stood, (int, float)) and abs(float(stood) / scale - value) < _CLOSE / 100:
+        if isinstance(stood, (int, float)) and abs(float(stood) / scale - value) < _CLOSE:
             made.append(stood)
         elif size:
             made.append(round(value * scale))
@@ -236,7 +248,7 @@ def _changed(item: Any, edit: Edit, model: type[RuleConfig], rules: Mapping[str,
         for key in [k for k in made if k not in kept and k not in edit.options]:
             del made[key]
         made.update({k: v for k, v in edit.options.items() if k not in ("name", "source", "points")})
-    if edit.was is not None and edit.was != edit.name:
+    if edit.was not in (None, _UNSET, edit.name):
         made["name"] = edit.name
     if edit.source is not _UNSET and edit.source != made.get("source"):
         made.pop("source", None)

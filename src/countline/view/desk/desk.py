@@ -19,6 +19,7 @@ from countline.view.desk import explaining
 from countline.view.desk.changes import MOST_EDITS, Edit, edited, told
 from countline.view.desk.file import ConfigFile, unified
 from countline.view.desk.memory import TrackMemory
+from countline.view.desk.recorded import recall
 from countline.view.desk.trial import try_rules
 
 __all__ = ["Controlled", "Desk"]
@@ -93,7 +94,7 @@ class Desk:
     Parameters
     ----------
     control: of the run.
-    memory: is fed with every frame by :meth:`see`.
+    memory: is fed with every frame by :meth:`see`; where tracks are recorded, with those of the last minutes before, too.
     file: of the configuration; None: it came from options or from a program.
     read: gives the configuration that a start with this text in the file would have, where options say something besides.
     """
@@ -118,6 +119,10 @@ class Desk:
                 self._look(self._file)
             except CountlineError:
                 pass  # told when somebody edits
+
+        config = control.current().config
+        if config.record is not None:
+            threading.Thread(target=recall, args=(memory, config), name="countline-recall", daemon=True).start()
 
     # -- what can be done ------------------------------------------------------------------------------------------
 

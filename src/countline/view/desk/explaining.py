@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from countline.analysis.rules import RecordedRules
 from countline.config import Config
@@ -13,8 +14,8 @@ from countline.config.kinds.base import PlacedConfig, RuleConfig
 from countline.messages.time import rfc3339
 from countline.protocols import RuleSet
 from countline.telling import Note, TellingRules, Told
-from countline.types import Event, RuleInfo, utc
-from countline.view.desk.memory import TrackMemory
+from countline.types import UNTRACKED, Event, RuleInfo, utc
+from countline.view.desk.memory import Rows, TrackMemory
 from countline.view.desk.paths import Path, approach
 from countline.view.desk.trial import WARM_UP, played
 
@@ -36,32 +37,28 @@ def objects(memory: TrackMemory, source: str, seconds: float) -> dict[str, Any]:
     last = memory.last(source)
     if last is None:
         return {"objects": []}
-    ways: dict[int, list[tuple[int, float, float]]] = {}
-    classes: dict[int, int] = {}
-    boxes: dict[int, list[float]] = {}
-    for frame, _ in memory.frames(source, last.info.time - int(seconds * 1e9)):
-        width, height = max(frame.info.width, 1), max(frame.info.height, 1)
-        size = np.array([width, height, width, height])
-        for track, label, box in zip(
-            frame.tracks.track_id.tolist(), frame.tracks.class_id.tolist(), (frame.tracks.xyxy / size).tolist()
-        ):
-            classes[track], boxes[track] = label, box
-            ways.setdefault(track, []).append((frame.info.time, (box[0] + box[2]) / 2, box[3]))
+    rows = memory.rows(source, last.info.time - int(seconds * 1e9))
     live = set(last.tracks.track_id.tolist())
-    newest = sorted(ways, key=lambda track: (-ways[track][-1][0], -track))[:MOST_OBJECTS]
+    order = np.argsort(rows.track_id, kind="stable")
+    order = order[rows.track_id[order] != UNTRACKED]
+    ids = rows.track_id[order]
+    starts = np.flatnonzero(np.append(True, ids[1:] != ids[:-1])) if len(ids) else np.empty(0, np.intp)
+    each = np.split(order, starts[1:]) if len(ids) else []
+    each.sort(key=lambda at: (-int(rows.time[at[-1]]), -int(rows.track_id[at[0]])))
+    return {"objects": [_object(memory, rows, at, live) for at in each[:MOST_OBJECTS]]}
+
+
+def _object(memory: TrackMemory, rows: Rows, at: NDArray[np.intp], live: set[int]) -> dict[str, Any]:
+    """The object of these rows."""
+    track, box = int(rows.track_id[at[0]]), rows.box[at]
     return {
-        "objects": [
-            {
-                "id": track,
-                "label": _label(memory.labels, classes[track]),
-                "first": rfc3339(ways[track][0][0]),
-                "last": rfc3339(ways[track][-1][0]),
-                "live": track in live,
-                "box": [round(v, 5) for v in boxes[track]],
-                "path": _shown(ways[track]),
-            }
-            for track in newest
-        ]
+        "id": track,
+        "label": _label(memory.labels, int(rows.class_id[at[-1]])),
+        "first": rfc3339(int(rows.time[at[0]])),
+        "last": rfc3339(int(rows.time[at[-1]])),
+        "live": track in live,
+        "box": [round(v, 5) for v in box[-1].tolist()],
+        "path": _shown(rows.time[at], np.stack([(box[:, 0] + box[:, 2]) / 2, box[:, 3]], axis=1)),
     }
 
 
@@ -69,11 +66,11 @@ def _label(labels: Sequence[str], class_id: int) -> str:
     return labels[class_id] if 0 <= class_id < len(labels) else str(class_id)
 
 
-def _shown(way: Sequence[tuple[int, float, float]]) -> list[list[float]]:
+def _shown(times: NDArray[np.int64], points: NDArray[np.float64]) -> list[list[float]]:
     """At most so many points, the last one among them."""
-    step = -(-len(way) // MOST_POINTS)
-    kept = list(way[::-1][::step])[::-1]
-    return [[round(x, 5), round(y, 5), time // 1_000_000] for time, x, y in kept]
+    step = -(-len(times) // MOST_POINTS)
+    kept = zip(times[::-1][::step].tolist(), points[::-1][::step].tolist())
+    return [[round(x, 5), round(y, 5), time // 1_000_000] for time, (x, y) in kept][::-1]
 
 
 def explain(memory: TrackMemory, config: Config, source: str, ident: int) -> dict[str, Any]:
@@ -97,39 +94,33 @@ def explain(memory: TrackMemory, config: Config, source: str, ident: int) -> dic
             then = [e for e in told if e.track_id == ident and e.rule == info.name]
             if said["verdict"] == "counted" and not then:
                 said["text"] = f"the rule was another one then, or not there; as it is now: {said['text']}"
-                said["verdict"] = "not-counted"
+                said |= {"verdict": "not-counted", "times": []}
             elif then and said["verdict"] != "counted":
                 when = ", ".join(f"{e.kind} {e.direction}".strip() + f" at {_clock(e.time)}" for e in then)
                 said["text"] = f"counted when it happened ({when}); by the rule as it is now: {said['text']}"
                 said |= {"verdict": "counted", "times": [rfc3339(e.time) for e in then]}
             rules.append(said)
-    points = path.points()
-    way = [(int(t), float(x), float(y)) for t, (x, y) in zip(path.times, points)]
     return {
         "object": {
             "id": ident,
             "label": label,
             "first": rfc3339(first),
             "last": rfc3339(last),
-            "path": _shown(way),
+            "path": _shown(path.times, path.points()),
         },
         "rules": rules,
     }
 
 
 def _path(memory: TrackMemory, source: str, ident: int) -> tuple[Path, str]:
-    times, numbers, boxes, label, aspect = [], [], [], "", 1.0
-    for frame, _ in memory.frames(source):
-        (rows,) = (frame.tracks.track_id == np.uint64(ident)).nonzero()
-        if len(rows):
-            width, height = max(frame.info.width, 1), max(frame.info.height, 1)
-            times.append(frame.info.time)
-            numbers.append(frame.info.number)
-            boxes.append(frame.tracks.xyxy[rows[0]] / np.array([width, height, width, height]))
-            label, aspect = _label(memory.labels, int(frame.tracks.class_id[rows[0]])), width / height
-    if not times:
+    if not 0 <= ident < UNTRACKED:
         raise KeyError(ident)
-    return Path(np.array(times, np.int64), np.array(numbers, np.int64), np.array(boxes, float), aspect), label
+    rows = memory.rows(source)
+    (at,) = (rows.track_id == np.uint64(ident)).nonzero()
+    if not len(at):
+        raise KeyError(ident)
+    label = _label(memory.labels, int(rows.class_id[at[-1]]))
+    return Path(rows.time[at], rows.number[at], rows.box[at], float(rows.aspect[at[-1]])), label
 
 
 def _rule(

@@ -6,6 +6,7 @@ about 200 bytes then. Readers take no lock, and nothing waits for them.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from countline.types import UNTRACKED, Analytics, FrameInfo, FrameTracks, SourceInfo, Tracks
 
-__all__ = ["Happened", "Remembered", "TrackMemory", "direction_of"]
+__all__ = ["Happened", "Remembered", "Rows", "TrackMemory", "direction_of"]
 
 FRAMES = 256
 """Frames that are packed together."""
@@ -46,6 +47,26 @@ class Remembered(NamedTuple):
     frame: FrameTracks
     anew: bool
     """The rules had been made to forget earlier tracks."""
+
+
+class Rows(NamedTuple):
+    """Objects of many frames, one behind the other."""
+
+    time: NDArray[np.int64]
+    """Capture time of the frame, ns since the Unix epoch."""
+    number: NDArray[np.int64]
+    """Of the frame."""
+    track_id: NDArray[np.uint64]
+    class_id: NDArray[np.int32]
+    box: NDArray[np.float64]
+    """(n, 4) left, top, right, bottom as fractions of the picture."""
+    aspect: NDArray[np.float64]
+    """Width / height of the picture."""
+
+
+_COLUMNS: tuple[tuple[tuple[int, ...], Any], ...] = (
+    ((), np.int64), ((), np.int64), ((), np.uint64), ((), np.int32), ((4,), np.float64), ((), np.float64),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -97,6 +118,11 @@ class _Source:
         self.cut = False
         """Whether earlier frames were forgotten."""
 
+    def first(self) -> int | None:
+        """Capture time of the first frame."""
+        packed, waiting = self.state
+        return int(packed[0].time[0]) if packed else waiting[0][0].frame.info.time if waiting else None
+
 
 class TrackMemory:
     """A consumer of frames that remembers their tracks for some time.
@@ -113,6 +139,8 @@ class TrackMemory:
         self._order: deque[tuple[str, _Packed]] = deque()
         """What is packed, the oldest first."""
         self._bytes = 0
+        self._packing = threading.Lock()
+        """Held while what is packed changes: by the worker every so many frames, and by :meth:`before`."""
         self.labels: Sequence[str] = ()
         """Class name for each class id, as the rules had it last."""
 
@@ -122,9 +150,7 @@ class TrackMemory:
         """One frame's tracks, as the rules saw them, and what happened in it."""
         info = analytics.frame
         tracks = analytics.tracks if analytics.placed is None else analytics.placed
-        source = self._sources.get(info.source.name)
-        if source is None:
-            source = self._sources[info.source.name] = _Source()
+        source = self._sources.get(info.source.name) or self._sources.setdefault(info.source.name, _Source())
         like = (info.source, info.width, info.height, info.stream, tracks.ltwh is None)
         if len(source.state[1]) >= FRAMES or source.rows >= ROWS or like != source.like:
             self._pack(source)
@@ -134,10 +160,15 @@ class TrackMemory:
         source.state[1].append((Remembered(FrameTracks(info, tracks), analytics.anew), analytics.events))
 
     def _pack(self, source: _Source) -> None:
-        packed, waiting = source.state
+        waiting = source.state[1]
         if not waiting:
             return
         made = _packed(waiting)
+        with self._packing:
+            self._take_in(source, made)
+
+    def _take_in(self, source: _Source, made: _Packed) -> None:
+        packed, _ = source.state
         self._order.append((made.like.source.name, made))
         self._bytes += made.size
         source.rows = 0
@@ -166,6 +197,22 @@ class TrackMemory:
 
     # -- any thread ------------------------------------------------------------------------------------------------
 
+    def before(self, source: str, frames: Sequence[Remembered]) -> None:
+        """Remember frames of a source that came before those that are: from a recording, say. One that did not is left out."""
+        known = self._sources.get(source) or self._sources.setdefault(source, _Source())
+        first = known.first()
+        earlier = [f for f in frames if first is None or f.frame.info.time < first]
+        made = [_packed([(f, ()) for f in part]) for part in _alike(earlier)]
+        with self._packing:
+            packed, waiting = known.state
+            first = known.first()
+            kept = tuple(p for p in made if first is None or int(p.time.max()) < first)
+            known.state, known.cut = ((*kept, *packed), waiting), True
+            for part in reversed(kept):
+                self._order.appendleft((source, part))
+                self._bytes += part.size
+            self._bound()
+
     @property
     def bytes(self) -> int:
         """What is packed."""
@@ -186,6 +233,17 @@ class TrackMemory:
             if since is None or int(part.time.max()) >= since:
                 yield from (r for r in part.frames() if since is None or r.frame.info.time >= since)
         yield from (r for r in last if since is None or r.frame.info.time >= since)
+
+    def rows(self, source: str, since: int | None = None) -> Rows:
+        """What is remembered of the objects of a source, as arrays; parameters as of :meth:`frames`."""
+        known = self._sources.get(source)
+        packed, waiting = known.state if known is not None else ((), [])
+        last = list(waiting)
+        parts = [*packed, _packed(last)] if last else list(packed)
+        found = [_rows(p, since) for p in parts if since is None or int(p.time.max()) >= since]
+        if not found:
+            return Rows(*(np.empty((0, *shape), kind) for shape, kind in _COLUMNS))
+        return Rows(*(np.concatenate(column) for column in zip(*found)))
 
     def count(self, source: str) -> int:
         """Frames of a source that are remembered."""
@@ -231,6 +289,34 @@ class TrackMemory:
             if times:
                 found[name] = (times[0], times[-1])
         return found
+
+
+def _alike(frames: Sequence[Remembered]) -> Iterator[list[Remembered]]:
+    """In parts that can be packed together."""
+    part: list[Remembered] = []
+    before: object = None
+    for remembered in frames:
+        info, tracks = remembered.frame
+        like = (info.width, info.height, info.stream, tracks.ltwh is None)
+        if part and (like != before or len(part) >= FRAMES):
+            yield part
+            part = []
+        before = like
+        part.append(remembered)
+    if part:
+        yield part
+
+
+def _rows(part: _Packed, since: int | None) -> Rows:
+    each = np.diff(part.starts)
+    time, number = np.repeat(part.time, each), np.repeat(part.number, each)
+    width, height = max(part.like.width, 1), max(part.like.height, 1)
+    box = part.xyxy / np.array([width, height, width, height], np.float64)
+    whole = Rows(time, number, part.track_id, part.class_id, box, np.full(len(time), width / height))
+    if since is None or int(part.time.min()) >= since:
+        return whole
+    columns: tuple[Any, ...] = whole
+    return Rows(*(column[time >= since] for column in columns))
 
 
 def _packed(waiting: Sequence[tuple[Remembered, Sequence[Any]]]) -> _Packed:

@@ -21,7 +21,7 @@ from countline.view.desk.memory import Remembered, TrackMemory, direction_of
 
 __all__ = ["MOST_FRAMES", "WARM_UP", "Trial", "played", "try_rules"]
 
-MOST_FRAMES = 60_000
+MOST_FRAMES = 200_000
 """Frames that are gone through, of all sources together: the newest."""
 MOST_SECONDS = 10.0
 """Of this machine's time."""

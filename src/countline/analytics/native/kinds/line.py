@@ -1,4 +1,4 @@
-"""Lines: who crosses them, which way. (How a crossing is told from jitter: ``polylines``.)"""
+"""Lines: who crosses them, which way. (How a crossing is distinguished from jitter: ``polylines``.)"""
 
 from __future__ import annotations
 
