@@ -30,6 +30,7 @@ from typing import Any
 from countline.config import OutboxConfig
 from countline.config.outputs import config_class
 from countline.demo.broker import EmbeddedBroker, free_port
+from countline.outbox import StreamStart
 from countline.outputs.kafka.output import make
 from countline.pipeline.delivery.delivery import Delivery
 from countline.protocols import Entry, Receipt
@@ -70,7 +71,7 @@ def delivery(
     path = folder / f"{topic}.outbox" if folder is not None else None
     this = Delivery(OutboxConfig(when_full="block", **config), path, [wrap(output)], live=True)
     this.start()
-    this.begin("gate", "s", live=True, policy=None, time=0)
+    this.begin(StreamStart("gate", "s", live=True))
     try:
         yield this
     finally:

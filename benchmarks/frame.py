@@ -34,7 +34,7 @@ from countline.config import OutboxConfig, TrackerConfig
 from countline.config.messages import MessageConfig
 from countline.config.rules import RulesConfig
 from countline.kernels import find
-from countline.outbox import Commit
+from countline.outbox import Commit, StreamStart
 from countline.types import Analytics, Crossing, Detections, FrameInfo, FrameTracks, SourceInfo
 from messages import RECIPE
 
@@ -109,7 +109,7 @@ def of_outbox(infos: list[FrameInfo], made: Any, deltas: Any, found: dict[str, f
         from countline.pipeline.delivery.commit_writer import Writer
 
         writer = Writer(box, commit_ms=5, block=True, on_written=lambda: None, on_dropped=lambda _: None)
-        box.begin(SOURCE.name, infos[0].stream, live=False, policy=None, time=START)
+        box.begin(StreamStart(SOURCE.name, infos[0].stream, live=False, time=START))
         commits = [
             Commit(
                 SOURCE.name,
@@ -124,7 +124,7 @@ def of_outbox(infos: list[FrameInfo], made: Any, deltas: Any, found: dict[str, f
         box.close()
     with tempfile.TemporaryDirectory() as folder:
         box = outbox.open(OutboxConfig(), Path(folder) / "frame.outbox", ["kafka"], live=False)
-        box.begin(SOURCE.name, infos[0].stream, live=False, policy=None, time=START)
+        box.begin(StreamStart(SOURCE.name, infos[0].stream, live=False, time=START))
         groups = [commits[i : i + 10] for i in range(0, len(commits), 10)]
         share, _ = each(box.write, groups)
         found["outbox, writer"] = share / 10
@@ -163,7 +163,7 @@ def main() -> None:
     parser.add_argument("--objects", type=int, nargs="+", default=[1, 5, 20, 100])
     given = parser.parse_args()
     print(header("numpy", "pyxtrackers", "supervision"))
-    print(f"kernel: {find().told}")
+    print(f"kernel: {find().description}")
     columns = {n: measure(n, given.frames, given.rounds) for n in given.objects}
     print(f"{'us of CPU a frame':28}" + "".join(f"{n:>9} obj" for n in columns))
     for stage in STAGES:

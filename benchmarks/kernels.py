@@ -96,7 +96,7 @@ def main() -> None:
     infos, detections = scene(options.objects, options.frames)
     pairs = list(zip(infos, detections))
     print(header("numpy", "pyxtrackers"))
-    print(f"kernel: {find().told}")
+    print(f"kernel: {find().description}")
     best: dict[str, float] = {}
 
     def note(name: str, value: float) -> None:

@@ -164,7 +164,7 @@ def main() -> None:
     options = parser.parse_args()
     print(header("numpy", "supervision"))
     found = find()
-    print(f"kernel: {found.told}")
+    print(f"kernel: {found.description}")
     if found.module is None:
         MAKERS.pop("kernel")
     best = next(iter(MAKERS))

@@ -36,4 +36,4 @@ pinned && cargo fetch --quiet --locked --manifest-path kernels/Cargo.toml || mis
 rm -rf build/wheels
 "$python" -m maturin build --quiet --release --locked --manifest-path kernels/Cargo.toml --out build/wheels
 "$python" -m pip --disable-pip-version-check install -q --no-deps --force-reinstall build/wheels/countline_kernels-*.whl
-"$python" -c 'from countline.kernels import find; print("rules and tracks run by:", find().told)'
+"$python" -c 'from countline.kernels import find; print("rules and tracks run by:", find().description)'

@@ -63,8 +63,8 @@ class ChangeDefinition(Definition, Protocol):
 class ContinuingDefinition(Protocol):
     """What a definition offers besides if it can go on in the place of another, when the configuration is changed while running."""
 
-    def take_over(self, before: Definition, *, whole: bool) -> None:
-        """Go on under the ids of the definition that had this name before; ``whole``: with its windows and memories, too."""
+    def take_over(self, before: Definition, *, with_state: bool) -> None:
+        """Go on under the ids of the definition that had this name before; ``with_state``: with its windows and memories, too."""
         ...
 
 
@@ -128,9 +128,9 @@ class GapDefinition(Protocol):
     """What a definition offers besides if its messages tell of gaps."""
 
     def miss(self, source: str, gap: Gap) -> None:
-        """Something of a source was missed in an earlier run, and must still be told."""
+        """Something of a source was missed in an earlier run, and no message has reported it yet."""
         ...
 
     def untold(self, source: str) -> Gap | None:
-        """What was missed of a source and no message has told yet."""
+        """The gap of a source that no message has reported yet."""
         ...

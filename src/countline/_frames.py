@@ -1,4 +1,4 @@
-"""What is known of sources and frames but their pixels, and how times are told. Re-exported by ``countline.types``."""
+"""What is known of sources and frames but their pixels, and how times are written. Re-exported by ``countline.types``."""
 
 from __future__ import annotations
 

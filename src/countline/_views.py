@@ -27,10 +27,10 @@ class View:
         """Pixels of the view for each pixel of the picture."""
         return float(np.hypot(self.matrix[0, 0], self.matrix[1, 0]))
 
-    def points(self, given: NDArray[np.floating]) -> NDArray[np.float32]:
+    def points(self, pixels: NDArray[np.floating]) -> NDArray[np.float32]:
         """(n, 2) pixels of the view -> of the picture; as lines are drawn."""
         back = inverse(self.matrix)
-        return np.asarray(given @ back[:, :2].T + back[:, 2], np.float32)
+        return np.asarray(pixels @ back[:, :2].T + back[:, 2], np.float32)
 
     def to_view(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
         """(n, 4) xyxy of the picture in pixels of the view: centres moved, sides scaled."""

@@ -26,8 +26,8 @@ class Kernel(NamedTuple):
 
     module: ModuleType | None
     """``countline_kernels``; None: NumPy does the work."""
-    told: str
-    """Which runs and why, in words."""
+    description: str
+    """Which one runs, and why, for the log."""
     wrong: bool = False
     """It is installed, but cannot be used."""
 
@@ -49,9 +49,9 @@ def _find() -> Kernel:
         return Kernel(None, f"NumPy (countline-kernels is installed, but cannot be loaded: {error})", wrong=True)
     version, interface = getattr(module, "__version__", "?"), getattr(module, "INTERFACE", None)
     if interface != INTERFACE:
-        told = (
+        description = (
             f"NumPy (countline-kernels {version} has the interface {interface}, this countline needs {INTERFACE}: "
             "pip install -U countline countline-kernels)"
         )
-        return Kernel(None, told, wrong=True)
+        return Kernel(None, description, wrong=True)
     return Kernel(module, f"compiled kernel {version}")

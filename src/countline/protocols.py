@@ -247,7 +247,7 @@ class RuleSet(Protocol):
 
     rules: Sequence[RuleInfo]
     notices: list[str]
-    """What the user should be told, once each; whoever tells it empties the list."""
+    """Warnings for the user, each once; whoever logs them empties the list."""
 
     def update(self, batch: Sequence[FrameTracks]) -> list[Analytics]:
         """One Analytics per entry, in order. A batch may hold several sources, and several frames of one source in

@@ -220,11 +220,11 @@ def _watch_logs() -> None:
 
 def _clean(record: logging.LogRecord) -> None:
     try:
-        said = record.getMessage()
+        message = record.getMessage()
     except Exception:
         return  # words and arguments that do not fit: the handler says so
-    clean = redact(said)
-    if clean != said:
+    clean = redact(message)
+    if clean != message:
         record.msg, record.args = clean, None
     if record.exc_info and record.exc_info[0] is not None:
         text = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")

@@ -10,7 +10,7 @@ from countline.cluster.gate import DOUBTFUL, GENERATION, PARTITION, SOURCE, Fenc
 from countline.cluster.protocol import Slot, Verdict
 from countline.cluster.sink import STATE, Destination, OwnerSink
 from countline.cluster.tables import Definition, Tables
-from countline.outbox import Resume
+from countline.outbox import Resume, StreamStart
 from countline.protocols import Entry, OutputStatus, Receipt
 from countline.types import CounterDelta, CounterKey, FrameInfo, Message, RuleIdentity, SourceInfo
 
@@ -53,7 +53,7 @@ def owner(tables: Tables, commits: Commits, *, sure: bool = True, offset: int = 
 def test_a_slot_stands_behind_the_messages_of_its_frame_and_says_where_it_belongs() -> None:
     commits = Commits()
     sink = owner(Tables(), commits)
-    sink.begin("gate", "s@5", live=True, policy=None, time=1000, rules=["door"])
+    sink.begin(StreamStart("gate", "s@5", live=True, time=1000, rules=["door"]))
     sink.put(frame(0), [Message("1", b"{}")], [CounterDelta(KEY, 2)])
     told, slot = commits.messages[0]
     assert (header(told, SOURCE), header(told, GENERATION), header(told, DOUBTFUL)) == (b"gate", b"5", None)
@@ -68,15 +68,15 @@ def test_a_slot_stands_behind_the_messages_of_its_frame_and_says_where_it_belong
 def test_what_is_counted_without_a_lease_is_marked_and_what_a_file_shows_never_is() -> None:
     commits = Commits()
     sink = owner(Tables(), commits, sure=False)
-    sink.begin("gate", "s@5", live=True, policy=None, time=1000)
+    sink.begin(StreamStart("gate", "s@5", live=True, time=1000))
     sink.put(frame(0), [Message("1", b"{}")], [CounterDelta(KEY, 1)])
     assert [header(m, DOUBTFUL) for m in commits.messages[0]] == [b"1", b"1"]
     film = owner(Tables(), commits, sure=False)
-    film.begin("gate", "digest", live=False, policy=None, time=1000)
+    film.begin(StreamStart("gate", "digest", live=False, time=1000))
     film.put(frame(0, SourceInfo("gate")), [Message("1", b"{}")], [CounterDelta(KEY, 1)])
     assert [header(m, DOUBTFUL) for m in commits.messages[1]] == [None, None]
     film = owner(Tables(), commits, sure=True, transactions=True)
-    film.begin("gate", "digest", live=False, policy=None, time=1000)
+    film.begin(StreamStart("gate", "digest", live=False, time=1000))
     film.put(frame(0, SourceInfo("gate")), [], [CounterDelta(KEY, 1)])
     assert [header(m, DOUBTFUL) for m in commits.messages[2]] == [b"again"]
 
@@ -88,7 +88,7 @@ def test_what_a_former_owner_brings_late_is_in_the_counts_of_the_one_at_work() -
     sink = owner(tables, commits)
     restored: list[Mapping[CounterKey, int]] = []
     sink.restore = lambda counters, resets: restored.append(counters)
-    resume = sink.begin("gate", "s@5", live=True, policy=None, time=1000, rules=["door"])
+    resume = sink.begin(StreamStart("gate", "s@5", live=True, time=1000, rules=["door"]))
     assert (resume.counters, resume.seen) == ({KEY: 4}, 900)
     sink.put(frame(0), [], [CounterDelta(KEY, 1)])
     assert restored == []
@@ -161,18 +161,18 @@ def test_a_line_that_is_moved_goes_on_and_one_that_is_turned_round_begins_at_not
     tables, commits = Tables(), Commits()
     first = owner(tables, commits)
     rules = {"door": line((0.1, 0.5), (0.9, 0.5)), "hall": line((0.1, 0.5), (0.9, 0.5))}
-    first.begin("gate", "s@5", live=True, policy=None, time=1, rules=list(rules), identities=rules)
+    first.begin(StreamStart("gate", "s@5", live=True, time=1, rules=list(rules), identities=rules))
     hall = CounterKey("gate", "hall", "in", "car")
     first.put(frame(0), [], [CounterDelta(KEY, 3), CounterDelta(hall, 2)])
     tables.stated(2, 6, records.slot_key("gate", 5), commits.messages[-1][-1].value)
     turned = {"door": line((0.9, 0.5), (0.1, 0.5)), "hall": line((0.1, 0.6), (0.9, 0.6))}
     second = owner(tables, commits, offset=7)
-    resume = second.begin("gate", "s@7", live=True, policy=None, time=2, rules=list(turned), identities=turned)
+    resume = second.begin(StreamStart("gate", "s@7", live=True, time=2, rules=list(turned), identities=turned))
     assert resume.counters == {hall: 2}
     second.put(frame(0), [], [CounterDelta(KEY, 1), CounterDelta(hall, 1)])
     tables.stated(2, 8, records.slot_key("gate", 7), commits.messages[-1][-1].value)
     first.put(frame(1), [], [CounterDelta(KEY, 1), CounterDelta(hall, 1)])  # late, by what it counted itself
     tables.stated(2, 9, records.slot_key("gate", 5), commits.messages[-1][-1].value)
     third = owner(tables, commits, offset=10)
-    resume = third.begin("gate", "s@10", live=True, policy=None, time=3, rules=list(turned), identities=turned)
+    resume = third.begin(StreamStart("gate", "s@10", live=True, time=3, rules=list(turned), identities=turned))
     assert resume.counters == {KEY: 1, hall: 4}

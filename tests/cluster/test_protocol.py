@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from countline.cluster import records
 from countline.cluster.protocol import Claim, Epoch, Lease, Slot, SourceState, Verdict, verdict
+from countline.outbox import StreamStart
 from countline.types import Gap
 
 SESSION, LEASE = 5, 3
@@ -99,7 +100,9 @@ class Group(RuleBasedStateMachine):
         claim = records.read_claim("gate", len(self.log), records.claim_value(name, name, since, self.time))
         self.log.append(claim)
         worker.claim = claim
-        worker.slot = self.read().begin(claim, "stream", live=True, restart=False, time=self.time).slot
+        worker.slot = (
+            self.read().begin(claim, StreamStart("gate", "stream", live=True, policy="continue", time=self.time)).slot
+        )
 
     @rule(name=st.sampled_from(WORKERS))
     def a_worker_hears_of_the_coordinator(self, name: str) -> None:
@@ -229,7 +232,7 @@ def test_a_file_that_several_owners_have_read_is_counted_once(reads: list[int], 
     farthest = -1
     for generation, frames in enumerate(reads):
         claim = Claim("film", generation, f"w{generation}", generation)
-        work = known.begin(claim, "digest", live=False, restart=True, time=5)
+        work = known.begin(claim, StreamStart("film", "digest", live=False, policy="restart", time=5))
         slot = work.slot
         assert work.before == {}
         assert slot.counts == ({} if work.resume is None else shown(work.resume))
@@ -247,24 +250,32 @@ def test_a_file_that_several_owners_have_read_is_counted_once(reads: list[int], 
 
 def test_a_file_is_read_again_only_when_it_is_defined_anew_and_then_from_nothing() -> None:
     state = SourceState("film")
-    first = state.begin(Claim("film", 1, "w", 1), "digest", live=False, restart=True, time=5, definition=10).slot
+    first = state.begin(
+        Claim("film", 1, "w", 1), StreamStart("film", "digest", live=False, policy="restart", time=5), definition=10
+    ).slot
     state.learn(replace(first, counts={("door", "in", "car"): 4}, frame=9, finished=True, sequence=1))
     assert state.finished(10)
     assert not state.finished(11)
-    again = state.begin(Claim("film", 2, "w", 1), "digest", live=False, restart=True, time=7, definition=11)
+    again = state.begin(
+        Claim("film", 2, "w", 1), StreamStart("film", "digest", live=False, policy="restart", time=7), definition=11
+    )
     assert (again.resume, again.before, again.slot.epoch) == (None, {}, Epoch(1, 7))
     state.learn(replace(again.slot, counts={("door", "in", "car"): 1}, frame=3, sequence=1))
     assert state.total() == {("door", "in", "car"): 1}
-    on = state.begin(Claim("film", 3, "v", 3), "other", live=False, restart=False, time=9, definition=12)
+    on = state.begin(
+        Claim("film", 3, "v", 3), StreamStart("film", "other", live=False, policy="continue", time=9), definition=12
+    )
     assert on.before == {("door", "in", "car"): 1}
 
 
 def test_a_reset_is_of_all_owners_and_what_comes_late_from_before_it_is_not_added() -> None:
     state = SourceState("gate")
-    old = state.begin(Claim("gate", 1, "a", 1), "s", live=True, restart=False, time=1).slot
+    old = state.begin(Claim("gate", 1, "a", 1), StreamStart("gate", "s", live=True, policy="continue", time=1)).slot
     old = replace(old, counts={("door", "in", "car"): 3}, seen=100, sequence=1)
     state.learn(old)
-    work = state.begin(Claim("gate", 2, "b", 2), "s", live=True, restart=False, time=200, due=lambda seen: 150)
+    work = state.begin(
+        Claim("gate", 2, "b", 2), StreamStart("gate", "s", live=True, policy="continue", time=200, due=lambda seen: 150)
+    )
     assert (work.reset, work.before, work.slot.epoch) == (150, {}, Epoch(1, 150))
     state.learn(replace(work.slot, counts={("door", "in", "car"): 1}, sequence=1))
     state.learn(replace(old, counts={("door", "in", "car"): 4}, sequence=2))

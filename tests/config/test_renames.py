@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from countline.config import load
 from countline.config.outputs import BUILT_IN, config_class
-from countline.config.renames import in_new_names, old_values, told_both
+from countline.config.renames import in_new_names, old_values, under_both_names
 from countline.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -167,7 +167,7 @@ def test_all_outputs_have_one_model_of_tls() -> None:
 )
 def test_nothing_is_lost_in_new_names(data: dict[str, Any]) -> None:
     renames = {"a": "x", "g.p": "y", "g.q": "z"}
-    if told_both(data, renames) is None:
+    if under_both_names(data, renames) is None:
         made = in_new_names(data, renames)
         for old, value in old_values(data, renames):
             assert made[renames[old]] == value

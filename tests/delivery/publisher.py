@@ -15,6 +15,7 @@ import orjson
 
 from countline.config import OutboxConfig
 from countline.config.outputs import config_class
+from countline.outbox import StreamStart
 from countline.outputs.kafka.output import make
 from countline.pipeline.delivery.delivery import Delivery
 from countline.types import CounterDelta, CounterKey, FrameInfo, Message, SourceInfo
@@ -38,7 +39,7 @@ def publish(job: dict[str, object]) -> None:
     output = make(config_class("kafka").model_validate(kafka))  # type: ignore[arg-type]
     delivery = Delivery(OutboxConfig(), Path(str(job["path"])), [output], live=live)
     delivery.start()
-    resume = delivery.begin("gate", "stream", live=live, policy=None, time=1)
+    resume = delivery.begin(StreamStart("gate", "stream", live=live, time=1))
     # A file is gone through again from its beginning; what the camera shows next, the counter tells here: one count a frame.
     first = resume.counters.get(CAR, 0) if live else 0
     source = SourceInfo("gate", live=live)

@@ -16,7 +16,7 @@ from countline import outbox
 from countline.config import OutboxConfig
 from countline.demo.broker import EmbeddedBroker
 from countline.errors import ConfigError, OutboxError
-from countline.outbox import Commit
+from countline.outbox import Commit, StreamStart
 from countline.pipeline.delivery.commit_writer import Writer
 from countline.pipeline.delivery.delivery import Delivery
 from countline.types import CounterDelta, CounterKey, FrameInfo
@@ -71,17 +71,17 @@ def _info(frame: int, stream: str = "s") -> FrameInfo:
 def test_a_camera_that_reconnects_goes_on_with_its_counts(path: Path) -> None:
     delivery = Delivery(OutboxConfig(), path, [], live=True)
     delivery.start()
-    assert delivery.begin("gate", "s1", live=True, policy=None, time=0).counters == {}
+    assert delivery.begin(StreamStart("gate", "s1", live=True)).counters == {}
     delivery.put(_info(0, "s1"), [], [CounterDelta(CAR, 3)])
-    assert delivery.begin("gate", "s2", live=True, policy=None, time=0).counters == {CAR: 3}, "written or not yet"
+    assert delivery.begin(StreamStart("gate", "s2", live=True)).counters == {CAR: 3}, "written or not yet"
     delivery.put(_info(0, "s2"), [], [CounterDelta(CAR, 2)])
     delivery.reset("gate", 77)
-    again = delivery.begin("gate", "s3", live=True, policy=None, time=0)
+    again = delivery.begin(StreamStart("gate", "s3", live=True))
     assert (again.counters, again.resets) == ({CAR: 0}, {("gate", "line"): (1, 77)})
     delivery.put(_info(0, "s3"), [], [CounterDelta(CAR, 1)])
     delivery.stop(5.0)
     delivery = Delivery(OutboxConfig(), path, [], live=True)
-    resume = delivery.begin("gate", "s4", live=True, policy=None, time=0)
+    resume = delivery.begin(StreamStart("gate", "s4", live=True))
     assert (resume.counters, resume.resets) == ({CAR: 1}, {("gate", "line"): (1, 77)})
     delivery.start()
     delivery.stop(1.0)
@@ -90,14 +90,14 @@ def test_a_camera_that_reconnects_goes_on_with_its_counts(path: Path) -> None:
 def test_a_rule_that_never_counted_has_its_epoch_too(path: Path) -> None:
     delivery = Delivery(OutboxConfig(), path, [], live=True)
     delivery.start()
-    delivery.begin("gate", "s1", live=True, policy=None, time=0, rules=["line", "quiet"])
+    delivery.begin(StreamStart("gate", "s1", live=True, rules=["line", "quiet"]))
     delivery.put(_info(0, "s1"), [], [CounterDelta(CAR, 3)])
     delivery.reset("gate", 77)
     both = {("gate", "line"): (1, 77), ("gate", "quiet"): (1, 77)}
-    assert delivery.begin("gate", "s2", live=True, policy=None, time=0, rules=["line", "quiet"]).resets == both
+    assert delivery.begin(StreamStart("gate", "s2", live=True, rules=["line", "quiet"])).resets == both
     delivery.stop(5.0)
     delivery = Delivery(OutboxConfig(), path, [], live=True)
-    resume = delivery.begin("gate", "s3", live=True, policy=None, time=0, rules=["line", "quiet", "new"])
+    resume = delivery.begin(StreamStart("gate", "s3", live=True, rules=["line", "quiet", "new"]))
     assert resume.resets == {**both, ("gate", "new"): (1, 77)}, "the epoch is the source's"
     delivery.start()
     delivery.stop(1.0)
@@ -192,7 +192,7 @@ def test_an_outbox_that_fails_for_good_ends_the_run_with_its_error(
 ) -> None:
     delivery = Delivery(OutboxConfig(), path, [], live=False)
     delivery.start()
-    delivery.begin("gate", "s", live=False, policy=None, time=0)
+    delivery.begin(StreamStart("gate", "s", live=False))
     delivery.outbox.close()
     with pytest.raises(OutboxError, match="closed"):
         for frame in range(1000):

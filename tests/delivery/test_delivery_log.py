@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from countline import outbox
 from countline.config import OutboxConfig
-from countline.observe.told import EVERY, Told
+from countline.observe.repeated import EVERY, DueCounts
 from countline.observe.trouble import Trouble
 from countline.outbox import Commit
 from countline.pipeline.delivery.commit_writer import Writer
@@ -104,7 +104,7 @@ def test_a_beginning_after_an_end_that_was_not_told_is_counted(last: str) -> Non
 @given(st.lists(st.tuples(st.floats(0.0, 30.0), st.integers(0, 9)), max_size=200))
 def test_numbers_are_told_at_once_then_once_a_minute_and_none_is_forgotten(steps: list[tuple[float, int]]) -> None:
     now = [0.0]
-    told = Told(clock=lambda: now[0])
+    told = DueCounts(clock=lambda: now[0])
     lines: list[tuple[float, int]] = []
     for seconds, count in steps:
         now[0] += seconds

@@ -21,7 +21,7 @@ from countline.attach import encode_image
 from countline.config import OutboxConfig
 from countline.config.models import SourceConfig
 from countline.errors import OutputError
-from countline.observe.told import Repeated
+from countline.observe.repeated import Repeated
 from countline.outbox import Commit
 from countline.pipeline.delivery.output_log import TOPICS, OutputLog
 from countline.pipeline.delivery.sender import Sender

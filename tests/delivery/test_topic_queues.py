@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from countline.pipeline.delivery.topic_queues import QUEUE_BYTES, TOLD_AFTER, TopicQueues
+from countline.pipeline.delivery.topic_queues import QUEUE_BYTES, REPORTED_AFTER, TopicQueues
 from countline.protocols import Entry
 from countline.types import Message
 
@@ -164,9 +164,9 @@ def test_a_topic_that_stands_still_is_told_once_with_its_reason_and_once_when_it
     queues = TopicQueues()
     queues.sent([entry(1, "a")])
     queues.answered(1, again=True, now=0.0, reason="no right")
-    assert queues.changes(TOLD_AFTER / 2) == [], "what mends itself soon is nobody's business"
+    assert queues.changes(REPORTED_AFTER / 2) == [], "what mends itself soon is nobody's business"
     assert queues.last_error == ""
-    assert queues.changes(TOLD_AFTER) == [("a", "no right", TOLD_AFTER)]
+    assert queues.changes(REPORTED_AFTER) == [("a", "no right", REPORTED_AFTER)]
     assert queues.last_error == "no right"
     for now in (3.0, 5.0):
         queues.sent(queues.due(now, 10))

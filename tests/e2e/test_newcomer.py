@@ -14,7 +14,7 @@ from conftest_e2e import command
 from countline import outbox
 from countline.cli import main
 from countline.config import OutboxConfig
-from countline.outbox import Commit
+from countline.outbox import Commit, StreamStart
 from countline.types import CounterDelta, CounterKey, Message
 
 Ask = Callable[..., tuple[int, str, str]]
@@ -39,7 +39,7 @@ def counted(tmp_path: Path) -> Path:
     """An outbox with a count of 5 of line 'door' of source 'gate'."""
     path = tmp_path / "c.outbox"
     with outbox.open(OutboxConfig(), path, ["kafka"]) as box:
-        box.begin("gate", "s", live=True)
+        box.begin(StreamStart("gate", "s", live=True))
         box.write([Commit("gate", "s", 0, (), [CounterDelta(CounterKey("gate", "door", "in", "car"), 5)])])
     return path
 
@@ -122,7 +122,7 @@ def test_check_tells_a_damaged_outbox_and_what_waits_in_a_sound_one(ask: Ask, cl
     assert "is damaged" in out
     box.unlink()
     with outbox.open(OutboxConfig(), box, ["stdout"]) as open_box:
-        open_box.begin("s", "x", live=True)
+        open_box.begin(StreamStart("s", "x", live=True))
         open_box.write([Commit("s", "x", 0, [Message("i", b"v")], ())])
     code, out, _ = ask("check", path)
     assert code == 0

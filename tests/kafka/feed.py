@@ -12,6 +12,7 @@ from typing import Any
 
 from countline.config import OutboxConfig
 from countline.config.outputs import config_class
+from countline.outbox import StreamStart
 from countline.outputs.kafka.output import KafkaOutput, make
 from countline.pipeline.delivery.delivery import Delivery
 from countline.protocols import Output
@@ -39,7 +40,7 @@ class Feed:
     def __init__(self, path: Path | None, *outputs: Output, **config: Any) -> None:
         self.delivery = Delivery(OutboxConfig(**config), path, outputs, live=True)
         self.delivery.start()
-        self.delivery.begin("gate", "s", live=True, policy=None, time=0)
+        self.delivery.begin(StreamStart("gate", "s", live=True))
         self.sent = 0
 
     def put(self, count: int, *, rate: float = 0, **fields: Any) -> None:
@@ -96,7 +97,8 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", port))
         self._pairs: list[socket.socket] = []
         self._closing = False
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     def _accept(self) -> None:
         while True:
@@ -132,7 +134,10 @@ class Proxy:
 
     def close(self) -> None:
         self._closing = True
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # a thread that waits in accept() would keep the port
         self._listener.close()
+        self._accepting.join(10)
         self.cut()
 
 

@@ -152,11 +152,12 @@ from test_kafka_dead_letters import mixed
 from feed import Feed, SOURCE, kafka
 from countline.config import OutboxConfig
 from countline.pipeline.delivery.delivery import Delivery
+from countline.outbox import StreamStart
 from countline.types import FrameInfo
 _, _, path, bootstrap, topic, dead, count = sys.argv
 delivery = Delivery(OutboxConfig(), Path(path), [kafka(bootstrap, topic, dead_letters=dead)], live=False)
 delivery.start()
-resume = delivery.begin("gate", "s", live=False, policy=None, time=1)
+resume = delivery.begin(StreamStart("gate", "s", live=False, time=1))
 for n, made in enumerate(mixed(0, int(count), bad=20)):
     if resume.frame is None or n > resume.frame:
         delivery.put(FrameInfo(SOURCE, n, 0, 0, 1, 1, stream="s"), [made], ())

@@ -41,7 +41,7 @@ def test_without_the_kernel_numpy_runs_and_it_is_told_how_to_get_it(monkeypatch:
     found = kernels.find()
     assert found.module is None
     assert not found.wrong
-    assert "NumPy" in found.told
+    assert "NumPy" in found.description
 
 
 def test_a_kernel_of_the_right_version_is_used_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +71,7 @@ def test_a_kernel_that_cannot_be_loaded_is_left_aside_and_the_reason_told(monkey
     monkeypatch.setattr(kernels, "import_module", refuse)
     found = kernels.find()
     assert found.wrong
-    assert "GLIBC_2.99" in found.told
+    assert "GLIBC_2.99" in found.description
 
 
 @pytest.mark.parametrize("value", ["off", "0", "OFF"])
@@ -80,7 +80,7 @@ def test_a_variable_leaves_the_kernel_aside(monkeypatch: pytest.MonkeyPatch, val
     found = kernels.find()
     assert found.module is None
     assert not found.wrong
-    assert kernels.OFF in found.told
+    assert kernels.OFF in found.description
     assert make(TrackerConfig())._kernel is None  # type: ignore[attr-defined]
 
 

@@ -12,12 +12,12 @@ from kernel import compiled
 
 from countline.config import TrackerConfig
 from countline.track import engines, make
+from countline.track.boxes_to_match import behind
 from countline.track.engines import ByteTrackEngine, agrees
 from countline.track.groups import Groups
 from countline.track.memory import Memory
 from countline.track.occlusion import complete, floor
 from countline.track.twins import covering
-from countline.track.whole import behind
 from countline.types import Detections
 
 kernel = compiled()

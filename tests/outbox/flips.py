@@ -12,6 +12,7 @@ from outbox_helpers import commit, message
 from countline import outbox
 from countline.config import OutboxConfig
 from countline.errors import OutboxError
+from countline.outbox import StreamStart
 
 OUTPUTS = ["a", "b"]
 
@@ -19,8 +20,8 @@ OUTPUTS = ["a", "b"]
 def make(path: Path) -> bytes:
     """Counters, epochs, two sources (a file cut short, a live one), messages, dead letters, gaps of acknowledgements."""
     with outbox.open(OutboxConfig(), path, OUTPUTS) as box:
-        box.begin("gate", "s1", live=False)
-        box.begin("hall", "s2", live=True)
+        box.begin(StreamStart("gate", "s1", live=False))
+        box.begin(StreamStart("hall", "s2", live=True))
         for n in range(12):
             box.write([commit(n, message(n), time=10**18 + n)])
         entries, _ = box.read("a")
@@ -40,7 +41,10 @@ def _all_of(box: outbox.Outbox) -> dict[str, Any]:
     for name in OUTPUTS:
         found[name] = [(e.position, e.message) for e in box.read(name)[0]]
     status = {stored.name: (stored.acknowledged, stored.dropped, stored.pending) for stored in box.status().outputs}
-    found["gate"], found["hall"] = box.begin("gate", "s1", live=False), box.begin("hall", "s2", live=True)
+    found["gate"], found["hall"] = (
+        box.begin(StreamStart("gate", "s1", live=False)),
+        box.begin(StreamStart("hall", "s2", live=True)),
+    )
     return {**found, "status": status, "next": box.last}
 
 

@@ -16,14 +16,14 @@ from test_outbox_commands import countline
 from countline import outbox
 from countline.config import OutboxConfig
 from countline.errors import ConfigError, OutboxError
-from countline.outbox import Outbox
+from countline.outbox import Outbox, StreamStart
 
 Opener = Callable[..., Outbox]
 
 
 def test_a_backup_has_what_a_copy_of_the_file_lacks(opener: Opener, path: Path, tmp_path: Path) -> None:
     box = opener()
-    box.begin("gate", "s1", live=True)
+    box.begin(StreamStart("gate", "s1", live=True))
     for n in range(20):
         box.write([commit(n, message(n))])
     box.dead_letter("a", [(box.read("a")[0][0], "too large")])
@@ -42,7 +42,7 @@ def test_a_backup_has_what_a_copy_of_the_file_lacks(opener: Opener, path: Path, 
 
 def test_a_backup_is_of_one_instant_while_a_run_writes(opener: Opener, path: Path, tmp_path: Path) -> None:
     box = opener()
-    box.begin("gate", "s1", live=True)
+    box.begin(StreamStart("gate", "s1", live=True))
     done, written = threading.Event(), 0
 
     def write() -> None:

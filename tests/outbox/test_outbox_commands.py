@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from outbox_helpers import commit, drain, ids, message
 
-from countline.outbox import Outbox
+from countline.outbox import Outbox, StreamStart
 
 Opener = Callable[..., Outbox]
 
@@ -23,7 +23,7 @@ def countline(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def filled(opener: Opener, path: Path) -> Path:
     box = opener("a", "b")
-    box.begin("gate", "s1", live=True)
+    box.begin(StreamStart("gate", "s1", live=True))
     box.write([commit(0, message(0), message(1), message(2))])
     entries, _ = box.read("a")
     box.dead_letter("a", [(entries[0], "too large for the topic")])

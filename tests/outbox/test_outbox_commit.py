@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from countline import outbox
 from countline.config import OutboxConfig
 from countline.errors import OutboxError
-from countline.outbox import Commit
+from countline.outbox import Commit, StreamStart
 from countline.outbox.durable import Outbox
 from countline.outbox.positions import Intervals
 from countline.types import CounterDelta, CounterKey, Message
@@ -63,7 +63,7 @@ def state(path: Path) -> tuple[set[str], set[str], int, int, dict[str, int]]:
 def scenario(box: Outbox, fail_at: int | None) -> int:
     """Write, acknowledge, dead-letter, write; one statement fails, and all is tried again as the writer does. How many statements there
     were."""
-    box.begin("gate", "s", live=True)
+    box.begin(StreamStart("gate", "s", live=True))
     box.write([commit(i) for i in range(6)])
     entries, _ = box.read("a", 0)
     real = box._db
@@ -117,7 +117,7 @@ def test_as_many_gaps_as_there_may_be_are_kept_exactly(count: int, step: int, fa
 def test_after_more_gaps_than_any_bound_nothing_acknowledged_is_sent_again(tmp_path: Path) -> None:
     path = tmp_path / "o.outbox"
     with outbox.open(OutboxConfig(), path, ["a"]) as box:
-        box.begin("gate", "s", live=True)
+        box.begin(StreamStart("gate", "s", live=True))
         box.write([commit(i) for i in range(20_000)])
         box.ack("a", range(2, 20_001, 2))
     with outbox.open(OutboxConfig(), path, ["a"]) as box:
@@ -134,7 +134,7 @@ def test_a_wrong_number_of_what_waits_is_counted_anew_and_told(
 ) -> None:
     path = tmp_path / "o.outbox"
     with outbox.open(OutboxConfig(), path, ["a", "b"]) as box:
-        box.begin("gate", "s", live=True)
+        box.begin(StreamStart("gate", "s", live=True))
         box.write([commit(i, ("b",) if i % 3 else ()) for i in range(30)])
         box.ack("a", [1])
     with sqlite3.connect(path) as db:
@@ -153,7 +153,7 @@ def test_dead_letters_beyond_their_bound_go_together_and_are_told_together(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with outbox.open(OutboxConfig(max_bytes=1 << 20), tmp_path / "o.outbox", ["a"]) as box:
-        box.begin("gate", "s", live=True)
+        box.begin(StreamStart("gate", "s", live=True))
         for round_ in range(10):
             messages = [Message(f"m{round_}-{i}", bytes(500), b"k", (), 0, None, "d", "gate") for i in range(100)]
             box.write([Commit("gate", "s", round_, messages)])

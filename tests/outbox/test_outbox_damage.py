@@ -16,7 +16,7 @@ from outbox_helpers import CAR, commit, drain, ids, message
 
 from countline import outbox
 from countline.config import OutboxConfig
-from countline.outbox import Outbox, sums
+from countline.outbox import Outbox, StreamStart, sums
 
 Opener = Callable[..., Outbox]
 DATA = Path(__file__).parent / "data"
@@ -98,7 +98,7 @@ def test_messages_that_cannot_be_read_are_counted_as_lost(
 
 def test_damage_met_in_use_is_repaired_in_use(opener: Opener, path: Path, caplog: pytest.LogCaptureFixture) -> None:
     box = opener()
-    box.begin("gate", "s1", live=True)
+    box.begin(StreamStart("gate", "s1", live=True))
     for n in range(40):
         box.write([commit(n, message(n, size=3000))])
     box.ack("a", [1, 2])
@@ -152,7 +152,7 @@ def test_an_outbox_of_version_0_1_0_opens_and_goes_on(opener: Opener, path: Path
     (counter,) = box.counters()
     assert (counter.key, counter.value, counter.epoch, counter.reset_at) == (CAR, 3, 1, 1_700_000_000_000_000_000)
     assert [(d.output, d.reason, d.message.id) for d in box.dead_letters()] == [("a", "too large", ids([2])[0])]
-    assert box.begin("gate", "s1", live=False).frame == 12
+    assert box.begin(StreamStart("gate", "s1", live=False)).frame == 12
     box.write([commit(13, message(13))])
     assert drain(box, "a") == ids([3, *range(5, 14)])
     assert drain(box, "b") == ids(range(10, 14))

@@ -19,7 +19,7 @@ from outbox_helpers import CAR, commit, drain, ids, message
 from countline import outbox
 from countline.config import OutboxConfig
 from countline.errors import OutboxError
-from countline.outbox import Outbox, OutboxFull
+from countline.outbox import Outbox, OutboxFull, StreamStart
 
 Opener = Callable[..., Outbox]
 HERE = Path(__file__).parent
@@ -46,7 +46,7 @@ def test_disk_full_forgets_nothing_that_was_stored_and_goes_on_when_there_is_roo
     ballast.write_bytes(bytes(12 << 20))
     stored = 0
     with outbox.open(OutboxConfig(), small_disk / "x.outbox", ["a"]) as box:
-        box.begin("gate", "s1", live=False)
+        box.begin(StreamStart("gate", "s1", live=False))
         with pytest.raises(OutboxFull, match="disk is full") as caught:
             for frame in range(10_000):
                 stored += box.write([commit(frame, message(frame, size=1000))])
@@ -157,7 +157,7 @@ def test_a_damaged_outbox_is_set_aside_and_what_can_be_read_is_carried_over(
     opener: Opener, path: Path, seed: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     box = opener()
-    box.begin("gate", "s1", live=True)
+    box.begin(StreamStart("gate", "s1", live=True))
     for frame in range(300):
         box.write([commit(frame, message(frame, size=3000))])
     box.close()
@@ -308,7 +308,7 @@ def test_every_commit_survives_the_death_of_the_process(path: Path, opener: Open
         from countline.config import OutboxConfig
         from outbox_helpers import commit, message
         box = outbox.open(OutboxConfig(synchronous={synchronous!r}), Path({str(path)!r}), ["a"])
-        box.begin("gate", "s1", live=True)
+        box.begin(StreamStart("gate", "s1", live=True))
         for frame in range(100):
             box.write([commit(frame, message(frame))])
         box.ack("a", range(1, 11))

@@ -12,6 +12,7 @@ import pytest
 from countline import outbox
 from countline.config import OutboxConfig
 from countline.errors import OutboxError
+from countline.outbox import StreamStart
 from countline.types import CounterDelta, CounterKey
 
 
@@ -66,7 +67,7 @@ def test_an_outbox_that_is_removed_while_in_use_is_told_once(tmp_path: Path, sai
     path = tmp_path / "run.outbox"
     delta = CounterDelta(CounterKey("gate", "door", "in", "car"), 1)
     with outbox.open(OutboxConfig(), path, ["a"]) as box:
-        box.begin("gate", "s", live=True)
+        box.begin(StreamStart("gate", "s", live=True))
         box.write([outbox.Commit("gate", "s", 0, (), [delta])])
         assert not said
         path.unlink()

@@ -12,7 +12,7 @@ from test_outbox_commands import countline
 
 from countline import outbox
 from countline.errors import OutboxError
-from countline.outbox import Outbox, mending, upkeep
+from countline.outbox import Outbox, StreamStart, mending, upkeep
 from countline.outbox.mending import Change
 from countline.types import Message
 
@@ -24,7 +24,7 @@ MINE = ids([2])[0]
 def filled(opener: Opener, path: Path) -> Path:
     """Five messages in one batch, for two outputs; 'b' refused the second and acknowledged the last."""
     box = opener("a", "b")
-    box.begin("gate", "s1", live=True)
+    box.begin(StreamStart("gate", "s1", live=True))
     box.write([commit(0, *[message(n) for n in range(5)])])
     entries, _ = box.read("b")
     box.dead_letter("b", [(entries[1], "too large")])

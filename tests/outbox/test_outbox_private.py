@@ -24,7 +24,7 @@ from outbox_helpers import commit, drain, ids, message
 from countline import attach, outbox
 from countline.config import OutboxConfig
 from countline.errors import OutboxError
-from countline.outbox import Outbox, files
+from countline.outbox import Outbox, StreamStart, files
 from countline.pipeline.delivery.commit_writer import Writer
 from countline.pipeline.delivery.failure_file import FailureFile
 from countline.record.tracks import TracksWriter
@@ -196,7 +196,7 @@ def test_another_programs_lock_is_waited_for_and_told_and_nothing_is_lost(
     monkeypatch.setattr(files, "LOCK_WAIT", 0.05)
     caplog.set_level(logging.INFO, "countline")
     box = opener()
-    box.begin("gate", "s1", live=True)
+    box.begin(StreamStart("gate", "s1", live=True))
     dropped: list[Any] = []
     writer = Writer(box, commit_ms=1.0, block=False, on_written=lambda: None, on_dropped=dropped.append)
     writer.start()
@@ -245,7 +245,7 @@ def test_opening_and_beginning_and_closing_wait_for_another_programs_lock(
             thread.join()
 
     box = freed_soon(opener)
-    freed_soon(lambda: box.begin("gate", "s1", live=True))
+    freed_soon(lambda: box.begin(StreamStart("gate", "s1", live=True)))
     box.write([commit(0, message(0), message(1))])
     box.dead_letter("a", [(box.read("a")[0][0], "too large")])
     freed_soon(box.close)

@@ -13,7 +13,7 @@ import pytest
 from outbox_helpers import commit, drain, ids, message
 
 from countline import outbox
-from countline.outbox import Outbox
+from countline.outbox import Outbox, StreamStart
 
 Opener = Callable[..., Outbox]
 
@@ -166,7 +166,7 @@ def test_drop_oldest_keeps_the_newest_and_counts_what_it_drops(
     opener: Opener, memory: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     box = opener(memory=memory, max_bytes=50_000, when_full="drop-oldest")
-    box.begin("gate", "s1", live=True)
+    box.begin(StreamStart("gate", "s1", live=True))
     for frame in range(200):
         assert box.write([commit(frame, message(frame, size=1000))]) == 1
     left = drain(box, ack=False)

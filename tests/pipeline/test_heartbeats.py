@@ -17,7 +17,7 @@ from countline.config.messages import MessageConfig, trigger_of
 from countline.demo import clip_path
 from countline.errors import ConfigError, MessageError
 from countline.messages import make
-from countline.pipeline.heartbeats import GRACE, Heartbeats, told_until
+from countline.pipeline.heartbeats import GRACE, Heartbeats, complete_until
 from countline.source_status import SourceStats
 from countline.types import FrameInfo, SourceInfo, TimeQuality
 from ports import free_port
@@ -93,14 +93,14 @@ def frame(at: int, quality: TimeQuality = TimeQuality.ARRIVAL) -> FrameInfo:
 
 def test_while_frames_come_all_is_told_up_to_the_last_one() -> None:
     stats = SourceStats(state="live", last_frame=100.0)
-    assert told_until(frame(5), stats, True, 130 * SECOND, 10**18) == (5, "frames")
+    assert complete_until(frame(5), stats, True, 130 * SECOND, 10**18) == (5, "frames")
 
 
 @given(st.integers(0, 10**6), st.sampled_from(["connecting", "stalled", "refused", "waiting-for-key-frame", "failed"]))
 def test_a_silent_camera_holds_up_nobody(seconds: int, state: Any) -> None:
     """Its clock goes on from its last frame, whatever it is off by."""
     stats = SourceStats(state=state, last_frame=100.0)
-    until, by = told_until(frame(5), stats, True, (100 + seconds) * SECOND, 10**18)
+    until, by = complete_until(frame(5), stats, True, (100 + seconds) * SECOND, 10**18)
     assert until == 5 + max(0, seconds * SECOND - GRACE)
     assert by == ("clock" if seconds * SECOND > GRACE else "frames")
 
@@ -108,14 +108,14 @@ def test_a_silent_camera_holds_up_nobody(seconds: int, state: Any) -> None:
 @pytest.mark.parametrize("quality", [TimeQuality.FILE_START, TimeQuality.FILE_MTIME, TimeQuality.NONE])
 def test_times_of_files_do_not_go_on_with_the_clock(quality: TimeQuality) -> None:
     stats = SourceStats(state="stalled", last_frame=100.0)
-    assert told_until(frame(5, quality), stats, True, 900 * SECOND, 10**18) == (5, "frames")
+    assert complete_until(frame(5, quality), stats, True, 900 * SECOND, 10**18) == (5, "frames")
 
 
 def test_a_camera_that_was_never_seen_holds_up_nobody_after_some_seconds() -> None:
     stats = SourceStats(state="refused", since=1000.0)
-    assert told_until(None, stats, True, 0, 1001 * SECOND) == (None, "")
-    assert told_until(None, stats, True, 0, 1060 * SECOND) == (1060 * SECOND - GRACE, "clock")
-    assert told_until(None, stats, False, 0, 1060 * SECOND) == (None, "")
+    assert complete_until(None, stats, True, 0, 1001 * SECOND) == (None, "")
+    assert complete_until(None, stats, True, 0, 1060 * SECOND) == (1060 * SECOND - GRACE, "clock")
+    assert complete_until(None, stats, False, 0, 1060 * SECOND) == (None, "")
 
 
 def test_one_that_is_late_is_left_out_not_made_up_for() -> None:

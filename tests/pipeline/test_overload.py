@@ -126,6 +126,17 @@ def test_a_machine_that_is_held_up_for_a_moment_is_not_overloaded() -> None:
             assert not governor.targets
 
 
+@given(st.lists(st.tuples(st.floats(0, 400), st.floats(0, 400), st.floats(0, 1)), max_size=60), st.integers(1, 64))
+def test_whatever_a_machine_does_every_source_keeps_a_share(
+    seconds: list[tuple[float, float, float]], cameras: int
+) -> None:
+    """Nothing at all may be done for seconds, while hundred cameras connect; that ends neither the run nor a source."""
+    governor, offered = Governor(), {f"c{n}": 5.0 for n in range(cameras)}
+    for done, dropped, busy in seconds:
+        targets = governor.update(offered, dict.fromkeys(offered, done / cameras), dropped, busy)
+        assert all(share > 0.0999 for share in targets.values())
+
+
 def test_shares_come_back_at_once_when_the_detector_has_time_again() -> None:
     governor, wanted = Governor(), {f"c{n}": 5.0 for n in range(16)}
     for _ in range(4):  # a start during which hardly anything can be done

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from countline.source_status import SourceStats
 from countline.video import open_source
 from countline.video.health import lossy
-from countline.video.shed import DecoderShed, Thinner
+from countline.video.shed import DecoderShed, KeyTimes, Thinner
 
 from .conftest import config, encode
 
@@ -130,6 +130,53 @@ def test_a_time_without_frames_is_no_reason_to_decode_all_again() -> None:
             mode = shed.see(int(pts), 5.0)
             pts += SECOND / {"DEFAULT": 25.0, "NONREF": 8.3}[mode]
     assert mode == "NONREF"
+
+
+def _decoded(rate: float, wanted: float, key: float, seconds: int = 120) -> tuple[list[int], int]:
+    """Frames that are taken of a camera with a key frame every ``key`` s, and how many are decoded for that."""
+    thinner, times, taken, decoded, rest, keys = Thinner(wanted), KeyTimes(), [], 0, -1, 0
+    resting = False
+    for number in range(int(rate * seconds)):
+        pts, is_key = int(number * SECOND / rate), number % round(rate * key) == 0
+        keys += is_key
+        resting = pts < rest or (resting and not is_key)
+        if resting:
+            continue
+        decoded += 1
+        if is_key:
+            times.see(pts, keys)
+        if thinner.takes(pts, is_key):
+            taken.append(pts)
+        following = times.next()
+        wakes = thinner.wakes(*following) if following is not None else None
+        rest = wakes - int(min(thinner.interval, key * SECOND) / 2) if wakes is not None else -1
+    return taken, decoded
+
+
+@given(st.sampled_from([5.0, 10.0, 25.0]), st.floats(0.1, 5.0), st.sampled_from([1.0, 2.0, 4.0]))
+def test_what_is_not_wanted_before_the_next_key_frame_is_not_decoded_and_the_rate_is_kept(
+    rate: float, wanted: float, key: float
+) -> None:
+    taken, decoded = _decoded(rate, wanted, key)
+    step = SECOND / wanted
+    assert len(taken) == pytest.approx(min(rate, wanted) * 120, rel=0.1, abs=3)
+    assert decoded <= rate * 120
+    assert all(b - a <= step * 1.5 + 2 * SECOND / rate for a, b in pairwise(taken))
+    assert all(b - a >= step * 0.5 - SECOND / rate for a, b in pairwise(taken))
+
+
+def test_half_of_the_pictures_are_enough_for_a_frame_a_second() -> None:
+    assert _decoded(5.0, 1.0, 2.0)[1] <= 0.65 * 5 * 120
+    assert _decoded(5.0, 0.7, 2.0)[1] <= 0.6 * 5 * 120
+    assert _decoded(25.0, 0.5, 2.0)[1] <= 0.1 * 25 * 120
+    assert _decoded(25.0, 0.25, 2.0)[1] <= 0.08 * 25 * 120, "nor every key frame"
+
+
+def test_key_frames_that_come_when_they_like_are_not_waited_for() -> None:
+    times = KeyTimes()
+    for number, second in enumerate((0, 2, 3, 8, 10)):
+        times.see(second * SECOND, number)
+        assert times.next() is None
 
 
 @pytest.mark.parametrize("every", [1, 5])

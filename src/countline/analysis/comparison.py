@@ -122,7 +122,7 @@ def compare(
     since: int | None = None,
     until: int | None = None,
     workers: int = 1,
-    progress: Callable[[int, int], object] = lambda done, whole: None,
+    progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> Comparison:
     """Run two sets of rules over the same recorded tracks. Parameters and errors as :func:`countline.analysis.replay.replay`.
 

@@ -49,9 +49,9 @@ def counts_figure(
     for number, ((kind, direction), rows) in enumerate(series):
         width = 0.84 / len(series)
         x = np.array([place[t] for t in rows["time"]]) - 0.42 + width * (number + 0.5)
-        whole = rows["seen"].to_numpy() >= 0.999
+        complete = rows["seen"].to_numpy() >= 0.999
         heights = rows["count"].astype("float64").to_numpy()
-        for part, alpha in ((whole, 1.0), (~whole, 0.45)):
+        for part, alpha in ((complete, 1.0), (~complete, 0.45)):
             axes.bar(x[part], np.nan_to_num(heights[part]), width, color=f"C{number}", alpha=alpha)
         handles.append(Patch(color=f"C{number}", label=f"{kind} {direction}".strip()))
     away = table.drop_duplicates("time").set_index("time")["seen"]

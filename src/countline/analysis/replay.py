@@ -106,8 +106,8 @@ class Findings:
         counts: dict[tuple[str, str, str, str], int] = {}
         names = ("source", "rule", "kind", "direction")
         for key in zip(*(self.events.column(name).to_pylist() for name in names)):
-            said = (key[0], key[1], key[2], key[3] or "")
-            counts[said] = counts.get(said, 0) + 1
+            counter = (key[0], key[1], key[2], key[3] or "")
+            counts[counter] = counts.get(counter, 0) + 1
         return dict(sorted(counts.items()))
 
 
@@ -118,7 +118,7 @@ def replay(
     since: int | None = None,
     until: int | None = None,
     workers: int = 1,
-    progress: Callable[[int, int], object] = lambda done, whole: None,
+    progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> Findings:
     """Evaluate rules on recorded tracks.
 
@@ -129,7 +129,7 @@ def replay(
     since, until: capture times, ns since the Unix epoch; ``until`` is not included. Objects that are in the picture at ``since``
         are first seen then.
     workers: processes at most; no more than there are sources help. With more than one a script needs ``if __name__ == "__main__"``.
-    progress: told now and then how many bytes of how many are done.
+    progress: called now and then with the bytes that are done and the bytes in total.
 
     Raises
     ------
@@ -141,26 +141,26 @@ def replay(
     """
     recording = tracks if isinstance(tracks, Recording) else find(tracks, since, until)
     own = RecordedRules.of(rules)
-    own.make(recording.labels)  # what is wrong with them is told before anything starts
+    own.make(recording.labels)  # faults in them are raised before anything starts
     results = spread(partial(run, own), recording, workers, progress)
     return _together(results, recording)
 
 
 Work = Callable[[Recording, Sequence[str], Callable[[Part], object]], T]
-"""What one process does: takes the recording, its keys in ``parts``, and what is told of every file that is done."""
+"""What one process does: takes the recording, its keys in ``parts``, and what to call with every part that is done."""
 
 
 def spread(work: Work[T], recording: Recording, workers: int, progress: Callable[[int, int], object]) -> list[T]:
     """Have ``work`` done for all of a recording, its sources spread over at most ``workers`` processes."""
     shares = _shares(recording, max(workers, 1))
-    whole, done = recording.size, 0
+    total, done = recording.size, 0
     if len(shares) > 1:
         return _in_processes(work, recording, shares, progress)
 
     def count(part: Part) -> None:
         nonlocal done
         done += part.size
-        progress(done, whole)
+        progress(done, total)
 
     return [work(recording, list(share), count) for share in shares]
 
@@ -181,27 +181,27 @@ def _in_processes(
     work: Work[T], recording: Recording, shares: list[list[str]], progress: Callable[[int, int], object]
 ) -> list[T]:
     context = multiprocessing.get_context("spawn")
-    whole, done = recording.size, 0
+    total, done = recording.size, 0
     with ExitStack() as stack:
         manager = stack.enter_context(context.Manager())
-        told = manager.Queue()
+        sizes = manager.Queue()
         pool = stack.enter_context(ProcessPoolExecutor(len(shares), mp_context=context))
-        jobs = [pool.submit(_job, work, recording, share, told) for share in shares]
+        jobs = [pool.submit(_job, work, recording, share, sizes) for share in shares]
         for job in jobs:
-            job.add_done_callback(lambda _: told.put(None))
+            job.add_done_callback(lambda _: sizes.put(None))
         ended = 0
         while ended < len(jobs):
-            size = told.get()
+            size = sizes.get()
             if size is None:
                 ended += 1
                 continue
             done += size
-            progress(done, whole)
+            progress(done, total)
         return [job.result() for job in jobs]
 
 
-def _job(work: Work[T], recording: Recording, share: list[str], told: Any) -> T:
-    return work(recording, share, lambda part: told.put(part.size))
+def _job(work: Work[T], recording: Recording, share: list[str], sizes: Any) -> T:
+    return work(recording, share, lambda part: sizes.put(part.size))
 
 
 def marked_frames(

@@ -87,8 +87,8 @@ def figures_of(
         if source in scenes:
             picture, drawn = (pictures or {}).get(source), (shapes or {}).get(source)
             for kind, make in (("heat", figures.heat_figure), ("paths", figures.paths_figure)):
-                said = "Where objects were" if kind == "heat" else "Paths of tracks"
-                yield Figure(file_name(f"{source}-{kind}"), source, make(scenes[source], picture, drawn), said)
+                caption = "Where objects were" if kind == "heat" else "Paths of tracks"
+                yield Figure(file_name(f"{source}-{kind}"), source, make(scenes[source], picture, drawn), caption)
 
 
 def file_name(text: str) -> str:
@@ -119,8 +119,8 @@ def html_report(found: Findings, made: list[Figure], *, title: str = "What was c
         for figure in made:
             if figure.source == source:
                 data = base64.b64encode(figure.png()).decode()
-                said = html.escape(f"{source}: {figure.says}", quote=True)
-                body.append(f'<img alt="{said}" src="data:image/png;base64,{data}">')
+                alternative = html.escape(f"{source}: {figure.says}", quote=True)
+                body.append(f'<img alt="{alternative}" src="data:image/png;base64,{data}">')
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">"

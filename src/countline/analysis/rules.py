@@ -32,30 +32,30 @@ class RecordedRules:
     where: str = field(default="rules", compare=False)
 
     @classmethod
-    def of(cls, given: RecordedRules | Config | Mapping[str, Any] | str | Path) -> RecordedRules:
+    def of(cls, rules: RecordedRules | Config | Mapping[str, Any] | str | Path) -> RecordedRules:
         """From a Config, a mapping, or a YAML file: a whole configuration, ``rules:`` alone, or the content of ``rules``.
         Raises ConfigError."""
-        if isinstance(given, RecordedRules):
-            return given
-        if isinstance(given, Config):
-            return cls._of_config(given, "rules")
-        if isinstance(given, Mapping):
-            if "sources" in given:
+        if isinstance(rules, RecordedRules):
+            return rules
+        if isinstance(rules, Config):
+            return cls._of_config(rules, "rules")
+        if isinstance(rules, Mapping):
+            if "sources" in rules:
                 from countline.config.loader import Document
 
-                return cls._of_config(checked(dict(given), Document(dict(given), {}, "")), "rules")
-            return cls(RulesConfig.model_validate(dict(given.get("rules", given))))
-        document = read_yaml(given)
+                return cls._of_config(checked(dict(rules), Document(dict(rules), {}, "")), "rules")
+            return cls(RulesConfig.model_validate(dict(rules.get("rules", rules))))
+        document = read_yaml(rules)
         data = document.data
         if not isinstance(data, dict) or not data:
             raise ConfigError(
                 "holds no rules", where=document.place(()), fix="write `rules:` with lines, regions or directions"
             )
         if "sources" in data:
-            return cls._of_config(checked(data, document), str(given))
+            return cls._of_config(checked(data, document), str(rules))
         if "rules" in data or set(data) <= _OTHER_KEYS:
-            return cls(validate(RulesConfig, data.get("rules") or {}, document, ("rules",)), where=str(given))
-        return cls(validate(RulesConfig, data, document), where=str(given))
+            return cls(validate(RulesConfig, data.get("rules") or {}, document, ("rules",)), where=str(rules))
+        return cls(validate(RulesConfig, data, document), where=str(rules))
 
     @classmethod
     def _of_config(cls, config: Config, where: str) -> RecordedRules:

@@ -31,8 +31,8 @@ __all__ = ["command"]
     metavar="[SOURCE/]ID[:RULE]",
     help="With --rules: say why a track was counted or not. Several times. Without --out only the answers are printed.",
 )
-@click.argument("given", metavar="CONFIG|TRACKS")
-def command(given: str, rules_file: str | None, questions: tuple[str, ...], out: str | None, **options: Any) -> None:
+@click.argument("path", metavar="CONFIG|TRACKS")
+def command(path: str, rules_file: str | None, questions: tuple[str, ...], out: str | None, **options: Any) -> None:
     """Evaluate rules on recorded tracks, without video.
 
     \b
@@ -49,7 +49,7 @@ def command(given: str, rules_file: str | None, questions: tuple[str, ...], out:
         odd = [name for name in ("recorded", "since", "until", "workers", "as_json") if options[name]]
         if odd:
             raise click.UsageError("--rules takes one file TRACKS, and no other option than --out and --explain.")
-        analyze_command(rules_file, out or "-", questions, given)
+        analyze_command(rules_file, out or "-", questions, path)
         return
     if not options["recorded"]:
         raise click.UsageError("Missing option '--tracks' (or '--rules' for a single file of tracks).")
@@ -58,6 +58,6 @@ def command(given: str, rules_file: str | None, questions: tuple[str, ...], out:
     from countline.commands.history import analyze_recording
 
     analyze_recording(
-        given, options["recorded"], (options["since"], options["until"]), workers=options["workers"], out=out,
+        path, options["recorded"], (options["since"], options["until"]), workers=options["workers"], out=out,
         as_json=options["as_json"], quiet=options["quiet"],
     )  # fmt: skip

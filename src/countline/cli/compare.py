@@ -23,8 +23,8 @@ __all__ = ["command"]
     metavar="N",
     help="Tracks that are shown, at most.",
 )
-@click.argument("given", nargs=-1, required=True, metavar="OLD NEW|TRACKS")
-def command(given: tuple[str, ...], rules_file: str | None, most: int, **options: Any) -> None:
+@click.argument("paths", nargs=-1, required=True, metavar="OLD NEW|TRACKS")
+def command(paths: tuple[str, ...], rules_file: str | None, most: int, **options: Any) -> None:
     """Show where and why two sets of rules, or two engines, count otherwise on the same recorded tracks.
 
     \b
@@ -34,16 +34,16 @@ def command(given: tuple[str, ...], rules_file: str | None, most: int, **options
     The second runs both engines over one file TRACKS.
     """
     if rules_file is not None:
-        if len(given) != 1 or options["recorded"]:
+        if len(paths) != 1 or options["recorded"]:
             raise click.UsageError("--rules takes one file TRACKS.")
-        _engines(rules_file, given[0])
+        _engines(rules_file, paths[0])
         return
-    if len(given) != 2 or not options["recorded"]:
+    if len(paths) != 2 or not options["recorded"]:
         raise click.UsageError("Give two configurations and --tracks (or --rules and one file of tracks).")
     from countline.commands.history import compare_rules
 
     compare_rules(
-        given[0], given[1], options["recorded"], (options["since"], options["until"]), workers=options["workers"],
+        paths[0], paths[1], options["recorded"], (options["since"], options["until"]), workers=options["workers"],
         as_json=options["as_json"], most=most, quiet=options["quiet"],
     )  # fmt: skip
 

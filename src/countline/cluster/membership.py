@@ -32,7 +32,7 @@ def now() -> float:
 
 
 class Membership:
-    """Joins the group, and hears what it gets and loses. Used by one thread; what it is told comes out of :meth:`poll`.
+    """Joins the group, and hears what it gets and loses. Used by one thread; the news come out of :meth:`poll`.
 
     The new group protocol (KIP-848) is used where the broker has it; else the classic one with the cooperative-sticky assignor. Both
     take from a worker only what another one gets.

@@ -12,10 +12,11 @@ same: of these only the one that came farthest is added.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
+from countline.outbox.types import StreamStart
 from countline.types import Gap, RuleIdentity
 
 __all__ = ["Claim", "Counts", "Epoch", "Lease", "Slot", "SourceState", "Verdict", "Work", "verdict"]
@@ -74,7 +75,7 @@ class Slot:
     looked: int = 0
     """When this was written, by the worker's wall clock, ns since the Unix epoch."""
     untold: Gap | None = None
-    """What was missed, and no message has told."""
+    """The gap that no message has reported yet."""
     rules: Mapping[str, tuple[RuleIdentity, str]] = field(default_factory=dict)
     """What each rule counts, and the name under which its counts stand: another one since the rule began to count something that
     cannot be added to what it had counted before."""
@@ -164,7 +165,7 @@ class SourceState:
         return min(live, key=lambda slot: slot.generation).stream if live else ""
 
     def rules(self) -> Mapping[str, tuple[RuleIdentity, str]]:
-        """What the rules counted when that was said last."""
+        """What the rules count, by the latest slot."""
         latest = max(self.slots.values(), key=lambda slot: slot.generation, default=None)
         return latest.rules if latest is not None else {}
 
@@ -172,19 +173,9 @@ class SourceState:
         """Whether what this definition describes was read to its end."""
         return any(slot.finished and slot.definition == definition for slot in self.slots.values())
 
-    def begin(
-        self,
-        claim: Claim,
-        stream: str,
-        *,
-        live: bool,
-        restart: bool,
-        time: int,
-        definition: int = -1,
-        due: Callable[[int], int | None] = lambda seen: None,
-    ) -> Work:
-        """A generation begins to count. ``stream``: of a live source without its generation. ``restart``: a new run begins at 0.
-        ``due``: gives the reset that was due since the source was seen last."""
+    def begin(self, claim: Claim, start: StreamStart, *, definition: int = -1) -> Work:
+        """A generation begins to count. ``start``: its stream, of a live source, without the generation."""
+        stream, live = start.stream, start.live
         latest = max(self.slots.values(), key=lambda slot: (slot.seen, slot.generation), default=None)
         seen = latest.seen if latest is not None else 0
         looked = max((slot.looked for slot in self.slots.values()), default=0)
@@ -194,9 +185,9 @@ class SourceState:
                 slot = replace(farthest, generation=claim.generation, worker=claim.worker, definition=definition)
                 frame = slot.frame if slot.frame >= 0 else None
                 return Work(slot, frame, slot.base, slot.base_epoch, seen, looked)
-        epoch, reset = self.epoch, due(seen) if seen else None
-        if restart and self.slots:
-            epoch, reset = Epoch(epoch.number + 1, time), None
+        epoch, reset = self.epoch, start.due(seen) if start.due is not None and seen else None
+        if start.restarts and self.slots:
+            epoch, reset = Epoch(epoch.number + 1, start.time), None
         elif reset is not None:
             epoch = Epoch(epoch.number + 1, reset)
         before = self.total() if epoch == self.epoch else {}
@@ -266,7 +257,7 @@ def verdict(
     ----------
     generation: which has made it.
     doubtful: it was made when the lease had run out, that is, perhaps after another worker had taken over.
-    active: this process still owns the source under that generation, as far as it was told.
+    active: this process still owns the source under that generation, as far as it knows.
     lease: the lease is valid now.
     claim, worker: the latest claim of the source, and this worker.
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import time as clock
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
 from countline.cluster.gate import DOUBTFUL, GENERATION, PARTITION, SOURCE
 from countline.cluster.protocol import Claim, Counts, Epoch, Slot
 from countline.cluster.records import slot_key, slot_value
 from countline.cluster.tables import Definition, Tables
 from countline.errors import ConfigError
-from countline.outbox import Resume
+from countline.outbox import Resume, StreamStart
 from countline.outbox.commit_sink import CommitSink
 from countline.outbox.identity import fates
 from countline.outbox.types import RuleChange, history_of
@@ -22,7 +21,6 @@ __all__ = ["STATE", "Destination", "OwnerSink", "Restore"]
 
 STATE = "countline-state"
 """Name of the output that carries slots, and of their definition."""
-NO_RULES: Mapping[str, RuleIdentity] = MappingProxyType({})
 IDLE = 2.0
 """Seconds after which a slot is written, too, if nothing was counted: how far a file was read, and that a camera was seen."""
 
@@ -68,7 +66,7 @@ class OwnerSink:
     ) -> None:
         self.wall = taker.wall
         self.restore: Restore = lambda counters, resets: None
-        """Set by whoever has made the rules: they are told what former owners bring late."""
+        """Set by whoever has made the rules: they are handed what former owners bring late."""
         self._taker, self._tables, self._claim, self._definition = taker, tables, claim, definition
         self._to, self._sure = destination, sure
         self._slot: Slot | None = None
@@ -87,40 +85,19 @@ class OwnerSink:
 
     # -- CommitSink -----------------------------------------------------------------------------------------------
 
-    def begin(
-        self,
-        source: str,
-        stream: str,
-        *,
-        live: bool,
-        policy: str | None,
-        time: int,
-        rules: Sequence[str] = (),
-        due: Callable[[int], int | None] | None = None,
-        number: int = 0,
-        identities: Mapping[str, RuleIdentity] = NO_RULES,
-    ) -> Resume:
+    def begin(self, start: StreamStart) -> Resume:
         """A stream begins: with the counts of all owners so far."""
-        self._taker.begin(
-            source, stream, live=live, policy=policy, time=time, rules=rules, number=number, identities=identities
-        )
-        self._rules = tuple(rules)
-        if live and self._slot is not None:
-            return self._again(due)
+        self._taker.begin(replace(start, due=None))  # what is due is known of the slots
+        self._rules = tuple(start.rules)
+        if start.live and self._slot is not None:
+            return self._again(start.due)
         self._version = self._news()
-        state = self._tables.state(source)
+        state = self._tables.state(start.source)
         if self._slot is not None:
             state.learn(self._slot)
-        work = state.begin(
-            self._claim,
-            stream.rpartition("@")[0] if live else stream,
-            live=live,
-            restart=(policy or ("continue" if live else "restart")) == "restart",
-            time=time,
-            definition=self._definition.offset,
-            due=due if due is not None else lambda seen: None,
-        )
-        self._kept = _kept(state.rules(), identities, self._claim.generation)
+        own = replace(start, stream=start.stream.rpartition("@")[0]) if start.live else start
+        work = state.begin(self._claim, own, definition=self._definition.offset)
+        self._kept = _kept(state.rules(), start.identities, self._claim.generation)
         self._slot, self._changed = replace(work.slot, rules=self._kept), True
         counters = self._keys(work.before)
         resets = self._resets(work.before_epoch)

@@ -75,17 +75,17 @@ class TransactionalOutput(KafkaOutput):
         """Accept whole frames, one transaction at a time."""
         if self._batch or self._receipts:
             return 0
-        whole = next((i + 1 for i in reversed(range(len(entries))) if entries[i].message.definition == STATE), 0)
-        if not whole:
+        accepted = next((i + 1 for i in reversed(range(len(entries))) if entries[i].message.definition == STATE), 0)
+        if not accepted:
             now = time.monotonic()
             self._waits_since = self._waits_since or now
-            whole = len(entries) if now - self._waits_since > PATIENCE else 0
-        if whole:
+            accepted = len(entries) if now - self._waits_since > PATIENCE else 0
+        if accepted:
             self._waits_since = None
-            self._batch = list(entries[:whole])
-            self.status.sent += whole
+            self._batch = list(entries[:accepted])
+            self.status.sent += accepted
         self.status.in_flight = len(self._batch)
-        return whole
+        return accepted
 
     def poll(self, timeout: float) -> list[Receipt]:
         """One step of the transaction."""

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from countline import outbox, video
-from countline.commands import deepstream_files
+from countline.commands import deepstream_files, web
 from countline.commands.devices import on_device
 from countline.config import Config, DetectorConfig, load
 from countline.errors import ConfigError, CountlineError, OutboxError
@@ -30,16 +30,16 @@ from countline.terminal import json_line, visible
 __all__ = ["check_command", "checks"]
 
 
-def check_command(given: Mapping[str, Any]) -> int:
+def check_command(options: Mapping[str, Any]) -> int:
     """Print a line for each check; exit code 0, 3 (source, model), 4 (output) or 5 (outbox)."""
     console = Console(highlight=False)
     code = 0
-    if given["config"] is None and not given["device"]:
+    if options["config"] is None and not options["device"]:
         raise ConfigError("nothing to check", fix="give a configuration, or `--device cuda`")
-    for failed_code, check in _all(given):
+    for failed_code, check in _all(options):
         if not check.ok:
             code = code or failed_code
-        if given["as_json"]:
+        if options["as_json"]:
             sys.stdout.write(json_line(as_plain(check)) + "\n")
             continue
         line = Text("ok    " if check.ok else "FAIL  ", "green" if check.ok else "bold red")
@@ -55,12 +55,12 @@ def as_plain(check: Check) -> dict[str, Any]:
     return {name: value for name, value in asdict(check).items() if value is not None}
 
 
-def _all(given: Mapping[str, Any]) -> Iterator[tuple[int, Check]]:
-    path: Path | None = given["config"]
+def _all(options: Mapping[str, Any]) -> Iterator[tuple[int, Check]]:
+    path: Path | None = options["config"]
     if path is None:
-        yield from _device(on_device(DetectorConfig(), given["device"]))
+        yield from _device(on_device(DetectorConfig(), options["device"]))
         return
-    send, timeout = given["send"], given["timeout"]
+    send, timeout = options["send"], options["timeout"]
     kind = deepstream_files.kind_of(path)
     if kind is not None and kind.name != "app":
         yield from deepstream_files.checks(path, kind)
@@ -69,8 +69,8 @@ def _all(given: Mapping[str, Any]) -> Iterator[tuple[int, Check]]:
     config, notes = made if made is not None else (load(path), [])
     for note in notes:
         yield 2, Check("note", True, note)
-    if given["device"]:
-        config = config.model_copy(update={"detector": on_device(config.detector, given["device"])})
+    if options["device"]:
+        config = config.model_copy(update={"detector": on_device(config.detector, options["device"])})
     yield from checks(config, path if made is None else None, send=send, timeout=timeout)
 
 
@@ -85,7 +85,7 @@ def _first(config: Config) -> Iterator[tuple[int, Check]]:
     """What other packages bring, and the sources."""
     for kind, package in describe_brought():
         yield 2, Check(kind, True, package)
-    yield 2, Check("rules and tracks", True, find().told)
+    yield 2, Check("rules and tracks", True, find().description)
     for source in config.sources:
         yield 3, video.probe(source)
 
@@ -97,7 +97,7 @@ def _load(config: Config, detector: Detector, rates: Mapping[str, float]) -> Ite
         yield 3, Check("load", True, admission(rates, possible))
 
 
-def checks(config: Config, given: Path | None, *, send: bool, timeout: float) -> Iterator[tuple[int, Check]]:
+def checks(config: Config, path: Path | None, *, send: bool, timeout: float) -> Iterator[tuple[int, Check]]:
     """(exit code if it fails, check) for everything a configuration names, and for what other packages bring."""
     rates: dict[str, float] = {}
     for code, check in _first(config):
@@ -122,7 +122,7 @@ def checks(config: Config, given: Path | None, *, send: bool, timeout: float) ->
             build.source_infos(config),
             detector.labels,
             detector=detector,
-            given=given,
+            origin=path,
             on_made=lambda subject, detail: done.append((2, Check(subject, True, detail))),
         )
     except CountlineError as error:
@@ -131,11 +131,13 @@ def checks(config: Config, given: Path | None, *, send: bool, timeout: float) ->
         if detector is not None:
             detector.close()
     yield from done
-    yield 5, _state(build.state_path(config, given, None))
+    outbox_file = build.state_path(config, path, None)
+    yield 5, _state(outbox_file)
+    yield from web.checks(config, outbox_file)
     try:
         outputs = build.outputs(config) if stages is None else stages.outputs
     except CountlineError as error:
-        if not any(check.detail.endswith(error.what) for _, check in done):  # else it is told above
+        if not any(check.detail.endswith(error.what) for _, check in done):  # else it is reported above
             yield error.exit_code, _failed("outputs", error)
         outputs = ()
     for output in outputs:
@@ -211,15 +213,15 @@ def _content(path: Path) -> Check:
         status = outbox.inspect(path)
     except OutboxError as error:
         return _failed("outbox", error)
-    said = [str(path)]
-    said += [
+    parts = [str(path)]
+    parts += [
         f"{output.pending} messages wait for output '{output.name}'" for output in status.outputs if output.pending
     ]
     if status.dead_letters:
-        said.append(f"{status.dead_letters} dead letters")
+        parts.append(f"{status.dead_letters} dead letters")
     if status.in_use_by:
-        said.append(f"in use by process {status.in_use_by}")
-    return Check("outbox", True, ", ".join(said))
+        parts.append(f"in use by process {status.in_use_by}")
+    return Check("outbox", True, ", ".join(parts))
 
 
 def _state(path: Path | None) -> Check:

@@ -29,21 +29,21 @@ UNREAD = "object:not-read-here"
 """Address that stands for sources which rules and messages name, and which the topic defines."""
 
 
-def broker(given: Mapping[str, Any], config: Config | None) -> dict[str, Any]:
+def broker(options: Mapping[str, Any], config: Config | None) -> dict[str, Any]:
     """librdkafka options: of the configuration's Kafka output, then of ``--kafka`` and ``-X``. Raises ConfigError."""
     outputs = [o for o in config.outputs if isinstance(o, KafkaConfig)] if config is not None else []
     own = client(outputs[0]) if outputs else {}
-    if not given["kafka"] and not own:
+    if not options["kafka"] and not own:
         raise ConfigError("no broker given", fix="add --kafka HOST:PORT, or a Kafka output to the configuration")
-    kafka = given["kafka"] or own["bootstrap.servers"]
-    more, _ = connection(None, kafka, "any", tuple(given["options"]))
+    kafka = options["kafka"] or own["bootstrap.servers"]
+    more, _ = connection(None, kafka, "any", tuple(options["options"]))
     return {**own, **more}
 
 
-def names_of(given: Mapping[str, Any]) -> Names:
+def names_of(options: Mapping[str, Any]) -> Names:
     """The topics of the group."""
-    usual = Names.of(given["group"])
-    return Names(given.get("sources_topic") or usual.sources, given.get("state_topic") or usual.state)
+    usual = Names.of(options["group"])
+    return Names(options.get("sources_topic") or usual.sources, options.get("state_topic") or usual.state)
 
 
 def configuration_of(path: Path) -> Config:
@@ -108,7 +108,7 @@ def _variable(name: str, where: str) -> str:
 
 
 def for_source(config: Config, source: SourceConfig) -> Config:
-    """The configuration of one source: it, and what is said of it."""
+    """The configuration of one source: its entry, and the messages that are made of it."""
     messages = [
         message.model_copy(update={"sources": [source.name] if message.sources else []})
         for message in config.messages

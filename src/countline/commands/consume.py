@@ -68,24 +68,24 @@ def _check_addresses(kafka: str) -> None:
         raise ConfigError(fault.what, where="--kafka", fix=fault.fix) from None
 
 
-def consume_command(given: Mapping[str, Any]) -> int:
+def consume_command(options: Mapping[str, Any]) -> int:
     """Print records until the end, the count, or Ctrl-C."""
-    options, topic = connection(given["config"], given["kafka"], given["topic"], given["options"])
+    kafka_options, topic = connection(options["config"], options["kafka"], options["topic"], options["options"])
     console = Console(highlight=False)
     raw, screen = sys.stdout.buffer, sys.stdout.isatty()
     try:
         for record in tail(
-            options,
+            kafka_options,
             topic,
-            beginning=given["beginning"],
-            count=given["count"],
-            idle=given["idle"],
+            beginning=options["beginning"],
+            count=options["count"],
+            idle=options["idle"],
             on_error=lambda text: echo(f"countline: {text}", err=True),
         ):
-            if given["raw"]:
+            if options["raw"]:
                 raw.write((on_screen(record.value) if screen else record.value or b"") + b"\n")
                 raw.flush()
-            elif given["as_json"]:
+            elif options["as_json"]:
                 raw.write(json_line(as_json(record), data=True).encode() + b"\n")
                 raw.flush()
             else:

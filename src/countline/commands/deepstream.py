@@ -64,13 +64,13 @@ def _print(checks: Iterable[Check]) -> None:
 def run_command(options: Options) -> int:
     """Build the pipeline, put the probe in, play it to its end. Returns the exit code."""
     logs.configure(as_json=False, quiet=options["quiet"], verbose=options["verbose"])
-    config, given, notes = _config(options)
-    whole = _whole(options, config, notes)
+    config, config_path, notes = _config(options)
+    full_pipeline = _full_pipeline(options, config, notes)
     for note in notes:
         echo(note, err=True)
     if options["dry_run"]:
-        echo("gst-launch-1.0 " + whole.description())
-    missing = [c for c in (*checks.environment(), *checks.pipeline(whole)) if not c.ok]
+        echo("gst-launch-1.0 " + full_pipeline.description())
+    missing = [c for c in (*checks.environment(), *checks.pipeline(full_pipeline)) if not c.ok]
     if missing:
         rows = "".join(f"\n  {c.subject}: {c.detail}" + (f"\n    -> {c.fix}" if c.fix else "") for c in missing)
         raise DeepStreamError(
@@ -78,27 +78,27 @@ def run_command(options: Options) -> int:
             where="DeepStream",
             fix="without DeepStream, `countline run` with the same options does the same on the CPU",
         )
-    return 0 if options["dry_run"] else _play(whole, config, given, options)
+    return 0 if options["dry_run"] else _play(full_pipeline, config, config_path, options)
 
 
-def _play(whole: FullPipeline, config: Config, given: Path | None, options: Options) -> int:
+def _play(full_pipeline: FullPipeline, config: Config, config_path: Path | None, options: Options) -> int:
     asked = threading.Event()
-    files = all("://" not in uri for uri in whole.inputs)
-    labels = inference_files(whole.inference).get("labelfile-path")
+    files = all("://" not in uri for uri in full_pipeline.inputs)
+    labels = inference_files(full_pipeline.inference).get("labelfile-path")
     durable = config.outbox.path != "memory"
     again = threading.Event()
     with finishing(asked.set, lambda: ended_at_once(durable), again.set), ExitStack() as stack:
-        pipeline = stack.enter_context(Pipeline(whole.description()))
+        pipeline = stack.enter_context(Pipeline(full_pipeline.description()))
         attachment = attach(
             pipeline.pad("tracker", "src"),
             config,
             labels=settings.read_labels(labels) if labels and config.detector.labels is None else None,
             lossless=files,
-            state=settings.state_beside(config, given),
+            state=settings.state_beside(config, config_path),
         )
-        if given is not None:
-            attachment.control.reread = lambda: given
-        reloader = Reloader(attachment.control, [given] if given is not None else [], lambda: config.watch)
+        if config_path is not None:
+            attachment.control.reread = lambda: config_path
+        reloader = Reloader(attachment.control, [config_path] if config_path is not None else [], lambda: config.watch)
 
         def ended() -> bool:
             if again.is_set():
@@ -116,27 +116,28 @@ def _play(whole: FullPipeline, config: Config, given: Path | None, options: Opti
 
 
 def _config(options: Options) -> tuple[Config, Path | None, list[str]]:
-    given: Path | None = options["config"]
-    if given is not None:
+    config_path: Path | None = options["config"]
+    if config_path is not None:
         both = [n for n in ("proto_lib", "conn_str", "cfg_file", "topic", "rules_file", "msgconv") if options[n]]
         if both:
             raise ConfigError(
                 "options of the recipe cannot be combined with a configuration file: " + ", ".join(both),
-                where=str(given),
+                where=str(config_path),
                 fix="write it into the file",
             )
-        kind = deepstream_files.kind_of(given)
+        kind = deepstream_files.kind_of(config_path)
         if kind is not None:
-            fix = kind.use.replace("FILE", str(given))
+            fix = kind.use.replace("FILE", str(config_path))
             if kind.name == "app":
-                fix += f"; or `countline convert {given} > site.yaml` and `countline deepstream run site.yaml --pgie … --tracker {given}`"
-            raise ConfigError(f"is {kind.title}, not of countline", where=str(given), fix=fix)
-        return settings.as_config(given), given, []
+                fix += f"; or `countline convert {config_path} > site.yaml` and "
+                fix += f"`countline deepstream run site.yaml --pgie … --tracker {config_path}`"
+            raise ConfigError(f"is {kind.title}, not of countline", where=str(config_path), fix=fix)
+        return settings.as_config(config_path), config_path, []
     data, notes = recipe.from_recipe(recipe.RecipeOptions.of(options), Path.cwd())
     return settings.as_config(data), None, [n for n in notes if not n.startswith("class ids")]
 
 
-def _whole(options: Options, config: Config, notes: list[str]) -> FullPipeline:
+def _full_pipeline(options: Options, config: Config, notes: list[str]) -> FullPipeline:
     inputs = list(options["inputs"]) or [s.uri for s in config.sources]
     if len(inputs) != len(config.sources) or any(uri.startswith("deepstream:") for uri in inputs):
         raise ConfigError(

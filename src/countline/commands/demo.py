@@ -108,53 +108,58 @@ def _print(record: Record) -> None:
     )
 
 
-def demo_command(given: Mapping[str, Any]) -> int:
+def demo_command(options: Mapping[str, Any]) -> int:
     """Run the demo; exit code 0 if every counted message came back from the broker."""
-    quiet = given["as_json"]
+    quiet = options["as_json"]
     logs.configure(quiet=True)
-    out: Path = given["out"]
+    out: Path = options["out"]
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(
             f"cannot be made: {error.strerror}", where=str(out), fix="choose another folder with --out"
         ) from None
-    broker: AbstractContextManager[Any] = nullcontext() if given["kafka"] else EmbeddedBroker(given["port"])
+    broker: AbstractContextManager[Any] = nullcontext() if options["kafka"] else EmbeddedBroker(options["port"])
     with broker as embedded:
-        bootstrap = given["kafka"] or embedded.bootstrap
+        bootstrap = options["kafka"] or embedded.bootstrap
         say = (lambda _: None) if quiet else echo
-        say(
-            f"broker: {bootstrap} ({'yours' if given['kafka'] else 'embedded, memory only, ends with the demo'}), topic {given['topic']}"
-        )
-        return _run(out, bootstrap, given, say)
+        whose = "yours" if options["kafka"] else "embedded, memory only, ends with the demo"
+        say(f"broker: {bootstrap} ({whose}), topic {options['topic']}")
+        return _run(out, bootstrap, options, say)
 
 
-def _run(out: Path, bootstrap: str, given: Mapping[str, Any], say: Any) -> int:
+def _run(out: Path, bootstrap: str, options: Mapping[str, Any], say: Any) -> int:
     outbox = out / "demo.outbox"
     for old in out.glob("demo.outbox*"):  # each demo starts from zero; its broker has forgotten everything too
         old.unlink()
-    data = configuration(clip_path(), bootstrap, given["topic"], outbox)
+    data = configuration(clip_path(), bootstrap, options["topic"], outbox)
+    if options["web"]:
+        # Somebody wants to look: at the pace of a camera, again and again, until it is stopped.
+        data["sources"][0].update(realtime=True, loop=True)
+        data["web"] = options["web"]
     path = out / "countline.yaml"
     path.write_text(yaml.safe_dump(data, sort_keys=False), encoding="utf-8")
     say(f"configuration: {path}  (yours to go on from, with your broker's address in it)")
-    skip = _existing(bootstrap, given["topic"]) if given["kafka"] else 0
-    watcher = _Watcher(bootstrap, given["topic"], skip, given["as_json"])
+    skip = _existing(bootstrap, options["topic"]) if options["kafka"] else 0
+    watcher = _Watcher(bootstrap, options["topic"], skip, options["as_json"])
     video = None
     with ExitStack() as resources:
         watcher.start()
         resources.callback(watcher.close)
         run = resources.enter_context(Run(load(path)))
-        if given["annotate"]:
+        if options["annotate"] and not options["web"]:
             from countline.view.annotate import AnnotatedVideo
 
             video = AnnotatedVideo(out / "annotated.mp4", run.rules.rules, run.detector.labels)
             run.add_consumer(video)
+        if run.page is not None:
+            say(f"page: {run.page.url} (Ctrl-C ends)")
         say("messages as they arrive:")
         summary = execute(run, {"as_json": False, "quiet": not sys.stderr.isatty(), "drain_timeout": 30.0})
         watcher.finish(summary.messages)
     if video is not None:
         video.snapshot(out / "snapshot.png")
-    return _conclude(summary, watcher, out, given, say)
+    return _conclude(summary, watcher, out, options, say)
 
 
 def _existing(bootstrap: str, topic: str) -> int:
@@ -165,12 +170,12 @@ def _existing(bootstrap: str, topic: str) -> int:
         return 0
 
 
-def _conclude(summary: Summary, watcher: _Watcher, out: Path, given: Mapping[str, Any], say: Any) -> int:
+def _conclude(summary: Summary, watcher: _Watcher, out: Path, options: Mapping[str, Any], say: Any) -> int:
     values = [orjson.loads(r.value or b"{}") for r in watcher.records]
     consumed = sum(v["analyticsModule"]["lc_curr_straight"] for v in values)
     counted = sum(line["total"] for source in summary.sources.values() for line in source.lines.values())
     equal = consumed == counted and len(watcher.records) == summary.messages
-    if given["as_json"]:
+    if options["as_json"]:
         result = {**summary.as_dict(), "consumed": len(watcher.records), "consumed_crossings": consumed, "equal": equal}
         sys.stdout.write(json_line(result) + "\n")
     say("")
@@ -178,7 +183,7 @@ def _conclude(summary: Summary, watcher: _Watcher, out: Path, given: Mapping[str
     acknowledged = sum(o.acknowledged for o in summary.outputs.values())
     say(f"messages made {summary.messages}, acknowledged {acknowledged}, consumed {len(watcher.records)}")
     say(f"crossings counted {counted}, in the consumed messages {consumed}: {'equal' if equal else 'NOT EQUAL'}")
-    if given["annotate"]:
+    if options["annotate"] and not options["web"]:
         say(f"look at {out / 'annotated.mp4'} and {out / 'snapshot.png'}")
     if watcher.error:
         say(f"the consumer could not read the topic: {watcher.error}")

@@ -20,13 +20,13 @@ _MOST = 1 << 16
 
 
 def health_command(options: Mapping[str, Any]) -> int:
-    """Ask, and say what was answered. Returns the exit code."""
+    """Ask a run for its health and print the answer. Returns the exit code."""
     host, port = _address(options["address"])
     shown = f"{host}:{port}"
     try:
         status, body = _ask(host, port, "/readyz" if options["ready"] else "/healthz", options["timeout"])
-        said = json.loads(body)
-        checks = {str(name): (bool(check["ok"]), str(check["detail"])) for name, check in said["checks"].items()}
+        answer = json.loads(body)
+        checks = {str(name): (bool(check["ok"]), str(check["detail"])) for name, check in answer["checks"].items()}
     except (OSError, http.client.HTTPException) as error:
         why = getattr(error, "strerror", None) or str(error) or type(error).__name__
         _say(options, f"nothing answers at {shown}: {why}; does the run have `metrics:`, or --metrics?", {})
@@ -36,16 +36,16 @@ def health_command(options: Mapping[str, Any]) -> int:
         return ILL
     well = status == 200
     wrong = "; ".join(f"{name}: {detail}" for name, (ok, detail) in checks.items() if not ok)
-    told = "; ".join(f"{name}: {detail}" for name, (_, detail) in checks.items())
-    _say(options, f"well ({told})" if well else f"not well: {wrong}", {"ok": well, "checks": said["checks"]})
+    details = "; ".join(f"{name}: {detail}" for name, (_, detail) in checks.items())
+    _say(options, f"well ({details})" if well else f"not well: {wrong}", {"ok": well, "checks": answer["checks"]})
     return 0 if well else ILL
 
 
-def _say(options: Mapping[str, Any], text: str, said: Mapping[str, Any]) -> None:
+def _say(options: Mapping[str, Any], text: str, answer: Mapping[str, Any]) -> None:
     if options["quiet"]:
         return
     if options["as_json"]:
-        echo(json.dumps(said or {"ok": False, "error": text}))
+        echo(json.dumps(answer or {"ok": False, "error": text}))
     else:
         echo(visible(text, breaks=False))
 

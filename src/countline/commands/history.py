@@ -50,8 +50,8 @@ def moment(text: str | None, option: str) -> int | None:
         )
     if found.tzinfo is None:
         found = found.replace(tzinfo=timezone.utc)
-    whole = found.replace(microsecond=0)
-    return int(whole.timestamp()) * 10**9 + found.microsecond * 1000
+    seconds = found.replace(microsecond=0)
+    return int(seconds.timestamp()) * 10**9 + found.microsecond * 1000
 
 
 def recording_of(tracks: Sequence[str], times: TimeRange) -> Recording:
@@ -64,9 +64,9 @@ def recording_of(tracks: Sequence[str], times: TimeRange) -> Recording:
 
 @contextmanager
 def progress_shown(what: str, quiet: bool = False) -> Iterator[Callable[[int, int], object]]:
-    """What is to be told how many bytes of how many are done: a bar on a terminal, a line now and then elsewhere."""
+    """A function to call with the bytes that are done and the bytes in total: a bar on a terminal, a line now and then elsewhere."""
     if quiet:
-        yield lambda done, whole: None
+        yield lambda done, total: None
         return
     if is_terminal(2):
         with Progress(
@@ -74,15 +74,15 @@ def progress_shown(what: str, quiet: bool = False) -> Iterator[Callable[[int, in
             console=Console(file=sys.stderr), transient=True,
         ) as bar:  # fmt: skip
             task = bar.add_task(what, total=None)
-            yield lambda done, whole: bar.update(task, completed=done, total=whole)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
         return
     due = time.monotonic() + EVERY
 
-    def line(done: int, whole: int) -> None:
+    def line(done: int, total: int) -> None:
         nonlocal due
         if time.monotonic() >= due:
             due = time.monotonic() + EVERY
-            echo(f"{what}: {100 * done // max(whole, 1)} %", err=True)
+            echo(f"{what}: {100 * done // max(total, 1)} %", err=True)
 
     yield line
 
@@ -101,8 +101,8 @@ def analyze_recording(
         refuse_overwriting([NamedFile("CONFIG", config)], [NamedFile("--out", out)])
     recording = recording_of(tracks, times)
     begun = time.monotonic()
-    with progress_shown("analyze", quiet) as told:
-        found = replay(config, recording, workers=workers or (os.cpu_count() or 1), progress=told)
+    with progress_shown("analyze", quiet) as progress:
+        found = replay(config, recording, workers=workers or (os.cpu_count() or 1), progress=progress)
     took = time.monotonic() - begun
     tell_faults(found.faults)
     if found.unknown:
@@ -184,8 +184,8 @@ def compare_rules(
 ) -> None:
     """``countline compare OLD NEW --tracks …``. Raises ConfigError, RuleError, DataError."""
     recording = recording_of(tracks, times)
-    with progress_shown("compare", quiet) as told:
-        made = compare(old, new, recording, workers=workers or (os.cpu_count() or 1), progress=told)
+    with progress_shown("compare", quiet) as progress:
+        made = compare(old, new, recording, workers=workers or (os.cpu_count() or 1), progress=progress)
     if as_json:
         sys.stdout.write(orjson.dumps(made.as_dict()).decode() + "\n")
         sys.stdout.flush()

@@ -10,11 +10,11 @@ from countline.pipeline.stats import OutputStats, SourceSummary, Summary
 
 __all__ = ["merged_snapshot", "merged_summary"]
 
-Told = Mapping[str, Any]
+Snapshot = Mapping[str, Any]
 _COUNTS = ("acknowledged", "pending", "dead", "dropped")
 
 
-def merged_snapshot(parts: Sequence[Told]) -> dict[str, Any]:
+def merged_snapshot(parts: Sequence[Snapshot]) -> dict[str, Any]:
     """Progress: numbers are added, the latency and the seconds are the greatest."""
     sources: dict[str, Any] = {}
     counts: dict[str, Any] = {}
@@ -38,19 +38,19 @@ def merged_snapshot(parts: Sequence[Told]) -> dict[str, Any]:
     }
 
 
-def _output(parts: Sequence[Told], name: str) -> dict[str, Any]:
-    told = [part["outputs"][name] for part in parts if name in part["outputs"]]
+def _output(parts: Sequence[Snapshot], name: str) -> dict[str, Any]:
+    outputs = [part["outputs"][name] for part in parts if name in part["outputs"]]
     by: Counter[str] = Counter()
-    for output in told:
+    for output in outputs:
         by.update(output["dropped_by"])
     return {
-        **{count: sum(output[count] for output in told) for count in _COUNTS},
-        "error": next((output["error"] for output in told if output["error"]), ""),
+        **{count: sum(output[count] for output in outputs) for count in _COUNTS},
+        "error": next((output["error"] for output in outputs if output["error"]), ""),
         "dropped_by": dict(by),
     }
 
 
-def merged_summary(parts: Sequence[Told]) -> Summary:
+def merged_summary(parts: Sequence[Snapshot]) -> Summary:
     """The summary: the exit code is the first that is not 0."""
     made = Summary()
     stages: Counter[str] = Counter()

@@ -153,20 +153,20 @@ def change(
     without: Sequence[str],
 ) -> Change:
     """What the options of `countline outbox edit` say; ``headers``: 'NAME=VALUE'. Raises ConfigError for what no output could send."""
-    given = {}
+    header_values = {}
     for header in headers:
         name, sign, text = header.partition("=")
         if not name or not sign:
             raise ConfigError(f"'{header}' is no NAME=VALUE", where="--header", fix="e.g. --header kind=crossing")
-        given[name] = _bytes_of("--header", text)
+        header_values[name] = _bytes_of("--header", text)
     if key is not None and no_key:
         raise ConfigError("both --key and --no-key", where="edit", fix="give one of them")
-    for where, texts in (("--topic", [topic] if topic is not None else []), ("--header", list(given))):
+    for where, texts in (("--topic", [topic] if topic is not None else []), ("--header", list(header_values))):
         for text in texts:
             if not text or "\0" in text:
                 raise ConfigError("is empty or holds a NUL", where=where, fix="give a name")
             _bytes_of(where, text)
-    made = Change(value, None if key is None else _bytes_of("--key", key), no_key, topic, given, without)
+    made = Change(value, None if key is None else _bytes_of("--key", key), no_key, topic, header_values, without)
     if made == Change():
         raise ConfigError(
             "nothing is to be changed", where="edit", fix="give --value, --key, --topic, --header or --without"

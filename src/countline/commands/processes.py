@@ -21,6 +21,7 @@ from typing import Any
 from countline.commands.merged import merged_snapshot, merged_summary
 from countline.commands.progress import Progress
 from countline.commands.shares import outbox_of, shares
+from countline.commands.web import refuse_web
 from countline.config import Config
 from countline.errors import ConfigError
 from countline.gpu.mps import shared
@@ -38,20 +39,21 @@ log = logging.getLogger("countline.run")
 Options = Mapping[str, Any]
 
 
-def in_processes(config: Config, given: Path | None, options: Options, state: Path | None) -> Summary:
-    """Run it in as many processes as ``options`` say; returns what they tell, put together. Raises ConfigError."""
-    for name in ("annotate", "record", "shard"):
+def in_processes(config: Config, config_path: Path | None, options: Options, state: Path | None) -> Summary:
+    """Run it in as many processes as ``options`` say; returns their summaries as one. Raises ConfigError."""
+    for name in ("annotate", "record", "shard", "display"):
         if options.get(name):
             raise ConfigError(
                 f"--{name} cannot be combined with --processes", where="--processes", fix="leave one of them out"
             )
+    refuse_web(config, "--processes", "leave --web and `web:` out; `metrics:` shows each process")
     if config.rules.file is not None:
         raise ConfigError(
             f"the streams in {config.rules.file} are the sources by their numbers, which a share of them does not have",
             where="--processes",
             fix="`countline convert` makes rules of it that name their sources",
         )
-    outbox = build.state_path(config, given, state)
+    outbox = build.state_path(config, config_path, state)
     parts = shares([source.name for source in config.sources], options["processes"], outbox, fresh=options["fresh"])
     gpus = config.detector.gpus
     processes: list[_Process] = []
@@ -105,13 +107,13 @@ def _until_done(processes: Sequence[_Process], options: Options) -> Summary:
 
 
 def _health(processes: Sequence[_Process]) -> Health:
-    """Of all processes, as they told it last."""
-    told = [process.snapshot for process in processes]
+    """Health of all processes together, by the last snapshot of each."""
+    snapshots = [process.snapshot for process in processes]
     ill = [str(p.number) for p in processes if not p.snapshot.get("alive", True)]
-    ready = sum(bool(snapshot.get("ready")) for snapshot in told)
-    words = f"{ready} of {len(told)} ready"
+    ready = sum(bool(snapshot.get("ready")) for snapshot in snapshots)
+    words = f"{ready} of {len(snapshots)} ready"
     alive = Check("processes", not ill, f"not well: {', '.join(ill)}" if ill else words, "start them anew")
-    return Health([alive], [Check("sources", ready > 0, words)], all(told))
+    return Health([alive], [Check("sources", ready > 0, words)], all(snapshots))
 
 
 class _Process:
@@ -160,14 +162,14 @@ class _Process:
     def _listen(self, reading: int) -> None:
         with os.fdopen(reading, encoding="utf-8") as report:
             for line in report:
-                told = json.loads(line)
-                kind = told.pop("type")
+                record = json.loads(line)
+                kind = record.pop("type")
                 if kind == "progress":
-                    self.snapshot = told
+                    self.snapshot = record
                 elif kind == "summary":
-                    self.summary = told
+                    self.summary = record
                 elif kind == "failed":
-                    self._error = told["error"]
+                    self._error = record["error"]
 
     def stop(self) -> None:
         """Tell it to finish."""

@@ -55,8 +55,8 @@ def report_command(
     known = _config(config)
     names = [s.name for s in known.sources] if known is not None else []
     shown = _pictures(known.sources if known is not None else (), pictures)
-    with progress_shown("report", quiet) as told:
-        found = analysis.replay(config, recording, workers=workers or (os.cpu_count() or 1), progress=told)
+    with progress_shown("report", quiet) as progress:
+        found = analysis.replay(config, recording, workers=workers or (os.cpu_count() or 1), progress=progress)
     scenes = {name: scene for name, scene in analysis.scenes(recording).items() if not names or name in names}
     tables = analysis.tables_of(found, every=step, zone=zone)
     figures = list(
@@ -119,7 +119,7 @@ def _shapes(config: Config | None, sources: Sequence[str]) -> dict[str, dict[str
     return found
 
 
-def _pictures(sources: Sequence[SourceConfig], given: Sequence[str]) -> dict[str, NDArray[np.uint8]]:
+def _pictures(sources: Sequence[SourceConfig], overrides: Sequence[str]) -> dict[str, NDArray[np.uint8]]:
     """A picture of each scene: what ``--picture`` names, else the first frame of a source that is a file."""
     found: dict[str, NDArray[np.uint8]] = {}
     for source in sources:
@@ -128,7 +128,7 @@ def _pictures(sources: Sequence[SourceConfig], given: Sequence[str]) -> dict[str
                 found[source.name] = _first(source.uri)
             except (av.error.FFmpegError, StopIteration, OSError, ValueError):
                 continue
-    for text in given:
+    for text in overrides:
         name, equals, path = text.partition("=")
         names = [name] if equals else [source.name for source in sources]
         try:

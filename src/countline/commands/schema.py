@@ -88,8 +88,8 @@ def _message(path: Path, name: str, format_: str | None) -> str:
         alone = [
             m.model_copy(update={"schema_": m.schema_.model_copy(update={"registry": None})}) for m in config.messages
         ]
-        given = config.model_copy(update={"messages": alone})
-        made: list[Any] = list(build.definitions(given, rules, infos, detector.labels))
+        without_registry = config.model_copy(update={"messages": alone})
+        made: list[Any] = list(build.definitions(without_registry, rules, infos, detector.labels))
         definition = next(d for d in made if d.name == name)
     finally:
         detector.close()

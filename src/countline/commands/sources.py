@@ -20,29 +20,29 @@ from countline.terminal import echo, json_line, visible
 __all__ = ["list_command", "put_command", "remove_command"]
 
 
-def put_command(given: Mapping[str, Any]) -> int:
+def put_command(options: Mapping[str, Any]) -> int:
     """Define sources, or define them anew. Returns the exit code."""
-    items = _items(given)
-    options, names = broker(given, None), names_of(given)
-    ensure(options, names, given["partitions"])
-    places = Writer(options).write(names.sources, [(i["name"].encode(), orjson.dumps(i), None) for i in items])
+    items = _items(options)
+    kafka_options, names = broker(options, None), names_of(options)
+    ensure(kafka_options, names, options["partitions"])
+    places = Writer(kafka_options).write(names.sources, [(i["name"].encode(), orjson.dumps(i), None) for i in items])
     for item, (partition, offset) in zip(items, places):
         echo(f"{visible(item['name'])}: {hide_uri(item['uri'])} (partition {partition}, offset {offset})")
     return 0
 
 
-def _items(given: Mapping[str, Any]) -> list[dict[str, Any]]:
-    words: tuple[str, ...] = given["words"]
-    if given["file"] is not None:
+def _items(options: Mapping[str, Any]) -> list[dict[str, Any]]:
+    words: tuple[str, ...] = options["words"]
+    if options["file"] is not None:
         if words:
             raise ConfigError("a file or NAME URI, not both", fix="countline sources put --file cameras.yaml --group …")
-        return sources_of(given["file"])
+        return sources_of(options["file"])
     if len(words) != 2:
         raise ConfigError(
             "one source is NAME URI", fix="countline sources put gate rtsp://10.0.0.7/stream1 --group …; or --file FILE"
         )
     item: dict[str, Any] = {"name": words[0], "uri": words[1]}
-    for pair in given["settings"]:
+    for pair in options["settings"]:
         key, equals, value = pair.partition("=")
         if not equals:
             raise ConfigError(f"'{pair}' is not KEY=VALUE", where="--set", fix="e.g. --set fps=5")
@@ -60,27 +60,27 @@ def _value(text: str) -> Any:
         return text
 
 
-def remove_command(given: Mapping[str, Any]) -> int:
+def remove_command(options: Mapping[str, Any]) -> int:
     """Take sources away: whoever reads them stops. Returns the exit code."""
-    options, names = broker(given, None), names_of(given)
-    tables = _tables(options, names)
+    kafka_options, names = broker(options, None), names_of(options)
+    tables = _tables(kafka_options, names)
     known = tables.definitions()
-    missing = [name for name in given["names"] if name not in known]
+    missing = [name for name in options["names"] if name not in known]
     if missing:
         raise ConfigError(
             f"there is no source '{missing[0]}'", where=f"topic {names.sources}", fix="countline sources list --group …"
         )
-    items = [(name.encode(), None, known[name].partition) for name in given["names"]]
-    Writer(options).write(names.sources, items)
-    for name in given["names"]:
+    items = [(name.encode(), None, known[name].partition) for name in options["names"]]
+    Writer(kafka_options).write(names.sources, items)
+    for name in options["names"]:
         echo(f"{visible(name)}: removed; its counts stay in {names.state}")
     return 0
 
 
-def list_command(given: Mapping[str, Any]) -> int:
+def list_command(options: Mapping[str, Any]) -> int:
     """Show the sources, who owns them, and what they have counted. Returns the exit code."""
-    options, names = broker(given, None), names_of(given)
-    tables = _tables(options, names)
+    kafka_options, names = broker(options, None), names_of(options)
+    tables = _tables(kafka_options, names)
     for name, definition in sorted(tables.definitions().items()):
         state = tables.state(name)
         uri = hide_uri(str(orjson.loads(definition.data).get("uri", "")))
@@ -93,7 +93,7 @@ def list_command(given: Mapping[str, Any]) -> int:
                 continue  # of what the rule was before
             counts.setdefault(name_of_rule, {}).setdefault(counter, 0)
             counts[name_of_rule][counter] += value
-        if given["as_json"]:
+        if options["as_json"]:
             line = {
                 "name": name,
                 "uri": uri,
@@ -109,8 +109,8 @@ def list_command(given: Mapping[str, Any]) -> int:
             sys.stdout.write(json_line(line) + "\n")
             continue
         owner = f"generation {claim.generation} of worker {claim.worker[:8]}" if claim is not None else "nobody yet"
-        said = ", ".join(f"{rule} {c} {n}" for rule, by in counts.items() for c, n in by.items()) or "no counts"
-        echo(f"{visible(name)}: {uri}; partition {definition.partition}; {owner}; {said}")
+        totals = ", ".join(f"{rule} {c} {n}" for rule, by in counts.items() for c, n in by.items()) or "no counts"
+        echo(f"{visible(name)}: {uri}; partition {definition.partition}; {owner}; {totals}")
     return 0
 
 

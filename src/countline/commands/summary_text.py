@@ -48,7 +48,10 @@ def summary_text(summary: Summary) -> str:
         for journey, counts in source.journeys.items():
             rows.append(f"  journey {journey}: " + (", ".join(f"{way} {n}" for way, n in counts.items()) or "none"))
         for key, states in source.states.items():
-            rows += [f"  {key.removesuffix('s').replace('_', ' ')} {rule}: {said}" for rule, said in states.items()]
+            rows += [
+                f"  {key.removesuffix('s').replace('_', ' ')} {rule}: {state_text}"
+                for rule, state_text in states.items()
+            ]
         if source.untracked:
             rows.append(f"  {source.untracked} objects came without a track id and could not be counted")
         if source.twins:

@@ -12,6 +12,8 @@ from countline.cluster.sink import STATE
 from countline.cluster.topics import Names
 from countline.commands import logs
 from countline.commands.cluster_setup import broker, configuration_of, names_of
+from countline.commands.metrics_option import listening_at
+from countline.commands.web import refuse_web
 from countline.commands.worker_group import GroupWorker, Setup
 from countline.config import Config
 from countline.errors import ConfigError
@@ -24,10 +26,10 @@ from countline.pipeline.signals import ended_at_once, finishing
 __all__ = ["setup_of", "slots_output", "worker_command"]
 
 
-def worker_command(given: Mapping[str, Any]) -> int:
+def worker_command(options: Mapping[str, Any]) -> int:
     """Join the group and work until a signal. Returns the exit code."""
-    logs.configure(as_json=given["as_json"], quiet=given["quiet"], verbose=given["verbose"])
-    worker = GroupWorker(setup_of(given))
+    logs.configure(as_json=options["as_json"], quiet=options["quiet"], verbose=options["verbose"])
+    worker = GroupWorker(setup_of(options))
     notifier = Notifier(worker.health)
 
     def stop() -> None:
@@ -41,29 +43,31 @@ def worker_command(given: Mapping[str, Any]) -> int:
             notifier.close()
 
 
-def setup_of(given: Mapping[str, Any], detector: Any = None, messages: Any = ()) -> Setup:
+def setup_of(options: Mapping[str, Any], detector: Any = None, messages: Any = ()) -> Setup:
     """What the options ask for. Raises ConfigError."""
-    path: Path = given["config"]
+    path: Path = options["config"]
     config = configuration_of(path)
-    if given["outbox"]:
-        config = config.model_copy(update={"outbox": config.outbox.model_copy(update={"path": given["outbox"]})})
-    names, options = names_of(given), broker(given, config)
+    refuse_web(config, f"{path} [web]", "remove it; `countline run` has a page, and `metrics:` shows workers")
+    if options["outbox"]:
+        config = config.model_copy(update={"outbox": config.outbox.model_copy(update={"path": options["outbox"]})})
+    config = listening_at(config, options.get("metrics"))
+    names, kafka_options = names_of(options), broker(options, config)
     state = build.state_path(config, path, None)
     refuse_collisions(config, path, state)
     return Setup(
         config=config,
-        options=options,
-        slots=slots_output(config, options, names),
-        group=given["group"],
+        options=kafka_options,
+        slots=slots_output(config, kafka_options, names),
+        group=options["group"],
         names=names,
         state=state,
-        name=given["name"] or f"{socket.gethostname()}-{os.getpid()}",
-        lease=given["lease"],
-        transactions=_transactional(config, options) if given["fencing"] == "transactions" else None,
+        name=options["name"] or f"{socket.gethostname()}-{os.getpid()}",
+        lease=options["lease"],
+        transactions=_transactional(config, kafka_options) if options["fencing"] == "transactions" else None,
         messages=messages,
         detector=detector,
-        partitions=given["partitions"],
-        classic=given["classic"],
+        partitions=options["partitions"],
+        classic=options["classic"],
     )
 
 

@@ -102,7 +102,7 @@ def worker_id(state: Path | None) -> str:
 class GroupWorker:
     """One process of a group. ``execute()`` runs until ``stop()``, which may come from any thread or signal.
 
-    Raises CountlineError when made: what cannot work is told before the group is joined.
+    Raises CountlineError when made: what cannot work is refused before the group is joined.
     """
 
     def __init__(self, setup: Setup) -> None:
@@ -115,7 +115,7 @@ class GroupWorker:
         self._finished: dict[str, int] = {}
         """By source: the definition by which it was read to its end here."""
         self._active: set[Owned] = set()
-        """Generations of this process that own their source, as far as it was told."""
+        """Generations of this process that own their source, as far as it knows."""
         self._unclear: set[Owned] = set()
         """Generations that have ended, while what others wrote meanwhile was not read yet."""
         self._fates: dict[Owned, Verdict] = {}

@@ -17,7 +17,7 @@ from pydantic import (
 from pydantic_core import CoreSchema
 
 from countline.config.faults import ConfigFault
-from countline.config.renames import describe, in_new_names, told_both
+from countline.config.renames import describe, in_new_names, under_both_names
 from countline.config.secret_places import address_secrets, secrets_of
 from countline.redaction import remember
 from countline.types import Message
@@ -77,7 +77,7 @@ class OutputConfig(Model):
     def _new_names(cls, data: Any) -> Any:
         if not isinstance(data, Mapping) or not cls.renamed:
             return data
-        both = told_both(data, cls.renamed)
+        both = under_both_names(data, cls.renamed)
         if both is not None:
             new = cls.renamed[both]
             what = f"'{both}' and '{new}' are the old and the new name of one option"

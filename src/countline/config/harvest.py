@@ -76,9 +76,11 @@ def _by_type(data: Any, model: type[BaseModel], found: list[object]) -> None:
     for head in heads:  # what stood in a mapping of its own
         if isinstance(data.get(head), Mapping):
             _stray(data[head], {old.partition(".")[2] for old in renamed}, found)
-    given = [(renamed[old], value) for old, value in old_values(data, renamed)]
-    given += [(name, data.get(name, data.get(field.alias or name))) for name, field in model.model_fields.items()]
-    for name, value in given:
+    named_values = [(renamed[old], value) for old, value in old_values(data, renamed)]
+    named_values += [
+        (name, data.get(name, data.get(field.alias or name))) for name, field in model.model_fields.items()
+    ]
+    for name, value in named_values:
         if name in secret_fields(model):
             _beneath(value, found)
         for inner in _models(model.model_fields[name].annotation):

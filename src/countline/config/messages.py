@@ -243,12 +243,12 @@ class MessageConfig(Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> MessageConfig:
-        given = [word for word in ("value", "type", "function") if getattr(self, word) is not None]
-        if len(given) > 1:
+        contents = [word for word in ("value", "type", "function") if getattr(self, word) is not None]
+        if len(contents) > 1:
             raise ConfigFault(
-                f"'{given[0]}' and '{given[1]}' exclude each other", fix="keep one of them", loc=(given[1],)
+                f"'{contents[0]}' and '{contents[1]}' exclude each other", fix="keep one of them", loc=(contents[1],)
             )
-        if not given and "value" not in self.model_fields_set:
+        if not contents and "value" not in self.model_fields_set:
             raise ConfigFault(
                 f"the message '{self.name}' has no value", fix="add value: (a template), type: or function:"
             )
@@ -301,10 +301,10 @@ class MessageConfig(Model):
         """With the keys of every kind, so that editors know them."""
         made = handler(core_schema)
         if cls is MessageConfig:
-            whole = handler.resolve_ref_schema(made)
+            schema = handler.resolve_ref_schema(made)
             for _, own in kind_classes():
                 keys = handler.resolve_ref_schema(handler(own.__pydantic_core_schema__))["properties"]
-                whole["properties"].update({key: keys[key] for key in keys if key not in whole["properties"]})
+                schema["properties"].update({key: keys[key] for key in keys if key not in schema["properties"]})
         return made
 
 

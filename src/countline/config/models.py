@@ -15,11 +15,13 @@ from countline.config.loader import Document, read_yaml, validate
 from countline.config.messages import MessageConfig
 from countline.config.moment import no_start
 from countline.config.observe import MetricsConfig, OtelConfig, given_metrics
+from countline.config.outbox import OutboxConfig, given_outbox
 from countline.config.outputs import OutputSchema, config_class, kinds
-from countline.config.record import RecordConfig, given_record
+from countline.config.record import RecordConfig, expand_record
 from countline.config.renames import tell
 from countline.config.rules import RulesConfig, check_sources
 from countline.config.secret_places import named_secrets
+from countline.config.web import WebConfig, given_web
 from countline.errors import ConfigError, PluginError
 from countline.redaction import remember
 from countline.secret_forms import uri_secrets
@@ -35,7 +37,7 @@ def _option_texts(value: Any) -> Any:
     return {name: str(option) if isinstance(option, (int, float)) else option for name, option in texts.items()}
 
 
-def _given(value: str) -> str:
+def _not_empty(value: str) -> str:
     if not value:
         raise ValueError("the uri is empty")
     return value
@@ -71,7 +73,7 @@ class SourceConfig(Model):
 
     name: str = Field(min_length=1)
     """How rules, messages and metrics call it."""
-    uri: Annotated[FileName, AfterValidator(_given)]
+    uri: Annotated[FileName, AfterValidator(_not_empty)]
     """File, folder or glob of recordings or images, raw .h264, rtsp://, http://, or a device such as /dev/video0."""
     device_id: str = ""
     """Identity in messages; the name unless set."""
@@ -137,32 +139,6 @@ class TrackerConfig(Model):
     """Whether two tracks on one object are told (docs/tracking.md), which native rules then count once."""
 
 
-class OutboxConfig(Model):
-    """The durable queue between analytics and outputs."""
-
-    path: FileName | None = None
-    """SQLite file; `.countline/<name of the configuration>.outbox` beside the configuration unless set; 'memory' for none."""
-    synchronous: Literal["off", "normal", "full"] = "full"
-    """What survives: full = power cut, normal = crash of the process, off = nothing is promised."""
-    commit_ms: float = Field(default=5.0, ge=0)
-    """Group commit: how long a frame's messages may wait for company, in milliseconds."""
-    max_bytes: int = Field(default=4 * 1024**3, gt=0)
-    """Bound on disk (in memory for 'memory': 64 MiB unless set)."""
-    max_age: float | None = Field(default=None, gt=0)
-    """Seconds after which an undelivered message is dropped, counted and logged; never unless set."""
-    when_full: Literal["auto", "block", "drop-oldest", "drop-newest"] = "auto"
-    """auto: block where all sources are files, drop-oldest where one is live."""
-    quotas: dict[str, Annotated[int, Field(gt=0)]] = {}
-    """Bytes that may wait for an output, by its name, e.g. {mqtt: 100000000}: an output that falls further behind loses its oldest
-    messages (reason `quota`), and neither sources nor other outputs wait for it."""
-    reset: str | None = None
-    """Schedule on which cumulative counts begin anew, e.g. 'daily 00:00 Europe/Berlin'."""
-
-
-def _outbox(value: Any) -> Any:
-    return {"path": value} if isinstance(value, str) else value
-
-
 def _output(value: Any) -> Any:
     """``{kafka: {...}}`` or ``stdout`` -> that kind's model."""
     if isinstance(value, OutputConfig):
@@ -196,11 +172,11 @@ class Config(Model):
     rules: SerializeAsAny[RulesConfig] = RulesConfig()
     messages: list[SerializeAsAny[MessageConfig]] = []
     outputs: list[SerializeAsAny[Annotated[OutputConfig, BeforeValidator(_output), OutputSchema]]] = []
-    outbox: Annotated[OutboxConfig, BeforeValidator(_outbox, json_schema_input_type=OutboxConfig | str)] = (
+    outbox: Annotated[OutboxConfig, BeforeValidator(given_outbox, json_schema_input_type=OutboxConfig | str)] = (
         OutboxConfig()
     )
     record: Annotated[
-        RecordConfig | None, BeforeValidator(given_record, json_schema_input_type=RecordConfig | str | None)
+        RecordConfig | None, BeforeValidator(expand_record, json_schema_input_type=RecordConfig | str | None)
     ] = None
     """Keep the tracks of all sources in Parquet files, for `countline analyze`, `compare` and `report`; not kept unless set."""
     metrics: Annotated[
@@ -209,6 +185,10 @@ class Config(Model):
     """Metrics and health over HTTP; an address alone will do. Nothing listens unless set."""
     otel: OtelConfig | None = None
     """Metrics and traces to OpenTelemetry. Nothing is sent unless set."""
+    web: Annotated[
+        WebConfig | None, BeforeValidator(given_web, json_schema_input_type=WebConfig | str | bool | None)
+    ] = None
+    """A page in the browser that shows the run, and where rules are drawn; an address alone will do. Nothing listens unless set."""
     watch: bool = False
     """Apply edits of this file while it runs, as SIGHUP does. An edit that is not right is refused and told in the log."""
     _document: Document | None = PrivateAttr(default=None)
@@ -234,10 +214,20 @@ class Config(Model):
             wrong = no_start(source.start) if source.start else None
             if wrong is not None:
                 raise ConfigFault(wrong[0], fix=wrong[1], loc=("sources", i, "start"))
+        self._links()
         for fault in check_sources(self.rules, [s.name for s in self.sources]):
             raise ConfigFault(fault.what, fix=fault.fix, loc=("rules", *fault.loc))
         self._destinations()
         return self
+
+    def _links(self) -> None:
+        for name in self.web.links if self.web is not None else ():
+            if name not in {s.name for s in self.sources}:
+                raise ConfigFault(
+                    f"there is no source '{name}'",
+                    fix="known are: " + ", ".join(s.name for s in self.sources),
+                    loc=("web", "links", name),
+                )
 
     @property
     def default_outputs(self) -> tuple[str, ...] | None:

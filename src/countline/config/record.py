@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 from countline.config.base import FileName, Model
 from countline.config.faults import ConfigFault
 
-__all__ = ["RecordConfig", "given_record", "keep_of"]
+__all__ = ["RecordConfig", "expand_record", "keep_of"]
 
 _AGES = {"h": 3600, "d": 86_400, "w": 604_800}
 _SIZES = {
@@ -66,6 +66,6 @@ class RecordConfig(Model):
     """Frames that may wait to be written. Live sources lose what is beyond (counted), files wait."""
 
 
-def given_record(value: Any) -> Any:
-    """``record: FOLDER``."""
+def expand_record(value: Any) -> Any:
+    """The mapping that the short form ``record: FOLDER`` stands for."""
     return {"path": value} if isinstance(value, str) else value

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Protocol
 
-__all__ = ["Renames", "as_written", "describe", "in_new_names", "old_values", "tell", "told_both"]
+__all__ = ["Renames", "as_written", "describe", "in_new_names", "old_values", "tell", "under_both_names"]
 
 log = logging.getLogger("countline.config")
 
@@ -36,7 +36,7 @@ def old_values(data: Mapping[str, Any], renames: Renames) -> Iterator[tuple[str,
             yield old, value[inner]
 
 
-def told_both(data: Mapping[str, Any], renames: Renames) -> str | None:
+def under_both_names(data: Mapping[str, Any], renames: Renames) -> str | None:
     """An old name that stands beside its new one."""
     return next((old for old, _ in old_values(data, renames) if renames[old] in data), None)
 

@@ -139,7 +139,7 @@ class RulesConfig(_AllRules):
         return positive(value)
 
     @model_validator(mode="after")
-    def _whole(self) -> RulesConfig:
+    def _consistent(self) -> RulesConfig:
         if self.coordinates == "pixels" and self.resolution is None:
             raise ConfigFault(
                 "pixel coordinates need the size of the picture they were measured in",

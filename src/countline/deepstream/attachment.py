@@ -89,9 +89,9 @@ class Attachment(Changing, Showing):
         self._busy = threading.Lock()
         self._probe: Probe | None = None
         self._ended: deque[tuple[int, int | None]] = deque()
-        """Ends of streams that are still to be told: the number of the buffer that came before, and the pad."""
+        """Ends of streams that the engine is still to hear of: the number of the buffer that came before, and the pad."""
         self.config = parsed = settings.as_config(config)
-        self._live, self._given, self._messages, self._state = not lossless, config, messages, state
+        self._live, self._origin, self._messages, self._state = not lossless, config, messages, state
         self.sources = build.source_infos(parsed, live=not lossless)
         self.labels: Sequence[str] = settings.labels_of(parsed, labels)
         self._classes: set[int] = set()
@@ -105,7 +105,7 @@ class Attachment(Changing, Showing):
             self.sources,
             self.labels,
             messages=messages,
-            given=config,
+            origin=config,
             state=state,
             deliver=self._payloads is None,
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from countline.config import Config
+from countline.config.loader import Document
 from countline.deepstream import settings
 from countline.deepstream.payload import Payloads
 from countline.deepstream.streams import Streams
@@ -34,7 +35,7 @@ class Changing(ABC):
     _engine: Engine
     _streams: Streams
     _payloads: Payloads | None
-    _given: Config | Mapping[str, Any] | str | Path
+    _origin: Config | Mapping[str, Any] | str | Path
     _messages: Sequence[Any]
     _live: bool
     _watching: threading.Event | None = None
@@ -43,13 +44,13 @@ class Changing(ABC):
         """Go on with another configuration, or with what the file says now, between two frames; see
         :class:`countline.pipeline.control.Control`, which :attr:`control` is. Raises ConfigError and others as :func:`attach`, when
         all is as it was. Not from the pipeline's streaming thread."""
-        if config is None and not isinstance(self._given, (str, Path)):
+        if config is None and not isinstance(self._origin, (str, Path)):
             raise ConfigError("the configuration came from no file", where="reload", fix="give the configuration")
-        return self.control.apply(self._given if config is None else config)
+        return self.control.apply(self._origin if config is None else config)
 
-    def parse(self, given: Config | Mapping[str, Any] | str | Path) -> Config:
+    def parse(self, origin: Config | Mapping[str, Any] | str | Path | Document) -> Config:
         """As :func:`attach` reads it. Raises ConfigError."""
-        return settings.as_config(given)
+        return settings.as_config(origin)
 
     def ready(self, config: Config, plan: Changes) -> Change:
         """All that is new, made and opened; see :class:`countline.pipeline.swap.Swap`."""
@@ -59,7 +60,7 @@ class Changing(ABC):
             sources,
             self.labels,
             messages=self._messages,
-            given=self._given,
+            origin=self._origin,
             state=self._engine.stages.state,
             deliver=self._payloads is None,
         )
@@ -79,8 +80,8 @@ class Changing(ABC):
 
     def _watch_file(self) -> None:
         """Apply edits of the configuration's file from now on."""
-        if self._watching is None and isinstance(self._given, (str, Path)):
-            self._watching = watching(self.control, Path(self._given))
+        if self._watching is None and isinstance(self._origin, (str, Path)):
+            self._watching = watching(self.control, Path(self._origin))
 
     @abstractmethod
     def _wake(self) -> None:

@@ -53,21 +53,21 @@ def environment() -> Iterator[Check]:
         yield Check(f"{name} ({what})", True, "installed" if there else "not installed; not needed")
 
 
-def pipeline(whole: FullPipeline | None = None) -> Iterator[Check]:
+def pipeline(full_pipeline: FullPipeline | None = None) -> Iterator[Check]:
     """What ``countline deepstream run`` needs: GStreamer, every element, a GPU, and the files that are named."""
     try:
         gst = gstreamer.load()
     except DeepStreamError as error:
         yield _of("GStreamer", error)
         return
-    names = (whole or FullPipeline(["video.h264", "video.mp4"], Path("pgie"))).elements()
+    names = (full_pipeline or FullPipeline(["video.h264", "video.mp4"], Path("pgie"))).elements()
     for name in names:
         ok = gstreamer.has_element(gst, name)
         yield Check(f"element {name}", ok, "found" if ok else "GStreamer does not have it", "" if ok else _remedy(name))
     nodes = glob.glob("/dev/nvidia[0-9]*") + glob.glob("/dev/nvgpu*") + glob.glob("/dev/nvhost-gpu")
     yield Check("GPU", bool(nodes), ", ".join(nodes) or "no NVIDIA device", "" if nodes else "docker run --gpus all …")
-    if whole is not None:
-        yield from _files(whole)
+    if full_pipeline is not None:
+        yield from _files(full_pipeline)
 
 
 def _remedy(name: str) -> str:
@@ -82,13 +82,13 @@ def _remedy(name: str) -> str:
     return f"install GStreamer's plugins (Debian: {package})"
 
 
-def _files(whole: FullPipeline) -> Iterator[Check]:
-    wanted = {f"input {uri}": Path(uri) for uri in whole.inputs if "://" not in uri}
-    wanted["nvinfer configuration"] = whole.inference
-    wanted |= {f"nvtracker's {k}": Path(v) for k, v in whole.tracker.items() if k.endswith("-file")}
-    if whole.inference.is_file():
+def _files(full_pipeline: FullPipeline) -> Iterator[Check]:
+    wanted = {f"input {uri}": Path(uri) for uri in full_pipeline.inputs if "://" not in uri}
+    wanted["nvinfer configuration"] = full_pipeline.inference
+    wanted |= {f"nvtracker's {k}": Path(v) for k, v in full_pipeline.tracker.items() if k.endswith("-file")}
+    if full_pipeline.inference.is_file():
         try:
-            wanted |= {f"nvinfer's {key}": path for key, path in inference_files(whole.inference).items()}
+            wanted |= {f"nvinfer's {key}": path for key, path in inference_files(full_pipeline.inference).items()}
         except CountlineError as error:
             yield _of("nvinfer configuration", error)
     for what, path in wanted.items():

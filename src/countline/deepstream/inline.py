@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from countline.deepstream.bounded_queue import BoundedQueue
-from countline.outbox import Resume, RuleChange
+from countline.outbox import Resume, RuleChange, StreamStart
 from countline.pipeline.delivery.delivery import Delivery
 from countline.types import CounterDelta, FrameInfo, Gap, Message, Seam
 
@@ -58,9 +58,9 @@ class InlineDelivery:
         waiting, self._waiting = self._waiting, []
         return [*waiting, *self._made.get(source, [])]
 
-    def begin(self, source: str, stream: str, **more: Any) -> Resume:
+    def begin(self, start: StreamStart) -> Resume:
         """As :meth:`Delivery.begin`."""
-        return self._delivery.begin(source, stream, **more)
+        return self._delivery.begin(start)
 
     def put(
         self,

@@ -54,27 +54,27 @@ _callback = _Callback(_called)
 """One for the life of the process: GStreamer may be on its way into it at any time."""
 
 
-def find_pad(given: Any) -> Any:
+def find_pad(target: Any) -> Any:
     """The pad meant: a pad itself, or an element's src pad, or its sink pad where it has no other. Raises DeepStreamError."""
-    if hasattr(given, "get_static_pad"):
-        pad = given.get_static_pad("src") or given.get_static_pad("sink")
+    if hasattr(target, "get_static_pad"):
+        pad = target.get_static_pad("src") or target.get_static_pad("sink")
         if pad is None:
             raise DeepStreamError(
-                f"the element {given.get_name()} has neither a pad 'src' nor 'sink'",
+                f"the element {target.get_name()} has neither a pad 'src' nor 'sink'",
                 fix="give one of its pads: attach(element.get_static_pad(NAME), ...)",
             )
         return pad
-    if hasattr(given, "add_probe") or (isinstance(given, int) and not isinstance(given, bool) and given > 0):
-        return given
+    if hasattr(target, "add_probe") or (isinstance(target, int) and not isinstance(target, bool) and target > 0):
+        return target
     raise DeepStreamError(
-        f"attach() was given {type(given).__name__}, which is neither a GStreamer pad nor an element",
+        f"attach() was given {type(target).__name__}, which is neither a GStreamer pad nor an element",
         fix="give pipeline.get_by_name(NAME), or element.get_static_pad('src')",
     )
 
 
 class Probe:
     """Calls ``work(address of the GstBuffer)`` for every buffer that passes the pad. Whatever happens in it, the buffer goes
-    on. ``ended`` is told, in the order of the buffers, the pad of the stream muxer whose stream has ended (None: all have)."""
+    on. ``ended`` is called, in the order of the buffers, with the pad of the stream muxer whose stream has ended (None: all have)."""
 
     def __init__(
         self, pad: Any, work: Callable[[int], None], ended: Callable[[int | None], None] | None = None

@@ -8,16 +8,17 @@ from typing import Any
 
 from countline.compat.deepstream.files.classes import DEEPSTREAM_LABELS
 from countline.config import Config
+from countline.config.loader import Document
 from countline.errors import ConfigError
 from countline.pipeline import build
 
 __all__ = ["as_config", "labels_of", "read_labels", "state_beside"]
 
 
-def as_config(given: Config | Mapping[str, Any] | str | Path) -> Config:
+def as_config(origin: Config | Mapping[str, Any] | str | Path | Document) -> Config:
     """A Config. ``sources`` belong to the stream muxer's pads in their order and need no ``uri``; without ``sources`` there
     is one for each stream of the rules file, else one, named stream-0, stream-1 … Raises ConfigError."""
-    return build.as_config(given, lambda data: {**data, "sources": _sources(data)})
+    return build.as_config(origin, lambda data: {**data, "sources": _sources(data)})
 
 
 def _sources(data: Mapping[str, Any]) -> Any:
@@ -40,11 +41,11 @@ def _streams(rules: Any) -> int:
     return max(nvdsanalytics.read(file).streams, default=0) + 1
 
 
-def labels_of(config: Config, given: Sequence[str] | None) -> list[str]:
-    """Class names by class id: those given, those of ``detector.labels`` (a list or nvinfer's label file), else those of
+def labels_of(config: Config, override: Sequence[str] | None) -> list[str]:
+    """Class names by class id: those of ``override``, those of ``detector.labels`` (a list or nvinfer's label file), else those of
     DeepStream's sample detector. Raises ConfigError for a file that cannot be read."""
-    if given is not None:
-        return list(given)
+    if override is not None:
+        return list(override)
     labels = config.detector.labels
     if labels is None:
         return list(DEEPSTREAM_LABELS)
@@ -62,10 +63,10 @@ def read_labels(path: Path) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def state_beside(config: Config, given: Path | None) -> Path | None:
+def state_beside(config: Config, path: Path | None) -> Path | None:
     """Outbox file beside a configuration file; None where the configuration names one, or there is no file."""
-    if config.outbox.path is not None or given is None:
+    if config.outbox.path is not None or path is None:
         return None
     from countline import outbox
 
-    return outbox.default_path(given)
+    return outbox.default_path(path)

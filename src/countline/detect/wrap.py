@@ -62,10 +62,10 @@ class CallableDetector:
         """Confidence by class id from which a detection may begin a track."""
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
-        """Call the function. Raises DetectorAway as the function does; DetectorError that names it when it raises, or returns something else than one
-        result for each picture, and for what cannot be boxes in pixels with confidences from 0 to 1: boxes whose right
-        or lower side lies before the other (left, top, width and height?), boxes that are all within the first pixel
-        (parts of the picture?), percents."""
+        """Call the function. Raises DetectorAway as the function does; DetectorError that names it when it raises, or returns something
+        else than one result for each picture, and for what cannot be boxes in pixels with confidences from 0 to 1: boxes whose right or
+        lower side lies before the other (left, top, width and height?), boxes that are all within the first pixel (parts of the picture?),
+        percents."""
         try:
             results = self._function([frame.image for frame in frames])
         except DetectorAway:

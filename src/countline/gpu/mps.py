@@ -40,7 +40,7 @@ sys.exit(bool(cuda.cuInit(0) or cuda.cuDevicePrimaryCtxRetain(ctypes.byref(conte
 @contextmanager
 def shared() -> Iterator[Mapping[str, str]]:
     """What the environment of processes has to have besides for them to share their GPUs while this lasts; empty where the service
-    is not there, is not wanted, runs already, or does not work (which is told in the log)."""
+    is not there, is not wanted, runs already, or does not work (which is logged)."""
     program = shutil.which(_PROGRAM)
     if os.environ.get(OFF, "").lower() in ("off", "0") or _runs_already():
         yield {}

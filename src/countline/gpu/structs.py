@@ -1,4 +1,4 @@
-"""What the kernels are told, as NumPy types: the same structs as in ``kernels.cu``."""
+"""Arguments of the kernels, as NumPy types: the same structs as in ``kernels.cu``."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def _libraries() -> Check:
 
         if hasattr(onnxruntime, "preload_dlls"):
             onnxruntime.preload_dlls()
-    except Exception:  # noqa: S110 - what is missing is told below
+    except Exception:  # noqa: S110 - what is missing is reported below
         pass
     missing = [problem for problem in map(_loads, _LIBRARIES) if problem]
     if missing:

@@ -65,10 +65,10 @@ def _twin_of_event(s: Scope) -> int | None:
 
 
 OBJECT_ATTRIBUTES = (
-    Entry("twin_of", UINT64.or_null(), lambda s: _twin(s, s.i), "objects", in_whole=False),
-    *(Entry(n, shape, _of_object(n), "objects", in_whole=False) for n, shape in _SHAPES.items()),
+    Entry("twin_of", UINT64.or_null(), lambda s: _twin(s, s.i), "objects", in_record=False),
+    *(Entry(n, shape, _of_object(n), "objects", in_record=False) for n, shape in _SHAPES.items()),
 )
 EVENT_ATTRIBUTES = (
-    Entry("twin_of", UINT64.or_null(), _twin_of_event, "event", in_whole=False),
-    *(Entry(n, shape, _of_event(n), "event", in_whole=False) for n, shape in _SHAPES.items()),
+    Entry("twin_of", UINT64.or_null(), _twin_of_event, "event", in_record=False),
+    *(Entry(n, shape, _of_event(n), "event", in_record=False) for n, shape in _SHAPES.items()),
 )

@@ -103,12 +103,12 @@ class BaseDefinition(ABC):
         self._missed.add(source, gap)
 
     def untold(self, source: str) -> Gap | None:
-        """What was missed of a source and no message has said yet."""
+        """The gap of a source that no message has reported yet."""
         return self._missed.untold(source)
 
-    def take_over(self, before: Definition, *, whole: bool) -> None:
-        """Go on in the place of the definition that had this name before: under its ids, and with what it has not told yet of
-        gaps. ``whole``: with its windows and memories, too. Between two frames."""
+    def take_over(self, before: Definition, *, with_state: bool) -> None:
+        """Go on in the place of the definition that had this name before: under its ids, and with the gaps that no message
+        of it has reported yet. ``with_state``: with its windows and memories, too. Between two frames."""
         if not isinstance(before, BaseDefinition):
             return
         self._ids.take_over(before._ids)
@@ -116,7 +116,7 @@ class BaseDefinition(ABC):
         self._doubts = dict(before._doubts)
         self.failures.extend(before.take_failures())
         self.failed, self.made, self.skipped = before.failed, before.made, before.skipped
-        if whole:
+        if with_state:
             self.trigger = self.trigger.take_over(before.trigger)
 
     def make(self, analytics: Analytics, frame: Frame | None = None) -> list[Message]:
@@ -218,7 +218,7 @@ class BaseDefinition(ABC):
         source = analytics.frame.source.name
         messages = self.messages(self._doubted(self._missed.into(analytics)), hits, frame)
         if messages:
-            self._missed.told(source)
+            self._missed.message_made(source)
             self._doubts.pop(source, None)
         return messages
 

@@ -48,8 +48,8 @@ class ValueDefinition(BaseDefinition):
         self.per_event = per_event
         self.memory = Trajectories(trajectories) if trajectories else None
 
-    def take_over(self, before: Definition, *, whole: bool) -> None:
-        super().take_over(before, whole=whole)
+    def take_over(self, before: Definition, *, with_state: bool) -> None:
+        super().take_over(before, with_state=with_state)
         if self.memory is not None and isinstance(before, ValueDefinition) and before.memory is not None:
             self.memory.take_over(before.memory)
 
@@ -90,14 +90,14 @@ class ValueDefinition(BaseDefinition):
         if self.per_event and kept.event is not None:
             event = scope.event = kept.hits[kept.event]
             part = f"{event.sequence}" if event.track_id is None else f"{event.sequence}\0{event.track_id}"
-        whole = self._ids(source, info.stream, info.number, part)
+        single = self._ids(source, info.stream, info.number, part)
         others = (self._ids(source, info.stream, info.number, f"{part}\0#{i}") for i in range(MOST_VALUES))
-        if self.per_event != (kept.event is not None) or (kept.id != whole and kept.id not in others):
+        if self.per_event != (kept.event is not None) or (kept.id != single and kept.id not in others):
             raise self._changed()
         messages = self._one(scope, part, None)
-        if kept.id == whole:
+        if kept.id == single:
             return messages
-        self._failures_of(kept.id, whole)  # it is one of several values of a function; the others were made then
+        self._failures_of(kept.id, single)  # it is one of several values of a function; the others were made then
         return [message for message in messages if message.id == kept.id]
 
     @abstractmethod

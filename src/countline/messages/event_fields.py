@@ -63,15 +63,15 @@ EVERY: tuple[Entry, ...] = (
     _entry("sequence", INTEGER, lambda s: s.event.sequence),
 )
 OF_OBJECT: tuple[Entry, ...] = (
-    _entry("track_id", UINT64.or_null(), lambda s: s.event.track_id, whole_shape=UINT64),
+    _entry("track_id", UINT64.or_null(), lambda s: s.event.track_id, record_shape=UINT64),
     _entry("class", STRING, lambda s: s.event.class_name),
     _entry("class_id", INTEGER.or_null(), lambda s: s.event.class_id),
     _entry("confidence", NUMBER, lambda s: round(s.event.confidence, 4)),
     *box_entries(lambda s: s.event.box, _box, "event", nullable=True),
-    _entry("speed", NUMBER.or_null(), _speed, in_whole=False),
+    _entry("speed", NUMBER.or_null(), _speed, in_record=False),
     _entry(
         "trajectory", TRAJECTORY, lambda s: s.state.trajectory(s, s.event.track_id),
-        uses=frozenset({"trajectory"}), in_whole=False,
+        uses=frozenset({"trajectory"}), in_record=False,
     ),
     *EVENT_ATTRIBUTES,
 )  # fmt: skip
@@ -129,15 +129,15 @@ class EventFields:
         own: dict[str, Shape] = {}
         for kind in dict.fromkeys((*ALWAYS, *named)):
             own |= {name: entry.shape for name, entry in self.own.get(kind, {}).items() if name not in own}
-        shapes = {e.name: e.whole_shape or e.shape for e in self.of_object if e.in_whole}
-        members = [Member(e.name, e.shape) for e in self.every if e.in_whole]
+        shapes = {e.name: e.record_shape or e.shape for e in self.of_object if e.in_record}
+        members = [Member(e.name, e.shape) for e in self.every if e.in_record]
         members += [Member(name, shape, required=False) for name, shape in {**shapes, **own}.items()]
         return list_of(Shape("record", members=tuple(members)))
 
     def list_reader(self) -> Callable[[Scope], list[dict[str, Any]]]:
         """Reads the events behind the message (shape :meth:`list_shape`)."""
-        every = [(e.name, e.read) for e in self.every if e.in_whole]
-        of_object = [(e.name, e.read) for e in self.of_object if e.in_whole]
+        every = [(e.name, e.read) for e in self.every if e.in_record]
+        of_object = [(e.name, e.read) for e in self.of_object if e.in_record]
         own = {
             kind: [(e.name, _if_any(e.name, e.read)) for e in entries.values()]
             for kind, entries in self.own.items()

@@ -148,7 +148,7 @@ class FieldRegistry:
     # -- rules that have a state -----------------------------------------------------------------------------------
 
     def _of_rule(self, group: Group, rule: RuleInfo, leaf: str) -> Field | None:
-        entry = group.by_name.get(leaf) if leaf else None if group.alone else group.whole
+        entry = group.by_name.get(leaf) if leaf else None if group.alone else group.full_entry
         if entry is not None:
             return self._state(group, rule, entry)
         name, _, last = leaf.rpartition(".")

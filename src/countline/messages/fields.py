@@ -14,7 +14,7 @@ from countline.messages.object_fields import OBJECT, objects_reader
 from countline.messages.rule_fields import GROUPS, journeys
 from countline.messages.scope import Scope
 from countline.messages.shape import BOOLEAN, INTEGER, NUMBER, STRING, TIME, list_of, map_of
-from countline.messages.table import Entry, Field, Group, Loop, item_fields, record_of, whole_of
+from countline.messages.table import Entry, Field, Group, Loop, item_fields, record_of, record_reader
 from countline.types import Window
 
 __all__ = ["EVENT_ONLY", "FRAME", "TABLE", "FieldTable"]
@@ -86,7 +86,7 @@ def _with_parts(
 
         return get
 
-    yield Entry(name, record_of(entries).or_null(), behind(whole_of(entries)), name)
+    yield Entry(name, record_of(entries).or_null(), behind(record_reader(entries)), name)
     for entry in entries:
         shape = entry.shape.or_null() if nullable else entry.shape
         yield Entry(f"{name}.{entry.name}", shape, behind(entry.read), name)

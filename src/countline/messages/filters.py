@@ -48,13 +48,13 @@ class Filter:
 
 
 def _round(node: Node, args: Sequence[Any]) -> tuple[Callable[[Any], Any], Shape]:
-    digits = _whole(args[0], "round") if args else 0
+    digits = _integer(args[0], "round") if args else 0
     if digits <= 0 and not args:
         return round, INTEGER
     return (lambda v: round(v, digits)), node.shape.not_null()
 
 
-def _whole(value: Any, name: str) -> int:
+def _integer(value: Any, name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise TemplateFault(f"{name} takes a whole number, not {value!r}")
     return value
@@ -73,7 +73,7 @@ def _epoch(divisor: int) -> Callable[[Node, Sequence[Any]], Any]:
 
 
 def _rfc3339(node: Node, args: Sequence[Any]) -> tuple[Callable[[Any], Any], Shape]:
-    digits = _whole(args[0], "rfc3339") if args else 3
+    digits = _integer(args[0], "rfc3339") if args else 3
     if not 0 <= digits <= 9:
         raise TemplateFault(f"rfc3339 takes 0 to 9 digits, not {digits}")
     return (lambda v: rfc3339(v, digits)), TIME_TEXT
@@ -88,12 +88,12 @@ def _strftime(node: Node, args: Sequence[Any]) -> tuple[Callable[[Any], Any], Sh
 
 
 def _truncate(node: Node, args: Sequence[Any]) -> tuple[Callable[[Any], Any], Shape]:
-    n = _whole(args[0], "truncate")
+    n = _integer(args[0], "truncate")
     return (lambda v: v[:n]), STRING
 
 
 def _last(node: Node, args: Sequence[Any]) -> tuple[Callable[[Any], Any], Shape]:
-    n = _whole(args[0], "last")
+    n = _integer(args[0], "last")
     if n < 1:
         raise TemplateFault(f"last takes a number from 1, not {n}")
     return (lambda v: v[-n:]), node.shape.not_null()
@@ -223,8 +223,8 @@ def _calculate(name: str, node: Node, args: Sequence[Node]) -> Node:
         if operand.shape.kind not in _NUMERIC:
             raise TemplateFault(f"the filter {name} takes numbers, not {operand.shape.kind}")
     form, left, right = _ARITHMETIC[name], node.get, other.get
-    whole = name != "divided_by" and "number" not in (node.shape.kind, other.shape.kind)
-    shape = (INTEGER if whole else NUMBER).or_null() if name == "divided_by" else INTEGER if whole else NUMBER
+    integral = name != "divided_by" and "number" not in (node.shape.kind, other.shape.kind)
+    shape = (INTEGER if integral else NUMBER).or_null() if name == "divided_by" else INTEGER if integral else NUMBER
 
     def calculate(s: Scope) -> Any:
         a, b = left(s), right(s)

@@ -100,24 +100,28 @@ def _mark(target: Any, options: Mapping[str, Any]) -> Any:
 _WRAP = "write a function: def payload(event): return {...}"
 
 
-def _unfit(given: Any) -> str:
+def _unfit(candidate: Any) -> str:
     """Why this can be no message function; empty if it may be one."""
-    if inspect.ismodule(given) or not callable(given):
-        return f"is a {type(given).__name__}, neither a function nor a class"
-    module = str(getattr(given, "__module__", ""))
-    if inspect.isbuiltin(given) or isinstance(given, (type(str.join), type(object.__init__))) or module == "builtins":
+    if inspect.ismodule(candidate) or not callable(candidate):
+        return f"is a {type(candidate).__name__}, neither a function nor a class"
+    module = str(getattr(candidate, "__module__", ""))
+    if (
+        inspect.isbuiltin(candidate)
+        or isinstance(candidate, (type(str.join), type(object.__init__)))
+        or module == "builtins"
+    ):
         return "is built into Python: it makes no messages"
-    if inspect.isclass(given) and not callable(getattr(given, "of", None)):
+    if inspect.isclass(candidate) and not callable(getattr(candidate, "of", None)):
         from countline.messages.typed import is_class_of_fields
 
-        if not is_class_of_fields(given):
+        if not is_class_of_fields(candidate):
             return "is a class without fields (no dataclass, Struct, pydantic model or TypedDict), and without a classmethod `of`"
     return ""
 
 
-def _called(given: Any) -> str:
+def _called(candidate: Any) -> str:
     """Its name: what it holds (``os.environ``, say) is nobody's business."""
-    name = getattr(given, "__qualname__", None) or getattr(given, "__name__", None)
+    name = getattr(candidate, "__qualname__", None) or getattr(candidate, "__name__", None)
     return name if isinstance(name, str) else "this object"
 
 
@@ -141,17 +145,17 @@ def _made(target: Any, options: Mapping[str, Any]) -> MessageFunction:
     return MessageFunction(target, config, calls, schema)
 
 
-def as_function(given: Any) -> MessageFunction:
+def as_function(candidate: Any) -> MessageFunction:
     """What :func:`message` made of it; a function without the mark is one for crossings. Raises MessageError."""
-    if isinstance(given, MessageFunction):
-        return given
-    found = getattr(given, _MARK, None)
+    if isinstance(candidate, MessageFunction):
+        return candidate
+    found = getattr(candidate, _MARK, None)
     if isinstance(found, MessageFunction):
         return found
-    unfit = _unfit(given)
+    unfit = _unfit(candidate)
     if unfit:
-        raise MessageError(f"{_called(given)} {unfit}", fix=_WRAP)
-    return _made(given, {})
+        raise MessageError(f"{_called(candidate)} {unfit}", fix=_WRAP)
+    return _made(candidate, {})
 
 
 def returned_type(target: Any) -> Any:
@@ -217,8 +221,8 @@ class FunctionDefinition(ValueDefinition):
     def values(self, scope: Scope, frame: Frame | None) -> Sequence[Any]:
         argument = scope.event if self.per_event else scope.analytics
         if self._extra:
-            given = {"analytics": scope.analytics, "frame": frame, "attachment": scope.attachment}
-            made = self._call(argument, **{name: given[name] for name in self._extra})
+            available = {"analytics": scope.analytics, "frame": frame, "attachment": scope.attachment}
+            made = self._call(argument, **{name: available[name] for name in self._extra})
         else:
             made = self._call(argument)
         if made is None:

@@ -60,7 +60,7 @@ class IdMaker:
         self._marks = dict(before._marks)
 
     def mark(self, source: str) -> str:
-        """What :meth:`begin` was told last."""
+        """The mark of the last :meth:`begin`."""
         return self._marks.get(source, "")
 
     def _head(self, source: str, stream: str) -> Any:

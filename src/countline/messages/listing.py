@@ -27,10 +27,10 @@ def all_fields(table: FieldTable = TABLE) -> Iterator[str]:
         RuleInfo("NAME", kind, None, directions=("DIRECTION",) if kind == "line" else (), key=key)
         for kind, key in kinds
     ]
-    whole = FieldRegistry(rules, [SourceInfo("SOURCE", 0)], interval=True, attachment=True, table=table)
+    registry = FieldRegistry(rules, [SourceInfo("SOURCE", 0)], interval=True, attachment=True, table=table)
     yield "of every frame (window only with `on: interval`, attachment with `attach:`):"
-    for path in dict.fromkeys(whole.paths()):
-        found = whole.find(path)
+    for path in dict.fromkeys(registry.paths()):
+        found = registry.find(path)
         if found is not None:
             yield _row(path, found.shape)
     for kind in table.events.types:

@@ -52,8 +52,8 @@ def make(
     loc: Loc
     for i, config in enumerate(configs):
         tasks.append((("messages", i), _task(config, ("messages", i), context)))
-    for given in functions:
-        function = as_function(given)
+    for candidate in functions:
+        function = as_function(candidate)
         loc = (f"@countline.message {function.config.name}",)
         tasks.append((loc, _function_task(function, loc, context)))
     for loc, task in tasks:
@@ -92,9 +92,9 @@ def _from_config(config: MessageConfig, loc: Loc, context: Context) -> Definitio
             what = error.what if getattr(error, "faults", None) is None else str(error)
             raise MessageFault(what, (*loc, "function"), error.fix) from None
         own = marked.config.model_dump(include=marked.config.model_fields_set, by_alias=True)
-        said = config.model_dump(include=config.model_fields_set, by_alias=True)
-        merged = MessageConfig.model_validate({**own, **said})
-        calls = {word: call for word, call in marked.calls.items() if word not in said}  # what YAML says wins
+        declared = config.model_dump(include=config.model_fields_set, by_alias=True)
+        merged = MessageConfig.model_validate({**own, **declared})
+        calls = {word: call for word, call in marked.calls.items() if word not in declared}  # what YAML says wins
         return _from_function(replace(marked, config=merged, calls=calls), loc, context)
     builder = Builder(_destined(config, loc, context), loc, context)
     node = builder.compiler.tree(config.value, (*loc, "value"))

@@ -1,4 +1,4 @@
-"""What of gaps a definition has still to tell."""
+"""Gaps that no message of a definition has reported yet."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Missed:
         self._gaps: dict[str, Gap] = {}
 
     def take_over(self, before: Missed) -> None:
-        """Go on with what another has not told yet."""
+        """Go on with the gaps that another has not reported yet."""
         if self.kept:
             self._gaps = dict(before._gaps)
 
@@ -29,18 +29,18 @@ class Missed:
             self._gaps[source] = gap if before is None else before.joined(gap)
 
     def untold(self, source: str) -> Gap | None:
-        """What no message has said yet."""
+        """The gap that no message has reported yet."""
         return self._gaps.get(source)
 
     def into(self, analytics: Analytics) -> Analytics:
-        """The analytics as a message is to tell them."""
+        """The analytics for a message: with the gap since the last one."""
         gap = self._gaps.get(analytics.frame.source.name) if self.kept else analytics.gap
         if analytics.gap is gap:
             return analytics
-        told = copy.copy(analytics)
-        told.gap = gap
-        return told
+        with_gap = copy.copy(analytics)
+        with_gap.gap = gap
+        return with_gap
 
-    def told(self, source: str) -> None:
-        """A message was made."""
+    def message_made(self, source: str) -> None:
+        """A message was made, which reports the gap: it is forgotten."""
         self._gaps.pop(source, None)

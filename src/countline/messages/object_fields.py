@@ -9,7 +9,7 @@ from typing import Any
 from countline.messages.attributes import OBJECT_ATTRIBUTES
 from countline.messages.scope import Objects, Scope
 from countline.messages.shape import INTEGER, NUMBER, STRING, UINT64, list_of, record
-from countline.messages.table import Entry, told
+from countline.messages.table import Entry, member_reader
 
 __all__ = ["BOX", "OBJECT", "TRAJECTORY", "box_entries", "objects_reader"]
 
@@ -31,9 +31,9 @@ _FORMS: dict[str, Callable[[Any], float]] = {
 
 
 def box_entries(
-    read: Callable[[Scope], Any], whole: Callable[[Scope], Any], level: str, *, nullable: bool, column: Any = None
+    read: Callable[[Scope], Any], mapping: Callable[[Scope], Any], level: str, *, nullable: bool, column: Any = None
 ) -> tuple[Entry, ...]:
-    """``box`` and its parts, in pixels to 0.01. ``read`` gives left, top, right, bottom or None; ``whole`` gives the mapping,
+    """``box`` and its parts, in pixels to 0.01. ``read`` gives left, top, right, bottom or None; ``mapping`` gives the mapping,
     ``column`` that of all objects."""
 
     def part(form: Callable[[Any], float]) -> Callable[[Scope], float | None]:
@@ -44,8 +44,8 @@ def box_entries(
         return get
 
     number, shape = (NUMBER.or_null(), BOX.or_null()) if nullable else (NUMBER, BOX)
-    parts = (Entry(f"box.{name}", number, part(form), level, in_whole=False) for name, form in _FORMS.items())
-    return Entry("box", shape, whole, level, column=column), *parts
+    parts = (Entry(f"box.{name}", number, part(form), level, in_record=False) for name, form in _FORMS.items())
+    return Entry("box", shape, mapping, level, column=column), *parts
 
 
 def _box(s: Scope) -> dict[str, float]:
@@ -57,7 +57,7 @@ def _boxes(objects: Objects) -> list[dict[str, float]]:
     return [{"left": box[0], "top": box[1], "right": box[2], "bottom": box[3]} for box in objects.boxes]
 
 
-def _said(what: str) -> Callable[[Objects], list[Any]]:
+def _status_column(what: str) -> Callable[[Objects], list[Any]]:
     get = attrgetter(what)
     return lambda objects: [get(status) for status in objects.status]
 
@@ -87,28 +87,28 @@ OBJECT: tuple[Entry, ...] = (
     _entry("confidence", NUMBER, lambda s: s.objects.confidence[s.i], column=attrgetter("confidence")),
     *box_entries(lambda s: s.objects.boxes[s.i], _box, "objects", nullable=False, column=_boxes),
     _entry("speed", NUMBER.or_null(), _speed, column=_speeds),
-    _entry("lines", _TEXTS, lambda s: s.objects.status[s.i].lines, column=_said("lines")),
-    _entry("regions", _TEXTS, lambda s: s.objects.status[s.i].regions, column=_said("regions")),
-    _entry("crowding", _TEXTS, lambda s: s.objects.status[s.i].crowding, in_whole=False),
-    _entry("direction", STRING, lambda s: s.objects.status[s.i].direction, in_whole=False),
-    _entry("text", STRING, lambda s: s.objects.status[s.i].text, in_whole=False),
+    _entry("lines", _TEXTS, lambda s: s.objects.status[s.i].lines, column=_status_column("lines")),
+    _entry("regions", _TEXTS, lambda s: s.objects.status[s.i].regions, column=_status_column("regions")),
+    _entry("crowding", _TEXTS, lambda s: s.objects.status[s.i].crowding, in_record=False),
+    _entry("direction", STRING, lambda s: s.objects.status[s.i].direction, in_record=False),
+    _entry("text", STRING, lambda s: s.objects.status[s.i].text, in_record=False),
     _entry(
         "trajectory", TRAJECTORY, lambda s: s.state.trajectory(s, s.objects.track_ids[s.i]),
-        uses=frozenset({"trajectory"}), in_whole=False,
+        uses=frozenset({"trajectory"}), in_record=False,
     ),
     *OBJECT_ATTRIBUTES,
 )  # fmt: skip
 
 
 def objects_reader(entries: tuple[Entry, ...]) -> Callable[[Scope], list[dict[str, Any]]]:
-    """Reads all objects of the frame, with what belongs to the whole: column by column, an entry without ``column`` object by
-    object."""
-    members = [entry for entry in entries if entry.in_whole]
+    """Reads all objects of the frame, each with its entries that have ``in_record``: column by column, an entry without ``column``
+    object by object."""
+    members = [entry for entry in entries if entry.in_record]
     names = [entry.name for entry in members]
 
     def get(s: Scope) -> list[dict[str, Any]]:
         objects = s.load_objects()
-        columns = [_each(s, told(e)) if e.column is None else e.column(objects) for e in members]
+        columns = [_each(s, member_reader(e)) if e.column is None else e.column(objects) for e in members]
         return [dict(zip(names, row)) for row in zip(*columns)]
 
     return get

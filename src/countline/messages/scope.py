@@ -32,8 +32,8 @@ class Objects:
         names = analytics.class_names
         known = len(names)
         self.classes = [names[c] if 0 <= c < known else str(c) for c in self.class_ids]
-        said = analytics.objects
-        self.status = [x or _NO_STATUS for x in said] if said else [_NO_STATUS] * self.length
+        statuses = analytics.objects
+        self.status = [x or _NO_STATUS for x in statuses] if statuses else [_NO_STATUS] * self.length
         """What the rules say of each object; an empty status where they say nothing."""
         self.speeds = analytics.speeds
 

@@ -1,4 +1,4 @@
-"""The table of message fields: each field is said once, as an :class:`Entry`.
+"""The table of message fields: each field is declared once, as an :class:`Entry`.
 
 What templates may name, what ``countline schema --fields`` lists, the schemas of whole records (``{lines}``, ``{objects}``,
 ``{events}`` …) and the reading of values are all derived from the entries. Those of rules' states and of events follow from
@@ -31,7 +31,18 @@ from countline.messages.shape import (
 from countline.messages.time import rfc3339
 from countline.types import Analytics, Count
 
-__all__ = ["COUNT", "DIGITS", "Entry", "Field", "Group", "Loop", "entries_of", "record_of", "told", "whole_of"]
+__all__ = [
+    "COUNT",
+    "DIGITS",
+    "Entry",
+    "Field",
+    "Group",
+    "Loop",
+    "entries_of",
+    "member_reader",
+    "record_of",
+    "record_reader",
+]
 
 Read = Callable[[Any], Any]
 COUNT = record(current=INTEGER, cumulative=INTEGER)
@@ -66,9 +77,9 @@ class Entry:
     """From a scope; a field of a state, window or gap: from that."""
     level: str = "frame"
     uses: frozenset[str] = _NOTHING
-    in_whole: bool = True
+    in_record: bool = True
     """Whether the record that it is a part of has it as a member."""
-    whole_shape: Shape | None = None
+    record_shape: Shape | None = None
     """Shape there, if it is another one."""
     counter: str = ""
     """Name of the counter that it shows, for what it counted in a window."""
@@ -110,36 +121,36 @@ def _entries(item: dataclasses.Field[Any], type_: Any, prefix: str) -> Iterable[
     name, notes = item.name, item.metadata
     get = attrgetter(prefix + name)
     uses = _EPOCHS if name in ("epoch", "reset_at") else _NOTHING
-    whole = notes.get("whole", True)
+    in_record = notes.get("whole", True)
     if notes.get("time"):
-        yield Entry(name, TIME.or_null(), lambda x: get(x) or None, uses=uses, in_whole=whole)
+        yield Entry(name, TIME.or_null(), lambda x: get(x) or None, uses=uses, in_record=in_record)
     elif get_origin(type_) is dict:
         shape = map_of(_SHAPES.get(get_args(type_)[1], ANY))
-        yield Entry(name, shape, lambda x: plain_mapping(get(x)), in_whole=whole, by=notes.get("by", "class"))
+        yield Entry(name, shape, lambda x: plain_mapping(get(x)), in_record=in_record, by=notes.get("by", "class"))
     elif type_ is Count:
-        yield Entry(name, COUNT, lambda x: _counts(get(x)), in_whole=whole, counter=notes.get("counter", ""))
+        yield Entry(name, COUNT, lambda x: _counts(get(x)), in_record=in_record, counter=notes.get("counter", ""))
         for part in ("current", "cumulative"):
-            yield Entry(f"{name}.{part}", INTEGER, attrgetter(f"{prefix}{name}.{part}"), in_whole=False)
+            yield Entry(f"{name}.{part}", INTEGER, attrgetter(f"{prefix}{name}.{part}"), in_record=False)
     elif type_ is float:
         digits = notes.get("digits", DIGITS)
-        yield Entry(name, NUMBER, lambda x: round(float(get(x)), digits), in_whole=whole)
+        yield Entry(name, NUMBER, lambda x: round(float(get(x)), digits), in_record=in_record)
     else:
-        yield Entry(name, _SHAPES.get(type_, ANY), get, uses=uses, in_whole=whole)
+        yield Entry(name, _SHAPES.get(type_, ANY), get, uses=uses, in_record=in_record)
 
 
 def record_of(entries: Iterable[Entry]) -> Shape:
-    """Shape of the record of all that belong to the whole."""
-    return Shape("record", members=tuple(Member(e.name, _member_shape(e)) for e in entries if e.in_whole))
+    """Shape of the record whose members are all entries with ``in_record``."""
+    return Shape("record", members=tuple(Member(e.name, _member_shape(e)) for e in entries if e.in_record))
 
 
 def _member_shape(entry: Entry) -> Shape:
-    shape = entry.whole_shape or entry.shape
+    shape = entry.record_shape or entry.shape
     if shape.kind != "time":
         return shape
     return TIME_TEXT.or_null() if shape.nullable else TIME_TEXT
 
 
-def told(entry: Entry) -> Read:
+def member_reader(entry: Entry) -> Read:
     """Reads an entry as it stands in a record: times as text."""
     read = entry.read
     if entry.shape.kind != "time":
@@ -152,15 +163,15 @@ def told(entry: Entry) -> Read:
     return text
 
 
-def whole_of(entries: Iterable[Entry]) -> Callable[[Any], dict[str, Any]]:
-    """Reads the record of all that belong to the whole (shape :func:`record_of`)."""
-    members = [(entry.name, told(entry)) for entry in entries if entry.in_whole]
+def record_reader(entries: Iterable[Entry]) -> Callable[[Any], dict[str, Any]]:
+    """Reads that record (shape :func:`record_of`)."""
+    members = [(entry.name, member_reader(entry)) for entry in entries if entry.in_record]
     return lambda item: {name: get(item) for name, get in members}
 
 
 def uses_of(entries: Iterable[Entry]) -> frozenset[str]:
     """What a whole record uses."""
-    return _NOTHING.union(*(entry.uses for entry in entries if entry.in_whole))
+    return _NOTHING.union(*(entry.uses for entry in entries if entry.in_record))
 
 
 @dataclass(frozen=True)
@@ -185,7 +196,7 @@ class Group:
     """State of a rule at rest."""
     states: Callable[[Analytics], Mapping[str, Any]]
     alone: str = ""
-    """The one entry that stands for a state where all are told (``{directions}``); the whole record unless set."""
+    """The one entry that stands for a state in the mapping of all (``{directions}``); the whole record unless set."""
     counted: bool = False
     """Whether there is what a rule counted in a window, over all its counters (``{lines.NAME.window}``)."""
     by_name: Mapping[str, Entry] = field(init=False, repr=False, compare=False)
@@ -194,21 +205,21 @@ class Group:
         object.__setattr__(self, "by_name", {entry.name: entry for entry in self.entries})
 
     @cached_property
-    def whole(self) -> Entry:
+    def full_entry(self) -> Entry:
         """All of a state, or the one entry that stands for it."""
         if self.alone:
             return self.by_name[self.alone]
-        return Entry("", record_of(self.entries), whole_of(self.entries), uses=uses_of(self.entries))
+        return Entry("", record_of(self.entries), record_reader(self.entries), uses=uses_of(self.entries))
 
     @cached_property
     def all(self) -> Entry:
         """All states, by rule."""
-        states, read = self.states, self.whole.read
+        states, read = self.states, self.full_entry.read
 
         def get(s: Scope) -> dict[str, Any]:
             return {name: read(state) for name, state in states(s.analytics).items()}
 
-        return Entry(self.key, map_of(self.whole.shape), get, uses=self.whole.uses)
+        return Entry(self.key, map_of(self.full_entry.shape), get, uses=self.full_entry.uses)
 
     def paths(self, name: str, directions: Sequence[str], *, interval: bool) -> Iterable[str]:
         """All that may be named of one rule; CLASS stands for a class."""

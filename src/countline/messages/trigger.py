@@ -21,7 +21,7 @@ class Trigger(ABC):
 
     @abstractmethod
     def fire(self, analytics: Analytics) -> Fired | None:
-        """None: no message. Else the analytics that it tells of, and the events behind it: those that fired an event trigger,
+        """None: no message. Else the analytics that it is made of, and the events behind it: those that fired an event trigger,
         all of the frame for others."""
 
     of_states = False
@@ -35,5 +35,5 @@ class Trigger(ABC):
         return before if type(before) is type(self) else self
 
     def finish(self, source: str) -> Fired | None:
-        """No more frames of this source will come: what is to be told yet, None if nothing is."""
+        """No more frames of this source will come: what it fires for still, None if for nothing."""
         return None

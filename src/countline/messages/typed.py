@@ -142,14 +142,14 @@ def class_node(cls: Any, compiler: Compiler, loc: Loc) -> Node:
             gets.append((name, _datetime))
         else:
             gets.append((name, compiler.text(template, (*loc, name)).get))
-    build = (lambda **given: given) if typing.is_typeddict(cls) else _by_names(cls)
+    build = (lambda **values: values) if typing.is_typeddict(cls) else _by_names(cls)
     return Node(lambda s: build(**{name: get(s) for name, get in gets}), shape_of_type(cls))
 
 
 def _by_names(cls: Any) -> Any:
     if hasattr(cls, "model_fields"):
         keys = {n: f.validation_alias or f.alias or n for n, f in cls.model_fields.items()}
-        return lambda **given: cls(**{keys[k]: v for k, v in given.items()})
+        return lambda **values: cls(**{keys[k]: v for k, v in values.items()})
     return cls
 
 

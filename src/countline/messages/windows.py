@@ -77,17 +77,17 @@ class Interval(Trigger):
 
     def fire(self, analytics: Analytics) -> Fired | None:
         source, time = analytics.frame.source.name, analytics.frame.time
-        whole = analytics.gap is None
+        gapless = analytics.gap is None
         window = self._open.get(source)
         fired = None
-        if window is not None and not whole:
+        if window is not None and not gapless:
             window.complete = False
         if window is None or time >= window.end or time < window.start - self.ns:
             start, end = bounds(time, self.ns, self.zone)
             if window is not None:
                 fired = self._close(window, over=time >= window.end)
             seamless = window is not None and fired is not None and time >= window.end
-            window = self._open[source] = _Open(start, end, whole and (seamless or time <= start), analytics)
+            window = self._open[source] = _Open(start, end, gapless and (seamless or time <= start), analytics)
         window.last = analytics
         for key, amount in analytics.deltas:
             window.counts[key] = window.counts.get(key, 0) + amount
@@ -100,6 +100,6 @@ class Interval(Trigger):
 
     @staticmethod
     def _close(window: _Open, *, over: bool) -> Fired:
-        told = copy.copy(window.last)
-        told.window = Window(window.start, window.end, window.counts, window.complete and over)
-        return told, told.events
+        analytics = copy.copy(window.last)
+        analytics.window = Window(window.start, window.end, window.counts, window.complete and over)
+        return analytics, analytics.events

@@ -48,5 +48,5 @@ class Endpoints:
         return Answer(404, "text/plain; charset=utf-8", b"there are /metrics, /healthz and /readyz\n")
 
     def _of_health(self, *, ready: bool) -> Answer:
-        said: dict[str, Any] = self._health().as_dict(ready=ready)
-        return Answer(200 if said["ok"] else 503, "application/json", orjson.dumps(said) + b"\n")
+        answer: dict[str, Any] = self._health().as_dict(ready=ready)
+        return Answer(200 if answer["ok"] else 503, "application/json", orjson.dumps(answer) + b"\n")

@@ -1,4 +1,4 @@
-"""Whether a run is alive, and whether it is of use: what /healthz, /readyz, `countline health` and systemd are told."""
+"""Whether a run is alive, and whether it is of use: what /healthz, /readyz, `countline health` and systemd report."""
 
 from __future__ import annotations
 

@@ -151,21 +151,21 @@ def merged(parts: Sequence[Measured]) -> Measured:
     """Several runs in one process as one: sources side by side, an output or outbox that they share once, the rest added up."""
     if len(parts) == 1:
         return parts[0]
-    whole = Measured()
+    total = Measured()
     outputs: dict[str, OutputMeasures] = {}
     ages: dict[str, Distribution] = {}
     busy: dict[str, float] = {}
     reloads: dict[str, int] = {}
     for part in parts:
-        whole.seconds = max(whole.seconds, part.seconds)
-        whole.sources = [*whole.sources, *part.sources]
-        whole.queued += part.queued
+        total.seconds = max(total.seconds, part.seconds)
+        total.sources = [*total.sources, *part.sources]
+        total.queued += part.queued
         if part.detector_away is not None:
-            whole.detector_away = whole.detector_away or part.detector_away
-        whole.messages += part.messages
-        whole.failures += part.failures
-        whole.reload_ok &= part.reload_ok
-        whole.outbox = part.outbox
+            total.detector_away = total.detector_away or part.detector_away
+        total.messages += part.messages
+        total.failures += part.failures
+        total.reload_ok &= part.reload_ok
+        total.outbox = part.outbox
         outputs.update({output.name: output for output in part.outputs})
         for stage, age in part.ages.items():
             ages[stage] = ages[stage] + age if stage in ages else age
@@ -173,5 +173,5 @@ def merged(parts: Sequence[Measured]) -> Measured:
             busy[stage] = busy.get(stage, 0.0) + seconds
         for result, count in part.reloads.items():
             reloads[result] = reloads.get(result, 0) + count
-    whole.outputs, whole.ages, whole.busy, whole.reloads = list(outputs.values()), ages, busy, reloads
-    return whole
+    total.outputs, total.ages, total.busy, total.reloads = list(outputs.values()), ages, busy, reloads
+    return total

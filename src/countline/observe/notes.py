@@ -100,7 +100,7 @@ class Notes:
         self.of(source).detections += count
 
     def see(self, analytics: Analytics, *, again: bool) -> None:
-        """What came of a frame. ``again``: an earlier run has told its events."""
+        """What came of a frame. ``again``: an earlier run has reported its events."""
         self.of(analytics.frame.source.name).see(analytics.tracks.track_id.tolist(), () if again else analytics.events)
 
     def reached(self, stage: str, frames: Sequence[Frame], now: float) -> None:

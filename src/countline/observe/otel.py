@@ -63,7 +63,7 @@ class OtelExport:
             from opentelemetry.sdk.util.instrumentation import InstrumentationScope
         except ImportError:
             raise MissingExtra("opentelemetry-sdk", "otel", what_for="`otel`") from None
-        # What goes wrong is told here, once, and without the addresses that its own lines have.
+        # What goes wrong is logged here, once, and without the addresses that its own lines have.
         logging.getLogger("opentelemetry.exporter.otlp.proto.http").setLevel(logging.CRITICAL)
         logging.getLogger("opentelemetry.exporter.http").setLevel(logging.CRITICAL)
         headers = {name: secret.get_secret_value() for name, secret in config.headers.items()}
@@ -113,7 +113,7 @@ class OtelExport:
     def _failed(self, why: str) -> None:
         self._trouble.begin(redact(why))
 
-    def _told(self, result: Any, what: str) -> bool:
+    def _succeeded(self, result: Any, what: str) -> bool:
         if result.name == "SUCCESS":
             self._trouble.end()
             return True
@@ -123,13 +123,13 @@ class OtelExport:
     def _send_metrics(self) -> None:
         measured = self._measure()
         if measured is not None:
-            self._told(self._metrics.export(self._metrics_data(measured)), "metrics")
+            self._succeeded(self._metrics.export(self._metrics_data(measured)), "metrics")
 
     def _send_spans(self) -> None:
         if self._traces is None:
             return
         while spans := self._traces.take(BATCH):
-            sent = self._told(self._spans.export([self._readable(span) for span in spans]), "traces")
+            sent = self._succeeded(self._spans.export([self._readable(span) for span in spans]), "traces")
             if not sent:
                 self._lost += len(spans)
                 return

@@ -1,4 +1,4 @@
-"""A run as a service of systemd, ``Type=notify``: it is told when the run is ready, how it goes, and that it is alive.
+"""A run as a service of systemd, ``Type=notify``: it gets to know when the run is ready, how it goes, and that it is alive.
 
 The protocol is sd_notify(3): lines of text in a datagram to the socket that ``NOTIFY_SOCKET`` names.
 """

@@ -6,20 +6,20 @@ import logging
 import time
 from collections.abc import Callable
 
-from countline.observe.told import EVERY
+from countline.observe.repeated import EVERY
 
 __all__ = ["Trouble"]
 
 
 class Trouble:
-    """Tells the log when a trouble begins and when it is over. If it goes on coming and going, further changes are counted and told
-    with one line a minute.
+    """Tells the log when a trouble begins and when it is over. If it goes on coming and going, further changes are counted and logged
+    in one line a minute.
 
     Parameters
     ----------
-    log, subject: where it is told, and of what.
-    over: what is said when it is over, or a function that says it of the seconds that it lasted.
-    level: of the line that says that it is there.
+    log, subject: the logger, and what the trouble is with, as the lines begin.
+    over: the text of the line for its end, or a function that makes it of the seconds that the trouble lasted.
+    level: of the line for its beginning.
     """
 
     def __init__(
@@ -35,14 +35,14 @@ class Trouble:
         """Why nothing goes on just now; empty when all is well."""
         self._log, self._subject, self._clock, self._level = log, subject, clock, level
         self._over: Callable[[float], str] = (lambda _: over) if isinstance(over, str) else over
-        self._told = ""
-        """What the log was told last."""
+        self._logged = ""
+        """The text that was logged last; empty where that was an end."""
         self._changes = 0
-        """Changes told since the minute began."""
+        """Changes logged since the minute began."""
         self._until = 0.0
         """When that minute ends."""
         self._times = 0
-        """Beginnings that were not told, and how long those troubles took."""
+        """Beginnings that were not logged, and how long those troubles took."""
         self._lasted = 0.0
         self._changed = 0.0
 
@@ -62,8 +62,8 @@ class Trouble:
         self.look()
 
     def look(self) -> None:
-        """Tell what is due."""
-        if not (self._told or self._times or self.text):
+        """Log what is due."""
+        if not (self._logged or self._times or self.text):
             return  # nearly always
         now = self._clock()
         if now >= self._until:
@@ -71,24 +71,24 @@ class Trouble:
             if self._uncounted:
                 self._count(now)
                 return
-        if self.text != self._told and self._changes < 2:
+        if self.text != self._logged and self._changes < 2:
             if not self._changes:
                 self._until = now + EVERY
             self._changes += 1
             self._tell()
 
     def close(self) -> None:
-        """Nothing comes any more: what was not told yet is told now."""
+        """Nothing comes any more: what was not logged yet is logged now."""
         if self._uncounted:
             self._count(self._clock())
-        elif self.text != self._told:
+        elif self.text != self._logged:
             self._tell()
 
     @property
     def _uncounted(self) -> bool:
-        """There are beginnings that the plain line of how it is now does not tell: more than one, or one that is over, or one after
-        an end that was not told either."""
-        return self._times > 1 or (self._times > 0 and self.text in ("", self._told))
+        """There are beginnings that the plain line of how it is now does not show: more than one, or one that is over, or one after
+        an end that was not logged either."""
+        return self._times > 1 or (self._times > 0 and self.text in ("", self._logged))
 
     def _tell(self) -> None:
         if self.text:
@@ -105,4 +105,4 @@ class Trouble:
         self._until, self._changes = now + EVERY, 2
 
     def _forget(self) -> None:
-        self._told, self._times, self._lasted, self._changed = self.text, 0, 0.0, self._clock()
+        self._logged, self._times, self._lasted, self._changed = self.text, 0, 0.0, self._clock()

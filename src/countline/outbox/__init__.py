@@ -3,7 +3,7 @@
 For the pipeline::
 
     box = outbox.open(config.outbox, path, [o.name for o in outputs], live=any_live)   # path None: in memory
-    resume = box.begin(source, stream, live=False, policy="restart", time=ns)          # -> frame, counters, resets
+    resume = box.begin(StreamStart(source, stream, live=False, time=ns))               # -> frame, counters, resets
     stored = box.write([Commit(source, stream, frame_number, messages, deltas), ...])  # one transaction
     box.write([Commit(source, stream, last_frame, finished=True)])                     # the file was read to its end
     box.settle()                                                                       # while nothing is written
@@ -43,6 +43,7 @@ from countline.outbox.types import (
     Place,
     Resume,
     RuleChange,
+    StreamStart,
 )
 from countline.outbox.upkeep import forget, reset_counts, retry
 
@@ -59,6 +60,7 @@ __all__ = [
     "Resume",
     "RuleChange",
     "StoredOutput",
+    "StreamStart",
     "backup",
     "default_path",
     "export",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from countline.outbox.types import Resume, RuleChange
-from countline.types import CounterDelta, FrameInfo, Gap, Message, RuleIdentity, Seam
+from countline.outbox.types import Resume, RuleChange, StreamStart
+from countline.types import CounterDelta, FrameInfo, Gap, Message, Seam
 
 __all__ = ["CommitSink"]
 
@@ -19,19 +19,7 @@ class CommitSink(Protocol):
         """Gives ns since the Unix epoch."""
         ...
 
-    def begin(
-        self,
-        source: str,
-        stream: str,
-        *,
-        live: bool,
-        policy: str | None,
-        time: int,
-        rules: Sequence[str] = (),
-        due: Callable[[int], int | None] | None = None,
-        number: int = 0,
-        identities: Mapping[str, RuleIdentity] = ...,
-    ) -> Resume:
+    def begin(self, start: StreamStart) -> Resume:
         """A source's stream begins: with which counters, and what of it an earlier run has committed already."""
         ...
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from countline.errors import OutboxError
-from countline.observe.told import Repeated, Told
+from countline.observe.repeated import DueCounts, Repeated
 from countline.outbox import files, sums
 from countline.outbox.ages import AgeClock, uptime
 from countline.outbox.counter_store import CounterStore
@@ -69,7 +69,7 @@ class Core(Keeper):
         self._tail = Tail(min(8 << 20, bounds.max_bytes))
         self._dead: list[tuple[str, int, str, bytes]] = []
         self._staged = Staged()
-        self._told = Told()
+        self._due_counts = DueCounts()
         self._damaged = Repeated(log, logging.ERROR)
         self._quotas = Quotas(quotas)
         self._expired_at = 0
@@ -199,7 +199,7 @@ class Core(Keeper):
                 with contextlib.suppress(OutboxError):
                     self.settle(CLOSE_PATIENCE)
             self._damaged.close()
-            for reason, count in self._told.rest().items():
+            for reason, count in self._due_counts.rest().items():
                 self._say_dropped(count, reason)
             with self._read_lock:
                 self._reader.close()

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from types import MappingProxyType
 from typing import Any
 
 import orjson
 
 from countline.outbox import missed, places, sums
 from countline.outbox.identity import fates, identities, keep_identities
-from countline.outbox.types import ANEW, Commit, Counted, Counter, Place, Resume, RuleChange, history_of
+from countline.outbox.types import ANEW, Commit, Counted, Counter, Place, Resume, RuleChange, StreamStart, history_of
 from countline.types import CounterKey, Gap, RuleIdentity
 
-__all__ = ["CounterStore", "Due"]
-
-
-_NONE: Mapping[str, RuleIdentity] = MappingProxyType({})
-Due = Callable[[int], "int | None"]
-"""Gives the reset that was due between a time and now (ns since the Unix epoch), or None."""
+__all__ = ["CounterStore"]
 
 
 def _if_intact(table: str, new: str) -> str:
@@ -63,40 +57,36 @@ class CounterStore:
 
     # -- runs -----------------------------------------------------------------------------------------------------
 
-    def begin(
-        self,
-        source: str,
-        stream: str,
-        *,
-        live: bool,
-        policy: str | None,
-        time: int,
-        fresh: bool = False,
-        rules: Sequence[str] = (),
-        due: Due | None = None,
-        number: int = 0,
-        identities: Mapping[str, RuleIdentity] = _NONE,
-    ) -> Resume:
+    def begin(self, start: StreamStart, *, fresh: bool = False) -> Resume:
         """A source's stream begins: see :meth:`countline.outbox.Outbox.begin`."""
+        source, stream, live, rules = start.source, start.stream, start.live, start.rules
         row = self._db.execute(
             "SELECT stream, frame, finished, live, baseline FROM run WHERE source = ?", (source,)
         ).fetchone()
         self._suppress.pop(source, None)
         seen = self._seen(source)
-        if row is not None and not live and not fresh and row[0] == stream and (number or not row[2]) and not row[3]:
+        if (
+            row is not None
+            and not live
+            and not fresh
+            and row[0] == stream
+            and (start.number or not row[2])
+            and not row[3]
+        ):
             if row[1] >= 0:
                 self._suppress[source] = (stream, row[1])
-            self.change(source, RuleChange(identities, time))
+            self.change(source, RuleChange(start.identities, start.time))
             resume = self._resumed(source, row[1], seen, rules)
-            return self._from_seam(source, number, resume, rules) if number else resume
-        if (policy or ("continue" if live else "restart")) == "restart" and row is not None:
-            self._reset_values(source, None, time)
-            keep_identities(self._db, source, identities)  # all of them have a new epoch
+            return self._from_seam(source, start.number, resume, rules) if start.number else resume
+        due = start.due
+        if start.restarts and row is not None:
+            self._reset_values(source, None, start.time)
+            keep_identities(self._db, source, start.identities)  # all of them have a new epoch
             due = None
         reset = due(seen) if due is not None and seen else None
         if reset is not None:
             self._reset_values(source, None, reset)
-        self._identify(source, identities, time)
+        self._identify(source, start.identities, start.time)
         counters, epochs, baseline = self._baseline(source)
         self._db.execute(sums.insert("run"), (source, stream, -1, 0, int(live), baseline))
         places.forget(self._db, source)
@@ -108,7 +98,7 @@ class CounterStore:
         return replace(resume, looked=missed.looked(self._db, source), untold=missed.untold(self._db, source))
 
     def _from_seam(self, source: str, number: int, resume: Resume, rules: Sequence[str]) -> Resume:
-        """A run that goes on from the seam at frame ``number``, and is told again from behind the last frame that
+        """A run that goes on from the seam at frame ``number``, and whose messages are made again from behind the last frame that
         was committed."""
         frame = resume.frame
         if frame is None:

@@ -12,11 +12,10 @@ from types import MappingProxyType
 from countline.outbox import codec, files, sums
 from countline.outbox.blocks import Block, pack
 from countline.outbox.core import Core
-from countline.outbox.counter_store import Due
 from countline.outbox.identity import identities
 from countline.outbox.report import describe
 from countline.outbox.state import StoredOutput
-from countline.outbox.types import Commit, Counter, DeadLetter, OutboxStatus, Place, Resume, RuleChange
+from countline.outbox.types import Commit, Counter, DeadLetter, OutboxStatus, Place, Resume, RuleChange, StreamStart
 from countline.private_files import open_private
 from countline.protocols import Entry
 from countline.types import RuleIdentity
@@ -24,8 +23,6 @@ from countline.types import RuleIdentity
 __all__ = ["Outbox"]
 
 log = logging.getLogger("countline.outbox")
-
-_NOBODY: Mapping[str, RuleIdentity] = MappingProxyType({})
 
 
 class Outbox(Core):
@@ -38,44 +35,14 @@ class Outbox(Core):
 
     # -- writing --------------------------------------------------------------------------------------------------
 
-    def begin(
-        self,
-        source: str,
-        stream: str,
-        *,
-        live: bool,
-        policy: str | None = None,
-        time: int = 0,
-        fresh: bool = False,
-        rules: Sequence[str] = (),
-        due: Due | None = None,
-        number: int = 0,
-        identities: Mapping[str, RuleIdentity] = _NOBODY,
-    ) -> Resume:
+    def begin(self, start: StreamStart, *, fresh: bool = False) -> Resume:
         """A source's stream begins; says with which counters, and what an earlier run has committed of it.
 
-        A file (``live`` false) whose last run over the same ``stream`` was cut short is resumed: the same counters as at
-        the beginning of that run, and commits up to ``Resume.frame`` are ignored by :meth:`write`. Else a new run begins:
-        ``policy`` 'restart' sets the counters to 0 and begins an epoch at ``time`` (ns since the Unix epoch),
-        'continue' goes on with them; unset: live sources continue, files restart. ``fresh``: never resume.
-        ``rules``: names whose epochs are wanted even if they never counted. ``due``: gives the reset that was due between the
-        last frame of the source and now; it is carried out where the counters go on. ``identities``: what each rule counts; one
-        that counts something else than it did opens a new epoch. ``number``: of the first frame that comes, where that is one at a
-        seam: then a run that was finished goes on, too.
+        A file whose last run over the same stream was cut short is resumed: the same counters as at the beginning of that run, and
+        commits up to ``Resume.frame`` are ignored by :meth:`write`. Else a new run begins, by the policy. ``fresh``: never resume.
         """
         with self._transaction(files.PATIENCE):
-            return self._counters.begin(
-                source,
-                stream,
-                live=live,
-                policy=policy,
-                time=time,
-                fresh=fresh,
-                rules=rules,
-                due=due,
-                identities=identities,
-                number=number,
-            )
+            return self._counters.begin(start, fresh=fresh)
 
     def change(self, source: str, change: RuleChange) -> Resume:
         """The rules of a source are others from the next frame on: see :meth:`begin`. All frames before must be written."""
@@ -103,10 +70,14 @@ class Outbox(Core):
 
         Raises OutboxFull (disk full: nothing was stored, try again) and OutboxError.
         """
+        with self._db_lock:  # dead letters may be put back meanwhile: positions are given one after the other
+            return self._write(commits)
+
+    def _write(self, commits: Sequence[Commit]) -> int:
         for i, commit in enumerate(commits):
             if commit.outputs is not None:
                 if i:
-                    return self.write(commits[:i])  # those before do not go there yet
+                    return self._write(commits[:i])  # those before do not go there yet
                 self._use_outputs(commit.outputs)
         admitted = self._counters.admit(commits)
         blocks = pack(self._next, [m for commit in admitted for m in commit.messages], self._now())
@@ -114,13 +85,12 @@ class Outbox(Core):
         if cost and self._bytes + cost > self.max_bytes and self._used() + cost > self.max_bytes:
             if self.when_full == "block":
                 if len(commits) > 1:
-                    return self.write(commits[: len(commits) // 2])
+                    return self._write(commits[: len(commits) // 2])
                 if self._used():
                     return 0  # a single commit larger than the bound is stored once the outbox is empty
             elif self.when_full == "drop-newest":
                 blocks, cost = self._refuse(blocks), 0
-        fresh = self._insert(admitted, blocks, cost)
-        self._written(blocks, fresh)
+        self._written(blocks, self._insert(admitted, blocks, cost))
         self._watch()
         return len(commits)
 
@@ -191,7 +161,7 @@ class Outbox(Core):
                 state.pending += count
                 state.drop(count, "size")
         what = "size: it is full, and the newest give way"
-        self._say_dropped(self._told.add(what, sum(len(entries) for entries, _, _ in blocks)), what)
+        self._say_dropped(self._due_counts.add(what, sum(len(entries) for entries, _, _ in blocks)), what)
         return []
 
     # -- reading --------------------------------------------------------------------------------------------------
@@ -287,8 +257,8 @@ class Outbox(Core):
             for entry, reason in letters:
                 if state.done.add_many([entry.position]):
                     state.pending -= 1
-                    said = reason.encode("utf-8", "backslashreplace").decode()  # what a server answered may be no text
-                    self._dead.append((output, self._ages.wall(), said, codec.encode([entry.message])))
+                    text = reason.encode("utf-8", "backslashreplace").decode()  # what a server answered may be no text
+                    self._dead.append((output, self._ages.wall(), text, codec.encode([entry.message])))
             state.dirty = True
 
     def pending(self, output: str) -> int:
@@ -375,8 +345,8 @@ class Outbox(Core):
         chosen = [d for d in self.dead_letters(output) if number in (None, d.number) and d.output in self._outputs]
         for start in range(0, len(chosen), 500):
             part = chosen[start : start + 500]
-            blocks = pack(self._next, [replace(d.message, outputs=(d.output,)) for d in part], self._now())
             with self._db_lock:
+                blocks = pack(self._next, [replace(d.message, outputs=(d.output,)) for d in part], self._now())
                 fresh = self._insert([], blocks, 0, buried=[d.number for d in part])
                 self._written(blocks, fresh)
         return len(chosen)

@@ -297,21 +297,21 @@ def _tables(db: sqlite3.Connection) -> set[str]:
 
 
 def when_unlocked(work: Callable[[], T], path: Path, patience: float) -> T:
-    """Do ``work``, and again for ``patience`` seconds as long as another program's lock keeps us from it, which is said once. Raises
+    """Do ``work``, and again for ``patience`` seconds as long as another program's lock keeps us from it, which is logged once. Raises
     sqlite3 errors."""
-    end, told = time.monotonic() + patience, False
+    end, warned = time.monotonic() + patience, False
     while True:
         try:
             done = work()
         except sqlite3.OperationalError as error:
             if not is_locked(error) or time.monotonic() >= end:
                 raise
-            if not told:
+            if not warned:
                 log.warning("the outbox %s is locked by another program that has the file open; waiting for it", path)
-                told = True
+                warned = True
             time.sleep(0.05)
         else:
-            if told:
+            if warned:
                 log.info("the outbox %s is free again", path)
             return done
 

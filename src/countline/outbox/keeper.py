@@ -10,7 +10,7 @@ from pathlib import Path
 
 import orjson
 
-from countline.observe.told import Told
+from countline.observe.repeated import DueCounts
 from countline.outbox import codec, sums
 from countline.outbox.ages import AgeClock
 from countline.outbox.positions import Intervals
@@ -38,7 +38,7 @@ class Keeper:
     _state: threading.RLock
     _outputs: dict[str, StoredOutput]
     _staged: Staged
-    _told: Told
+    _due_counts: DueCounts
     _ages: AgeClock
     _bytes: int
     _next: int
@@ -55,13 +55,13 @@ class Keeper:
             if over <= -most // 10:  # a tenth more, so that the next ones find room
                 break
         self._db.execute("DELETE FROM dead WHERE number <= ?", (last,))
-        told = self._told.add("dead-letters-full", sum(gone.values()))
-        if told:
+        due = self._due_counts.add("dead-letters-full", sum(gone.values()))
+        if due:
             names = ", ".join(f"'{name}'" for name in sorted(gone))
             log.warning(
                 "outbox %s: dead letters fill a tenth of it; the oldest %d, for %s, were dropped",
                 self.path,
-                told,
+                due,
                 names,
             )
         for name, count in gone.items():
@@ -139,7 +139,7 @@ class Keeper:
                 state.done.add(first, last)
                 state.drop(lost, reason)
                 total += lost
-        self._say_dropped(self._told.add(reason, total), reason)
+        self._say_dropped(self._due_counts.add(reason, total), reason)
 
     def _say_dropped(self, count: int, reason: str) -> None:
         if count:

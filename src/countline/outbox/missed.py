@@ -1,4 +1,4 @@
-"""What the outbox remembers of live sources, so that what was missed between runs can be told. Every function works inside the
+"""What the outbox remembers of live sources, so that gaps between runs can be reported. Every function works inside the
 caller's transaction."""
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["keep_looked", "keep_untold", "looked", "untold"]
 
 
 def untold(db: sqlite3.Connection, source: str) -> Gap | None:
-    """The gap that no message has told yet."""
+    """The gap that no message has reported yet."""
     row = db.execute("SELECT value FROM meta WHERE name = ?", (f"untold {source}",)).fetchone()
     return None if row is None else Gap(*orjson.loads(row[0]))
 

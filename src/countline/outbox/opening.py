@@ -43,7 +43,7 @@ def open_outbox(
     ``outputs``: names of the configured outputs. ``live``: a source is live, which decides what ``when_full: auto`` means.
     ``clock`` and ``steady`` give ns (wall clock since the Unix epoch; since the computer was started, jumps excluded).
 
-    A damaged file is set aside as ``<name>.corrupt-<time>``, what can be read of it is carried over, and it is said in the log.
+    A damaged file is set aside as ``<name>.corrupt-<time>``, what can be read of it is carried over, and that is logged.
     Raises OutboxError: in use by another process, not writable, made by a newer version.
     """
     when_full = config.when_full if config.when_full != "auto" else ("drop-oldest" if live else "block")
@@ -92,7 +92,7 @@ def _sound(path: Path, synchronous: str, lock: files.Lock) -> sqlite3.Connection
             with ExitStack() as resources:
                 db = files.connect(path, synchronous)
                 resources.callback(db.close)
-                reason = sums.damage(db, whole=path.stat().st_size <= sums.CHECKED)
+                reason = sums.damage(db, full=path.stat().st_size <= sums.CHECKED)
                 if not reason:
                     resources.pop_all()
                     return db

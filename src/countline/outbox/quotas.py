@@ -57,12 +57,12 @@ class Quotas:
         with a twentieth of the quota more, so that the next ones find room."""
         quota = self._quotas[name]
         total = sum(size for _, _, size in batches)
-        given: list[tuple[int, int]] = []
+        surplus: list[tuple[int, int]] = []
         if total > quota:
             for first, last, size in batches:
                 if total <= quota - quota // 20:
                     break
-                given.append((first, last))
+                surplus.append((first, last))
                 total -= size
         self._most[name] = total
-        return given
+        return surplus

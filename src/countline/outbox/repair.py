@@ -77,6 +77,6 @@ def look_through(path: Path, stop: threading.Event) -> str:
         with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)) as db:
             sums.register(db)
             db.set_progress_handler(stop.is_set, 100_000)
-            return sums.damage(db, whole=True)
+            return sums.damage(db, full=True)
     except sqlite3.Error as error:
         return str(error) if files.is_corruption(error) else ""

@@ -78,7 +78,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
                 db.close()  # the first run was killed as it made the file: that holds nothing yet
                 db = files.connect(files.MEMORY, "off")
             files.refuse_newer(db, path)
-            if db.execute("PRAGMA user_version").fetchone()[0] >= 2 and (found := sums.damage(db, whole=False)):
+            if db.execute("PRAGMA user_version").fetchone()[0] >= 2 and (found := sums.damage(db, full=False)):
                 raise files.translate(sqlite3.DatabaseError(f"malformed: {found}"), path)
             yield db
         finally:

@@ -72,7 +72,7 @@ def _has_sums(old: sqlite3.Connection) -> bool:
 
 
 def _carry_state(old: sqlite3.Connection, db: sqlite3.Connection, table: str, with_sums: bool, aside: Path) -> None:
-    good, lost, whole, seen = 0, [], True, set[Row]()
+    good, lost, complete, seen = 0, [], True, set[Row]()
     columns = ", ".join(sums.COLUMNS[table])
     query = f"SELECT {columns}{', crc' if with_sums else ''} FROM {table}"  # noqa: S608
     try:
@@ -87,7 +87,7 @@ def _carry_state(old: sqlite3.Connection, db: sqlite3.Connection, table: str, wi
             db.execute(sums.insert(table), values)
             good += 1
     except BROKEN as error:
-        whole = False
+        complete = False
         log.error("outbox: the rest of the %s in %s cannot be read any more: %s", _WHAT[table], aside, error)
     if good:
         log.warning("outbox: %d rows of %s were carried over from %s", good, _WHAT[table], aside)
@@ -95,7 +95,7 @@ def _carry_state(old: sqlite3.Connection, db: sqlite3.Connection, table: str, wi
         names = ", ".join(lost[:5]) + (f" and {len(lost) - 5} more" if len(lost) > 5 else "")
         rows = "a row of %s in %s is" if len(lost) == 1 else f"{len(lost)} rows of %s in %s are"
         log.error("outbox: " + rows + " damaged and lost: %s", _WHAT[table], aside, names)
-    if table == "output" and (lost or not whole):
+    if table == "output" and (lost or not complete):
         db.execute(sums.insert("meta"), (RESEND, 1))
         log.error(
             "outbox: what outputs had acknowledged is not known for all of them: to those, all that is stored is sent again"

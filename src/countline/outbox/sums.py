@@ -105,14 +105,14 @@ def schema_sum(db: sqlite3.Connection) -> int:
     return row_sum(*(text for (text,) in db.execute("SELECT sql FROM sqlite_schema WHERE sql NOT NULL ORDER BY name")))
 
 
-def damage(db: sqlite3.Connection, *, whole: bool) -> str:
-    """What is wrong with the file, '' if nothing is; ``whole``: all of it is read, not only the tables without messages. Raises sqlite3
+def damage(db: sqlite3.Connection, *, full: bool) -> str:
+    """What is wrong with the file, '' if nothing is; ``full``: all of it is read, not only the tables without messages. Raises sqlite3
     errors."""
-    if whole:
+    if full:
         found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
             return str(found)
     row = db.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()
     if row is None or row[0] != schema_sum(db):
         return "its tables are not made as they were"
-    return faults(db, (*STATE, "batch", "dead") if whole else STATE)
+    return faults(db, (*STATE, "batch", "dead") if full else STATE)

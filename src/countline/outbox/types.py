@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field, fields
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -26,6 +26,7 @@ __all__ = [
     "Place",
     "Resume",
     "RuleChange",
+    "StreamStart",
     "history_of",
 ]
 
@@ -40,6 +41,35 @@ class Bounds(NamedTuple):
     """'block', 'drop-oldest' or 'drop-newest'."""
     quotas: Mapping[str, int] = {}
     """Bytes that may wait for an output, by its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStart:
+    """A source's stream begins: what decides with which counters."""
+
+    source: str
+    stream: str
+    _: KW_ONLY
+    live: bool
+    policy: str | None = None
+    """'restart': the counters become 0, and an epoch begins at ``time``; 'continue': they go on. Unset: live sources continue, files
+    restart."""
+    time: int = 0
+    """Event time of the first frame, ns since the Unix epoch."""
+    rules: Sequence[str] = ()
+    """Names whose epochs are wanted even if they never counted."""
+    due: Callable[[int], int | None] | None = None
+    """Gives the reset that was due between the time at which the source was seen last and now; it is carried out where the counters
+    go on."""
+    number: int = 0
+    """Of the first frame, where that is one at a seam: then a run that was finished goes on, too."""
+    identities: Mapping[str, RuleIdentity] = field(default_factory=dict)
+    """What each rule counts; one that counts something else than it did opens a new epoch."""
+
+    @property
+    def restarts(self) -> bool:
+        """Whether the counters begin at 0, unless a run that was cut short is resumed."""
+        return (self.policy or ("continue" if self.live else "restart")) == "restart"
 
 
 ANEW = "*"
@@ -150,7 +180,7 @@ class Resume:
     looked: int = 0
     """When a frame of a live source was last stored, by the wall clock, ns since the Unix epoch; 0: not known."""
     untold: Gap | None = None
-    """What was missed of a source in earlier runs, and no message has told."""
+    """The gap of earlier runs that no message has reported yet."""
     on_the_way: Sequence[Counted] = ()
     """Where the run goes on from a seam: what was counted before each later seam, and at last after ``frame``."""
     after: int = -1

@@ -42,7 +42,7 @@ def detector_rate(detector: Detector, *, batch: int, seconds: float = 0.5) -> fl
 
 
 def admission(wanted: Mapping[str, float], possible: float) -> str:
-    """What is to be said of live sources that give ``wanted`` frames a second each (by name), and a detector that does
+    """A warning about live sources that give ``wanted`` frames a second each (by name), and a detector that does
     ``possible`` alone.
 
     >>> admission({f"gate-{n}": 10.0 for n in range(16)}, 100.0)

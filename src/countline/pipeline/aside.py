@@ -28,8 +28,8 @@ def tell_aside(worker: Telling, asked: Iterable[Asked], time: int, number: int =
     """Make messages and have them published, between two frames, on the worker's thread. ``time``: ns since the Unix epoch.
     ``number``: with which failures are noted."""
     messages: list[Message] = []
-    for definition, failing, told in asked:
-        messages += definition.make(told)
+    for definition, failing, analytics in asked:
+        messages += definition.make(analytics)
         if failing is not None:
             for failure in failing.take_failures():
                 worker.on_failure(failure, number)

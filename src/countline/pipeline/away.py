@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from countline.observe.told import EVERY
+from countline.observe.repeated import EVERY
 from countline.source_status import AWAY, SourceStats
 from countline.types import Frame
 

@@ -41,16 +41,16 @@ Amend = Callable[[dict[str, Any]], Mapping[str, Any]]
 """What a mapping or a file becomes before it is checked: sources that need no uri get one."""
 
 
-def as_config(given: Config | Mapping[str, Any] | str | Path, amend: Amend = lambda data: data) -> Config:
-    """A Config from a Config, a mapping or the path of a YAML file. Raises ConfigError."""
-    if isinstance(given, Config):
-        return given
-    if isinstance(given, (str, Path)):
-        document = read_yaml(given)
+def as_config(origin: Config | Mapping[str, Any] | str | Path | Document, amend: Amend = lambda data: data) -> Config:
+    """A Config from a Config, a mapping, the path of a YAML file, or what was read of one. Raises ConfigError."""
+    if isinstance(origin, Config):
+        return origin
+    if isinstance(origin, (str, Path, Document)):
+        document = origin if isinstance(origin, Document) else read_yaml(origin)
         if not isinstance(document.data, dict):
             raise_not_mapping(document)
     else:
-        document = Document(dict(given), {}, "")
+        document = Document(dict(origin), {}, "")
     document.data = dict(amend(dict(document.data)))
     config = checked(document.data, document)
     if document.file:
@@ -100,7 +100,7 @@ def stages(
     *,
     detector: Detector | None = None,
     messages: Sequence[Any] = (),
-    given: object = None,
+    origin: object = None,
     state: Path | None = None,
     deliver: bool = True,
     aimed: bool = True,
@@ -115,10 +115,10 @@ def stages(
     labels: class name by class id.
     detector: whose detections are tracked; None where tracks come from elsewhere, then no trackers are made.
     messages: functions made with ``@countline.message``.
-    given: path of the configuration, if it came from a file.
+    origin: what the configuration was made of; the path, if it came from a file.
     state: outbox file where the configuration names none.
     deliver: whether the configured outputs are used; if not, none is made.
-    aimed: whether the detector is told of the rules here; if not, :func:`aim` does it later.
+    aimed: whether the detector gets to know the rules here; if not, :func:`aim` does it later.
     on_made: called with (subject, what was made in words) after each step.
 
     Raises
@@ -140,9 +140,9 @@ def stages(
     schedule = reset_schedule(config)
     if schedule is not None:
         on_made("reset", str(config.outbox.reset))
-    path = state_path(config, given, state)
+    path = state_path(config, origin, state)
     used = config if deliver else config.model_copy(update={"outputs": []})
-    refuse_collisions(used, given, path)
+    refuse_collisions(used, origin, path)
     return Stages(
         config,
         sources,
@@ -261,7 +261,7 @@ def rules(config: Config, sources: Sequence[SourceInfo], labels: Sequence[str]) 
     for loc, what in oddities(config.rules):
         log.warning("%s: %s", config._document.place(loc) if config._document is not None else "rules", what)
     kernel = find()
-    log.log(logging.WARNING if kernel.wrong else logging.INFO, "rules and tracks are run by: %s", kernel.told)
+    log.log(logging.WARNING if kernel.wrong else logging.INFO, "rules and tracks are run by: %s", kernel.description)
     return NativeRules(config.rules, sources, labels)
 
 
@@ -343,7 +343,7 @@ def _package(config: OutputConfig) -> tuple[str, str]:
     return kind, OUTPUTS.package(kind)
 
 
-def state_path(config: Config, given: object, state: Path | None) -> Path | None:
+def state_path(config: Config, origin: object, state: Path | None) -> Path | None:
     """Where the outbox lies; None for one in memory."""
     from countline import outbox
 
@@ -354,7 +354,7 @@ def state_path(config: Config, given: object, state: Path | None) -> Path | None
         return Path(path)
     if state is not None:
         return state
-    return outbox.default_path(Path(given) if isinstance(given, (str, Path)) else None)
+    return outbox.default_path(Path(origin) if isinstance(origin, (str, Path)) else None)
 
 
 def mark(config: Config, rules: Sequence[RuleInfo]) -> str:

@@ -22,7 +22,7 @@ M = TypeVar("M", SourceConfig, RuleConfig, MessageConfig, OutputConfig)
 _TOLD_ONLY = frozenset({"device_id", "counts"})
 """What of a source says nothing of how it is read."""
 _OF_TRIGGER = ("on", "per", "rules", "sources", "classes")
-"""What of a message decides which windows it tells and what it compares."""
+"""What of a message decides which windows it reports and what it compares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +78,9 @@ class Changes:
 
 def digest_of(config: Config) -> str:
     """Identity of all that a configuration says, without the values of secrets."""
-    said = config.model_dump(mode="json", by_alias=True, serialize_as_any=True)
+    content = config.model_dump(mode="json", by_alias=True, serialize_as_any=True)
     # Not orjson: names of files that are no UTF-8 stand in it, too.
-    return hashlib.blake2b(json.dumps(said, sort_keys=True).encode("ascii"), digest_size=8).hexdigest()
+    return hashlib.blake2b(json.dumps(content, sort_keys=True).encode("ascii"), digest_size=8).hexdigest()
 
 
 def changes(old: Config, new: Config, files: Sequence[str] = ()) -> Changes:
@@ -203,7 +203,7 @@ def refuse_unchangeable(old: Config, new: Config) -> None:
     kept = new.outbox.model_copy(update={"reset": old.outbox.reset})
     if kept != old.outbox:
         refuse(f"the outbox ({_options(old.outbox, kept)})", "outbox")
-    for part in ("metrics", "otel"):
+    for part in ("metrics", "otel", "web"):
         if getattr(old, part) != getattr(new, part):
             refuse(f"what is shown of a run (`{part}`)", part)
     if (old.rules.file is None) != (new.rules.file is None):

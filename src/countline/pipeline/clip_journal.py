@@ -1,4 +1,4 @@
-"""Which clips messages have named that are not delivered yet: after a crash it is told what is missing."""
+"""Which clips messages have named that are not delivered yet: after a crash the log names what is missing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _LONG = 1 << 20
 class ClipJournal:
     """A file beside the outbox: a line for each clip that is begun, and one for each that is done. Safe from any thread.
 
-    What is left in it from an earlier run is told when it is opened. A file that cannot be written is told, and the run goes on.
+    What is left in it from an earlier run is logged when it is opened. A file that cannot be written is logged, and the run goes on.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class ClipJournal:
         self._bytes = 0
 
     def tell(self) -> list[str]:
-        """What an earlier run has left, which is told in the log; returns the URLs. Before the first clip."""
+        """Log the clips that an earlier run has left, and return their URLs. Before the first clip."""
         if self._path is None or not self._path.exists():
             return []
         left: dict[str, int] = {}
@@ -77,7 +77,7 @@ class ClipJournal:
             self._settle()
 
     def done(self, url: str) -> None:
-        """It was written, or handed to the outbox, or given up, which was told."""
+        """It was written, or handed to the outbox, or given up, which was logged."""
         with self._lock:
             self._done.append((time.monotonic(), url))
             self._settle()

@@ -12,7 +12,7 @@ from typing import Any
 
 from countline.errors import OutboxError
 from countline.messages.clip import ClipOrder
-from countline.observe.told import Repeated
+from countline.observe.repeated import Repeated
 from countline.pipeline.clip_journal import ClipJournal
 from countline.protocols import RememberingSource
 from countline.redaction import redact

@@ -1,4 +1,4 @@
-"""Other stages for a worker that is at work: what goes on, what begins anew, what is told. All on the worker's thread."""
+"""Other stages for a worker that is at work: what goes on, what begins anew, which messages are sent. All on the worker's thread."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ class Exchangeable(Protocol):
         """The tracks of a source have ended; its counts stay."""
         ...
 
-    def finish_windows(self, name: str, makers: Makers, *, whole: bool) -> None:
-        """Tell the windows of a source that these definitions have begun."""
+    def finish_windows(self, name: str, makers: Makers, *, complete: bool) -> None:
+        """Send the windows of a source that these definitions have begun. ``complete``: the source was read to its end."""
         ...
 
     def mark_stream(self, info: FrameInfo, resume: Resume) -> tuple[str, str]:
@@ -101,8 +101,8 @@ class Exchanged:
         self._opened: set[str] = set()
         """Sources with an end that are opened anew, and of which no frame came since then."""
         self._make_tracker = make_tracker
-        self.told = 0
-        """Changes that messages have told of."""
+        self.changes_reported = 0
+        """Number of changes for which messages were asked."""
 
     # -- frames ---------------------------------------------------------------------------------------------------
 
@@ -155,7 +155,7 @@ class Exchanged:
         for definition, failing in self._worker.makers:
             if isinstance(
                 definition, FinishingDefinition
-            ):  # windows that were begun are gone through again, and not told before
+            ):  # windows that were begun are gone through again, and not sent before
                 definition.finish(info.source.name)
                 if failing is not None:
                     failing.take_failures()
@@ -182,11 +182,11 @@ class Exchanged:
         return self._make_tracker(name)
 
     def end_definitions(self, plan: Changes) -> None:
-        """What definitions have begun that do not go on is told, before anything changes."""
+        """Send the windows of the definitions that do not go on, before anything changes."""
         worker = self._worker
         ending = [maker for maker in worker.makers if not self._continues(maker[0], plan)]
         for name in worker.begun():
-            worker.finish_windows(name, ending, whole=False)
+            worker.finish_windows(name, ending, complete=False)
 
     @staticmethod
     def _continues(definition: Definition, plan: Changes) -> bool:
@@ -199,7 +199,7 @@ class Exchanged:
         for definition in stages.definitions:
             known = before.get(definition.name)
             if known is not None and isinstance(definition, ContinuingDefinition):
-                definition.take_over(known, whole=self._continues(definition, plan))
+                definition.take_over(known, with_state=self._continues(definition, plan))
         self._take_rules(stages, plan)
         self._take_trackers(stages, plan)
         if stages.mark != worker.mark or plan.counting:
@@ -241,8 +241,10 @@ class Exchanged:
     # -- on: config -----------------------------------------------------------------------------------------------
 
     def asked(self, change: ConfigChange, makers: Makers) -> list[Asked]:
-        """The definitions that tell of changes, with what they tell of: of a place of its own, no frame is behind it."""
-        self.told += 1
-        info = FrameInfo(SourceInfo("", -1), self.told, 0, change.time, 0, 0, stream=f"config-{change.time}")
-        told = Analytics(info, Tracks.empty(), change=change)
-        return [(d, failing, told) for d, failing in makers if isinstance(d, ChangeDefinition) and d.tells_changes]
+        """The definitions of ``on: config``, each with the analytics that hold the change: at a place of its own, for no frame."""
+        self.changes_reported += 1
+        info = FrameInfo(
+            SourceInfo("", -1), self.changes_reported, 0, change.time, 0, 0, stream=f"config-{change.time}"
+        )
+        analytics = Analytics(info, Tracks.empty(), change=change)
+        return [(d, failing, analytics) for d, failing in makers if isinstance(d, ChangeDefinition) and d.tells_changes]

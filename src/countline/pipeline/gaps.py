@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from countline.messages.time import rfc3339
-from countline.observe.told import Repeated
+from countline.observe.repeated import Repeated
 from countline.pipeline.stats import SourceSummary
 from countline.types import FrameInfo, Gap, TimeQuality
 

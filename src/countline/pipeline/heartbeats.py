@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from countline.pipeline.exchange import Makers
     from countline.pipeline.worker import Worker
 
-__all__ = ["GRACE", "Heartbeats", "SourceNews", "told_until"]
+__all__ = ["GRACE", "Heartbeats", "SourceNews", "complete_until"]
 
 GRACE = 5 * 10**9
 """ns by which ``until`` stays behind while no frame comes: frames may be on their way still."""
@@ -27,15 +27,17 @@ _CLOCKS = (TimeQuality.NTP, TimeQuality.ARRIVAL)
 _SECOND = 10**9
 
 
-def told_until(last: FrameInfo | None, stats: SourceStats, live: bool, now: int, wall: int) -> tuple[int | None, str]:
-    """Event time up to which all of a source is told, and how that is known ('frames', 'clock' or '').
+def complete_until(
+    last: FrameInfo | None, stats: SourceStats, live: bool, now: int, wall: int
+) -> tuple[int | None, str]:
+    """Event time up to which all of a source has been reported, and how that is known ('frames', 'clock' or '').
 
     Parameters
     ----------
     last: the last frame that was worked on.
     now, wall: ns of the monotonic clock, and since the Unix epoch.
 
-    >>> told_until(None, SourceStats(), True, 0, 10**18)
+    >>> complete_until(None, SourceStats(), True, 0, 10**18)
     (None, '')
     """
     silent = live and stats.state in _SILENT
@@ -65,7 +67,7 @@ class Heartbeats:
         """By period (ns)."""
         self._sequence: dict[tuple[str, str], int] = {}
         self._until: dict[str, int] = {}
-        self._told = 0
+        self._beats = 0
 
     def due(self, makers: Makers) -> list[BeatingDefinition]:
         """The definitions that are due now; each at the first look, and then in equal steps. One that comes too late is left out,
@@ -100,7 +102,7 @@ class Heartbeats:
     def _of(self, worker: Worker, definition: BeatingDefinition, source: Source, now: int, wall: int) -> Analytics:
         info, stats = source.info, source.stats
         last = worker.last_frame(info.name)
-        until, by = told_until(last, stats, info.live, now, wall)
+        until, by = complete_until(last, stats, info.live, now, wall)
         before = self._until.get(info.name)
         if until is not None:
             if before is not None and before > until:
@@ -109,10 +111,10 @@ class Heartbeats:
         which = definition.name, info.name
         number = self._sequence.get(which, 0)
         self._sequence[which] = number + 1
-        self._told += 1
+        self._beats += 1
         beat = Heartbeat(number, definition.beats_every / _SECOND, None if last is None else last.time, until, by)
         # Of a place of its own: no frame is behind it.
-        frame = FrameInfo(info, self._told, 0, wall, 0, 0, stream=f"heartbeat-{wall}")
+        frame = FrameInfo(info, self._beats, 0, wall, 0, 0, stream=f"heartbeat-{wall}")
         return Analytics(frame, Tracks.empty(), status=state_of(stats, stats.state), heartbeat=beat)
 
 
@@ -124,7 +126,7 @@ class SourceNews:
         self._beats = Heartbeats()
 
     def look(self, engine: Engine, sources: Sequence[Source], wake: Callable[[], None]) -> None:
-        """Have what is due told between two frames; ``wake`` has the worker come to that."""
+        """Have the messages that are due sent between two frames; ``wake`` makes the worker do it at once."""
         changes = self._states.look(sources)
         due = self._beats.due(engine.worker.makers)
         if changes:

@@ -105,7 +105,7 @@ def _source(name: str, summary: SourceSummary, notes: SourceNotes, stats: Source
 
 
 def _counts(summary: SourceSummary) -> dict[tuple[str, str], int]:
-    """Cumulative counts by rule and counter. A line's total is told only where the engine knows no directions."""
+    """Cumulative counts by rule and counter. A line's total is measured only where the engine knows no directions."""
     found: dict[tuple[str, str], int] = {}
     for rule, line in list(summary.lines.items()):
         directions = {name: count for name, count in line.items() if name != "total"} or line

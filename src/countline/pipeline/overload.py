@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from countline.observe.told import EVERY
+from countline.observe.repeated import EVERY
 from countline.protocols import LimitedSource, Source
 from countline.source_status import OVERLOAD
 
@@ -37,6 +37,8 @@ _SURE, _LEAP = 0.8, 1.3
 """Part of what could be done by how busy the detector is up to which the shares grow by more than that at once; by so much."""
 _LESS = 0.8
 """Part of the present shares that is left where frames are lost though the detector is not busy."""
+_SLOWEST = 0.1
+"""Frames a second that a source gets at least: of one that gives none nothing can be seen, nor whether it could give more."""
 _IDLE = 0.1
 """A detector that is busy for less tells nothing of what could be done."""
 _LATELY = 6
@@ -68,7 +70,7 @@ class _Second(NamedTuple):
 
 
 class Governor:
-    """Sets target rates from what came and what was done, both told once a second. Pure: no clock is read here."""
+    """Sets target rates from what came and what was done, both handed over once a second. Pure: no clock is read here."""
 
     def __init__(self) -> None:
         self.targets: dict[str, float] = {}
@@ -81,7 +83,7 @@ class Governor:
         self, offered: Mapping[str, float], done: Mapping[str, float], dropped: float, busy: float = 1.0
     ) -> dict[str, float]:
         """The new targets. ``offered``: frames that each live source could give in this second; ``done``: those of all
-        sources that were processed; ``dropped``: those that were given and not processed; ``busy``: part of this second in
+        sources that were processed; ``dropped``: those that the sources gave and nobody processed; ``busy``: part of this second in
         which the detector was at work, 0..1."""
         own = sum(rate for name, rate in done.items() if name in offered)
         self._seconds.append(_Second(own, dropped, sum(done.values()), min(max(busy, _IDLE), 1.0)))
@@ -92,22 +94,22 @@ class Governor:
         if lost * seconds >= 1 and lost > _LOST * (total + lost):
             self._calm = 0
             if seconds == _SPAN:
-                given = sum(self.targets.get(name, rate) for name, rate in offered.items())
+                admitted = sum(self.targets.get(name, rate) for name, rate in offered.items())
                 # An idle detector that loses frames waits for something else: then less by and by, until none is lost.
-                self._share(offered, max(mine, min(possible, _LESS * given)) * _USE)
+                self._share(offered, max(mine, min(possible, _LESS * admitted)) * _USE)
                 self._seconds.clear()
         elif self.targets:
             self._calm += 1
             now = sum(self.targets.values())
             grow = min(_GROW + _FASTER * max(self._calm - _CAREFUL, 0), _FASTEST)
-            if seconds == _SPAN and possible * _SURE > now:
+            if seconds == _SPAN and possible * _SURE > now > 0:
                 grow = max(grow, min(possible * _SURE / now, _LEAP))
             grown = {name: rate * grow for name, rate in self.targets.items() if name in offered}
             self.targets = {name: rate for name, rate in grown.items() if rate < offered[name] * 0.99}
         return self.targets
 
     def _share(self, offered: Mapping[str, float], possible: float) -> None:
-        shares = fair_shares(offered, possible)
+        shares = fair_shares(offered, max(possible, _SLOWEST * len(offered)))
         self.targets = {name: share for name, share in shares.items() if share < offered[name] * 0.99}
 
 
@@ -128,7 +130,7 @@ class Overload:
 
     Parameters
     ----------
-    sources: all of the run; live ones that follow :class:`countline.protocols.LimitedSource` are told.
+    sources: all of the run; live ones that follow :class:`countline.protocols.LimitedSource` get a rate.
     clock: seconds, monotonic.
     busy: seconds for which the detector was at work so far.
     """
@@ -142,9 +144,9 @@ class Overload:
         self._governor = Governor()
         self._seen = {s.info.name: _Seen(s.stats.frames, s.stats.dropped, s.stats.thinned) for s in sources}
         self._looked = clock()
-        self._told = -1e9
+        self._logged_at = -1e9
         self.words = ""
-        """What is to be said of the overload just now; empty without one."""
+        """A sentence on the overload just now; empty without one."""
 
     def look(self, *, away: bool = False) -> None:
         """Set the rates, once a second. ``away``: the detector is, and nothing that happens says how much could be done."""
@@ -193,13 +195,13 @@ class Overload:
             self.words = ""
             return
         share, wanted = min(targets.values()), sum(offered.values())
-        given = sum(targets.get(name, rate) for name, rate in offered.items())
+        admitted = sum(targets.get(name, rate) for name, rate in offered.items())
         self.words = (
-            f"{wanted:.0f} frames/s of {len(offered)} live sources come, and {given:.0f} can be processed: "
+            f"{wanted:.0f} frames/s of {len(offered)} live sources come, and {admitted:.0f} can be processed: "
             f"each gets at most {share:.1f}"
         )
         if share < LEAST * 0.95:
             self.words += f". Counts need about {LEAST:g}: fewer sources, a smaller model, or more cores"
-        if now - self._told >= EVERY:
-            self._told = now
+        if now - self._logged_at >= EVERY:
+            self._logged_at = now
             log.warning("%s", self.words)

@@ -38,7 +38,7 @@ class Resets:
             self._next[source] = self._schedule.next_after(time)
 
     def due(self, source: str, time: int) -> int | None:
-        """Time of the reset that a frame at ``time`` is behind; None: of none, or it was told before."""
+        """Time of the reset that a frame at ``time`` is behind; None: of none, or it was reported before."""
         if self._schedule is None:
             return None
         if time < self._next[source]:

@@ -61,8 +61,8 @@ def retry_failures(
     if not path.exists():
         raise OutboxError("there is none", where=f"outbox {path}", fix="run the configuration first")
     definitions = _definitions(parsed, messages, detector)
-    given = parsed.outbox.model_copy(update={"when_full": "block"})
-    box = outbox.open(given, path, [output.name for output in parsed.outputs])
+    blocking = parsed.outbox.model_copy(update={"when_full": "block"})
+    box = outbox.open(blocking, path, [output.name for output in parsed.outputs])
     try:
         with box:
             return _Retry(box, path, definitions, name).work()

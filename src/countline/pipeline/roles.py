@@ -17,25 +17,25 @@ _STATE = ("", "-wal", "-shm", ".lock", *_FAILURES)
 """Endings of the files that belong to an outbox."""
 
 
-def refuse_collisions(config: Config, given: object, state: Path | None, more: Iterable[NamedFile] = ()) -> None:
+def refuse_collisions(config: Config, origin: object, state: Path | None, more: Iterable[NamedFile] = ()) -> None:
     """Raise ConfigError where something that is written is an input, a model, the configuration, the outbox or written twice.
 
-    ``given``: path of the configuration, if it came from a file. ``state``: the outbox, None in memory. ``more``: what
+    ``origin``: what the configuration was made of; the path, if it came from a file. ``state``: the outbox, None in memory. ``more``: what
     options of the command line write.
     """
-    refuse_overwriting(_reads(config, given), [*_writes(config, state), *more])
+    refuse_overwriting(_reads(config, origin), [*_writes(config, state), *more])
 
 
-def _reads(config: Config, given: object) -> Iterator[NamedFile]:
-    if isinstance(given, (str, Path)):
-        yield NamedFile("the configuration", str(given))
+def _reads(config: Config, origin: object) -> Iterator[NamedFile]:
+    if isinstance(origin, (str, Path)):
+        yield NamedFile("the configuration", str(origin))
     for source in config.sources:
         yield from _files(f"source '{source.name}'", source.model_dump(include={"uri", "options"}))
     yield from _files("the detector's model or labels", config.detector.model_dump())
     yield from _files("the rules", config.rules.file)
     for message in config.messages:
-        said = message.model_dump(include={"function", "schema_"})
-        yield from _files(f"message '{message.name}'", [said, message.files()])
+        texts = message.model_dump(include={"function", "schema_"})
+        yield from _files(f"message '{message.name}'", [texts, message.files()])
     for output in config.outputs:
         yield from _files(f"output '{output.name}'", output.model_dump(exclude={"path", "url"}))
 

@@ -55,7 +55,7 @@ class Repeats:
         if number > resume.after:
             self._rules().restore(resume.counters, resume.resets)
             return
-        # Up to there, too: what is told of the frames before is suppressed, whatever their counts are.
+        # Up to there, too: messages of the frames before are suppressed, whatever their counts are.
         self._rules().restore(resume.counters, resume.resets)
         self._ahead[source] = _Ahead(
             resume, deque((frame, names) for frame, names in resume.renewed if frame >= number)

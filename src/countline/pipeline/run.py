@@ -15,6 +15,7 @@ from typing import Any
 
 from countline import video
 from countline.config import Config, SourceConfig
+from countline.config.loader import Document
 from countline.observe.monitor import Monitor
 from countline.pipeline import build, recordings
 from countline.pipeline.away import Away
@@ -23,10 +24,11 @@ from countline.pipeline.control import Change, Control
 from countline.pipeline.delivery.delivery import Delivery
 from countline.pipeline.engine import Engine
 from countline.pipeline.frame_buffer import FrameBuffer
-from countline.pipeline.given_sources import GivenSources
 from countline.pipeline.heartbeats import SourceNews
 from countline.pipeline.inference import Batch, Inference, depths
 from countline.pipeline.overload import Overload
+from countline.pipeline.page import Page
+from countline.pipeline.program_sources import ProgramSources
 from countline.pipeline.readers import Readers
 from countline.pipeline.reloader import Reloader
 from countline.pipeline.showing import Showing
@@ -59,6 +61,7 @@ class Run(Showing):
     reread: gives the configuration as it is now, for an edit that is applied while running; where ``config`` is a path, that file
         unless set.
     files: of the configuration, where ``reread`` is given: those that are watched for edits.
+    read: gives the configuration that the first of ``files`` would give with another text: then the page edits rules there.
     watch: apply edits whatever the configuration says of it (``watch: true``).
     delivery, sink: as of :class:`countline.pipeline.engine.Engine`, for runs that share one outbox and its outputs.
 
@@ -79,14 +82,15 @@ class Run(Showing):
         fresh: bool = False,
         reread: Callable[[], Config | str | Path] | None = None,
         files: Sequence[Path] = (),
+        read: Callable[[str], Config] | None = None,
         watch: bool = False,
         delivery: Delivery | None = None,
         sink: Callable[[Delivery], CommitSink] = lambda delivery: delivery,
     ) -> None:
         started = time.monotonic()
-        self._given = given = GivenSources(sources)
-        self._messages, self._from = messages, config
-        self.config = build.as_config(config, given.amend)
+        self._program_sources = program_sources = ProgramSources(sources)
+        self._messages, self._origin = messages, config
+        self.config = build.as_config(config, program_sources.amend)
         self._batches: queue.Queue[Batch | None] = queue.Queue(maxsize=4)
         self._stopping = threading.Event()
         self._playing = threading.Event()
@@ -98,6 +102,9 @@ class Run(Showing):
             self.monitor = Monitor.of(self.config) if delivery is None else None
             if self.monitor is not None:
                 resources.callback(self.monitor.close)
+            self.page = Page.of(self.config, config, state) if delivery is None else None
+            if self.page is not None:
+                resources.callback(self.page.close)
             self._gpus = self.config.detector.gpus if detector is None else []
             with ThreadPoolExecutor(1) as pool:  # the model is compiled while the other packages are imported
                 loading = pool.submit(build.detector, self.config, detector)
@@ -110,14 +117,14 @@ class Run(Showing):
                 resources.callback(made.close)  # those of other distributions may hold something from the beginning
                 return made
 
-            self.sources = given.open(self.config, opened)
+            self.sources = program_sources.open(self.config, opened)
             stages = build.stages(
                 self.config,
                 [s.info for s in self.sources],
                 self.detector.labels,
                 detector=self.detector,
                 messages=messages,
-                given=config,
+                origin=config,
                 state=state,
                 deliver=delivery is None,
             )
@@ -150,6 +157,7 @@ class Run(Showing):
             self._reloader = Reloader(self.control, files, lambda: watch or self.config.watch)
             if self.monitor is not None:
                 self.monitor.watch(self)
+            self._show_page(files[0] if files and (read or isinstance(config, (str, Path))) else None, read)
             # Closed at the end of ``execute``; or when nobody holds this run any more, or the program ends.
             self._release = weakref.finalize(self, resources.pop_all().close)
 
@@ -294,13 +302,13 @@ class Run(Showing):
 
     # -- change while running (countline.pipeline.control.Changeable) ----------------------------------------------
 
-    def parse(self, given: Config | Mapping[str, Any] | str | Path) -> Config:
+    def parse(self, origin: Config | Mapping[str, Any] | str | Path | Document) -> Config:
         """As at the start. Raises ConfigError."""
-        return build.as_config(given, self._given.amend)
+        return build.as_config(origin, self._program_sources.amend)
 
     def ready(self, config: Config, plan: Changes) -> Change:
         """See :class:`countline.pipeline.sources_swap.SourcesSwap`."""
-        return SourcesSwap(self, config, plan, self._given, self._messages)
+        return SourcesSwap(self, config, plan, self._program_sources, self._messages)
 
     def gpu_for(self, index: int) -> int | None:
         """The GPU that decodes a source, by its place in the configuration; None: the CPU."""
@@ -314,7 +322,7 @@ class Run(Showing):
             self.detector.labels,
             detector=self.detector,
             messages=self._messages,
-            given=self._from,
+            origin=self._origin,
             state=self.engine.stages.state,
             aimed=False,
         )

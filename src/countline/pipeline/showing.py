@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from countline.config import Config
 from countline.observe.health import Health
 from countline.observe.measured import Measured
 from countline.observe.monitor import Monitor
@@ -16,6 +19,7 @@ from countline.pipeline.engine import Engine
 from countline.pipeline.frame_buffer import FrameBuffer
 from countline.pipeline.inference import Inference
 from countline.pipeline.overload import Overload
+from countline.pipeline.page import Page
 from countline.protocols import Source
 
 __all__ = ["Showing"]
@@ -29,6 +33,8 @@ class Showing:
     sources: list[Source]
     monitor: Monitor | None
     """Metrics and health over HTTP, OpenTelemetry, where the configuration asks for them."""
+    page: Page | None
+    """The page in the browser, where the configuration asks for it."""
     _latency: float
     _overload: Overload | None
     _frames: FrameBuffer
@@ -55,6 +61,12 @@ class Showing:
     def trace(self, traces: Traces) -> None:
         """Tell what becomes of messages; before it is executed."""
         self.engine.trace(traces)
+
+    def _show_page(self, file: Path | None, read: Callable[[str], Config] | None) -> None:
+        """All is made, and nothing has begun."""
+        if self.page is not None:
+            stats = lambda: [(s.info, s.stats) for s in self.sources]  # noqa: E731
+            self.page.show(self.engine, self.control, stats, self.health, file, read)
 
     def snapshot(self) -> dict[str, Any]:
         """The present state, for progress displays. From any thread."""

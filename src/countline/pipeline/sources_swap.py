@@ -14,7 +14,7 @@ from countline.pipeline import recordings
 from countline.pipeline.build import Stages
 from countline.pipeline.changes import Changes
 from countline.pipeline.engine import Engine
-from countline.pipeline.given_sources import GivenSources
+from countline.pipeline.program_sources import ProgramSources
 from countline.pipeline.swap import Swap
 from countline.protocols import Source
 from countline.types import ConfigChange, SourceInfo
@@ -45,7 +45,9 @@ class _Run(Protocol):
 class SourcesSwap:
     """Made ready when made: new sources are made, and outputs opened. Raises as a start with the configuration does."""
 
-    def __init__(self, run: _Run, config: Config, plan: Changes, given: GivenSources, messages: Sequence[Any]) -> None:
+    def __init__(
+        self, run: _Run, config: Config, plan: Changes, program_sources: ProgramSources, messages: Sequence[Any]
+    ) -> None:
         self._run, self._config, self._plan = run, config, plan
         self._opened: list[Source] = []
         before = {source.info.name: source for source in run.sources}
@@ -56,11 +58,13 @@ class SourcesSwap:
             for index, source in enumerate(config.sources):
                 if source.name not in anew:
                     kept = before[source.name]
-                    device = source.device_id or (kept.info.device_id if given.has(source.name) else source.name)
+                    device = source.device_id or (
+                        kept.info.device_id if program_sources.has(source.name) else source.name
+                    )
                     infos.append(replace(kept.info, index=index, device_id=device))
                     self._sources.append(kept)
                     continue
-                if given.has(source.name):
+                if program_sources.has(source.name):
                     raise ConfigError(
                         f"the source '{source.name}' is an object of the program, which cannot be opened anew",
                         where="sources",
@@ -76,12 +80,12 @@ class SourcesSwap:
             self.undo()
             raise
 
-    def commit(self, told: ConfigChange) -> list[str]:
+    def commit(self, change: ConfigChange) -> list[str]:
         """Frames of sources that are gone come no more, then rules, messages and outputs change, then frames of new ones come."""
         run = self._run
         with run.held():
             run.end_sources(self._plan.removed)
-            notes = self._swap.commit(told)
+            notes = self._swap.commit(change)
             recordings.resume(self._opened, run.engine.delivery)
             run.use_sources(self._sources, self._opened)
         run.config = self._config

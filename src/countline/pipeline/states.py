@@ -66,9 +66,13 @@ def tell_states(worker: Worker, changes: Sequence[Seen]) -> None:
     for info, change in changes:
         # Of a place of its own: no frame is behind it, and a source that was never seen has none at all.
         frame = FrameInfo(info, 0, 0, now, 0, 0, stream=f"status-{now}")
-        told = Analytics(frame, Tracks.empty(), status=change)
+        analytics = Analytics(frame, Tracks.empty(), status=change)
         tell_aside(
             worker,
-            [(d, failing, told) for d, failing in worker.makers if isinstance(d, StateDefinition) and d.tells_states],
+            [
+                (d, failing, analytics)
+                for d, failing in worker.makers
+                if isinstance(d, StateDefinition) and d.tells_states
+            ],
             now,
         )

@@ -75,7 +75,7 @@ class SourceSummary:
     never_tracked: int = 0
     """Sure detections that the tracker could not join to a track: objects seen once, or too fast for the frame rate."""
     twins: int = 0
-    """Crossings, entries and the like of a second track on an object that had been told of the object already, and were not told
+    """Crossings, entries and the like of a second track on an object that had been reported of the object already, and were not reported
     again."""
 
 

@@ -58,9 +58,9 @@ class Swap:
         )
         self._outputs.prepare()
 
-    def commit(self, told: ConfigChange) -> list[str]:
-        """At the next boundary, where ``told`` is published; returns what is to be said."""
-        done = self._engine.at_boundary(lambda: self._exchange(told))
+    def commit(self, change: ConfigChange) -> list[str]:
+        """At the next boundary, where ``change`` is published; returns notes for the user."""
+        done = self._engine.at_boundary(lambda: self._exchange(change))
         self._wake()
         done.result()
         return [*self._of_rules(), *self._outputs.finish(DRAIN)]
@@ -70,12 +70,12 @@ class Swap:
         with suppress(Exception):
             self._outputs.undo()
 
-    def _exchange(self, told: ConfigChange) -> None:
+    def _exchange(self, change: ConfigChange) -> None:
         self._engine.exchange(self._stages, self._plan)
         self._beside()
         if self._outputs:
             self._engine.worker.delivery.use_outputs([output.name for output in self._stages.outputs])
-        self._engine.worker.tell(told)
+        self._engine.worker.tell(change)
 
     def _of_rules(self) -> Iterator[str]:
         """What becomes of counts."""
@@ -89,12 +89,12 @@ class Swap:
                 yield f"output '{change.name}' begins with what comes; what waits for '{change.detail}' stays with that name"
             if change.action == "renamed" and change.what == "source":
                 yield f"source '{change.name}' begins at 0; what was counted at '{change.detail}' stays in the outbox under that name"
-        told = set()
+        yielded = set()
         for source in self._stages.sources:
             known = identities_at(source.name, self._before)
             for name, fate in fates(known, identities_at(source.name, self._stages.rules.rules)).items():
-                if fate == "new" or (name, fate) in told:
+                if fate == "new" or (name, fate) in yielded:
                     continue
-                told.add((name, fate))
+                yielded.add((name, fate))
                 count = "begins at 0" if fate == "from-zero" else "goes on"
                 yield f"'{name}' counts something else than before: its count {count}, in a new epoch"

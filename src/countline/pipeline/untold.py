@@ -13,7 +13,7 @@ _NOTHING = Gap(0, 0)
 
 
 class Untold:
-    """What is still to be told, by source.
+    """Gaps that no message has reported yet, by source.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class Untold:
             definition.miss(name, gap)
 
     def now(self, name: str, found: Gap | None = None) -> Gap | None:
-        """What is still to be told, where that has changed: for the outbox. An empty gap: nothing any more."""
+        """The gap that no message has reported yet, where that has changed: for the outbox. An empty gap: none any more."""
         before = self._known.get(name)
         if before is None and found is None:
             return None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from countline.messages.time import rfc3339
 from countline.observe.notes import Notes
 from countline.outbox.commit_sink import CommitSink
+from countline.outbox.types import StreamStart
 from countline.pipeline.aside import tell_aside
 from countline.pipeline.cameras import Cameras
 from countline.pipeline.consumer import Consumer
@@ -200,12 +201,11 @@ class Worker:
         if self._cameras is not None:
             self._cameras.begin(name)
         rules = [rule.name for rule in self.rules.rules if rule.source in (None, name)]  # also those that never counted
-        resume = self.delivery.begin(
+        start = StreamStart(
             name, info.stream, live=info.source.live, policy=self.policies[name], time=info.time, rules=rules,
-            due=self._resets.asked(info.time),
-            number=info.number,
-            identities=identities_at(name, self.rules.rules),
+            due=self._resets.asked(info.time), number=info.number, identities=identities_at(name, self.rules.rules),
         )  # fmt: skip
+        resume = self.delivery.begin(start)
         self.repeats.begin(name, info.number, resume)
         if not info.source.live:  # the stream of a live source is one of its own in each run
             counts, epochs = self.mark_stream(info, resume)
@@ -296,7 +296,7 @@ class Worker:
     def _end_source(self, name: str) -> None:
         """A source is taken away. A file's run that was not at its end stays one that was cut short."""
         if name in self._last:
-            self.finish_windows(name, self._makers, whole=False)
+            self.finish_windows(name, self._makers, complete=False)
         self.repeats.end(name)
         self.delivery.forget(name)
         for kept in (self._streams, self._resume, self._last, self._gaps, self._replays):
@@ -305,7 +305,7 @@ class Worker:
 
     def tell(self, change: ConfigChange) -> None:
         """Messages of ``on: config``."""
-        tell_aside(self, self.exchanged.asked(change, self._makers), change.time, self.exchanged.told)
+        tell_aside(self, self.exchanged.asked(change, self._makers), change.time, self.exchanged.changes_reported)
 
     def _scheduled_reset(self, info: FrameInfo) -> None:
         name = info.source.name
@@ -352,7 +352,7 @@ class Worker:
                 self.summary.messages += len(messages)
                 if self.summary.first_message is None:
                     self.summary.first_message = time.monotonic() - self.started
-        self._last[name] = analytics  # behind the commit: what is told at the end stands behind frames that are there
+        self._last[name] = analytics  # behind the commit: messages at the end stand behind frames that are there
         if self.consumers:
             with self.clock.measure("consumers"):
                 for consumer in self.consumers:
@@ -369,21 +369,21 @@ class Worker:
         """No more frames will come. ``ended``: by source, whether its input was read to the end."""
         self._gap_log.close()
         for name in self._last:
-            self.finish_windows(name, self._makers, whole=ended.get(name, False))
+            self.finish_windows(name, self._makers, complete=ended.get(name, False))
         for name, complete in ended.items():
             if complete and name in self._last:
                 self.delivery.finished(name, self._streams[name], self._last[name].frame.number)
         self.snapshot()
 
     def finish_windows(
-        self, name: str, makers: Sequence[tuple[Definition, FailingDefinition | None]], *, whole: bool
+        self, name: str, makers: Sequence[tuple[Definition, FailingDefinition | None]], *, complete: bool
     ) -> None:
-        """The windows that were begun are told, too. They belong to a place behind the last frame; where the input was not read
-        to its end that is the place of the next frame, which is still to come, so that they are committed with the last one."""
+        """Send the windows that were begun, too. They belong to a place behind the last frame. Where the input was not read to its
+        end (``complete`` false), that is the place of the next frame, still to come: they are committed with the last one."""
         messages: list[Message] = []
         info = self._last[name].frame
         number = info.number + 1
-        committed = number if whole else info.number
+        committed = number if complete else info.number
         for definition, failing in makers:
             if isinstance(definition, FinishingDefinition):
                 messages += definition.finish(name)

@@ -89,8 +89,8 @@ class About:
 def about(metadata: Mapping[bytes, bytes] | None) -> About | None:
     """What the metadata of a Parquet schema says; None for a file that countline's recorder did not write."""
     try:
-        said = orjson.loads((metadata or {})[_KEY])
-        return About(**{key: said[key] for key in About.__dataclass_fields__ if key in said})
+        values = orjson.loads((metadata or {})[_KEY])
+        return About(**{key: values[key] for key in About.__dataclass_fields__ if key in values})
     except (KeyError, TypeError, ValueError):
         return None
 
@@ -143,33 +143,33 @@ class SourceFolder:
     def write(self, frames: Sequence[FrameTracks], anew: Sequence[bool], labels: Sequence[str], dropped: int) -> int:
         """One more piece, of frames of one hour; bytes written. Raises OSError."""
         info = frames[0].info
-        said = About(
+        header = About(
             info.source.name, info.source.index, info.source.device_id, info.source.live, list(labels), dropped=dropped
         )
         for frame in frames:
-            span = said.streams.setdefault(frame.info.stream, [frame.info.number] * 2)
+            span = header.streams.setdefault(frame.info.stream, [frame.info.number] * 2)
             span[:] = min(span[0], frame.info.number), max(span[1], frame.info.number)
         hour = hour_name(info.time)
         number = self._next_number(hour)
         table = table_of(self._arrow, self._schema, frames, anew, labels)
-        written = self._put(f"{hour}Z.{number:06d}.parquet", said, [table])
+        written = self._put(f"{hour}Z.{number:06d}.parquet", header, [table])
         self._next[hour] = number + 1
         return written
 
     def merge(self, hour: str) -> int:
         """Make one file of an hour's pieces, and of what it holds already; by how many bytes the folder grew. Raises OSError."""
-        whole = self.path / f"{hour}Z.parquet"
-        said = self._about(whole) if whole.exists() else None
-        if said is None and whole.exists():
-            whole.rename(whole.with_name(whole.name + ".damaged"))
-        done = said.pieces if said is not None else 0
+        hour_file = self.path / f"{hour}Z.parquet"
+        header = self._about(hour_file) if hour_file.exists() else None
+        if header is None and hour_file.exists():
+            hour_file.rename(hour_file.with_name(hour_file.name + ".damaged"))
+        done = header.pieces if header is not None else 0
         pieces = [(p, n.number) for p, n in self.files() if n.hour == hour and n.number is not None]
         fresh = [p for p, number in pieces if number >= done]
-        before = sum(p.stat().st_size for p, _ in pieces) + (whole.stat().st_size if said is not None else 0)
+        before = sum(p.stat().st_size for p, _ in pieces) + (hour_file.stat().st_size if header is not None else 0)
         written = 0
         if fresh:
-            read = [whole, *fresh] if said is not None else fresh
-            merged = said or About()
+            read = [hour_file, *fresh] if header is not None else fresh
+            merged = header or About()
             for path in fresh:
                 found = self._about(path)
                 if found is not None:
@@ -177,9 +177,9 @@ class SourceFolder:
                     if merged is not found:
                         merged.add(found)
             merged.pieces = max(number for _, number in pieces) + 1
-            written = self._put(whole.name, merged, self._tables(read))
+            written = self._put(hour_file.name, merged, self._tables(read))
         else:
-            written = whole.stat().st_size if said is not None else 0
+            written = hour_file.stat().st_size if header is not None else 0
         for path, _ in pieces:
             path.unlink(missing_ok=True)
         self._next.pop(hour, None)
@@ -203,11 +203,11 @@ class SourceFolder:
         if waiting:
             yield self._arrow.concat_tables(waiting).unify_dictionaries()
 
-    def _put(self, name: str, said: About, tables: Iterable[Any]) -> int:
-        """A file that is whole and on disk before it has its name."""
+    def _put(self, name: str, header: About, tables: Iterable[Any]) -> int:
+        """Write a file that is complete and on disk before it has its name; bytes written."""
         path = self.path / name
         part = path.with_name(name + ".part")
-        schema = self._schema.with_metadata({_KEY: orjson.dumps(said)})
+        schema = self._schema.with_metadata({_KEY: orjson.dumps(header)})
         try:
             with open_private(part, "wb") as file:
                 with self._parquet.ParquetWriter(file, schema, compression="zstd") as writer:
@@ -238,6 +238,6 @@ class SourceFolder:
     def _next_number(self, hour: str) -> int:
         if hour not in self._next:
             used = [n.number for _, n in self.files() if n.hour == hour and n.number is not None]
-            whole = self._about(self.path / f"{hour}Z.parquet")
-            self._next = {hour: max([-1, *used, (whole.pieces - 1) if whole is not None else -1]) + 1}
+            header = self._about(self.path / f"{hour}Z.parquet")
+            self._next = {hour: max([-1, *used, (header.pieces - 1) if header is not None else -1]) + 1}
         return self._next[hour]

@@ -173,8 +173,8 @@ def _columns(batch: Any, present: set[str], name: str, row: int) -> dict[str, An
         made = out[start] + out[size]
         if key in present:
             column = batch.column(key)
-            given = np.asarray(column.fill_null(0).to_numpy(zero_copy_only=False)).astype(np.float32)
-            made = np.where(np.asarray(column.is_null()), made, given)
+            stated = np.asarray(column.fill_null(0).to_numpy(zero_copy_only=False)).astype(np.float32)
+            made = np.where(np.asarray(column.is_null()), made, stated)
         out[key] = made
     out["track_id"][out["untracked"]] = UNTRACKED
     out["derived"] = np.full(rows, "pts" not in present)

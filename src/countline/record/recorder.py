@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from countline.config.record import RecordConfig
 from countline.errors import OutputError
-from countline.observe.told import Repeated
+from countline.observe.repeated import Repeated
 from countline.private_files import make_folder
 from countline.record.folder import SourceFolder, hour_name
 from countline.record.quota import Quota

@@ -1,4 +1,4 @@
-"""Frames with their tracks as rows of a table, and what is said of a whole file beside them.
+"""Frames with their tracks as rows of a table, and the metadata of a whole file beside them.
 
 One row an object, one row without an object for a frame that has none. Columns: ``source`` (name), ``stream`` (index), ``frame``
 (number), ``pts`` and ``time`` (ns), ``time_quality``, ``frame_width``, ``frame_height``, ``object`` (place within the frame from 0;

@@ -78,14 +78,14 @@ class Kinds:
         """The error that what another distribution brings under this name cannot be used."""
         return self._plugin(kind).error(self.noun, what)
 
-    def call(self, kind: str, part: str, name: str, *given: Any) -> Any:
+    def call(self, kind: str, part: str, name: str, *arguments: Any) -> Any:
         """What the function ``name`` of a kind's module returns. Raises what countline has words for as it is; whatever
         else a distribution's function raises becomes a PluginError."""
         function = self.get(kind, part, name)
         if kind in self.built_in:
-            return function(*given)
+            return function(*arguments)
         try:
-            return function(*given)
+            return function(*arguments)
         except CountlineError:
             raise
         except Exception as error:

@@ -34,7 +34,7 @@ LEAST_SHARE = 0.35
 LOST = 0.5
 """Seconds without a match after which the picture is another view."""
 MOVED = 0.25
-"""Part of the picture's width by which the view must have moved to be told of as a pan."""
+"""Part of the picture's width by which the view must have moved to be reported as a pan."""
 SETTLED = 1.0
 """Seconds for which it must have stood still by then."""
 
@@ -86,8 +86,8 @@ class CameraMotion:
         self._last: _Anchor | None = None
         """The last picture, found or not, where what it shows is not known to be of the view."""
         self._lost_since: int | None = None
-        self._told = _still()
-        """Where the view was when a pan was told last."""
+        self._reported = _still()
+        """Where the view was when a pan was reported last."""
         self._moved_at: int | None = None
         self._rest = _still()
         """Where it was seen to be elsewhere, at that time."""
@@ -110,7 +110,7 @@ class CameraMotion:
             self._lost_since = now
         if found is None and now - (self._lost_since or now) >= LOST * 1e9 and self._steady(gray):
             self._anchors.clear()
-            self._matrix = self._told = found = _still()
+            self._matrix = self._reported = found = _still()
             change = "cut"
         if found is None:
             self._last = _Anchor(self._cv, gray, mask, _still())
@@ -188,9 +188,9 @@ class CameraMotion:
         return steady
 
     def _pan(self, width: int, now: int) -> str:
-        """'pan' once the camera stands still in another place than where it was told to be last."""
-        step = np.abs(self._matrix[:, 2] - self._told[:, 2]).max()
-        if step < MOVED * width and abs(np.hypot(*self._matrix[:, 0]) - np.hypot(*self._told[:, 0])) < MOVED:
+        """'pan' once the camera stands still in another place than where it was reported last."""
+        step = np.abs(self._matrix[:, 2] - self._reported[:, 2]).max()
+        if step < MOVED * width and abs(np.hypot(*self._matrix[:, 0]) - np.hypot(*self._reported[:, 0])) < MOVED:
             self._moved_at = None
             return ""
         if self._moved_at is None or np.abs(self._matrix[:, 2] - self._rest[:, 2]).max() > AGREE * 2:
@@ -198,5 +198,5 @@ class CameraMotion:
             return ""
         if now - self._moved_at < SETTLED * 1e9:
             return ""
-        self._told, self._moved_at = self._matrix, None
+        self._reported, self._moved_at = self._matrix, None
         return "pan"

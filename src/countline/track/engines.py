@@ -116,7 +116,7 @@ class ByteTrackEngine:
             rows, numbers = self._advance(self._tracker, table, steps)
         self._past.append((table, rows, steps))
         if self._base:
-            numbers = np.array([self._given(number) for number in numbers.tolist()], np.int64)
+            numbers = np.array([self._stable_number(number) for number in numbers.tolist()], np.int64)
         self._last = rows, numbers
         return rows, numbers
 
@@ -132,7 +132,7 @@ class ByteTrackEngine:
         self._lost = max(1, lost)
         self._renew()
 
-    def _given(self, number: int) -> int:
+    def _stable_number(self, number: int) -> int:
         return self._ids.get(number, self._base + number)
 
     def _advance(self, tracker: Any, table: NDArray[np.float64], steps: int) -> Rows:
@@ -170,7 +170,7 @@ class ByteTrackEngine:
             rows, numbers = self._advance(fresh, again, steps)
         seen = dict(zip(*(part.tolist() for part in self._last)))
         names = {n: seen[row] for row, n in zip(rows.tolist(), numbers.tolist()) if row in seen}
-        left = [(v.tlbr, self._given(v.track_id)) for v in self._tracker.lost_stracks]
+        left = [(v.tlbr, self._stable_number(v.track_id)) for v in self._tracker.lost_stracks]
         for view in fresh.lost_stracks:
             apart = [float(np.abs(box - view.tlbr).max()) for box, _ in left]
             if apart and min(apart) < 0.5 * min(view.tlwh[2:]):
@@ -193,9 +193,9 @@ def agrees(kernel: ModuleType) -> bool:
         boxes = np.concatenate([corner, corner + size], axis=1)[seen].astype(np.float32)
         table = engine.table(boxes, rng.choice(4, len(boxes), p=[0.05, 0.15, 0.2, 0.6]))
         steps = 1 + int(frame % 10 == 9)
-        given = (*engine.advance_library(library, table, steps), *(v.tlbr for v in library.lost_stracks))
+        expected = (*engine.advance_library(library, table, steps), *(v.tlbr for v in library.lost_stracks))
         made = (*mine.advance(table, steps), *(v.tlbr for v in mine.lost_stracks))
-        if len(given) != len(made) or not all(map(np.array_equal, given, made)):
+        if len(expected) != len(made) or not all(map(np.array_equal, expected, made)):
             return False
     return True
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from countline.track.boxes_to_match import behind, boxes_to_match
 from countline.track.engines import BEGINS, CONTINUES, FINDS, NOISE, Engine
 from countline.track.groups import Groups
 from countline.track.leaps import Leaps
@@ -22,7 +23,6 @@ from countline.track.pace import Pace
 from countline.track.refound import Refound, foot_before, remember
 from countline.track.twins import Twins
 from countline.track.usable import usable
-from countline.track.whole import behind, whole
 from countline.types import Detections, Tracks
 
 __all__ = ["EngineTracker"]
@@ -67,7 +67,7 @@ class EngineTracker:
     low: confidence from which a detection is looked at; None: all that come.
     lost: seconds for which a track that is not seen keeps its id.
     fps: updates per second where known; measured on the first frames otherwise.
-    twins: whether tracks that show one object are told (:mod:`countline.track.twins`).
+    twins: whether tracks that show one object are marked (:mod:`countline.track.twins`).
     iou: least overlap with the place where it must be of one who is found again (:mod:`countline.track.refound`).
     kernel: ``countline_kernels``, which does the same in less time; None: NumPy does it.
     """
@@ -145,7 +145,7 @@ class EngineTracker:
         groups = self._groups.find(boxes, classes, pts, self._paces(), slow)
         if groups:
             tiers[groups] = NOISE
-        matched = whole(boxes, self._past, self._known.heights, pts, self._lost, self._behind)
+        matched = boxes_to_match(boxes, self._past, self._known.heights, pts, self._lost, self._behind)
         rows, numbers = self._engine.step(matched, tiers, steps)
         left = self._left(tiers, rows)
         leapt = []

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 from countline.config.models import SourceConfig
-from countline.observe.told import Repeated
+from countline.observe.repeated import Repeated
 from countline.protocols import SourceStats
 from countline.secret_forms import hide_uri
 from countline.source_status import AWAY
@@ -83,9 +83,9 @@ class BaseSource(ABC):
     def _set_rate(self) -> None:
         self._thinner.rate = min((r for r in (self._asked, self._limit) if r is not None), default=None)
 
-    def takes(self, pts: int) -> bool:
-        """Whether the frame at this time is looked at; it has its number all the same."""
-        if self._thinner.takes(pts):
+    def takes(self, pts: int, key: bool = False) -> bool:
+        """Whether the frame at this time is looked at; it has its number all the same. ``key``: see :class:`Thinner`."""
+        if self._thinner.takes(pts, key):
             return True
         self._number += 1
         self.stats.thinned += 1
@@ -96,9 +96,9 @@ class BaseSource(ABC):
         self._number = 0
         self._size = None
         self._paced = None
-        return self._told()
+        return self._until_ended()
 
-    def _told(self) -> Iterator[Frame]:
+    def _until_ended(self) -> Iterator[Frame]:
         try:
             yield from self._frames()
         finally:

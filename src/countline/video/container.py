@@ -152,12 +152,12 @@ class Opened:
         own = to_ns(self.stream.duration, self.stream.time_base)
         if own is not None and own > 0:
             return own
-        whole: int | None = self.container.duration
-        if not whole or whole <= 0:
+        total: int | None = self.container.duration
+        if not total or total <= 0:
             return None
         # Some containers (Matroska, FLV) state the time of the end, which is later by that of the start.
         start: int | None = self.container.start_time
-        return (whole - start if start and 0 < start < whole and self.format in _STATES_THE_END else whole) * 1000
+        return (total - start if start and 0 < start < total and self.format in _STATES_THE_END else total) * 1000
 
     def metadata(self) -> dict[str, str]:
         """Tags of the stream, and over them those of the container."""
@@ -184,6 +184,16 @@ class Opened:
     def shed(self, mode: Shed) -> None:
         """What the decoder passes over from the next packet on. From any thread."""
         self._decoding.mode = mode
+
+    def rest(self, until: int) -> None:
+        """Pass over pictures before this time (ns, by the container's stamps), and others until a key frame comes. From any
+        thread."""
+        self._decoding.rest = until
+
+    @property
+    def resting(self) -> bool:
+        """Pictures are passed over until the next key frame."""
+        return self._decoding.resting
 
     def close(self) -> None:
         """Release the input."""

@@ -8,7 +8,7 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 import av
 import av.error
@@ -20,7 +20,7 @@ from countline.video.shed import Shed
 
 __all__ = [
     "DAMAGED_PACKET", "DAMAGED_PICTURE", "INCOMPLETE", "MOST_ERRORS", "NO_PICTURE", "UNDECODABLE", "UNREADABLE",
-    "Decoded", "Decoding", "jpeg_is_whole",
+    "Decoded", "Decoding", "jpeg_is_complete",
 ]  # fmt: skip
 
 MOST_ERRORS = 1000
@@ -65,6 +65,8 @@ class Decoded:
     """The decoder gave two fields of different moments in one picture."""
     mark: Mark | None = None
     """Its place among the packets that are remembered."""
+    key: int = 0
+    """How many that need no other had come, where it is one of them; else 0."""
 
 
 @dataclass(slots=True, eq=False)
@@ -89,10 +91,16 @@ class Decoding:
         self.keys = 0
         """Pictures that need no other."""
         self.skipped = 0
-        """Pictures that the decoder passed over, as it was told to."""
+        """Pictures that the decoder passed over, as it was set to."""
         self.mode: Shed = "DEFAULT"
         """What the decoder is to pass over; set from outside."""
         self._mode: Shed = "DEFAULT"
+        self._skip: Shed | Literal["ALL"] = "DEFAULT"
+        """What the decoder was told."""
+        self.rest: int | None = None
+        """Pictures before this time (ns, by the container's stamps) are passed over, key frames, too, and so are others until a key
+        frame comes; set from outside."""
+        self.resting = False
         self.vanished = 0
         self._pictures = 0
         self._shown = 0
@@ -180,11 +188,14 @@ class Decoding:
 
     def _decode(self, packet: Any, damaged: bool) -> Iterator[Decoded]:
         if packet.size:
+            self._rest(packet)
             self._note(packet, damaged)
+        mode: Shed | Literal["ALL"] = "ALL" if self.resting else self.mode
         # Pictures after those that were passed over refer to them; only from a key frame on are they whole again.
-        if self.mode != self._mode and (self._mode != "NONKEY" or packet.is_keyframe):
-            self._mode = self._context.skip_frame = self.mode
-            self._unsure = _REORDERING
+        if mode != self._skip and (self._skip not in ("NONKEY", "ALL") or mode == "ALL" or packet.is_keyframe):
+            self._skip = self._context.skip_frame = mode
+        if self._skip != "ALL" and self._mode != self._skip:
+            self._mode, self._unsure = self._skip, _REORDERING
         try:
             frames = packet.decode()
         except av.error.EOFError:
@@ -212,7 +223,18 @@ class Decoding:
             self._count_vanished()
             pts = to_ns(stamp, frame.time_base)
             mark = self.ring.mark(pts) if self.ring is not None else None
-            yield Decoded(frame, pts, tag.sent, self._orientations.of(frame, tag.coded), interlaced, mark)
+            upright = self._orientations.of(frame, tag.coded)
+            yield Decoded(frame, pts, tag.sent, upright, interlaced, mark, self.keys if frame.key_frame else 0)
+
+    def _rest(self, packet: Any) -> None:
+        """Whether pictures are passed over from this packet on. Only where pictures come in the order of presentation: of others,
+        some before a key frame come behind it."""
+        stamp = to_ns(packet.pts, packet.time_base)
+        if stamp is None or self.rest is None or stamp >= self.rest:
+            if packet.is_keyframe:
+                self.resting, self.rest = False, None
+        elif not self._context.has_b_frames:
+            self.resting = True
 
     def _count_vanished(self) -> None:
         """Pictures of which packets came and that were never shown, since the first one that was."""
@@ -234,12 +256,15 @@ class Decoding:
         if packet.pts is None or packet.pts != self._last:  # RTP brings a picture in several packets
             self._pictures += 1
             self.keys += bool(packet.is_keyframe)
+            if self.resting:
+                self.skipped += 1
+                self._behind = None if self._behind is None else self._behind + 1
             self._last = packet.pts
         if self._stamps is not None:
             self._stamps.append(packet.pts)
         reason, sent = DAMAGED_PACKET if damaged else "", _sent(packet)
         if self._jpeg and not reason:
-            ends = jpeg_is_whole(bytes(packet))
+            ends = jpeg_is_complete(bytes(packet))
             reason = INCOMPLETE if self._ends and not ends else ""
             self._ends = self._ends or ends
         damaged = bool(reason)
@@ -272,7 +297,7 @@ class Decoding:
 _NOTHING = _Tag()
 
 
-def jpeg_is_whole(data: bytes) -> bool:
+def jpeg_is_complete(data: bytes) -> bool:
     """False for a JPEG that breaks off: decoders paint the missing part grey and say nothing. True for all else."""
     if data[:2] != b"\xff\xd8":
         return True

@@ -12,7 +12,7 @@ import av.error
 
 from countline.config.models import SourceConfig
 from countline.errors import SourceError
-from countline.observe.told import Repeated
+from countline.observe.repeated import Repeated
 from countline.types import Frame, TimeQuality
 from countline.video.base import DEFAULT_FPS, BaseSource, Stop
 from countline.video.clock import SECOND, FileClock, PtsNormaliser, creation_time, parse_start

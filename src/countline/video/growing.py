@@ -16,6 +16,8 @@ __all__ = ["Growing", "growing", "head_digest"]
 
 HEAD = 16 * 1024
 """Bytes at the beginning by which such a file is known; not read before they are there, or it grows no more."""
+TELLING = 64
+"""Bytes after which a file can say whether it will be whole only at its end."""
 POLL = 0.1
 """Seconds between two looks."""
 
@@ -70,15 +72,20 @@ class Growing:
 def growing(path: str, settle: float, ended: Callable[[], bool]) -> Iterator[Growing | None]:
     """Gives the file as it grows; None for one that is whole, or that cannot be read before it is: then it waits for that."""
     deadline, size = time.monotonic() + settle, -1
-    while is_complete(Path(path)) is False and not ended():
+    while (told := is_complete(Path(path))) is False or _begins(path):
         now = os.stat(path).st_size
         if now != size:
             deadline, size = time.monotonic() + settle, now
-        if time.monotonic() >= deadline:
+        if ended() or time.monotonic() >= deadline:
             break  # it will not be finished any more; whoever reads it says so
         time.sleep(POLL)
-    if is_complete(Path(path)) is not None:
+    if told is not None:
         yield None
         return
     with open(path, "rb", buffering=0) as file:
         yield Growing(file, settle, ended)
+
+
+def _begins(path: str) -> bool:
+    """Whether so little of a file is there that it cannot be told what it is."""
+    return os.stat(path).st_size < TELLING

@@ -18,7 +18,7 @@ from countline.types import Frame, TimeQuality
 from countline.video.access import demuxers
 from countline.video.base import DEFAULT_FPS, BaseSource, Stop
 from countline.video.clock import SECOND, FileClock, parse_start
-from countline.video.decode import UNREADABLE, jpeg_is_whole
+from countline.video.decode import UNREADABLE, jpeg_is_complete
 from countline.video.orientation import orientation_of
 from countline.video.picture import AvPicture
 from countline.video.place import Place, visible
@@ -30,18 +30,18 @@ log = logging.getLogger("countline.video")
 WRITTEN = 1.0
 """Seconds without a change after which an image is as it will be."""
 _LOOK = 0.1
-"""Seconds between two looks at one that is not whole."""
+"""Seconds between two looks at one that is not complete."""
 
 
 def read_image(path: Path) -> AvPicture:
-    """Decode one image and put it upright. Raises av.FFmpegError or OSError, also for one that is not whole."""
+    """Decode one image and put it upright. Raises av.FFmpegError or OSError, also for one that is not complete."""
     data = path.read_bytes()
     # Through memory, so that FFmpeg goes by the content and takes no '%03d' in a name for a pattern. What names other
     # files (a playlist with the wrong suffix) is no image.
     with av.open(io.BytesIO(data), options={"protocol_whitelist": "none", "format_whitelist": demuxers()}) as container:
         if container.streams.video:
             for frame in container.decode(video=0):
-                if not frame.is_corrupt and jpeg_is_whole(data):
+                if not frame.is_corrupt and jpeg_is_complete(data):
                     return AvPicture(frame, orientation_of(frame, data))
                 raise av.error.InvalidDataError(0, "only a part of the picture is there", visible(path))
     raise av.error.InvalidDataError(0, "no picture in it", visible(path))
@@ -50,7 +50,7 @@ def read_image(path: Path) -> AvPicture:
 def _unfinished(path: Path) -> bool:
     """It has no end, so that its end may still be to come."""
     data = path.read_bytes()
-    return not data or not jpeg_is_whole(data) or (data.startswith(b"\x89PNG") and b"IEND" not in data[-16:])
+    return not data or not jpeg_is_complete(data) or (data.startswith(b"\x89PNG") and b"IEND" not in data[-16:])
 
 
 class ImageSource(BaseSource):
@@ -72,7 +72,7 @@ class ImageSource(BaseSource):
                 if self.ended():
                     return
                 try:
-                    picture = self._whole(path)
+                    picture = self._complete_image(path)
                 except (av.error.FFmpegError, OSError, ValueError) as error:
                     self.count_lost(self.stats.lost, {UNREADABLE: 1})
                     reason = getattr(error, "strerror", None) or error
@@ -93,7 +93,7 @@ class ImageSource(BaseSource):
                 return
             turn += 1
 
-    def _whole(self, path: Path) -> AvPicture:
+    def _complete_image(self, path: Path) -> AvPicture:
         """The image; one that is just being written is waited for. Raises as :func:`read_image`."""
         while True:
             try:

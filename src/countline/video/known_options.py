@@ -23,12 +23,12 @@ OWN = frozenset({"stream"})
 def unknown_options(names: Iterable[str]) -> list[str]:
     """For each option that neither FFmpeg nor countline knows, a sentence with the nearest known one."""
     known = known_options()
-    told = []
+    sentences = []
     for name in names if known else ():
         if name not in known and name not in OWN:
             near = difflib.get_close_matches(name, known, 1, 0.7)
-            told.append(f"FFmpeg knows no option '{name}'" + (f"; did you mean '{near[0]}'?" if near else ""))
-    return told
+            sentences.append(f"FFmpeg knows no option '{name}'" + (f"; did you mean '{near[0]}'?" if near else ""))
+    return sentences
 
 
 @cache

@@ -43,12 +43,12 @@ def measure(connect: Callable[[], Opened], size: int) -> Span | None:
                 return span
             opened.close()
             opened = connect()
-        return _whole(opened)
+        return _full_span(opened)
     finally:
         opened.close()
 
 
-def _whole(opened: Opened) -> Span | None:
+def _full_span(opened: Opened) -> Span | None:
     """From the first packet to the last. Where the decoder's clock steps back by a second or more, a new time line
     begins at the end of the last, as it does for frames."""
     step = _step(opened)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterator
 import av.error
 
 from countline.config.models import SourceConfig
-from countline.observe.told import EVERY
+from countline.observe.repeated import EVERY
 from countline.source_status import OVERLOAD, SourceState
 from countline.types import Frame
 from countline.video.backoff import backoff
@@ -23,7 +23,7 @@ from countline.video.health import CLOCK_OFF, LOSS, SLOW, Lag, lossy
 from countline.video.picture import AvPicture
 from countline.video.place import Place
 from countline.video.reader_thread import Item
-from countline.video.shed import DecoderShed
+from countline.video.shed import DecoderShed, KeyTimes
 from countline.video.transport import Transport
 from countline.video.trouble import cause_of, explain, fatal
 
@@ -64,6 +64,7 @@ class LiveSource(BaseSource):
         self._clock = ArrivalClock()
         self._lag = Lag()
         self._shed = DecoderShed()
+        self._key_times = KeyTimes()
         self._stream = ""
         self._last = 0  # monotonic ns of the last frame
         self._opened: Opened | None = None
@@ -73,8 +74,8 @@ class LiveSource(BaseSource):
         """Pictures that the decoder has passed over in this connection, as far as they are counted."""
         self._looked = 0.0
         self._slow = 0
-        """When the decoder was told to pass over more, because it is too slow (monotonic ns)."""
-        self._said = 0.0
+        """When the decoder was set to pass over more, because it is too slow (monotonic ns)."""
+        self._logged_at = 0.0
         self._lines: deque[float] = deque(maxlen=_LINES)
         self._untold = 0
         self._warned: set[str] = set()
@@ -110,9 +111,9 @@ class LiveSource(BaseSource):
             if not known and not hopeless:
                 raise
             if hopeless:
-                told = explain(error, self.place.shown, self.where, self.place.kind)
-                self.stats.enter("failed", told.what)
-                raise told from None
+                explained = explain(error, self.place.shown, self.where, self.place.kind)
+                self.stats.enter("failed", explained.what)
+                raise explained from None
             return error
         finally:
             self._opened = None
@@ -124,8 +125,8 @@ class LiveSource(BaseSource):
         cause = cause_of(error)
         reason = "the stream ended"
         if error is not None:
-            told = explain(error, self.place.shown, self.where, self.place.kind)
-            reason = told.what.removeprefix(f"{self.place.shown}: ")
+            explained = explain(error, self.place.shown, self.where, self.place.kind)
+            reason = explained.what.removeprefix(f"{self.place.shown}: ")
         if self._transport.may_fall_back and cause == "silent":
             self._fall_back("nothing came over UDP")
         delay = backoff(attempt, random.random(), cause)
@@ -138,12 +139,12 @@ class LiveSource(BaseSource):
         self.wait(delay)
 
     def _enter(self, state: SourceState, reason: str, words: str, *, loud: bool = False) -> None:
-        """Be in a state; said in the log when it is a new one, or has another reason, and once a minute while it lasts."""
+        """Be in a state; logged when it is a new one, or has another reason, and once a minute while it lasts."""
         other = state != self.stats.state or reason != self.stats.reason
         self.stats.enter(state, reason)
         now = time.monotonic()
-        if other or loud or now - self._said >= EVERY:
-            self._said = now
+        if other or loud or now - self._logged_at >= EVERY:
+            self._logged_at = now
             self._say(words, logging.ERROR if loud else logging.WARNING)
 
     def _say(self, words: str, level: int = logging.INFO) -> None:
@@ -175,12 +176,15 @@ class LiveSource(BaseSource):
         usual = max(_QUIET, min(_USUAL * self._normaliser.step / SECOND, self.config.timeout / 2))
         if quiet > usual:
             self._enter("stalled", "no packet comes", f"no packet for {quiet:.0f} s")
-        elif dark > usual and quiet < usual / 2 and self._shed.mode != "NONKEY":
+        elif dark > usual and quiet < usual / 2 and self._shed.mode != "NONKEY" and not self._resting():
             self._enter(
                 "waiting-for-key-frame",
                 "packets come, and no picture",
                 f"packets come, and no picture for {dark:.0f} s; waiting for a key frame",
             )
+
+    def _resting(self) -> bool:
+        return self._opened is not None and self._opened.resting
 
     def _note_packets(self) -> None:
         """What this connection has brought so far."""
@@ -232,7 +236,11 @@ class LiveSource(BaseSource):
                 self._judge(opened, pts, ticks, now, item.sent)
                 self._note_skipped(opened)
                 opened.shed(self._shed.see(pts, self._thinner.rate, opened.keys))
-                if not self.takes(pts):
+                if item.key:
+                    self._key_times.see(pts, item.key)
+                taken = self.takes(pts, bool(item.key))
+                self._rest(opened, item.pts if timed else None, pts)
+                if not taken:
                     continue
                 picture = AvPicture(item.frame, item.orientation)
                 yield self.frame(picture, (picture.width, picture.height), pts, *when, self._stream, item.mark)
@@ -243,6 +251,15 @@ class LiveSource(BaseSource):
             self._note_packets()
             self.tell_lost(earlier)
 
+    def _rest(self, opened: Opened, stamp: int | None, pts: int) -> None:
+        """Where no frame is wanted before the next key frame, none needs to be decoded until then. ``stamp``: the container's."""
+        following = self._key_times.next() if stamp is not None and self._thinner.rate else None
+        if following is None or stamp is None or pts >= following[0]:
+            return
+        wakes = self._thinner.wakes(*following)
+        if wakes is not None:
+            opened.rest(stamp + wakes - pts - int(min(self._thinner.interval, following[1]) / 2))
+
     def _begin(self, now: int, ticks: int) -> None:
         """The first frame of a connection."""
         stats = self.stats
@@ -251,6 +268,7 @@ class LiveSource(BaseSource):
         stats.enter("live")
         self._lag.begin()
         self._shed.begin()
+        self._key_times.begin()
         if not self._stream:
             self._stream = str(now)
             self._say(f"connected to {self.place.shown}")

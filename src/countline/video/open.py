@@ -50,10 +50,10 @@ def open_source(config: SourceConfig, index: int, *, stop: Stop | None = None, g
     if (scheme := scheme_of(config.uri)) in SOURCES.brought():
         return open_brought(scheme, config, index, stop)
     place = place_of(config.uri, where, bool(config.watch))
-    for told in unknown_options(config.options):
-        log.warning("%s: %s", where, told)
-    if place.told:
-        log.warning("%s: %s", where, place.told)
+    for warning in unknown_options(config.options):
+        log.warning("%s: %s", where, warning)
+    if place.notice:
+        log.warning("%s: %s", where, place.notice)
     if place.kind == "images":
         return ImageSource(config, index, place, stop)
     if place.kind == "segments":
@@ -159,10 +159,12 @@ class Connector:
             return open_list(place, config, self._where, options, self._gpu)
         except OSError as error:
             # FFmpeg calls a name that is not known, and a certificate that is not trusted, an input/output error.
-            told = diagnose(place.location, config.tls) if place.kind in ("http", "stream") and _vague(error) else None
-            if told is None:
+            diagnosis = (
+                diagnose(place.location, config.tls) if place.kind in ("http", "stream") and _vague(error) else None
+            )
+            if diagnosis is None:
                 raise
-            raise told from None
+            raise diagnosis from None
 
 
 def _vague(error: OSError) -> bool:

@@ -136,8 +136,8 @@ class AvPicture:
         with self._lock:
             if self._bgr is None:
                 frame = self._frame
-                whole = _convert(frame, frame.width, frame.height, Interpolation.BICUBIC)
-                self._bgr = np.ascontiguousarray(self.orientation.apply(whole))
+                converted = _convert(frame, frame.width, frame.height, Interpolation.BICUBIC)
+                self._bgr = np.ascontiguousarray(self.orientation.apply(converted))
             return self._bgr
 
     def letterbox(self, width: int, height: int) -> tuple[NDArray[np.uint8], float]:

@@ -71,8 +71,8 @@ class Place:
     """Of images, in order."""
     path: str = ""
     """Of a file its name as the operating system knows it; bytes that are no text are surrogates."""
-    told: str = ""
-    """What the user should know of it."""
+    notice: str = ""
+    """For the log: what of a folder is left out; empty if nothing is."""
 
 
 def visible(name: object) -> str:
@@ -143,7 +143,7 @@ def are_recordings(uri: str, watch: bool) -> bool:
 
 
 def _refuse_malformed(address: str, where: str) -> None:
-    """What is no address is said at the start, instead of being tried for ever. Raises SourceError."""
+    """What is no address is refused at the start, instead of being tried for ever. Raises SourceError."""
     try:
         _ = urlsplit(f"//{host_of(address)}").port
     except ValueError:  # its words may hold a part of a password
@@ -216,15 +216,15 @@ def _folder(path: Path, where: str, watch: bool) -> Place:
     videos = sorted((p for p in entries if p.suffix.lower() in VIDEOS), key=natural)
     if files and watch:
         _refuse_mixed(shown, f"{shown}{os.sep}*", files, videos, where)
-    told = ""
+    notice = ""
     if files and videos:
         names = ", ".join(visible(p.name) for p in videos[:3]) + (", …" if videos[3:] else "")
-        told = (
+        notice = (
             f"{shown} is read as a sequence of {len(files)} images; {len(videos)} videos in it are left out ({names}); a glob names "
             f"them: {shown}{os.sep}*{visible(videos[0].suffix)}"
         )
     if files:
-        return Place("images", shown, shown, tuple(files), str(path), told)
+        return Place("images", shown, shown, tuple(files), str(path), notice)
     if videos or watch:
         return Place("segments", str(path), shown, path=str(path))
     suffixes = ", ".join(sorted(IMAGES)), ", ".join(sorted(VIDEOS))

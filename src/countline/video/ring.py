@@ -245,6 +245,6 @@ class Ring:
 
 
 def _tell(done: Sequence[tuple[_Pending, CutPackets]]) -> None:
-    """Outside the lock: who is told may have to wait."""
+    """Outside the lock: what is called may have to wait."""
     for pending, cut in done:
         pending.done(cut)

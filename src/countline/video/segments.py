@@ -63,15 +63,15 @@ class Segments:
 
     def key_of(self, name: str, mtime: int) -> tuple[Any, ...]:
         """The place in the order of a recording, also of one that is gone."""
-        told, by_name = self._read(name)
+        named_time, by_name = self._read(name)
         if self._order == "mtime":
             return (mtime, by_name)
-        return (told or 0 if self._order == "auto" else 0, by_name)
+        return (named_time or 0 if self._order == "auto" else 0, by_name)
 
     def _read(self, name: str) -> tuple[int | None, Any]:
         """What a name tells: the time, if it is to tell one, and its place among names."""
-        told = self._names.of(self.base / name) if self._names is not None else None
-        return told, tuple(natural(Path(part)) for part in Path(name).parts)
+        named_time = self._names.of(self.base / name) if self._names is not None else None
+        return named_time, tuple(natural(Path(part)) for part in Path(name).parts)
 
     def look(self, after: tuple[Any, ...] | None = None) -> list[Segment]:
         """All that are there now, in their order; of those up to ``after`` size and age may be missing. Raises SourceError if the
@@ -82,13 +82,13 @@ class Segments:
         for path in self._paths():
             name = os.path.relpath(path, self.base)
             # Folders of recorders hold very many that are done: each name is read once, and those files are not looked at.
-            told, by_name = self._known[name] = known.get(name) or self._read(name)
-            if self._names is not None and told is None:
+            named_time, by_name = self._known[name] = known.get(name) or self._read(name)
+            if self._names is not None and named_time is None:
                 self.unnamed.append(path)
                 continue
-            key: tuple[Any, ...] = (told or 0 if self._order == "auto" else 0, by_name)
+            key: tuple[Any, ...] = (named_time or 0 if self._order == "auto" else 0, by_name)
             if self._order != "mtime" and after is not None and key <= after:
-                found.append(Segment(path, name, key, told))
+                found.append(Segment(path, name, key, named_time))
                 continue
             try:
                 facts = path.stat()
@@ -96,7 +96,7 @@ class Segments:
                 continue  # gone since
             if self._order == "mtime":
                 key = (facts.st_mtime_ns, by_name)
-            found.append(Segment(path, name, key, told, facts.st_size, facts.st_mtime_ns))
+            found.append(Segment(path, name, key, named_time, facts.st_size, facts.st_mtime_ns))
         return sorted(found, key=lambda segment: segment.key)
 
     def _fits(self, path: Path) -> bool:

@@ -162,7 +162,7 @@ class SequenceSource(BaseSource):
             )
 
     def _read(self, segment: Segment, known: _Begun | None) -> Iterator[Frame]:
-        """All frames of one recording. One that cannot be read is told and counted; the others go on."""
+        """All frames of one recording. One that cannot be read is logged and counted; the others go on."""
         earlier, number = dict(self.stats.lost), self._number
         connect = self._connect(segment.path)
         items = direct(self.remembering(connect))
@@ -179,8 +179,10 @@ class SequenceSource(BaseSource):
                 if not isinstance(error, SourceError)
                 else error
             )
-            told = f"broke off: {error}" if self._number > number else f"cannot be read and is left out: {words.what}"
-            self.left_out.say(f"{self.where}: {visible(segment.path)} {told}")
+            outcome = (
+                f"broke off: {error}" if self._number > number else f"cannot be read and is left out: {words.what}"
+            )
+            self.left_out.say(f"{self.where}: {visible(segment.path)} {outcome}")
         finally:
             items.close()  # type: ignore[attr-defined]
             self.tell_lost(earlier)
@@ -281,8 +283,8 @@ class SequenceSource(BaseSource):
         if segment.time is not None:
             return segment.time, TimeQuality.FILE_START
         if self.config.start:
-            told = parse_start(self.config.start, self.where) if self._clock is None else None
-            return told, TimeQuality.FILE_START
+            start = parse_start(self.config.start, self.where) if self._clock is None else None
+            return start, TimeQuality.FILE_START
         created = creation_time(opened.metadata())
         if created is not None:
             return created, TimeQuality.FILE_START

@@ -2,16 +2,18 @@
 
 By time, not by counting: frames are due every 1 / rate seconds of the source's own time, so that what was lost on the way is
 not lost twice. And as early as possible: a decoder can pass over frames that no other refers to (those between, of streams that
-have them), or over all but key frames, where these alone are as many as are wanted.
+have them), or over all but key frames, where these alone are as many as are wanted, or over what is left before the next key
+frame, once no frame before that is due.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
+from itertools import pairwise
 from typing import Literal
 
-__all__ = ["DecoderShed", "Shed", "Thinner"]
+__all__ = ["DecoderShed", "KeyTimes", "Shed", "Thinner"]
 
 SECOND = 1_000_000_000
 _TRIAL = 3 * SECOND
@@ -20,6 +22,12 @@ _KEYS = 5
 """Key frames by which it is known how many come."""
 _HOLD = 10 * SECOND
 """How long a decoder that came too late passes over more."""
+_EARLY = 4
+"""A key frame is taken earlier or later than a frame is due by up to so manieth a part of a step: it needs no other to be decoded."""
+_REGULAR = 4
+"""Key frames from whose times the next one's is known."""
+_JITTER = 0.1
+"""Part of the time between key frames by which it may vary."""
 Shed = Literal["DEFAULT", "NONREF", "NONKEY"]
 """What the decoder passes over: nothing, what no other frame refers to, all but key frames (names of FFmpeg's ``skip_frame``)."""
 
@@ -38,6 +46,7 @@ class Thinner:
         self._last: int | None = None
         self._interval = 0.0
         """Mean time between the frames that come, in ns."""
+        self._rests = False
 
     @property
     def rate(self) -> float | None:
@@ -52,8 +61,9 @@ class Thinner:
             self._rate = rate
             self._due = due + int(SECOND / rate) - int(SECOND / before) if before and rate and due is not None else None
 
-    def takes(self, pts: int) -> bool:
-        """Whether the frame at this time (ns) is looked at. Times do not fall, except where they begin anew."""
+    def takes(self, pts: int, key: bool = False) -> bool:
+        """Whether the frame at this time (ns) is looked at; ``key``: it is a key frame, which may be somewhat early. Times do not
+        fall, except where they begin anew."""
         if not self._rate:
             return True
         step = int(SECOND / self._rate)
@@ -61,14 +71,68 @@ class Thinner:
             self._due, self._last, self._interval = pts + step, pts, 0.0
             return True
         passed = pts - (self._last or 0)
-        self._interval += (passed - self._interval) / 8 if self._interval else passed
+        if not self._rests:
+            self._interval += (passed - self._interval) / 8 if self._interval else passed
+        self._rests = False
         self._last = pts
         # The frame that is nearest to when one is due: cameras are not exact, and an early one is not to be missed.
-        if pts < self._due - min(self._interval, step) / 2:
+        early = min(self._interval, step) / 2
+        if pts < self._due - (max(early, step / _EARLY) if key else early):
             return False
         # Evenly: the next is due one step after this one was, not after it came; but nothing is made up for.
         self._due = self._due + step if pts - self._due < step else pts + step
         return True
+
+    def wakes(self, key: int, gap: int) -> int | None:
+        """Time (ns) of the key frame before which no frame is wanted, or none that it cannot stand for, of those that come from
+        ``key`` on every ``gap`` ns; None where one is wanted before the first."""
+        self._rests = False
+        if not self._rate or self._due is None:
+            return None
+        near = SECOND / self._rate / _EARLY
+        if self._due <= key - max(self._interval / 2, near):
+            return None
+        self._rests = True
+        return key + max(int((self._due + near - key) // gap), 0) * gap
+
+    @property
+    def interval(self) -> float:
+        """Mean time between the frames that come, in ns; 0: not known."""
+        return self._interval
+
+
+class KeyTimes:
+    """When the next key frame comes, of a stream that has them at equal distances.
+
+    >>> times = KeyTimes()
+    >>> for number in (1, 2, 3): times.see(number * 2 * SECOND, number)
+    >>> times.next() is None
+    True
+    >>> times.see(12 * SECOND, 6)  # two were passed over
+    >>> times.next() == (14 * SECOND, 2 * SECOND)
+    True
+    """
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[int, int]] = deque(maxlen=_REGULAR)
+
+    def begin(self) -> None:
+        """The stream begins anew."""
+        self._seen.clear()
+
+    def see(self, pts: int, number: int) -> None:
+        """The key frame of this number, counting all that came, is at this time (ns)."""
+        if self._seen and (pts <= self._seen[-1][0] or number <= self._seen[-1][1]):
+            self._seen.clear()
+        self._seen.append((pts, number))
+
+    def next(self) -> tuple[int, int] | None:
+        """Time of the next one and from one to the next (ns); None where that is not known."""
+        if len(self._seen) < _REGULAR:
+            return None
+        gaps = [(later - pts) / (more - number) for (pts, number), (later, more) in pairwise(self._seen)]
+        gap = sum(gaps) / len(gaps)
+        return (int(self._seen[-1][0] + gap), int(gap)) if max(gaps) - min(gaps) <= _JITTER * gap else None
 
 
 class DecoderShed:

@@ -14,14 +14,14 @@ log = logging.getLogger("countline.video")
 
 _DEFAULT = 0x1
 _NO_VIDEO = 0x400 | 0x800 | 0x80000  # attached_pic, timed_thumbnails, dependent: a cover or a layer is no video
-_told: set[tuple[str, str]] = set()
+_logged: set[tuple[str, str]] = set()
 
 
 def choose(streams: Any, wanted: str, shown: str, where: str) -> Any:
     """The video stream to decode: ``wanted`` if given, else the one that is marked as the default, else the first.
 
     ``wanted`` is written as for FFmpeg: ``2`` is the stream with that index, ``v:1`` the second video stream, ``#0x101``
-    or ``i:257`` the one with that id (in transport streams the PID). Of several, what was taken is said in the log, once
+    or ``i:257`` the one with that id (in transport streams the PID). Of several, what was taken is logged, once
     for each source. Raises SourceError where there is none.
     """
     found = usable(streams)
@@ -37,8 +37,8 @@ def choose(streams: Any, wanted: str, shown: str, where: str) -> Any:
         return _named(found, wanted.strip(), shown, where)
     marked = [s for s in found if int(s.disposition) & _DEFAULT]
     chosen = (marked or found)[0]
-    if len(found) > 1 and (where, shown) not in _told:
-        _told.add((where, shown))
+    if len(found) > 1 and (where, shown) not in _logged:
+        _logged.add((where, shown))
         why = "marked as the default" if marked else "the first"
         log.warning(
             "%s: %s has %d video streams: %s; %d is taken (%s). `options: {stream: %d}` takes another",

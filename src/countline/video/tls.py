@@ -1,4 +1,4 @@
-"""Certificates of cameras and servers: what FFmpeg is told, and in plain words why a connection was not trusted."""
+"""Certificates of cameras and servers: options for FFmpeg, and in plain words why a connection was not trusted."""
 
 from __future__ import annotations
 

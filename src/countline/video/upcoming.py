@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from countline.errors import SourceError
-from countline.observe.told import Repeated
+from countline.observe.repeated import Repeated
 from countline.video.base import BaseSource
 from countline.video.place import visible
 from countline.video.segments import Segment, Segments, Settling
@@ -46,7 +46,7 @@ class Upcoming:
         self._pause = LOOK
         self._known: set[str] | None = None
         self._unnamed: set[str] = set()
-        self._told: dict[str, Repeated] = {}
+        self._logs: dict[str, Repeated] = {}
         self.count = 0
         """Recordings that were given."""
 
@@ -138,11 +138,11 @@ class Upcoming:
         self._say(reason, f"{self._source.where}: {words}")
 
     def _say(self, reason: str, words: str) -> None:
-        if reason not in self._told:
-            self._told[reason] = Repeated(log)
-        self._told[reason].say(words)
+        if reason not in self._logs:
+            self._logs[reason] = Repeated(log)
+        self._logs[reason].say(words)
 
     def close(self) -> None:
-        """Tell what was not told yet."""
-        for told in list(self._told.values()):
-            told.close()
+        """Log what was not logged yet."""
+        for repeated in list(self._logs.values()):
+            repeated.close()

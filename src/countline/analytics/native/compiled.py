@@ -41,16 +41,16 @@ class CompiledBoundaries:
         """
         if table.low is not self._low:
             self._bind(table)
-        given = []
+        inputs = []
         due = []
         for frame, at in zip(frames, slots):
             s, tracks = frame.source, frame.item.tracks
             sample = s.clock - s.sampled >= spacing
             if sample:
                 due.append(s)
-            given.append((tracks.xyxy, tracks.class_id, at, s.plan, s.aspect, s.width, s.height, s.clock, sample))
+            inputs.append((tracks.xyxy, tracks.class_id, at, s.plan, s.aspect, s.width, s.height, s.clock, sample))
         try:
-            found = self._made.follow(self._memory, given, keep)
+            found = self._made.follow(self._memory, inputs, keep)
         except TypeError:  # arrays of other types than Tracks makes
             return None
         if found is None:

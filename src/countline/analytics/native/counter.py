@@ -50,11 +50,11 @@ class PendingEvent:
     along: float = 1.0
     """How far along the object's movement in this frame it happened, 0..1."""
     class_id: int | None = None
-    """Class that is told; that of the object in this frame unless set."""
+    """Class that is reported; that of the object in this frame unless set."""
 
 
 class FrameView(Protocol):
-    """The frame that a counter is told of."""
+    """The frame as a counter sees it."""
 
     clock: int
     """Of the source, ns; stands still where time stamps go backward."""
@@ -105,7 +105,7 @@ class FrameView(Protocol):
         ...
 
     def repeated(self, slot: int, rule: str, what: str, other: int) -> None:
-        """What a track did was told already: of the track of this slot, which shows the same object."""
+        """What a track did was reported already, of another track, which shows the same object: note it for ``explain``."""
         ...
 
     def count(self, counter: Counter, name: str, class_name: str) -> None:
@@ -117,7 +117,7 @@ class FrameView(Protocol):
         ...
 
     def invalidate(self) -> None:
-        """What the rules say of the objects in the picture is to be told anew."""
+        """The status of the objects in the picture is to be made anew."""
         ...
 
 
@@ -191,12 +191,12 @@ class Counter:
         """``RuleKind.evaluate`` found something of the object at this index of the frame."""
 
     def repeated(self, frame: FrameView, index: int, slot: int, hit: Hit) -> str:
-        """Instead of ``passed`` at a line, or of ``hit``: the same was told of another track of this object (``objects``). What it
+        """Instead of ``passed`` at a line, or of ``hit``: the same was reported of another track of this object (``objects``). What it
         was, in words."""
         return "did what is told here"
 
     def tick(self, frame: FrameView) -> None:
-        """All hits of the frame have been told (only if ``ticks``)."""
+        """All hits of the frame have been handed over (only if ``ticks``)."""
 
     def state(self, clock: int) -> Any:
         """What is reported after this frame. Never altered once given out."""

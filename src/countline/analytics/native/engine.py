@@ -14,7 +14,7 @@ from countline.analytics.native.arrays import F8
 from countline.analytics.native.batch import NOBODY, MicroBatch, batch_of, micro_batches, rows_of, stack
 from countline.analytics.native.compiled import CompiledBoundaries
 from countline.analytics.native.counter import Counter
-from countline.analytics.native.explain import explain
+from countline.analytics.native.explain import tell
 from countline.analytics.native.history import history_shape, take_samples
 from countline.analytics.native.ingest import change_presence, ingest, update_presence
 from countline.analytics.native.kind import EvaluationView
@@ -28,10 +28,10 @@ from countline.analytics.native.tables import Plan, Tables
 from countline.config.rules import RulesConfig
 from countline.kernels import find
 from countline.protocols import RuleSet
+from countline.telling import Told
 from countline.types import Analytics, CounterKey, FrameTracks, RuleInfo, SourceInfo
 
 __all__ = ["NativeRules"]
-
 
 MOST_ASPECTS = 16
 """Aspect ratios for which tables are kept ready."""
@@ -84,7 +84,7 @@ class NativeRules:
         """Objects left out by reason, tracks continued under a new id, and tracks forgotten because they were not seen
         any more."""
         self.notices: list[str] = []
-        """What the user should be told, once; whoever tells it empties the list."""
+        """Warnings for the user, each once; whoever logs them empties the list."""
         self._fast = fast
         self._kernel = find().module if fast and kernel else None
         self._compiled: CompiledBoundaries | None = None
@@ -177,8 +177,8 @@ class NativeRules:
         slots = np.array(list(source.ids.values()), np.intp)
         self._table.low[slots] = np.inf
         if len(slots) and source.plan >= 0 and self._tables.lines:
-            whole = MicroBatch([source], slots, [0, len(slots)], source.plan, source.aspect, source.scale)
-            rows = rows_of(self._tables, whole, self._table.box[slots], self._table.class_id[slots].astype(np.int32))
+            batch = MicroBatch([source], slots, [0, len(slots)], source.plan, source.aspect, source.scale)
+            rows = rows_of(self._tables, batch, self._table.box[slots], self._table.class_id[slots].astype(np.int32))
             self._table.left[slots] = boundaries.sides(self._tables, rows) >= 0
 
     def replace(self, config: RulesConfig) -> None:
@@ -225,8 +225,8 @@ class NativeRules:
         """One Analytics per entry, in order; frames of one source must be in theirs."""
         if len(batch) == 1:
             frame = self._receive(batch[0])
-            told = None if self._compiled is None or self._evaluating else self._single(frame, self._compiled)
-            return self._micro_batch([frame]) if told is None else [told]
+            single = None if self._compiled is None or self._evaluating else self._single(frame, self._compiled)
+            return self._micro_batch([frame]) if single is None else [single]
         result: list[Analytics | None] = [None] * len(batch)
         for members in micro_batches([item.info.source.name for item in batch]):
             for i, analytics in zip(members, self._micro_batch([self._receive(batch[i]) for i in members])):
@@ -379,19 +379,20 @@ class NativeRules:
             self._sources[source].clear(self._table)
 
     def untracked(self, source: str) -> int:
-        """Objects of a source that came without a track id, of which nothing can be said."""
-        state = self._sources.get(source)
-        return 0 if state is None else state.untracked
+        """Number of objects of a source that came without a track id: they are not evaluated."""
+        return self._sources[source].untracked if source in self._sources else 0
 
     def twins(self, source: str) -> int:
         """What second tracks on one object did at a source and was not told a second time: crossings, entries, …"""
-        state = self._sources.get(source)
-        return 0 if state is None else state.objects.repeated
+        return self._sources[source].objects.repeated if source in self._sources else 0
 
     def explain(self, source: str, track_id: int, rule: str) -> str:
         """Why the object was or was not counted by the rule, in words."""
-        who = (source, track_id, rule)
-        return explain(self._sources.get(source), self._table, self._rules, self.labels, who)
+        return str(self.tell(source, track_id, rule))
+
+    def tell(self, source: str, track_id: int, rule: str) -> Told:
+        """The same in parts."""
+        return tell(self._sources.get(source), self._table, self._rules, self.labels, (source, track_id, rule))
 
     @property
     def live(self) -> int:

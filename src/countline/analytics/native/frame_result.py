@@ -12,11 +12,11 @@ from countline.analytics.native.source import FrameInput
 from countline.analytics.native.table import TrackTable
 from countline.types import CounterDelta, CounterKey, Event
 
-__all__ = ["FrameResult", "told_already"]
+__all__ = ["FrameResult", "repeated_text"]
 
 
-def told_already(what: str, other: int) -> str:
-    """What a track did that was told of another track, in words for ``explain``."""
+def repeated_text(what: str, other: int) -> str:
+    """That what a track did was reported of another track already, in words for ``explain``."""
     return f"{what}, which was told of track {other} already, with which it is one object,"
 
 
@@ -89,9 +89,9 @@ class FrameResult:
         return None
 
     def repeated(self, slot: int, rule: str, what: str, other: int) -> None:
-        """What a track did was told already: of the track of this slot, which shows the same object."""
+        """What a track did was reported already, of another track, which shows the same object: note it for ``explain``."""
         self.input.source.objects.repeated += 1
-        self.note(slot, rule, told_already(what, int(self.table.track_id[other])))
+        self.note(slot, rule, repeated_text(what, int(self.table.track_id[other])))
 
     def count(self, counter: Counter, name: str, class_name: str) -> None:
         """Count one more; it becomes durable with the frame."""
@@ -104,7 +104,7 @@ class FrameResult:
         self.input.source.note(slot, rule, text)
 
     def invalidate(self) -> None:
-        """What the rules say of the objects in the picture is to be told anew."""
+        """The status of the objects in the picture is to be made anew."""
         self.input.source.invalidate()
 
     def keep(self, slot: int) -> None:
@@ -114,7 +114,7 @@ class FrameResult:
                 event.extra.update(self._object(event))
 
     def made_events(self) -> tuple[Event, ...]:
-        """The events of the frame, in the order in which they are told."""
+        """The events of the frame, in the order in which they are reported."""
         if len(self.events) > 1:
             self.events.sort(key=lambda e: (e.index, e.order))
         info = self.input.item.info

@@ -63,7 +63,7 @@ def ingest(
     fine = sound(boxes)
     good = bool(fine.all())
     start = 0
-    whole = True
+    complete = True
     for a in frames:
         end = start + len(a)
         # One -1 may be a new track or an object without one, so the whole frame is looked at.
@@ -71,9 +71,9 @@ def ingest(
             a.slots, a.indices = filter_objects(a.source, a.ids, None if good else fine[start:end], metrics)
             a.fresh = -1 in a.slots
             a.steady = False
-            whole = whole and len(a.indices) == len(a)
+            complete = complete and len(a.indices) == len(a)
         start = end
-    if not whole:
+    if not complete:
         boxes, classes = _kept(frames, boxes, classes)
     start = 0
     for a in frames:
@@ -115,8 +115,8 @@ def change_presence(frame: FrameInput, table: TrackTable, gone: Sequence[tuple[i
     for slot in back:
         source.come(slot, table)
     # Where objects were left out, the next frame must be filtered too.
-    whole = frame.indices is None or len(frame.indices) == len(frame)
-    source.present_ids = frame.same_ids if whole else None
+    complete = frame.indices is None or len(frame.indices) == len(frame)
+    source.present_ids = frame.same_ids if complete else None
     source.present_list = frame.slots
     source.invalidate()
 
@@ -128,7 +128,7 @@ def _register(
     boxes: NDArray[np.float64],
     classes: NDArray[np.int32],
 ) -> None:
-    """Give slots to the tracks of a frame that are new, after it was told who is gone."""
+    """Give slots to the tracks of a frame that are new, after it is known who is gone."""
     source, slots, ids = frame.source, frame.slots, frame.ids
     new = [i for i, slot in enumerate(slots) if slot < 0]
     tracks = [ids[i if frame.indices is None else frame.indices[i]] for i in new]

@@ -116,7 +116,7 @@ class RuleKind:
         raise NotImplementedError
 
     def finish(self, frame: FrameView, counters: Sequence[Counter]) -> None:
-        """All rules have told what happened in this frame."""
+        """All rules have been evaluated for this frame."""
 
     def info(self, rule: Rule) -> RuleInfo:
         """What others may know of a rule."""

@@ -1,15 +1,15 @@
-"""One object, one count: which tracks of a source show the same object, and what was told of it.
+"""One object, one count: which tracks of a source show the same object, and which events of it were reported.
 
 ``Tracks.twin_of`` says in each frame which rows are twins; rows of one object id (``Tracks.object_id``) are one object. Every track
-goes on to be followed by itself, with the state that it has at each rule: what is changed is what is *told*.
+goes on to be followed by itself, with the state that it has at each rule: only what is *reported* changes.
 
-* A crossing (and whatever else a kind of rule finds: a heading, an excess, a wrong way) is told of an object as often as of that
-  one of its tracks of which it would be told most often. So it does not matter which of them comes first, and whether it is still
+* A crossing (and whatever else a kind of rule finds: a heading, an excess, a wrong way) is reported of an object as often as of
+  that one of its tracks of which it would be reported most often. So it does not matter which of them comes first, and whether it is still
   in the picture when the other one follows.
 * An object is in an area while one of its tracks is. It enters with the first and leaves with the last.
 * Tracks that become one: what each of them did within :data:`RECENT` before counts as done by the object. In an area that both had
   entered, the one that came later leaves at that moment (so that who entered, less who left, is who is inside).
-* Tracks that are two again: from then on each is told by itself; in an area where both are, one enters at that moment.
+* Tracks that are two again: from then on each is reported by itself; in an area where both are, one enters at that moment.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["RECENT", "Link", "Objects"]
 RECENT = int(1e9)
 """ns before two tracks become one within which they have already been so: the time that it takes to be sure."""
 _MOST = 256
-"""Things told that are remembered of a source."""
+"""Reported events that are remembered of a source."""
 
 
 @dataclass(slots=True)
@@ -39,8 +39,8 @@ class Link:
 
 
 @dataclass(slots=True)
-class Told:
-    """Something that was told of an object."""
+class Reported:
+    """An event that was reported of an object."""
 
     clock: int
     what: tuple[str, int]
@@ -58,8 +58,8 @@ class Objects:
         self.known: set[int] = set()
         """Ids of all tracks that belong together with another one: twins, and those that they are twins of."""
         self.repeated = 0
-        """What was not told because it had been told of the object already."""
-        self._told: deque[Told] = deque(maxlen=_MOST)
+        """Number of events that were not reported because they had been reported of the object already."""
+        self._reported: deque[Reported] = deque(maxlen=_MOST)
 
     def update(self, rows: Mapping[int, int], clock: int) -> tuple[list[int], list[tuple[int, int]]]:
         """Track id -> ``twin_of``, for all rows of a frame that can be evaluated. Returns the ids of tracks that are twins from now
@@ -96,20 +96,20 @@ class Objects:
         root = self.object_of(track)
         return [root, *(twin for twin, link in self.links.items() if link.object_id == root)]
 
-    def told_before(self, track: int, what: tuple[str, int], clock: int) -> int | None:
-        """A track does something that a rule tells. The id of the track of the same object for which it was told already; None: it
-        is to be told."""
+    def reported_before(self, track: int, what: tuple[str, int], clock: int) -> int | None:
+        """A track does something that a rule reports. Returns the id of the track of the same object for which it was reported
+        already; None: it is to be reported."""
         if track in self.known:
             others = [other for other in self.members(track) if other != track]
-            for told in self._told:
-                if told.what == what and track not in told.by:
+            for earlier in self._reported:
+                if earlier.what == what and track not in earlier.by:
                     for other in others:
-                        if other in told.by and told.clock >= self._since(track, other) - RECENT:
-                            told.by.add(track)
+                        if other in earlier.by and earlier.clock >= self._since(track, other) - RECENT:
+                            earlier.by.add(track)
                             return other
-        while self._told and clock - self._told[0].clock > RECENT and not (self._told[0].by & self.known):
-            self._told.popleft()
-        self._told.append(Told(clock, what, {track}))
+        while self._reported and clock - self._reported[0].clock > RECENT and not (self._reported[0].by & self.known):
+            self._reported.popleft()
+        self._reported.append(Reported(clock, what, {track}))
         return None
 
     def _since(self, *tracks: int) -> int:
@@ -118,10 +118,10 @@ class Objects:
 
     def rename(self, old: int, new: int) -> None:
         """A track goes on under another id."""
-        for told in self._told:
-            if old in told.by:
-                told.by.discard(old)
-                told.by.add(new)
+        for earlier in self._reported:
+            if old in earlier.by:
+                earlier.by.discard(old)
+                earlier.by.add(new)
         if old in self.known:
             for link in self.links.values():
                 if link.object_id == old:
@@ -139,8 +139,8 @@ class Objects:
         """All tracks are gone."""
         self.links.clear()
         self.known.clear()
-        self._told.clear()
+        self._reported.clear()
 
-    def forget_told(self) -> None:
+    def forget_reported(self) -> None:
         """The rules have changed."""
-        self._told.clear()
+        self._reported.clear()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from countline.analytics.native.arrays import Hit
 from countline.analytics.native.batch import MicroBatch
 from countline.analytics.native.counter import Counter
-from countline.analytics.native.frame_result import FrameResult, told_already
+from countline.analytics.native.frame_result import FrameResult, repeated_text
 from countline.analytics.native.kind import Part, RuleKind
 from countline.analytics.native.source import MEMORY, MOST_UNSEEN, FrameInput, SourceState
 from countline.analytics.native.statuses import Statuses
@@ -89,15 +89,15 @@ class Report:
                 counter.passed(result, index, slot, hit)
 
     def _repeated(self, i: int, counter: Counter, index: int, slot: int, hit: Hit) -> bool:
-        """Whether this was told of another track of the same object already."""
+        """Whether this was reported of another track of the same object already."""
         source, result = self.frames[i].source, self._result(i)
         way = (hit.value > 0) - (hit.value < 0)
-        other = source.objects.told_before(int(self.table.track_id[slot]), (counter.name, way), source.clock)
+        other = source.objects.reported_before(int(self.table.track_id[slot]), (counter.name, way), source.clock)
         if other is None:
             return False
         what = counter.repeated(result, index, slot, hit)
         source.objects.repeated += 1
-        source.note(slot, counter.name, told_already(what, other))
+        source.note(slot, counter.name, repeated_text(what, other))
         return True
 
     def _of(self, i: int) -> list[Hit]:

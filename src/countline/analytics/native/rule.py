@@ -78,8 +78,8 @@ def compile_rules(config: RulesConfig, labels: Sequence[str]) -> list[Rule]:
         if isinstance(rule, PlacedConfig):
             outlines = {name: config.normalised(rule, getattr(rule, name)) for name in rule.outlines}
         classes = class_ids(rule, labels)
-        told = rule.model_dump_json(exclude={"points", "resolution", "reset", *outlines})
-        identity = (key, told, tuple(outlines.items()), classes)
+        settings = rule.model_dump_json(exclude={"points", "resolution", "reset", *outlines})
+        identity = (key, settings, tuple(outlines.items()), classes)
         found.append(Rule(rule, order, outlines, classes, identity, _lasting(rule, outlines)))
     return found
 

@@ -103,8 +103,8 @@ class SourceState:
         self.areas: list[AreaCounter] = []
         self.status_areas: list[AreaCounter] = []
         """Those that the status of an object names."""
-        self.areas_told: list[tuple[str, bool]] = []
-        """Names of all areas, and whether they are among those."""
+        self.named_areas: list[tuple[str, bool]] = []
+        """(name, whether it is among those) of all areas."""
         self.ticking: list[Counter] = []
         """Those of which something becomes true with time alone."""
         self.rules: list[Rule] = []
@@ -136,9 +136,9 @@ class SourceState:
             self.by_shape.setdefault(rule.shape, []).append(counter)
         self.areas = [c for c in self.by_shape.get("area", ()) if isinstance(c, AreaCounter)]
         self.status_areas = [c for c in self.areas if c.in_status]
-        self.areas_told = [(c.name, c.in_status) for c in self.areas]
+        self.named_areas = [(c.name, c.in_status) for c in self.areas]
         self.ticking = [c for c in self.counters if c.ticks]
-        self.objects.forget_told()
+        self.objects.forget_reported()
         self.publish()
         return moves
 
@@ -166,7 +166,7 @@ class SourceState:
         return False
 
     def invalidate(self) -> None:
-        """What the rules say of the objects in the picture is to be told anew."""
+        """The status of the objects in the picture is to be made anew."""
         self.within = self.statuses = None
 
     def lose(self, slot: int, at: int, table: TrackTable) -> None:

@@ -32,7 +32,7 @@ class Statuses(Sequence["ObjectStatus | None"]):
         self._length = len(frame)
         self._indices = frame.indices
         self._within, self._headings, self._crossed = within, headings, crossed
-        self._areas = source.areas_told
+        self._areas = source.named_areas
         self._crowded = [c.name for c in source.status_areas if c.crowded()]
 
     def __len__(self) -> int:
@@ -49,7 +49,7 @@ class Statuses(Sequence["ObjectStatus | None"]):
             row = self._indices.index(at)
         regions: list[str] = []
         if self._within is not None:
-            regions = [name for (name, told), yes in zip(self._areas, self._within[row]) if yes and told]
+            regions = [name for (name, in_status), yes in zip(self._areas, self._within[row]) if yes and in_status]
         heading = ""
         if self._headings is not None:
             heading = " ".join(name for name, yes in zip(self._headings[0], self._headings[1][row]) if yes)

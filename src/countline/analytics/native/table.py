@@ -139,7 +139,7 @@ class TrackTable:
         slots = [self._free.pop() for _ in range(count)]
         self.frames[slots] = 0
         self.low[slots] = np.inf
-        self.left[slots] = True  # as padding is for everybody; the rest is told when it is looked at
+        self.left[slots] = True  # as padding is for everybody; the rest is known when it is looked at
         self.phase[slots] = UNSEEN
         self.net[slots] = 0
         self.begun[slots] = False

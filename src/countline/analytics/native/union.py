@@ -36,7 +36,7 @@ class Union:
     def update(self) -> None:
         """Take up what the frame says of twins."""
         source = self.source
-        joined, parted = source.objects.update(self._said(), source.clock)
+        joined, parted = source.objects.update(self._declared_twins(), source.clock)
         for column, area in enumerate(source.areas):
             for track in joined:
                 self._join(area, track)
@@ -45,7 +45,7 @@ class Union:
             if area.inside and source.lost:
                 self._hand_over(area, column)
 
-    def _said(self) -> dict[int, int]:
+    def _declared_twins(self) -> dict[int, int]:
         """Track id -> what it is a twin of; of a track that goes on under another id, that one."""
         tracks, indices, source = self.frame.item.tracks, self.frame.indices, self.source
         ids = tracks.track_id.tolist()

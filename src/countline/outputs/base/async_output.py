@@ -44,7 +44,7 @@ class AsyncOutput(ABC):
     """
 
     secrets: Sequence[str | None] = ()
-    """Passwords and tokens in use, as text: they are blanked out of whatever is said."""
+    """Passwords and tokens in use, as text: they are blanked out of errors and log lines."""
 
     def __init__(self, config: NetworkConfig, host: str, port: int, *, by_key: bool = False) -> None:
         """``host`` and ``port`` stand in errors and are tried by ``check``; a host that begins with ``/`` is a path, and is not

@@ -25,7 +25,7 @@ class BufferedOutput(ABC):
     """
 
     secrets: Sequence[str | None] = ()
-    """Passwords and tokens in use, as text: they are blanked out of whatever is said."""
+    """Passwords and tokens in use, as text: they are blanked out of errors and log lines."""
 
     def __init__(self, name: str, max_in_flight: int, max_bytes: int = 32 * 1024**2) -> None:
         self.name = name

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from countline.observe.told import Repeated
+from countline.observe.repeated import Repeated
 from countline.outputs.base.errors import describe
 from countline.outputs.kafka import errors
 from countline.outputs.kafka.apart import Apart

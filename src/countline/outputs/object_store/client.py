@@ -46,8 +46,8 @@ def address(config: Config) -> tuple[str, int]:
             return f"s3.{region or 'us-east-1'}.amazonaws.com", 443
         if config.scheme == "gs":
             return "storage.googleapis.com", 443
-        given = config.options.get("account_name")
-        account = get_secret(given) or os.environ.get("AZURE_STORAGE_ACCOUNT_NAME", "account")
+        account_name = config.options.get("account_name")
+        account = get_secret(account_name) or os.environ.get("AZURE_STORAGE_ACCOUNT_NAME", "account")
         return f"{account}.blob.core.windows.net", 443
     parts = urlsplit(url)
     return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
@@ -78,7 +78,7 @@ def open_store(config: Config) -> Any:
 
 
 def _store_options(config: Config) -> dict[str, Any]:
-    given = {
+    fields = {
         "access_key_id": get_secret(config.access_key),
         "secret_access_key": get_secret(config.secret_key),
         "session_token": get_secret(config.session_token),
@@ -86,7 +86,7 @@ def _store_options(config: Config) -> dict[str, Any]:
         "base_url" if config.scheme == "gs" else "endpoint": config.endpoint,
     }
     options = {name: secret.get_secret_value() for name, secret in config.options.items()}
-    return {name: value for name, value in given.items() if value is not None} | options
+    return {name: value for name, value in fields.items() if value is not None} | options
 
 
 def _client_options(config: Config, where: str) -> dict[str, Any]:

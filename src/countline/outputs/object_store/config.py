@@ -54,12 +54,12 @@ def _options(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     return {
-        name: str(given).lower()
-        if isinstance(given, bool)
-        else str(given)
-        if isinstance(given, (int, float))
-        else given
-        for name, given in value.items()
+        name: str(option).lower()
+        if isinstance(option, bool)
+        else str(option)
+        if isinstance(option, (int, float))
+        else option
+        for name, option in value.items()
     }
 
 
@@ -136,8 +136,8 @@ class Config(OrderedConfig):
                 }[scheme]
                 raise ConfigFault(f"{name} is for s3:// only", fix=fix, loc=(name,))
         if (self.access_key is None) != (self.secret_key is None):
-            given = "secret_key" if self.access_key is None else "access_key"
-            raise ConfigFault("access_key and secret_key go together", fix="give both, or neither", loc=(given,))
+            present = "secret_key" if self.access_key is None else "access_key"
+            raise ConfigFault("access_key and secret_key go together", fix="give both, or neither", loc=(present,))
         if self.endpoint is not None and scheme == "file":
             raise ConfigFault("a folder has no endpoint", fix="leave it out", loc=("endpoint",))
         for name in ("cert", "key"):

@@ -74,9 +74,9 @@ def refusal(error: BaseException, where: str, place: str) -> Refusal:
 
 def _answered(status: int, code: str, head: str, where: str, place: str) -> Refusal:
     message = _MESSAGE.search(head)
-    said = ": ".join(x for x in (code, " ".join(message[1].split()) if message else "") if x)
-    what = f"{where} answers {status}" + (f" ({said})" if said else "")
-    if code in _LOGIN or status in (401, 407) or "failed to authenticate" in said:
+    answer = ": ".join(x for x in (code, " ".join(message[1].split()) if message else "") if x)
+    what = f"{where} answers {status}" + (f" ({answer})" if answer else "")
+    if code in _LOGIN or status in (401, 407) or "failed to authenticate" in answer:
         return Refusal(
             OutputFault(f"authentication failed: {what}", "check access_key and secret_key, or options"), True, True
         )

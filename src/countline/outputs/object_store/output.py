@@ -123,7 +123,7 @@ class ObjectStoreOutput(AsyncOutput):
             found = refusal(error, self.where, self._place)
             if not found.right:
                 raise found.fault from None
-            # Who may only write is told nothing else; and to write is all that is needed.
+            # Who may only write gets no other answer; and to write is all that is needed.
             lines.append(Check(self._place, True, "the login is good, and may not list what is there; try --send"))
         if not send:
             return

@@ -22,7 +22,7 @@ class Unfit(Exception):
 
 
 class Table:
-    """What is said to the database. Names were checked by the configuration, and are quoted here."""
+    """SQL statements for the database. Names were checked by the configuration, and are quoted here."""
 
     def __init__(self, config: Config, dialect: str) -> None:
         self.config = config

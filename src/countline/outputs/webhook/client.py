@@ -16,10 +16,10 @@ __all__ = ["client_options", "secrets_of", "sign"]
 
 def client_options(config: Config) -> dict[str, Any]:
     """Arguments of ``httpx.AsyncClient``. Raises OutputError for certificates that cannot be used."""
-    given = {name: secret.get_secret_value() for name, secret in config.headers.items()}
+    headers = {name: secret.get_secret_value() for name, secret in config.headers.items()}
     options: dict[str, Any] = {
         "verify": make_ssl_context(config.tls, where=f"output '{config.name}'"),
-        "headers": {"User-Agent": "countline", "Accept-Encoding": "identity", **given},
+        "headers": {"User-Agent": "countline", "Accept-Encoding": "identity", **headers},
         "follow_redirects": False,
     }
     if config.username is not None:

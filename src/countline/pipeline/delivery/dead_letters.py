@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Sequence
 
-from countline.observe.told import EVERY
+from countline.observe.repeated import EVERY
 from countline.outbox import Outbox
 from countline.protocols import DeadLetterTopic, Entry, Output, Receipt
 

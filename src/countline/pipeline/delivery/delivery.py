@@ -8,12 +8,11 @@ import time as clock
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from countline import outbox
 from countline.errors import OutboxError
-from countline.outbox import Commit, OutboxStatus, Place, Resume, RuleChange, fates
+from countline.outbox import Commit, OutboxStatus, Place, Resume, RuleChange, StreamStart, fates
 from countline.pipeline.delivery.commit_writer import Writer
 from countline.pipeline.delivery.sender import Sender
 from countline.pipeline.stats import OutputStats
@@ -30,7 +29,6 @@ __all__ = ["Delivery"]
 log = logging.getLogger("countline.delivery")
 
 DAY = 86_400.0
-NO_RULES: Mapping[str, RuleIdentity] = MappingProxyType({})
 
 
 class Delivery:
@@ -71,7 +69,7 @@ class Delivery:
         self._last_frame: dict[str, int] = {}
         self._seen: dict[str, int] = {}
         """By source: event time of the last frame."""
-        self._given_up = 0
+        self._abandoned = 0
         self._stopped = False
         self.failure: OutboxError | None = None
         """What of live sources could not be stored before the end; set by :meth:`stop`."""
@@ -120,47 +118,25 @@ class Delivery:
 
     # -- for the worker ------------------------------------------------------------------------------------------
 
-    def begin(
-        self,
-        source: str,
-        stream: str,
-        *,
-        live: bool,
-        policy: str | None,
-        time: int,
-        rules: Sequence[str] = (),
-        due: Callable[[int], int | None] | None = None,
-        number: int = 0,
-        identities: Mapping[str, RuleIdentity] = NO_RULES,
-    ) -> Resume:
+    def begin(self, start: StreamStart) -> Resume:
         """A source's stream begins: with which counters, and what of it an earlier run has committed already. See
         :meth:`countline.outbox.Outbox.begin`. A live source that begins anew in the same run goes on with its counts."""
+        source = start.source
         going = self._live.get(source)
-        if going is not None and live:
+        if going is not None and start.live:
             seen = self._seen.get(source, going.seen)
-            reset = due(seen) if due is not None and seen else None
+            reset = start.due(seen) if start.due is not None and seen else None
             if reset is not None:
                 self.reset(source, reset)
                 going = self._live[source]
             return Resume(None, dict(going.counters), dict(going.resets), seen, reset)
         if source in self._last_frame:
             self.writer.flush()
-        self._rules[source] = tuple(rules)
-        resume = self.outbox.begin(
-            source,
-            stream,
-            live=live,
-            policy=policy,
-            time=time,
-            fresh=self._fresh and source not in self._last_frame,
-            rules=rules,
-            due=due,
-            number=number,
-            identities=identities,
-        )
+        self._rules[source] = tuple(start.rules)
+        resume = self.outbox.begin(start, fresh=self._fresh and source not in self._last_frame)
         self._last_frame[source] = -1
         self._live.pop(source, None)
-        if live:
+        if start.live:
             self._identities[source] = self.outbox.identities(source)
             self._common[source] = self.outbox.epoch(source)
             self._live[source] = Resume(None, dict(resume.counters), dict(resume.resets), resume.seen)
@@ -271,9 +247,9 @@ class Delivery:
         file's run goes on where its last commit was."""
         for commit in unwritten:
             self._not_written(commit)
-        self._given_up = sum(len(c.messages) for c in unwritten)
+        self._abandoned = sum(len(c.messages) for c in unwritten)
         why = f": {self.writer.last_error}" if self.writer.last_error else ""
-        said = []
+        reasons = []
         live = [c for c in unwritten if c.source in self._live or not c.source]
         counts = sum(amount for c in live for _, amount in c.deltas)
         lost = sum(len(c.messages) for c in live)
@@ -283,23 +259,23 @@ class Delivery:
                 self.outbox.write_counts(live)
             except OutboxError as error:
                 fate = f"{counts} counts are lost with them ({error.what})"
-            said.append(f"{lost} messages of live sources could not be written before the end{why}; {fate}")
+            reasons.append(f"{lost} messages of live sources could not be written before the end{why}; {fate}")
         files = [c for c in unwritten if c.source and c.source not in self._live]
         if files:
             again = sum(len(c.messages) for c in files)
             names = ", ".join(sorted({c.source for c in files}))
-            said.append(
+            reasons.append(
                 f"{again} messages and the counts of {len(files)} commits of files ({names}) could not be written before the end{why}; "
                 "the next run makes them again from where this one was cut short"
             )
-        self._fail_with(said)
+        self._fail_with(reasons)
 
-    def _fail_with(self, said: Sequence[str]) -> None:
+    def _fail_with(self, reasons: Sequence[str]) -> None:
         """What was made and is neither stored nor acknowledged is a failure of the run, with its number."""
-        if not said:
+        if not reasons:
             return
         fix = "make room on its disk, or raise outbox.max_bytes where that is the limit, before the next run"
-        self.failure = OutboxError("; ".join(said), where=f"outbox {self.outbox.path}", fix=fix)
+        self.failure = OutboxError("; ".join(reasons), where=f"outbox {self.outbox.path}", fix=fix)
         log.error("%s", self.failure)
 
     def stop(self, timeout: float) -> None:
@@ -355,7 +331,7 @@ class Delivery:
 
     def stats(self) -> dict[str, OutputStats]:
         """By output. From any thread, also after :meth:`stop`."""
-        unwritten = max(0, self.writer.waiting - self._given_up)
+        unwritten = max(0, self.writer.waiting - self._abandoned)
         found = {}
         for name, d in self.senders.items():
             status = d.output.status

@@ -46,11 +46,11 @@ class FailureFile:
         self._file: IO[bytes] | None = None
         self._seen: set[str] = set()
         self._trouble = Trouble(log, f"the failure file {self.path}", "can be written again")
-        self._told_full = False
+        self._full_logged = False
 
     def write(self, failure: object, committed: int | None = None) -> None:
         """Append one failure; each new place in a user's code is logged once, with the first error there. ``committed``: number of the
-        frame with which the messages are committed that were made beside it: of an interval, not the one that it tells of."""
+        frame with which the messages are committed that were made beside it: of an interval, not the one that it reports."""
         data: dict[str, Any] = failure.as_dict() if isinstance(failure, Failure) else {"error": str(failure)}
         if committed is not None:
             data[COMMITTED] = committed
@@ -117,8 +117,8 @@ class FailureFile:
     def _set_aside(self) -> None:
         self.close()
         dropped, before = self._counted(self.old)
-        if dropped and not self._told_full:
-            self._told_full = True
+        if dropped and not self._full_logged:
+            self._full_logged = True
             log.warning("%s and %s are full: the oldest failures are dropped from now on", self.path, self.old.name)
         self.let_go += dropped
         os.replace(self.path, self.old)

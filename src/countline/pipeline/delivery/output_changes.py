@@ -104,16 +104,16 @@ class OutputChanges:
 
     def finish(self, timeout: float) -> list[str]:
         """Wait until those that came deliver, let those that go deliver what waits for them, for at most ``timeout`` s. Returns
-        what is to be said."""
-        said = []
+        notes for the user."""
+        notes = []
         if not self._joined.wait(PATIENCE):
             names = ", ".join(self._waiting)
-            said.append(f"outputs {names} begin once the outbox can be written: {self._delivery.writer.last_error}")
+            notes.append(f"outputs {names} begin once the outbox can be written: {self._delivery.writer.last_error}")
         deadline = time.monotonic() + timeout
         senders = [self._delivery.senders[name] for name in self._removed if name in self._delivery.senders]
         for sender in senders:
             if not self._left(sender.output.name, deadline):
-                said.append(f"output '{sender.output.name}' ends once the outbox can be written")
+                notes.append(f"output '{sender.output.name}' ends once the outbox can be written")
             sender.stop(deadline)
         for sender in senders:
             name = sender.output.name
@@ -121,11 +121,11 @@ class OutputChanges:
             self._delivery.exchange({}, leave=[name])
             waiting = self._delivery.outbox.retire(name)
             if waiting:
-                said.append(
+                notes.append(
                     f"output '{name}' was removed with {waiting} messages that it had not acknowledged; they stay in the outbox "
                     "for 7 days, and are delivered if it comes back"
                 )
-        return said
+        return notes
 
     def _left(self, name: str, deadline: float) -> bool:
         """Whether nothing new comes for an output any more; waited for."""

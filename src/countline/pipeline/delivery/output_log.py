@@ -7,7 +7,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable
 
-from countline.observe.told import EVERY
+from countline.observe.repeated import EVERY
 from countline.observe.trouble import Trouble
 
 __all__ = ["OutputLog"]
@@ -17,7 +17,7 @@ log = logging.getLogger("countline.delivery")
 TOPICS = 10
 """Lines a minute about single topics; further changes are counted."""
 TRACEBACKS = 20
-"""Different unforeseen errors that are told with their traceback."""
+"""Different unforeseen errors that are logged with their traceback."""
 
 
 class OutputLog:
@@ -49,7 +49,7 @@ class OutputLog:
 
     def state(self, error: str, topics: Iterable[tuple[str | None, str, float]]) -> None:
         """The output's trouble (empty: none), and what has changed with single topics, as ``TopicQueues.changes`` gives it."""
-        if error:  # what was wrong first is told; what it is now stands in the status
+        if error:  # the first error is logged; the one of now stands in the status
             self._away.begin(self._away.text or f"{error}; messages wait in the outbox")
         else:
             self._away.end()

@@ -21,8 +21,8 @@ __all__ = ["TopicQueue", "TopicQueues"]
 
 FIRST_WAIT = 0.1
 LONGEST_WAIT = 10.0
-TOLD_AFTER = 2.0
-"""Seconds after which a queue that stands still is told: what mends itself sooner is nobody's business."""
+REPORTED_AFTER = 2.0
+"""Seconds after which a queue that stands still is reported: what mends itself sooner is nobody's business."""
 QUEUE_BYTES = 1 << 20
 """Memory that entries of one stopped queue may take; beyond that they stay in the outbox."""
 ALL_BYTES = 32 << 20
@@ -48,9 +48,9 @@ class TopicQueue:
         "not_before",
         "probing",
         "reason",
+        "reported",
         "since",
         "stopped",
-        "told",
         "wait",
     )
 
@@ -71,7 +71,7 @@ class TopicQueue:
         self.since: float | None = None
         """When it was stopped; None while it flows."""
         self.reason = ""
-        self.told = False
+        self.reported = False
 
 
 class TopicQueues:
@@ -94,7 +94,7 @@ class TopicQueues:
     @property
     def last_error(self) -> str:
         """Why a queue stands still that has done so for a while; empty if none does."""
-        return next((queue.reason for queue in self._queues.values() if queue.told), "")
+        return next((queue.reason for queue in self._queues.values() if queue.reported), "")
 
     def offer(self, entries: Iterable[Entry]) -> list[Entry]:
         """New entries in order of position; returns those that may be sent now, keeps the rest."""
@@ -230,13 +230,13 @@ class TopicQueues:
         for topic, queue in self._queues.items():
             if queue.since is None:
                 continue
-            if queue.stopped and not queue.told and now - queue.since >= TOLD_AFTER:
-                queue.told = True
+            if queue.stopped and not queue.reported and now - queue.since >= REPORTED_AFTER:
+                queue.reported = True
                 found.append((topic, queue.reason or "refused", now - queue.since))
             elif not queue.stopped and not queue.again:
-                if queue.told:
+                if queue.reported:
                     found.append((topic, "", now - queue.since))
-                queue.since, queue.told, queue.reason = None, False, ""
+                queue.since, queue.reported, queue.reason = None, False, ""
         return found
 
     def put_back(self, entries: Iterable[Entry]) -> None:

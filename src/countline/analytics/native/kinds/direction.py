@@ -41,7 +41,7 @@ class Arrows:
 
 
 class DirectionCounter(Counter):
-    """Nothing is counted; that an object begins to head this way is told."""
+    """Nothing is counted; that an object begins to head this way is reported."""
 
     def repeated(self, frame: FrameView, index: int, slot: int, hit: Hit) -> str:
         """In words."""

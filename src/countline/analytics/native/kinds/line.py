@@ -1,4 +1,4 @@
-"""Lines: who crosses them, which way. (How a crossing is told from jitter: ``polylines``.)"""
+"""Lines: who crosses them, which way. (How a crossing is distinguished from jitter: ``polylines``.)"""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class LineCounter(Counter):
         counted = frame.table.own["line"]["counted"]
         class_id = frame.class_id(index)
         if not self.rule.accepts(class_id):
-            left_out = f"crossed {name} but class filtered ({frame.class_name(class_id)})"
+            left_out = f'crossed {name}, but the class "{frame.class_name(class_id)}" is not counted by this line,'
         elif config.direction not in ("both", "in" if hit.value > 0 else "out"):
             left_out = f"crossed {name}, which this line does not count,"
         elif config.count == "once" and counted[slot, self.column]:

@@ -84,8 +84,8 @@ class QueueCounter(AreaCounter):
         """Slots of those in the area who are not in the queue yet, in the order of entering."""
         self.queue: dict[int, DwellInterval] = {}
         """Slots of those in the queue."""
-        self.told: set[int] = set()
-        """Those of them whose long wait was told."""
+        self.reported: set[int] = set()
+        """Those of them whose long wait was reported."""
         self.long = False
 
     def entered(self, frame: FrameView, index: int, slot: int, interval: DwellInterval) -> None:
@@ -106,16 +106,16 @@ class QueueCounter(AreaCounter):
     def _gone(self, slot: int) -> None:
         self.arriving.pop(slot, None)
         self.queue.pop(slot, None)
-        self.told.discard(slot)
+        self.reported.discard(slot)
 
     def hand_over(self, slot: int, heir: int) -> None:
         """With who waits."""
         super().hand_over(slot, heir)
         self.arriving = handed_over(self.arriving, slot, heir)
         self.queue = handed_over(self.queue, slot, heir)
-        if slot in self.told:
-            self.told.discard(slot)
-            self.told.add(heir)
+        if slot in self.reported:
+            self.reported.discard(slot)
+            self.reported.add(heir)
 
     def forget(self, slot: int) -> None:
         """A track is forgotten."""
@@ -127,14 +127,14 @@ class QueueCounter(AreaCounter):
         super().clear()
         self.arriving.clear()
         self.queue.clear()
-        self.told.clear()
+        self.reported.clear()
         self.long = False
 
     def tick(self, frame: FrameView) -> None:
         """Who is in the queue from now on, who has waited too long, and whether it is too long."""
         if self.arriving:
             self._join(frame)
-        if self.config.max_wait is not None and len(self.told) < len(self.queue):
+        if self.config.max_wait is not None and len(self.reported) < len(self.queue):
             self._waits(frame, round(self.config.max_wait * 1e9))
         if self.config.max_length is not None and self.long != (len(self.queue) > self.config.max_length):
             self.long = not self.long
@@ -156,9 +156,9 @@ class QueueCounter(AreaCounter):
         present = frame.present()
         for slot, interval in self.queue.items():
             wait = frame.clock - interval.since
-            if wait <= limit or slot in self.told or slot not in present:
+            if wait <= limit or slot in self.reported or slot not in present:
                 continue
-            self.told.add(slot)
+            self.reported.add(slot)
             event = PendingEvent(frame.index(slot), self.rule.order, LongWait, self.name, slot, {"wait": wait / 1e9})
             frame.events.append(event)
             frame.note(slot, self.name, f"has waited {wait / 1e9:.1f} s")

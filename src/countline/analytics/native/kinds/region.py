@@ -141,7 +141,7 @@ class RegionCounter(AreaCounter):
             extra["class_id"] = list(frame.labels).index(name)
         frame.events.append(PendingEvent(frame.whole, self.rule.order, Crowding, self.name, -1, extra))
 
-    # -- what is told --------------------------------------------------------------------------------------------
+    # -- events -------------------------------------------------------------------------------------------------
 
     def crowded(self) -> bool:
         """Whether a crowding condition holds and has lasted."""

@@ -45,7 +45,7 @@ class Grounds:
 
 
 class SpeedCounter(Counter):
-    """Nothing is counted; that an object goes over the limit is told."""
+    """Nothing is counted; that an object goes over the limit is reported."""
 
     def repeated(self, frame: FrameView, index: int, slot: int, hit: Hit) -> str:
         """In words."""

@@ -5,7 +5,7 @@ where it was last within ``SLACK`` of that, so that standing and jitter are no w
 come back by ``distance``, the begin lies ``seconds`` behind, and the straight way from the begin deviates from the arrow's
 reverse by no more than ``tolerance``. No speed is asked for, and no number of frames.
 
-It is told once. The object has turned when it has come forward by ``distance`` from where it was hindmost; from there all
+It is reported once. The object has turned when it has come forward by ``distance`` from where it was hindmost; from there all
 begins anew, as it does for an object that leaves the area and comes back.
 """
 
@@ -102,8 +102,8 @@ class WrongWayCounter(AreaCounter):
         frame.count(self, "wrong-way", frame.class_name(frame.class_id(index)))
         extra = {"seconds": seconds, "distance": hit.value}
         frame.events.append(PendingEvent(index, self.rule.order, WrongWay, self.name, slot, extra))
-        told = f"travelled the wrong way for {seconds:.1f} s over {hit.value:.2g} of its size"
-        frame.note(slot, self.name, told)
+        note = f"travelled the wrong way for {seconds:.1f} s over {hit.value:.2g} of its size"
+        frame.note(slot, self.name, note)
 
     def repeated(self, frame: FrameView, index: int, slot: int, hit: Hit) -> str:
         """In words."""

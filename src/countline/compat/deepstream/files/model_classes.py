@@ -1,7 +1,7 @@
 """Classes of detectors that DeepStream runs, in the words of the detector inside the package (COCO's).
 
 Where a file's own model cannot be run (Caffe, UFF, TAO and engine files), the detector inside the package takes its place, and
-class ids must go on to mean what they meant: each class is looked up by its name. What has no counterpart is told.
+class ids must go on to mean what they meant: each class is looked up by its name. What has no counterpart is noted.
 """
 
 from __future__ import annotations

@@ -258,12 +258,12 @@ class _Converter:
         layout = PARSERS.get(name.lower())
         if layout is not None:
             self.made["layout"] = layout
-            said = f"not called: its model's outputs are read as layout '{layout}'"
+            note = f"not called: its model's outputs are read as layout '{layout}'"
         elif any(part in name.lower() for part in PLUGINS):
-            said = "parses what a plug-in of TensorRT puts out, which no other runtime has; export the model without it"
+            note = "parses what a plug-in of TensorRT puts out, which no other runtime has; export the model without it"
         else:
-            said = "not called: how the outputs are to be read is found out from the model; `layout` declares it"
-        self._note(self.property, "parse-bbox-func-name", said)
+            note = "not called: how the outputs are to be read is found out from the model; `layout` declares it"
+        self._note(self.property, "parse-bbox-func-name", note)
 
     def _classes(self, common: float | None, own: dict[int, float], gone: set[int]) -> None:
         """Labels, classes and thresholds for a model that is run."""
@@ -369,8 +369,8 @@ class _Converter:
     def _rest(self) -> None:
         cluster = self._number("cluster-mode", 0)
         if cluster in CLUSTERS and self.made.get("iou") != 1.0:
-            given = "by default" if "cluster-mode" not in self.property else "here"
-            self.notes.append(f"overlapping boxes are merged by NMS, not by {CLUSTERS[cluster]} as {given} in nvinfer")
+            where = "by default" if "cluster-mode" not in self.property else "here"
+            self.notes.append(f"overlapping boxes are merged by NMS, not by {CLUSTERS[cluster]} as {where} in nvinfer")
         known = {
             "onnx-file", "interval", "batch-size", "infer-dims", "net-scale-factor", "offsets", "network-mode",
             "labelfile-path", *ENGINES, *SILENT,

@@ -257,9 +257,11 @@ def _address(parts: list[str], file: _Reader, default: int) -> dict[str, Any]:
     return {"host": host, "port": default if port is None else port}
 
 
-def _login(made: dict[str, Any], file: _Reader, env: Mapping[str, str], name: str, given: Sequence[str] = ()) -> None:
-    """User and password: of the environment, else ``given`` in the connection string, else of the file."""
-    for key, own in zip(("username", "password"), (*given, "", "")):
+def _login(
+    made: dict[str, Any], file: _Reader, env: Mapping[str, str], name: str, credentials: Sequence[str] = ()
+) -> None:
+    """User and password: of the environment, else ``credentials`` in the connection string, else of the file."""
+    for key, own in zip(("username", "password"), (*credentials, "", "")):
         of_file = file.text(key)
         value = env.get(f"{'USER' if key == 'username' else 'PASSWORD'}_{name}") or own or of_file
         if value:

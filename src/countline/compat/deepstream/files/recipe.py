@@ -42,12 +42,15 @@ class RecipeOptions:
     """Further inputs, streams 1, 2 … of the rules."""
 
     @classmethod
-    def of(cls, given: Mapping[str, Any]) -> RecipeOptions:
+    def of(cls, options: Mapping[str, Any]) -> RecipeOptions:
         """From the command line's options by their names there."""
         same = ("proto_lib", "conn_str", "cfg_file", "topic", "schema_type", "msgconv", "no_display")
-        first, *more = given["inputs"] or [None]
+        first, *more = options["inputs"] or [None]
         return cls(
-            input_file=first, more_inputs=tuple(more), rules=given["rules_file"], **{name: given[name] for name in same}
+            input_file=first,
+            more_inputs=tuple(more),
+            rules=options["rules_file"],
+            **{name: options[name] for name in same},
         )
 
 
@@ -91,11 +94,11 @@ def from_recipe(options: RecipeOptions, folder: Path) -> tuple[dict[str, Any], l
     return data, notes
 
 
-def _found(given: str | Path | None, usual: Path, option: str, notes: list[str]) -> Path | None:
-    if given is not None:
-        if not Path(given).is_file():
-            raise ConfigError("no such file", where=f"{option} {given}", fix="check the path")
-        return Path(given)
+def _found(path: str | Path | None, usual: Path, option: str, notes: list[str]) -> Path | None:
+    if path is not None:
+        if not Path(path).is_file():
+            raise ConfigError("no such file", where=f"{option} {path}", fix="check the path")
+        return Path(path)
     if not usual.is_file():
         return None
     notes.append(f"using {usual.name} in this folder")

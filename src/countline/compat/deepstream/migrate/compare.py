@@ -187,14 +187,14 @@ class _Judge:
             if exact == native:
                 continue
             number, cause = explain(life, track_id, label, stream)
-            told = [
+            explanations = [
                 self.native.explain(source, track_id, str(rule.values["name"])) for rule in stream.lines.get(label, ())
             ]
             self.result.differences.append(
                 Difference(
                     source, label, track_id, number, exact, native, cause,
                     self.exact.explain(source, track_id, label),
-                    "; ".join(told) or "the line was left out",
+                    "; ".join(explanations) or "the line was left out",
                 )
             )  # fmt: skip
 

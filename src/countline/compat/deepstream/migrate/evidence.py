@@ -134,11 +134,11 @@ def _sides(table: LineTable, motion: dict[str, Any], cosine: float) -> tuple[Any
         before_y = (motion["py"].astype(np.float32) + motion["mean"] / np.float32(2)).astype(np.float64)
         then = a * before_x + b * before_y + c
         return (then > 0) & (now <= SLACK), (then < 0) & (now >= -SLACK), np.ones(len(x), bool)
-    whole_y = wrap32(motion["py"] + half(float_to_int32(motion["mean"])))
-    then = a * before_x + b * whole_y + c
+    before_y_int32 = wrap32(motion["py"] + half(float_to_int32(motion["mean"])))
+    then = a * before_x + b * before_y_int32 + c
     one, other = (float_to_int32(value + np.copysign(SLACK, value)) for value in (then, now))
     changed = ((one < 0) & (other > 0)) | ((one > 0) & (other < 0))
-    dx, dy = wrap32(motion["cx"] - motion["px"]), wrap32(motion["bottom"] - whole_y)
+    dx, dy = wrap32(motion["cx"] - motion["px"]), wrap32(motion["bottom"] - before_y_int32)
     length = np.sqrt(wrap32(wrap32(dx * dx) + wrap32(dy * dy)).astype(np.float64))
     along = (table.ux[0, 0] * dx + table.uy[0, 0] * dy) / length
     return changed, np.zeros(len(x), bool), ((dx != 0) | (dy != 0)) & ~(along < cosine)

@@ -33,8 +33,8 @@ _RESERVED = frozenset(("id", "speed", "direction", "orientation", "bbox", "locat
 
 def _corners(tracks: Tracks) -> NDArray[np.float32]:
     """(N, 4) left, top, right, bottom; the latter two by way of width and height in float32, as nvmsgconv has them."""
-    given = tracks.xyxy if tracks.ltwh is None else tracks.ltwh
-    made: NDArray[np.float32] = given.astype(np.float32)
+    boxes = tracks.xyxy if tracks.ltwh is None else tracks.ltwh
+    made: NDArray[np.float32] = boxes.astype(np.float32)
     corner, other = made[:, :2], made[:, 2:]
     if tracks.ltwh is None:
         other -= corner
@@ -112,8 +112,8 @@ class _Full:
         found = self._sections.get(index)
         if found is None:
             place, sensor, module = sections(self._static, index, index, index, _FIELD)
-            whole = orjson.dumps({"place": place, "sensor": sensor, "analyticsModule": module}).decode()
-            found = self._sections[index] = whole[1:-1]
+            text = orjson.dumps({"place": place, "sensor": sensor, "analyticsModule": module}).decode()
+            found = self._sections[index] = text[1:-1]
         return found
 
     def _label(self, names: Sequence[str], klass: int) -> str:

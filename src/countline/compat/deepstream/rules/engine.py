@@ -63,7 +63,7 @@ class DeepStreamRules(Replaceable):
         self.metrics: dict[str, int] = {"untracked": 0, "switched_off": 0}
         """Objects without a track id, and lines that one of them has switched off, as in nvdsanalytics."""
         self.notices: list[str] = []
-        """What the user should be told, once; whoever tells it empties the list."""
+        """Warnings for the user, each once; whoever logs them empties the list."""
         self._untracked: dict[str, int] = {}
         self.labels = tuple(labels)
         self.rules: Sequence[RuleInfo] = tuple(rule_infos(config, sources))

@@ -185,9 +185,9 @@ class LineTests:
         loose: Array = (then > _ZERO) & (now <= _ZERO)
         if table.all_by_side:
             return loose
-        whole = float_to_int32(a * motion.px + b * wrap32(motion.py + motion.bottom_offset) + c)
-        whole_now = float_to_int32(now)
-        strict = ((whole < 0) & (whole_now > 0)) | ((whole > 0) & (whole_now < 0))
+        then_int32 = float_to_int32(a * motion.px + b * wrap32(motion.py + motion.bottom_offset) + c)
+        now_int32 = float_to_int32(now)
+        strict = ((then_int32 < 0) & (now_int32 > 0)) | ((then_int32 > 0) & (now_int32 < 0))
         return np.where(table.by_side[:, self.column], loose, strict)
 
     def _counted(self, open_: Array, candidate: Array) -> list[tuple[int, int]]:

@@ -76,13 +76,13 @@ class Motion:
     @classmethod
     def gathered(cls, parts: Sequence[Motion], order: Array) -> Motion:
         """Several batches as one, put into another order."""
-        whole = cls()
-        whole.fits_int32 = all(part.fits_int32 for part in parts)
+        joined = cls()
+        joined.fits_int32 = all(part.fits_int32 for part in parts)
         for name in cls.__slots__:
             values = [getattr(part, name) for part in parts]
             if name != "fits_int32":
-                setattr(whole, name, None if values[0] is None else np.concatenate(values)[order])
-        return whole
+                setattr(joined, name, None if values[0] is None else np.concatenate(values)[order])
+        return joined
 
 
 class TrackMemory:

@@ -37,12 +37,12 @@ class Replaceable(ABC):
         window or the switch is another) everything begins anew but the counts, as when nvdsanalytics is made anew: their names."""
         assert isinstance(other, Replaceable)
         old, new = self.config, other.config
-        whole = (old.enable, old.window, self.ignore_untracked) != (new.enable, new.window, other.ignore_untracked)
+        all_anew = (old.enable, old.window, self.ignore_untracked) != (new.enable, new.window, other.ignore_untracked)
         indices = other._indices
         rebuilt = [
             state.name
             for index, state in self.streams.items()
-            if whole
+            if all_anew
             or indices.get(state.name) != index
             or not _same_items(old.streams.get(index), new.streams.get(index))
         ]
@@ -50,7 +50,7 @@ class Replaceable(ABC):
             self.forget(name)
         self.config, self.rules, self._indices = new, other.rules, indices
         self.labels, self.ignore_untracked = other.labels, other.ignore_untracked
-        if whole:
+        if all_anew:
             self.memory = other.memory
         return rebuilt
 
@@ -71,9 +71,9 @@ def _same_items(first: StreamRules | None, second: StreamRules | None) -> bool:
     """Whether two versions of a stream's rules say the same, wherever in their files it stands."""
     if first is None or second is None:
         return first is second
-    return _said(first) == _said(second)
+    return _content(first) == _content(second)
 
 
-def _said(rules: StreamRules) -> list[object]:
+def _content(rules: StreamRules) -> list[object]:
     items = [*rules.rois, *rules.crowding, *rules.lines, *rules.directions]
     return [rules.width, rules.height, *(replace(item, place=Place()) for item in items)]

@@ -15,7 +15,7 @@ UNIQUE_ID = 17
 
 @dataclass(slots=True)
 class DeepStreamAnalytics(Analytics):
-    """Analytics of one frame, from which nvdsanalytics' own metadata can be told again.
+    """Analytics of one frame, from which nvdsanalytics' own metadata can be made again.
 
     Regions carry the count that ``objInROIcnt`` has: where an overcrowding region and an ROI share a label, the former's.
     """

@@ -1,4 +1,4 @@
-"""Hidden feet before tracks are matched: a box that ends at the chest is matched as the whole one that it is a part of.
+"""Boxes as tracks are matched with them: one that ends at the chest is matched as the full one that it is a part of.
 
 Where somebody walks in front of another, the box of the one behind may be a third of its height for a while
 (:mod:`countline.track.occlusion`). It then overlaps the one in front more than the place where its own track is awaited, so the track
@@ -18,7 +18,7 @@ from countline.track.occlusion import ACROSS, GAP, LOWER, SHORT, floor
 from countline.track.overlap import overlap
 from countline.types import Tracks
 
-__all__ = ["behind", "whole"]
+__all__ = ["behind", "boxes_to_match"]
 
 HEAD = (0.35, 0.15)
 """By how much of a track's width and usual height the head of a box may miss the place where that of the track is awaited."""
@@ -39,7 +39,7 @@ def behind(boxes: NDArray[np.float32]) -> list[int]:
     return rows
 
 
-def whole(
+def boxes_to_match(
     boxes: NDArray[np.float32],
     past: Sequence[tuple[int, Tracks]],
     heights: Callable[[float], Mapping[int, float]],

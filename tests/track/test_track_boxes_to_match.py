@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from track_world import STEP, tracker
 
-from countline.track.whole import whole
+from countline.track.boxes_to_match import boxes_to_match
 from countline.types import Detections, Tracks
 
 TALL = 120.0
@@ -93,7 +93,10 @@ def test_boxes_are_only_ever_completed_downward_to_known_heights(
     n = len(before)
     heights = dict.fromkeys(range(n), 100.0)
     past = [(0, Tracks(table(before), np.ones(n), np.zeros(n), np.arange(n)))] if n else []
-    found, given_ = whole(table(now), past, lambda least: heights if least < 100 else {}, STEP, 10 * STEP), table(now)
+    found, given_ = (
+        boxes_to_match(table(now), past, lambda least: heights if least < 100 else {}, STEP, 10 * STEP),
+        table(now),
+    )
     assert found.shape == given_.shape
     np.testing.assert_array_equal(found[:, :3], given_[:, :3])
     grown = found[:, 3] - given_[:, 3]

@@ -1,4 +1,4 @@
-"""Sources that are objects of the user's, beside those that a configuration describes."""
+"""Sources that are objects of the program that runs countline, beside those that a configuration describes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from countline.config import Config, SourceConfig
 from countline.errors import ConfigError
 from countline.protocols import Source
 
-__all__ = ["GivenSources"]
+__all__ = ["ProgramSources"]
 
 
-class GivenSources:
+class ProgramSources:
     """Objects that follow :class:`countline.protocols.Source`, by the names in their ``info``.
 
     Raises ConfigError: one is no source, or two have one name.
@@ -47,9 +47,9 @@ class GivenSources:
     def _with_uri(self, source: Any) -> Any:
         if not isinstance(source, dict) or source.get("name") not in self._by_name:
             return source
-        given = self._by_name[source["name"]].info
-        own = {"device_id": given.device_id} if given.device_id else {}
-        return {"uri": given.uri or f"object:{given.name}", **own, **source}
+        info = self._by_name[source["name"]].info
+        own = {"device_id": info.device_id} if info.device_id else {}
+        return {"uri": info.uri or f"object:{info.name}", **own, **source}
 
     def open(self, config: Config, make: Callable[[SourceConfig, int], Source]) -> list[Source]:
         """The sources in the order of the configuration: those given, and for all others what ``make`` gives. Raises ConfigError

@@ -1,4 +1,4 @@
-"""Numbers for the log that would come too often: at once when something begins, then once a minute with how many."""
+"""Lines of the log that would come too often: the first at once, then one a minute with how many there were."""
 
 from __future__ import annotations
 
@@ -6,33 +6,33 @@ import logging
 import time
 from collections.abc import Callable
 
-__all__ = ["EVERY", "Repeated", "Told"]
+__all__ = ["EVERY", "DueCounts", "Repeated"]
 
 EVERY = 60.0
 """Seconds between two lines about the same thing."""
 
 
-class Told:
-    """Adds up what has not been told yet, by what it is."""
+class DueCounts:
+    """Adds up what has not been logged yet, by what it is."""
 
     def __init__(self, every: float = EVERY, clock: Callable[[], float] = time.monotonic) -> None:
         self._every, self._clock = every, clock
-        self._untold: dict[str, int] = {}
+        self._waiting: dict[str, int] = {}
         self._due: dict[str, float] = {}
 
     def add(self, what: str, count: int) -> int:
-        """``count`` more of something; returns how many are to be told now, 0 if it is too soon."""
-        total = self._untold.pop(what, 0) + count
+        """``count`` more of something; returns how many are to be logged now, 0 if it is too soon."""
+        total = self._waiting.pop(what, 0) + count
         now = self._clock()
         if not total or now < self._due.get(what, 0.0):
-            self._untold[what] = total
+            self._waiting[what] = total
             return 0
         self._due[what] = now + self._every
         return total
 
     def rest(self) -> dict[str, int]:
-        """What has not been told, at the end."""
-        rest, self._untold = self._untold, {}
+        """What has not been logged, at the end."""
+        rest, self._waiting = self._waiting, {}
         return {what: count for what, count in rest.items() if count}
 
 
@@ -42,24 +42,24 @@ class Repeated:
 
     Parameters
     ----------
-    log, level: where it is told.
+    log, level: of the lines.
     """
 
     def __init__(
         self, log: logging.Logger, level: int = logging.WARNING, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._log, self._level = log, level
-        self._told = Told(clock=clock)
+        self._due_counts = DueCounts(clock=clock)
         self._newest = ""
 
     def say(self, text: str, count: int = 1) -> None:
         """It came (``count`` times)."""
         self._newest = text
-        self._write(self._told.add("", count), count)
+        self._write(self._due_counts.add("", count), count)
 
     def close(self) -> None:
-        """Nothing comes any more: what was not told yet is told now."""
-        self._write(self._told.rest().get("", 0), 1)
+        """Nothing comes any more: what was not logged yet is logged now."""
+        self._write(self._due_counts.rest().get("", 0), 1)
 
     def _write(self, times: int, alone: int) -> None:
         if times:
