@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo docs test quick hunt kernels test-kafka test-streams test-cuda test-pythons lint types walls check bench peers clean constraints system
+.PHONY: help demo docs test quick hunt kernels test-kafka test-streams test-images test-remote helm manifests test-cuda test-pythons lint types walls check bench peers clean constraints system
 
 help:
 	@echo "make demo        run the main job on a street clip against an embedded broker"
@@ -14,6 +14,9 @@ help:
 	@echo "make hunt        property tests with examples of their own in every round, to find faults"
 	@echo "make test-kafka  contract and fault tests against Apache Kafka 4 (Java and Maven)"
 	@echo "make test-streams  recipes of examples/streams with the real engines and Apache Kafka 4 (fetches 2 GB)"
+	@echo "make test-images  the CPU image built with buildah and run, on a Debian made by debootstrap (root; minutes)"
+	@echo "make helm        Helm, built from its Go module, for the tests of the chart; make manifests: deploy/kubernetes from it"
+	@echo "make test-remote  models on inference servers of others, MLServer and KServe (fetches 1 GB)"
 	@echo "make test-cuda  frames, boxes and counts on an NVIDIA GPU against those of the CPU"
 	@echo "make test-pythons  the pure core's tests on every Python 3.10+ of this machine"
 	@echo "make check       lint, types, import walls"
@@ -62,11 +65,12 @@ peers: .venv-peers/.done
 demo: $(VENV)/.demo
 	@$(BIN)/countline demo
 
-# Real servers for the tests of the outputs, and GStreamer for those of the DeepStream probe, from Debian's packages. Tests of
+# Real servers for the tests of the outputs, Chromium for those of the page, GStreamer for those of the DeepStream probe, from Debian's packages. Tests of
 # what is absent are skipped, by name.
 system:
 	@tools/install_test_servers.sh
 	@tools/install_gstreamer.sh
+	@PYTHON=$(BIN)/python tools/install_deploy_tools.sh
 
 test: $(VENV)/.dev $(VENV)/.kernels system
 	@tools/run_tests.sh
@@ -84,6 +88,22 @@ test-kafka: $(VENV)/.dev
 test-streams: $(VENV)/.dev
 	@$(BIN)/python tests/streams/engines.py
 	@$(BIN)/python -m pytest tests/streams -ra
+
+# The CPU image, really built and run. Needs no engine: buildah works in a chroot, on a base that debootstrap makes.
+test-images: $(VENV)/.dev
+	@tools/apt_install.sh buildah debootstrap iproute2
+	@COUNTLINE_TEST_IMAGES=1 $(BIN)/python -m pytest tests/deploy -m images -ra -s
+
+helm:
+	@tools/build_helm.sh
+
+manifests: $(VENV)/.dev helm
+	@$(BIN)/python tools/make_manifests.py
+
+# Inference servers in virtual environments of their own: they want an older protobuf.
+test-remote: $(VENV)/.dev
+	@$(BIN)/python tests/remote/engines.py
+	@$(BIN)/python -m pytest tests/remote -ra
 
 # Needs `pip install -e ".[cuda]"` in $(VENV), or CUDA_PYTHON=... that has it.
 test-cuda:

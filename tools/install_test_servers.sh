@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Installs the real servers that tests start, from Debian's packages: as root, or with sudo.
-# Installs nothing that is there already, leaves no service running, and never fails: a test whose server is absent is
-# skipped by name.
+# Installs the real servers that tests start, and the browser that they look at the page with, from Debian's packages: as
+# root, or with sudo. Installs nothing that is there already, leaves no service running, and never fails: a test whose server is
+# absent is skipped by name.
 set -uo pipefail
 
-packages=(mosquitto rabbitmq-server redis-server nats-server postgresql prometheus strace)
+packages=(mosquitto rabbitmq-server redis-server nats-server postgresql prometheus strace chromium)
 services=(mosquitto rabbitmq-server redis-server nats-server postgresql prometheus)
 
 missing=()

@@ -15,8 +15,8 @@ class Gap:
     end: int
     cause: str = "not-running"
     """not-running: countline was started again in between; no-frames: the source gave none; frames-dropped: it did, and they
-    were given up because processing was behind; clock-jumped: this machine slept, or its clock was set forward; no-recording: of
-    recordings that follow each other one is missing."""
+    were given up because processing was behind, or the detector was away; clock-jumped: this machine slept, or its clock was set
+    forward; no-recording: of recordings that follow each other one is missing."""
     missed: int = -1
     """ns within it in which nothing was seen: less than its length where several gaps are told as one."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 
-__all__ = ["is_loopback", "split_address"]
+__all__ = ["address_text", "is_loopback", "split_address"]
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?\Z")
 
@@ -38,3 +38,13 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def address_text(text: str) -> str:
+    """The address written out. Raises ValueError where it is none.
+
+    >>> address_text("9464"), address_text("[::1]:80")
+    ('127.0.0.1:9464', '[::1]:80')
+    """
+    host, port = split_address(text)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -14,6 +14,7 @@ __all__ = [
     "ConfigError",
     "CountlineError",
     "DataError",
+    "DetectorAway",
     "DetectorError",
     "MessageError",
     "MissingExtra",
@@ -115,6 +116,21 @@ class DetectorError(CountlineError):
     """A model cannot be loaded or run."""
 
     exit_code = 3
+
+
+class DetectorAway(DetectorError):
+    """What detects cannot be reached just now, and may be again: a detector raises it for frames that it would look at otherwise. A
+    run drops frames of live sources then, counted, and tries those of files again.
+
+    Parameters
+    ----------
+    what, where, fix: as of :class:`CountlineError`.
+    retry: seconds after which another attempt makes sense.
+    """
+
+    def __init__(self, what: str, *, where: Place | str = "", fix: str = "", retry: float = 1.0) -> None:
+        super().__init__(what, where=where, fix=fix)
+        self.retry = retry
 
 
 class OutputError(CountlineError):

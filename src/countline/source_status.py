@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-__all__ = ["OVERLOAD", "RATE_SECONDS", "SourceState", "SourceStats"]
+__all__ = ["AWAY", "OVERLOAD", "RATE_SECONDS", "SourceState", "SourceStats"]
 
 SourceState = Literal[
     "connecting", "live", "degraded", "stalled", "waiting-for-key-frame", "refused", "failed", "ended"
@@ -20,12 +20,15 @@ RATE_SECONDS = 10.0
 """Span of the rates, in seconds."""
 OVERLOAD = "overload"
 """What the reason of a source begins with of which fewer frames than counts need can be processed."""
+AWAY = "detector away"
+"""What the reason of a source begins with whose frames are dropped because the detector is away."""
 _RATES = ("packets", "frames", "dropped", "vanished", "thinned")
 
 
 @dataclass(slots=True)
 class SourceStats:
-    """State, running counts and rates of one source. Only its reader thread writes them; any thread reads."""
+    """State, running counts and rates of one source. Only its reader thread writes them (but for ``overload``, ``undetected`` and
+    ``blind``); any thread reads."""
 
     frames: int = 0
     """Frames handed on."""
@@ -35,6 +38,8 @@ class SourceStats:
     """``corrupt`` by reason: damaged-packet, damaged-picture, undecodable, unreadable, no-picture, incomplete."""
     dropped: int = 0
     """Decoded frames of a live source that a newer one replaced before they were processed."""
+    undetected: int = 0
+    """Frames of a live source that were dropped because the detector was away: an inference server that did not answer."""
     thinned: int = 0
     """Frames that were passed over because fewer a second are wanted (``fps``), or can be processed."""
     reconnects: int = 0
@@ -60,6 +65,8 @@ class SourceStats:
     """When the last picture came: seconds of the monotonic clock; 0: never."""
     overload: str = ""
     """Why fewer frames than counts need can be processed; empty when enough can."""
+    blind: str = ""
+    """Why its frames are dropped just now: the detector is away; empty when they are not."""
     decoder: str = ""
     """What decodes it: gpu, cpu where the GPU cannot (said in the log), or nothing where no GPU was asked for."""
     clock_offset: float | None = None
@@ -120,6 +127,7 @@ class SourceStats:
             "frames": self.frames,
             "packets": self.packets,
             "dropped": self.dropped,
+            "undetected": self.undetected,
             "thinned": self.thinned,
             "vanished": self.vanished,
             "corrupt": self.corrupt,

@@ -67,7 +67,7 @@ def test_each_track_that_one_change_counts_otherwise_is_named_with_that_change(p
     assert "counted" not in shorter.differences[0].new_says
     persons = compared(path, {"classes": ["person", "car"]}, {"classes": ["person"]})
     assert told(persons) == [(2, 1, 0, "changed: classes")]
-    assert "class filtered (car)" in persons.differences[0].new_says
+    assert 'the class "car" is not counted' in persons.differences[0].new_says
     one_way = compared(path, {}, {"direction": "in"})
     assert [d[1:] for d in told(one_way)] == [(1, 0, "changed: direction")] * (4 - sum(one_way.new.values()))
     back = compared(path, {"points": [[0.5, 0.1], [0.5, 0.6]]}, {})

@@ -65,7 +65,7 @@ def test_class_filtered():
         {**MIDDLE, "classes": ["car"]}, {"name": "far", "points": [[0.1, 0.9], [0.9, 0.9]], "classes": ["car"]}
     )
     walk(engine, straight((960, 400), (960, 700), 31))
-    assert told(engine) == "crossed out but class filtered (person) at frame 16 (0.53 s)"
+    assert told(engine) == 'crossed out, but the class "person" is not counted by this line, at frame 16 (0.53 s)'
     assert told(engine, rule="far") == "class filtered: the object is a person, the rule looks at car only"
 
 

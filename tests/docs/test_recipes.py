@@ -47,7 +47,7 @@ KIND = Bench()
 """
 ASK = """
 import numpy as np
-from countline.config.models import LayoutSchema
+from countline.config.detector import LayoutSchema
 from countline.config.rules import RulesConfig
 from countline.detect.layouts import FORMS, Layout
 from countline.detect.recognise import recognise

@@ -36,6 +36,7 @@ ELSEWHERE = {
     ("docs/deepstream-migration.md", "ini"): "tests/docs/test_migration.py",
     ("docs/deepstream-migration.md", "yaml"): "tests/docs/test_migration.py",
     ("docs/deepstream-migration.md", "sh"): "tests/docs/test_migration.py",
+    ("docs/deploy.md", "console"): "tests/deploy/test_deploy_page.py",
     ("README.md", "yaml"): "tests/e2e/test_readme.py",
     ("README.md", "python"): "tests/e2e/test_readme.py",
 }

@@ -140,3 +140,25 @@ def test_a_source_that_is_closed_while_others_are_waited_for_does_not_end_the_ru
     buffer._gather = gather  # type: ignore[method-assign]
     assert [f.info.source.name for f in buffer.take(2, 1.0)] == ["s0"], "an empty round is the end of all"
     later.join()
+
+
+def test_where_one_frame_of_each_source_may_wait_nobody_else_is_waited_for_when_all_are_there() -> None:
+    buffer = FrameBuffer([True, True], live_depth=1)
+    stats = SourceStats()
+    buffer.put(0, frame(0, 0), stats)
+    taken: list[list[list[tuple[int, int]]]] = []
+
+    def take() -> None:
+        while rounds := buffer.take_rounds(8, patience=1e6):
+            taken.append([[(f.info.source.index, f.info.number) for f in frames] for frames in rounds])
+
+    taker = threading.Thread(target=take)
+    taker.start()
+    buffer.put(0, frame(0, 1), stats)
+    buffer.put(1, frame(1, 0), stats)
+    buffer.end(0)
+    buffer.end(1)
+    taker.join(30)
+    assert not taker.is_alive()
+    assert taken == [[[(0, 1), (1, 0)]]]
+    assert stats.dropped == 1

@@ -7,6 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from countline.config import TrackerConfig
 from countline.track import make
@@ -44,6 +47,45 @@ def test_who_walks_behind_something_is_the_same_at_any_frame_rate(fps: float, ga
     said = film(lambda t: [] if 2 <= t < 2 + gap else [person(50 + 80 * t, 200)], 5, fps)
     assert ids(said) == {1}
     assert len(said[-1]) == 1
+
+
+@pytest.mark.parametrize("fps", [8.0, 15.0, 30.0])
+@pytest.mark.parametrize("away", [False, True])
+def test_a_car_that_comes_nearer_behind_a_hoarding_is_the_same(fps: float, away: bool) -> None:
+    """At an even pace over the ground: in the picture it becomes larger and quicker."""
+
+    def boxes(t: float) -> Boxes:
+        if 2.0 <= t < 3.2:
+            return []
+        distance = 14 + 8 * t if away else 50 - 8 * t  # metres
+        x, y, size = 320 + 900 * 3.0 / distance, 100 + 900 * 5.0 / distance, 900 * 1.9 / distance
+        return [(x - size / 2, y - 0.8 * size, x + size / 2, y)]
+
+    said = film(boxes, 5, fps)
+    assert ids(said) == {1}
+    assert len(said[-1]) == 1
+
+
+@given(st.floats(6, 60), st.floats(-12, 12), st.floats(-6, 6), st.floats(0.2, 0.8), st.floats(0.1, 1.4))
+def test_the_way_over_the_ground_is_continued(
+    distance: float, pace: float, side: float, seen: float, gap: float
+) -> None:
+    """Of what was seen without error, wherever it goes; but for what would come nearer than half of the way."""
+
+    def box(t: float) -> NDArray[np.float32]:
+        far = distance - pace * t
+        x, y, size = 320 + 900 * side / far, 100 + 900 * 5.0 / far, 900 * 1.9 / far
+        return np.array([x - size / 2, y - 0.8 * size, x + size / 2, y], np.float32)
+
+    assume(distance - pace * seen > 3)
+    left = distance - pace * seen
+    assume(0 < pace * gap < left / 2 or pace <= 0)
+    refound = Refound(1_500_000_000, 0.2)
+    for time in (0.0, seen):
+        tracks = Tracks(box(time)[None], np.full(1, 0.9), np.zeros(1), np.ones(1, np.int64))
+        refound.remember(tracks, np.array([7]), round(time * 1e9))
+    found = refound.find(box(seen + gap)[None], np.zeros(1, np.int32), [], round((seen + gap) * 1e9))
+    assert found == [(0, 7)]
 
 
 @pytest.mark.parametrize("fps", RATES)

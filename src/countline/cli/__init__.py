@@ -26,6 +26,7 @@ COMMANDS = {
     "demo": ("demo", "Run on a street clip against an embedded broker, and show what happens."),
     "check": ("check", "Check sources, model, rules and outputs; say what is wrong and what to do."),
     "health": ("health", "Ask a run that serves health whether it is well; for containers."),
+    "web-password": ("web_password", "Make a new password for the page of a run."),
     "consume": ("consume", "Show the messages of a Kafka topic as they come."),
     "analyze": ("analyze", "Evaluate rules on recorded tracks, without video."),
     "compare": (

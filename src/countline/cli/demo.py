@@ -6,10 +6,12 @@ from pathlib import Path
 
 import click
 
+from countline.cli.web_option import WithWeb, web_option
+
 __all__ = ["command"]
 
 
-@click.command("demo")
+@click.command("demo", cls=WithWeb)
 @click.option(
     "-o",
     "--out",
@@ -26,6 +28,7 @@ __all__ = ["command"]
 @click.option("--topic", default="ds-kafka", show_default=True)
 @click.option("--video", "annotate", is_flag=True, default=True, flag_value=True, hidden=True)
 @click.option("--no-video", "annotate", flag_value=False, help="Do not draw; only count and send.")
+@web_option
 @click.option(
     "--json",
     "as_json",
@@ -34,7 +37,8 @@ __all__ = ["command"]
 )
 def command(**options: object) -> int:
     """Run the main job on a real street clip, against a real broker inside this machine: messages and running counts as
-    they arrive, an annotated video, a snapshot, a summary. Nothing is downloaded."""
+    they arrive, an annotated video, a snapshot, a summary. Nothing is downloaded. With --web it goes on until it is stopped,
+    and shows itself in the browser."""
     from countline.commands.demo import demo_command
 
     return demo_command(options)

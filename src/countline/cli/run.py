@@ -6,10 +6,12 @@ from pathlib import Path
 
 import click
 
+from countline.cli.web_option import WithWeb, web_option
+
 __all__ = ["command"]
 
 
-@click.command("run")
+@click.command("run", cls=WithWeb)
 @click.argument("config", required=False, type=click.Path(path_type=Path))
 @click.option(
     "-i",
@@ -64,7 +66,13 @@ __all__ = ["command"]
     type=click.Path(path_type=Path),
     help="DeepStream message converter configuration (static data).",
 )
-@click.option("--no-display", is_flag=True, help="Accepted for compatibility; there is no window.")
+@click.option(
+    "--display",
+    is_flag=True,
+    help="Show a window with boxes, lines and counts drawn in, where there is a screen; the default with --proto-lib or "
+    "--conn-str.",
+)
+@click.option("--no-display", is_flag=True, help="No window.")
 @click.option(
     "--annotate",
     metavar="FILE.mp4",
@@ -97,6 +105,7 @@ __all__ = ["command"]
     metavar="HOST:PORT",
     help="Metrics (/metrics) and health (/healthz, /readyz) over HTTP, e.g. 127.0.0.1:9464 (or `metrics:` in the file).",
 )
+@web_option
 @click.option("--fresh", is_flag=True, help="Do not resume a file that an earlier run was cut short in: begin anew.")
 @click.option(
     "--drain-timeout",

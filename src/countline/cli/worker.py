@@ -39,6 +39,11 @@ __all__ = ["command"]
 @click.option("--partitions", type=click.IntRange(min=1), metavar="N", help="Of topics that are made.  [default: 32]")
 @click.option("--sources-topic", metavar="TOPIC", help="[default: GROUP.sources]")
 @click.option("--state-topic", metavar="TOPIC", help="[default: GROUP.state]")
+@click.option(
+    "--metrics",
+    metavar="HOST:PORT",
+    help="Metrics and health over HTTP, e.g. 127.0.0.1:9464 (or `metrics:` in CONFIG).",
+)
 @click.option("--classic", is_flag=True, help="Use the classic group protocol also where the broker has the new one.")
 @click.option("--json", "as_json", is_flag=True, help="Log as JSON lines on standard output.")
 @click.option("-q", "--quiet", is_flag=True, help="Only warnings and errors.")

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from countline import outbox, video
-from countline.commands import deepstream_files
+from countline.commands import deepstream_files, web
 from countline.commands.devices import on_device
 from countline.config import Config, DetectorConfig, load
 from countline.errors import ConfigError, CountlineError, OutboxError
@@ -131,7 +131,9 @@ def checks(config: Config, path: Path | None, *, send: bool, timeout: float) -> 
         if detector is not None:
             detector.close()
     yield from done
-    yield 5, _state(build.state_path(config, path, None))
+    outbox_file = build.state_path(config, path, None)
+    yield 5, _state(outbox_file)
+    yield from web.checks(config, outbox_file)
     try:
         outputs = build.outputs(config) if stages is None else stages.outputs
     except CountlineError as error:

@@ -133,6 +133,10 @@ def _run(out: Path, bootstrap: str, options: Mapping[str, Any], say: Any) -> int
     for old in out.glob("demo.outbox*"):  # each demo starts from zero; its broker has forgotten everything too
         old.unlink()
     data = configuration(clip_path(), bootstrap, options["topic"], outbox)
+    if options["web"]:
+        # Somebody wants to look: at the pace of a camera, again and again, until it is stopped.
+        data["sources"][0].update(realtime=True, loop=True)
+        data["web"] = options["web"]
     path = out / "countline.yaml"
     path.write_text(yaml.safe_dump(data, sort_keys=False), encoding="utf-8")
     say(f"configuration: {path}  (yours to go on from, with your broker's address in it)")
@@ -143,11 +147,13 @@ def _run(out: Path, bootstrap: str, options: Mapping[str, Any], say: Any) -> int
         watcher.start()
         resources.callback(watcher.close)
         run = resources.enter_context(Run(load(path)))
-        if options["annotate"]:
+        if options["annotate"] and not options["web"]:
             from countline.view.annotate import AnnotatedVideo
 
             video = AnnotatedVideo(out / "annotated.mp4", run.rules.rules, run.detector.labels)
             run.add_consumer(video)
+        if run.page is not None:
+            say(f"page: {run.page.url} (Ctrl-C ends)")
         say("messages as they arrive:")
         summary = execute(run, {"as_json": False, "quiet": not sys.stderr.isatty(), "drain_timeout": 30.0})
         watcher.finish(summary.messages)
@@ -177,7 +183,7 @@ def _conclude(summary: Summary, watcher: _Watcher, out: Path, options: Mapping[s
     acknowledged = sum(o.acknowledged for o in summary.outputs.values())
     say(f"messages made {summary.messages}, acknowledged {acknowledged}, consumed {len(watcher.records)}")
     say(f"crossings counted {counted}, in the consumed messages {consumed}: {'equal' if equal else 'NOT EQUAL'}")
-    if options["annotate"]:
+    if options["annotate"] and not options["web"]:
         say(f"look at {out / 'annotated.mp4'} and {out / 'snapshot.png'}")
     if watcher.error:
         say(f"the consumer could not read the topic: {watcher.error}")

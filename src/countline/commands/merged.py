@@ -31,6 +31,7 @@ def merged_snapshot(parts: Sequence[Snapshot]) -> dict[str, Any]:
         **added,
         "sources": sources,
         "overload": "; ".join(dict.fromkeys(part["overload"] for part in parts if part["overload"])),
+        "away": next((part["away"] for part in parts if part["away"]), ""),
         "outputs": {name: _output(parts, name) for name in dict.fromkeys(n for part in parts for n in part["outputs"])},
         "counts": counts,
         "errors": errors,

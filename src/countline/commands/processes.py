@@ -21,6 +21,7 @@ from typing import Any
 from countline.commands.merged import merged_snapshot, merged_summary
 from countline.commands.progress import Progress
 from countline.commands.shares import outbox_of, shares
+from countline.commands.web import refuse_web
 from countline.config import Config
 from countline.errors import ConfigError
 from countline.gpu.mps import shared
@@ -40,11 +41,12 @@ Options = Mapping[str, Any]
 
 def in_processes(config: Config, config_path: Path | None, options: Options, state: Path | None) -> Summary:
     """Run it in as many processes as ``options`` say; returns their summaries as one. Raises ConfigError."""
-    for name in ("annotate", "record", "shard"):
+    for name in ("annotate", "record", "shard", "display"):
         if options.get(name):
             raise ConfigError(
                 f"--{name} cannot be combined with --processes", where="--processes", fix="leave one of them out"
             )
+    refuse_web(config, "--processes", "leave --web and `web:` out; `metrics:` shows each process")
     if config.rules.file is not None:
         raise ConfigError(
             f"the streams in {config.rules.file} are the sources by their numbers, which a share of them does not have",

@@ -16,13 +16,14 @@ import orjson
 from countline.cluster.shards import parse_shard, share_of
 from countline.commands import deepstream_files, logs
 from countline.commands.devices import on_device
+from countline.commands.metrics_option import listening_at
 from countline.commands.progress import Progress
 from countline.commands.shares import refuse_single
 from countline.commands.summary_text import summary_text
+from countline.commands.web import web_of
 from countline.config import Config, checked, load
-from countline.config.loader import Document, validate
-from countline.config.observe import MetricsConfig
-from countline.errors import ConfigError
+from countline.config.loader import Document
+from countline.errors import ConfigError, MissingExtra
 from countline.file_safety import NamedFile
 from countline.observe.systemd import Notifier
 from countline.pipeline import build
@@ -58,12 +59,8 @@ def run_command(options: Options) -> int:
     if options.get("shard"):
         config = sharded(config, options["shard"])
         if not config.sources:
-            echo(f"shard {options['shard']} has no source: nothing to do", err=True)
-            return 0
+            return _empty_share(config, given, options)
     state = None if isinstance(given, Path) else _state_for(config)
-    if options.get("realtime"):
-        paced = [source.model_copy(update={"realtime": True}) for source in config.sources]
-        config = config.model_copy(update={"sources": paced})
     if options.get("processes"):
         from countline.commands.processes import in_processes
 
@@ -84,11 +81,34 @@ def run_command(options: Options) -> int:
     return summary.exit_code
 
 
-def configured(options: Options) -> tuple[Config, Path | None, list[str]]:
-    """As :func:`from_options`, with the device that the options name."""
-    config, given, notes = from_options(options)
+def _empty_share(config: Config, given: Path | None, options: Options) -> int:
+    """What a process does that has no source to read. In a StatefulSet (``auto``) it would be started anew at once, so it stays."""
+    say = f"shard {options['shard']} has no source: "
+    if not options["shard"].startswith("auto"):
+        echo(f"{say}nothing to do", err=True)
+        return 0
+    from countline.commands.idle_shard import stay_until_sources
+
+    echo(f"{say}waits until it has one, or is stopped", err=True)
+    watch = given if options.get("watch") or config.watch else None
+    found, left = stay_until_sources(
+        config, build.state_path(config, given, None), lambda: _again(options), watch, options["drain_timeout"]
+    )
+    if found is not None:
+        return run_command(options)
+    if left:
+        echo(f"{left} messages wait in the outbox: they are delivered by the next run", err=True)
+    return 4 if left else 0
+
+
+def configured(options: Options, text: str | None = None) -> tuple[Config, Path | None, list[str]]:
+    """As :func:`from_options`, with the device and the pace that the options name."""
+    config, given, notes = from_options(options, text)
     if options.get("device"):
         config = config.model_copy(update={"detector": on_device(config.detector, options["device"])})
+    if options.get("realtime"):
+        paced = [source.model_copy(update={"realtime": True}) for source in config.sources]
+        config = config.model_copy(update={"sources": paced})
     return config, given, notes
 
 
@@ -98,7 +118,7 @@ def _make(config: Config, given: Path | None, options: Options, state: Path | No
     refuse_collisions(config, given, path, named)
     if options.get("annotate") and len(config.sources) != 1:
         raise ConfigError("--annotate takes one source", where="--annotate", fix="run the sources one by one")
-    changed = any(options.get(name) for name in ("shard", "realtime", "device", "metrics"))
+    changed = any(options.get(name) for name in ("shard", "realtime", "device", "metrics", "web"))
     if changed and not options.get("outbox"):
         state = path  # as that of the whole
     take_short_turns()
@@ -108,13 +128,14 @@ def _make(config: Config, given: Path | None, options: Options, state: Path | No
         fresh=options["fresh"],
         reread=None if options["config"] is None else lambda: _again(options),
         files=[] if options["config"] is None else [options["config"]],
+        read=None if given is None else lambda text: _again(options, text),
         watch=bool(options.get("watch")),
     )
 
 
-def _again(options: Options) -> Config:
-    """The configuration as its file says it now, with what the other options say."""
-    config = from_options(options)[0]
+def _again(options: Options, text: str | None = None) -> Config:
+    """The configuration as its file says it now (or would, with another text), with what the other options say."""
+    config = configured(options, text)[0]
     return sharded(config, options["shard"]) if options.get("shard") else config
 
 
@@ -145,6 +166,7 @@ def only(config: Config, names: Iterable[str]) -> Config:
 
 
 def _add_consumers(run: Run, options: Options) -> None:
+    _add_display(run, options)
     if options.get("annotate"):
         from countline.view.annotate import AnnotatedVideo
 
@@ -159,6 +181,26 @@ def _add_consumers(run: Run, options: Options) -> None:
             ),
             close=writer.close,
         )
+
+
+def _add_display(run: Run, options: Options) -> None:
+    """A window, if one is wanted and there is a screen. The recipe wants one unless it is told otherwise."""
+    asked = bool(options.get("display"))
+    of_recipe = options["config"] is None and bool(options["proto_lib"] or options["conn_str"])
+    if options["no_display"] or not (asked or of_recipe):
+        return
+    from countline.view.display import Display, no_screen
+
+    why = no_screen()
+    if not why:
+        try:
+            run.add_consumer(Display(lambda: run.rules.rules, run.detector.labels))
+            return
+        except MissingExtra as error:
+            if asked:
+                raise
+            why = error.what
+    echo(f"no window is shown: {why}; the run goes on (--no-display says that none is wanted)", err=True)
 
 
 def execute(run: Run, options: Options) -> Summary:
@@ -193,19 +235,19 @@ def _state_for(config: Config) -> Path:
     return Path(".countline") / f"run-{hashlib.blake2b(what, digest_size=4).hexdigest()}.outbox"
 
 
-def from_options(options: Options) -> tuple[Config, Path | None, list[str]]:
+def from_options(options: Options, text: str | None = None) -> tuple[Config, Path | None, list[str]]:
     """The configuration, the file it came from (None: from options alone), and notes for the user."""
-    config, given, notes = _configured(options)
-    if options.get("metrics"):
-        metrics = validate(MetricsConfig, {"listen": options["metrics"]}, Document({}, {}, "--metrics"))
-        config = config.model_copy(update={"metrics": metrics})
+    config, given, notes = _configured(options, text)
+    config = listening_at(config, options.get("metrics"))
+    if options.get("web"):
+        config = config.model_copy(update={"web": web_of(config, options["web"])})
     return config, given, notes
 
 
-def _configured(options: Options) -> tuple[Config, Path | None, list[str]]:
+def _configured(options: Options, text: str | None) -> tuple[Config, Path | None, list[str]]:
     given: Path | None = options["config"]
     if given is not None:
-        return _from_file(given, options)
+        return _from_file(given, options, text)
     if options["proto_lib"] or options["conn_str"]:
         return _from_recipe(options)
     if not options["inputs"]:
@@ -217,7 +259,7 @@ def _configured(options: Options) -> tuple[Config, Path | None, list[str]]:
     return checked(data, Document(data, {}, "command line")), None, notes
 
 
-def _from_file(path: Path, options: Options) -> tuple[Config, Path | None, list[str]]:
+def _from_file(path: Path, options: Options, text: str | None) -> tuple[Config, Path | None, list[str]]:
     named = {
         "inputs": "-i", "lines": "--line", "regions": "--region", "classes": "--classes", "rules_file": "--rules",
         "kafka": "--kafka", "topic": "--topic", "to_stdout": "--stdout", "device_id": "--device-id", "model": "--model",
@@ -230,7 +272,7 @@ def _from_file(path: Path, options: Options) -> tuple[Config, Path | None, list[
             fix="write it into the file",
         )
     made = deepstream_files.application(path)
-    config, notes = made if made is not None else (load(path), [])
+    config, notes = made if made is not None else (load(path, text), [])
     if options["outbox"]:
         config = config.model_copy(update={"outbox": config.outbox.model_copy(update={"path": options["outbox"]})})
     return config, None if made is not None else path, notes

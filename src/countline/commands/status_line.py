@@ -9,8 +9,8 @@ __all__ = ["Snapshot", "progress_text"]
 
 Snapshot = Mapping[str, Any]
 """What :meth:`countline.Run.snapshot` gives: seconds, frames, fps, latency_ms, queued, dropped, sources {name: state and numbers,
-as :meth:`countline.source_status.SourceStats.as_dict`}, overload [words], messages, outputs {name: {acknowledged, pending, dead,
-dropped, error, dropped_by}}, counts {source: {line: {direction: n}}}, errors [words]."""
+as :meth:`countline.source_status.SourceStats.as_dict`}, overload [words], away [why the detector is], messages,
+outputs {name: {acknowledged, pending, dead, dropped, error, dropped_by}}, counts {source: {line: {direction: n}}}, errors [words]."""
 
 
 def progress_text(now: Snapshot) -> str:
@@ -27,6 +27,8 @@ def progress_text(now: Snapshot) -> str:
     away = away if any(s["connections"] or s["reason"] for s in now.get("sources", {}).values()) else []
     if away:
         parts.append("not live: " + ", ".join(away[:3]) + (f" and {len(away) - 3} more" if len(away) > 3 else ""))
+    if now.get("away"):
+        parts.append(f"detector away: {now['away']}")
     if now.get("overload"):
         parts.append("overload: " + now["overload"].partition(". ")[0])
     parts.append(f"messages {now['messages']}")

@@ -13,6 +13,10 @@ def _reasons(by: Mapping[str, int]) -> str:
     return ": " + " + ".join(f"{number} {reason}" for reason, number in sorted(by.items())) if by else ""
 
 
+def _away(undetected: int) -> str:
+    return f" ({undetected} while the detector was away)" if undetected else ""
+
+
 def summary_text(summary: Summary) -> str:
     """Several lines: frames, counts per line and direction, messages per output, where the time went."""
     rows = [f"{summary.frames} frames in {summary.seconds:.1f} s ({summary.fps:.1f} frames/s)"]
@@ -20,7 +24,7 @@ def summary_text(summary: Summary) -> str:
         extra = [
             f"{n} {what}"
             for n, what in (
-                (source.dropped, "dropped"),
+                (source.dropped, "dropped" + _away(source.undetected)),
                 (source.thinned, "passed over to keep a rate"),
                 (source.corrupt, "corrupt" + _reasons(source.corrupt_by)),
                 (source.reconnects, "reconnects"),

@@ -12,6 +12,8 @@ from countline.cluster.sink import STATE
 from countline.cluster.topics import Names
 from countline.commands import logs
 from countline.commands.cluster_setup import broker, configuration_of, names_of
+from countline.commands.metrics_option import listening_at
+from countline.commands.web import refuse_web
 from countline.commands.worker_group import GroupWorker, Setup
 from countline.config import Config
 from countline.errors import ConfigError
@@ -45,8 +47,10 @@ def setup_of(options: Mapping[str, Any], detector: Any = None, messages: Any = (
     """What the options ask for. Raises ConfigError."""
     path: Path = options["config"]
     config = configuration_of(path)
+    refuse_web(config, f"{path} [web]", "remove it; `countline run` has a page, and `metrics:` shows workers")
     if options["outbox"]:
         config = config.model_copy(update={"outbox": config.outbox.model_copy(update={"path": options["outbox"]})})
+    config = listening_at(config, options.get("metrics"))
     names, kafka_options = names_of(options), broker(options, config)
     state = build.state_path(config, path, None)
     refuse_collisions(config, path, state)

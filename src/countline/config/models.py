@@ -6,31 +6,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    GetJsonSchemaHandler,
-    PrivateAttr,
-    SerializeAsAny,
-    model_validator,
-)
-from pydantic_core import CoreSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, SerializeAsAny, model_validator
 
 from countline.config.base import FileName, Model, OutputConfig
+from countline.config.detector import DetectorConfig
 from countline.config.faults import ConfigFault, validated
 from countline.config.loader import Document, read_yaml, validate
 from countline.config.messages import MessageConfig
 from countline.config.moment import no_start
 from countline.config.observe import MetricsConfig, OtelConfig, given_metrics
+from countline.config.outbox import OutboxConfig, given_outbox
 from countline.config.outputs import OutputSchema, config_class, kinds
 from countline.config.record import RecordConfig, expand_record
 from countline.config.renames import tell
 from countline.config.rules import RulesConfig, check_sources
 from countline.config.secret_places import named_secrets
+from countline.config.web import WebConfig, given_web
 from countline.errors import ConfigError, PluginError
 from countline.redaction import remember
-from countline.registry.kinds import LAYOUTS
 from countline.secret_forms import uri_secrets
 
 __all__ = ["Config", "DetectorConfig", "OutboxConfig", "SourceConfig", "TrackerConfig", "checked", "load"]
@@ -130,91 +123,6 @@ class SourceConfig(Model):
         return self
 
 
-def _layout(value: str) -> str:
-    if value != "auto" and value not in LAYOUTS.packages():
-        raise ConfigFault(f"unknown layout '{value}'", fix="known are: " + ", ".join(("auto", *LAYOUTS.packages())))
-    return value
-
-
-class LayoutSchema:
-    """Annotation of ``layout``: its JSON Schema lists those that are known."""
-
-    @staticmethod
-    def built_in() -> tuple[str, ...]:
-        """What may stand there without any other package."""
-        return ("auto", *LAYOUTS.built_in)
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"type": "string", "enum": ["auto", *LAYOUTS.packages()]}
-
-
-class DetectorConfig(Model):
-    """What finds the objects."""
-
-    model: FileName = "default"
-    """A model inside the package, 'default' (which is 'nanodet': NanoDet-g, COCO-80) or 'yolox-nano' (YOLOX-Nano, COCO-80), or
-    the path of an ONNX file."""
-    classes: list[str] | dict[str, int] | None = None
-    """Classes to keep, by name; or a mapping from name to the class id that rules see (DeepStream files)."""
-    confidence: float | dict[str, float] | None = None
-    """Lowest confidence, for all classes or by class name; per class by reasons unless set."""
-    iou: float = Field(default=0.6, gt=0, le=1)
-    """Overlap above which the weaker of two boxes is dropped (NMS)."""
-    layout: Annotated[str, AfterValidator(_layout), LayoutSchema] = "auto"
-    """Output layout of the model; or the name of one that another package brings."""
-    labels: str | list[str] | None = None
-    """Label file or list; from the model unless set."""
-    size: int | tuple[int, int] | None = None
-    """Input width and height in pixels; from the model unless set."""
-    merge: list[list[str]] | None = None
-    """Groups of classes that are one before NMS, the first name stands for all. Vehicles are merged in the package's models."""
-    runtime: Literal["auto", "onnxruntime", "openvino"] = "auto"
-    """Inference library; auto takes what is fastest on this machine among those installed."""
-    precision: Literal["auto", "fp32", "fp16", "int8"] = "auto"
-    """Precision of a model of the package; fp16 on a GPU only."""
-    device: str = "cpu"
-    """Where frames are decoded and looked at: cpu, or cuda (cuda:1 for the second GPU)."""
-    devices: list[Annotated[int, Field(ge=0)]] | None = Field(default=None, min_length=1)
-    """With `device: cuda` the GPUs, by number, over which the sources are spread; the first alone unless set."""
-    threads: int = Field(default=0, ge=0)
-    """Threads of one inference; 0: chosen for the machine."""
-    batch: int = Field(default=0, ge=0)
-    """Most frames of all sources in one inference; 0: 64 on a GPU, else 4."""
-    linger_ms: float | None = Field(default=None, ge=0)
-    """On a GPU, how long a frame may wait for those of other sources, to be looked at together; 50 ms unless set."""
-    interval: int = Field(default=0, ge=0)
-    """Frames to skip between two inferences of a source (0: every frame); the tracker bridges the gap."""
-    focus: Literal["off", "lines", "rules"] = "off"
-    """Look closer where something can be counted, for small objects: parts of the picture round lines, or round all rules, go to the
-    network beside the whole picture, larger."""
-    slices: int = Field(default=2, ge=1, le=16)
-    """Parts of each picture that are looked at closer, at most; each costs one more inference."""
-    normalize: dict[str, Any] | None = None
-    """Preprocessing of a user's model: {mean, std, scale, order: rgb|bgr, letterbox, pad}; by layout unless set."""
-
-    @property
-    def gpus(self) -> list[int]:
-        """Numbers of the GPUs that are used; empty on the CPU."""
-        kind, _, number = self.device.partition(":")
-        if kind.lower() != "cuda":
-            return []
-        if number:
-            return [int(number)] if number.isdecimal() else [0]
-        return list(dict.fromkeys(self.devices or [0]))
-
-    @model_validator(mode="after")
-    def _devices(self) -> DetectorConfig:
-        kind, colon, number = self.device.partition(":")
-        if colon and kind.lower() == "cuda" and not number.isdecimal():
-            raise ConfigFault(
-                f"'{self.device}' names no GPU", fix="write cuda, or cuda:1 for the second", loc=("device",)
-            )
-        if self.devices is not None and (kind.lower() != "cuda" or colon):
-            raise ConfigFault("`devices` are those of `device: cuda`", fix="write `device: cuda`", loc=("devices",))
-        return self
-
-
 class TrackerConfig(Model):
     """What follows the objects from frame to frame."""
 
@@ -229,32 +137,6 @@ class TrackerConfig(Model):
     """Seconds for which a track that is not seen is kept."""
     twins: bool = True
     """Whether two tracks on one object are told (docs/tracking.md), which native rules then count once."""
-
-
-class OutboxConfig(Model):
-    """The durable queue between analytics and outputs."""
-
-    path: FileName | None = None
-    """SQLite file; `.countline/<name of the configuration>.outbox` beside the configuration unless set; 'memory' for none."""
-    synchronous: Literal["off", "normal", "full"] = "full"
-    """What survives: full = power cut, normal = crash of the process, off = nothing is promised."""
-    commit_ms: float = Field(default=5.0, ge=0)
-    """Group commit: how long a frame's messages may wait for company, in milliseconds."""
-    max_bytes: int = Field(default=4 * 1024**3, gt=0)
-    """Bound on disk (in memory for 'memory': 64 MiB unless set)."""
-    max_age: float | None = Field(default=None, gt=0)
-    """Seconds after which an undelivered message is dropped, counted and logged; never unless set."""
-    when_full: Literal["auto", "block", "drop-oldest", "drop-newest"] = "auto"
-    """auto: block where all sources are files, drop-oldest where one is live."""
-    quotas: dict[str, Annotated[int, Field(gt=0)]] = {}
-    """Bytes that may wait for an output, by its name, e.g. {mqtt: 100000000}: an output that falls further behind loses its oldest
-    messages (reason `quota`), and neither sources nor other outputs wait for it."""
-    reset: str | None = None
-    """Schedule on which cumulative counts begin anew, e.g. 'daily 00:00 Europe/Berlin'."""
-
-
-def _outbox(value: Any) -> Any:
-    return {"path": value} if isinstance(value, str) else value
 
 
 def _output(value: Any) -> Any:
@@ -290,7 +172,7 @@ class Config(Model):
     rules: SerializeAsAny[RulesConfig] = RulesConfig()
     messages: list[SerializeAsAny[MessageConfig]] = []
     outputs: list[SerializeAsAny[Annotated[OutputConfig, BeforeValidator(_output), OutputSchema]]] = []
-    outbox: Annotated[OutboxConfig, BeforeValidator(_outbox, json_schema_input_type=OutboxConfig | str)] = (
+    outbox: Annotated[OutboxConfig, BeforeValidator(given_outbox, json_schema_input_type=OutboxConfig | str)] = (
         OutboxConfig()
     )
     record: Annotated[
@@ -303,6 +185,10 @@ class Config(Model):
     """Metrics and health over HTTP; an address alone will do. Nothing listens unless set."""
     otel: OtelConfig | None = None
     """Metrics and traces to OpenTelemetry. Nothing is sent unless set."""
+    web: Annotated[
+        WebConfig | None, BeforeValidator(given_web, json_schema_input_type=WebConfig | str | bool | None)
+    ] = None
+    """A page in the browser that shows the run, and where rules are drawn; an address alone will do. Nothing listens unless set."""
     watch: bool = False
     """Apply edits of this file while it runs, as SIGHUP does. An edit that is not right is refused and told in the log."""
     _document: Document | None = PrivateAttr(default=None)
@@ -328,10 +214,20 @@ class Config(Model):
             wrong = no_start(source.start) if source.start else None
             if wrong is not None:
                 raise ConfigFault(wrong[0], fix=wrong[1], loc=("sources", i, "start"))
+        self._links()
         for fault in check_sources(self.rules, [s.name for s in self.sources]):
             raise ConfigFault(fault.what, fix=fault.fix, loc=("rules", *fault.loc))
         self._destinations()
         return self
+
+    def _links(self) -> None:
+        for name in self.web.links if self.web is not None else ():
+            if name not in {s.name for s in self.sources}:
+                raise ConfigFault(
+                    f"there is no source '{name}'",
+                    fix="known are: " + ", ".join(s.name for s in self.sources),
+                    loc=("web", "links", name),
+                )
 
     @property
     def default_outputs(self) -> tuple[str, ...] | None:

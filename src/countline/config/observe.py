@@ -7,15 +7,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-from countline.addresses import split_address
+from countline.addresses import address_text
 from countline.config.base import FileName, Model
 
 __all__ = ["MetricsConfig", "OtelConfig", "given_metrics"]
-
-
-def _address(text: str) -> str:
-    host, port = split_address(text)
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _number_as_text(value: Any) -> Any:
@@ -32,7 +27,7 @@ def _endpoint(value: str) -> str:
 class MetricsConfig(Model):
     """`/metrics` for Prometheus, `/healthz` and `/readyz`, served over HTTP while countline runs."""
 
-    listen: Annotated[str, BeforeValidator(_number_as_text), AfterValidator(_address)] = "127.0.0.1:9464"
+    listen: Annotated[str, BeforeValidator(_number_as_text), AfterValidator(address_text)] = "127.0.0.1:9464"
     """HOST:PORT. Only this machine reaches it unless another address is given; `:9464` is all addresses. There is no password:
     whoever reaches it may read. Port 0 takes a free one, which the log tells."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from countline.config import Config
+from countline.config.loader import Document
 from countline.deepstream import settings
 from countline.deepstream.payload import Payloads
 from countline.deepstream.streams import Streams
@@ -47,7 +48,7 @@ class Changing(ABC):
             raise ConfigError("the configuration came from no file", where="reload", fix="give the configuration")
         return self.control.apply(self._origin if config is None else config)
 
-    def parse(self, origin: Config | Mapping[str, Any] | str | Path) -> Config:
+    def parse(self, origin: Config | Mapping[str, Any] | str | Path | Document) -> Config:
         """As :func:`attach` reads it. Raises ConfigError."""
         return settings.as_config(origin)
 

@@ -8,13 +8,14 @@ from typing import Any
 
 from countline.compat.deepstream.files.classes import DEEPSTREAM_LABELS
 from countline.config import Config
+from countline.config.loader import Document
 from countline.errors import ConfigError
 from countline.pipeline import build
 
 __all__ = ["as_config", "labels_of", "read_labels", "state_beside"]
 
 
-def as_config(origin: Config | Mapping[str, Any] | str | Path) -> Config:
+def as_config(origin: Config | Mapping[str, Any] | str | Path | Document) -> Config:
     """A Config. ``sources`` belong to the stream muxer's pads in their order and need no ``uri``; without ``sources`` there
     is one for each stream of the rules file, else one, named stream-0, stream-1 … Raises ConfigError."""
     return build.as_config(origin, lambda data: {**data, "sources": _sources(data)})

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countline.config import DetectorConfig
+from countline.config.triton import RemoteModel
 from countline.detect.classes import ClassPlan
 from countline.detect.geometry import nms, points_to_picture, to_picture
 from countline.detect.layouts import Layout
@@ -43,7 +44,7 @@ class OnnxDetector:
         signature: Signature,
         classes: ClassPlan,
         config: DetectorConfig,
-        path: Path,
+        path: Path | RemoteModel,
         precision: str,
         threads: int,
     ) -> None:
@@ -53,7 +54,8 @@ class OnnxDetector:
         self._watch = Watch(signature.size)
         self._iou = config.iou
         self._path = path
-        self._about = {"precision": precision, "threads": str(threads), "device": config.device}
+        here = {"threads": str(threads), "device": config.device} if threads else {}
+        self._about = {"precision": precision, **here}
         self.labels: Sequence[str] = classes.labels
         self.thresholds: NDArray[np.float32] = classes.by_id()
         """Confidence by class id from which a detection may begin a track."""
@@ -61,9 +63,9 @@ class OnnxDetector:
         """Width and height to which pictures are brought."""
         fixed = signature.spec.shape[0]
         alone = session.single or signature.layout.unbatched
-        self._batch = 1 if alone and fixed in (None, 1) else fixed
+        self._batch = 1 if alone and fixed in (None, 1) else fixed or session.most
         self._exact = fixed or (1 if alone else None)
-        self.parallel = session.requests if self._batch == 1 else 1
+        self.parallel = session.requests if self._batch == 1 or session.most else 1
         """Calls that may run at once; more than 1: frames are best given one by one."""
         # An inference request is taken by one call at a time: memory for the input, and a function that runs the network on it.
         runs = [session.run, *(session.inference_request() for _ in range(self.parallel - 1))]
@@ -157,8 +159,7 @@ class OnnxDetector:
         width, height = s.size
         runtime = self._session.runtime if self._session else "closed"
         return {
-            "model": str(self._path),
-            "sha256": hashlib.sha256(self._path.read_bytes()).hexdigest(),
+            **self._about_model(),
             "input": f"{width}x{height} {s.spec}",
             "layout": f"{s.layout.name}, {s.layout.classes} classes, labels {s.labels_from}",
             "runtime": runtime,
@@ -172,6 +173,10 @@ class OnnxDetector:
                 )
             ),
         }
+
+    def _about_model(self) -> dict[str, str]:
+        content = self._path.read_bytes() if isinstance(self._path, Path) else b""
+        return {"model": str(self._path), "sha256": hashlib.sha256(content).hexdigest()}
 
     def close(self) -> None:
         """Release the model; further calls of :meth:`detect` raise DetectorError."""

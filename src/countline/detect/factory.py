@@ -10,6 +10,7 @@ from countline.detect.catalogue import CATALOGUE, DEFAULT, weights
 from countline.detect.classes import plan
 from countline.detect.detector import OnnxDetector
 from countline.detect.on_gpu import GpuDetector, open_gpus
+from countline.detect.remote import make_remote
 from countline.detect.runtime import choose_runtime, choose_threads, open_session
 from countline.detect.signature import read_signature
 from countline.errors import ConfigError, DetectorError
@@ -22,9 +23,11 @@ def make(config: DetectorConfig, *, low: float | None = None) -> OnnxDetector:
     """The detector that a configuration describes, loaded and warmed up.
 
     ``low`` (the tracker's) is the confidence from which detections are handed on; half of each class's threshold unless
-    given. Raises ConfigError for impossible settings, DetectorError for a model that cannot be loaded or understood,
-    MissingExtra for a runtime that is not installed.
+    given. Raises ConfigError for impossible settings, DetectorError for a model that cannot be loaded or understood, or a server
+    that cannot be reached, MissingExtra for a runtime that is not installed.
     """
+    if config.triton is not None:
+        return make_remote(config, low=low)
     on_gpu = config.device.partition(":")[0].lower() == "cuda"
     runtime = choose_runtime(config.runtime, config.device)
     threads = choose_threads(config.threads)

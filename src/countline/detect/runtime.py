@@ -83,6 +83,11 @@ class Session(Protocol):
     """Calls that may run side by side, each through an inference request of its own: two frames on a thread each are through sooner
     than one after the other on both threads, and threads that do not wait for each other lose less on a busy machine."""
 
+    most: int
+    """Most frames of a run, where they are best given together and there is a bound; 0: there is none."""
+    file: Path | None
+    """The model's file; None where it is not on this machine."""
+
     def run(self, batch: NDArray[Any]) -> list[NDArray[Any]]:
         """All outputs, in the model's order. They may be overwritten by the next call."""
         ...
@@ -275,6 +280,7 @@ _PROVIDERS = {
 
 class _OnnxRuntime:
     runtime = "onnxruntime"
+    most = 0
 
     def __init__(self, path: Path, threads: int, device: str) -> None:
         kind = device.partition(":")[0].lower()
@@ -287,6 +293,7 @@ class _OnnxRuntime:
                 where="detector.device",
                 fix=f"use one of: {', '.join(offered)}; for cuda install onnxruntime-gpu instead of onnxruntime",
             )
+        self.file: Path | None = path
         self.single = kind == "cpu"
         self.requests = min(threads, MOST_REQUESTS) if self.single else 1
         self._session = _ort_session(path, max(1, threads // self.requests), wanted)
@@ -310,6 +317,7 @@ class _OnnxRuntime:
 class _OpenVino:
     runtime = "openvino"
     single = True
+    most = 0
 
     def __init__(self, path: Path, threads: int, device: str) -> None:
         if device != "cpu":
@@ -330,6 +338,7 @@ class _OpenVino:
         import openvino
 
         self._openvino = openvino
+        self.file: Path | None = path
         self._path = path
         self.requests = min(threads, MOST_REQUESTS)
         self._options = {

@@ -60,7 +60,7 @@ def read_signature(session: Session, config: DetectorConfig, where: str) -> Sign
         base = customised(base, told if isinstance(told, Mapping) else None)
         return customised(base, config.normalize)
 
-    trial = Trial(session, Input(spec, size, nchw), preprocess, Path(where))
+    trial = Trial(session, Input(spec, size, nchw), preprocess, where)
     count = len(labels) if labels else None
     layout = (
         read_layout(trial, metadata, count, wanted)

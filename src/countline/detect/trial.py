@@ -6,7 +6,6 @@ import ast
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -45,7 +44,8 @@ class Trial:
     input: Input
     preprocess: Callable[[Layout], Preprocess]
     """A layout -> how pictures are prepared for it."""
-    path: Path
+    where: str
+    """The model, for errors."""
     _done: dict[Preprocess, list[NDArray[Any]]] = field(default_factory=dict)
 
     def batch(self, how: Preprocess) -> NDArray[Any]:
@@ -70,7 +70,7 @@ class Trial:
                 text, (width, height) = " ".join(str(error).split()), self.input.size
                 raise DetectorError(
                     f"a trial run with an input of {width}x{height} failed: {text[:300]}",
-                    where=str(self.path),
+                    where=self.where,
                     fix="check detector.size",
                 ) from None
         return self._done[how]
@@ -135,7 +135,7 @@ def _told(
     if task in ("classify", "classification"):
         raise DetectorError(
             f"is a classifier (its metadata say task: {task}); it gives no boxes",
-            where=str(trial.path),
+            where=trial.where,
             fix="give a detector",
         )
     form = literal(metadata.get("kpt_shape", ""))
@@ -145,9 +145,12 @@ def _told(
     told = Told(task if task in TASKS else "", keypoints, keypoint, whole)
     if wanted != "auto" and labels:
         return told  # all is known: no need to look into the file
-    graph = read_graph(trial.path)
+    file = trial.session.file
+    if file is None:
+        return told
+    graph = read_graph(file)
     tensors = graph.tensors(names)
-    inner = tensor_shapes(graph.with_outputs(tensors), trial.path.parent, trial.feeds(Layout("yolov8", 0)))
+    inner = tensor_shapes(graph.with_outputs(tensors), file.parent, trial.feeds(Layout("yolov8", 0)))
     made = {n: graph.made(n, {d for d in shape[1:] if d > 0}, inner) for n, shape in zip(names, shapes)}
     return replace(told, made=made)
 
@@ -206,7 +209,7 @@ class _Seen:
         known = f", {self.labels} labels" if self.labels else ", no labels"
         task = f", task {self.told.task}" if self.told.task else ""
         seen = f"input {self.trial.input.spec} at {width}x{height}, outputs {outputs}{known}{task}"
-        return DetectorError(f"the model {what}: {seen}", where=str(self.trial.path), fix=fix)
+        return DetectorError(f"the model {what}: {seen}", where=self.trial.where, fix=fix)
 
     def unknown(self) -> DetectorError:
         what = "fits no known layout" if self.wanted == "auto" else f"does not fit the layout '{self.wanted}'"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from countline.detect.coco import COCO
 from countline.detect.plausible import TINY, shown_box
-from countline.errors import DetectorError
+from countline.errors import DetectorAway, DetectorError
 from countline.types import Detections, Frame
 
 __all__ = ["CallableDetector", "wrap"]
@@ -62,12 +62,14 @@ class CallableDetector:
         """Confidence by class id from which a detection may begin a track."""
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
-        """Call the function. Raises DetectorError that names it when it raises, or returns something else than one
-        result for each picture, and for what cannot be boxes in pixels with confidences from 0 to 1: boxes whose right
-        or lower side lies before the other (left, top, width and height?), boxes that are all within the first pixel
-        (parts of the picture?), percents."""
+        """Call the function. Raises DetectorAway as the function does; DetectorError that names it when it raises, or returns something
+        else than one result for each picture, and for what cannot be boxes in pixels with confidences from 0 to 1: boxes whose right or
+        lower side lies before the other (left, top, width and height?), boxes that are all within the first pixel (parts of the picture?),
+        percents."""
         try:
             results = self._function([frame.image for frame in frames])
+        except DetectorAway:
+            raise
         except Exception as error:
             raise self._fault(error) from error
         if not hasattr(results, "__len__"):

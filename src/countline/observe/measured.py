@@ -136,6 +136,8 @@ class Measured:
     """Busy seconds by stage."""
     queued: int = 0
     """Frames that wait between two stages."""
+    detector_away: bool | None = None
+    """Whether the detector (an inference server) is away; None: nothing is detected here."""
     messages: int = 0
     failures: int = 0
     """Messages that could not be made."""
@@ -158,6 +160,8 @@ def merged(parts: Sequence[Measured]) -> Measured:
         total.seconds = max(total.seconds, part.seconds)
         total.sources = [*total.sources, *part.sources]
         total.queued += part.queued
+        if part.detector_away is not None:
+            total.detector_away = total.detector_away or part.detector_away
         total.messages += part.messages
         total.failures += part.failures
         total.reload_ok &= part.reload_ok

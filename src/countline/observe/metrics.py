@@ -159,6 +159,8 @@ FAMILIES: tuple[Family, ...] = (
            _one(lambda m: m.queued)),
     Family("countline.stage.busy", "counter", "Time that a stage was at work; decode: waiting for the source included.", "s", ("stage",),
            lambda m: [Point((stage,), seconds) for stage, seconds in m.busy.items()]),
+    Family("countline.detector.away", "gauge", "1 while the detector is away: an inference server that does not answer.", "", (),
+           _one(lambda m: None if m.detector_away is None else float(m.detector_away))),
     Family("countline.detections", "counter", "Objects that were detected in frames.", "{object}", SOURCE,
            _each(lambda s: s.detections)),
     Family("countline.tracks", "counter", "Tracks that began.", "{track}", SOURCE, _each(lambda s: s.tracks_begun)),

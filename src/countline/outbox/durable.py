@@ -70,10 +70,14 @@ class Outbox(Core):
 
         Raises OutboxFull (disk full: nothing was stored, try again) and OutboxError.
         """
+        with self._db_lock:  # dead letters may be put back meanwhile: positions are given one after the other
+            return self._write(commits)
+
+    def _write(self, commits: Sequence[Commit]) -> int:
         for i, commit in enumerate(commits):
             if commit.outputs is not None:
                 if i:
-                    return self.write(commits[:i])  # those before do not go there yet
+                    return self._write(commits[:i])  # those before do not go there yet
                 self._use_outputs(commit.outputs)
         admitted = self._counters.admit(commits)
         blocks = pack(self._next, [m for commit in admitted for m in commit.messages], self._now())
@@ -81,13 +85,12 @@ class Outbox(Core):
         if cost and self._bytes + cost > self.max_bytes and self._used() + cost > self.max_bytes:
             if self.when_full == "block":
                 if len(commits) > 1:
-                    return self.write(commits[: len(commits) // 2])
+                    return self._write(commits[: len(commits) // 2])
                 if self._used():
                     return 0  # a single commit larger than the bound is stored once the outbox is empty
             elif self.when_full == "drop-newest":
                 blocks, cost = self._refuse(blocks), 0
-        fresh = self._insert(admitted, blocks, cost)
-        self._written(blocks, fresh)
+        self._written(blocks, self._insert(admitted, blocks, cost))
         self._watch()
         return len(commits)
 
@@ -342,8 +345,8 @@ class Outbox(Core):
         chosen = [d for d in self.dead_letters(output) if number in (None, d.number) and d.output in self._outputs]
         for start in range(0, len(chosen), 500):
             part = chosen[start : start + 500]
-            blocks = pack(self._next, [replace(d.message, outputs=(d.output,)) for d in part], self._now())
             with self._db_lock:
+                blocks = pack(self._next, [replace(d.message, outputs=(d.output,)) for d in part], self._now())
                 fresh = self._insert([], blocks, 0, buried=[d.number for d in part])
                 self._written(blocks, fresh)
         return len(chosen)

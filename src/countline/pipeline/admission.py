@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from countline.pipeline.overload import LEAST, fair_shares
-from countline.protocols import Detector, ParallelDetector
+from countline.protocols import BatchDetector, Detector, ParallelDetector
 from countline.types import Frame, FrameInfo, SourceInfo
 from countline.video import ArrayPicture
 
@@ -22,7 +22,7 @@ _USED = 0.8
 def detector_rate(detector: Detector, *, batch: int, seconds: float = 0.5) -> float:
     """Frames a second that the detector does alone on this machine just now, tried for so long. Raises what it raises."""
     threads = max(1, int(detector.parallel)) if isinstance(detector, ParallelDetector) else 1
-    size = batch if threads == 1 else 1
+    size = detector.most if isinstance(detector, BatchDetector) else batch if threads == 1 else 1
     picture = ArrayPicture(np.zeros((576, 768, 3), np.uint8))
     frames = [Frame(FrameInfo(SourceInfo("trial"), 0, 0, 0, 768, 576), picture)] * size
 

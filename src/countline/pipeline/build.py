@@ -41,12 +41,12 @@ Amend = Callable[[dict[str, Any]], Mapping[str, Any]]
 """What a mapping or a file becomes before it is checked: sources that need no uri get one."""
 
 
-def as_config(origin: Config | Mapping[str, Any] | str | Path, amend: Amend = lambda data: data) -> Config:
-    """A Config from a Config, a mapping or the path of a YAML file. Raises ConfigError."""
+def as_config(origin: Config | Mapping[str, Any] | str | Path | Document, amend: Amend = lambda data: data) -> Config:
+    """A Config from a Config, a mapping, the path of a YAML file, or what was read of one. Raises ConfigError."""
     if isinstance(origin, Config):
         return origin
-    if isinstance(origin, (str, Path)):
-        document = read_yaml(origin)
+    if isinstance(origin, (str, Path, Document)):
+        document = origin if isinstance(origin, Document) else read_yaml(origin)
         if not isinstance(document.data, dict):
             raise_not_mapping(document)
     else:
@@ -190,7 +190,7 @@ def detector(config: Config, own: Any = None) -> Detector:
         return _focused(config, own if isinstance(own, Detector) else detect.wrap(own))
     settings = config.detector
     if config.rules.file is not None:
-        if settings.classes is None and settings.model in detect.MODELS:
+        if settings.classes is None and settings.triton is None and settings.model in detect.MODELS:
             # Class ids in a DeepStream file mean the classes of DeepStream's detector, not the model's own.
             classes = dict(CLASS_SETS.module("deepstream", "classes").CLASSES)
             settings = settings.model_copy(update={"classes": classes})
@@ -360,9 +360,12 @@ def state_path(config: Config, origin: object, state: Path | None) -> Path | Non
 def mark(config: Config, rules: Sequence[RuleInfo]) -> str:
     """Digest of all that decides what is seen and counted in a file: an id names one event for ever, and with another line,
     model or threshold there are other events. Paths do not count, nor does what only decides how messages look."""
-    model = Path(config.detector.model).name
+    remote = config.detector.triton
+    model = Path(config.detector.model).name if remote is None else f"{remote.model.model}:{remote.model.version}"
+    # Whether it runs here or on a server does not count.
+    settings = config.detector.model_copy(update={"model": model, "labels": None})
     what = [
-        config.detector.model_copy(update={"model": model, "labels": None}).model_dump(mode="json"),
+        settings.model_dump(mode="json", exclude={"triton"}),
         config.tracker.model_dump(mode="json"),
         config.rules.model_dump(mode="json", exclude={"file"}),
         [[r.name, r.kind, r.source, r.points, r.directions] for r in rules],

@@ -203,7 +203,7 @@ def refuse_unchangeable(old: Config, new: Config) -> None:
     kept = new.outbox.model_copy(update={"reset": old.outbox.reset})
     if kept != old.outbox:
         refuse(f"the outbox ({_options(old.outbox, kept)})", "outbox")
-    for part in ("metrics", "otel"):
+    for part in ("metrics", "otel", "web"):
         if getattr(old, part) != getattr(new, part):
             refuse(f"what is shown of a run (`{part}`)", part)
     if (old.rules.file is None) != (new.rules.file is None):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
 from countline.config import Config
+from countline.config.loader import Document
 from countline.errors import CountlineError
 from countline.messages.time import rfc3339
 from countline.pipeline.changes import Changes, changes, digest_of, refuse_unchangeable
@@ -24,7 +25,7 @@ __all__ = ["Applied", "Change", "Changeable", "Control", "Current"]
 log = logging.getLogger("countline.pipeline")
 
 By = Literal["file", "signal", "api"]
-Origin: TypeAlias = "Config | Mapping[str, Any] | str | Path"
+Origin: TypeAlias = "Config | Mapping[str, Any] | str | Path | Document"
 
 
 class Change(Protocol):
@@ -104,10 +105,20 @@ class Control:
         """Changes that were asked for, by what became of them."""
         self.succeeded = True
         """Whether the last one was applied."""
+        self.on_told: list[Callable[[ConfigChange], None]] = []
+        """Called with each change that was applied or refused, on the thread that asked for it; they raise nothing."""
 
     def current(self) -> Current:
         """The configuration that counts now."""
         return self._current
+
+    def parse(self, origin: Origin) -> Config:
+        """The configuration as this run reads it. Raises ConfigError."""
+        return self._target.parse(origin)
+
+    def digest(self, origin: Origin) -> str:
+        """Identity of what a configuration says, to be compared with that of :meth:`current`. Raises ConfigError."""
+        return digest_of(self._target.parse(origin))
 
     def preview(self, origin: Origin) -> Changes:
         """What :meth:`apply` would change. Raises ConfigError as that does, for all that can be known without making anything."""
@@ -165,8 +176,9 @@ class Control:
         made = self._target.ready(config, plan)
         now = time.time_ns()
         current = Current(config, digest_of(config), now, by)
+        told = ConfigChange(True, plan.words, by, current.digest, now)
         try:
-            notes = made.commit(ConfigChange(True, plan.words, by, current.digest, now))
+            notes = made.commit(told)
         except BaseException:
             made.undo()
             raise
@@ -176,6 +188,7 @@ class Control:
         log.info("configuration changed (asked by %s): %s", by, "; ".join(plan.words))
         if notes:
             log.warning("%s", "; ".join(notes))
+        self._tell(told)
         return Applied(plan, current.digest, by, now, tuple(notes))
 
     def _refused(self, error: CountlineError, plan: Changes, by: By) -> None:
@@ -189,7 +202,13 @@ class Control:
             rfc3339(current.since),
             text,
         )
-        self._target.tell(ConfigChange(False, plan.words, by, current.digest, time.time_ns(), text))
+        told = ConfigChange(False, plan.words, by, current.digest, time.time_ns(), text)
+        self._target.tell(told)
+        self._tell(told)
+
+    def _tell(self, change: ConfigChange) -> None:
+        for told in self.on_told:
+            told(change)
 
 
 def _contents(config: Config) -> dict[str, str]:

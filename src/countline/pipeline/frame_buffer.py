@@ -97,7 +97,8 @@ class FrameBuffer:
         if self._lockstep:
             return len(queue) >= self._rounds(self._most)
         total = sum(map(len, self._queues))
-        return total == 1 or total >= self._most  # of the first one it is noted since when it waits
+        # Of the first one it is noted since when it waits.
+        return total == 1 or total >= self._most or self._full()
 
     def _wake(self) -> None:
         self._change.notify_all()
@@ -176,9 +177,14 @@ class FrameBuffer:
             least = self._rounds(most)
             queues = zip(self._queues, self._open)
             return any(self._queues) and all(len(queue) >= least or not is_open for queue, is_open in queues)
-        if sum(map(len, self._queues)) >= most:
+        if sum(map(len, self._queues)) >= most or self._full():
             return True
         return any(self._queues) and (not any(self._open) or self._time_left(patience) <= 0)
+
+    def _full(self) -> bool:
+        """One frame of each source is all that may wait, and all are there: nobody else's company can come."""
+        present = all(queue or not is_open for queue, is_open in zip(self._queues, self._open))
+        return self._live_depth == 1 and any(self._queues) and present
 
     def _time_left(self, patience: float) -> float:
         """Until the frame that has waited longest has done so for ``patience`` s; at most half a second."""

@@ -25,7 +25,7 @@ _CLOCKS = (TimeQuality.NTP, TimeQuality.ARRIVAL)
 _WORDS = {
     "not-running": "countline did not run",
     "no-frames": "the source gave no frames",
-    "frames-dropped": "processing was behind, and frames were dropped",
+    "frames-dropped": "processing was behind or the detector away, and frames were dropped",
     "no-recording": "there is no recording of it",
     "clock-jumped": "this machine slept, or its clock was set forward",
 }

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
 
+from countline.errors import DetectorAway
+from countline.pipeline.away import Away
 from countline.protocols import BatchDetector, Detector, ParallelDetector
 from countline.types import Detections, Frame, FrameInfo
 
-__all__ = ["Batch", "Company", "Inference"]
+__all__ = ["Batch", "Company", "Inference", "depths"]
 
-_Work = tuple[list[Detections], float]
+
+class _Work(NamedTuple):
+    """What one call of the detector gave."""
+
+    found: list[Detections | None]
+    seconds: float
+    """For which it was at work."""
+    lost: frozenset[int] = frozenset()
+    """Frames that were given up, because the detector was away, by their places in the call."""
+
+
 _GATHER = 0.004
 """Seconds that a frame waits for company at most."""
 _PAYS = 0.9
@@ -30,27 +43,40 @@ class Batch:
         """When the detector took them: seconds of the monotonic clock."""
         self._found: list[Detections | None] = [None] * len(frames)
         self._parts: list[tuple[Sequence[int], Future[_Work]]] = []
+        self._lost: set[int] = set()
 
     def add(self, places: Sequence[int], work: Future[_Work]) -> None:
         """``work`` will give the detections of the frames at these places."""
         self._parts.append((places, work))
 
     def by_round(
-        self, found: Sequence[Detections | None]
+        self, found: Sequence[Detections | None], without: Collection[str] = ()
     ) -> Iterator[tuple[Sequence[Frame], Sequence[Detections | None]]]:
-        """What :meth:`wait` gave, for each round."""
+        """What :meth:`wait` gave, for each round; without frames that were given up, and those of the sources ``without``."""
         start = 0
         for frames in self.rounds:
-            yield frames, found[start : start + len(frames)]
+            pairs = list(zip(frames, found[start : start + len(frames)]))
+            if self._lost or without:
+                pairs = [
+                    pair
+                    for at, pair in enumerate(pairs, start)
+                    if at not in self._lost and pair[0].info.source.name not in without
+                ]
+            yield [frame for frame, _ in pairs], [detections for _, detections in pairs]
             start += len(frames)
+
+    def given_up(self) -> set[str]:
+        """Files of which frames were given up: nothing that comes behind them may be counted. After :meth:`wait`."""
+        return {f.info.source.name for f in (self.frames[i] for i in self._lost) if not f.info.source.live}
 
     def wait(self) -> tuple[list[Detections | None], float]:
         """Detections by frame (None: skipped), and the detector's busy seconds. Raises what the detector raised."""
         seconds = 0.0
         for places, work in self._parts:
-            results, took = work.result()
-            seconds += took
-            for i, result in zip(places, results):
+            done = work.result()
+            seconds += done.seconds
+            self._lost.update(places[i] for i in done.lost)
+            for i, result in zip(places, done.found):
                 self._found[i] = result
         return self._found, seconds
 
@@ -95,9 +121,11 @@ class Inference:
     batch: most frames of a call, for a detector that is called from one thread.
     every: look at each source's every so manieth frame, of those that it has given, whether they got here or not.
     ahead: calls that may wait for a free thread. They keep it busy, but their frames grow old.
+    away: told when the detector is away, and when it is back.
     """
 
-    def __init__(self, detector: Detector, *, batch: int, every: int, ahead: int) -> None:
+    def __init__(self, detector: Detector, *, batch: int, every: int, ahead: int, away: Away | None = None) -> None:
+        self.away = Away(lambda _: None, threading.Event()) if away is None else away
         threads = max(1, int(detector.parallel)) if isinstance(detector, ParallelDetector) else 1
         self._detector = detector
         self._batched = detector if isinstance(detector, BatchDetector) else None
@@ -155,19 +183,56 @@ class Inference:
         return True
 
     def _detect(self, frames: list[Frame]) -> _Work:
-        begin = time.perf_counter()
+        work = _Work([], 0.0)
         try:
-            found = self._detector.detect(frames)
-            took = time.perf_counter() - begin
-            if self._size > 1:
-                self._company.note(len(frames), took)
-            return found, took
+            work = self._looked_at(frames)
+            if self._size > 1 and not work.lost:
+                self._company.note(len(frames), work.seconds)
+            return work
         finally:
             with self._change:
-                self.busy += (time.perf_counter() - begin) / self._threads
+                self.busy += work.seconds / self._threads
                 self._free += 1
                 self._change.notify_all()
+
+    def _looked_at(self, frames: list[Frame]) -> _Work:
+        """While the detector is away, frames of live sources are given up, and those of files are tried again and again; these too
+        are given up when no more are wanted."""
+        found: list[Detections | None] = [None] * len(frames)
+        left = list(range(len(frames)))
+        lost: set[int] = set()
+        seconds = 0.0
+        while left:
+            begin = time.perf_counter()
+            try:
+                results = self._detector.detect([frames[i] for i in left])
+            except DetectorAway as error:
+                live = [i for i in left if frames[i].info.source.live]
+                left = [i for i in left if not frames[i].info.source.live]
+                self.away.begin(str(error), [frames[i] for i in live], waiting=bool(left))
+                lost.update(live)
+                if left:
+                    self.away.wait(error.retry)
+                if self.away.over:
+                    lost.update(left)
+                    break
+                continue
+            seconds += time.perf_counter() - begin
+            self.away.end()
+            for i, result in zip(left, results):
+                found[i] = result
+            break
+        return _Work(found, seconds, frozenset(lost))
 
     def close(self) -> None:
         """End the threads; frames that still wait for one are given up."""
         self._pool.shutdown(cancel_futures=True)
+
+
+def depths(detector: BatchDetector | None, sources: int) -> dict[str, int]:
+    """Frames of a source that may wait. Where many are taken at a time: of files twice those of a batch; of a live one, for a GPU,
+    those of about a quarter of a second, else as the detector says (``live_depth``)."""
+    if detector is None:
+        return {}
+    live = int(getattr(detector, "live_depth", 8))
+    return {"depth": max(16, 2 * -(-detector.most // max(1, sources))), "live_depth": live}

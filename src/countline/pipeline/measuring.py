@@ -29,9 +29,11 @@ _DROPS = ("age", "quota", "size", "not-written")
 """Reasons for which an output may lose messages, told as 0 from the beginning: a rate needs the step from 0 to 1."""
 
 
-def measured(engine: Engine, stats: Mapping[str, SourceStats], *, queued: int = 0, control: Control) -> Measured:
+def measured(
+    engine: Engine, stats: Mapping[str, SourceStats], *, queued: int = 0, control: Control, away: bool | None = None
+) -> Measured:
     """All of an engine, as of now. ``stats``: of the sources that are read here, by name; of others the engine's notes say what
-    there is. From any thread."""
+    there is. ``away``: whether the detector is; None: there is none. From any thread."""
     summary = engine.refresh()
     names = [source.name for source in engine.stages.sources]
     notes = engine.notes
@@ -46,6 +48,7 @@ def measured(engine: Engine, stats: Mapping[str, SourceStats], *, queued: int = 
         ages={stage: ages.read() for stage, ages in notes.ages.items() if stats or stage == "outbox"},
         busy=_busy(summary.stages),
         queued=queued,
+        detector_away=away,
         messages=summary.messages,
         failures=summary.failures,
         reloads=dict(control.results),
@@ -90,6 +93,7 @@ def _source(name: str, summary: SourceSummary, notes: SourceNotes, stats: Source
         made.packets = stats.packets if stats.last_packet else None
         made.dropped = {
             "replaced": stats.dropped,
+            "detector-away": stats.undetected,
             "thinned": stats.thinned,
             "vanished": stats.vanished,
         }
@@ -175,14 +179,17 @@ def state_of(notes: SourceNotes) -> str:
     return "stalled" if time.monotonic() - notes.last > SILENT else "live"
 
 
-def healthy(engine: Engine, states: Mapping[str, str], *, started: bool = True, beat: float = 0.0) -> Health:
+def healthy(
+    engine: Engine, states: Mapping[str, str], *, started: bool = True, beat: float = 0.0, away: str = ""
+) -> Health:
     """Health of an engine with sources in these states. ``beat``: when the loop that looks after it went round last, seconds of the
-    monotonic clock; 0: there is none."""
+    monotonic clock; 0: there is none. ``away``: why the detector is; empty when it is not."""
     failure, writer = engine.failure, engine.delivery.writer
     since = engine.notes.busy_since
     took = time.monotonic() - since if since else 0.0
     # A file waits for room in the outbox for as long as that takes: then it is the outbox that is not well, and not this.
-    stuck = took > STUCK and not writer.last_error
+    # So do its frames while the detector is away.
+    stuck = took > STUCK and not writer.last_error and not away
     late = time.monotonic() - beat if beat else 0.0
     alive = [
         Check("run", failure is None, "goes on" if failure is None else f"has failed: {failure}", "start it anew"),
@@ -190,7 +197,7 @@ def healthy(engine: Engine, states: Mapping[str, str], *, started: bool = True, 
         Check("loop", late <= LATE, f"stands still for {late:.0f} s" if late > LATE else "goes round", "start it anew"),
     ]
     ready = [
-        Check("model", True, "loaded"),
+        Check("model", not away, f"away: {away}" if away else "loaded", "see to the inference server"),
         outbox_check(engine.delivery),
         sources_check(states),
     ]

@@ -148,8 +148,8 @@ class Overload:
         self.words = ""
         """A sentence on the overload just now; empty without one."""
 
-    def look(self) -> None:
-        """Set the rates, once a second."""
+    def look(self, *, away: bool = False) -> None:
+        """Set the rates, once a second. ``away``: the detector is, and nothing that happens says how much could be done."""
         now = self._clock()
         seconds = now - self._looked
         if seconds < 1.0:
@@ -173,6 +173,9 @@ class Overload:
             comes = (frames + thin) / seconds
             seen.offered = offered[name] = seen.offered + (comes - seen.offered) / _LATELY if seen.offered else comes
         worked = self._busy() if self._busy is not None else 0.0
+        if away:
+            self._worked = worked
+            return
         busy = (worked - self._worked) / seconds if self._busy is not None else 1.0
         self._worked = worked
         targets = self._governor.update(offered, done, dropped, busy)

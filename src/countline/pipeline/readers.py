@@ -90,7 +90,9 @@ class Readers:
         if reader.thread is not None and reader.thread is not threading.current_thread():
             reader.thread.join(CLOSING)
         noted = self._summary.sources[source.info.name]
-        noted.dropped += (dropped if lost else 0) + source.stats.dropped
+        stats = source.stats
+        noted.dropped += (dropped if lost else 0) + stats.dropped + stats.undetected
+        noted.undetected += stats.undetected
 
     def _start(self, reader: _Reader) -> None:
         name = f"countline-read-{reader.source.info.name}"

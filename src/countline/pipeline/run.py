@@ -15,16 +15,19 @@ from typing import Any
 
 from countline import video
 from countline.config import Config, SourceConfig
+from countline.config.loader import Document
 from countline.observe.monitor import Monitor
 from countline.pipeline import build, recordings
+from countline.pipeline.away import Away
 from countline.pipeline.changes import Changes
 from countline.pipeline.control import Change, Control
 from countline.pipeline.delivery.delivery import Delivery
 from countline.pipeline.engine import Engine
 from countline.pipeline.frame_buffer import FrameBuffer
 from countline.pipeline.heartbeats import SourceNews
-from countline.pipeline.inference import Batch, Inference
+from countline.pipeline.inference import Batch, Inference, depths
 from countline.pipeline.overload import Overload
+from countline.pipeline.page import Page
 from countline.pipeline.program_sources import ProgramSources
 from countline.pipeline.readers import Readers
 from countline.pipeline.reloader import Reloader
@@ -33,19 +36,12 @@ from countline.pipeline.sources_swap import SourcesSwap
 from countline.pipeline.stats import Summary
 from countline.pipeline.worker import CommitSink, Consumer
 from countline.protocols import BatchDetector, Detector, RuleSet, Source
+from countline.source_status import SourceStats
 from countline.types import ConfigChange, Frame, SourceInfo
 
 __all__ = ["Run", "run"]
 
 log = logging.getLogger("countline.pipeline")
-
-
-def _depths(detector: BatchDetector | None, sources: int) -> dict[str, int]:
-    """Frames of a source that may wait. For a GPU, which takes many at a time: of files twice those of a batch, of a live one those
-    of about a quarter of a second."""
-    if detector is None:
-        return {}
-    return {"depth": max(16, 2 * -(-detector.most // max(1, sources))), "live_depth": 8}
 
 
 class Run(Showing):
@@ -65,6 +61,7 @@ class Run(Showing):
     reread: gives the configuration as it is now, for an edit that is applied while running; where ``config`` is a path, that file
         unless set.
     files: of the configuration, where ``reread`` is given: those that are watched for edits.
+    read: gives the configuration that the first of ``files`` would give with another text: then the page edits rules there.
     watch: apply edits whatever the configuration says of it (``watch: true``).
     delivery, sink: as of :class:`countline.pipeline.engine.Engine`, for runs that share one outbox and its outputs.
 
@@ -85,6 +82,7 @@ class Run(Showing):
         fresh: bool = False,
         reread: Callable[[], Config | str | Path] | None = None,
         files: Sequence[Path] = (),
+        read: Callable[[str], Config] | None = None,
         watch: bool = False,
         delivery: Delivery | None = None,
         sink: Callable[[Delivery], CommitSink] = lambda delivery: delivery,
@@ -104,6 +102,9 @@ class Run(Showing):
             self.monitor = Monitor.of(self.config) if delivery is None else None
             if self.monitor is not None:
                 resources.callback(self.monitor.close)
+            self.page = Page.of(self.config, config, state) if delivery is None else None
+            if self.page is not None:
+                resources.callback(self.page.close)
             self._gpus = self.config.detector.gpus if detector is None else []
             with ThreadPoolExecutor(1) as pool:  # the model is compiled while the other packages are imported
                 loading = pool.submit(build.detector, self.config, detector)
@@ -137,11 +138,15 @@ class Run(Showing):
             live = [s.info.live for s in self.sources]
             settings = self.config.detector
             self._batched = self.detector if isinstance(self.detector, BatchDetector) else None
-            self._frames = FrameBuffer([], **_depths(self._batched, len(self.sources)))
+            self._frames = FrameBuffer([], **depths(self._batched, len(self.sources)))
             self._readers = Readers(self._frames, self.engine.summary, self.engine.clock, self._stopping.is_set)
             self._readers.add(self.sources)
             self._inference = Inference(
-                self.detector, batch=settings.batch or 4, every=settings.interval + 1, ahead=0 if any(live) else 1
+                self.detector,
+                batch=settings.batch or 4,
+                every=settings.interval + 1,
+                ahead=0 if any(live) else 1,
+                away=Away(self._stats_of, self._stopping),
             )
             resources.callback(self._inference.close)
             self._watch_load()
@@ -152,6 +157,7 @@ class Run(Showing):
             self._reloader = Reloader(self.control, files, lambda: watch or self.config.watch)
             if self.monitor is not None:
                 self.monitor.watch(self)
+            self._show_page(files[0] if files and (read or isinstance(config, (str, Path))) else None, read)
             # Closed at the end of ``execute``; or when nobody holds this run any more, or the program ends.
             self._release = weakref.finalize(self, resources.pop_all().close)
 
@@ -185,7 +191,9 @@ class Run(Showing):
             self._play()
             if self.engine.failure is None:
                 self._news.conclude(self.engine, self.sources)
-            self.engine.finish(dict(self._readers.ended), drain_timeout)
+            given_up = self._inference.away.given_up
+            ended = {name: whole and name not in given_up for name, whole in self._readers.ended.items()}
+            self.engine.finish(ended, drain_timeout)
         finally:
             self.close()
         return self._conclude()
@@ -223,7 +231,7 @@ class Run(Showing):
                 if self._stopping.wait(0.1):
                     break
                 if self._overload is not None:
-                    self._overload.look()
+                    self._overload.look(away=bool(self._inference.away.text))
                 self._reloader.look()
                 self._news.look(self.engine, self.sources, self.wake)
 
@@ -279,15 +287,22 @@ class Run(Showing):
                 continue
             notes.begin(batch.taken)
             found, seconds = batch.wait()
-            notes.reached("worker", batch.frames, notes.found())
+            self._inference.away.give_up(batch.given_up())
             clock.seconds["detect"] += seconds
-            for frames, detections in batch.by_round(found):
-                self.engine.work(frames, detections)
-            self._latency = notes.done([(f.info.source.name, f.arrived) for f in batch.frames])
+            rounds = list(batch.by_round(found, self._inference.away.given_up))
+            seen = [frame for frames, _ in rounds for frame in frames]
+            notes.reached("worker", seen, notes.found())
+            for frames, detections in rounds:
+                if frames:
+                    self.engine.work(frames, detections)
+            self._latency = notes.done([(f.info.source.name, f.arrived) for f in seen]) or self._latency
+
+    def _stats_of(self, name: str) -> SourceStats | None:
+        return next((source.stats for source in self.sources if source.info.name == name), None)
 
     # -- change while running (countline.pipeline.control.Changeable) ----------------------------------------------
 
-    def parse(self, origin: Config | Mapping[str, Any] | str | Path) -> Config:
+    def parse(self, origin: Config | Mapping[str, Any] | str | Path | Document) -> Config:
         """As at the start. Raises ConfigError."""
         return build.as_config(origin, self._program_sources.amend)
 
@@ -353,11 +368,9 @@ class Run(Showing):
     def _conclude(self) -> Summary:
         for source in self.sources:
             noted, stats = self.engine.summary.sources[source.info.name], source.stats
-            noted.dropped, noted.corrupt, noted.reconnects = (
-                noted.dropped + stats.dropped,
-                stats.corrupt,
-                stats.reconnects,
-            )
+            noted.dropped += stats.dropped + stats.undetected
+            noted.undetected += stats.undetected
+            noted.corrupt, noted.reconnects = stats.corrupt, stats.reconnects
             noted.corrupt_by = dict(stats.lost)
             noted.thinned, noted.state, noted.reason = stats.thinned, stats.state, stats.reason
             if source.info.live and not stats.connections and not noted.frames and stats.reason and not noted.error:

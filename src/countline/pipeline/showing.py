@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from countline.config import Config
 from countline.observe.health import Health
 from countline.observe.measured import Measured
 from countline.observe.monitor import Monitor
@@ -14,7 +17,9 @@ from countline.pipeline import measuring
 from countline.pipeline.control import Control
 from countline.pipeline.engine import Engine
 from countline.pipeline.frame_buffer import FrameBuffer
+from countline.pipeline.inference import Inference
 from countline.pipeline.overload import Overload
+from countline.pipeline.page import Page
 from countline.protocols import Source
 
 __all__ = ["Showing"]
@@ -28,9 +33,12 @@ class Showing:
     sources: list[Source]
     monitor: Monitor | None
     """Metrics and health over HTTP, OpenTelemetry, where the configuration asks for them."""
+    page: Page | None
+    """The page in the browser, where the configuration asks for it."""
     _latency: float
     _overload: Overload | None
     _frames: FrameBuffer
+    _inference: Inference
     _batches: queue.Queue[Any]
     _playing: threading.Event
     _beat: float
@@ -40,16 +48,25 @@ class Showing:
         """Numbers of this run as of now, for metrics. From any thread."""
         stats = {source.info.name: source.stats for source in self.sources}
         queued = self._frames.depth() + self._batches.qsize()
-        return measuring.measured(self.engine, stats, queued=queued, control=self.control)
+        return measuring.measured(
+            self.engine, stats, queued=queued, control=self.control, away=bool(self._inference.away.text)
+        )
 
     def health(self) -> Health:
         """Whether it is alive and of use, as of now. From any thread."""
         states = {source.info.name: source.stats.state for source in self.sources}
-        return measuring.healthy(self.engine, states, started=self._playing.is_set(), beat=self._beat)
+        started, away = self._playing.is_set(), self._inference.away.text
+        return measuring.healthy(self.engine, states, started=started, beat=self._beat, away=away)
 
     def trace(self, traces: Traces) -> None:
         """Tell what becomes of messages; before it is executed."""
         self.engine.trace(traces)
+
+    def _show_page(self, file: Path | None, read: Callable[[str], Config] | None) -> None:
+        """All is made, and nothing has begun."""
+        if self.page is not None:
+            stats = lambda: [(s.info, s.stats) for s in self.sources]  # noqa: E731
+            self.page.show(self.engine, self.control, stats, self.health, file, read)
 
     def snapshot(self) -> dict[str, Any]:
         """The present state, for progress displays. From any thread."""
@@ -60,7 +77,8 @@ class Showing:
             "fps": round(summary.fps, 2),
             "latency_ms": round(self._latency * 1000, 1),
             "queued": self._frames.depth() + self._batches.qsize(),
-            "dropped": sum(s.stats.dropped for s in self.sources),
+            "dropped": sum(s.stats.dropped + s.stats.undetected for s in self.sources),
+            "away": self._inference.away.text,
             "sources": {s.info.name: s.stats.as_dict() for s in self.sources},
             "overload": self._overload.words if self._overload is not None else "",
             "messages": summary.messages,

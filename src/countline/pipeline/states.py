@@ -53,7 +53,7 @@ def state_of(stats: SourceStats, before: str) -> StateChange:
         stats.rates()["frames"],
         stats.connections,
         stats.reconnects,
-        stats.dropped,
+        stats.dropped + stats.undetected,
         stats.thinned,
         stats.corrupt,
         None if stats.clock_offset is None else round(stats.clock_offset, 3),

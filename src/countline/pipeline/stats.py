@@ -39,6 +39,8 @@ class SourceSummary:
     resumed_after: int | None = None
     """Frame up to which an earlier, unfinished run had already delivered; those were processed again but not sent."""
     dropped: int = 0
+    undetected: int = 0
+    """Of these: because the detector was away (an inference server)."""
     thinned: int = 0
     """Passed over evenly, because fewer frames a second are wanted (``fps``) or can be processed."""
     state: str = ""

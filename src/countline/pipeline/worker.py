@@ -203,9 +203,7 @@ class Worker:
         rules = [rule.name for rule in self.rules.rules if rule.source in (None, name)]  # also those that never counted
         start = StreamStart(
             name, info.stream, live=info.source.live, policy=self.policies[name], time=info.time, rules=rules,
-            due=self._resets.asked(info.time),
-            number=info.number,
-            identities=identities_at(name, self.rules.rules),
+            due=self._resets.asked(info.time), number=info.number, identities=identities_at(name, self.rules.rules),
         )  # fmt: skip
         resume = self.delivery.begin(start)
         self.repeats.begin(name, info.number, resume)

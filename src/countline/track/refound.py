@@ -31,6 +31,8 @@ STRAY = (0.4, 0.12)
 """Widths across and heights up and down by which a head may miss the place where it is awaited,"""
 MORE = (0.7, 0.2)
 """and more of it for each second since it was seen."""
+MOST_NEARER = 0.5
+"""Part of the distance that somebody may have come nearer unseen: then he is twice as large."""
 ALIKE = 1.5
 """Most by which widths differ."""
 
@@ -141,19 +143,13 @@ class Refound:
         return [(row, lost[at].number) for row, at in enumerate(nearest) if towards[at] == row and cost[row, at] < 1]
 
     def _ahead(self, awaited: dict[int, _Lost], pts: int) -> F4:
-        """(M, 4) where they are now if they go on as they went, their size unchanged."""
+        """(M, 4) where they are now if they go on as they went."""
         first: dict[int, tuple[int, F4]] = {}
         for then, tracks, _ in self._past:
             for at, track in enumerate(tracks.track_id.tolist()):
                 if track in awaited and track not in first and 0 <= awaited[track].pts - then <= BEFORE:
                     first[track] = then, tracks.xyxy[at]
-        boxes = []
-        for track, one in awaited.items():
-            then, box = first.get(track, (one.pts, one.box))
-            part = (pts - one.pts) / (one.pts - then) if one.pts - then >= LEAST else 0.0
-            across = (one.box[0] + one.box[2] - box[0] - box[2]) / 2 * part
-            up = (one.box[1] - box[1]) * part
-            boxes.append(one.box + np.array([across, up, across, up], np.float32))
+        boxes = [_continued(one, *first.get(track, (one.pts, one.box)), pts) for track, one in awaited.items()]
         return np.array(boxes, np.float32)
 
     def _cost(
@@ -173,3 +169,31 @@ class Refound:
             completed[:, 3] = np.maximum(completed[:, 3], completed[:, 1] + tall)
             cost[overlap(completed, box[None])[:, 0] < self._iou, at] = np.inf
         return cost
+
+
+def _growth(before: F4, after: F4) -> float:
+    """By how much somebody who came nearer has grown (below 1: shrunk, who went away): what width and height agree on. A box that is
+    cut off, or strays, changes in one of them."""
+    (wide, high), (wider, higher) = before[2:] - before[:2], after[2:] - after[:2]
+    if not min(wide, high, wider, higher) > 0:
+        return 1.0
+    across, up = float(wider / wide), float(higher / high)
+    return min(across, up) if min(across, up) > 1 else max(min(max(across, up), 1.0), 0.0)
+
+
+def _continued(one: _Lost, then: int, box: F4, pts: int) -> F4:
+    """(4,) where a track is at ``pts`` that was at ``box`` at ``then``, if it goes on over the ground as it went. What goes at an even
+    pace over level ground has a distance that is linear in time; size is its inverse, and the place in the picture is linear
+    in the size. Without growth, it goes on in the picture."""
+    if one.pts - then < LEAST:
+        return one.box
+    growth, share = _growth(box, one.box), (pts - one.pts) / (one.pts - then)
+    nearer = min((growth - 1) * share, MOST_NEARER)
+    part, scale = share * growth / (1 - nearer), 1 / (1 - nearer)
+    if nearer == MOST_NEARER:
+        part = (scale - 1) * growth / (growth - 1)
+    middle = (one.box[0] + one.box[2]) / 2
+    across = middle + (middle - (box[0] + box[2]) / 2) * part
+    top = one.box[1] + (one.box[1] - box[1]) * part
+    wide, high = (one.box[2:] - one.box[:2]) * scale
+    return np.array([across - wide / 2, top, across + wide / 2, top + high], np.float32)

@@ -14,6 +14,7 @@ from countline.config.models import SourceConfig
 from countline.observe.repeated import Repeated
 from countline.protocols import SourceStats
 from countline.secret_forms import hide_uri
+from countline.source_status import AWAY
 from countline.types import Frame, FrameInfo, FrameMark, Picture, SourceInfo, TimeQuality
 from countline.video.container import Opened
 from countline.video.place import visible
@@ -45,6 +46,8 @@ class BaseSource(ABC):
         self._stop = stop
         self._number = 0
         self._size: tuple[int, int] | None = None
+        self._blind = ""
+        """Why frames before the next one were dropped: the detector is away, or was until now."""
         self._paced: tuple[int, int] | None = None
         self.left_out = Repeated(log)
         """Tells what could not be read and was left out."""
@@ -187,5 +190,18 @@ class BaseSource(ABC):
             stats.enter("live")
         stats.last_frame = time.monotonic()
         stats.sample(stats.last_frame)
+        self._see_detector()
         doubt = stats.reason if stats.state == "degraded" else ""
+        if self._blind and not stats.blind:  # frames before this one were dropped
+            doubt, self._blind = doubt or self._blind, ""
         return Frame(FrameInfo(self.info, number, pts, moment, *size, quality, stream, doubt), picture, mark=mark)
+
+    def _see_detector(self) -> None:
+        """Whether frames are dropped because the detector is away."""
+        stats = self.stats
+        if stats.blind:
+            self._blind = stats.blind
+            if stats.state in ("live", "degraded") and stats.reason != stats.blind:
+                stats.enter("degraded", stats.blind)
+        elif stats.state == "degraded" and stats.reason.startswith(AWAY):
+            stats.enter("live")

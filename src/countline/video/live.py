@@ -295,7 +295,9 @@ class LiveSource(BaseSource):
         if share > (LOSS / 2 if self.stats.state == "degraded" else LOSS):
             reason, words = _DAMAGED, f"{share:.0%} of the pictures are {_DAMAGED}"
         stats = self.stats
-        if reason and words == stats.overload:  # told of all sources at once, by who shares out
+        if stats.blind:
+            pass  # nothing of it is looked at, whatever it is worth
+        elif reason and words == stats.overload:  # told of all sources at once, by who shares out
             stats.enter("degraded", words)
         elif reason:
             self._enter("degraded", reason, words)

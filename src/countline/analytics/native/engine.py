@@ -14,7 +14,7 @@ from countline.analytics.native.arrays import F8
 from countline.analytics.native.batch import NOBODY, MicroBatch, batch_of, micro_batches, rows_of, stack
 from countline.analytics.native.compiled import CompiledBoundaries
 from countline.analytics.native.counter import Counter
-from countline.analytics.native.explain import explain
+from countline.analytics.native.explain import tell
 from countline.analytics.native.history import history_shape, take_samples
 from countline.analytics.native.ingest import change_presence, ingest, update_presence
 from countline.analytics.native.kind import EvaluationView
@@ -28,10 +28,10 @@ from countline.analytics.native.tables import Plan, Tables
 from countline.config.rules import RulesConfig
 from countline.kernels import find
 from countline.protocols import RuleSet
+from countline.telling import Told
 from countline.types import Analytics, CounterKey, FrameTracks, RuleInfo, SourceInfo
 
 __all__ = ["NativeRules"]
-
 
 MOST_ASPECTS = 16
 """Aspect ratios for which tables are kept ready."""
@@ -380,18 +380,19 @@ class NativeRules:
 
     def untracked(self, source: str) -> int:
         """Number of objects of a source that came without a track id: they are not evaluated."""
-        state = self._sources.get(source)
-        return 0 if state is None else state.untracked
+        return self._sources[source].untracked if source in self._sources else 0
 
     def twins(self, source: str) -> int:
         """What second tracks on one object did at a source and was not told a second time: crossings, entries, …"""
-        state = self._sources.get(source)
-        return 0 if state is None else state.objects.repeated
+        return self._sources[source].objects.repeated if source in self._sources else 0
 
     def explain(self, source: str, track_id: int, rule: str) -> str:
         """Why the object was or was not counted by the rule, in words."""
-        who = (source, track_id, rule)
-        return explain(self._sources.get(source), self._table, self._rules, self.labels, who)
+        return str(self.tell(source, track_id, rule))
+
+    def tell(self, source: str, track_id: int, rule: str) -> Told:
+        """The same in parts."""
+        return tell(self._sources.get(source), self._table, self._rules, self.labels, (source, track_id, rule))
 
     @property
     def live(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from countline.analytics.native.kinds import kind_of
@@ -10,55 +11,61 @@ from countline.analytics.native.rule import Rule
 from countline.analytics.native.source import ENDED_AGE, MEMORY, SourceState
 from countline.analytics.native.table import TrackTable
 from countline.analytics.native.track_record import TrackRecord
+from countline.telling import Note, Told
 
-__all__ = ["explain"]
+__all__ = ["tell"]
 
 
-def explain(
+def tell(
     source: SourceState | None,
     table: TrackTable,
     rules: Sequence[Rule],
     labels: Sequence[str],
     who: tuple[str, int, str],
-) -> str:
+) -> Told:
     """``who``: names of source, track id, name of the rule. See ``NativeRules.explain``."""
     name, track_id, rule_name = who
     if source is None:
-        return f"no source is named '{name}'"
+        return Told(reason=f"no source is named '{name}'", concerned=False)
     rule = next((r for r in source.rules if r.name == rule_name), None)
     if rule is None:
-        if any(r.name == rule_name for r in rules):
-            return f"rule '{rule_name}' does not apply to source '{name}'"
-        return f"no rule is named '{rule_name}'; known are: " + ", ".join(r.name for r in source.rules)
+        return Told(reason=_no_rule(source, rules, name, rule_name), concerned=False)
     record = find(source, table, track_id)
     after = continued(source, track_id)
     if record is None:
         if after == track_id:
-            return f"no such track in the last {(ENDED_AGE + MEMORY) / 1e9:.0f} s"
-        rest = explain(source, table, rules, labels, (name, after, rule_name))
-        return f"track {track_id} was continued as track {after}: {rest}"
+            seconds = (ENDED_AGE + MEMORY) / 1e9
+            return Told(reason=f"no such track in the last {seconds:.0f} s", concerned=False)
+        rest = tell(source, table, rules, labels, (name, after, rule_name))
+        return replace(rest, before=f"track {track_id} was continued as track {after}: {rest.before}")
     notes = noted(record, rule_name)
     if notes:
-        return "; ".join(notes)
+        return Told(notes)
     if after != track_id and (before := find(source, table, after)) is not None:
         # The tracker used the id again after another one had taken over its object.
         notes = noted(before, rule_name)
         if notes:
-            return f"track {track_id} was at first continued as track {after}: " + "; ".join(notes)
+            return Told(notes, before=f"track {track_id} was at first continued as track {after}: ")
     class_id = int(record["class_id"])
     if not rule.accepts(class_id):
         label = labels[class_id] if 0 <= class_id < len(labels) else str(class_id)
         only = ", ".join(str(c) for c in rule.config.classes or ())
-        return f"class filtered: the object is a {label}, the rule looks at {only} only"
+        text = f"class filtered: the object is a {label}, the rule looks at {only} only"
+        return Told(reason=text, concerned=False)
     one = int(record["object_id"])
     united = "" if one == track_id else f"is one object with track {one}, with which it counts; by itself it "
-    return united + kind_of(rule.config).explain(TrackRecord(source, rule, record))
+    return Told(reason=united + kind_of(rule.config).explain(TrackRecord(source, rule, record)))
 
 
-def noted(record: dict[str, Any], rule: str) -> list[str]:
+def _no_rule(source: SourceState, rules: Sequence[Rule], name: str, rule: str) -> str:
+    if any(r.name == rule for r in rules):
+        return f"rule '{rule}' does not apply to source '{name}'"
+    return f"no rule is named '{rule}'; known are: " + ", ".join(r.name for r in source.rules)
+
+
+def noted(record: dict[str, Any], rule: str) -> list[Note]:
     """What happened to the object at a rule."""
-    notes = record["notes"]
-    return [f"{text} at frame {number} ({clock / 1e9:.2f} s)" for about, text, number, clock in notes if about == rule]
+    return [Note(text, number, clock) for about, text, number, clock in record["notes"] if about == rule]
 
 
 def continued(source: SourceState, track_id: int) -> int:

@@ -33,7 +33,7 @@ class LineCounter(Counter):
         counted = frame.table.own["line"]["counted"]
         class_id = frame.class_id(index)
         if not self.rule.accepts(class_id):
-            left_out = f"crossed {name} but class filtered ({frame.class_name(class_id)})"
+            left_out = f'crossed {name}, but the class "{frame.class_name(class_id)}" is not counted by this line,'
         elif config.direction not in ("both", "in" if hit.value > 0 else "out"):
             left_out = f"crossed {name}, which this line does not count,"
         elif config.count == "once" and counted[slot, self.column]:

@@ -1,0 +1,98 @@
+"""What is asked of an inference server and what it answers, whichever way it is spoken: version 2 of the open inference protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from countline.detect.remote.faults import Fault
+from countline.detect.runtime import TensorSpec
+
+__all__ = ["Answer", "Client", "Settings", "Told", "array_of", "datatype_of", "dtype_of", "spec_of"]
+
+_DTYPES: dict[str, Any] = {
+    "BOOL": np.bool_,
+    "UINT8": np.uint8, "UINT16": np.uint16, "UINT32": np.uint32, "UINT64": np.uint64,
+    "INT8": np.int8, "INT16": np.int16, "INT32": np.int32, "INT64": np.int64,
+    "FP16": np.float16, "FP32": np.float32, "FP64": np.float64,
+}  # fmt: skip
+_DATATYPES = {np.dtype(dtype): name for name, dtype in _DTYPES.items()}
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a server says of a model."""
+
+    inputs: tuple[TensorSpec, ...]
+    """Empty where it does not say."""
+    outputs: tuple[TensorSpec, ...]
+    versions: tuple[str, ...] = ()
+    platform: str = ""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A model's configuration, where the server has such a thing (Triton)."""
+
+    max_batch: int | None = None
+    """Most frames of a request; 0: the model has no dimension of its own for that; None: not known."""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Of one request."""
+
+    outputs: Mapping[str, NDArray[Any]]
+    """By name, in the server's order."""
+    version: str = ""
+    """Of the model that answered, where the server says it."""
+
+
+class Client(Protocol):
+    """A connection to a server, for one model. For any thread. All of it raises Fault; ``timeout`` in seconds."""
+
+    def ready(self, timeout: float) -> bool:
+        """Whether the model is loaded."""
+        ...
+
+    def told(self, timeout: float) -> Told: ...
+
+    def settings(self, timeout: float) -> Settings: ...
+
+    def infer(self, inputs: Sequence[tuple[str, NDArray[Any]]], outputs: Sequence[str], timeout: float) -> Answer:
+        """Run the model. ``outputs``: those that are wanted; empty: all."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def dtype_of(datatype: str, name: str) -> np.dtype[Any]:
+    """NumPy's name of a type. Raises Fault for one that no picture or box has."""
+    if datatype not in _DTYPES:
+        raise Fault("refused", f"'{name}' is of type {datatype or 'unknown'}, which no detector uses")
+    dtype: np.dtype[Any] = np.dtype(_DTYPES[datatype])
+    return dtype
+
+
+def datatype_of(array: NDArray[Any]) -> str:
+    """The protocol's name of an array's type."""
+    return _DATATYPES[array.dtype]
+
+
+def spec_of(name: str, datatype: str, shape: Sequence[int]) -> TensorSpec:
+    """An input or output as it is told. Raises Fault."""
+    return TensorSpec(name, tuple(int(d) if int(d) > 0 else None for d in shape), dtype_of(datatype, name))
+
+
+def array_of(name: str, datatype: str, shape: Sequence[int], content: bytes | Sequence[Any]) -> NDArray[Any]:
+    """An output of its bytes, or of its numbers in a row. Raises Fault where they do not fit."""
+    dtype, form = dtype_of(datatype, name), tuple(int(d) for d in shape)
+    flat = np.frombuffer(content, dtype) if isinstance(content, bytes) else np.asarray(content, dtype)
+    if flat.size != np.prod(form, dtype=np.int64) or any(d < 0 for d in form):
+        raise Fault("failed", f"the output '{name}' of shape {list(form)} came with {flat.size} numbers")
+    return flat.reshape(form)

@@ -1,0 +1,283 @@
+"""Edits of rules: what one says, and what the content of a configuration is with it. Pure."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from countline.config.kinds.base import PlacedConfig, RuleConfig
+from countline.config.rules import RulesConfig, rule_models
+from countline.errors import ConfigError
+
+__all__ = ["MOST_EDITS", "MOST_POINTS", "Edit", "edited", "told"]
+
+MOST_EDITS = 100
+"""In one request."""
+MOST_POINTS = 500
+"""Of one rule."""
+MOST_DEPTH = 10
+"""Of lists and mappings in each other."""
+_DIGITS = 4
+"""Decimals of drawn coordinates: a fifth of a pixel of 1920."""
+_CLOSE = 0.6 * 10.0**-_DIGITS
+"""By less than that a point has not moved: what is shown is rounded."""
+Point = tuple[float, float]
+_UNSET: Any = object()
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One change of one rule.
+
+    Coordinates are 0..1 of the picture, whatever the file is written in. What is not given stays as it is.
+    """
+
+    op: Literal["put", "remove"]
+    kind: str
+    """'line', 'region', 'direction', 'speed', 'queue', 'wrong-way', 'journey', or that of another distribution."""
+    name: str
+    was: str | None = field(default=_UNSET)
+    """The name that the rule which is changed has now; None: there is none, and this one is new. Not given: a rule of this name if
+    there is one, else a new one."""
+    source: str | None = field(default=_UNSET)
+    """The only source that it applies to; None: all."""
+    points: Sequence[Point] | None = None
+    arrow: Sequence[Point] | None = None
+    """Tail and head, of a kind that has an arrow beside its points."""
+    options: Mapping[str, Any] | None = None
+    """All other options, as in the YAML: those that are not here go back to their defaults. None: as they are."""
+
+    @classmethod
+    def of(cls, given: Any) -> Edit:
+        """From JSON. Raises ConfigError for what is no edit."""
+        if not isinstance(given, Mapping):
+            raise ConfigError("an edit is a mapping", fix="write {op: put, kind: line, name: …, points: […]}")
+        known = {"op", "kind", "name", "was", "source", "points", "arrow", "options", "from", "to"}
+        unknown = sorted(set(given) - known)
+        if unknown:
+            raise ConfigError(f"an edit has no '{unknown[0]}'", fix="known are: " + ", ".join(sorted(known)))
+        if given.get("op") not in ("put", "remove"):
+            raise ConfigError("`op` of an edit is 'put' or 'remove'", fix="write op: put")
+        for key in ("kind", "name"):
+            if not isinstance(given.get(key), str) or not given[key]:
+                raise ConfigError(f"`{key}` of an edit is a text", fix=f"write {key}: …")
+        for key in ("was", "source"):
+            if not isinstance(given.get(key), (str, type(None))):
+                raise ConfigError(f"`{key}` of an edit is a text or null", fix=f"leave `{key}` out")
+        options, arrow = given.get("options"), given.get("arrow")
+        if not isinstance(options, (Mapping, type(None))):
+            raise ConfigError("`options` of an edit is a mapping", fix="write options: {}")
+        if options is not None and "arrow" in options:
+            options = {key: value for key, value in options.items() if key != "arrow"}
+            arrow = given["options"]["arrow"] if arrow is None else arrow
+        points = given.get("points")
+        if points is None and given.get("from") is not None and given.get("to") is not None:
+            points = [given["from"], given["to"]]
+        made = cls(
+            given["op"], given["kind"], given["name"], given.get("was", _UNSET), given.get("source", _UNSET),
+            _points(points, "points"), _points(arrow, "arrow"), options,
+        )  # fmt: skip
+        _refuse_unwritable([made.name, made.source if made.source is not _UNSET else None, options])
+        return made
+
+
+def _points(given: Any, key: str) -> list[Point] | None:
+    if given is None:
+        return None
+    fix = f"write {key}: [[x1, y1], [x2, y2]] with numbers from 0 to 1"
+    if not isinstance(given, (list, tuple)) or len(given) > MOST_POINTS:
+        raise ConfigError(f"`{key}` is a list of at most {MOST_POINTS} points", fix=fix)
+    for i, point in enumerate(given):
+        if (
+            not isinstance(point, (list, tuple))
+            or len(point) != 2
+            or not all(isinstance(v, (int, float)) and not isinstance(v, bool) and -2 <= v <= 3 for v in point)
+        ):
+            raise ConfigError(f"point {i + 1} of `{key}` is no point of the picture", fix=fix)
+    return [(float(x), float(y)) for x, y in given]
+
+
+def _refuse_unwritable(value: Any, depth: int = 0) -> None:
+    """A text with ``${`` would become something else in the file: what the environment, or a file of the machine, says."""
+    if depth > MOST_DEPTH:
+        raise ConfigError("options are nested too deeply", fix="see docs/rules.md for what a rule may say")
+    if isinstance(value, str) and "${" in value:
+        raise ConfigError("`${` cannot be written from here", fix="edit the file, where `${NAME}` stands for something")
+    if isinstance(value, Mapping):
+        _refuse_unwritable([*value, *value.values()], depth + 1)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            _refuse_unwritable(item, depth + 1)
+
+
+def key_of(kind: str) -> tuple[str, type[RuleConfig]]:
+    """Key and model of a kind of rule. Raises ConfigError if there is none."""
+    models = rule_models()
+    for key, model in models.items():
+        if model.kind == kind:
+            return key, model
+    raise ConfigError(
+        f"there is no kind of rule '{kind}'", fix="known are: " + ", ".join(m.kind for m in models.values())
+    )
+
+
+def edited(data: Mapping[str, Any], edits: Sequence[Edit]) -> dict[str, Any]:
+    """The content of a file with these edits. ``data``: what it says now. Raises ConfigError for an edit of a rule that is not there."""
+    made = copy.deepcopy(dict(data))
+    rules = made.get("rules")
+    rules = made["rules"] = dict(rules) if isinstance(rules, Mapping) else {}
+    for edit in edits:
+        key, model = key_of(edit.kind)
+        items: list[Any] = list(rules.get(key) or ())
+        at = _index(items, edit) if edit.op == "remove" or edit.was is not None else None
+        if edit.op == "remove":
+            if at is None:
+                raise ConfigError(f"there is no {edit.kind} '{edit.name}'", fix="look again: it may be gone already")
+            del items[at]
+        elif at is None:
+            if edit.was not in (None, _UNSET):
+                raise ConfigError(f"there is no {edit.kind} '{edit.was}'", fix="look again: it may be gone already")
+            items.append(_new(edit, model, rules))
+        else:
+            items[at] = _changed(items[at], edit, model, rules)
+        rules[key] = items
+        if edit.op == "put" and edit.was not in (None, _UNSET, edit.name):
+            _follow_name(made, str(edit.was), edit.name)
+    if not rules and not data.get("rules"):
+        made["rules"] = data.get("rules")
+        if "rules" not in data:
+            del made["rules"]
+    return made
+
+
+def _follow_name(data: dict[str, Any], before: str, now: str) -> None:
+    """Journeys and messages that list a rule by its name go on with it, unless another one has the old name."""
+    rules = data["rules"]
+    lists = [items for items in rules.values() if isinstance(items, list)]
+    if any(isinstance(item, Mapping) and item.get("name") == before for items in lists for item in items):
+        return
+    for items, key in ((rules.get("journeys"), "places"), (data.get("messages"), "rules")):
+        for item in items if isinstance(items, list) else ():
+            names = item.get(key) if isinstance(item, Mapping) else None
+            if isinstance(names, list) and before in names:
+                item[key] = [now if name == before else name for name in names]
+
+
+def _index(items: Sequence[Any], edit: Edit) -> int | None:
+    name = edit.name if edit.was in (None, _UNSET) else edit.was
+    found = [i for i, item in enumerate(items) if isinstance(item, Mapping) and str(item.get("name")) == name]
+    mine = [i for i in found if edit.source is not _UNSET and items[i].get("source") == edit.source]
+    if len(mine or found) > 1:
+        raise ConfigError(f"several are named '{name}'", fix="say of which source")
+    others = [items[i].get("source") for i in found]
+    if (
+        edit.op == "put"
+        and edit.was is _UNSET
+        and not mine
+        and edit.source not in (_UNSET, None)
+        and None not in others
+    ):
+        return None  # a further one, of the same name at another source
+    return next(iter(mine or found), None)
+
+
+def _scale(item: Mapping[str, Any], rules: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Width and height in which the points of a rule are written; None: fractions."""
+    size = item.get("resolution") or (rules.get("resolution") if rules.get("coordinates") == "pixels" else None)
+    return (float(size[0]), float(size[1])) if size else None
+
+
+def _written(points: Sequence[Point], before: Any, size: tuple[float, float] | None) -> list[Any]:
+    """Points as they are written: those that did not move as they stand."""
+    width, height = size or (1.0, 1.0)
+    old = [p for p in before if isinstance(p, (list, tuple)) and len(p) == 2] if isinstance(before, list) else []
+    if len(old) != len(before or ()):
+        old = []
+    kept = dict(enumerate(old))
+    made: list[Any] = []
+    for i, point in enumerate(points):
+        candidates = [kept[i], *old] if i in kept else old
+        stood = next((p for p in candidates if _close(p, point, width, height)), None)
+        made.append(copy.deepcopy(stood) if stood is not None else _rounded(point, kept.get(i), size))
+    return made
+
+
+def _close(old: Sequence[Any], point: Point, width: float, height: float) -> bool:
+    try:
+        x, y = float(old[0]) / width, float(old[1]) / height
+    except (TypeError, ValueError):
+        return False
+    return abs(x - point[0]) < _CLOSE and abs(y - point[1]) < _CLOSE
+
+
+def _rounded(point: Point, old: Any, size: tuple[float, float] | None) -> list[Any]:
+    made: list[Any] = []
+    for i, value in enumerate(point):
+        stood = old[i] if old is not None else None
+        scale = size[i] if size else 1.0
+        if isinstance(stood, (int, float)) and abs(float(stood) / scale - value) < _CLOSE:
+            made.append(stood)
+        elif size:
+            made.append(round(value * scale))
+        else:
+            made.append(round(value, _DIGITS))
+    return made
+
+
+def _new(edit: Edit, model: type[RuleConfig], rules: Mapping[str, Any]) -> dict[str, Any]:
+    made: dict[str, Any] = {"name": edit.name}
+    if edit.source is not _UNSET and edit.source is not None:
+        made["source"] = edit.source
+    options = dict(edit.options or {})
+    size = _scale(options, rules)
+    if edit.points is not None:
+        made["points"] = _written(edit.points, None, size)
+    if edit.arrow is not None:
+        made["arrow"] = _written(edit.arrow, None, size)
+    return {**made, **{k: v for k, v in options.items() if k not in made}}
+
+
+def _changed(item: Any, edit: Edit, model: type[RuleConfig], rules: Mapping[str, Any]) -> dict[str, Any]:
+    before = dict(item)
+    made = dict(item)
+    outlines = set(model.outlines) if issubclass(model, PlacedConfig) else set()
+    if edit.options is not None:
+        kept = {"name", "source", "resolution", *outlines}
+        for key in [k for k in made if k not in kept and k not in edit.options]:
+            del made[key]
+        made.update({k: v for k, v in edit.options.items() if k not in ("name", "source", "points")})
+    if edit.was not in (None, _UNSET, edit.name):
+        made["name"] = edit.name
+    if edit.source is not _UNSET and edit.source != made.get("source"):
+        made.pop("source", None)
+        if edit.source is not None:
+            made["source"] = edit.source
+    size = _scale(made, rules)
+    for key, points in (("points", edit.points), ("arrow", edit.arrow)):
+        if points is not None:
+            made[key] = _written(points, before.get(key), size)
+    return made
+
+
+def told(config: RulesConfig, rule: RuleConfig) -> dict[str, Any]:
+    """A rule for an editor: points as 0..1 of the picture, and its other options as somebody wrote them."""
+    outlines: tuple[str, ...] = rule.outlines if isinstance(rule, PlacedConfig) else ()
+    own = {"name", "source", "resolution", *(o for o in outlines if o in ("points", "arrow"))}
+    options = rule.model_dump(mode="json", exclude_unset=True, exclude=own)
+    found: dict[str, Any] = {
+        "kind": rule.kind,
+        "name": rule.name,
+        "sources": [] if rule.source is None else [rule.source],
+        "shape": rule.shape,
+        "points": [],
+        "options": options,
+    }
+    if isinstance(rule, PlacedConfig):
+        for outline in outlines:
+            found[outline] = [list(point) for point in config.normalised(rule, getattr(rule, outline))]
+    name = getattr(rule, "direction_name", None)
+    if callable(name):
+        found["labels"] = {"in": name("in"), "out": name("out")}
+    return found

@@ -1,0 +1,112 @@
+"""The file of a configuration, as somebody edits it: read as it is, replaced at once and with its rights."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from countline.errors import ConfigError
+
+__all__ = ["ConfigFile", "unified"]
+
+
+def unified(before: str, after: str, name: str, *, old: str = "now", new: str = "with the edits") -> str:
+    """A unified diff; '' where both are the same."""
+    lines = difflib.unified_diff(
+        before.splitlines(keepends=True), after.splitlines(keepends=True), f"{name} ({old})", f"{name} ({new})"
+    )
+    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+
+
+class ConfigFile:
+    """Raises ConfigError, with words for what the file system says no to."""
+
+    def __init__(self, path: Path) -> None:
+        self.given = path
+
+    @property
+    def path(self) -> Path:
+        """Where it really lies: a symbolic link stays one."""
+        return Path(os.path.realpath(self.given))
+
+    def why_not(self) -> str:
+        """Why it cannot be written; '' where it can, as far as can be known."""
+        path = self.path
+        if not path.is_file():
+            return f"{self.given} is no file"
+        if not os.access(path, os.W_OK):
+            return f"{self.given} may not be written by this user"
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            return f"the folder of {self.given} may not be written by this user, so that the file cannot be replaced at once"
+        if os.path.ismount(path):
+            return f"{self.given} is mounted by itself, so that it cannot be replaced at once: mount its folder"
+        return ""
+
+    def read(self) -> tuple[bytes, str]:
+        """Its bytes, and the same as text."""
+        try:
+            content = self.path.read_bytes()
+            return content, content.decode("utf-8")
+        except OSError as error:
+            raise ConfigError(
+                f"cannot be read: {error.strerror}", where=str(self.given), fix="put the file back"
+            ) from None
+        except UnicodeDecodeError:
+            raise ConfigError("is not UTF-8 text", where=str(self.given), fix="save it as UTF-8") from None
+
+    @contextmanager
+    def replacement(self, content: bytes) -> Iterator[Replacement]:
+        """``content`` beside the file, on disk, for :meth:`Replacement.take_place`; gone behind the block unless that was called."""
+        path = self.path
+        part = None
+        try:
+            try:
+                found = os.stat(path)
+                descriptor, part = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(content)
+                    file.flush()
+                    with suppress(OSError):  # another owner: as root alone
+                        os.fchown(file.fileno(), found.st_uid, found.st_gid)
+                    os.fchmod(file.fileno(), stat.S_IMODE(found.st_mode))
+                    os.fsync(file.fileno())
+            except OSError as error:
+                raise self._unwritten(error) from None
+            yield Replacement(self, Path(part))
+        finally:
+            if part is not None:
+                with suppress(OSError):
+                    os.unlink(part)
+
+    def _unwritten(self, error: OSError) -> ConfigError:
+        return ConfigError(
+            f"cannot be written: {error.strerror}",
+            where=str(self.given),
+            fix="free space, or give this user the right to write the file and its folder",
+        )
+
+
+class Replacement:
+    """A content that is ready to be that of a file."""
+
+    def __init__(self, file: ConfigFile, part: Path) -> None:
+        self._file, self._part = file, part
+
+    def take_place(self) -> None:
+        """From now on it is. Raises ConfigError: the file is as it was."""
+        path = self._file.path
+        try:
+            os.replace(self._part, path)
+        except OSError as error:
+            raise self._file._unwritten(error) from None
+        with suppress(OSError):  # the name is durable, too, where folders can be synced
+            folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)

@@ -1,0 +1,42 @@
+"""What an earlier run recorded of the last minutes, so that the memory of a run that has just begun is not empty."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from countline.config import Config
+from countline.errors import CountlineError
+from countline.record.recording import find
+from countline.view.desk.memory import FRAMES, Remembered, TrackMemory
+
+__all__ = ["recall"]
+
+log = logging.getLogger("countline.view")
+
+PAUSE = 0.005
+"""Seconds between two parts, in which others have the processor."""
+
+
+def recall(memory: TrackMemory, config: Config, *, pause: Callable[[float], object] = time.sleep) -> int:
+    """Put what ``record:`` has of the last minutes before what is remembered; returns the number of frames. Takes its time, and
+    raises nothing: what cannot be read is not there."""
+    if config.record is None:
+        return 0
+    count = 0
+    try:
+        recording = find(config.record.path, since=time.time_ns() - int(memory.seconds * 1e9))
+        memory.labels = memory.labels or recording.labels
+        for name in recording.parts:
+            if any(source.name == name for source in config.sources):
+                frames: list[Remembered] = []
+                for info, anew in recording.frames(name):
+                    frames.append(Remembered(info, anew))
+                    if len(frames) % FRAMES == 0:
+                        pause(PAUSE)
+                memory.before(name, frames)
+                count += len(frames)
+    except CountlineError as error:
+        log.debug("nothing of the last minutes is taken from the recording: %s", error)
+    return count

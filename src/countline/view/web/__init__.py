@@ -1,0 +1,1 @@
+"""The page of a run, served: what it shows, what it answers, and to whom."""

@@ -1,0 +1,187 @@
+"""The middle of a page's server: takes what the run hands over, keeps what pages ask for, and wakes those who listen."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any
+
+import orjson
+
+from countline.messages.time import rfc3339
+from countline.redaction import redact, redacted
+from countline.types import Analytics, ConfigChange
+from countline.view.web.counts import counts
+from countline.view.web.feed import Feed
+from countline.view.web.happenings import plain
+from countline.view.web.history import History
+from countline.view.web.ring import Ring
+from countline.view.web.site import Data, Site
+
+__all__ = ["Hub", "encode"]
+
+log = logging.getLogger("countline.web")
+
+EVERY = 0.1
+"""Seconds between two looks at what the run handed over."""
+FRESH = 0.9
+"""Seconds for which a state is given to all who ask."""
+LATELY = 512
+"""Objects of a source that are known to have been counted."""
+
+
+def encode(data: Any) -> bytes:
+    """JSON without any secret in it."""
+    return orjson.dumps(redacted(data))
+
+
+class Hub:
+    """On the loop's thread, but where a method says otherwise.
+
+    Parameters
+    ----------
+    site: the run.
+    executor: for what may take a moment.
+    extra: adds to the state what the server knows itself.
+    """
+
+    def __init__(self, site: Site, feed: Feed, executor: Executor, extra: Callable[[], Data]) -> None:
+        self.site, self.feed, self.executor, self._extra = site, feed, executor, extra
+        self.ring = Ring()
+        self.history = History()
+        self.closing = asyncio.Event()
+        """The server ends: whoever streams stops."""
+        self.listeners: set[asyncio.Event] = set()
+        """Set when there is something new for those who stream."""
+        self._counted: dict[str, OrderedDict[int, None]] = {}
+        self._lost = 0
+        self._state: bytes = b""
+        self._state_at = 0.0
+        self._stating: asyncio.Future[bytes] | None = None
+        self.rules_changed = 0
+        """How often rules may have become others."""
+        self._loop = asyncio.get_running_loop()
+        site.on_change(self._told_elsewhere)
+
+    async def work(self) -> None:
+        """Until the server ends."""
+        while not self.closing.is_set():
+            try:
+                self.look()
+            except Exception:
+                log.exception("unforeseen error while the page was brought up to date")
+            try:
+                await asyncio.wait_for(self.closing.wait(), EVERY)
+            except (asyncio.TimeoutError, TimeoutError):
+                pass
+        self.wake()
+
+    def look(self) -> None:
+        """Take what was handed over."""
+        before = self.ring.last
+        lost, self._lost = self.feed.lost - self._lost, self.feed.lost
+        if lost:
+            self.ring.skip(lost)
+        for analytics in self.feed.happened():
+            self._happened(analytics)
+        desk = self.site.desk
+        if desk is not None:
+            for analytics in self.feed.take():
+                desk.see(analytics)
+        names = set(self.site.names())
+        for name in [name for name in self.feed.newest if name not in names]:
+            self.feed.newest.pop(name, None)  # the source was taken away
+        if self.ring.last != before:
+            self.wake()
+
+    def _happened(self, analytics: Analytics) -> None:
+        counted = self._counted.setdefault(analytics.frame.source.name, OrderedDict())
+        for event in analytics.events:
+            ident = self.ring.ident(self.ring.last + 1)
+            self.ring.add("event", plain(event, ident))
+            self.history.see(event)
+            if event.track_id is not None:
+                counted[event.track_id] = None
+                counted.move_to_end(event.track_id)
+        while len(counted) > LATELY:
+            counted.popitem(last=False)
+
+    def counted(self, source: str, ident: int) -> bool:
+        """Whether something was told of this object lately."""
+        return ident in self._counted.get(source, ())
+
+    def wake(self) -> None:
+        """Those who stream look at what is new."""
+        for listener in self.listeners:
+            listener.set()
+
+    def _told_elsewhere(self, change: ConfigChange) -> None:
+        """On any thread."""
+        try:
+            self._loop.call_soon_threadsafe(self._changed, change)
+        except RuntimeError:  # the server has ended
+            return
+
+    def _changed(self, change: ConfigChange) -> None:
+        self.rules_changed += 1
+        self.stale()
+        data = {
+            "applied": change.applied,
+            "changes": list(change.changes),
+            "by": change.by,
+            "digest": change.digest,
+            "time": rfc3339(change.time),
+            "error": redact(change.error),
+        }
+        self.ring.add("config", data)
+        self.wake()
+
+    # -- what pages ask for ---------------------------------------------------------------------------------------
+
+    def stale(self) -> None:
+        """The state is another one now."""
+        self._state_at = 0.0
+
+    async def state(self) -> bytes:
+        """The state as JSON, made once for all who ask within a second."""
+        if time.monotonic() - self._state_at < FRESH:
+            return self._state
+        if self._stating is None:
+            self._stating = asyncio.ensure_future(self._make_state())
+            self._stating.add_done_callback(self._stated)
+        return await asyncio.shield(self._stating)
+
+    async def _make_state(self) -> bytes:
+        since = time.monotonic()
+        made = await self._loop.run_in_executor(self.executor, self._read_state)
+        self._state, self._state_at = made, since
+        return made
+
+    def _stated(self, _: object) -> None:
+        self._stating = None
+
+    def _read_state(self) -> bytes:
+        """On the executor's thread."""
+        state = self.site.state()
+        for source in state["sources"]:
+            found = self.feed.newest.get(source["name"])
+            source["objects"] = 0 if found is None else len(found.analytics.tracks)
+            source["age"] = None
+            if found is not None:
+                info = found.analytics.frame
+                source["width"], source["height"] = info.width, info.height
+                if info.source.live:
+                    source["age"] = round((found.at - info.time) / 1e9, 3)
+        return encode({**state, **self._extra()})
+
+    def counts(self) -> bytes:
+        """Counts as JSON."""
+        return encode(counts(newest.analytics for _, newest in sorted(self.feed.newest.items())))
+
+    async def rules(self) -> bytes:
+        """Rules as JSON."""
+        return encode(await self._loop.run_in_executor(self.executor, self.site.rules))

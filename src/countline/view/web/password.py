@@ -1,0 +1,166 @@
+"""The password of a page: of the configuration, or made at the first start and kept as a hash in a file of the user's own."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from countline.errors import ConfigError
+from countline.private_files import make_folder, open_private
+
+__all__ = ["Password", "password_file", "renew"]
+
+_N, _R, _P = 2**15, 8, 3
+"""Of scrypt: 32 MiB and about a third of a second for each attempt."""
+_MEMORY = 64 * 1024 * 1024
+LONGEST = 1024
+"""Characters of what is tried, at most."""
+
+
+def password_file(outbox: Path) -> Path:
+    """Where the hash is kept: beside the outbox."""
+    return outbox.with_name(outbox.name + ".web")
+
+
+def _hash(password: str, salt: bytes, n: int = _N, r: int = _R, p: int = _P) -> bytes:
+    data = password.encode("utf-8", "surrogatepass")
+    return hashlib.scrypt(data, salt=salt, n=n, r=r, p=p, maxmem=_MEMORY, dklen=32)
+
+
+def _quick(password: str) -> bytes:
+    return hashlib.sha256(password.encode("utf-8", "surrogatepass")).digest()
+
+
+def _record(password: str) -> dict[str, Any]:
+    salt = secrets.token_bytes(16)
+    made = _hash(password, salt)
+    return {
+        "kind": "scrypt",
+        "n": _N,
+        "r": _R,
+        "p": _P,
+        "salt": salt.hex(),
+        "hash": made.hex(),
+        "made": int(time.time()),
+    }
+
+
+def renew(file: Path) -> str:
+    """A new password, whose hash is written into the file; whoever is signed in with the old one no longer is. Raises ConfigError."""
+    password = secrets.token_urlsafe(18)
+    part = file.with_name(f".{file.name}.part")
+    try:
+        make_folder(file.parent)
+        with open_private(part, "wb") as written:
+            written.write(orjson.dumps(_record(password), option=orjson.OPT_INDENT_2) + b"\n")
+        os.replace(part, file)
+    except OSError as error:
+        raise ConfigError(
+            f"the hash of the page's password cannot be written: {error.strerror}",
+            where=str(file),
+            fix="choose another place for the outbox, or set `web: {password: ...}`",
+        ) from None
+    return password
+
+
+class Password:
+    """Checks passwords. From any thread; two checks never run at the same time.
+
+    Parameters
+    ----------
+    given: that of the configuration; None: that of the file.
+    file: where the hash is kept; None: nowhere, then a password is made for this run alone.
+
+    Raises ConfigError where the file is none, or cannot be written.
+    """
+
+    def __init__(self, given: str | None, file: Path | None) -> None:
+        self.fresh = ""
+        """One that was made just now, and is told this once."""
+        self.file = file if given is None else None
+        self._lock = threading.Lock()
+        self._stamp: tuple[int, ...] = ()
+        self.generation = 0
+        """Grows when the password becomes another one."""
+        self._given = None if given is None else _quick(given)
+        self._kept: dict[str, Any] = {}
+        if given is not None:
+            return
+        if file is None:
+            self.fresh = secrets.token_urlsafe(18)
+            self._kept = _record(self.fresh)
+        else:
+            if not file.exists():
+                self.fresh = renew(file)
+            self._stamp, self._kept = _stamp(file), read(file)
+
+    def look(self) -> int:
+        """Whether it was renewed meanwhile: the generation that it is in."""
+        with self._lock:
+            return self._look()
+
+    def _look(self) -> int:
+        if self.file is not None and _stamp(self.file) != self._stamp:
+            self._stamp = _stamp(self.file)
+            try:
+                self._kept = read(self.file)
+            except ConfigError:  # it is gone, or no hash: nobody can sign in until it is
+                self._kept = {}
+            self.generation += 1
+        return self.generation
+
+    def check(self, tried: str) -> int | None:
+        """The generation of the password, if ``tried`` is it. Takes a third of a second."""
+        if len(tried) > LONGEST:
+            return None
+        if self._given is not None:  # it is in memory anyway: a slow hash would protect nothing
+            return self.generation if hmac.compare_digest(_quick(tried), self._given) else None
+        with self._lock:
+            generation, kept = self._look(), self._kept
+            if not kept:
+                return None
+            made = _hash(tried, bytes.fromhex(kept["salt"]), kept["n"], kept["r"], kept["p"])
+            return generation if hmac.compare_digest(made, bytes.fromhex(kept["hash"])) else None
+
+
+def _stamp(file: Path) -> tuple[int, ...]:
+    try:
+        found = os.stat(file)
+    except OSError:
+        return ()
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def read(file: Path) -> dict[str, Any]:
+    """The hash in a file. Raises ConfigError."""
+    try:
+        kept = orjson.loads(file.read_bytes())
+        fine = (
+            kept["kind"] == "scrypt"
+            and len(bytes.fromhex(kept["hash"])) == 32
+            and bool(bytes.fromhex(kept["salt"]))
+            and 2 <= kept["n"] <= 2**17
+            and (kept["r"], kept["p"]) <= (8, 16)
+            and 128 * kept["n"] * kept["r"] < _MEMORY
+        )
+    except OSError as error:
+        raise ConfigError(
+            f"the hash of the page's password cannot be read: {error.strerror}", where=str(file), fix=_ANEW
+        ) from None
+    except (ValueError, KeyError, TypeError):
+        fine = False
+    if not fine:
+        raise ConfigError("is no hash of a password", where=str(file), fix=_ANEW)
+    made: dict[str, Any] = kept
+    return made
+
+
+_ANEW = "make a new password: `countline web-password`"

@@ -1,0 +1,89 @@
+"""What the server needs of a run, and of what edits and explains it. Structural: nothing here knows a pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
+
+from countline.types import Analytics, ConfigChange
+
+__all__ = ["Data", "Desk", "Site"]
+
+Data: TypeAlias = "dict[str, Any]"
+"""Plain values for JSON; see the OpenAPI description of the server for what is in them."""
+
+
+class Desk(Protocol):
+    """Edits rules, and explains them on what was seen lately. Its methods are called from threads of the server, ``preview``,
+    ``apply`` and ``undo`` one at a time. What it cannot do it raises as CountlineError, :class:`countline.view.conflict.Conflict`
+    among them."""
+
+    @property
+    def writable(self) -> bool:
+        """Whether edits can be applied."""
+        ...
+
+    @property
+    def why_not(self) -> str:
+        """Why they cannot; empty where they can."""
+        ...
+
+    @property
+    def undoable(self) -> bool:
+        """Whether there is an edit to take back."""
+        ...
+
+    def see(self, analytics: Analytics) -> None:
+        """What came of every frame, in order within a source."""
+        ...
+
+    def objects(self, source: str, seconds: float) -> Data:
+        """Those that were seen in the last seconds, with their paths. Raises KeyError for a source that is not there."""
+        ...
+
+    def explain(self, source: str, ident: int) -> Data:
+        """What each rule says of an object. Raises KeyError for a source or an object that is not known."""
+        ...
+
+    def preview(self, base: str, edits: Sequence[Mapping[str, Any]]) -> Data:
+        """What edits would change, and what the rules would have counted with them."""
+        ...
+
+    def apply(self, base: str, edits: Sequence[Mapping[str, Any]]) -> Data:
+        """Make the edits in the file and in the run."""
+        ...
+
+    def undo(self, base: str) -> Data:
+        """Take the last edits back."""
+        ...
+
+
+class Site(Protocol):
+    """A run, as its page shows it. All methods from any thread; all but ``names`` may take a moment."""
+
+    desk: Desk | None
+    """None: nothing can be edited or explained."""
+
+    def names(self) -> Sequence[str]:
+        """Of the sources, as they are configured now."""
+        ...
+
+    def state(self) -> Data:
+        """Sources, outputs, outbox, health, configuration."""
+        ...
+
+    def rules(self) -> Data:
+        """All rules with their geometry."""
+        ...
+
+    def dead(self, output: str, limit: int) -> Data:
+        """Dead letters of an output. Raises KeyError for one that is not there."""
+        ...
+
+    def retry(self, output: str, numbers: Sequence[int] | None) -> int:
+        """Send dead letters of these numbers (None: all) again; how many. Raises KeyError likewise, OutboxError."""
+        ...
+
+    def on_change(self, told: Callable[[ConfigChange], None]) -> None:
+        """Have ``told`` called with every change of the configuration that was applied or refused, on whatever thread."""
+        ...

@@ -1,0 +1,95 @@
+"""A window that shows pictures, as a process of its own: what a screen does to it cannot end the run.
+
+It reads from standard input, each time 8 bytes (width and height, big endian) and RGB; it ends with that, or when somebody closes it.
+The first line on standard output is ``shown``, or ``failed`` and why.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+import threading
+from typing import Any
+
+__all__ = ["HEAD", "main"]
+
+HEAD = struct.Struct(">II")
+LOOK_MS = 15
+
+
+def _tell(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+class _Newest:
+    """The newest picture; older ones that were not shown are forgotten."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._picture: bytes | None = None
+        self.ended = False
+
+    def read(self) -> None:
+        """To the end of the input."""
+        source = sys.stdin.buffer
+        while len(head := source.read(HEAD.size)) == HEAD.size:
+            width, height = HEAD.unpack(head)
+            pixels = source.read(width * height * 3)
+            if len(pixels) < width * height * 3:
+                break
+            with self._lock:
+                self._picture = b"P6 %d %d 255\n" % (width, height) + pixels
+        self.ended = True
+
+    def take(self) -> bytes | None:
+        """It, once."""
+        with self._lock:
+            picture, self._picture = self._picture, None
+        return picture
+
+
+def main() -> int:
+    """0: closed; 1: there is no screen, or no Tk."""
+    try:
+        import tkinter
+    except ImportError:
+        _tell("failed Python's tkinter is not installed (Debian and Ubuntu: apt install python3-tk)")
+        return 1
+    try:
+        root = tkinter.Tk(className="countline")
+    except tkinter.TclError as error:
+        _tell(f"failed {error}")
+        return 1
+    root.title(sys.argv[1] if len(sys.argv) > 1 else "countline")
+    label = tkinter.Label(root, background="black", borderwidth=0)
+    label.pack(expand=True, fill="both")
+    root.bind("<Escape>", lambda _: root.destroy())
+    root.bind("q", lambda _: root.destroy())
+    newest = _Newest()
+    threading.Thread(target=newest.read, daemon=True).start()
+    kept: list[Any] = []
+    told = False
+
+    def look() -> None:
+        nonlocal told
+        picture = newest.take()
+        if picture is not None:
+            kept[:] = [tkinter.PhotoImage(data=picture, format="PPM")]
+            label.configure(image=kept[0])
+            if not told:
+                root.update_idletasks()
+                told = True
+                _tell("shown")
+        elif newest.ended:
+            root.destroy()
+            return
+        root.after(LOOK_MS, look)
+
+    look()
+    root.mainloop()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

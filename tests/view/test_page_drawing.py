@@ -1,0 +1,166 @@
+"""Lines are drawn on the page, tried, applied, and taken back; in a real browser, on a real run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browsing import Scenes, looking, point_of, scenes, seen, sign_in, wait_for
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Any:
+    with scenes(tmp_path) as made:
+        yield made
+
+
+def rule(run: Scenes, name: str) -> dict[str, Any]:
+    return next((r for r in run.read("rules")["rules"] if r["name"] == name), {})
+
+
+def counted(run: Scenes, name: str) -> int:
+    return sum(c["value"] for c in run.read("counts")["counts"] if c["rule"] == name and c["class"] is None)
+
+
+def test_a_line_drawn_with_the_mouse_counts_and_stands_in_the_file(run: Scenes, browser: Any) -> None:
+    before = run.file.read_text()
+    wait_for(lambda: counted(run, "door"))
+    with looking(browser, f"{run.url}#/camera/gate") as page:
+        seen(page)
+        page.get_by_role("button", name="Edit rules").click()
+        page.get_by_role("button", name="Line", exact=True).click()
+        page.mouse.move(*point_of(page, 0.3, 0.2))
+        page.mouse.down()
+        page.mouse.move(*point_of(page, 0.3, 0.9), steps=4)
+        page.mouse.up()
+        page.get_by_label("Line: its name").fill("west")
+        page.get_by_label("To the left of the way: in").fill("eastward")
+        page.get_by_role("button", name="Preview").click()
+        told = page.locator(".preview")
+        told.get_by_text("line 'west'").wait_for()
+        would = told.locator(".would-have tr", has_text="eastward").locator(".would")
+        assert int(would.inner_text()) > 0, "who walked to the east in the last minutes would have been counted"
+        assert "west" in told.locator(".diff .added").first.inner_text() or told.locator(".diff .added").count() > 0
+        told.get_by_role("button", name="Apply").click()
+        sign_in(page)
+        page.get_by_text("Applied").wait_for()
+        row = page.locator(".rule", has_text="west")
+        row.locator(".big.in b").filter(has_text="1").wait_for()
+        page.reload()
+        page.locator(".rule", has_text="west").wait_for()
+        seen(page)
+    made = rule(run, "west")
+    assert made["points"] == [pytest.approx([0.3, 0.2], abs=0.01), pytest.approx([0.3, 0.9], abs=0.01)]
+    assert made["labels"]["in"] == "eastward"
+    after = run.file.read_text()
+    assert all(line in after for line in before.splitlines()), (
+        "what the user wrote stands as it stood, comments and all"
+    )
+    assert "west" in after
+
+
+def test_what_was_applied_is_taken_back_to_the_byte(run: Scenes, browser: Any) -> None:
+    before = run.file.read_bytes()
+    with looking(browser, f"{run.url}#/camera/gate") as page:
+        seen(page)
+        page.get_by_role("button", name="Sign in").click()
+        sign_in(page)
+        page.get_by_role("button", name="Edit door").click()
+        page.get_by_role("button", name="Swap in and out (s)").click()
+        page.get_by_role("button", name="Preview").click()
+        page.locator(".preview").get_by_role("button", name="Apply").click()
+        wait_for(lambda: rule(run, "door")["points"] == [[0.5, 0.95], [0.5, 0.3]])
+        page.get_by_role("button", name="Undo").click()
+        page.get_by_text("Undone").wait_for()
+    assert run.file.read_bytes() == before
+    assert rule(run, "door")["points"] == [[0.5, 0.3], [0.5, 0.95]]
+
+
+def test_everything_is_done_with_the_keyboard_alone(run: Scenes, browser: Any) -> None:
+    with looking(browser, run.url) as page:
+        page.locator(".tile").wait_for()
+        page.keyboard.press("ArrowRight")  # the first camera
+        assert page.evaluate("document.activeElement.textContent").startswith("gate") or page.evaluate(
+            "document.activeElement.className"
+        ).startswith("tile")
+        page.keyboard.press("Enter")
+        seen(page)
+        page.keyboard.press("e")
+        page.keyboard.press("g")
+        page.keyboard.press("Enter")  # a region in the middle
+        handle = page.locator(".handle.points").first
+        assert handle.evaluate("node => node === document.activeElement")
+        label = handle.get_attribute("aria-label")
+        page.keyboard.press("Shift+ArrowLeft")
+        page.keyboard.press("ArrowUp")
+        assert handle.get_attribute("aria-label") != label, "arrow keys move the point"
+        page.keyboard.press("Tab")
+        page.keyboard.press("+")
+        assert page.locator(".handle.points").count() == 5, "one point more"
+        page.keyboard.press("Delete")
+        assert page.locator(".handle.points").count() == 4
+        page.keyboard.press("p")
+        page.get_by_text("region 'region' added").wait_for()
+        page.keyboard.press("Enter")  # Apply has the focus
+        page.get_by_label("Password or token").wait_for()
+        page.keyboard.type("a password of tests")
+        page.keyboard.press("Enter")
+        page.get_by_text("Applied").wait_for()
+        page.keyboard.press("?")
+        page.get_by_role("dialog", name="Keys").wait_for()
+        page.keyboard.press("Escape")
+        page.keyboard.press("Escape")
+        page.locator(".wall").wait_for()
+    first = rule(run, "region")["points"][0]
+    assert first == pytest.approx([0.3 - 0.02, 0.4 - 0.002 * 16 / 9], abs=2e-4)
+
+
+def test_a_point_is_moved_with_a_finger(run: Scenes, browser: Any) -> None:
+    from browsing import PHONE
+
+    with looking(browser, f"{run.url}#/camera/gate", **PHONE) as page:
+        seen(page)
+        page.get_by_role("button", name="Edit door").tap()
+        handle = page.locator(".handle.points").last
+        box = handle.bounding_box()
+        assert min(box["width"], box["height"]) >= 44, "large enough for a finger"
+        touch = page.context.new_cdp_session(page)
+        at = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+        to = dict(zip("xy", point_of(page, 0.8, 0.8)))
+        for kind, points in (("touchStart", [at]), ("touchMove", [to]), ("touchEnd", [])):
+            touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        assert "80." in handle.get_attribute("aria-label")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing is wider than the phone"
+
+
+def test_an_edit_on_disk_is_shown_and_not_overwritten(run: Scenes, browser: Any) -> None:
+    with looking(browser, f"{run.url}#/camera/gate", quiet=False) as page:
+        seen(page)
+        page.get_by_role("button", name="Sign in").click()
+        sign_in(page)
+        page.get_by_role("button", name="Edit door").click()
+        page.get_by_role("button", name="Swap in and out (s)").click()
+        edited = run.file.read_text().replace("0.95", "0.85")
+        run.file.write_text(edited)
+        page.get_by_role("button", name="Preview").click()
+        page.get_by_text("Changed elsewhere").wait_for()
+        page.locator(".diff .added", has_text="0.85").wait_for()
+        assert run.file.read_text() == edited
+        page.get_by_role("button", name="Drop mine").click()
+        page.get_by_role("tab", name="Rules").wait_for()
+    assert run.file.read_text() == edited
+
+
+def test_what_check_would_refuse_is_told_in_its_words(run: Scenes, browser: Any) -> None:
+    with looking(browser, f"{run.url}#/camera/gate", quiet=False) as page:
+        seen(page)
+        page.keyboard.press("e")
+        page.keyboard.press("l")
+        page.keyboard.press("Enter")
+        page.get_by_label("Line: its name").fill("door")
+        page.get_by_role("button", name="Preview").click()
+        page.get_by_text("two rules are named 'door'").wait_for()
+        page.get_by_role("button", name="Go on editing").last.click()
+        page.get_by_label("Line: its name").wait_for()
+    assert "line" not in rule(run, "line")
