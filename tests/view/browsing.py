@@ -22,7 +22,7 @@ from ports import free_port
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install playwright")
 
 PASSWORD = "a password of tests"
-WAIT = 60.0
+WAIT = float(os.environ.get("COUNTLINE_PAGE_WAIT", 60))
 """Seconds after which a test gives up."""
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
 SITE = """\
@@ -39,7 +39,7 @@ rules:
 outputs:
 {outputs}
 outbox: {{path: {folder}/o.outbox}}
-web: {{listen: "127.0.0.1:{port}", password: "{password}"}}
+web: {{listen: "127.0.0.1:{port}", password: "{password}", hosts: ["127.0.0.1:{proxy}"]}}
 """
 
 
@@ -55,7 +55,7 @@ class Scenes:
     """A process that runs live scenes with a page (``scene_run.py``), and can be killed and started again at its port."""
 
     def __init__(self, folder: Path, names: Sequence[str] = ("gate",), *, more: str = "", outputs: str = "") -> None:
-        self.folder, self.port = folder, free_port()
+        self.folder, self.port, self.proxy = folder, free_port(), free_port()
         self.file = folder / "site.yaml"
         quoted = ['"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"' for name in names]
         text = SITE.format(
@@ -64,6 +64,7 @@ class Scenes:
             outputs=outputs or f"  - file: {{path: {folder}/out.jsonl}}",
             folder=folder,
             port=self.port,
+            proxy=self.proxy,
             password=PASSWORD,
         )
         self.file.write_text(text, encoding="utf-8")
@@ -122,7 +123,8 @@ def wait_for(done: Callable[[], Any], tell: Callable[[], Any] = lambda: "") -> A
 @contextmanager
 def looking(browser: Any, url: str, *, quiet: bool = True, **options: Any) -> Iterator[Any]:
     """A page of its own context, at ``url``. When it is done, nothing may have gone wrong in the browser: no error or warning in
-    its console (unless not ``quiet``: a server that is killed makes some), no violation of the policy, no request to elsewhere."""
+    its console (unless not ``quiet``: a server that is killed makes some), no violation of the policy, no request to elsewhere,
+    and nothing may have jumped about."""
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
     context.set_default_timeout(WAIT * 1000)
     page = context.new_page()
@@ -135,13 +137,20 @@ def looking(browser: Any, url: str, *, quiet: bool = True, **options: Any) -> It
     page.on("request", lambda r: None if _of(r.url, origin[1]) else elsewhere.append(r.url))
     page.on("websocket", lambda s: None if _of(s.url, origin[1]) else elsewhere.append(s.url))
     page.add_init_script(
-        "globalThis.violations = [];"
+        "globalThis.violations = []; globalThis.shifts = [];"
         "document.addEventListener('securitypolicyviolation', (e) => violations.push(`${e.violatedDirective} ${e.blockedURI}`));"
+        "new PerformanceObserver((all) => { for (const e of all.getEntries()) {"
+        # new events push older ones down, and are meant to
+        "  const moved = e.sources.map((s) => s.node).filter((n) => n && !n.parentElement?.closest('.events'));"
+        "  if (!e.hadRecentInput && moved.length) shifts.push([e.value, ...moved.map((n) => n.outerHTML?.slice(0, 200))]);"
+        "} }).observe({ type: 'layout-shift', buffered: true });"
     )
     try:
         page.goto(url)
         yield page
         assert page.evaluate("violations") == []
+        shifts = page.evaluate("shifts")
+        assert sum(shift[0] for shift in shifts) < 0.05, shifts
         assert elsewhere == []
         told = [w for w in wrong if quiet or (w.startswith("error: ") and "net::" not in w and "status of" not in w)]
         assert told == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import struct
 import threading
 from collections.abc import Iterator
@@ -16,9 +17,21 @@ from walking import Walker, configuration, people
 from websockets.sync.client import ClientConnection, connect
 
 import countline as cl
+from countline.addresses import split_address
 
 PASSWORD = "correct horse of tests"
 API = "/api/v1"
+READS = (
+    "/state",
+    "/rules",
+    "/counts",
+    "/history",
+    "/events",
+    "/objects?source=gate",
+    "/explain?source=gate&id=1",
+    "/outputs/file/dead",
+)
+"""All that is read."""
 
 
 class Browser(httpx.Client):
@@ -117,3 +130,11 @@ def picture(message: str | bytes) -> tuple[dict[str, Any], bytes]:
     assert isinstance(message, bytes), message
     (length,) = struct.unpack(">I", message[:4])
     return json.loads(message[4 : 4 + length]), message[4 + length :]
+
+
+def raw(run: cl.Run, request: bytes) -> bytes:
+    """What comes back for these bytes, up to the end."""
+    assert run.page is not None
+    with socket.create_connection(split_address(run.page.server.address), timeout=30) as wire:
+        wire.sendall(request)
+        return b"".join(iter(lambda: wire.recv(65536), b""))

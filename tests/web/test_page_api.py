@@ -42,7 +42,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[cl.Run]:
 def test_every_path_is_described_and_no_other() -> None:
     served = {
         (route.path, method.lower())
-        for route in Api(*[None] * 3).routes()  # type: ignore[list-item]
+        for route in Api(*[None] * 4).routes()  # type: ignore[list-item]
         for method in route.methods or ()
         if method != "HEAD"
     }

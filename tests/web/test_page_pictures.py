@@ -274,3 +274,17 @@ def test_jpegs_of_odd_sizes_keep_what_they_show(width: int, height: int, most: i
     assert shown.shape[1] <= most
     assert shown.shape[1] == min(width, most)
     assert np.abs(shown.reshape(-1, 3).mean(axis=0) - [30, 160, 220]).max() < 4
+
+
+def test_where_rules_lie_in_the_picture_of_a_camera_that_moves() -> None:
+    from countline.types import View
+    from countline.view.web.pictures import view_of
+
+    info = FrameInfo(SourceInfo("gate"), 0, 0, 0, 200, 100)
+    turned = View(np.array([[0.0, -2.0, 30.0], [2.0, 0.0, -10.0]]))
+    a, b, c, d, e, f = view_of(Analytics(info, Tracks.empty(), view=turned)) or ()
+    for x, y in ((0.1, 0.2), (0.7, 0.9)):
+        there = turned.points(np.array([[x * 200, y * 100]]))[0] / [200, 100]
+        assert [a * x + c * y + e, b * x + d * y + f] == pytest.approx(there, abs=1e-4)
+    assert view_of(Analytics(info, Tracks.empty())) is None
+    assert view_of(Analytics(info, Tracks.empty(), view=View(turned.matrix, lost=True))) is None

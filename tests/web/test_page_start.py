@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -18,7 +19,7 @@ import pytest
 from certificates import authority_and_certificate
 from click.testing import CliRunner
 from pages import API, Browser, frames, showing, stream, with_page
-from walking import Walker, people
+from walking import Walker, people, wait_for
 
 import countline as cl
 from countline.cli.demo import command as demo
@@ -272,3 +273,21 @@ def test_a_run_goes_on_where_the_page_fails(tmp_path: Path, monkeypatch: pytest.
         assert "out of order" not in answer.text
         assert browser.read("/counts")
         assert run.health().is_alive
+
+
+def test_a_run_that_nobody_holds_lets_go_of_its_page(tmp_path: Path) -> None:
+    run: Any = cl.Run(with_page(tmp_path), sources=[Walker()], detector=people)
+    port = run.page.server.terms.port
+    with pytest.raises(OSError):
+        socket.create_server(("127.0.0.1", port))
+    del run
+    gc.collect()
+
+    def free() -> bool:
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            return False
+        return True
+
+    wait_for(free)

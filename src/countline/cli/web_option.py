@@ -30,6 +30,8 @@ def web_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the option."""
     return click.option(
         "--web",
+        is_flag=False,
+        flag_value=DEFAULT,
         metavar="[HOST:PORT]",
         help=f"A page in the browser that shows the run, at {DEFAULT} unless an address is given (or `web:` in the file).",
     )(command)

@@ -111,12 +111,12 @@ class Attachment(Changing, Showing):
         )
         self._inline: InlineDelivery | None = None
         with ExitStack() as resources:
-            self._open_monitor(parsed, resources)
+            self._open_monitor(parsed, stages.state, resources)
             self._engine = resources.enter_context(self._engine_for(stages, consumers, started))
             self._queue: BoundedQueue[Batch] = BoundedQueue(depth, lossless=lossless)
             file = Path(config) if isinstance(config, (str, Path)) else None
             self.control = Control(self, None if file is None else lambda: file)
-            self._show()
+            self._show(file)
             self._engine.start()
             self._thread = Evaluation(self._work, self._queue, self._failed) if self._payloads is None else None
             resources.pop_all()
@@ -323,8 +323,9 @@ class Attachment(Changing, Showing):
         if self._thread is not None:
             self._thread.join()
         self._engine.finish({s.name: True for s in self.sources}, timeout)
-        if self.monitor is not None:
-            self.monitor.close()
+        for shown in (self.monitor, self.page):
+            if shown is not None:
+                shown.close()
         return self.summary()
 
     def summary(self) -> Summary:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple
 
 from countline.errors import DetectorAway
@@ -224,9 +225,11 @@ class Inference:
             break
         return _Work(found, seconds, frozenset(lost))
 
-    def close(self) -> None:
-        """End the threads; frames that still wait for one are given up."""
-        self._pool.shutdown(cancel_futures=True)
+    @property
+    def close(self) -> Callable[[], None]:
+        """End the threads; frames that still wait for one are given up. Holds nothing but them: a run that nobody holds any more is
+        let go of, though this is still to be called."""
+        return partial(self._pool.shutdown, cancel_futures=True)
 
 
 def depths(detector: BatchDetector | None, sources: int) -> dict[str, int]:

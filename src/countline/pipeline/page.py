@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from countline.config import Config
-from countline.pipeline.build import state_path
 
 if TYPE_CHECKING:
     from countline.observe.health import Health
     from countline.pipeline.control import Control
     from countline.pipeline.engine import Engine
+    from countline.pipeline.site import RunSite
     from countline.source_status import SourceStats
     from countline.types import SourceInfo
     from countline.view.web.server import Server
@@ -25,16 +26,16 @@ class Page:
 
     def __init__(self, server: Server) -> None:
         self.server = server
+        self.site: RunSite | None = None
 
     @classmethod
-    def of(cls, config: Config, given: object, state: Path | None) -> Page | None:
-        """None where the configuration wants none. ``given``, ``state``: as for :func:`countline.pipeline.build.state_path`."""
+    def of(cls, config: Config, outbox: Path | None) -> Page | None:
+        """None where the configuration wants none. ``outbox``: its file; None: in memory."""
         if config.web is None:
             return None
         from countline.view.web.password import password_file
         from countline.view.web.server import Server
 
-        outbox = state_path(config, given, state)
         return cls(Server(config.web, None if outbox is None else password_file(outbox)))
 
     @property
@@ -60,8 +61,11 @@ class Page:
         desk = Desk(control, TrackMemory(self.server.config.memory), file, read)
         feed = Feed(passing=True)
         engine.add_consumer(feed)
-        self.server.show(RunSite(engine, control, sources, health, file, desk), feed)
+        self.site = RunSite(engine, control, sources, health, file, desk)
+        # The server's thread must not keep a run alive that nobody holds any more.
+        self.server.show(weakref.proxy(self.site), feed)
 
-    def close(self) -> None:
-        """Serve it no more. Harmless the second time."""
-        self.server.close()
+    @property
+    def close(self) -> Callable[[], None]:
+        """Serve it no more. Harmless the second time; holds nothing of the run."""
+        return self.server.close

@@ -16,7 +16,6 @@ from typing import Any
 from countline import video
 from countline.config import Config, SourceConfig
 from countline.config.loader import Document
-from countline.observe.monitor import Monitor
 from countline.pipeline import build, recordings
 from countline.pipeline.away import Away
 from countline.pipeline.changes import Changes
@@ -27,7 +26,6 @@ from countline.pipeline.frame_buffer import FrameBuffer
 from countline.pipeline.heartbeats import SourceNews
 from countline.pipeline.inference import Batch, Inference, depths
 from countline.pipeline.overload import Overload
-from countline.pipeline.page import Page
 from countline.pipeline.program_sources import ProgramSources
 from countline.pipeline.readers import Readers
 from countline.pipeline.reloader import Reloader
@@ -99,12 +97,9 @@ class Run(Showing):
         self._news = SourceNews()
         self._beat = 0.0
         with ExitStack() as resources:
-            self.monitor = Monitor.of(self.config) if delivery is None else None
-            if self.monitor is not None:
-                resources.callback(self.monitor.close)
-            self.page = Page.of(self.config, config, state) if delivery is None else None
-            if self.page is not None:
-                resources.callback(self.page.close)
+            self.monitor = self.page = None
+            if delivery is None:
+                self._listen(self.config, build.state_path(self.config, config, state), resources)
             self._gpus = self.config.detector.gpus if detector is None else []
             with ThreadPoolExecutor(1) as pool:  # the model is compiled while the other packages are imported
                 loading = pool.submit(build.detector, self.config, detector)
@@ -155,9 +150,7 @@ class Run(Showing):
                 reread, files = (lambda: path), [path]
             self.control = Control(self, reread)
             self._reloader = Reloader(self.control, files, lambda: watch or self.config.watch)
-            if self.monitor is not None:
-                self.monitor.watch(self)
-            self._show_page(files[0] if files and (read or isinstance(config, (str, Path))) else None, read)
+            self._show(files[0] if files and (read or isinstance(config, (str, Path))) else None, read)
             # Closed at the end of ``execute``; or when nobody holds this run any more, or the program ends.
             self._release = weakref.finalize(self, resources.pop_all().close)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -62,11 +63,22 @@ class Showing:
         """Tell what becomes of messages; before it is executed."""
         self.engine.trace(traces)
 
-    def _show_page(self, file: Path | None, read: Callable[[str], Config] | None) -> None:
-        """All is made, and nothing has begun."""
+    def _listen(self, config: Config, outbox: Path | None, resources: ExitStack) -> None:
+        """From now on: health can be asked for while the rest is made. ``outbox``: its file. Raises ConfigError, MissingExtra."""
+        self.monitor = Monitor.of(config)
+        if self.monitor is not None:
+            resources.callback(self.monitor.close)
+        self.page = Page.of(config, outbox)
         if self.page is not None:
-            stats = lambda: [(s.info, s.stats) for s in self.sources]  # noqa: E731
-            self.page.show(self.engine, self.control, stats, self.health, file, read)
+            resources.callback(self.page.close)
+
+    def _show(self, file: Path | None, read: Callable[[str], Config] | None) -> None:
+        """All is made, and nothing has begun. ``file``, ``read``: as of :class:`countline.view.desk.Desk`."""
+        if self.monitor is not None:
+            self.monitor.watch(self)
+        if self.page is not None:
+            sources = lambda: [(s.info, s.stats) for s in self.sources]  # noqa: E731
+            self.page.show(self.engine, self.control, sources, self.health, file, read)
 
     def snapshot(self) -> dict[str, Any]:
         """The present state, for progress displays. From any thread."""

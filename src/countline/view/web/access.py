@@ -60,7 +60,9 @@ class Names:
             parts = urlsplit(origin)
         except ValueError:
             return False
-        return parts.scheme == self._scheme and not parts.path and self.answers(parts.netloc)
+        # Browsers take what this machine itself serves for safe, as from a container whose port is only there.
+        here = self._proxied and parts.scheme == "http" and is_loopback((parts.hostname or "").strip("[]"))
+        return (parts.scheme == self._scheme or here) and not parts.path and self.answers(parts.netloc)
 
 
 def _split(host: str, usual: int) -> tuple[str, int]:

@@ -35,11 +35,11 @@ class Api:
 
     Parameters
     ----------
-    changes: does what may take long, one after the other.
+    questions, changes: do what may take long, one after the other.
     """
 
-    def __init__(self, hub: Hub, gate: Gate, changes: Executor) -> None:
-        self._hub, self._gate, self._changes = hub, gate, changes
+    def __init__(self, hub: Hub, gate: Gate, questions: Executor, changes: Executor) -> None:
+        self._hub, self._gate, self._questions, self._changes = hub, gate, questions, changes
 
     def routes(self) -> list[Route]:
         """All but streams and pictures."""
@@ -131,7 +131,7 @@ class Api:
 
     async def objects(self, request: Request) -> Response:
         source, seconds = self._source(request), _number(request, "seconds", 120, 1, 86_400)
-        found = await self._elsewhere(self._hub.executor, self._desk().objects, source, float(seconds))
+        found = await self._elsewhere(self._questions, self._desk().objects, source, float(seconds))
         return json_answer(encode(_named(found)))
 
     async def explain(self, request: Request) -> Response:
@@ -139,7 +139,7 @@ class Api:
         if not (text.isascii() and text.isdigit() and len(text) <= 20):
             raise Refusal(400, "`id` is no id of an object", where="id", fix="take one of /objects")
         try:
-            found = await self._elsewhere(self._hub.executor, self._desk().explain, source, int(text))
+            found = await self._elsewhere(self._questions, self._desk().explain, source, int(text))
         except KeyError:
             raise Refusal(404, f"nothing is known of object {text} at '{source}' any more", where="id") from None
         return json_answer(encode(_named(found)))
@@ -185,10 +185,7 @@ class Api:
 
     async def retry(self, request: Request) -> Response:
         ids = (await body_of(request)).get("ids")
-        if ids != "all" and not _ids(ids):
-            raise Refusal(400, "`ids` is no list of ids", where="ids", fix='send {"ids": ["17"]} or {"ids": "all"}')
-        numbers = None if ids == "all" else [int(i) for i in ids or ()]
-        answer = await self._of_output(request, self._retry, numbers)
+        answer = await self._of_output(request, self._retry, None if ids == "all" else _numbers(ids))
         self._hub.stale()
         return answer
 
@@ -198,7 +195,7 @@ class Api:
     async def _of_output(self, request: Request, work: Callable[..., dict[str, Any]], *given: Any) -> Response:
         name = request.path_params["name"]
         try:
-            return json_answer(encode(await self._elsewhere(self._hub.executor, work, name, *given)))
+            return json_answer(encode(await self._elsewhere(self._questions, work, name, *given)))
         except KeyError:
             raise Refusal(404, f"there is no output '{name}'", where="name") from None
 
@@ -216,8 +213,10 @@ def _answering(work: Any) -> Any:
     return answer
 
 
-def _ids(given: Any) -> bool:
-    return isinstance(given, list) and all(isinstance(i, str) and _plain_number(i) for i in given)
+def _numbers(ids: Any) -> list[int]:
+    if not isinstance(ids, list) or not all(isinstance(i, str) and _plain_number(i) for i in ids):
+        raise Refusal(400, "`ids` is no list of ids", where="ids", fix='send {"ids": ["17"]} or {"ids": "all"}')
+    return [int(i) for i in ids]
 
 
 def _plain_number(text: str) -> bool:

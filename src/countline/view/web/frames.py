@@ -23,6 +23,8 @@ SOURCES = 64
 """Sources that one of them may watch."""
 LOOK = 0.02
 """Seconds between two looks for new frames, at least."""
+IDLE = 0.5
+"""Seconds between two looks where nothing is due."""
 LOST = 30.0
 """Seconds after which a picture that was not acknowledged no longer holds up the next: the client has forgotten it."""
 WIDTHS = (160, 320, 480, 640, 960, 1280, 1920)
@@ -38,8 +40,9 @@ class _Wish:
         self.acknowledged = True
         self.last: tuple[str, int] | None = None
 
-    def due(self, now: float) -> bool:
-        return (self.acknowledged or now - self.sent_at > LOST) and now - self.sent_at >= self.pause
+    def due_in(self) -> float:
+        """Seconds until the next picture may go."""
+        return self.sent_at + (self.pause if self.acknowledged else LOST) - time.monotonic()
 
 
 class Frames:
@@ -67,9 +70,10 @@ class Frames:
         self.open += 1
         await socket.accept()
         wishes: dict[str, _Wish] = {}
+        said = asyncio.Event()
         tasks = [
-            asyncio.ensure_future(self._listen(socket, wishes)),
-            asyncio.ensure_future(self._show(socket, wishes)),
+            asyncio.ensure_future(self._listen(socket, wishes, said)),
+            asyncio.ensure_future(self._show(socket, wishes, said)),
             asyncio.ensure_future(self._hub.closing.wait()),
         ]
         try:
@@ -86,7 +90,7 @@ class Frames:
 
     # -- what the client says -------------------------------------------------------------------------------------
 
-    async def _listen(self, socket: WebSocket, wishes: dict[str, _Wish]) -> None:
+    async def _listen(self, socket: WebSocket, wishes: dict[str, _Wish], said: asyncio.Event) -> None:
         while True:
             message = await socket.receive()
             if message["type"] != "websocket.receive":
@@ -101,6 +105,7 @@ class Frames:
                 fix = 'send {"watch": [{"source": "NAME", "width": 640, "fps": 5}]} or {"ack": "NAME"}'
                 await socket.send_text(encode({"error": {"what": what, "where": "", "fix": fix}}).decode())
             self._pictures.watch(socket, frozenset((name, wish.width) for name, wish in wishes.items()))
+            said.set()
 
     def _take(self, said: Any, wishes: dict[str, _Wish]) -> None:
         """Raises KeyError for a source that is not there, TypeError and ValueError for what is not understood."""
@@ -141,19 +146,20 @@ class Frames:
 
     # -- what it gets ---------------------------------------------------------------------------------------------
 
-    async def _show(self, socket: WebSocket, wishes: dict[str, _Wish]) -> None:
+    async def _show(self, socket: WebSocket, wishes: dict[str, _Wish], said: asyncio.Event) -> None:
         who = socket.state.who
         while self._gate.may_read(who):
-            now = time.monotonic()
+            said.clear()
             for name, wish in list(wishes.items()):
-                if not wish.due(now):
+                if wish.due_in() > 0:
                     continue
                 shot = await self._pictures.newest(name, wish.width, wish.last)
                 if shot is not None and wishes.get(name) is wish:
                     self._note(wish, shot)
                     await socket.send_bytes(_packed(shot))
-            nearest = min((wish.sent_at + wish.pause - now for wish in wishes.values()), default=0.25)
-            await asyncio.sleep(min(0.25, max(LOOK, nearest)))
+            pause = min([IDLE, *(wish.due_in() for wish in wishes.values())])
+            with suppress(asyncio.TimeoutError, TimeoutError):
+                await asyncio.wait_for(said.wait(), max(LOOK, pause))
 
     def _note(self, wish: _Wish, shot: Shot) -> None:
         if wish.last is not None and wish.last[0] == shot.key[0]:

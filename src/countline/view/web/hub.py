@@ -30,6 +30,8 @@ EVERY = 0.1
 """Seconds between two looks at what the run handed over."""
 FRESH = 0.9
 """Seconds for which a state is given to all who ask."""
+MOMENT = 0.2
+"""Seconds for which counts are given to all who ask."""
 LATELY = 512
 """Objects of a source that are known to have been counted."""
 
@@ -61,6 +63,8 @@ class Hub:
         self._lost = 0
         self._state: bytes = b""
         self._state_at = 0.0
+        self._counts = b""
+        self._counts_at = 0.0
         self._stating: asyncio.Future[bytes] | None = None
         self.rules_changed = 0
         """How often rules may have become others."""
@@ -72,6 +76,8 @@ class Hub:
         while not self.closing.is_set():
             try:
                 self.look()
+            except ReferenceError:  # nobody holds the run any more
+                break
             except Exception:
                 log.exception("unforeseen error while the page was brought up to date")
             try:
@@ -179,8 +185,12 @@ class Hub:
         return encode({**state, **self._extra()})
 
     def counts(self) -> bytes:
-        """Counts as JSON."""
-        return encode(counts(newest.analytics for _, newest in sorted(self.feed.newest.items())))
+        """Counts as JSON, made once for all who ask within a moment."""
+        now = time.monotonic()
+        if now - self._counts_at >= MOMENT:
+            self._counts_at = now
+            self._counts = encode(counts(newest.analytics for _, newest in sorted(self.feed.newest.items())))
+        return self._counts
 
     async def rules(self) -> bytes:
         """Rules as JSON."""

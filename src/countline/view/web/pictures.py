@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from countline.messages.time import rfc3339
 from countline.types import UNTRACKED, Analytics
 from countline.video.jpeg import Jpeg
 from countline.view.web.feed import Feed, Newest
 
-__all__ = ["Pictures", "Shot", "objects"]
+__all__ = ["Pictures", "Shot", "objects", "view_of"]
 
 
 class Shot(NamedTuple):
@@ -95,6 +97,7 @@ class Pictures:
             "time": rfc3339(info.time),
             "width": info.width,
             "height": info.height,
+            "view": view_of(found.analytics),
             "objects": objects(found.analytics, lambda ident: self._counted(source, ident)),
         }
         jpeg = b""
@@ -127,3 +130,15 @@ def objects(analytics: Analytics, counted: Callable[[int], bool]) -> list[dict[s
             }
         )
     return found
+
+
+def view_of(analytics: Analytics) -> list[float] | None:
+    """Where rules lie in a picture whose camera moves: a, b, c, d, e, f of ``x' = a x + c y + e, y' = b x + d y + f`` in fractions of the
+    picture, as SVG has it; None: where they are drawn."""
+    if analytics.view is None or analytics.view.lost:
+        return None
+    info = analytics.frame
+    # Where three corners of the view come to lie says all of a similarity.
+    corners = np.array([[0.0, 0.0], [info.width, 0.0], [0.0, info.height]])
+    origin, right, below = analytics.view.points(corners) / np.array([info.width, info.height])
+    return [round(float(v), 6) for v in (*(right - origin), *(below - origin), *origin)]

@@ -123,6 +123,7 @@ SCHEMAS: dict[str, Schema] = {
     "Dead": plain(letters=listed(plain(id=TEXT, time=TIME, reason=TEXT, size=COUNT)), total=COUNT),
     "FrameFacts": plain(
         source=TEXT, number=COUNT, time=TIME, width=COUNT, height=COUNT,
+        view=maybe({"type": "array", "items": NUMBER, "minItems": 6, "maxItems": 6}),
         objects=listed(
             plain(
                 id=TEXT, label=TEXT, confidence=NUMBER, counted=FLAG,

@@ -44,7 +44,7 @@ class Service:
         self._terms, self._site, self._feed = terms, site, feed
         self._pools = {
             name: ThreadPoolExecutor(1, thread_name_prefix=f"countline-web-{name}")
-            for name in ("reads", "changes", "pictures", "passwords")
+            for name in ("reads", "questions", "changes", "pictures", "passwords")
         }
         self.bounds = Bounds()
         self._uvicorn: _Uvicorn | None = None
@@ -100,7 +100,7 @@ class Service:
             routes=[
                 Route("/", files.page),
                 Route("/static/{name:path}", files.file),
-                *Api(hub, gate, self._pools["changes"]).routes(),
+                *Api(hub, gate, self._pools["questions"], self._pools["changes"]).routes(),
                 Route(PREFIX + "/stream", self._streams, methods=["GET"]),
                 WebSocketRoute(PREFIX + "/frames", self._frames.serve),
             ],

@@ -62,6 +62,18 @@ export const askToSignIn = () => askForPassword();
 /** Says what asks the user for the password: it resolves to whether they signed in. */
 export const onSignInNeeded = (ask) => (askForPassword = ask);
 
+/** As `write`, for what changes the configuration: the page knows that the change is its own. */
+export async function change(path, data) {
+  store.applying = true;
+  try {
+    const told = await write(path, data);
+    if (told) store.own.add(told.digest);
+    return told;
+  } finally {
+    store.applying = false;
+  }
+}
+
 /** POST what only those who are signed in may: asks for the password where that is needed, then goes on. Null if the user would not. */
 export async function write(path, data) {
   if (!store.session.signed_in && !(await askForPassword())) return null;

@@ -1,10 +1,10 @@
 // One camera, large: its picture, rules, events, objects, charts; and the editor.
-import { get, write } from "./api.js";
+import { change, get } from "./api.js";
 import { Chart } from "./chart.js";
 import { el, mark, say, uid } from "./dom.js";
 import { Editor } from "./editor/editor.js";
 import { EventList } from "./events.js";
-import { many, rate, since, span, stateWords } from "./format.js";
+import { age, many, rate, since, stateWords } from "./format.js";
 import { frames } from "./frames.js";
 import { iconButton, icon } from "./icons.js";
 import { bind } from "./keys.js";
@@ -159,7 +159,7 @@ class Camera {
     say(this.chip, words);
     mark(this.chip, "data-tone", tone);
     say(this.reason, tone === "good" ? "" : `${source.reason || ""}${source.reason ? ", " : ""}${since(source.since)}`);
-    const facts = [rate(source.rates?.frames), source.age === null ? null : `${span(source.age)} old`, source.width ? `${source.width} × ${source.height}` : null, source.dropped ? many(source.dropped, "drop") : "no drops"];
+    const facts = [rate(source.rates?.frames), age(source.age) && `${age(source.age)} old`, source.width ? `${source.width} × ${source.height}` : null, source.dropped ? many(source.dropped, "drop") : "no drops"];
     say(this.facts, facts.filter(Boolean).join(" · "));
     this.full.toggleAttribute("hidden", !/^https?:\/\//.test(source.link ?? ""));
     if (!this.full.hidden) mark(this.full, "href", source.link);
@@ -246,9 +246,8 @@ class Camera {
 
   async undoLast() {
     try {
-      const answer = await write("edits/undo", { base: store.digest });
+      const answer = await change("edits/undo", { base: store.digest });
       if (answer === null) return;
-      store.own.add(answer.digest);
       store.setRules(await get("rules"));
       toast("Undone", { tone: "good", detail: (answer.changes ?? []).join("; ") });
       this.update();

@@ -8,6 +8,7 @@ import { store } from "./store.js";
 const RANGES = { 15: "15 min", 60: "1 h", 360: "6 h", 1440: "24 h" };
 const REFRESH = 20000;
 const MOST_BARS = 96;
+const LEAST_BARS = 12;
 const HEIGHT = 190;
 
 export class Chart {
@@ -29,7 +30,7 @@ export class Chart {
     this.table = el("div", { class: "scroll" });
     this.details = el("details", { class: "as-table" }, el("summary", { text: "As a table" }), this.table);
     this.details.addEventListener("toggle", () => this.#drawTable());
-    this.root = el("section", { class: "card chart", "aria-label": "Counts over time" }, el("header", {}, el("h2", { text: "Counts" }), this.legend, el("span", { class: "spring" }), this.ranges), this.canvas, this.details);
+    this.root = el("section", { class: "card chart", "aria-label": "Counts over time" }, el("header", {}, el("h2", { text: "Counts" }), el("span", { class: "spring" }), this.ranges), this.legend, this.canvas, this.details);
     this.sized = new ResizeObserver(() => this.#plot?.setSize({ width: this.canvas.clientWidth, height: HEIGHT }));
     this.sized.observe(this.canvas);
     this.onTheme = () => this.#draw();
@@ -69,6 +70,9 @@ export class Chart {
     } catch {
       return; // what is shown stays; the banner says why
     }
+    const order = store.rules.map((rule) => rule.name);
+    const place = (s) => (s.rule && order.includes(s.rule) ? order.indexOf(s.rule) : order.length);
+    this.#series.series.sort((a, b) => place(a) - place(b) || this.#below(a) - this.#below(b));
     this.#draw();
   }
 
@@ -86,8 +90,10 @@ export class Chart {
     if (!times || !globalThis.uPlot || !this.canvas.clientWidth) return;
     const style = getComputedStyle(document.documentElement);
     const colour = (name) => style.getPropertyValue(name).trim();
-    const rules = [...new Set(series.map((s) => s.rule))];
-    const colourOf = (s) => (rules.length === 1 ? colour(this.#below(s) ? "--out" : "--in") : colour(`--series-${(rules.indexOf(s.rule) % 6) + 1}`));
+    // what goes in and out of one rule has one colour, above and below the axis; alone it has those of in and out
+    const keyOf = (s) => JSON.stringify([s.rule, store.wayOf(this.#source, s.rule, s.direction) ? "" : s.direction]);
+    const keys = [...new Set(series.map(keyOf))];
+    const colourOf = (s) => (keys.length === 1 ? colour(this.#below(s) ? "--out" : "--in") : colour(`--series-${(keys.indexOf(keyOf(s)) % 6) + 1}`));
     this.legend.replaceChildren(
       ...series.map((s) => el("li", {}, el("i", { class: this.#below(s) ? "out" : "", style: { "--colour": colourOf(s) } }), el("span", { text: this.#label(s) }), el("b", { text: count(s.total) }))),
     );
@@ -108,7 +114,7 @@ export class Chart {
       height: HEIGHT,
       legend: { show: false },
       cursor: { y: false, points: { size: 6 } },
-      padding: [8, 8, 0, 0],
+      padding: [8, 18, 0, 0],
       scales: { y: { range: (_, low, high) => reach(low, high) } },
       axes: [
         { ...axis, size: 30, grid: { show: false }, values: (_, marks) => marks.map((t) => clock(t).slice(-8, -3)) },
@@ -143,18 +149,20 @@ function reach(low, high) {
   return [least < 0 ? Math.floor(least - room) : 0, Math.ceil(most + room)];
 }
 
-/** One value a bar, of at most MOST_BARS bars. */
+/** One value a bar, of at most MOST_BARS bars; without the long time in which nothing was, before the first event. */
 export function gather({ step, start, series }, minutes) {
   const begin = typeof start === "number" ? start : Date.parse(start) / 1000;
-  const length = Math.max(0, ...series.map((s) => s.values.length));
+  const length = Math.max(0, ...series.map((s) => s.values.length)) || Math.round((minutes * 60) / step);
   const per = Math.max(1, Math.ceil((minutes * 60) / step / MOST_BARS));
   const bars = Math.ceil(length / per);
-  const times = Array.from({ length: bars }, (_, i) => begin + i * per * step);
+  const first = Math.min(bars, ...series.map((s) => s.values.findIndex(Boolean)).filter((at) => at >= 0).map((at) => Math.floor(at / per)));
+  const from = first === bars ? 0 : Math.max(0, Math.min(first - 1, bars - LEAST_BARS));
+  const times = Array.from({ length: bars - from }, (_, i) => begin + (from + i) * per * step);
   return {
     times,
     end: begin + length * step,
     series: series.map(({ rule, direction, values }) => {
-      const sums = times.map((_, i) => values.slice(i * per, (i + 1) * per).reduce((a, b) => a + (b ?? 0), 0));
+      const sums = times.map((_, i) => values.slice((from + i) * per, (from + i + 1) * per).reduce((a, b) => a + (b ?? 0), 0));
       return { rule, direction, values: sums, total: sums.reduce((a, b) => a + b, 0) };
     }),
   };

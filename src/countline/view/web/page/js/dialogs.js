@@ -84,4 +84,4 @@ export function help() {
 }
 
 const CAPS = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", Escape: "Esc", Delete: "Del", " ": "Space" };
-const keyCaps = (key) => key.split("+").map((part) => el("kbd", { text: CAPS[part] ?? part }));
+const keyCaps = (key) => (key === "+" ? [key] : key.split("+")).map((part) => el("kbd", { text: CAPS[part] ?? part }));

@@ -20,6 +20,9 @@ export function span(seconds) {
   return `${Math.round(s / 86400)} d`;
 }
 
+/** Age of a picture. One of days is that of a recording, and says nothing. */
+export const age = (seconds) => (seconds === null || seconds === undefined || seconds > 86400 ? "" : span(seconds));
+
 /** 1.4 MB */
 export function bytes(value) {
   if (value === null || value === undefined) return "–";

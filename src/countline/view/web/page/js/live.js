@@ -16,7 +16,10 @@ let retryAt = 0;
 export const nextAttempt = () => retryAt;
 
 /** Try now. */
-export const reconnectNow = () => wake?.();
+export function reconnectNow() {
+  attempt = 0;
+  wake?.();
+}
 
 /** Connects, and connects again for as long as the page lives. */
 export async function follow() {

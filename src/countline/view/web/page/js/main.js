@@ -5,7 +5,7 @@ import { help, signIn, signOut } from "./dialogs.js";
 import { el, mark, say } from "./dom.js";
 import { events } from "./events.js";
 import { frames } from "./frames.js";
-import { count, many, span, troubleOf } from "./format.js";
+import { count, many, troubleOf } from "./format.js";
 import { icon, iconButton } from "./icons.js";
 import { bind } from "./keys.js";
 import { follow, nextAttempt, reconnectNow } from "./live.js";
@@ -54,7 +54,7 @@ function buildBar() {
   }
   const summary = el("a", { class: "summary", href: "#/wall" });
   const dot = el("i", { class: "dot" });
-  const words = el("span");
+  const words = el("span", { text: "connecting" });
   summary.append(dot, words);
   const theme = iconButton("auto", "Colours");
   theme.addEventListener("click", nextTheme);
@@ -136,7 +136,7 @@ function buildBanner() {
     if (!lost) return;
     say(words, `Connection lost ${lostAt ? `at ${new Date(lostAt).toLocaleTimeString("en-GB")}` : ""}: what you see is old.`);
     const left = (nextAttempt() - Date.now()) / 1000;
-    say(wait, left > 0.5 ? `Trying again in ${span(left)}` : "Trying again");
+    say(wait, left > 0.5 ? `Trying again in ${Math.ceil(left)} s` : "Trying again");
   };
   let timer = null;
   store.on("connection", () => {
@@ -156,7 +156,7 @@ function buildBanner() {
 
 function told(config) {
   if (!config.applied) toast("A change of the configuration was refused", { tone: "bad", detail: config.error });
-  else if (!store.own.has(config.digest)) toast("The configuration was changed", { detail: config.changes.join("; ") });
+  else if (!store.applying && !store.own.has(config.digest)) toast("The configuration was changed", { detail: config.changes.join("; ") });
 }
 
 onSignInNeeded(signIn);
@@ -170,10 +170,14 @@ bind("Everywhere", {
   "?": ["This sheet", help],
 });
 store.on("config", told);
-addEventListener("hashchange", show);
+addEventListener("hashchange", () => view && show());
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault(); // the address belongs to the views
   main.focus();
 });
-show();
+// What is known stands in its place from the beginning; after a while without an answer the page is shown without it.
+const begin = () => view ?? show();
+store.on("state", begin);
+store.on("connection", () => store.connection === "lost" && begin());
+setTimeout(begin, 2000);
 follow();

@@ -17,7 +17,8 @@ class Store {
   session = { signed_in: false, can_write: false };
   /** Whether there is an edit that can be taken back. */
   undoable = false;
-  /** Digests that this page brought about itself: nobody needs to be told of them. */
+  /** Whether this page changes the configuration just now, and digests that it brought about: nobody needs to be told of those. */
+  applying = false;
   own = new Set();
   /** connecting | open | lost */
   connection = "connecting";
@@ -98,7 +99,7 @@ class Store {
 
   /** "in" or "out" of what counts and events call a direction, "" of what is neither. */
   wayOf(source, ruleName, direction) {
-    const labels = this.rules.find((rule) => rule.name === ruleName && rule.labels && (!rule.sources?.length || rule.sources.includes(source)))?.labels;
+    const labels = this.rules.find((rule) => rule.name === ruleName && rule.labels?.in && (!rule.sources?.length || rule.sources.includes(source)))?.labels;
     if (labels) return direction === labels.in ? "in" : direction === labels.out ? "out" : "";
     return { enter: "in", in: "in", joined: "in", leave: "out", out: "out", left: "out" }[direction] ?? "";
   }

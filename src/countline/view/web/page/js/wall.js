@@ -2,7 +2,7 @@
 import { el, mark, reconcile, say, uid } from "./dom.js";
 import { icon } from "./icons.js";
 import { bind } from "./keys.js";
-import { count, many, rate, since, span, stateWords, troubleOf } from "./format.js";
+import { age, count, many, rate, since, stateWords, troubleOf } from "./format.js";
 import { frames } from "./frames.js";
 import { Picture } from "./picture.js";
 import { store } from "./store.js";
@@ -114,7 +114,7 @@ class Wall {
     this.trouble.classList.toggle("some", troubled.length > 0);
     const shown = this.#arrange(sources, now || (sources.length > 0 && !this.#order.length));
     this.#shape(sources);
-    mark(this.grid, "data-few", sources.length === 1 ? 1 : sources.length <= 4 ? 4 : null);
+    mark(this.grid, "data-few", [1, 2, 4, 6].find((n) => sources.length <= n) ?? null);
     reconcile(this.grid, shown, (s) => s.name, (s) => this.#make(s), (node, s) => node._tile.update(s));
     this.#say(sources, shown);
   }
@@ -223,14 +223,14 @@ class Tile {
   constructor(source) {
     this.#name = source.name;
     this.picture = new Picture();
-    const heading = uid("camera");
-    this.state = el("span", { class: "chip" });
-    this.reason = el("p", { class: "reason" });
+    const [heading, state, reason, facts] = ["camera", "state", "reason", "facts"].map(uid);
+    this.state = el("span", { class: "chip", id: state });
+    this.reason = el("p", { class: "reason", id: reason });
     this.counts = el("span", { class: "tallies" });
-    this.facts = el("span", { class: "facts" });
+    this.facts = el("span", { class: "facts", id: facts });
     this.link = el(
       "a",
-      { class: "tile", href: `#/camera/${encodeURIComponent(source.name)}`, "aria-labelledby": heading },
+      { class: "tile", href: `#/camera/${encodeURIComponent(source.name)}`, "aria-labelledby": heading, "aria-describedby": `${state} ${reason} ${facts}` },
       el("div", { class: "frame" }, this.picture.root, this.reason),
       el(
         "div",
@@ -271,7 +271,7 @@ class Tile {
     const trouble = tone !== "good" && tone !== "calm";
     say(this.reason, trouble ? `${source.reason || words}, ${since(source.since)}` : "");
     const drops = source.dropped ? many(source.dropped, "drop") : "no drops";
-    say(this.facts, [rate(source.rates?.frames), source.age === null ? null : span(source.age), drops].filter(Boolean).join(" · "));
+    say(this.facts, [rate(source.rates?.frames), age(source.age), drops].filter(Boolean).join(" · "));
   }
 
   drawRules() {

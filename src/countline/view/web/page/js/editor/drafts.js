@@ -51,9 +51,13 @@ const sorted = (value) => (value && typeof value === "object" && !Array.isArray(
 /** Whether it differs from what is in force. */
 export const changed = (draft) => (draft.before === null ? !draft.removed : essence(draft) !== draft.before);
 
-/** Why it cannot be applied yet; "" if it can. */
-export function lacking(draft) {
+/** Why it cannot be applied yet, beside all drafts; "" if it can. */
+export function lacking(draft, all) {
   if (draft.removed) return "";
+  const meets = (other) => other !== draft && !other.removed && other.name.trim() === draft.name.trim();
+  if (all.some((other) => meets(other) && (other.source === draft.source || other.source === null || draft.source === null))) {
+    return `two rules are named '${draft.name.trim()}'`;
+  }
   const shape = shapeOf(draft);
   if (draft.points.length < LEAST[shape]) return `${draft.name || "the new rule"} needs ${LEAST[shape] - draft.points.length} more`;
   if (!draft.name.trim()) return "it needs a name";

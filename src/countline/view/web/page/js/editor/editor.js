@@ -33,7 +33,7 @@ export class Editor {
     this.done = done;
     this.form = new Form(this);
     this.preview = new PreviewPanel(this);
-    this.side = el("aside", { class: "side-column editor", "aria-label": "Editor" }, this.#build(tools), this.form.root, this.preview.root);
+    this.side = el("aside", { class: "side-column editor", "aria-label": "Editor" }, this.#build(tools), this.form.root, this.preview.content, this.preview.footer);
     this.stage = new EditStage(this, picture);
     this.#begin();
     this.#off.push(bind("Editing", this.#keys()));
@@ -57,7 +57,7 @@ export class Editor {
     if (this.changes.length) left.set(this.source, { drafts: this.drafts.filter((x) => x.points.length), base: this.base });
     for (const off of this.#off) off();
     this.stage.destroy();
-    this.toolbar.remove();
+    this.toolbar.parentNode.replaceChildren();
     this.picture.setRules([], null);
   }
 
@@ -74,7 +74,7 @@ export class Editor {
       "Ctrl+y": ["Forth again", () => this.step(1)],
       "Escape": ["Let go; then leave", () => this.escape()],
       "Tab": ["Next point of the shape", () => false],
-      "ArrowLeft": ["Move the point (Shift: farther)", () => false],
+      "ArrowLeft": ["Move the point, as all arrows do (Shift: farther)", () => false],
       "+": ["A point more, after the chosen one", () => false],
       "Delete": ["Take the chosen point away, or the rule", () => this.#delete()],
     };
@@ -296,7 +296,7 @@ export class Editor {
 
   /** The configuration is another now: of this page's doing, or of somebody else's. */
   rulesChanged() {
-    if (store.digest === this.base) return;
+    if (store.digest === this.base || store.applying) return;
     if (this.changes.length || this.drawing) return this.preview.moved();
     this.rebase();
   }

@@ -107,7 +107,7 @@ export class Form {
         d.setOption(draft, `names.${direction}`, field.value.trim() || undefined);
         this.#editor.changed({ soon: true });
       });
-      const labelled = this.#labelled(direction === "in" ? "To the left of the way: in" : "To the right: out", field);
+      const labelled = this.#labelled(direction === "in" ? "In, to the left" : "Out, to the right", field);
       labelled.classList.add("side-field", direction);
       return labelled;
     };

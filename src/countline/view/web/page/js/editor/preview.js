@@ -1,5 +1,5 @@
 // What a change would do, before it is done; conflicts; and applying it.
-import { post, write } from "../api.js";
+import { change, write } from "../api.js";
 import { el, say } from "../dom.js";
 import { many, span } from "../format.js";
 import { icon, iconButton } from "../icons.js";
@@ -18,12 +18,11 @@ export class PreviewPanel {
     this.button = el("button", { type: "button", class: "button strong", on: { click: () => this.ask() } }, el("span", { text: "Preview" }));
     this.footer = el("footer", { class: "editor-foot" }, this.note, this.button);
     this.content = el("div", { class: "preview", hidden: true, "aria-live": "polite" });
-    this.root = el("div", { class: "preview-holder" }, this.content, this.footer);
   }
 
   update() {
-    const { changes, drawing } = this.#editor;
-    const lack = changes.map(lacking).find(Boolean) ?? "";
+    const { changes, drafts, drawing } = this.#editor;
+    const lack = changes.map((draft) => lacking(draft, drafts)).find(Boolean) ?? "";
     const ready = changes.length > 0 && !drawing && !lack;
     this.button.disabled = !ready;
     this.button.toggleAttribute("hidden", this.open);
@@ -62,23 +61,12 @@ export class PreviewPanel {
     const asked = ++this.#asked;
     this.button.disabled = true;
     try {
-      const told = await this.#preview();
+      const told = await write("edits/preview", { base: this.#editor.base, edits: this.#editor.edits });
       if (asked === this.#asked && told) this.#tell(told);
     } catch (error) {
       if (asked === this.#asked) this.#wrong(error);
     } finally {
       this.update();
-    }
-  }
-
-  /** A preview changes nothing; where the server wants a password for it nevertheless, it is asked for. */
-  async #preview() {
-    const data = { base: this.#editor.base, edits: this.#editor.edits };
-    try {
-      return await post("edits/preview", data);
-    } catch (error) {
-      if (error.status !== 401) throw error;
-      return write("edits/preview", data);
     }
   }
 
@@ -130,9 +118,8 @@ export class PreviewPanel {
   async #apply(button) {
     button.disabled = true;
     try {
-      const told = await write("edits/apply", { base: this.#editor.base, edits: this.#editor.edits });
+      const told = await change("edits/apply", { base: this.#editor.base, edits: this.#editor.edits });
       if (told === null) return;
-      store.own.add(told.digest);
       toast("Applied", { tone: "good", detail: [...(told.changes ?? []), ...(told.notes ?? [])].join("; ") });
       this.#editor.base = told.digest;
       this.#editor.finished();

@@ -24,6 +24,8 @@ export class EditStage {
     const root = picture.root;
     root.classList.add("edited");
     root.tabIndex = -1;
+    mark(root, "role", "group");
+    mark(root, "aria-label", "The picture, to draw in");
     this.layer = el("div", { class: "handles" });
     picture.extra.replaceChildren(this.layer);
     const options = { signal: this.#off.signal };
@@ -39,7 +41,7 @@ export class EditStage {
   destroy() {
     this.#off.abort();
     this.#picture.root.classList.remove("edited", "drawing");
-    this.#picture.root.removeAttribute("tabindex");
+    for (const name of ["tabindex", "role", "aria-label"]) this.#picture.root.removeAttribute(name);
     this.#picture.top.replaceChildren();
     this.#picture.extra.replaceChildren();
   }
@@ -216,7 +218,7 @@ export class EditStage {
       this.#editor.choosePoint(next);
       this.#editor.changed();
       this.focus(next);
-    } else if (event.key === "+" || event.key === "Insert" || event.key === "Enter") {
+    } else if (event.key === "+" || event.key === "Insert") {
       this.#add(point);
     } else return;
     event.preventDefault();

@@ -1,0 +1,197 @@
+"""What leaves a page, and what it lets in: headers, secrets, files, bounds."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from pages import API, PASSWORD, READS, Browser, file_with_page, frames, raw, showing, stream, with_page
+from walking import Walker, wait_for
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+import countline as cl
+from countline.addresses import split_address
+from countline.view.web import connections
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[cl.Run]:
+    folder = tmp_path_factory.mktemp("page")
+    with showing(file_with_page(folder)) as made:
+        yield made
+
+
+@pytest.fixture
+def browser(run: cl.Run) -> Iterator[Browser]:
+    with Browser(run) as made:
+        yield made
+
+
+def test_every_answer_carries_the_headers(run: cl.Run, browser: Browser) -> None:
+    for path in ("/", "/nowhere", f"{API}/state", f"{API}/nowhere", f"{API}/openapi.json", "/static/none.js"):
+        headers = browser.get(path).headers
+        policy = headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert "frame-ancestors 'none'" in policy
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["cross-origin-opener-policy"] == "same-origin"
+        assert "server" not in headers
+        assert "access-control-allow-origin" not in headers
+    assert browser.get(f"{API}/state").headers["cache-control"] == "no-store"
+    refused = browser.get(f"{API}/state", headers={"Host": "evil.example"})
+    assert "content-security-policy" in refused.headers
+
+
+def test_there_is_nothing_beside_the_files_of_the_page(run: cl.Run, browser: Browser) -> None:
+    for path in (
+        "/static/../site.py",
+        "/static/%2e%2e/site.py",
+        "/static//etc/passwd",
+        "/static/..%2f..%2fserver.py",
+        "/static/.",
+        "/static/",
+    ):
+        answer = raw(run, f"GET {path} HTTP/1.1\r\nHost: {browser.address}\r\nConnection: close\r\n\r\n".encode())
+        assert answer.startswith(b"HTTP/1.1 404"), path
+
+
+def test_no_secret_leaves(tmp_path: Path) -> None:
+    secret, token = "s3cret-of-camera", "t0ken-of-broker"
+    walker = Walker("gate")
+    outputs = [
+        {"file": {"path": str(tmp_path / "out.jsonl")}},
+        {"redis": {"host": "127.0.0.1", "port": 1, "topic": "s", "password": token}},
+    ]
+    path = tmp_path / "site.yaml"
+    import yaml
+
+    data = with_page(tmp_path, outputs=outputs)
+    data["sources"] = [{"name": "gate", "uri": f"rtsp://admin:{secret}@127.0.0.1/1?token={token}x"}]
+    path.write_text(yaml.safe_dump({"rules": data.pop("rules"), **data}, sort_keys=False))
+    with showing(path, walker, after=60) as run, Browser(run) as browser:
+        browser.sign_in()
+        digest = browser.read("/rules")["digest"]
+        edits = [{"op": "put", "kind": "line", "name": "door", "points": [[0.1, 0.4], [0.9, 0.4]]}]
+        preview = browser.change("/edits/preview", base=digest, edits=edits)
+        assert "door" in preview.json()["diff"]
+        path.write_text(path.read_text().replace("0.95", "0.94"))
+        conflict = browser.change("/edits/apply", base=digest, edits=edits)
+        assert conflict.status_code == 409
+        assert conflict.json()["disk"]
+        said = [preview.text, conflict.text]
+        said += [browser.get(API + p).text for p in READS]
+        with stream(browser) as events:
+            said += [json.dumps(data) for _, (_, _, data) in zip(range(4), events)]
+        with frames(browser) as socket:
+            socket.send(json.dumps({"watch": [{"source": f"rtsp://admin:{secret}@h/"}]}))
+            answer = socket.recv(timeout=30)
+            assert isinstance(answer, str)
+            said.append(answer)
+    for text in said:
+        assert secret not in text
+        assert token not in text
+        assert PASSWORD not in text
+    assert "rtsp://" in said[2], "the address is shown without them"
+
+
+def test_bodies_are_bounded(browser: Browser, run: cl.Run) -> None:
+    head = {"Authorization": f"Bearer {PASSWORD}", "Content-Type": "application/json"}
+    answer = browser.post(f"{API}/edits/preview", content=b'{"base":"' + b"x" * 300_000 + b'"}', headers=head)
+    assert answer.status_code == 413
+    answer = browser.post(
+        f"{API}/login", content=b'{"password":"' + b"x" * 9000 + b'"}', headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code == 413
+
+    def parts() -> Iterator[bytes]:
+        for _ in range(100):
+            yield b"x" * 8000
+
+    try:
+        assert browser.post(f"{API}/edits/preview", content=parts(), headers=head).status_code == 413
+    except httpx.TransportError:
+        pass  # it was cut off while it still sent
+    for body, status in ((b"[1]", 400), (b"{", 400), (b"", 400), (b"\xff", 400), (b"[" * 5000, 400)):
+        assert browser.post(f"{API}/edits/preview", content=body, headers=head).status_code == status
+    head["Content-Type"] = "text/plain"
+    assert browser.post(f"{API}/edits/preview", content=b"{}", headers=head).status_code == 415
+
+
+def test_long_heads_are_refused(run: cl.Run, browser: Browser) -> None:
+    head = f"GET /api/v1/state HTTP/1.1\r\nHost: {browser.address}\r\nX: ".encode()
+    assert raw(run, head + b"x" * 40_000 + b"\r\nConnection: close\r\n\r\n").startswith(b"HTTP/1.1 431")
+
+
+def test_silent_connections_are_closed_and_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "PATIENCE", 0.5)
+    with showing(with_page(tmp_path)) as run, Browser(run) as browser:
+        assert run.page is not None
+        address = split_address(run.page.server.address)
+        idle = [socket.create_connection(address, timeout=30) for _ in range(connections.OF_ONE + 20)]
+        try:
+            assert browser.read("/state"), "those that do nothing make room"
+            for wire in idle:
+                wire.settimeout(30)
+                try:
+                    assert wire.recv(10) == b""
+                except ConnectionError:
+                    pass
+        finally:
+            for wire in idle:
+                wire.close()
+
+
+def test_whoever_does_not_read_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "SLOW", 0.5)
+    with showing(with_page(tmp_path), *[Walker(f"camera-{i}", i) for i in range(8)]) as run, Browser(run) as browser:
+        wire = socket.socket()
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        wire.connect(split_address(browser.address))
+        with wire:
+            # Many requests one behind the other, none of whose answers is read.
+            request = f"GET {API}/openapi.json HTTP/1.1\r\nHost: {browser.address}\r\n\r\n".encode()
+            wire.settimeout(30)
+            try:
+                for _ in range(400):
+                    wire.sendall(request)
+            except OSError:
+                pass
+            wait_for(lambda: browser.read("/state")["page"]["clients_too_slow"] >= 1)
+
+
+def test_streams_are_bounded(run: cl.Run, browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    from countline.view.web import frames as over_sockets
+    from countline.view.web import stream as streams
+
+    monkeypatch.setattr(streams, "MOST", 1)
+    monkeypatch.setattr(over_sockets, "MOST", 1)
+    with stream(browser) as events:
+        next(events)
+        with Browser(run) as other:
+            answer = other.get(f"{API}/stream")
+            assert answer.status_code == 503
+            assert "retry-after" in answer.headers
+    with frames(browser), pytest.raises((InvalidStatus, ConnectionClosed)), frames(browser) as second:
+        second.recv(timeout=30)
+
+
+def test_wrong_attempts_are_in_the_log_and_what_was_tried_is_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    logging.getLogger("countline").propagate = True
+    with (
+        showing(with_page(tmp_path)) as run,
+        Browser(run) as browser,
+        caplog.at_level(logging.WARNING, "countline.web"),
+    ):
+        browser.sign_in("tried-this-one")
+    assert "a wrong password, from 127.0.0.1" in caplog.text
+    assert "tried-this-one" not in caplog.text
