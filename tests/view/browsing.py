@@ -168,7 +168,7 @@ def _of(url: str, origin: str) -> bool:
 
 def sign_in(page: Any) -> None:
     """In the dialog that is open."""
-    page.get_by_label("Password or token").fill(PASSWORD)
+    page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("dialog").get_by_role("button", name="Sign in").click()
 
 

@@ -99,7 +99,7 @@ def test_everything_is_done_with_the_keyboard_alone(run: Scenes, browser: Any) -
         page.keyboard.press("Delete")
         assert page.locator(".handle.points").count() == 4
         page.keyboard.press("p")
-        page.get_by_label("Password or token").wait_for()
+        page.get_by_label("Password").wait_for()
         page.keyboard.type(PASSWORD)
         page.keyboard.press("Enter")
         page.get_by_text("region 'region' added").wait_for()
