@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from browsing import PASSWORD, PHONE, Scenes, looking, point_of, scenes, seen, sign_in, wait_for
 
+from countline.config.rules import RULE_KEYS
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenes]:
@@ -142,6 +144,29 @@ def test_rules_of_every_kind_are_drawn_and_applied_at_once(run: Scenes, browser:
     assert made["a speed"]["options"] == {"width": 7, "length": 20.5}
     assert len(made["a wrong-way"]["arrow"]) == 2
     assert len(made["a direction"]["points"]) == 2
+
+
+def test_the_form_offers_what_the_configuration_takes(run: Scenes, browser: Any) -> None:
+    with looking(browser, run.url) as page:
+        kinds = page.evaluate("async () => (await import('./static/js/kinds.js')).KINDS")
+    models = {model.kind: model for model in RULE_KEYS.values()}
+    assert kinds.keys() == models.keys() - {"journey"}
+    for kind, said in kinds.items():
+        assert said["shape"] == models[kind].shape
+        schema = models[kind].model_json_schema()
+        for option in said["options"]:
+            first, _, second = option["key"].partition(".")
+            fields = schema["$defs"]["CrowdingConfig"]["properties"] if second else schema["properties"]
+            field = fields[second or first]
+            forms = [field, *field.get("anyOf", [])]
+            if option["type"] == "choice":
+                assert option["choices"] == field["enum"], option
+            if "standard" in option:
+                assert option["standard"] == field["default"], option
+            if "max" in option:
+                assert option["max"] <= next(f["maximum"] for f in forms if "maximum" in f), option
+            if option["type"] == "number":
+                assert {"number", "integer"} & {f.get("type") for f in forms}, option
 
 
 def test_a_point_is_moved_with_a_finger(run: Scenes, browser: Any) -> None:
