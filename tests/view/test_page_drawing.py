@@ -79,6 +79,17 @@ def test_what_was_applied_is_taken_back_to_the_byte(run: Scenes, browser: Any) -
     assert rule(run, "door")["points"] == [[0.5, 0.3], [0.5, 0.95]]
 
 
+def test_a_point_that_was_not_moved_stays_as_it_is_written(run: Scenes, browser: Any) -> None:
+    with looking(browser, f"{run.url}#/camera/gate") as page:
+        seen(page)
+        page.get_by_role("button", name="Edit door").click()
+        page.locator(".handle.points").last.focus()
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("p")
+        sign_in(page)
+        page.locator(".diff .added", has_text="[[0.50, 0.3], [0.502, 0.95]]").wait_for()
+
+
 def test_everything_is_done_with_the_keyboard_alone(run: Scenes, browser: Any) -> None:
     with looking(browser, run.url) as page:
         page.locator(".tile").wait_for()
