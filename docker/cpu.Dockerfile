@@ -21,7 +21,7 @@ FROM python AS build
 ARG CA_BUNDLE=/run/secrets/ca.pem
 # What of countline's extras is in it: `countline[...]`. Left out of the default are those of a desk rather than a server (demo,
 # parquet, analysis, polars).
-ARG EXTRAS=openvino,view,stabilize,avro,protobuf,msgpack,registry,mqtt,amqp,redis,nats,webhook,object-store,postgres,otel
+ARG EXTRAS=openvino,view,stabilize,avro,protobuf,msgpack,registry,mqtt,amqp,redis,nats,webhook,object-store,postgres,otel,triton,web
 # Further packages by their names on PyPI: outputs, sources and rules of your own, for example.
 ARG PACKAGES=
 # Where pip looks; docker/build.sh passes on what the environment says.

@@ -20,7 +20,7 @@ RUN --mount=type=secret,id=ca,target=/run/secrets/ca.pem \
 
 FROM python AS build
 ARG CA_BUNDLE=/run/secrets/ca.pem
-ARG EXTRAS=cuda,view,stabilize,avro,protobuf,msgpack,registry,mqtt,amqp,redis,nats,webhook,object-store,postgres,otel
+ARG EXTRAS=cuda,view,stabilize,avro,protobuf,msgpack,registry,mqtt,amqp,redis,nats,webhook,object-store,postgres,otel,triton,web
 ARG PACKAGES=
 ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL

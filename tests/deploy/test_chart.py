@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from deploying import CHART, KUBERNETES, ROOT, configuration, parses, program, run, the
+from deploying import CHART, KUBERNETES, ROOT, configuration, objects, parses, program, run, the
 
 HELM = program("helm") or ""
 needs_helm = pytest.mark.skipif(not HELM, reason="needs helm: `make helm` builds it")
@@ -90,7 +90,8 @@ def test_kubernetes_takes_what_it_makes(path: Path, version: str) -> None:
 @needs_helm
 def test_the_plain_manifests_are_what_it_makes(tool: ModuleType) -> None:
     for name in tool.MADE:
-        assert (KUBERNETES / f"{name}.yaml").read_text() == tool.render(name, HELM), name
+        made = [each for each in yaml.safe_load_all(tool.render(name, HELM)) if each]
+        assert objects(KUBERNETES / f"{name}.yaml") == made, name
 
 
 @needs_helm
@@ -194,6 +195,7 @@ def test_alerts_and_dashboard_are_those_that_are_shipped() -> None:
         ("", "config is empty"),
         (MINIMAL + "mode: workers\n", "worker.group is empty"),
         (MINIMAL + "mode: workers\nworker: {group: g}\nreload: true\n", "reload is of mode shards"),
+        (MINIMAL + "mode: workers\nworker: {group: g}\nweb: {enabled: true}\n", "web is of mode shards"),
         (MINIMAL + "autoscaling: {enabled: true}\n", "autoscaling is of mode workers"),
         (MINIMAL + "secrets: {a: b}\nexistingSecret: c\n", "give secrets or existingSecret, not both"),
         ("config: {metrics: true, outputs: [stdout]}\n", "config.metrics: leave it out"),

@@ -21,7 +21,7 @@ from deploying import DOCKER
 REASON = containers.missing()
 pytestmark = [
     pytest.mark.images,
-    pytest.mark.timeout(2400),
+    pytest.mark.timeout(5400),
     pytest.mark.skipif(bool(REASON), reason=REASON or "can be built"),
 ]
 TAG = "localhost/countline-test:cpu"
@@ -30,8 +30,11 @@ VOLUME = "/var/lib/countline"
 
 @pytest.fixture(scope="module")
 def image() -> Iterator[Image]:
-    containers.build("cpu", TAG)
-    with containers.unpacked(TAG) as made:
+    tag = containers.given_image()
+    if not tag:
+        tag = TAG
+        containers.build("cpu", tag)
+    with containers.unpacked(tag) as made:
         print(f"the image has {made.size / 2**20:.0f} MiB, its base included")
         yield made
 

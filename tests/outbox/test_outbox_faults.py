@@ -308,7 +308,7 @@ def test_every_commit_survives_the_death_of_the_process(path: Path, opener: Open
         from countline.config import OutboxConfig
         from outbox_helpers import commit, message
         box = outbox.open(OutboxConfig(synchronous={synchronous!r}), Path({str(path)!r}), ["a"])
-        box.begin(StreamStart("gate", "s1", live=True))
+        box.begin(outbox.StreamStart("gate", "s1", live=True))
         for frame in range(100):
             box.write([commit(frame, message(frame))])
         box.ack("a", range(1, 11))

@@ -19,6 +19,7 @@ import pytest
 
 import countline as cl
 from countline.detect.catalogue import weights
+from countline.detect.coco import COCO
 from countline.testing.ports import free_port
 
 pytestmark = [pytest.mark.remote, pytest.mark.timeout(600)]
@@ -38,7 +39,8 @@ class Engine:
         python = engines.python(kind)
         if kind == "mlserver":
             self._settings(onnx)
-            self.command = [str(python.with_name("mlserver")), "start", str(folder)]
+            start = "from mlserver.cli import main; main()"
+            self.command = [str(python), "-c", start, "start", str(folder)]
         else:
             ports = [f"--{name}_port={port}" for name, port in self.ports.items()]
             self.command = [str(python), str(SERVED / "kserve_street.py"), f"--onnx={onnx}", *ports]
@@ -69,7 +71,8 @@ class Engine:
     def detector(self, scheme: str, **more: Any) -> dict[str, Any]:
         url = f"{scheme}://127.0.0.1:{self.ports[scheme]}/street"
         # It is waited for at the start of a run for as long as a request may take.
-        return {"triton": {"url": url, "timeout": 60, **more}, "classes": ["person"], "layout": "nanodet"}
+        triton = {"url": url, "timeout": 60, **more}
+        return {"triton": triton, "classes": ["person"], "layout": "nanodet", "labels": list(COCO)}
 
 
 @pytest.fixture(scope="module")

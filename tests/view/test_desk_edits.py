@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -286,3 +288,36 @@ def test_a_point_that_is_sent_back_rounded_has_not_moved(tmp_path: Path) -> None
     with desk_at(tmp_path, text) as at:
         at.desk.apply(at.digest, [line("door", 0.6, was="door") | {"points": [[0.0512, 0.6], [0.95, 0.2]]}])
         assert at.text == text.replace("0.333333", "0.2")
+
+
+def test_no_secret_of_the_file_stands_in_what_is_shown_of_it(tmp_path: Path) -> None:
+    kafka = 'bootstrap: "127.0.0.1:9", topic: t, sasl: {mechanism: PLAIN, username: u, password: "Pa55-first"}'
+    text = SITE.replace("messages:\n", f"outputs:\n  - kafka: {{{kafka}}}\nmessages:\n", 1)
+    text = text[: text.rindex("outputs:")]
+    with desk_at(tmp_path, text) as at:
+        region = {"op": "put", "kind": "region", "name": "r", "points": [[0, 0], [1, 0], [1, 1]]}
+        shown = at.desk.preview(at.digest, [region])["diff"]
+        assert "password: ***" in shown
+        assert "Pa55" not in shown
+        for theirs in ('"Pa55-other"', "x1", '"Pa55-other"}\n  - [broken'):
+            at.path.write_text(text.replace('"Pa55-first"', theirs).replace("gate.mp4", "rtsp://me:Pa55-camera@host/s"))
+            with pytest.raises(Conflict) as told:
+                at.desk.apply(at.digest, [region])
+            assert "@@" in told.value.disk
+            for secret in ("Pa55", "x1"):
+                assert secret not in told.value.disk + str(told.value)
+
+
+def test_a_file_that_is_mounted_by_itself_says_that_its_folder_must_be(tmp_path: Path) -> None:
+    inner, outer = tmp_path / "in a pod.yaml", tmp_path / "given.yaml"
+    inner.write_text(SITE)
+    outer.write_text(SITE)
+    ask = "import sys, pathlib, countline.view.desk.file as f; print(f.ConfigFile(pathlib.Path(sys.argv[1])).why_not())"
+    mount = 'mount --bind "$2" "$1" && exec "$3" -c "$4" "$1"'
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", mount, "sh", str(inner), str(outer), sys.executable, ask],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        pytest.skip(f"nothing can be mounted here: {done.stderr.strip()}")
+    assert "is mounted by itself, so that it cannot be replaced at once: mount its folder" in done.stdout

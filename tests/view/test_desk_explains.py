@@ -111,16 +111,23 @@ def test_the_place_that_is_told_is_where_it_happened() -> None:
     assert 0.5 < y < 0.65
 
 
-def test_the_exact_engine_explains_too(tmp_path: Path) -> None:
+EXACT: dict[str, tuple[int, str, str]] = {
+    "counted": (-1, "counted", "counted at 08:00:01 UTC"),
+    "of another class": (1, "not-concerned", "class 0 is filtered"),
+}
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_the_exact_engine_explains_too(name: str, tmp_path: Path) -> None:
+    classes, verdict, words = EXACT[name]
     rules = tmp_path / "config_nvdsanalytics.txt"
     rules.write_text(
         "[property]\nenable=1\nconfig-width=640\nconfig-height=360\n[line-crossing-stream-0]\nenable=1\n"
-        "line-crossing-gate=320;100;320;250;0;180;640;180\nclass-id=-1\nextended=0\nmode=loose\n"
+        f"line-crossing-gate=320;100;320;250;0;180;640;180\nclass-id={classes}\nextended=0\nmode=loose\n"
     )
-    found = said(down(0.2, 0.8), file=str(rules))
-    assert found["name"] == "gate"
-    assert found["verdict"] in ("counted", "not-counted")
-    assert "counted" in found["text"]
+    found = said(down(0.2, 0.8, frames=30), file=str(rules))
+    assert (found["name"], found["verdict"]) == ("gate", verdict), found
+    assert words in found["text"]
 
 
 def test_objects_are_told_with_their_ways_the_newest_first(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, SecretStr
 
-from countline.secret_forms import SECRET_NAME, uri_secrets
+from countline.secret_forms import MASK, SECRET_NAME, uri_secrets
 
 __all__ = [
     "PUBLIC_NAMES",
@@ -19,6 +19,7 @@ __all__ = [
     "secret_fields",
     "secrets_of",
     "text_secrets",
+    "without_secrets",
 ]
 
 PUBLIC_NAMES = frozenset(
@@ -100,3 +101,14 @@ def text_secrets(text: str) -> list[str]:
                 found += [value, value.strip("\"'"), value.lstrip("*&!@%")] if "{" not in value else []
         found += uri_secrets(line.strip()) if "@" in line or "://" in line else []
     return list(dict.fromkeys(found))[:_MOST]
+
+
+def without_secrets(text: str) -> str:
+    """The text of a file, or of a part of one, without what stands behind names of secrets, however short it is."""
+
+    def hidden(match: re.Match[str]) -> str:
+        if not SECRET_NAME.search(match["name"]):
+            return match[0]
+        return match[0][: match.start("value") - match.start()] + MASK
+
+    return "\n".join(_LINE.sub(hidden, line) if SECRET_NAME.search(line) else line for line in text.split("\n"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import yaml
@@ -61,9 +62,12 @@ class Tree:
             if isinstance(event, yaml.NodeEvent):
                 self.root = self._node(event)
                 break
-        self._dashes: list[int] = [
+
+    @cached_property
+    def _dashes(self) -> list[int]:
+        return [
             _index(token.start_mark)
-            for token in yaml.scan(text, Loader=yaml.SafeLoader)
+            for token in yaml.scan(self.text, Loader=yaml.SafeLoader)
             if isinstance(token, yaml.BlockEntryToken)
         ]
 

@@ -83,6 +83,9 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if and .Values.secrets .Values.existingSecret -}}
 {{- fail "give secrets or existingSecret, not both" -}}
 {{- end -}}
+{{- if and .Values.web.enabled (eq .Values.mode "workers") -}}
+{{- fail "web is of mode shards: workers have no page, and metrics show them" -}}
+{{- end -}}
 {{- if and .Values.web.ingress.enabled (gt (int .Values.replicas) 1) (not (contains "{pod}" .Values.web.ingress.host)) -}}
 {{- fail "web.ingress.host needs {pod} in it: each pod has a page of its own" -}}
 {{- end -}}

@@ -4,23 +4,51 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from countline.config import Config
+from countline.config.harvest import harvest
+from countline.config.secret_places import text_secrets, without_secrets
+from countline.config.yaml_reader import read_yaml
 from countline.errors import ConfigError
+from countline.redaction import during, redact
 
 __all__ = ["ConfigFile", "unified"]
 
 
 def unified(before: str, after: str, name: str, *, old: str = "now", new: str = "with the edits") -> str:
-    """A unified diff; '' where both are the same."""
+    """A unified diff of two texts of a configuration, without secrets that stand in them; '' where both are the same."""
     lines = difflib.unified_diff(
         before.splitlines(keepends=True), after.splitlines(keepends=True), f"{name} ({old})", f"{name} ({new})"
     )
-    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+    text = "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+    with during([*_secrets(before, name), *_secrets(after, name)]):  # of one that is not in use nobody else knows them
+        return redact(without_secrets(text))
+
+
+def _secrets(text: str, name: str) -> list[object]:
+    try:
+        document = read_yaml(name, text)
+    except ConfigError:
+        return [*text_secrets(text)]
+    return [*document.secrets, *harvest(document.data, Config)]
+
+
+def _mounts() -> set[str]:
+    """Places at which something is mounted, files among them, which ``os.path.ismount`` does not see."""
+    try:
+        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:  # not Linux
+        return set()
+    return {_OCTAL.sub(lambda m: chr(int(m[1], 8)), line.split(" ")[4]) for line in lines if line.count(" ") > 4}
+
+
+_OCTAL = re.compile(r"\\([0-7]{3})")
 
 
 class ConfigFile:
@@ -43,7 +71,7 @@ class ConfigFile:
             return f"{self.given} may not be written by this user"
         if not os.access(path.parent, os.W_OK | os.X_OK):
             return f"the folder of {self.given} may not be written by this user, so that the file cannot be replaced at once"
-        if os.path.ismount(path):
+        if str(path) in _mounts():
             return f"{self.given} is mounted by itself, so that it cannot be replaced at once: mount its folder"
         return ""
 

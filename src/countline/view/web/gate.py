@@ -13,7 +13,9 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any, NamedTuple
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
 
 from countline.view.web.access import Attempts, Names, Sessions
 from countline.view.web.answers import Refusal
@@ -166,6 +168,8 @@ class Gate:
             await self.app(scope, receive, guarded)
         except Refusal as refusal:
             await _refuse(refusal, scope, receive, guarded)
+        except (ClientDisconnect, WebSocketDisconnect):
+            return  # whoever asked has gone
         except Exception:
             log.exception("unforeseen error while the page was served")
             if not answered:

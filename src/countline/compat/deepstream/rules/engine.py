@@ -10,7 +10,7 @@ import numpy as np
 
 from countline.compat.deepstream.files.nvdsanalytics import NvdsAnalyticsConfig, StreamRules
 from countline.compat.deepstream.rules import evaluate
-from countline.compat.deepstream.rules.explain import Past, cause, explain, past
+from countline.compat.deepstream.rules.explain import Past, cause, explain, past, tell
 from countline.compat.deepstream.rules.infos import rule_infos
 from countline.compat.deepstream.rules.memory import LAST, Motion, TrackMemory
 from countline.compat.deepstream.rules.numeric import Array
@@ -18,6 +18,7 @@ from countline.compat.deepstream.rules.replaceable import Replaceable
 from countline.compat.deepstream.rules.results import DeepStreamAnalytics
 from countline.compat.deepstream.rules.stream import FrameJob, StreamState, Totals
 from countline.compat.deepstream.rules.tables import DirectionTable, LineTable, RegionTable
+from countline.telling import Told
 from countline.types import UNTRACKED, Analytics, CounterKey, FrameInfo, FrameTracks, RuleInfo, SourceInfo, Tracks
 
 __all__ = ["DeepStreamRules"]
@@ -109,6 +110,10 @@ class DeepStreamRules(Replaceable):
     def explain(self, source: str, track_id: int, rule: str) -> str:
         """Why the object was or was not counted by the line, in words."""
         return explain(self, source, track_id, rule)
+
+    def tell(self, source: str, track_id: int, rule: str) -> Told:
+        """The same in parts."""
+        return tell(self, source, track_id, rule)
 
     def cause(self, source: str, track_id: int, rule: str) -> str:
         """The explanation in one word; see :func:`countline.compat.deepstream.rules.explain.cause`."""

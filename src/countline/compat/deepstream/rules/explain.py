@@ -12,9 +12,10 @@ from countline.compat.deepstream.rules.evaluate import BESIDE, SAME_SIDE, WRONG_
 from countline.compat.deepstream.rules.memory import CLASS, PEAK, SAMPLES, TrackMemory
 from countline.compat.deepstream.rules.stream import StreamState
 from countline.compat.deepstream.rules.tables import GATES
+from countline.telling import Note, Told
 from countline.types import UNTRACKED
 
-__all__ = ["Evaluated", "Past", "cause", "explain", "past"]
+__all__ = ["Evaluated", "Past", "cause", "explain", "past", "tell"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,16 @@ def explain(engine: Evaluated, source: str, track_id: int, rule: str) -> str:
     if track_id == UNTRACKED:
         reasons.append("objects without a track share one history")
     return "not counted: " + "; ".join(reasons)
+
+
+def tell(engine: Evaluated, source: str, track_id: int, rule: str) -> Told:
+    """The same in parts."""
+    state = _state(engine, source)
+    story = _story(engine, state, track_id) if state is not None else None
+    if story is not None and rule in story.counted:
+        return Told([Note("counted", story.counted[rule], 0)])
+    concerned = cause(engine, source, track_id, rule) != "class"
+    return Told(reason=explain(engine, source, track_id, rule), concerned=concerned)
 
 
 def cause(engine: Evaluated, source: str, track_id: int, rule: str) -> str:
