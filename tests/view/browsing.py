@@ -39,7 +39,7 @@ rules:
 outputs:
 {outputs}
 outbox: {{path: {folder}/o.outbox}}
-web: {{listen: "127.0.0.1:{port}", password: "{password}", hosts: ["127.0.0.1:{proxy}"]}}
+web: {{listen: "127.0.0.1:{port}", password: "{password}", fps: 3, hosts: ["127.0.0.1:{proxy}"]}}
 """
 
 
