@@ -15,9 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import engines
+import numpy as np
 import pytest
 
 import countline as cl
+from countline import detect, video
+from countline.config import DetectorConfig, SourceConfig
 from countline.detect.catalogue import weights
 from countline.detect.coco import COCO
 from countline.testing.ports import free_port
@@ -26,6 +29,8 @@ pytestmark = [pytest.mark.remote, pytest.mark.timeout(600)]
 
 SERVED = Path(__file__).with_name("served")
 SCHEMES = ("grpc", "http")
+SLOW = ("mlserver", "http")
+"""MLServer's HTTP takes numbers in JSON alone: seconds for each frame."""
 
 
 class Engine:
@@ -112,10 +117,30 @@ def here(clip: Path, onnx: Path) -> dict[str, dict[str, int]]:
     return summary.sources["street"].lines
 
 
+def unless_slow(engine: Engine, scheme: str) -> None:
+    if (engine.kind, scheme) == SLOW:
+        pytest.skip("seconds for each frame: test_frames_give_what_they_give_here stands for it")
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_frames_give_what_they_give_here(engine: Engine, scheme: str, clip: Path, onnx: Path) -> None:
+    frames = [frame for frame, _ in zip(video.open_source(SourceConfig(name="street", uri=str(clip)), 0), range(3))]
+    found = []
+    for where in ({"model": str(onnx), "runtime": "onnxruntime"}, {"batch": 1, **engine.detector(scheme)}):
+        made = detect.make(DetectorConfig.model_validate({"classes": ["person"], "layout": "nanodet", **where}))
+        found.append([made.detect([frame])[0] for frame in frames])
+        made.close()
+    for here, there in zip(*found):
+        np.testing.assert_array_equal(there.xyxy, here.xyxy)
+        np.testing.assert_array_equal(there.confidence, here.confidence)
+        np.testing.assert_array_equal(there.class_id, here.class_id)
+
+
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_counts_over_the_clip_are_those_of_the_detector_here(
     engine: Engine, scheme: str, clip: Path, here: dict[str, dict[str, int]]
 ) -> None:
+    unless_slow(engine, scheme)
     summary = cl.run(configuration(clip, engine.detector(scheme)))
     assert summary.exit_code == 0
     assert summary.frames == 300
@@ -140,6 +165,7 @@ def in_thread(run: cl.Run) -> tuple[threading.Thread, list[cl.Summary]]:
 def test_killed_in_the_middle_of_the_clip_it_costs_nothing(
     engine: Engine, scheme: str, clip: Path, here: dict[str, dict[str, int]]
 ) -> None:
+    unless_slow(engine, scheme)
     run = cl.Run(configuration(clip, engine.detector(scheme)))
     thread, summaries = in_thread(run)
     wait(lambda: run.snapshot()["frames"] > 100)
