@@ -1,6 +1,5 @@
-"""Servers of others, MLServer and KServe, with the demo's detector and clip: the counts are exactly those of the detector here.
-
-``make test-remote`` fetches them.
+"""Servers of others, MLServer and KServe, and the tests' own, with the demo's detector and clip: the counts are exactly those of the
+detector here. ``make test-remote`` runs these, some minutes.
 """
 
 from __future__ import annotations
@@ -8,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -29,26 +29,35 @@ pytestmark = [pytest.mark.remote, pytest.mark.timeout(600)]
 
 SERVED = Path(__file__).with_name("served")
 SCHEMES = ("grpc", "http")
-SLOW = ("mlserver", "http")
-"""MLServer's HTTP takes numbers in JSON alone: seconds for each frame."""
+SLOW = {("mlserver", "http"), ("kserve", "http")}
+"""These make lists of numbers of each picture: seconds for each frame, which the counts are left to the other ways for."""
+KINDS = ("own", *engines.ENGINES)
 
 
 class Engine:
-    """A server of others as a process, with the detector as its model 'street'."""
+    """A server as a process, with the detector as its model 'street'."""
 
     def __init__(self, kind: str, onnx: Path, folder: Path) -> None:
         self.kind, self.folder = kind, folder
         self.ports = {"grpc": free_port(), "http": free_port()}
-        self.environment = dict(os.environ, PYTHONPATH=str(SERVED))
+        more = [str(SERVED), *([os.environ["PYTHONPATH"]] if "PYTHONPATH" in os.environ else [])]
+        self.environment = dict(os.environ, PYTHONPATH=os.pathsep.join(more))
         self.process: subprocess.Popen[bytes] | None = None
-        python = engines.python(kind)
-        if kind == "mlserver":
-            self._settings(onnx)
-            start = "from mlserver.cli import main; main()"
-            self.command = [str(python), "-c", start, "start", str(folder)]
-        else:
-            ports = [f"--{name}_port={port}" for name, port in self.ports.items()]
-            self.command = [str(python), str(SERVED / "kserve_street.py"), f"--onnx={onnx}", *ports]
+        self.command = getattr(self, f"_{kind}")(onnx)
+
+    def _own(self, onnx: Path) -> list[str]:
+        ports = [f"--{name}={port}" for name, port in self.ports.items()]
+        script = str(SERVED.with_name("inference_server.py"))
+        return [sys.executable, script, str(onnx), "--name=street", "--max-batch=8", "--threads=2", *ports]
+
+    def _mlserver(self, onnx: Path) -> list[str]:
+        self._settings(onnx)
+        start = "from mlserver.cli import main; main()"
+        return [str(engines.python("mlserver")), "-c", start, "start", str(self.folder)]
+
+    def _kserve(self, onnx: Path) -> list[str]:
+        ports = [f"--{name}_port={port}" for name, port in self.ports.items()]
+        return [str(engines.python("kserve")), str(SERVED / "kserve_street.py"), f"--onnx={onnx}", *ports]
 
     def _settings(self, onnx: Path) -> None:
         ports = {"http_port": self.ports["http"], "grpc_port": self.ports["grpc"], "metrics_port": free_port()}
@@ -85,7 +94,7 @@ def onnx() -> Path:
     return weights("nanodet", "fp32").path
 
 
-@pytest.fixture(scope="module", params=engines.ENGINES)
+@pytest.fixture(scope="module", params=KINDS)
 def engine(request: pytest.FixtureRequest, onnx: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     reason = engines.missing(request.param)
     if reason:
@@ -118,7 +127,7 @@ def here(clip: Path, onnx: Path) -> dict[str, dict[str, int]]:
 
 
 def unless_slow(engine: Engine, scheme: str) -> None:
-    if (engine.kind, scheme) == SLOW:
+    if (engine.kind, scheme) in SLOW:
         pytest.skip("seconds for each frame: test_frames_give_what_they_give_here stands for it")
 
 
