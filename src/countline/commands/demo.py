@@ -16,7 +16,6 @@ import yaml
 from countline.commands import logs
 from countline.commands.run import execute
 from countline.commands.summary_text import summary_text
-from countline.config import load
 from countline.demo import clip_path
 from countline.demo.broker import EmbeddedBroker
 from countline.errors import OutputError
@@ -146,7 +145,7 @@ def _run(out: Path, bootstrap: str, options: Mapping[str, Any], say: Any) -> int
     with ExitStack() as resources:
         watcher.start()
         resources.callback(watcher.close)
-        run = resources.enter_context(Run(load(path)))
+        run = resources.enter_context(Run(path))
         if options["annotate"] and not options["web"]:
             from countline.view.annotate import AnnotatedVideo
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from countline.outbox import letters
 from countline.pipeline import measuring
 from countline.pipeline.control import Control
 from countline.pipeline.engine import Engine
+from countline.pipeline.stats import OutputStats
 from countline.secret_forms import hide_uri
 from countline.source_status import SourceStats
 from countline.types import ConfigChange, RuleInfo, SourceInfo
@@ -80,6 +81,7 @@ class RunSite:
         """Everything that is not counted."""
         current = self._control.current()
         writable, why_not = self._writable()
+        stats = self._engine.delivery.stats()
         return {
             "time": rfc3339(time.time_ns()),
             "version": build().version,
@@ -92,8 +94,8 @@ class RunSite:
                 "why_not": why_not,
             },
             "sources": [self._source(info, stats) for info, stats in self._sources()],
-            "outputs": self._outputs(),
-            "outbox": self._outbox(),
+            "outputs": self._outputs(stats),
+            "outbox": self._outbox(stats),
             "health": self._healthy(),
         }
 
@@ -102,9 +104,10 @@ class RunSite:
         return (False, NO_DESK) if desk is None else (desk.writable, desk.why_not)
 
     def _source(self, info: SourceInfo, stats: SourceStats | None) -> Data:
-        notes = self._engine.notes.of(info.name)
+        notes, summary = self._engine.notes.of(info.name), self._engine.summary.sources.get(info.name)
+        processed = 0 if summary is None else summary.frames
         if stats is None:  # it is read elsewhere, and what came of it is all that is known
-            stats = SourceStats(frames=self._engine.summary.sources[info.name].frames)
+            stats = SourceStats(frames=processed)
             stats.last_frame = notes.last
             stats.state = measuring.state_of(notes)  # type: ignore[assignment]
         config = next((s for s in self._config.sources if s.name == info.name), None)
@@ -120,13 +123,12 @@ class RunSite:
             "uri_shown": hide_uri(uri).encode("utf-8", "replace").decode(),
             **stats.as_dict(),
             "overload": stats.overload,
-            "processed": self._engine.summary.sources[info.name].frames,
+            "processed": processed,
             "link": None if web is None else web.links.get(info.name),
         }
 
-    def _outputs(self) -> list[Data]:
-        delivery = self._engine.delivery
-        senders, stats = delivery.senders, delivery.stats()
+    def _outputs(self, stats: Mapping[str, OutputStats]) -> list[Data]:
+        senders = self._engine.delivery.senders
         dead = self._dead_letters()
         kinds = {o.name: type(o).__module__.split(".")[-2] for o in self._config.outputs}
         return [
@@ -155,16 +157,15 @@ class RunSite:
                 self._dead = letters.counts(delivery.outbox)
         return self._dead
 
-    def _outbox(self) -> Data:
+    def _outbox(self, stats: Mapping[str, OutputStats]) -> Data:
         delivery = self._engine.delivery
         found = measuring.outbox(delivery)
-        stats = delivery.stats().values()
         return {
             "durable": delivery.outbox.durable,
-            "waiting": max((output.pending for output in stats), default=0),
+            "waiting": max((output.pending for output in stats.values()), default=0),
             "bytes": found.bytes,
             "max_bytes": found.max_bytes,
-            "oldest_age": round(max((output.oldest_age for output in stats), default=0.0), 3),
+            "oldest_age": round(max((output.oldest_age for output in stats.values()), default=0.0), 3),
             "writable": found.writable,
         }
 

@@ -26,6 +26,8 @@ T = TypeVar("T")
 PREFIX = "/api/v1"
 LOGIN = 8192
 """Bytes of a request to sign in, at most."""
+WAITING = 8
+"""Questions, and changes, that wait or are answered at a time."""
 EDITS = 200
 """Edits of one request, at most."""
 
@@ -40,6 +42,7 @@ class Api:
 
     def __init__(self, hub: Hub, gate: Gate, questions: Executor, changes: Executor) -> None:
         self._hub, self._gate, self._questions, self._changes = hub, gate, questions, changes
+        self._waiting = {questions: 0, changes: 0}
 
     def routes(self) -> list[Route]:
         """All but streams and pictures."""
@@ -69,7 +72,14 @@ class Api:
         ]
 
     async def _elsewhere(self, executor: Executor, work: Callable[..., T], *given: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(executor, work, *given)
+        """Done on a thread of ``executor``, which has one: who asks for more than can wait is turned away."""
+        if self._waiting[executor] >= WAITING:
+            raise Refusal(503, "too much is asked for at the same time", fix="ask again", headers={"Retry-After": "1"})
+        self._waiting[executor] += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(executor, work, *given)
+        finally:
+            self._waiting[executor] -= 1
 
     # -- who ------------------------------------------------------------------------------------------------------
 

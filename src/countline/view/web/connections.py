@@ -17,6 +17,8 @@ PATIENCE = 10.0
 """Seconds for which a request, or the greeting of TLS, may take until all of its head is there."""
 
 
+KEPT = 30.0
+"""Seconds for which a connection may wait for its next request."""
 SLOW = 20.0
 """Seconds after which a client that does not read what it gets is let go of."""
 
@@ -61,7 +63,7 @@ class _Connection(H11Protocol):
         super().connection_made(transport)
         peer = transport.get_extra_info("peername")
         if self.bounds.admit(self, str(peer[0]) if peer else ""):
-            self._expect()
+            self._expect(PATIENCE)
         else:
             transport.abort()
 
@@ -84,7 +86,7 @@ class _Connection(H11Protocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if not self.transport.is_closing() and (self.cycle is None or self.cycle.response_complete):
-            self._expect()
+            self._expect(KEPT)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -101,9 +103,9 @@ class _Connection(H11Protocol):
         self.bounds.slow += 1
         self.transport.abort()
 
-    def _expect(self) -> None:
+    def _expect(self, patience: float) -> None:
         self._forget()
-        self._waiting = self.loop.call_later(PATIENCE, self.let_go)
+        self._waiting = self.loop.call_later(patience, self.let_go)
 
     def _forget(self) -> None:
         if self._waiting is not None:

@@ -23,7 +23,7 @@ _PROBLEMS: Mapping[int, str] = {
     422: "The configuration that would come of it is refused.",
     429: "Too many attempts; `Retry-After` says in how many seconds there is one.",
     501: "This run cannot do that, for the reason that is given.",
-    503: "Too many streams are open.",
+    503: "Too much is asked for at the same time, or too many streams are open; `Retry-After` says when to ask again.",
 }
 
 
@@ -115,15 +115,15 @@ def _reading() -> list[tuple[str, str, Doc]]:
         ),
         "objects": _get(
             "objects", "Objects that were seen lately, with their paths.", ref("Objects"), _SOURCE,
-            _number("seconds", 120, 86_400, "How far back."), problems=(400, 404, 422, 501),
+            _number("seconds", 120, 86_400, "How far back."), problems=(400, 404, 422, 501, 503),
         ),
         "explain": _get(
             "explain", "Why an object was, or was not, counted by each rule.", ref("Explanation"), _SOURCE,
-            _query("id", named, "Of an object.", required=True), problems=(400, 404, 422, 501),
+            _query("id", named, "Of an object.", required=True), problems=(400, 404, 422, 501, 503),
         ),
         "outputs/{name}/dead": _get(
             "dead", "The newest messages that an output refused for good.", ref("Dead"), _OUTPUT,
-            _number("limit", 50, 1000, "How many at most."), problems=(400, 404, 422),
+            _number("limit", 50, 1000, "How many at most."), problems=(400, 404, 422, 503),
         ),
     }  # fmt: skip
     return [(f"/api/v1/{path}", "get", operation) for path, operation in found.items()]
@@ -155,7 +155,7 @@ def _change(name: str, summary: str, schema: Doc, body: Doc | None, *problems: i
 def _changing() -> list[tuple[str, str, Doc]]:
     edits = plain(base=ref("Digest"), edits={**listed(ref("Edit")), "minItems": 1, "maxItems": 200})
     ids = {"oneOf": [{"const": "all"}, listed({"type": "string", "pattern": "^[0-9]{1,18}$"})]}
-    refused = (409, 422, 501)
+    refused = (409, 422, 501, 503)
     found = {
         "edits/preview": _change(
             "preview", "What edits would change, and what the rules would have counted lately.", ref("Preview"), edits, *refused
@@ -166,7 +166,7 @@ def _changing() -> list[tuple[str, str, Doc]]:
         ),
         "outputs/{name}/retry": _change(
             "retry", "Send messages again that an output refused.", plain(retried={"type": "integer", "minimum": 0}),
-            plain(ids=ids), 404, 422, parameters=[_OUTPUT],
+            plain(ids=ids), 404, 422, 503, parameters=[_OUTPUT],
         ),
     }  # fmt: skip
     return [(f"/api/v1/{path}", "post", operation) for path, operation in found.items()]

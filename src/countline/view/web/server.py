@@ -128,9 +128,12 @@ class Server:
     @property
     def url(self) -> str:
         """What is typed into a browser."""
-        if self.config.behind_proxy:
-            return f"https://{self.config.hosts[0]}/"
-        return f"{'https' if self.terms.encrypted else 'http'}://{self.address}/"
+        scheme = "https" if self.terms.encrypted else "http"
+        if not self.config.hosts:
+            return f"{scheme}://{self.address}/"
+        host = self.config.hosts[0]
+        usual = self.config.behind_proxy or ":" in host or self.terms.port == 443
+        return f"{scheme}://{host}{'' if usual else f':{self.terms.port}'}/"
 
     def _tell(self, host: str, password: Password) -> None:
         everybody = "" if is_loopback(host) else ", for everybody who reaches this address and signs in"

@@ -72,7 +72,7 @@ class Service:
         config = uvicorn.Config(
             app, http=bounded(self.bounds), ws="websockets-sansio", loop="asyncio", lifespan="off", interface="asgi3",
             log_config=None, log_level=logging.ERROR, access_log=False, proxy_headers=False, server_header=False,
-            date_header=True, h11_max_incomplete_event_size=16 * 1024, timeout_keep_alive=30,
+            date_header=True, h11_max_incomplete_event_size=16 * 1024, timeout_keep_alive=60,
             timeout_graceful_shutdown=1, ws_max_size=64 * 1024, ws_max_queue=8, ws_per_message_deflate=False,
         )  # fmt: skip
         self._uvicorn = _Uvicorn(config, self._terms.tls, started)

@@ -39,6 +39,9 @@ class Streams:
         gone = asyncio.ensure_future(_gone(receive))
         try:
             await send({"type": "http.response.start", "status": 200, "headers": _HEAD})
+            if request.method == "HEAD":
+                await send({"type": "http.response.body", "body": b""})
+                return
             client = _Client(self._hub, self._gate, request.state.who, send, after[:64])
             await client.serve(gone)
             await send({"type": "http.response.body", "body": b""})
