@@ -135,7 +135,6 @@ def unpacked(tag: str) -> Iterator[Image]:
         buildah("rm", container)
         if tag != given_image():
             buildah("rmi", tag)
-            buildah("rmi", "--prune")  # what builds that failed have left
 
 
 @dataclass
