@@ -39,7 +39,7 @@ rules:
 outputs:
 {outputs}
 outbox: {{path: {folder}/o.outbox}}
-web: {{listen: "127.0.0.1:{port}", password: "{password}", hosts: ["127.0.0.1:{proxy}"]}}
+web: {{listen: "127.0.0.1:{port}", password: "{password}", fps: 3, hosts: ["127.0.0.1:{proxy}"]}}
 """
 
 
@@ -168,7 +168,7 @@ def _of(url: str, origin: str) -> bool:
 
 def sign_in(page: Any) -> None:
     """In the dialog that is open."""
-    page.get_by_label("Password or token").fill(PASSWORD)
+    page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("dialog").get_by_role("button", name="Sign in").click()
 
 

@@ -32,19 +32,20 @@ SCENE = Scene(
 
 
 class Endless:
-    """A live source (protocol ``countline.protocols.Source``) of the scene, at its own pace."""
+    """A live source (protocol ``countline.protocols.Source``) of the scene, with a frame after each ``pause`` in seconds."""
 
-    def __init__(self, name: str, index: int) -> None:
+    def __init__(self, name: str, index: int, pause: float) -> None:
         self.info = SourceInfo(name, index, name, f"scene:{index}", True)
         self.stats = SourceStats()
         self._closed = threading.Event()
+        self._pause = pause
 
     def __iter__(self) -> Iterator[Frame]:
         stream, number = str(time.time_ns()), 0
         self.stats.connections = 1
         while True:
             for frame in SCENE.source(self.info.name, self.info.index):
-                if self._closed.wait(1 / FPS):
+                if self._closed.wait(self._pause):
                     self.stats.enter("ended")
                     return
                 now = time.time_ns()
@@ -74,5 +75,7 @@ class Known:
 
 if __name__ == "__main__":
     path = Path(sys.argv[1])
-    sources = [Endless(source.name, i) for i, source in enumerate(load(path).sources)]
+    names = [source.name for source in load(path).sources]
+    pause = 1 / FPS if len(names) < 10 else 1.0  # many are there to be looked at
+    sources = [Endless(name, i, pause) for i, name in enumerate(names)]
     cl.Run(path, sources=sources, detector=Known()).execute(drain_timeout=1.0)

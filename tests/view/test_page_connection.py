@@ -24,8 +24,10 @@ def test_a_lost_connection_is_told_and_made_again_and_all_is_as_new(tmp_path: Pa
         run.start()
         banner.wait_for(state="hidden")
         page.locator(".rule", has_text="entrance").wait_for()  # what changed meanwhile is known
-        before = page.locator(".picture canvas").screenshot()
-        wait_for(lambda: page.locator(".picture canvas").screenshot() != before)  # pictures move again
+        old = page.evaluate("document.querySelector('.picture canvas').toDataURL()")
+        page.wait_for_function(  # pictures move again
+            "(old) => document.querySelector('.picture canvas').toDataURL() !== old", arg=old, polling=300
+        )
         page.get_by_role("tab", name="Events").click()
         page.locator(".events li", has_text="entrance").first.wait_for()
 

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from browsing import PASSWORD, PHONE, Scenes, looking, point_of, scenes, seen, sign_in, wait_for
 
+from countline.config.rules import RULE_KEYS
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenes]:
@@ -77,6 +79,17 @@ def test_what_was_applied_is_taken_back_to_the_byte(run: Scenes, browser: Any) -
     assert rule(run, "door")["points"] == [[0.5, 0.3], [0.5, 0.95]]
 
 
+def test_a_point_that_was_not_moved_stays_as_it_is_written(run: Scenes, browser: Any) -> None:
+    with looking(browser, f"{run.url}#/camera/gate") as page:
+        seen(page)
+        page.get_by_role("button", name="Edit door").click()
+        page.locator(".handle.points").last.focus()
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("p")
+        sign_in(page)
+        page.locator(".diff .added", has_text="[[0.50, 0.3], [0.502, 0.95]]").wait_for()
+
+
 def test_everything_is_done_with_the_keyboard_alone(run: Scenes, browser: Any) -> None:
     with looking(browser, run.url) as page:
         page.locator(".tile").wait_for()
@@ -99,7 +112,7 @@ def test_everything_is_done_with_the_keyboard_alone(run: Scenes, browser: Any) -
         page.keyboard.press("Delete")
         assert page.locator(".handle.points").count() == 4
         page.keyboard.press("p")
-        page.get_by_label("Password or token").wait_for()
+        page.get_by_label("Password").wait_for()
         page.keyboard.type(PASSWORD)
         page.keyboard.press("Enter")
         page.get_by_text("region 'region' added").wait_for()
@@ -142,6 +155,29 @@ def test_rules_of_every_kind_are_drawn_and_applied_at_once(run: Scenes, browser:
     assert made["a speed"]["options"] == {"width": 7, "length": 20.5}
     assert len(made["a wrong-way"]["arrow"]) == 2
     assert len(made["a direction"]["points"]) == 2
+
+
+def test_the_form_offers_what_the_configuration_takes(run: Scenes, browser: Any) -> None:
+    with looking(browser, run.url) as page:
+        kinds = page.evaluate("async () => (await import('./static/js/kinds.js')).KINDS")
+    models = {model.kind: model for model in RULE_KEYS.values()}
+    assert kinds.keys() == models.keys() - {"journey"}
+    for kind, said in kinds.items():
+        assert said["shape"] == models[kind].shape
+        schema = models[kind].model_json_schema()
+        for option in said["options"]:
+            first, _, second = option["key"].partition(".")
+            fields = schema["$defs"]["CrowdingConfig"]["properties"] if second else schema["properties"]
+            field = fields[second or first]
+            forms = [field, *field.get("anyOf", [])]
+            if option["type"] == "choice":
+                assert option["choices"] == field["enum"], option
+            if "standard" in option:
+                assert option["standard"] == field["default"], option
+            if "max" in option:
+                assert option["max"] <= next(f["maximum"] for f in forms if "maximum" in f), option
+            if option["type"] == "number":
+                assert {"number", "integer"} & {f.get("type") for f in forms}, option
 
 
 def test_a_point_is_moved_with_a_finger(run: Scenes, browser: Any) -> None:

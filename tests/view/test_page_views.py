@@ -34,8 +34,8 @@ def test_what_comes_from_outside_is_shown_as_text(run: Scenes, browser: Any) -> 
         seen(page)
         page.locator(".rule", has_text="platform <b>2</b>").wait_for()
         page.goto(f"{run.url}#/events")
-        page.get_by_text("platform <b>2</b>").first.wait_for()
-        page.get_by_text(EVIL).first.wait_for()
+        page.locator(".events .what", has_text="platform <b>2</b>").first.wait_for()
+        page.locator(".events .from", has_text=EVIL).first.wait_for()
 
 
 def test_the_overlay_is_in_the_coordinates_that_are_stored(run: Scenes, browser: Any) -> None:

@@ -120,7 +120,7 @@ export class Chart {
         { ...axis, size: 30, grid: { show: false }, values: (_, marks) => marks.map((t) => clock(t).slice(-8, -3)) },
         { ...axis, size: 36, values: (_, marks) => marks.map((v) => (Number.isInteger(v) ? count(Math.abs(v)) : "")) },
       ],
-      series: [{}, ...series.map((s) => ({ stroke: colourOf(s), fill: `color-mix(in srgb, ${colourOf(s)} 16%, transparent)`, width: 1.6, paths: stepped, points: { show: false } }))],
+      series: [{}, ...series.map((s) => ({ stroke: colourOf(s), fill: `${colourOf(s)}28`, width: 1.6, paths: stepped, points: { show: false } }))],
     };
   }
 

@@ -34,7 +34,8 @@ async function askForPassword() {
     "form",
     { method: "dialog", class: "stack" },
     el("p", { class: "muted", text: "Looking needs no password here; changing does. It was printed once, when this countline first started with its page." }),
-    el("label", { for: id, text: "Password or token" }),
+    el("input", { type: "text", autocomplete: "username", value: "countline", hidden: true, tabindex: "-1" }), // for password managers
+    el("label", { for: id, text: "Password" }),
     field,
     wrong,
     el("div", { class: "row end" }, button),

@@ -81,7 +81,8 @@ export class EventList {
 
   #came({ added, fresh }) {
     if (fresh) for (const event of added) this.#fresh.add(event.id);
-    const scrolled = this.root.getBoundingClientRect().top < -40 || this.list.scrollTop > 40;
+    const scroller = this.root.closest(".panels");
+    const scrolled = scroller ? scroller.scrollTop > 40 : this.root.getBoundingClientRect().top < -40;
     if (fresh && scrolled) {
       this.#top ??= store.events.find((event) => !added.includes(event) && this.#fits(event))?.id ?? null;
       this.#held += added.filter((event) => this.#fits(event)).length;
@@ -98,8 +99,7 @@ export class EventList {
     this.#held = 0;
     this.more.hidden = true;
     this.draw();
-    this.list.scrollTop = 0;
-    if (this.root.getBoundingClientRect().top < 0) scrollTo({ top: 0 });
+    (this.root.closest(".panels") ?? window).scrollTo({ top: 0 });
   }
 
   draw() {

@@ -38,8 +38,8 @@ export function centre(points) {
 
 export const clamp = (value, low = 0, high = 1) => Math.min(high, Math.max(low, value));
 
-/** A point as it is stored: four digits, within the picture. */
-export const tidy = ([x, y]) => [x, y].map((v) => Math.round(clamp(v) * 10000) / 10000);
+/** A point as it is stored: four digits. */
+export const tidy = ([x, y]) => [x, y].map((v) => Math.round(v * 10000) / 10000);
 
 export const between = ([ax, ay], [bx, by]) => [(ax + bx) / 2, (ay + by) / 2];
 

@@ -38,7 +38,7 @@ export class Picture {
     this.extra = el("div", { class: "extra" });
     this.root = el("div", { class: `picture${detail ? " detail" : ""}` }, this.#canvas, this.svg, this.#tags, this.#labels, this.extra, this.#waiting);
     this.#boxes = new Pool(this.#objectsLayer, () => this.#makeBox());
-    this.#tagPool = new Pool(this.#tags, () => el("span", { class: "tag" }));
+    this.#tagPool = new Pool(this.#tags, () => el("span", { class: "tag" }, el("b"), el("span")));
   }
 
   #makeBox() {
@@ -109,7 +109,8 @@ export class Picture {
     });
     if (!this.detail) return;
     this.#tagPool.show(this.objects, (node, { id, label, box, counted }) => {
-      say(node, `${id ?? ""} ${label ?? ""}`.trim());
+      say(node.firstChild, id ?? "");
+      say(node.lastChild, label ?? "");
       node.classList.toggle("counted", Boolean(counted));
       node.classList.toggle("chosen", Boolean(id) && id === this.chosen);
       place(node, [box[0], box[1]]);

@@ -10,7 +10,6 @@ class Store {
   rules = [];
   /** Digest of the configuration that `rules` belong to. */
   digest = null;
-  counts = [];
   occupancy = [];
   /** Newest first. */
   events = [];
@@ -23,6 +22,8 @@ class Store {
   /** connecting | open | lost */
   connection = "connecting";
 
+  /** What is counted by source and rule: [direction, value], over all classes. */
+  #counts = new Map();
   #listeners = new Map();
   #ids = new Set();
 
@@ -51,7 +52,14 @@ class Store {
   }
 
   setCounts({ counts, occupancy }) {
-    this.counts = counts ?? [];
+    this.#counts.clear();
+    for (const { source, rule, direction, class: label, value } of counts ?? []) {
+      if ((label ?? null) !== null) continue;
+      const key = `${source}\n${rule}`;
+      const all = this.#counts.get(key) ?? [];
+      this.#counts.set(key, all);
+      all.push([direction, value]);
+    }
     this.occupancy = occupancy ?? [];
     this.emit("counts");
   }
@@ -88,7 +96,7 @@ class Store {
 
   /** What is counted of a rule at a source: [direction, value], over all classes. */
   countsOf(source, rule) {
-    return this.counts.filter((c) => c.source === source && c.rule === rule && (c.class ?? null) === null).map((c) => [c.direction, c.value]);
+    return this.#counts.get(`${source}\n${rule}`) ?? [];
   }
 
   /** Count of a line's direction, "in" or "out", at a source. Counts know directions by the names that the user gave them. */

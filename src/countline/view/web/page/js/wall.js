@@ -1,6 +1,7 @@
 // The wall: a tile for each camera. Frames are asked for by those in view only.
 import { el, mark, reconcile, say, uid } from "./dom.js";
 import { icon } from "./icons.js";
+import { fit } from "./fit.js";
 import { bind } from "./keys.js";
 import { age, count, many, rate, since, stateWords, troubleOf } from "./format.js";
 import { frames } from "./frames.js";
@@ -22,10 +23,13 @@ class Wall {
   #sorted = 0;
   #off = [];
   #seenBy;
-  #resized = () => this.#rewatch();
+  #resized = () => {
+    this.#fit(store.sources.size);
+    this.#rewatch();
+  };
 
   constructor() {
-    this.grid = el("ul", { class: "grid", data: { size: recall("size", "m") } });
+    this.grid = el("ul", { class: "grid", data: { size: recall("size", "fit") } });
     this.empty = el("p", { class: "empty", hidden: true });
     this.root = el("section", { class: "wall", "aria-label": "Cameras" }, this.#tools(), this.grid, this.empty);
     this.#seenBy = new IntersectionObserver((entries) => this.#seen(entries), { rootMargin: "80px" });
@@ -71,12 +75,13 @@ class Wall {
       [["trouble", "Troubled first"], ["name", "By name"], ["given", "As configured"]].map(([value, text]) => el("option", { value, text, selected: value === this.#filter.sort })),
     );
     const sizes = el("div", { class: "segments sizes", role: "group", "aria-label": "Size of the tiles" });
-    for (const [size, words] of [["s", "Small"], ["m", "Medium"], ["l", "Large"]]) {
-      const button = el("button", { type: "button", "aria-label": words, title: words, "aria-pressed": String(this.grid.dataset.size === size) }, el("i", { class: `square ${size}` }));
+    for (const [size, words] of [["fit", "All on the screen"], ["s", "Small"], ["m", "Medium"], ["l", "Large"]]) {
+      const button = el("button", { type: "button", "aria-label": words, title: words, "aria-pressed": String(this.grid.dataset.size === size) }, size === "fit" ? icon("expand") : el("i", { class: `square ${size}` }));
       button.addEventListener("click", () => {
         remember("size", size);
         this.grid.dataset.size = size;
         for (const other of sizes.children) mark(other, "aria-pressed", other === button);
+        this.#fit(store.sources.size);
         this.#rewatch();
       });
       sizes.append(button);
@@ -114,8 +119,10 @@ class Wall {
     this.trouble.classList.toggle("some", troubled.length > 0);
     const shown = this.#arrange(sources, now || (sources.length > 0 && !this.#order.length));
     this.#shape(sources);
-    mark(this.grid, "data-few", [1, 2, 4, 6].find((n) => sources.length <= n) ?? null);
+    this.#fit(sources.length);
+    const first = !this.grid.firstChild;
     reconcile(this.grid, shown, (s) => s.name, (s) => this.#make(s), (node, s) => node._tile.update(s));
+    if (first) requestAnimationFrame(() => this.#fit(store.sources.size));
     this.#say(sources, shown);
   }
 
@@ -143,7 +150,19 @@ class Wall {
     this.shape = shape;
     const [width, height] = shape.split(" / ");
     this.grid.style.setProperty("--shape", shape);
-    this.grid.style.setProperty("--ratio", (width / height).toFixed(4));
+    this.ratio = width / height;
+  }
+
+  /** Makes tiles as large as all of them can be on the screen, where that is wanted. */
+  #fit(n) {
+    if (this.grid.dataset.size !== "fit" || !n || !this.grid.isConnected) return;
+    const [tile, frame] = [this.grid.querySelector(".tile"), this.grid.querySelector(".frame")];
+    const caption = tile ? tile.offsetHeight - frame.offsetHeight : 62;
+    const top = this.grid.getBoundingClientRect().top + scrollY;
+    const gap = parseFloat(getComputedStyle(this.grid).columnGap) || 14;
+    const { columns, width } = fit(n, { width: this.grid.clientWidth, height: innerHeight - top - 20, ratio: this.ratio ?? 16 / 9, caption, gap });
+    this.grid.style.setProperty("--columns", columns);
+    this.grid.style.setProperty("--width", `${width}px`);
   }
 
   #arrange(sources, now) {

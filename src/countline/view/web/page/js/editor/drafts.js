@@ -45,7 +45,7 @@ function freeName(kind, taken) {
 export const shapeOf = (draft) => KINDS[draft.kind].shape;
 export const isClosed = (draft) => closed(shapeOf(draft));
 
-const essence = ({ kind, name, source, points, options, removed }) => JSON.stringify([kind, name, source, points.map(tidy), sorted(options), removed]);
+const essence = ({ kind, name, source, points, options, removed }) => JSON.stringify([kind, name, source, points, sorted(options), removed]);
 const sorted = (value) => (value && typeof value === "object" && !Array.isArray(value) ? Object.fromEntries(Object.keys(value).sort().map((key) => [key, sorted(value[key])])) : value);
 
 /** Whether it differs from what is in force. */
@@ -68,9 +68,7 @@ export function lacking(draft, all) {
 /** What the server is asked for. */
 export function edit(draft) {
   if (draft.removed) return { op: "remove", kind: draft.kind, name: draft.was, source: draft.source };
-  const options = copy(draft.options);
-  if (options.arrow) options.arrow = options.arrow.map(tidy);
-  return { op: "put", kind: draft.kind, name: draft.name.trim(), was: draft.was, source: draft.source, points: draft.points.map(tidy), options };
+  return { op: "put", kind: draft.kind, name: draft.name.trim(), was: draft.was, source: draft.source, points: copy(draft.points), options: copy(draft.options) };
 }
 
 /** As a rule, to be drawn. */
@@ -106,20 +104,25 @@ const listOf = (draft, part) => (part === "arrow" ? draft.options.arrow : draft.
 
 export const pointOf = (draft, { part, index }) => listOf(draft, part)?.[index];
 
-export function movePoint(draft, { part, index }, to) {
-  listOf(draft, part)[index] = [clamp(to[0]), clamp(to[1])];
+// What is moved is rounded; what is not goes back to the file as it stood there.
+
+/** Moves a point; `beyond`: it may lie somewhat outside the picture, as points in the file may. */
+export function movePoint(draft, { part, index }, to, beyond = false) {
+  listOf(draft, part)[index] = tidy(beyond ? to : to.map((v) => clamp(v)));
 }
 
-/** Moves all of it, as far as the picture allows. */
+/** Moves all of it, as far as the picture allows. Gives how far it went. */
 export function moveAll(draft, dx, dy) {
   const all = [...draft.points, ...(draft.options.arrow ?? [])];
-  const limit = (values, by) => clamp(by, -Math.min(...values), 1 - Math.max(...values));
-  const [mx, my] = [limit(all.map((p) => p[0]), dx), limit(all.map((p) => p[1]), dy)];
-  draft.points = draft.points.map(([x, y]) => [x + mx, y + my]);
-  if (draft.options.arrow) draft.options.arrow = draft.options.arrow.map(([x, y]) => [x + mx, y + my]);
+  const limit = (values, by) => clamp(by, Math.min(0, -Math.min(...values)), Math.max(0, 1 - Math.max(...values)));
+  const [mx, my] = tidy([limit(all.map((p) => p[0]), dx), limit(all.map((p) => p[1]), dy)]);
+  const move = ([x, y]) => tidy([x + mx, y + my]);
+  if (mx || my) draft.points = draft.points.map(move);
+  if ((mx || my) && draft.options.arrow) draft.options.arrow = draft.options.arrow.map(move);
+  return [mx, my];
 }
 
-export const insertPoint = (draft, index, at) => void draft.points.splice(index, 0, at);
+export const insertPoint = (draft, index, at) => void draft.points.splice(index, 0, tidy(at));
 
 /** Takes a point away, where the shape can do without it. */
 export function removePoint(draft, { part, index }) {
@@ -141,11 +144,11 @@ export function complete(draft) {
   const [xs, ys] = [draft.points.map((p) => p[0]), draft.points.map((p) => p[1])];
   const [x, y] = [(Math.min(...xs) + Math.max(...xs)) / 2, (Math.min(...ys) + Math.max(...ys)) / 2];
   const far = Math.max(0.04, (Math.max(...ys) - Math.min(...ys)) * 0.3);
-  draft.options.arrow = [[x, clamp(y + far)], [x, clamp(y - far)]];
+  draft.options.arrow = [[x, clamp(y + far)], [x, clamp(y - far)]].map(tidy);
 }
 
 /** A shape that a drag from `a` to `b` makes: a line, or a rectangle. */
-export const dragged = (shape, a, b) => (closed(shape) ? [a, [b[0], a[1]], b, [a[0], b[1]]] : [a, b]);
+export const dragged = (shape, a, b) => (closed(shape) ? [a, [b[0], a[1]], b, [a[0], b[1]]] : [a, b]).map(tidy);
 
 /** Reads a value of the options by its key, which may be of two parts. */
 export const option = (draft, key) => key.split(".").reduce((value, part) => value?.[part], draft.options);

@@ -147,7 +147,7 @@ export class Form {
     if (o.type === "words") {
       const field = el("input", { value: (now ?? []).join(", "), placeholder: "all", autocomplete: "off", spellcheck: "false" });
       field.addEventListener("input", () => {
-        const words = field.value.split(",").map((word) => word.trim()).filter(Boolean);
+        const words = field.value.split(",").map((word) => word.trim()).filter(Boolean).map((word) => (/^\d+$/.test(word) ? Number(word) : word));
         set(words.length ? words : undefined, true);
       });
       return this.#labelled(o.label, field, null, o.hint);
@@ -179,13 +179,13 @@ export class Form {
   }
 
   #coordinate(draft, handle, axis) {
-    const field = el("input", { type: "number", min: 0, max: 1, step: 0.001, "aria-label": `${handle.part === "arrow" ? "Arrow" : "Point"} ${handle.index + 1}, ${axis ? "down" : "across"}` });
+    const field = el("input", { type: "number", min: -1, max: 2, step: 0.001, "aria-label": `${handle.part === "arrow" ? "Arrow" : "Point"} ${handle.index + 1}, ${axis ? "down" : "across"}` });
     field.addEventListener("input", () => {
       const value = Number(field.value);
-      if (field.value === "" || !(value >= 0 && value <= 1)) return;
+      if (field.value === "" || !(value >= -1 && value <= 2)) return;
       const to = [...d.pointOf(draft, handle)];
       to[axis] = value;
-      d.movePoint(draft, handle, to);
+      d.movePoint(draft, handle, to, true);
       this.#editor.changed({ soon: true });
     });
     return field;

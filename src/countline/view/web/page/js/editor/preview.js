@@ -87,6 +87,8 @@ export class PreviewPanel {
   #counted(counted, seconds) {
     const mine = counted.filter((c) => c.now !== c.would || this.#editor.changes.some((draft) => draft.name === c.rule || draft.was === c.rule));
     if (!seconds) return el("p", { class: "muted", text: "Nothing was recorded yet that could be counted again." });
+    const place = ({ rule, direction }) => ({ in: 0, out: 1 })[this.#way(rule, direction)] ?? 2;
+    mine.sort((a, b) => a.rule.localeCompare(b.rule) || place(a) - place(b));
     const rows = mine.map(({ source, rule, direction, now, would }) =>
       el(
         "tr",

@@ -1,6 +1,6 @@
 // The editor's side of the picture: handles, drawing with pointer and keys. What it changes are drafts; it asks its editor to draw anew.
 import { el, mark, place, reconcile } from "../dom.js";
-import { pathOf, snap, straighten } from "../geometry.js";
+import { pathOf, snap, straighten, tidy } from "../geometry.js";
 import { LEAST, MOST, closed } from "../kinds.js";
 import * as d from "./drafts.js";
 
@@ -112,7 +112,7 @@ export class EditStage {
       event.preventDefault();
       const near = closed(d.shapeOf(selected)) && selected.points.length >= LEAST[d.shapeOf(selected)] && this.#near(event, selected.points[0]);
       this.#press = near ? { close: true } : { begin: at, x: event.clientX, y: event.clientY, first: !selected.points.length };
-      if (!near && !selected.points.length) selected.points.push(this.#fit(at, event));
+      if (!near && !selected.points.length) selected.points.push(tidy(this.#fit(at, event)));
       else if (!near) this.#press.pending = this.#fit(at, event, selected.points.at(-1));
     } else if (handle) {
       event.preventDefault();
@@ -162,9 +162,9 @@ export class EditStage {
       press.moved = true;
       this.#editor.redraw();
     } else if (press?.whole) {
-      d.moveAll(selected, at[0] - press.last[0], at[1] - press.last[1]);
-      press.last = at;
-      press.moved = true;
+      const [dx, dy] = d.moveAll(selected, at[0] - press.last[0], at[1] - press.last[1]);
+      press.last = [press.last[0] + dx, press.last[1] + dy];
+      press.moved ||= Boolean(dx || dy);
       this.#editor.redraw();
     } else if (press?.first && Math.hypot(event.clientX - press.x, event.clientY - press.y) > DRAG) {
       press.dragging = true;
@@ -184,7 +184,7 @@ export class EditStage {
       selected.points = d.dragged(shape, selected.points[0], this.#fit(this.#at(event), event, selected.points[0]));
       return this.finish();
     }
-    if (press.pending && !this.#near(event, selected.points.at(-1))) selected.points.push(press.pending);
+    if (press.pending && !this.#near(event, selected.points.at(-1))) selected.points.push(tidy(press.pending));
     if (MOST[shape] !== null && selected.points.length >= MOST[shape]) return this.finish();
     this.#editor.redraw();
   }
