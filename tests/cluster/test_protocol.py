@@ -130,7 +130,8 @@ class Group(RuleBasedStateMachine):
         worker = self.workers[name]
         if worker.alive and worker.halted:
             worker.halted = False
-            if worker.slot is not None and ("door", str(self.time), "") not in worker.slot.counts:
+            # Nobody has walked by before the first tick.
+            if self.time and worker.slot is not None and ("door", str(self.time), "") not in worker.slot.counts:
                 self.see(worker)
 
     @rule(name=st.sampled_from(WORKERS))

@@ -20,8 +20,9 @@ OF_VIDEO = {
     "countline_source_packet_idle_seconds",
     "countline_source_clock_offset_seconds",
     "countline_source_corrupt_total",
+    "countline_detector_away",
 }
-"""What is known of cameras that countline reads itself."""
+"""What is known of cameras that countline reads itself, and of a detector that it asks itself."""
 
 
 def config(folder: Path) -> dict[str, Any]:

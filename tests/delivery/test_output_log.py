@@ -218,6 +218,7 @@ _REVIEWED = {
     ("outbox/repair.py", "book_lost"): "once for each output at a repair, of which a run has three at most",
     ("outbox/salvage.py", "_book_losses"): "once for each output, after damage",
     ("pipeline/delivery/output_changes.py", "undo"): "once for each output, when a change is refused",
+    ("pipeline/away.py", "give_up"): "once for each file whose frames are given up at the end",
     ("pipeline/worker.py", "_evaluate"): "notices: a rule set gives each one once for a source",
     ("pipeline/build.py", "_warn_of_idle_outputs"): "once at the start",
     ("pipeline/build.py", "rules"): "once at the start",
@@ -227,6 +228,8 @@ _REVIEWED = {
     ("commands/worker_group.py", "_reconcile"): "once for each source that is handed over",
     ("record/quota.py", "_enforce"): "once for each file that is removed, of which there is one an hour and source",
     ("commands/progress.py", "_show"): "progress, at its interval",
+    ("view/display.py", "_listen"): "the window says once that it cannot be shown",
+    ("view/web/hub.py", "work"): "at most once a minute, with how often it was",
     ("video/open.py", "open_source"): "once for each option at the start",
 }
 """Why a line to the log may stand in a loop."""

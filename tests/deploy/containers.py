@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from deploying import DOCKER, ROOT, TOOLS
 STORE = (TOOLS / "containers").resolve()
 BASE = "localhost/countline-test-base:latest"
 ASKED = "COUNTLINE_TEST_IMAGES"
-NEEDED = ("buildah", "debootstrap", "unshare", "nsenter", "chroot", "ip")
+NEEDED = ("buildah", "debootstrap", "bash", "unshare", "nsenter", "chroot", "ip")
 
 
 def missing() -> str:
@@ -182,30 +183,35 @@ class Container:
             lines.append(f"mount --bind {path} {target}")
             if place.endswith(":ro"):
                 lines.append(f"mount -o remount,bind,ro {target}")
-        lines.append('exec "$@"')
-        alone = [
-            "unshare",
-            "--mount",
-            "--net",
-            "--uts",
-            "--ipc",
-            "--pid",
-            "--fork",
-            "--kill-child",
-            "sh",
-            "-c",
-            "\n".join(lines),
-            "sh",
-        ]
-        self.process = subprocess.Popen(
-            [*alone, *self._inside(command)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+        told, tell = os.pipe()
+        lines += [f"echo up >&{tell}", f"exec {tell}>&-", 'exec "$@"']
+        apart = ["--mount", "--net", "--uts", "--ipc", "--pid", "--fork"]
+        alone = ["unshare", *apart, "bash", "-c", "\n".join(lines), "bash"]
+        try:
+            self.process = subprocess.Popen(
+                [*alone, *self._inside(command)],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                pass_fds=[tell],
+            )
+        finally:
+            os.close(tell)
+        with os.fdopen(told) as up:
+            assert up.readline() == "up\n", self.process.communicate(timeout=30)[0]
         return self.process
 
     def first(self) -> int:
         """Number of its first process, on the host."""
         assert self.process is not None
         return int(Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()[0])
+
+    def close(self) -> None:
+        """End it at once, if it has not ended. (The kernel ends all others of a namespace with its first process.)"""
+        if self.process is not None and self.process.poll() is None:
+            os.kill(self.first(), signal.SIGKILL)
+        if self.process is not None:
+            self.process.communicate(timeout=60)
 
     def execute(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Another command in it, as `docker exec` and health checks do."""

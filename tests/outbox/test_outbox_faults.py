@@ -305,6 +305,7 @@ def test_every_commit_survives_the_death_of_the_process(path: Path, opener: Open
         sys.path.insert(0, {str(HERE)!r})
         from pathlib import Path
         from countline import outbox
+        from countline.outbox import StreamStart
         from countline.config import OutboxConfig
         from outbox_helpers import commit, message
         box = outbox.open(OutboxConfig(synchronous={synchronous!r}), Path({str(path)!r}), ["a"])

@@ -1,6 +1,5 @@
-"""Servers of others, MLServer and KServe, with the demo's detector and clip: the counts are exactly those of the detector here.
-
-``make test-remote`` fetches them.
+"""Servers of others, MLServer and KServe, and the tests' own, with the demo's detector and clip: the counts are exactly those of the
+detector here. ``make test-remote`` runs these, some minutes.
 """
 
 from __future__ import annotations
@@ -8,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,9 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import engines
+import numpy as np
 import pytest
 
 import countline as cl
+from countline import detect, video
+from countline.config import DetectorConfig, SourceConfig
 from countline.detect.catalogue import weights
 from countline.detect.coco import COCO
 from countline.testing.ports import free_port
@@ -26,24 +29,35 @@ pytestmark = [pytest.mark.remote, pytest.mark.timeout(600)]
 
 SERVED = Path(__file__).with_name("served")
 SCHEMES = ("grpc", "http")
+SLOW = {("mlserver", "http"), ("kserve", "http")}
+"""These make lists of numbers of each picture: seconds for each frame, which the counts are left to the other ways for."""
+KINDS = ("own", *engines.ENGINES)
 
 
 class Engine:
-    """A server of others as a process, with the detector as its model 'street'."""
+    """A server as a process, with the detector as its model 'street'."""
 
     def __init__(self, kind: str, onnx: Path, folder: Path) -> None:
         self.kind, self.folder = kind, folder
         self.ports = {"grpc": free_port(), "http": free_port()}
-        self.environment = dict(os.environ, PYTHONPATH=str(SERVED))
+        more = [str(SERVED), *([os.environ["PYTHONPATH"]] if "PYTHONPATH" in os.environ else [])]
+        self.environment = dict(os.environ, PYTHONPATH=os.pathsep.join(more))
         self.process: subprocess.Popen[bytes] | None = None
-        python = engines.python(kind)
-        if kind == "mlserver":
-            self._settings(onnx)
-            start = "from mlserver.cli import main; main()"
-            self.command = [str(python), "-c", start, "start", str(folder)]
-        else:
-            ports = [f"--{name}_port={port}" for name, port in self.ports.items()]
-            self.command = [str(python), str(SERVED / "kserve_street.py"), f"--onnx={onnx}", *ports]
+        self.command = getattr(self, f"_{kind}")(onnx)
+
+    def _own(self, onnx: Path) -> list[str]:
+        ports = [f"--{name}={port}" for name, port in self.ports.items()]
+        script = str(SERVED.with_name("inference_server.py"))
+        return [sys.executable, script, str(onnx), "--name=street", "--max-batch=8", "--threads=2", *ports]
+
+    def _mlserver(self, onnx: Path) -> list[str]:
+        self._settings(onnx)
+        start = "from mlserver.cli import main; main()"
+        return [str(engines.python("mlserver")), "-c", start, "start", str(self.folder)]
+
+    def _kserve(self, onnx: Path) -> list[str]:
+        ports = [f"--{name}_port={port}" for name, port in self.ports.items()]
+        return [str(engines.python("kserve")), str(SERVED / "kserve_street.py"), f"--onnx={onnx}", *ports]
 
     def _settings(self, onnx: Path) -> None:
         ports = {"http_port": self.ports["http"], "grpc_port": self.ports["grpc"], "metrics_port": free_port()}
@@ -80,7 +94,7 @@ def onnx() -> Path:
     return weights("nanodet", "fp32").path
 
 
-@pytest.fixture(scope="module", params=engines.ENGINES)
+@pytest.fixture(scope="module", params=KINDS)
 def engine(request: pytest.FixtureRequest, onnx: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     reason = engines.missing(request.param)
     if reason:
@@ -112,10 +126,30 @@ def here(clip: Path, onnx: Path) -> dict[str, dict[str, int]]:
     return summary.sources["street"].lines
 
 
+def unless_slow(engine: Engine, scheme: str) -> None:
+    if (engine.kind, scheme) in SLOW:
+        pytest.skip("seconds for each frame: test_frames_give_what_they_give_here stands for it")
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_frames_give_what_they_give_here(engine: Engine, scheme: str, clip: Path, onnx: Path) -> None:
+    frames = [frame for frame, _ in zip(video.open_source(SourceConfig(name="street", uri=str(clip)), 0), range(3))]
+    found = []
+    for where in ({"model": str(onnx), "runtime": "onnxruntime"}, {"batch": 1, **engine.detector(scheme)}):
+        made = detect.make(DetectorConfig.model_validate({"classes": ["person"], "layout": "nanodet", **where}))
+        found.append([made.detect([frame])[0] for frame in frames])
+        made.close()
+    for here, there in zip(*found):
+        np.testing.assert_array_equal(there.xyxy, here.xyxy)
+        np.testing.assert_array_equal(there.confidence, here.confidence)
+        np.testing.assert_array_equal(there.class_id, here.class_id)
+
+
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_counts_over_the_clip_are_those_of_the_detector_here(
     engine: Engine, scheme: str, clip: Path, here: dict[str, dict[str, int]]
 ) -> None:
+    unless_slow(engine, scheme)
     summary = cl.run(configuration(clip, engine.detector(scheme)))
     assert summary.exit_code == 0
     assert summary.frames == 300
@@ -140,6 +174,7 @@ def in_thread(run: cl.Run) -> tuple[threading.Thread, list[cl.Summary]]:
 def test_killed_in_the_middle_of_the_clip_it_costs_nothing(
     engine: Engine, scheme: str, clip: Path, here: dict[str, dict[str, int]]
 ) -> None:
+    unless_slow(engine, scheme)
     run = cl.Run(configuration(clip, engine.detector(scheme)))
     thread, summaries = in_thread(run)
     wait(lambda: run.snapshot()["frames"] > 100)
@@ -171,7 +206,8 @@ def test_killed_under_a_live_source_it_comes_back(engine: Engine, clip: Path) ->
 def test_what_it_refuses_is_told_with_its_own_words(engine: Engine, clip: Path) -> None:
     for scheme in SCHEMES:
         wrong = engine.detector(scheme)
+        cl.Run(configuration(clip, wrong)).close()  # it is there
         wrong["triton"]["url"] = wrong["triton"]["url"].replace("/street", "/people")
-        wrong["triton"]["timeout"] = 5
-        with pytest.raises(cl.DetectorError, match="people"):
+        with pytest.raises(cl.DetectorError) as refused:
             cl.Run(configuration(clip, wrong))
+        assert "people" in refused.value.what

@@ -242,3 +242,15 @@ def test_clients_that_go_away_leave_nothing_in_the_log(
         assert browser.read("/state")
         wait_for(lambda: browser.read("/state")["page"]["streams"] == 0)
     assert not [r for r in caplog.records if r.name.startswith(("countline.web", "uvicorn", "websockets", "asyncio"))]
+
+
+def test_strangers_do_not_fill_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    logging.getLogger("countline").propagate = True
+    with (
+        showing(with_page(tmp_path)) as other,
+        Browser(other) as browser,
+        caplog.at_level(logging.WARNING, "countline.web"),
+    ):
+        for i in range(40):
+            browser.sign_in(f"wrong-{i}")
+    assert 5 < len(caplog.records) <= 8

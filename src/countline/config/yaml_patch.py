@@ -58,6 +58,8 @@ def patched(text: str, file: str, new: Any) -> str:
             if end > last:  # of two that meet the later one waits for the next pass
                 continue
             changed, last = changed[:start] + words + changed[end:], start
+        if changed == text:
+            break
         text = changed
     raise ConfigError("cannot be changed without writing more of the file anew", where=file, fix=_BY_HAND)
 
@@ -222,9 +224,11 @@ class _Pass:
             raise self._fault("shares its line with what it stands in", loc)
         following = node.pairs[at + 1][0].start
         between = tree.text[tree.line_end(end) : following]
-        if between.strip():  # comments: they stay, below
-            raise self._fault("has comments behind it that would lose their place", loc)
-        self._splice(key.start, following, "")
+        if between.strip():  # comments: they stay, and the next one where it is
+            begin = len(tree.text[: key.start].rstrip(" "))
+            self._splice(begin, tree.line_end(end), "")
+        else:
+            self._splice(key.start, following, "")
 
     def _insert_pairs(self, node: Node, pairs: Mapping[str, Any]) -> None:
         tree = self.tree

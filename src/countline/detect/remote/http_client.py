@@ -149,7 +149,7 @@ class HttpClient:
                 flat = np.ascontiguousarray(array).reshape(-1)
                 tensor["data"] = flat.astype(np.float32) if flat.dtype == np.float16 else flat
             tensors.append(tensor)
-        asked: dict[str, Any] = {"inputs": tensors}
+        asked: dict[str, Any] = {"id": "countline", "inputs": tensors}  # KServe fails without an id
         if outputs:
             asked["outputs"] = [{"name": name} for name in outputs]
         if binary:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -201,6 +202,8 @@ class Desk:
         with self._editing:
             found = self._base(base)
             text, config = self._with(found, edits)
+            if text == found.text:
+                return {"digest": base, "changes": [], "notes": [], "undo": self.undoable}
             return self._change(found, text.encode("utf-8"), config, keep=True)
 
     def undo(self, base: str) -> dict[str, Any]:
@@ -296,11 +299,12 @@ class Desk:
                     )
                 replacement.take_place()
             except CountlineError:
-                self._control.apply(before.config)
+                with suppress(CountlineError):  # told in the log
+                    self._control.apply(before.config)
                 raise
         digest = self._control.current().digest
         self._said = (digest, content.decode("utf-8"))
-        if keep and content != base.content:
+        if keep:
             self._done.append(_Done(base.content, content))
         return {
             "digest": digest,

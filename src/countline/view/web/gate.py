@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
+from countline.observe.repeated import DueCounts
 from countline.view.web.access import Attempts, Names, Sessions
 from countline.view.web.answers import Refusal
 from countline.view.web.password import Password
@@ -75,6 +76,8 @@ class Gate:
         self._executor, self._proxied, self._encrypted = executor, proxied, encrypted
         self.cookie = f"__Host-{cookie}" if encrypted else cookie
         self.app: ASGIApp | None = None
+        self._told = DueCounts()
+        """What would come into the log too often."""
 
     # -- who ------------------------------------------------------------------------------------------------------
 
@@ -96,7 +99,8 @@ class Gate:
         """The generation of the password. Raises Refusal where it is not right, or was tried too often."""
         wait = self.attempts.take(address)
         if wait:
-            log.warning("page: too many attempts to sign in, the last from %s", address)
+            if count := self._told.add("attempts", 1):
+                log.warning("page: too many attempts to sign in (%d), the last from %s", count, address)
             after = str(math.ceil(wait))
             raise Refusal(
                 429, "too many attempts to sign in", fix=f"wait {after} seconds", headers={"Retry-After": after}
@@ -171,7 +175,8 @@ class Gate:
         except (ClientDisconnect, WebSocketDisconnect):
             return  # whoever asked has gone
         except Exception:
-            log.exception("unforeseen error while the page was served")
+            if count := self._told.add("fault", 1):
+                log.exception("unforeseen error while the page was served (%d since the last line)", count)
             if not answered:
                 await _refuse(Refusal(500, "unforeseen error; see the log"), scope, receive, guarded)
 

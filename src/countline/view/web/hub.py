@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from countline.messages.time import rfc3339
+from countline.observe.repeated import DueCounts
 from countline.redaction import redact, redacted
 from countline.types import Analytics, ConfigChange
 from countline.view.web.counts import counts
@@ -68,6 +69,7 @@ class Hub:
         self._stating: asyncio.Future[bytes] | None = None
         self.rules_changed = 0
         """How often rules may have become others."""
+        self._faults = DueCounts()
         self._loop = asyncio.get_running_loop()
         site.on_change(self._told_elsewhere)
 
@@ -79,7 +81,10 @@ class Hub:
             except ReferenceError:  # nobody holds the run any more
                 break
             except Exception:
-                log.exception("unforeseen error while the page was brought up to date")
+                if count := self._faults.add("", 1):
+                    log.exception(
+                        "unforeseen error while the page was brought up to date (%d since the last line)", count
+                    )
             try:
                 await asyncio.wait_for(self.closing.wait(), EVERY)
             except (asyncio.TimeoutError, TimeoutError):
