@@ -107,8 +107,8 @@ class Scenes:
 def scenes(folder: Path, *names: str, **more: Any) -> Iterator[Scenes]:
     """Such a process, at work."""
     made = Scenes(folder, names or ("gate",), **more)
-    made.start()
     try:
+        made.start()
         yield made
     finally:
         made.kill()

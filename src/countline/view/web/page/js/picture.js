@@ -9,6 +9,7 @@ export class Picture {
   /** Objects of the frame that is shown. */
   objects = [];
   onObject = null;
+  onRatio = null;
   held = false;
 
   #canvas = el("canvas", { width: 16, height: 9 });
