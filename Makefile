@@ -14,7 +14,7 @@ help:
 	@echo "make hunt        property tests with examples of their own in every round, to find faults"
 	@echo "make test-kafka  contract and fault tests against Apache Kafka 4 (Java and Maven)"
 	@echo "make test-streams  recipes of examples/streams with the real engines and Apache Kafka 4 (fetches 2 GB)"
-	@echo "make test-images  the CPU image built with buildah and run, on a Debian made by debootstrap (root; minutes)"
+	@echo "make test-images  the images of the CPU and of Jupyter built with buildah and run, on a Debian made by debootstrap (root; 20 minutes)"
 	@echo "make helm        Helm, built from its Go module, for the tests of the chart; make manifests: deploy/kubernetes from it"
 	@echo "make test-remote  models on inference servers of others, MLServer and KServe (fetches 1 GB)"
 	@echo "make test-cuda  frames, boxes and counts on an NVIDIA GPU against those of the CPU"
@@ -89,7 +89,7 @@ test-streams: $(VENV)/.dev
 	@$(BIN)/python tests/streams/engines.py
 	@$(BIN)/python -m pytest tests/streams -ra
 
-# The CPU image, really built and run. Needs no engine: buildah works in a chroot, on a base that debootstrap makes.
+# Images, really built and run. Needs no engine: buildah works in a chroot, on a base that debootstrap makes.
 test-images: $(VENV)/.dev
 	@tools/apt_install.sh buildah debootstrap iproute2
 	@COUNTLINE_TEST_IMAGES=1 $(BIN)/python -m pytest tests/deploy -m images -ra -s

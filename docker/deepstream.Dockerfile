@@ -4,8 +4,9 @@
 #     docker/build.sh deepstream:9.0-countline
 #     docker run --gpus device=0 -p 127.0.0.1:8888:8888 --shm-size=1g -v "$PWD:/work" -w /work deepstream:9.0-countline
 #
-# BASE is any of NVIDIA's DeepStream images with Python 3.10 or newer: 6.4 and later.
-ARG BASE=nvcr.io/nvidia/deepstream:9.0-triton-multiarch
+# BASE is any of NVIDIA's DeepStream images with Python 3.10 or newer, 6.4 and later, under the name that it was pulled by from NVIDIA's
+# catalogue (docker/build.sh --base IMAGE), or tagged so.
+ARG BASE=nvidia/deepstream:9.0-triton-multiarch
 FROM ${BASE}
 
 # See cpu.Dockerfile.

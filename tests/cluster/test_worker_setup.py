@@ -50,6 +50,14 @@ def test_a_configuration_without_any_source_is_one_for_a_worker(tmp_path: Path) 
     assert configuration_of(write(tmp_path / "w.yaml")).outputs[0].name == "kafka"
 
 
+def test_metrics_are_served_where_the_option_says(tmp_path: Path) -> None:
+    config = write(tmp_path / "w.yaml", metrics="127.0.0.1:1")
+    assert setup_of({**GIVEN, "config": config}).config.metrics.listen == "127.0.0.1:1"
+    assert setup_of({**GIVEN, "config": config, "metrics": ":9464"}).config.metrics.listen == "0.0.0.0:9464"
+    with pytest.raises(ConfigError, match="--metrics"):
+        setup_of({**GIVEN, "config": config, "metrics": "nowhere:port"})
+
+
 def test_what_the_topic_says_wrongly_of_a_source_is_told_with_its_place() -> None:
     with pytest.raises(ConfigError) as caught:
         source_config(Definition("hall", b'{"uri": "rtsp://10.0.0.7/1", "fsp": 5}', 3, 17))

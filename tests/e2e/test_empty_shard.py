@@ -22,9 +22,9 @@ OWN, OTHER = (next(f"cam{n}" for n in range(99) if SHARD.takes(f"cam{n}") is tak
 """A source that the pod countline-1 of two reads, and one that it does not."""
 
 
-def write(clip: Path, names: list[str], output: dict[str, Any]) -> None:
+def write(clip: Path, names: list[str], output: dict[str, Any], **source: Any) -> None:
     config = {
-        "sources": [{"name": name, "uri": str(clip), "fps": 4} for name in names],
+        "sources": [{"name": name, "uri": str(clip), "fps": 4, **source} for name in names],
         "detector": {"classes": ["person"]},
         "rules": {"lines": [{"name": "l", "points": [[0.39, 0.26], [0.39, 0.62]]}]},
         "messages": [{"name": "m", "on": "crossing", "value": {"source": "{source}"}}],
@@ -80,6 +80,23 @@ def test_it_is_well_delivers_what_is_left_and_begins_when_it_has_a_source(clip: 
     assert "shard auto/2 has no source: waits until it has one, or is stopped" in text
     summary = json.loads(text.splitlines()[-1])
     assert set(summary["sources"]) == {OWN}
+
+
+def test_one_whose_share_becomes_empty_ends_in_order(clip: Path) -> None:
+    """Kubernetes starts it anew; then it waits."""
+    address, endless = f"127.0.0.1:{free_port()}", {"loop": True, "realtime": True}
+    write(clip, [OWN, OTHER], {"file": {"path": "out.jsonl"}}, **endless)
+    with pod("--watch", "--metrics", address) as run:
+        try:
+            ready = [sys.executable, "-m", "countline", "health", address, "--ready", "-q"]
+            until(lambda: subprocess.run(ready, timeout=60).returncode == 0, run)
+            write(clip, [OTHER], {"file": {"path": "out.jsonl"}}, **endless)
+            text = run.communicate(timeout=120)[0]
+        finally:
+            run.kill()
+    assert run.returncode == 0, text
+    assert "leaves no source to this share: the run ends in order" in text
+    assert "Traceback" not in text
 
 
 def test_it_ends_in_order_when_it_is_asked_to(clip: Path) -> None:

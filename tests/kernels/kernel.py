@@ -14,5 +14,7 @@ def compiled() -> ModuleType:
     found = find()
     assert not found.wrong, f"{found.description}; in a clone: make kernels"
     if found.module is None:
-        pytest.skip(f"rules and tracks are run by {found.description}; in a clone: make kernels", allow_module_level=True)
+        pytest.skip(
+            f"rules and tracks are run by {found.description}; in a clone: make kernels", allow_module_level=True
+        )
     return found.module

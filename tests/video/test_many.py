@@ -17,7 +17,7 @@ from rtspcam import Camera, Running
 from countline.types import Frame
 from countline.video import container as container_module
 from countline.video import open_source
-from countline.video.container import Opened
+from countline.video.container import Opened, open_stream
 from countline.video.shed import SECOND, DecoderShed
 
 from .conftest import config, encode
@@ -144,3 +144,20 @@ def test_one_thread_decodes_what_one_can(tmp_path: Path, size: tuple[int, int], 
     opened = Opened(container, container.streams.video[0], low_delay=True)
     assert (opened.stream.codec_context.thread_count == 1) is one
     opened.close()
+
+
+def test_what_is_told_of_an_input_does_not_need_it_to_be_open_any_more(tmp_path: Path) -> None:
+    """A camera may hang up at once: its own thread closes the input while another one is still asking what it is."""
+    path = encode(tmp_path / "a.mp4", 20, rate=25)
+    opened = open_stream(str(path), "a", options={})
+    before = (opened.rate, opened.duration, opened.metadata(), opened.identity, opened.codec, opened.format, opened.raw)
+    frames = list(opened.decode())
+    opened.close()
+    opened.container = opened.stream = (
+        None  # FFmpeg has freed what these stand for: whoever looks there ends the process
+    )
+    after = (opened.rate, opened.duration, opened.metadata(), opened.identity, opened.codec, opened.format, opened.raw)
+    assert after == before
+    assert (opened.packets, opened.vanished, opened.corrupt) == (20, 0, 0)
+    assert opened.rate == 25
+    assert frames[-1].frame.width

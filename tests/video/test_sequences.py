@@ -337,3 +337,16 @@ def test_a_file_that_grows_is_read_to_its_end(tmp_path: Path, suffix: str, conta
     again = list(source(target, watch=True, start="2026-11-22T08:00:00Z"))
     assert facts(again) == facts(frames)
     assert again[0].info.stream == frames[0].info.stream, "whatever has grown since"
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".avi"])
+def test_a_finished_recording_that_is_being_copied_is_not_complete_before_all_of_it_is_there(
+    tmp_path: Path, suffix: str
+) -> None:
+    data = film(tmp_path / f"a{suffix}", range(20)).read_bytes()
+    part = tmp_path / f"part{suffix}"
+    for size in (100, len(data) // 2, len(data) - 1):
+        part.write_bytes(data[:size])
+        assert is_complete(part) is False
+    part.write_bytes(data)
+    assert is_complete(part) is True

@@ -21,7 +21,7 @@ from ports import free_port
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install playwright")
 
-PASSWORD = "a password of tests"
+PASSWORD = "open sesame 77"
 WAIT = float(os.environ.get("COUNTLINE_PAGE_WAIT", 60))
 """Seconds after which a test gives up."""
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
@@ -39,7 +39,7 @@ rules:
 outputs:
 {outputs}
 outbox: {{path: {folder}/o.outbox}}
-web: {{listen: "127.0.0.1:{port}", password: "{password}", fps: 3, hosts: ["127.0.0.1:{proxy}"]}}
+web: {{listen: "127.0.0.1:{port}", password: "{password}", fps: 3, hosts: ["127.0.0.1:{proxy}", "127.0.0.1:{port}"]{web}}}
 """
 
 
@@ -54,7 +54,9 @@ def chromium() -> str:
 class Scenes:
     """A process that runs live scenes with a page (``scene_run.py``), and can be killed and started again at its port."""
 
-    def __init__(self, folder: Path, names: Sequence[str] = ("gate",), *, more: str = "", outputs: str = "") -> None:
+    def __init__(
+        self, folder: Path, names: Sequence[str] = ("gate",), *, more: str = "", outputs: str = "", web: str = ""
+    ) -> None:
         self.folder, self.port, self.proxy = folder, free_port(), free_port()
         self.file = folder / "site.yaml"
         quoted = ['"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"' for name in names]
@@ -66,6 +68,7 @@ class Scenes:
             port=self.port,
             proxy=self.proxy,
             password=PASSWORD,
+            web=web,
         )
         self.file.write_text(text, encoding="utf-8")
         self.url = f"http://127.0.0.1:{self.port}/"
@@ -82,7 +85,7 @@ class Scenes:
         assert self._process is not None
         assert self._process.poll() is None, (self.folder / "run.log").read_text()
         try:
-            return httpx.get(f"{self.url}api/v1/state", timeout=5).status_code == 200
+            return httpx.get(f"{self.url}api/v1/state", timeout=5).status_code in (200, 401)
         except httpx.HTTPError:
             return False
 
@@ -104,8 +107,8 @@ class Scenes:
 def scenes(folder: Path, *names: str, **more: Any) -> Iterator[Scenes]:
     """Such a process, at work."""
     made = Scenes(folder, names or ("gate",), **more)
-    made.start()
     try:
+        made.start()
         yield made
     finally:
         made.kill()
@@ -153,7 +156,7 @@ def looking(browser: Any, url: str, *, quiet: bool = True, **options: Any) -> It
         assert sum(shift[0] for shift in shifts) < 0.05, shifts
         assert elsewhere == []
         told = [w for w in wrong if quiet or (w.startswith("error: ") and "net::" not in w and "status of" not in w)]
-        assert told == []
+        assert told == [], told
     finally:
         if folder := os.environ.get("COUNTLINE_SCREENSHOTS"):
             name = os.environ.get("PYTEST_CURRENT_TEST", "page").split("::")[-1].split(" ")[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from browsing import looking, scenes, seen, wait_for
+from browsing import looking, scenes, seen, sign_in, wait_for
 from wire import Wire
 
 
@@ -30,6 +30,19 @@ def test_a_lost_connection_is_told_and_made_again_and_all_is_as_new(tmp_path: Pa
         )
         page.get_by_role("tab", name="Events").click()
         page.locator(".events li", has_text="entrance").first.wait_for()
+
+
+def test_where_looking_takes_a_password_it_is_asked_for_first(tmp_path: Path, browser: Any) -> None:
+    with scenes(tmp_path, web=", behind_proxy: true") as run, looking(browser, run.url, quiet=False) as page:
+        page.get_by_role("dialog", name="Sign in").wait_for()
+        assert page.locator(".tile").count() == 0
+        page.get_by_label("Password").fill("not the password")
+        page.get_by_role("dialog").get_by_role("button", name="Sign in").click()
+        page.get_by_text("the password is not right").wait_for()
+        sign_in(page)
+        page.locator(".tile .picture.seen").wait_for()
+        page.get_by_role("button", name="Sign out").click()
+        page.get_by_role("dialog", name="Sign in").wait_for()
 
 
 def test_events_that_happened_meanwhile_come_after_all(tmp_path: Path, browser: Any) -> None:

@@ -143,6 +143,8 @@ def test_pictures_are_fetched_for_tiles_in_view_only(tmp_path: Path, browser: An
         watched: list[str] = []
         with looking(browser, run.url, viewport={"width": 1280, "height": 800}) as page:
             page.locator(".tile").nth(49).wait_for(state="attached")
+            page.get_by_label("Order").select_option("given")
+            page.get_by_label("Medium").click()
             page.on("websocket", lambda socket: socket.on("framesent", lambda data: watched.append(str(data))))
             page.reload()
             page.locator(".tile .picture.seen").first.wait_for()

@@ -8,6 +8,8 @@ import socket
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -61,6 +63,20 @@ def test_a_renewed_one_is_taken_at_once_and_the_old_one_is_worth_nothing(tmp_pat
     assert made.check(new) == 1
     file.unlink()
     assert made.check(new) is None, "nobody can sign in until there is one"
+
+
+def test_nobody_waits_while_a_password_is_hashed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Password(None, tmp_path / "o.outbox.web")
+    looked: list[int] = []
+    monkeypatch.setattr("countline.view.web.password._hash", lambda *_: looked.append(_elsewhere(made.look)) or b"")
+    assert made.check("x") is None
+    assert looked == [0]
+
+
+def _elsewhere(work: Callable[[], int]) -> int:
+    """On another thread, which waits for no lock that this one holds."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).result(30)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,8 @@ import countline as cl
 from countline.types import UNTRACKED, Analytics, Frame, FrameInfo, SourceInfo, Tracks
 from countline.video import ArrayPicture
 from countline.video.jpeg import Jpeg
+from countline.video.orientation import Orientation
+from countline.video.picture import AvPicture
 from countline.view.web.feed import FEW, MOST, Feed
 
 
@@ -213,13 +215,13 @@ def test_no_picture_is_made_on_the_thread_of_the_worker(
     run: cl.Run, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     threads: set[str] = set()
-    encode = Jpeg.encode
+    packed = Jpeg._packed
 
-    def noted(self: Jpeg, picture: Any) -> bytes:
+    def noted(self: Jpeg, made: Any) -> bytes:
         threads.add(threading.current_thread().name)
-        return encode(self, picture)
+        return packed(self, made)
 
-    monkeypatch.setattr(Jpeg, "encode", noted)
+    monkeypatch.setattr(Jpeg, "_packed", noted)
     with frames(browser) as socket:
         watch(socket, "gate", width=100)
         picture(socket.recv(timeout=30))
@@ -288,3 +290,32 @@ def test_where_rules_lie_in_the_picture_of_a_camera_that_moves() -> None:
         assert [a * x + c * y + e, b * x + d * y + f] == pytest.approx(there, abs=1e-4)
     assert view_of(Analytics(info, Tracks.empty())) is None
     assert view_of(Analytics(info, Tracks.empty(), view=View(turned.matrix, lost=True))) is None
+
+
+@pytest.mark.parametrize("form", ["yuv420p", "yuvj420p", "nv12", "yuv422p10le", "bgr24", "gray"])
+@pytest.mark.parametrize("matrix", [1, 5])
+def test_what_comes_from_a_decoder_has_the_colours_that_the_detector_sees(clip: Path, form: str, matrix: int) -> None:
+    with av.open(str(clip)) as container:
+        decoded_frame = next(container.decode(video=0))
+    frame = decoded_frame.reformat(format=form, src_colorspace=5, dst_colorspace=matrix)
+    frame.colorspace = matrix
+    picture_ = AvPicture(frame)
+    info = FrameInfo(SourceInfo("gate"), 0, 0, 0, frame.width, frame.height)
+    jpeg = Jpeg()
+    for width in (320, 768, 320):  # an encoder takes one picture after the other
+        seen = decoded(jpeg.of(Frame(info, picture_), width)).astype(int)
+        wanted, _ = picture_.letterbox(width, round(576 * width / 768))
+        difference = seen - wanted
+        assert np.abs(difference).mean() < 5
+        assert np.abs(difference.mean(axis=(0, 1))).max() < 2.5
+
+
+def test_pictures_of_a_camera_that_hangs_on_its_side_are_upright() -> None:
+    image = np.zeros((40, 80, 3), np.uint8)
+    image[:20] = 255  # the upper half
+    turned = AvPicture(av.VideoFrame.from_ndarray(image, "bgr24"), Orientation(True, True, False))
+    info = FrameInfo(SourceInfo("gate"), 0, 0, 0, turned.width, turned.height)
+    assert turned.for_jpeg(20, 40) is None
+    seen = decoded(Jpeg().of(Frame(info, turned), 40))
+    assert seen.shape == (80, 40, 3)
+    assert np.abs(seen.astype(int) - turned.bgr()).mean() < 4

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from countline.config import Config
-from countline.errors import CountlineError
+from countline.errors import ConfigError, CountlineError
 from countline.observe.health import Health
 from countline.observe.measured import Measured
 from countline.observe.monitor import Monitor
@@ -22,7 +22,7 @@ from countline.pipeline.reloader import EVERY, Watch
 from countline.pipeline.signals import ended_at_once, finishing
 from countline.protocols import Check
 
-__all__ = ["IdleShard", "stay_until_sources"]
+__all__ = ["IdleShard", "ending_when_empty", "stay_until_sources"]
 
 log = logging.getLogger("countline.run")
 
@@ -83,20 +83,40 @@ def stay_until_sources(
     """
     stopped, asked = threading.Event(), threading.Event()
     found: Config | None = None
-    idle = IdleShard(config, state)
-    left = 0
-    notifier = Notifier(idle.health)
-    edits = None if watch is None else Watch(lambda: [watch])
-    try:
-        with finishing(stopped.set, lambda: ended_at_once(idle.delivery.outbox.durable), asked.set):
+    # From the first moment in which somebody can see it on, it can be asked to end.
+    with finishing(stopped.set, lambda: ended_at_once(state is not None), asked.set):
+        idle = IdleShard(config, state)
+        notifier = Notifier(idle.health)
+        edits = None if watch is None else Watch(lambda: [watch])
+        try:
             while found is None and not stopped.wait(EVERY):
                 if asked.is_set() or (edits is not None and edits.changed()):
                     asked.clear()
                     found = _with_sources(reread)
-    finally:
-        notifier.close()
-        left = idle.close(patience if found is None else 0.0)
+        finally:
+            notifier.close()
+            left = idle.close(patience if found is None else 0.0)
     return found, left
+
+
+def ending_when_empty(
+    reread: Callable[[], Config | str | Path], stop: Callable[[], None]
+) -> Callable[[], Config | str | Path]:
+    """Reads a configuration again; where it leaves no source to this share, the run is brought to its end: another process reads what
+    this one did. (Of a StatefulSet the pod is then started anew, and stays.)"""
+
+    def again() -> Config | str | Path:
+        config = reread()
+        if isinstance(config, Config) and not config.sources:
+            stop()
+            raise ConfigError(
+                "the changed configuration leaves no source to this share: the run ends in order",
+                where="--shard",
+                fix="nothing: another process reads what this one did",
+            )
+        return config
+
+    return again
 
 
 def _with_sources(reread: Callable[[], Config]) -> Config | None:

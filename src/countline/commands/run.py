@@ -16,6 +16,7 @@ import orjson
 from countline.cluster.shards import parse_shard, share_of
 from countline.commands import deepstream_files, logs
 from countline.commands.devices import on_device
+from countline.commands.idle_shard import ending_when_empty, stay_until_sources
 from countline.commands.metrics_option import listening_at
 from countline.commands.progress import Progress
 from countline.commands.shares import refuse_single
@@ -69,6 +70,8 @@ def run_command(options: Options) -> int:
         refuse_single(build.state_path(config, given, state))
         with hangup_noted() as asked, _make(config, given, options, state) as run:
             _add_consumers(run, options)
+            if options.get("shard") and run.control.reread is not None:
+                run.control.reread = ending_when_empty(run.control.reread, run.stop)
             if asked():  # it was edited while the model was loaded
                 run.reload()
             summary = execute(run, options)
@@ -87,8 +90,6 @@ def _empty_share(config: Config, given: Path | None, options: Options) -> int:
     if not options["shard"].startswith("auto"):
         echo(f"{say}nothing to do", err=True)
         return 0
-    from countline.commands.idle_shard import stay_until_sources
-
     echo(f"{say}waits until it has one, or is stopped", err=True)
     watch = given if options.get("watch") or config.watch else None
     found, left = stay_until_sources(

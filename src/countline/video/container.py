@@ -45,7 +45,11 @@ _TAGS: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.spl
 
 
 class Opened:
-    """An open input and its video stream. Used by one thread at a time."""
+    """An open input and its video stream.
+
+    The thread that reads it may close it at any time, and FFmpeg's structures are gone then: whatever others are told of it is copied when
+    it is opened.
+    """
 
     def __init__(
         self,
@@ -61,6 +65,13 @@ class Opened:
         self.stream = stream
         self.format: str = container.format.name
         self.codec: str = self.stream.codec_context.name
+        self.rate = self._rate()
+        """Frames per second; None where neither stream nor container says it."""
+        self.duration = self._duration()
+        """Length in ns that the container states; None where it states none (streams, raw video, unfinished files)."""
+        self._metadata = {**stream.metadata, **container.metadata}
+        self.identity: tuple[Any, ...] = () if low_delay else self._facts()
+        """What tells this content from another without reading it; empty for live streams."""
         # Frame threads decode several frames at once and so hold each back by as many frames; slices do not.
         self.stream.thread_type = ThreadType.SLICE if low_delay else ThreadType.AUTO
         self.decoder = ""
@@ -127,9 +138,7 @@ class Opened:
         """The format has no time stamps."""
         return self.format in RAW
 
-    @property
-    def rate(self) -> Fraction | None:
-        """Frames per second; None where neither stream nor container says it."""
+    def _rate(self) -> Fraction | None:
         context = self.stream.codec_context
         # The raw demuxers answer 25 when they know nothing; there only the codec's own headers count.
         rates = (
@@ -144,9 +153,14 @@ class Opened:
         context = self.stream.codec_context
         return float(context.width * context.height * (self.rate or 30))
 
-    @property
-    def duration(self) -> int | None:
-        """Length in ns that the container states; None where it states none (streams, raw video, unfinished files)."""
+    def _facts(self) -> tuple[Any, ...]:
+        context = self.stream.codec_context
+        return (
+            self.container.size, self.duration, self.stream.frames, self.codec,
+            context.width, context.height, context.extradata, sorted(self._metadata.items()),
+        )  # fmt: skip
+
+    def _duration(self) -> int | None:
         if self.raw:
             return None
         own = to_ns(self.stream.duration, self.stream.time_base)
@@ -161,7 +175,7 @@ class Opened:
 
     def metadata(self) -> dict[str, str]:
         """Tags of the stream, and over them those of the container."""
-        return {**self.stream.metadata, **self.container.metadata}
+        return dict(self._metadata)
 
     def decode(self) -> Iterator[Decoded]:
         """Frames in the order of presentation, see :class:`~countline.video.decode.Decoding`."""

@@ -65,12 +65,7 @@ def stream_of(place: Place, opened: Opened, grows: bool = False) -> str:
         return hashlib.blake2b("".join(parts).encode(), digest_size=16).hexdigest()
     if place.kind == "pipe":
         return str(time.time_ns())
-    context = opened.stream.codec_context
-    facts = (
-        opened.container.size, opened.duration, opened.stream.frames, opened.codec,
-        context.width, context.height, context.extradata, sorted(opened.metadata().items()),
-    )  # fmt: skip
-    return hashlib.blake2b(repr(facts).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+    return hashlib.blake2b(repr(opened.identity).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
 
 class FileSource(BaseSource):

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countline.types import Frame
-from countline.video.picture import fit
+from countline.video.picture import AvPicture, fit
 
 __all__ = ["Jpeg"]
 
 QUALITY = 5
 """FFmpeg's scale of quantisers, 1 (best) to 31: about what others call 70 %."""
+_BASE = Fraction(1, 25)
 _KEEP = 8
 """Encoders kept; one for each size."""
 
@@ -34,23 +35,27 @@ class Jpeg:
         info = frame.info
         wanted = min(width, info.width)
         size = fit(info.width, info.height, wanted, max(1, round(info.height * wanted / info.width)))[:2]
-        return self.encode(frame.picture.letterbox(*size)[0])
+        picture: object = frame.picture
+        made = picture.for_jpeg(*size) if isinstance(picture, AvPicture) else None
+        return self.encode(frame.picture.letterbox(*size)[0]) if made is None else self._packed(made)
 
     def encode(self, picture: NDArray[np.uint8]) -> bytes:
         """JPEG of (height, width, 3) uint8 BGR."""
-        height, width = picture.shape[:2]
         made = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), "bgr24").reformat(
-            format="yuvj420p", dst_color_range="JPEG"
+            format="yuvj420p", dst_colorspace="ITU601", dst_color_range="JPEG"
         )
-        made.pts = None
-        return b"".join(bytes(packet) for packet in self._encoder(width, height).encode(made))
+        return self._packed(made)
+
+    def _packed(self, made: av.VideoFrame) -> bytes:
+        made.pts, made.time_base = None, _BASE  # with another one the encoder takes no second picture
+        return b"".join(bytes(packet) for packet in self._encoder(made.width, made.height).encode(made))
 
     def _encoder(self, width: int, height: int) -> Any:
         found = self._encoders.pop((width, height), None)
         if found is None:
             found = av.CodecContext.create("mjpeg", "w")
             found.width, found.height, found.pix_fmt = width, height, "yuvj420p"
-            found.color_range, found.time_base = 2, Fraction(1, 25)
+            found.color_range, found.time_base = 2, _BASE
             found.thread_count = 1
             found.qmin = found.qmax = QUALITY
             if len(self._encoders) >= _KEEP:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import av
 import numpy as np
-from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from countline.types import DevicePlanes
@@ -139,6 +139,19 @@ class AvPicture:
                 converted = _convert(frame, frame.width, frame.height, Interpolation.BICUBIC)
                 self._bgr = np.ascontiguousarray(self.orientation.apply(converted))
             return self._bgr
+
+    def for_jpeg(self, width: int, height: int) -> av.VideoFrame | None:
+        """The picture in that size as JPEGs have it (YUV 4:2:0 of BT.601, all values used), in one pass from the decoder's own form; None
+        where it must be turned, or lies on a device."""
+        if self.orientation != UPRIGHT or self._frame.format.name == "cuda":
+            return None
+        with self._lock:
+            made = _reformatter((self._frame.format.name, self.width, self.height, width, height, "jpeg")).reformat(
+                self._frame, width, height, "yuvj420p", dst_colorspace=int(Colorspace.ITU601), dst_color_range="JPEG",
+                interpolation=Interpolation.BILINEAR, **_THREADS,
+            )  # fmt: skip
+        # Of the same size and form it is the very same frame: what the encoder sets on it would be set on the decoder's.
+        return made if made is not self._frame else None
 
     def letterbox(self, width: int, height: int) -> tuple[NDArray[np.uint8], float]:
         """(height, width, 3) uint8 BGR with the picture top left, 0 right and below; and the scale (see :func:`fit`)."""

@@ -183,7 +183,7 @@ def is_complete(path: Path) -> bool | None:
             if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
                 return _mp4(file, size)
             if head[:4] == b"\x1a\x45\xdf\xa3":
-                return _matroska(head)
+                return _matroska(head, size)
             if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
                 stated = int.from_bytes(head[4:8], "little")
                 return bool(stated) and stated + 8 <= size
@@ -213,8 +213,8 @@ def _mp4(file: Any, size: int) -> bool | None:
     return indexed and place == size
 
 
-def _matroska(head: bytes) -> bool | None:
-    """The length of its segment is written at the end, where the file can be sought in."""
+def _matroska(head: bytes, size: int) -> bool | None:
+    """The length of its segment is written at the end, where the file can be sought in; a finished one may be on its way here still."""
     at = 5 + (head[4] & 0x7F) if head[4] & 0x80 else 12 + int.from_bytes(head[5:12], "big")
     if head[at : at + 4] != b"\x18\x53\x80\x67" or len(head) < at + 12:
         return None
@@ -223,4 +223,4 @@ def _matroska(head: bytes) -> bool | None:
     if not width:
         return None
     length = int.from_bytes(head[at + 4 : at + 4 + width], "big") & ((1 << 7 * width) - 1)
-    return None if length == (1 << 7 * width) - 1 else True
+    return None if length == (1 << 7 * width) - 1 else at + 4 + width + length <= size

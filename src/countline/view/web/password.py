@@ -72,7 +72,7 @@ def renew(file: Path) -> str:
 
 
 class Password:
-    """Checks passwords. From any thread; two checks never run at the same time.
+    """Checks passwords. From any thread; the server makes one check at a time.
 
     Parameters
     ----------
@@ -123,12 +123,12 @@ class Password:
             return None
         if self._given is not None:  # it is in memory anyway: a slow hash would protect nothing
             return self.generation if hmac.compare_digest(_quick(tried), self._given) else None
-        with self._lock:
+        with self._lock:  # not while it is hashed: whoever is signed in would wait for it
             generation, kept = self._look(), self._kept
-            if not kept:
-                return None
-            made = _hash(tried, bytes.fromhex(kept["salt"]), kept["n"], kept["r"], kept["p"])
-            return generation if hmac.compare_digest(made, bytes.fromhex(kept["hash"])) else None
+        if not kept:
+            return None
+        made = _hash(tried, bytes.fromhex(kept["salt"]), kept["n"], kept["r"], kept["p"])
+        return generation if hmac.compare_digest(made, bytes.fromhex(kept["hash"])) else None
 
 
 def _stamp(file: Path) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ const RANGES = { 15: "15 min", 60: "1 h", 360: "6 h", 1440: "24 h" };
 const REFRESH = 20000;
 const MOST_BARS = 96;
 const LEAST_BARS = 12;
+const MOST_SERIES = 10; // more can be read in the table only
 const HEIGHT = 190;
 
 export class Chart {
@@ -86,7 +87,8 @@ export class Chart {
   }
 
   #draw() {
-    const { times, end, series } = this.#series;
+    const { times, end } = this.#series;
+    const series = this.#series.series?.slice(0, MOST_SERIES);
     if (!times || !globalThis.uPlot || !this.canvas.clientWidth) return;
     const style = getComputedStyle(document.documentElement);
     const colour = (name) => style.getPropertyValue(name).trim();

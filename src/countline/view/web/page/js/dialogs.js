@@ -3,6 +3,7 @@ import { post, refreshSession } from "./api.js";
 import { el, uid } from "./dom.js";
 import { iconButton } from "./icons.js";
 import { shown, singleKeys } from "./keys.js";
+import { store } from "./store.js";
 
 /** A modal dialog; the browser keeps the focus within it and gives it back. Resolves when it is closed. */
 export function openDialog(title, content, { wide = false } = {}) {
@@ -33,7 +34,7 @@ async function askForPassword() {
   const form = el(
     "form",
     { method: "dialog", class: "stack" },
-    el("p", { class: "muted", text: "Looking needs no password here; changing does. It was printed once, when this countline first started with its page." }),
+    el("p", { class: "muted", text: `${store.session.read_needs_sign_in ? "" : "Looking needs no password here; changing does. "}It was told once, in the log of the first start, unless the configuration has one.` }),
     el("input", { type: "text", autocomplete: "username", value: "countline", hidden: true, tabindex: "-1" }), // for password managers
     el("label", { for: id, text: "Password" }),
     field,

@@ -97,13 +97,6 @@ export class Pool {
   }
 }
 
-/** Keeps the focus where it is while `change` rebuilds things, by the `data-key` of what has it. */
-export function keepingFocus(root, change) {
-  const key = root.contains(document.activeElement) ? document.activeElement.dataset?.key : undefined;
-  change();
-  if (key) root.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
-}
-
 let last = 0;
 /** An id for labels and what they label. */
 export const uid = (word) => `${word}-${++last}`;

@@ -16,6 +16,7 @@ class Frames {
 
   constructor() {
     document.addEventListener("visibilitychange", () => this.#tell());
+    store.on("session", () => this.#tell());
     let names = "";
     store.on("state", () => {
       const now = [...store.sources.keys()].join("\n");
@@ -65,6 +66,8 @@ class Frames {
   }
 
   #open() {
+    const { read_needs_sign_in: closed, signed_in: signedIn } = store.session;
+    if (closed && !signedIn) return; // whoever signs in is told
     const url = address("frames");
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(url);

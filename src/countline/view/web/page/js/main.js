@@ -170,6 +170,7 @@ bind("Everywhere", {
   "?": ["This sheet", help],
 });
 store.on("config", told);
+store.on("missed", ({ missed }) => missed && toast(`${many(missed, "event")} happened that were not kept for this page`));
 addEventListener("hashchange", () => view && show());
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault(); // the address belongs to the views

@@ -16,6 +16,8 @@ export function outputs() {
 class Outputs {
   constructor() {
     this.outbox = el("dl", { class: "figures" });
+    this.run = el("dl", { class: "figures" });
+    this.reasons = el("p", { class: "error" });
     this.list = el("ul", { class: "cards" });
     this.empty = el("p", { class: "empty", text: "No output is configured: what is counted stays here. Add one under `outputs:` in the configuration." });
     this.root = el(
@@ -25,6 +27,7 @@ class Outputs {
       el("section", { class: "card outbox", "aria-label": "Outbox" }, el("h2", { text: "Outbox" }), this.outbox),
       this.list,
       this.empty,
+      el("section", { class: "card outbox", "aria-label": "Run" }, el("header", {}, el("h2", { text: "Run" }), el("span", { class: "spring" }), (this.health = el("span", { class: "chip" }))), this.run, this.reasons),
     );
     this.off = store.on("state", () => this.draw());
     this.draw();
@@ -43,6 +46,22 @@ class Outputs {
     ]);
     reconcile(this.list, state.outputs, (o) => o.name, (o) => new OutputCard(o).root, (node, o) => node._card.update(o));
     this.empty.toggleAttribute("hidden", state.outputs.length > 0);
+    this.#drawRun(state);
+  }
+
+  /** How the run is, and what this page costs it. */
+  #drawRun({ health = {}, config = {}, page = {}, version }) {
+    say(this.health, health.ready ? "Ready" : health.alive === false ? "Not alive" : "Not ready");
+    mark(this.health, "data-tone", health.ready ? "good" : health.alive === false ? "bad" : "warn");
+    say(this.reasons, (health.reasons ?? []).join("; "));
+    figures(this.run, [
+      ["Version", version],
+      ["Configuration since", clock(config.since)],
+      ["Watching", many(page.watchers ?? 0, "browser")],
+      ["Pictures sent", count(page.frames_sent)],
+      ["Frames passed over", count(page.frames_skipped)],
+      ["A picture takes", span((page.jpeg_ms ?? 0) / 1000)],
+    ]);
   }
 }
 

@@ -9,7 +9,7 @@ export class Picture {
   /** Objects of the frame that is shown. */
   objects = [];
   onObject = null;
-  onFrame = null;
+  onRatio = null;
   held = false;
 
   #canvas = el("canvas", { width: 16, height: 9 });
@@ -82,7 +82,6 @@ export class Picture {
       this.root.classList.add("seen");
     }
     this.#showObjects(meta.objects ?? []);
-    this.onFrame?.(meta);
   }
 
   #paint(meta, bitmap) {

@@ -83,6 +83,7 @@ export class WhyPanel {
     const asked = ++this.#asked;
     this.#chosen = id;
     this.#picture.chosen = id;
+    this.#picture.root.classList.add("explaining");
     this.chooser.hidden = true;
     this.verdicts.hidden = false;
     this.verdicts.replaceChildren(this.#head(`Object ${id}`, "asking"));
@@ -107,6 +108,7 @@ export class WhyPanel {
 
   #clear() {
     this.#chosen = this.#picture.chosen = null;
+    this.#picture.root.classList.remove("explaining");
     this.chooser.hidden = false;
     this.verdicts.hidden = true;
     this.#picture.top.replaceChildren();
