@@ -25,6 +25,7 @@ from machine import header
 
 from countline.demo import clip_path
 from countline.detect.catalogue import weights
+from countline.detect.coco import COCO
 from countline.pipeline.run import Run
 from countline.testing.ports import free_port
 
@@ -58,7 +59,7 @@ def run(detector: dict[str, Any], sources: list[dict[str, Any]], seconds: float 
     noted = Ages()
     config = {
         "sources": sources,
-        "detector": {"classes": ["person"], "layout": "nanodet", **detector},
+        "detector": {"classes": ["person"], "layout": "nanodet", "labels": list(COCO), **detector},
         "rules": {"lines": [{"name": "straight", "points": [[0.39, 0.26], [0.39, 0.62]]}]},
         "outbox": "memory",
     }

@@ -18,8 +18,8 @@ from remote_helpers import Server, bright_model, configuration, lines, serving
 import countline as cl
 from countline.observe.metrics import FAMILIES
 
-WALKERS = 8
-FRAMES = 160
+WALKERS = 6
+FRAMES = 120
 
 
 @pytest.fixture(scope="session")
