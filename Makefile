@@ -102,7 +102,7 @@ manifests: $(VENV)/.dev helm
 
 # Inference servers in virtual environments of their own: they want an older protobuf.
 test-remote: $(VENV)/.dev
-	@$(BIN)/python tests/remote/engines.py
+	@$(BIN)/python tests/remote/remote_engines.py
 	@COUNTLINE_TEST_REMOTE=1 $(BIN)/python -m pytest tests/remote -ra
 
 # Needs `pip install -e ".[cuda]"` in $(VENV), or CUDA_PYTHON=... that has it.

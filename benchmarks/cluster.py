@@ -38,9 +38,7 @@ sys.path[:0] = [str(ROOT / "tests" / name) for name in ("cluster", "kafka", "det
 import kafka4  # noqa: E402
 from kafka_tools import new_topic  # noqa: E402
 from walking_source import STEPS  # noqa: E402
-from workers import Told, Watch, Worker, countline, ending, scene  # noqa: E402
-
-from countline.config.moment import moment_of  # noqa: E402
+from workers import Watch, Worker, countline, ending, scene, walker_of  # noqa: E402
 
 FPS = 5
 BACK = 3.0
@@ -174,7 +172,7 @@ def compare(
     spans: dict[str, dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
     for message in told.values():
         if message.source in cameras:
-            seen[message.source][walker(message, began)].append((message.generation, message.value["time"]))
+            seen[message.source][walker_of(message, began, FPS)].append((message.generation, message.value["time"]))
             spans[message.source][message.generation].append(message.value["time"])
     twice = [(name, n, told_at) for name, by in seen.items() for n, told_at in by.items() if len(told_at) > 1]
     overlaps = 0
@@ -198,12 +196,6 @@ def compare(
         "cameras_two_owners_at_a_time": overlaps,
         "generations": sum(len(watch.tables.state(n).slots) for n in (*recordings, *cameras)),
     }
-
-
-def walker(message: Told, began: int) -> int:
-    moment = moment_of(message.value["time"])
-    assert moment is not None
-    return int((moment.timestamp() - began / 1e9) * FPS // STEPS)
 
 
 def main() -> int:

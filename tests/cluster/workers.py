@@ -17,12 +17,14 @@ import orjson
 import seeing_models as seeing
 import yaml
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from walking_source import STEPS
 
 from countline.cluster.tables import Tables
 from countline.cluster.topics import Names, Reader
+from countline.config.moment import moment_of
 from distributions import install
 
-VALUE = {"id": "{id}", "source": "{source}", "time": "{time}", "count": "{lines.door.cumulative}"}
+VALUE = {"id": "{id}", "source": "{source}", "time": "{time}", "to": "{direction}", "count": "{lines.door.cumulative}"}
 
 
 def scene(folder: Path, kafka: str, topic: str, **more: Any) -> Path:
@@ -127,6 +129,15 @@ class Told:
     generation: int
     offset: int
     value: dict[str, Any]
+
+
+def walker_of(message: Told, began: int, fps: float) -> int:
+    """Which of the scene's walkers a message tells of. Every second one goes the other way: so it is known also where frames were left out
+    and the crossing is told while the next one walks."""
+    moment = moment_of(message.value["time"])
+    assert moment is not None
+    number = round((moment.timestamp() - began / 1e9) * fps) // STEPS
+    return number if (message.value["to"] == "in") == bool(number % 2) else number - 1
 
 
 class Watch:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 from conftest_e2e import command, made, street, write
 
 from countline.demo.broker import EmbeddedBroker
+from ports import free_port
 
 
 def told(done: object, code: int, *words: str) -> None:
@@ -138,3 +143,25 @@ def test_the_doctor_is_content_with_a_sound_configuration(
     done = command("check", write(tmp_path / "c.yaml", street(short, broker.bootstrap, topic)), "--send")
     told(done, 0, "ok    model", "ok    rules: line 'straight'")
     assert "FAIL" not in done.stdout
+
+
+def test_files_do_not_wait_for_a_camera_that_is_not_there(short: Path, tmp_path: Path) -> None:
+    """Also where none of its frames may be dropped: ``live: false``."""
+    out = tmp_path / "out.jsonl"
+    data = {
+        "sources": [
+            {"name": "street", "uri": str(short)},
+            {"name": "gone", "uri": f"rtsp://127.0.0.1:{free_port()}/x", "live": False},
+        ],
+        "detector": {"interval": 30},
+        "messages": [{"name": "m", "on": "interval 1s", "value": {"source": "{source}"}}],
+        "outputs": [{"file": {"path": str(out)}}],
+    }
+    arguments = [sys.executable, "-m", "countline", "run", str(write(tmp_path / "c.yaml", data))]
+    with subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        until = time.monotonic() + 60
+        while not (out.exists() and b"street" in out.read_bytes()) and time.monotonic() < until:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    assert "street" in out.read_text()

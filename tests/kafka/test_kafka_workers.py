@@ -13,8 +13,7 @@ import kafka4
 import pytest
 from feed import Proxy, running
 from kafka_tools import new_topic
-from walking_source import STEPS
-from workers import Told, Watch, Worker, countline, ending, scene
+from workers import Told, Watch, Worker, countline, ending, scene, walker_of
 
 pytestmark = [pytest.mark.kafka4, pytest.mark.timeout(240)]
 
@@ -87,22 +86,15 @@ def test_a_worker_killed_and_back_gives_the_messages_and_counts_of_one_that_neve
     assert any(watch.tables.state(n).slots.keys() - {min(watch.tables.state(n).slots)} for n in names), "taken over"
 
 
-def walker(message: Told, began: int, fps: int) -> int:
-    """Which of the scene's walkers a message tells of."""
-    from countline.config.moment import moment_of
-
-    moment = moment_of(message.value["time"])
-    assert moment is not None
-    return int((moment.timestamp() - began / 1e9) * fps // STEPS)
-
-
 def nobody_twice(watch: Watch, names: list[str], began: int) -> None:
     """What was told of cameras: each walker by one owner, in as many messages as there are counts, and no two owners at the same
     time, as their generations tell."""
     told = unique(watch.told)
     assert len(told) == len(watch.told), "no crash: nothing is sent twice"
-    seen = [(m.source, walker(m, began, 20)) for m in told.values()]
-    assert len(seen) == len(set(seen)), "counted by two owners"
+    seen: dict[tuple[str, int], list[Told]] = {}
+    for m in told.values():
+        seen.setdefault((m.source, walker_of(m, began, 20)), []).append(m)
+    assert not {who: messages for who, messages in seen.items() if len(messages) > 1}, "counted by two owners"
     assert {n: watch.count(n) for n in names} == {n: sum(m.source == n for m in told.values()) for n in names}
     for name in names:
         own = [m for m in told.values() if m.source == name]
@@ -208,7 +200,7 @@ def test_a_broker_that_is_away_beyond_all_leases_fences_nobody_and_loses_nothing
     nobody_twice(watch, names, began)
     for name in names:
         seen = sorted(
-            walker(m, began, 20) for m in watch.told if m.source == name and m.generation == claims[name].generation
+            walker_of(m, began, 20) for m in watch.told if m.source == name and m.generation == claims[name].generation
         )  # type: ignore[union-attr]
         assert seen == list(range(seen[0], seen[-1] + 1)), "nobody was missed"
 

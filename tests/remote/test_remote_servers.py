@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import engines
 import numpy as np
 import pytest
+import remote_engines as engines
 
 import countline as cl
 from countline import detect, video

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 from countline.pipeline.delivery.delivery import Delivery
 from countline.protocols import ResumableSource, Source
 
 __all__ = ["endless", "resume", "waits"]
+
+
+@runtime_checkable
+class _Waiting(Protocol):
+    """A source that may have to wait for what it gives next. Files are read in step; they do not wait with it."""
+
+    waits: bool
 
 
 def resume(sources: Sequence[Source], delivery: Delivery) -> None:
@@ -25,5 +33,5 @@ def endless(source: Source) -> bool:
 
 
 def waits(source: Source) -> bool:
-    """Whether it may have to wait for what is still to be recorded."""
-    return bool(getattr(getattr(source, "config", None), "watch", False))
+    """Whether it may have to wait for what is still to be recorded, or for a camera."""
+    return isinstance(source, _Waiting) and source.waits

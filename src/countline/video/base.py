@@ -42,6 +42,8 @@ class BaseSource(ABC):
         self.where = f"source '{config.name}'"
         self.info = SourceInfo(config.name, index, config.device_id or config.name, visible(hide_uri(config.uri)), live)
         self.stats = SourceStats()
+        self.waits = bool(config.watch)
+        """Whether it may have to wait for what is still to be recorded, or for a camera."""
         self._closing = threading.Event()
         self._stop = stop
         self._number = 0

@@ -57,6 +57,7 @@ class LiveSource(BaseSource):
         transport: Transport | None = None,
     ) -> None:
         super().__init__(config, index, live=config.live is not False, stop=stop)
+        self.waits = True
         self.place = place
         self._read = read
         self._transport = transport or Transport({})

@@ -1,7 +1,7 @@
 """Inference servers of others, for tests: each in a virtual environment of its own under .cache, with all pins. They want an older
 protobuf than countline's.
 
-``python tests/remote/engines.py`` fetches what is missing (1 GB); the tests only use what is there.
+``python tests/remote/remote_engines.py`` fetches what is missing (1 GB); the tests only use what is there.
 """
 
 from __future__ import annotations
