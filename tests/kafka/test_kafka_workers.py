@@ -225,6 +225,15 @@ def test_sources_go_over_in_order_come_and_go_and_the_classic_protocol_does_it_t
         before = {n: watch.tables.claim(n) for n in names}
         second.start()
         watch.until(lambda: len({watch.owner(n) for n in names}) == 2, workers=(first, second))
+        seen: list[tuple[float, object]] = []
+
+        def nothing_moves() -> bool:
+            claims = {n: watch.tables.claim(n) for n in names}
+            if not seen or seen[-1][1] != claims:
+                seen.append((time.monotonic(), claims))
+            return time.monotonic() - seen[-1][0] > 2.0
+
+        watch.until(nothing_moves, workers=(first, second))  # sources go over one after another
         stayed = [n for n in names if watch.tables.claim(n) == before[n]]
         assert stayed, "what stays is not interrupted"
         gone, anew = stayed[0], next(n for n in names if n not in stayed)

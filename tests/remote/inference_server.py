@@ -13,6 +13,7 @@ import os
 import ssl
 import threading
 import time
+from collections.abc import Callable
 from concurrent import futures
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -146,11 +147,23 @@ def serve_grpc(model: Model, port: int) -> grpc.Server:
             pair = (key.read(), cert.read())
         with open(args.client_ca, "rb") as client_ca:
             credentials = grpc.ssl_server_credentials([pair], client_ca.read(), True)
-        server.add_secure_port(f"127.0.0.1:{port}", credentials)
+        _bound(lambda: server.add_secure_port(f"127.0.0.1:{port}", credentials))
     else:
-        server.add_insecure_port(f"127.0.0.1:{port}")
+        _bound(lambda: server.add_insecure_port(f"127.0.0.1:{port}"))
     server.start()
     return server
+
+
+def _bound(bind: Callable[[], int]) -> None:
+    """Connections of a server that was killed may hold its port for a moment."""
+    for _ in range(100):
+        try:
+            bind()
+        except RuntimeError:
+            time.sleep(0.2)
+        else:
+            return
+    bind()
 
 
 def serve_http(model: Model, port: int) -> ThreadingHTTPServer:
