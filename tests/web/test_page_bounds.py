@@ -11,26 +11,13 @@ from pathlib import Path
 
 import httpx
 import pytest
-from pages import API, PASSWORD, READS, Browser, file_with_page, frames, raw, showing, stream, with_page
+from pages import API, PASSWORD, READS, Browser, frames, raw, showing, stream, with_page
 from walking import Walker, wait_for
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 import countline as cl
 from countline.addresses import split_address
 from countline.view.web import connections
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[cl.Run]:
-    folder = tmp_path_factory.mktemp("page")
-    with showing(file_with_page(folder)) as made:
-        yield made
-
-
-@pytest.fixture
-def browser(run: cl.Run) -> Iterator[Browser]:
-    with Browser(run) as made:
-        yield made
 
 
 def test_every_answer_carries_the_headers(run: cl.Run, browser: Browser) -> None:

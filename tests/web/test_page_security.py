@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pages import API, PASSWORD, READS, Browser, file_with_page, raw, showing, with_page
+from pages import API, PASSWORD, READS, Browser, raw, showing, with_page
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 import countline as cl
 
 CHANGES = ("/edits/preview", "/edits/apply", "/edits/undo", "/outputs/file/retry", "/logout")
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[cl.Run]:
-    folder = tmp_path_factory.mktemp("page")
-    with showing(file_with_page(folder)) as made:
-        yield made
-
-
-@pytest.fixture
-def browser(run: cl.Run) -> Iterator[Browser]:
-    with Browser(run) as made:
-        yield made
 
 
 # -- names and origins ---------------------------------------------------------------------------------------------------

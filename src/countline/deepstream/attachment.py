@@ -111,12 +111,12 @@ class Attachment(Changing, Showing):
         )
         self._inline: InlineDelivery | None = None
         with ExitStack() as resources:
-            self._open_monitor(parsed, stages.state, resources)
+            self._listen(parsed, stages.state, resources)
             self._engine = resources.enter_context(self._engine_for(stages, consumers, started))
             self._queue: BoundedQueue[Batch] = BoundedQueue(depth, lossless=lossless)
             file = Path(config) if isinstance(config, (str, Path)) else None
             self.control = Control(self, None if file is None else lambda: file)
-            self._show(file)
+            self._show(self._engine, file, None)
             self._engine.start()
             self._thread = Evaluation(self._work, self._queue, self._failed) if self._payloads is None else None
             resources.pop_all()

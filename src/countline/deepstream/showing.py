@@ -4,35 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
-from countline.config import Config
 from countline.deepstream.bounded_queue import BoundedQueue
 from countline.deepstream.streams import Round
 from countline.observe.health import Health
 from countline.observe.measured import Measured
-from countline.observe.monitor import Monitor
 from countline.observe.traces import Traces
 from countline.pipeline import measuring
-from countline.pipeline.control import Control
 from countline.pipeline.engine import Engine
-from countline.pipeline.page import Page
+from countline.pipeline.showing import Shown, SourcesShown
 from countline.types import SourceInfo
 
 __all__ = ["Showing"]
 
 
-class Showing:
-    """The part of an attachment that follows :class:`countline.observe.monitor.Watched`."""
+class Showing(Shown):
+    """The part of an attachment that is shown; its page has no pictures, which stay in the pipeline."""
 
-    control: Control
     sources: Sequence[SourceInfo]
-    monitor: Monitor | None = None
-    """Metrics and health over HTTP, OpenTelemetry, where the configuration asks for them."""
-    page: Page | None = None
-    """The page in the browser, where it asks for that: without pictures, which stay in the pipeline."""
     _engine: Engine
     _queue: BoundedQueue[Any]
 
@@ -49,22 +39,8 @@ class Showing:
         """Tell what becomes of messages; before anything is delivered."""
         self._engine.trace(traces)
 
-    def _open_monitor(self, config: Config, outbox: Path | None, resources: ExitStack) -> None:
-        """Listen from now on: health can be asked for while the rest is made. ``outbox``: its file. Raises ConfigError, MissingExtra."""
-        self.monitor = Monitor.of(config)
-        if self.monitor is not None:
-            resources.callback(self.monitor.close)
-        self.page = Page.of(config, outbox)
-        if self.page is not None:
-            resources.callback(self.page.close)
-
-    def _show(self, file: Path | None) -> None:
-        """All is made, and nothing is delivered yet. ``file``: of the configuration."""
-        if self.monitor is not None:
-            self.monitor.watch(self)
-        if self.page is not None:
-            sources = lambda: [(source, None) for source in self.sources]  # noqa: E731
-            self.page.show(self._engine, self.control, sources, self.health, file, None)
+    def _shown_sources(self) -> SourcesShown:
+        return [(source, None) for source in self.sources]
 
     def _evaluate(self, one: Round, arrived: int) -> None:
         """Rules and messages of a round, and how old it was then. ``arrived``: by the wall clock, ns."""

@@ -150,7 +150,7 @@ class Run(Showing):
                 reread, files = (lambda: path), [path]
             self.control = Control(self, reread)
             self._reloader = Reloader(self.control, files, lambda: watch or self.config.watch)
-            self._show(files[0] if files and (read or isinstance(config, (str, Path))) else None, read)
+            self._show(self.engine, files[0] if files and (read or isinstance(config, (str, Path))) else None, read)
             # Closed at the end of ``execute``; or when nobody holds this run any more, or the program ends.
             self._release = weakref.finalize(self, resources.pop_all().close)
 

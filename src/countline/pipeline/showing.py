@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from countline.config import Config
 from countline.observe.health import Health
@@ -21,21 +22,63 @@ from countline.pipeline.frame_buffer import FrameBuffer
 from countline.pipeline.inference import Inference
 from countline.pipeline.overload import Overload
 from countline.pipeline.page import Page
-from countline.protocols import Source
+from countline.protocols import Source, SourceStats
+from countline.types import SourceInfo
 
-__all__ = ["Showing"]
+__all__ = ["Showing", "Shown", "SourcesShown"]
+
+SourcesShown: TypeAlias = "Sequence[tuple[SourceInfo, SourceStats | None]]"
+"""Sources, and what is known of their reading; None: others read them."""
 
 
-class Showing:
-    """The part of a run that follows :class:`countline.observe.monitor.Watched`."""
+class Shown(ABC):
+    """Whatever is shown by metrics, health and the page: a run of video, or a probe. Follows
+    :class:`countline.observe.monitor.Watched`."""
+
+    control: Control
+    monitor: Monitor | None = None
+    """Metrics and health over HTTP, OpenTelemetry, where the configuration asks for them."""
+    page: Page | None = None
+    """The page in the browser, where the configuration asks for it."""
+
+    @abstractmethod
+    def measured(self) -> Measured:
+        """Numbers as of now, for metrics. From any thread."""
+
+    @abstractmethod
+    def health(self) -> Health:
+        """Whether it is alive and of use, as of now. From any thread."""
+
+    @abstractmethod
+    def trace(self, traces: Traces) -> None:
+        """Tell what becomes of messages; before anything is delivered."""
+
+    @abstractmethod
+    def _shown_sources(self) -> SourcesShown:
+        """What the page is told of the sources, as they are then."""
+
+    def _listen(self, config: Config, outbox: Path | None, resources: ExitStack) -> None:
+        """From now on: health can be asked for while the rest is made. ``outbox``: its file. Raises ConfigError, MissingExtra."""
+        self.monitor = Monitor.of(config)
+        if self.monitor is not None:
+            resources.callback(self.monitor.close)
+        self.page = Page.of(config, outbox)
+        if self.page is not None:
+            resources.callback(self.page.close)
+
+    def _show(self, engine: Engine, file: Path | None, read: Callable[[str], Config] | None) -> None:
+        """All is made, and nothing has begun. ``file``, ``read``: as of :class:`countline.view.desk.Desk`."""
+        if self.monitor is not None:
+            self.monitor.watch(self)
+        if self.page is not None:
+            self.page.show(engine, self.control, self._shown_sources, self.health, file, read)
+
+
+class Showing(Shown):
+    """The part of a run that is shown."""
 
     engine: Engine
-    control: Control
     sources: list[Source]
-    monitor: Monitor | None
-    """Metrics and health over HTTP, OpenTelemetry, where the configuration asks for them."""
-    page: Page | None
-    """The page in the browser, where the configuration asks for it."""
     _latency: float
     _overload: Overload | None
     _frames: FrameBuffer
@@ -63,22 +106,8 @@ class Showing:
         """Tell what becomes of messages; before it is executed."""
         self.engine.trace(traces)
 
-    def _listen(self, config: Config, outbox: Path | None, resources: ExitStack) -> None:
-        """From now on: health can be asked for while the rest is made. ``outbox``: its file. Raises ConfigError, MissingExtra."""
-        self.monitor = Monitor.of(config)
-        if self.monitor is not None:
-            resources.callback(self.monitor.close)
-        self.page = Page.of(config, outbox)
-        if self.page is not None:
-            resources.callback(self.page.close)
-
-    def _show(self, file: Path | None, read: Callable[[str], Config] | None) -> None:
-        """All is made, and nothing has begun. ``file``, ``read``: as of :class:`countline.view.desk.Desk`."""
-        if self.monitor is not None:
-            self.monitor.watch(self)
-        if self.page is not None:
-            sources = lambda: [(s.info, s.stats) for s in self.sources]  # noqa: E731
-            self.page.show(self.engine, self.control, sources, self.health, file, read)
+    def _shown_sources(self) -> SourcesShown:
+        return [(source.info, source.stats) for source in self.sources]
 
     def snapshot(self) -> dict[str, Any]:
         """The present state, for progress displays. From any thread."""
