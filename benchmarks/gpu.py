@@ -117,6 +117,8 @@ def spread(args: argparse.Namespace, streams: int, processes: int, **more: Any) 
             job["detector"].setdefault("batch", args.batch)
         if job.get("paced"):
             job["detector"].setdefault("linger_ms", args.linger_ms)
+        if args.trace:
+            job["trace"] = str(args.trace / f"{job['stage']}-{streams}-{number}.txt")
         job["outbox"] = str(Path(args.scratch) / f"{time.monotonic_ns()}-{number}.outbox")
         jobs.append(job)
     return jobs
@@ -283,6 +285,9 @@ def main() -> None:
     )
     parser.add_argument("--b-frames", type=int, default=0, help="in the clips; cameras send none")
     parser.add_argument("--clips", type=Path, default=Path(tempfile.gettempdir()) / "countline-gpu-clips")
+    parser.add_argument(
+        "--trace", type=Path, help="a folder in which each process writes what it did, second by second"
+    )
     parser.add_argument("--output", type=Path, default=HERE / "results" / "gpu.json")
     args = parser.parse_args()
     args.streams = {"h264": args.h264_streams, "hevc": args.hevc_streams}
