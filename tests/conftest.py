@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,11 @@ import spread
 from countline import redaction
 
 property_profiles.choose()
+
+# Images often ask for no compiled files (PYTHONDONTWRITEBYTECODE). Tests start countline hundreds of times: it is compiled once
+# for all of them, not at every start.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.fixture(autouse=True)
