@@ -17,6 +17,7 @@ import numpy as np
 import orjson
 import pytest
 import yaml
+from seeing_models import Seeing
 
 from countline.demo.broker import EmbeddedBroker
 from countline.outputs.kafka.tail import Record, tail
@@ -103,6 +104,16 @@ def squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """60 frames with three crossings: for what does not count them."""
     return walkers(tmp_path_factory.mktemp("clips") / "few.mp4", 3)
+
+
+@pytest.fixture(scope="session")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A detector for the made videos: a real model, of one class ``person``, that is loaded and through with a frame in no
+    time. For command lines where what is found is not the point."""
+    model = Seeing(size=(96, 96))
+    model.output("output0", model.join(model.xyxy, model.given([0.9, 0]), axis=2), 6, rows=300)
+    path = model.save(tmp_path_factory.mktemp("models") / "squares.onnx", {"names": {0: "person"}})
+    return {"model": str(path), "runtime": "onnxruntime", "threads": 1}
 
 
 def bright(images: list[np.ndarray]) -> list[Detections]:
