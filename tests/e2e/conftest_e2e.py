@@ -17,7 +17,6 @@ import numpy as np
 import orjson
 import pytest
 import yaml
-from seeing_models import Seeing
 
 from countline.demo.broker import EmbeddedBroker
 from countline.outputs.kafka.tail import Record, tail
@@ -110,6 +109,8 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def quick(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A detector for the made videos: a real model, of one class ``person``, that is loaded and through with a frame in no
     time. For command lines where what is found is not the point."""
+    from seeing_models import Seeing  # programs that tests write import this file, too, and have no such folder
+
     model = Seeing(size=(96, 96))
     model.output("output0", model.join(model.xyxy, model.given([0.9, 0]), axis=2), 6, rows=300)
     path = model.save(tmp_path_factory.mktemp("models") / "squares.onnx", {"names": {0: "person"}})
