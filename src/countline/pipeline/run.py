@@ -216,7 +216,9 @@ class Run(Showing):
     def _play(self) -> None:
         """All threads, from the first frame to the last. Whatever ends this, none of them is left at work."""
         self.engine.start()
-        detect = threading.Thread(target=self._guard, args=(self._dispatcher.run,), name="countline-detect", daemon=True)
+        detect = threading.Thread(
+            target=self._guard, args=(self._dispatcher.run,), name="countline-detect", daemon=True
+        )
         worker = threading.Thread(target=self._guard, args=(self._work,), name="countline-worker", daemon=True)
         with ExitStack() as threads:
             # Ended in the reverse order: no more frames, then what waits for them.
