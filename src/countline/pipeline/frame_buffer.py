@@ -117,8 +117,19 @@ class FrameBuffer:
             self._open = [False] * len(self._open)
             self._wake()
 
-    def take(self, most: int | None = None, gather: float = 0.0) -> list[Frame]:
-        """The next round: at most one frame per source, in the order of the sources; waits for it. Empty: all is over.
+    def wait(self) -> bool:
+        """Wait until there is something to take; False: all is over. Whoever else takes may have it before."""
+        with self._change:
+            while not self._ready():
+                if not any(self._open) and not any(self._queues):
+                    self._over = True
+                    return False
+                self._change.wait(0.5)
+            return True
+
+    def take(self, most: int | None = None, gather: float = 0.0, *, wait: bool = True) -> list[Frame]:
+        """The next round: at most one frame per source, in the order of the sources; waits for it, unless told not to. Empty: all is
+        over, or nothing is there that need not be waited for.
 
         Where a source is live, at most ``most`` frames, of those sources that have waited longest: the others' frames may
         still be replaced by newer ones. And it is waited ``gather`` seconds for so many. Where all are files every round is
@@ -126,11 +137,8 @@ class FrameBuffer:
         with self._change:
             chosen: list[int] = []
             while not chosen:  # a source whose frame was waited with may be closed meanwhile
-                while not self._ready():
-                    if not any(self._open) and not any(self._queues):
-                        self._over = True
-                        return []
-                    self._change.wait(0.5)
+                if not (self.wait() if wait else self._ready()):
+                    return []
                 if most is not None and gather > 0 and not self._lockstep:
                     self._gather(most, gather)
                 chosen = sorted(list(self._row)[: None if self._lockstep else most])
