@@ -18,7 +18,7 @@ const SCORES: [f64; 4] = [1.0 / 32.0, 1.0 / 4.0, 9.0 / 16.0, 7.0 / 8.0];
 /// The grade that may begin a track.
 const BEGINS: isize = 3;
 
-type Boxes<'py> = PyReadonlyArray2<'py, f32>;
+pub type Boxes<'py> = PyReadonlyArray2<'py, f32>;
 type Taken<'py> = (Bound<'py, PyArray1<isize>>, Bound<'py, PyArray1<i64>>);
 type Remembered<'py> = (
     Bound<'py, PyArray2<f32>>,
@@ -37,8 +37,9 @@ macro_rules! elements {
         }
     };
 }
+pub(crate) use elements;
 
-fn pixels(boxes: &Boxes) -> PyResult<Vec<Pixels>> {
+pub fn pixels(boxes: &Boxes) -> PyResult<Vec<Pixels>> {
     if boxes.shape()[1] != 4 {
         return Err(PyValueError::new_err("boxes must be left, top, right, bottom"));
     }
@@ -215,7 +216,7 @@ impl Grades {
 /// How high the boxes of a track were: `countline.track.occlusion.Height`.
 #[pyclass(frozen, module = "countline_kernels")]
 pub struct TrackHeight {
-    height: SharedHeight,
+    pub(crate) height: SharedHeight,
 }
 
 #[pymethods]
@@ -253,7 +254,7 @@ impl TrackHeight {
 #[pyclass(module = "countline_kernels")]
 #[derive(Default)]
 pub struct TrackMemory {
-    tracks: Tracks,
+    pub(crate) tracks: Tracks,
 }
 
 #[pymethods]
