@@ -38,8 +38,6 @@ fn _kernel(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<rules::Boundaries>()?;
     module.add_class::<rules::Columns>()?;
     module.add_function(wrap_pyfunction!(rules::look_up, module)?)?;
-    module.add_function(wrap_pyfunction!(tracks::behind, module)?)?;
-    module.add_function(wrap_pyfunction!(tracks::several, module)?)?;
     module.add_function(wrap_pyfunction!(tracks::covering, module)?)?;
     module.add_class::<tracks::ByteTrack>()?;
     module.add_class::<tracks::LostTrack>()?;

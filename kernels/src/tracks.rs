@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 
 use crate::bytetrack::Tracker;
 use crate::guarded;
-use crate::memory::{behind as hidden_by_others, covering as cover_same, grades, held, several as hold_several, usable, Pixels, SharedHeight, Sighting, Tracks};
+use crate::memory::{covering as cover_same, grades, held, usable, Pixels, SharedHeight, Sighting, Tracks};
 
 /// Objects from which the interpreter's lock is given up; see `rules`.
 const MANY: usize = 256;
@@ -151,19 +151,6 @@ pub fn unclaimed<'py>(
         *at.ok_or_else(|| PyIndexError::new_err("a row lies outside of the detections"))? = false;
     }
     Ok(left.contains(&true).then(|| left.into_pyarray(py)))
-}
-
-/// Rows of (n, 4) boxes that hold the middles of several smaller ones of the (m, 4) tracks, of which the first `now` are near to
-/// where they are said to be.
-#[pyfunction]
-pub fn several(boxes: Boxes<'_>, tracks: Boxes<'_>, now: usize) -> PyResult<Vec<usize>> {
-    Ok(hold_several(&pixels(&boxes)?, &pixels(&tracks)?, now))
-}
-
-/// Rows of (n, 4) boxes that another one, which reaches farther down, may hide from below.
-#[pyfunction]
-pub fn behind(boxes: Boxes<'_>) -> PyResult<Vec<usize>> {
-    Ok(hidden_by_others(&pixels(&boxes)?))
 }
 
 /// Pairs of rows, the lower first, of (n, 4) boxes with (n,) classes that cover the same.

@@ -14,10 +14,8 @@ from countline_kernels._kernel import (
     TrackHeight,
     TrackMemory,
     __version__,
-    behind,
     covering,
     look_up,
-    several,
     unclaimed,
 )
 
@@ -32,9 +30,7 @@ __all__ = [
     "TrackHeight",
     "TrackMemory",
     "__version__",
-    "behind",
     "covering",
     "look_up",
-    "several",
     "unclaimed",
 ]
