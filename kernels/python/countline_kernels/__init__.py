@@ -10,13 +10,12 @@ from countline_kernels._kernel import (
     Columns,
     Grades,
     LostTrack,
+    Past,
     TrackHeight,
     TrackMemory,
     __version__,
-    behind,
     covering,
     look_up,
-    several,
     unclaimed,
 )
 
@@ -27,12 +26,11 @@ __all__ = [
     "Columns",
     "Grades",
     "LostTrack",
+    "Past",
     "TrackHeight",
     "TrackMemory",
     "__version__",
-    "behind",
     "covering",
     "look_up",
-    "several",
     "unclaimed",
 ]
