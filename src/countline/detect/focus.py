@@ -19,7 +19,7 @@ from countline.protocols import DescribedDetector, Detector, ParallelDetector, S
 from countline.types import Detections, Frame, RuleInfo
 from countline.video.picture import ArrayPicture
 
-__all__ = ["FocusedDetector", "Slice", "joined", "slices"]
+__all__ = ["FocusedDetector", "Slice", "merged", "slices"]
 
 MARGIN = 0.2
 """Part of a slice's width and height by which points must lie within it: so much of who stands there is in it."""
@@ -64,12 +64,12 @@ def slices(outlines: Sequence[Points], size: tuple[int, int], into: tuple[int, i
     ``into``: of the network's input. Empty where nothing is gained.
     """
     width, height = size
-    whole = min(into[0] / width, into[1] / height)
+    full = min(into[0] / width, into[1] / height)
     points = _sampled(outlines, size)
     if not len(points) or most < 1:
         return []
-    largest = max(min(LARGEST, whole * 8), whole)
-    for scale in np.geomspace(largest, whole * LEAST_GAIN, STEPS) if largest >= whole * LEAST_GAIN else ():
+    largest = max(min(LARGEST, full * 8), full)
+    for scale in np.geomspace(largest, full * LEAST_GAIN, STEPS) if largest >= full * LEAST_GAIN else ():
         part = (min(width, round(into[0] / scale)), min(height, round(into[1] / scale)))
         found = _covering(points, part, size, most)
         if found is not None:
@@ -109,33 +109,33 @@ def _covering(
         best = max(starts, key=lambda y: int(((column[:, 1] >= y) & (column[:, 1] <= y + reach[1])).sum()))
         taken = column[(column[:, 1] >= best) & (column[:, 1] <= best + reach[1])]
         low, high = taken.min(axis=0), taken.max(axis=0)
-        x = _placed((low[0] + high[0]) / 2, part[0], 0.5, size[0])
-        y = _placed((low[1] + high[1]) / 2, part[1], 0.5 + (ABOVE - MARGIN) / 2, size[1])
+        x = _offset((low[0] + high[0]) / 2, part[0], 0.5, size[0])
+        y = _offset((low[1] + high[1]) / 2, part[1], 0.5 + (ABOVE - MARGIN) / 2, size[1])
         found.append(Slice(x, y, x + part[0], y + part[1]))
         inner = (points[:, 0] >= low[0]) & (points[:, 0] <= low[0] + reach[0])
         left &= ~(inner & (points[:, 1] >= best) & (points[:, 1] <= best + reach[1]))
     return found
 
 
-def _placed(middle: float, length: int, share: float, whole: int) -> int:
+def _offset(middle: float, length: int, share: float, full: int) -> int:
     """Where a part begins so that ``middle`` lies at ``share`` of it, within the picture."""
-    return int(min(max(0, round(middle - length * share)), whole - length))
+    return int(min(max(0, round(middle - length * share)), full - length))
 
 
-def joined(whole: Detections, parts: Sequence[tuple[Slice, Detections]], size: tuple[int, int]) -> Detections:
+def merged(full: Detections, parts: Sequence[tuple[Slice, Detections]], size: tuple[int, int]) -> Detections:
     """One list of objects of the whole picture's boxes and those of slices (in pixels of the slice): of two that are of one object
     the slice's stays, with the higher confidence. Boxes that a slice's border cuts off are left to the whole picture."""
     found = _concatenated([_inner(part, detections, size) for part, detections in parts])
     if not len(found):
-        return whole
+        return full
     keep = nms(found.xyxy, found.confidence, found.class_id, SAME, len(found))
     found = found[keep]
-    if not len(whole):
+    if not len(full):
         return found
-    same = (pairwise_iou(found.xyxy, whole.xyxy) > SAME) & (found.class_id[:, None] == whole.class_id[None])
-    both = np.where(same, whole.confidence[None], 0).max(axis=1)
+    same = (pairwise_iou(found.xyxy, full.xyxy) > SAME) & (found.class_id[:, None] == full.class_id[None])
+    both = np.where(same, full.confidence[None], 0).max(axis=1)
     found.confidence = np.maximum(found.confidence, both)
-    joint = _concatenated([found, whole[~same.any(axis=0)]])
+    joint = _concatenated([found, full[~same.any(axis=0)]])
     return joint[np.argsort(-joint.confidence, kind="stable")]
 
 
@@ -211,13 +211,13 @@ class FocusedDetector:
         key = (source, *size)
         found = self._slices.get(key)
         if found is None:
-            mine = [r for r in self._rules if r.source in (None, source)]
-            outlines = [(*r.points, *r.points[: 1 if r.shape in ("area", "quad") else 0]) for r in mine]
+            own = [r for r in self._rules if r.source in (None, source)]
+            outlines = [(*r.points, *r.points[: 1 if r.shape in ("area", "quad") else 0]) for r in own]
             found = self._slices[key] = slices(outlines, size, self._size, self._most)
         return found
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
-        """One Detections per frame, as the detector's own; see :func:`joined`."""
+        """One Detections per frame, as the detector's own; see :func:`merged`."""
         asked, parts = list(frames), []
         for frame in frames:
             found = self.slices_of(frame.info.source.name, (frame.info.width, frame.info.height))
@@ -226,10 +226,8 @@ class FocusedDetector:
         results = self._detector.detect(asked)
         rest = iter(results[len(frames) :])
         return [
-            joined(whole, [(part, next(rest)) for part in mine], (frame.info.width, frame.info.height))
-            if mine
-            else whole
-            for frame, whole, mine in zip(frames, results, parts)
+            merged(full, [(part, next(rest)) for part in own], (frame.info.width, frame.info.height)) if own else full
+            for frame, full, own in zip(frames, results, parts)
         ]
 
     def describe(self) -> dict[str, object]:

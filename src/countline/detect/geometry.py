@@ -58,8 +58,8 @@ def points_to_picture(
     """Attributes that are points (n, points, 2 or more), from pixels of the network's input to those of the picture, where they
     may lie beside it. Corners bring the angle by which the first of their sides is turned, as it is in the picture."""
     result: dict[str, NDArray[np.float32]] = {}
-    for name, given in points.items():
-        moved = given.copy()
+    for name, values in points.items():
+        moved = values.copy()
         moved[..., 0] /= scale[0]
         moved[..., 1] /= scale[1]
         if name == CORNERS:

@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Graph", "Made", "Part", "read_graph"]
+__all__ = ["Graph", "Part", "Provenance", "read_graph"]
 
 Shape = tuple[int, ...]
 
@@ -58,7 +58,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Made:
+class Provenance:
     """The making of one output."""
 
     last: str = ""
@@ -75,7 +75,7 @@ class _Join:
 
     name: str
     """The tensor itself."""
-    made: str
+    values: str
     """The tensor that has its numbers first, before their form is changed."""
     last: str
     children: tuple[_Join, ...] = ()
@@ -85,7 +85,7 @@ class _Join:
 class Graph:
     """Nodes of a model file by what they make."""
 
-    made_by: Mapping[str, Any] = field(default_factory=dict)
+    producers: Mapping[str, Any] = field(default_factory=dict)
     with_outputs: Callable[[Sequence[str]], bytes] = lambda names: b""
     """Names of tensors -> the model's bytes with these as outputs."""
     constants: Mapping[str, Shape] = field(default_factory=dict)
@@ -98,7 +98,7 @@ class Graph:
         kinds: set[str] = set()
         waiting = [name]
         while waiting and len(seen) < MOST_NODES:
-            node = self.made_by.get(waiting.pop())
+            node = self.producers.get(waiting.pop())
             if node is None or node.output[0] in seen:
                 continue
             seen.add(node.output[0])
@@ -111,16 +111,16 @@ class Graph:
     def tensors(self, outputs: Sequence[str]) -> list[str]:
         """All tensors whose shapes :meth:`made` needs for these outputs; none when they are too many."""
         every = list(islice((n for output in outputs for n in _names(self._join(output))), MOST_TENSORS))
-        return [name for name in dict.fromkeys(every) if name in self.made_by] if len(every) < MOST_TENSORS else []
+        return [name for name in dict.fromkeys(every) if name in self.producers] if len(every) < MOST_TENSORS else []
 
-    def made(self, output: str, channels: Iterable[int], shapes: Mapping[str, Shape]) -> Mapping[int, Made]:
+    def provenance(self, output: str, channels: Iterable[int], shapes: Mapping[str, Shape]) -> Mapping[int, Provenance]:
         """The making of an output for each number that could be the number of its channels. ``shapes``: of tensors."""
         join, ops, shapes = self._join(output), self.ops(output), {**self.constants, **shapes}
         result = {}
         for count in channels:
             found = _flat(join, count, shapes)
             parts = [Part(width, leaf.last, leaf.last in _CUTS, self.ops(leaf.name)) for leaf, width in found or ()]
-            result[count] = Made(join.last, ops, tuple(parts))
+            result[count] = Provenance(join.last, ops, tuple(parts))
         return result
 
     def _join(self, name: str, depth: int = 0) -> _Join:
@@ -129,10 +129,10 @@ class Graph:
         return self._joins[name]
 
     def _joined(self, name: str, depth: int) -> _Join:
-        first, node = name, self.made_by.get(name)
+        first, node = name, self.producers.get(name)
         while node is not None and node.op_type in _FORM and depth < MOST_DEPTH:
             first, depth = node.input[0], depth + 1
-            node = self.made_by.get(first)
+            node = self.producers.get(first)
         if node is None or depth >= MOST_DEPTH:
             return _Join(name, first, "")
         if node.op_type != "Concat":
@@ -141,19 +141,19 @@ class Graph:
 
 
 def _names(join: _Join) -> Iterator[str]:
-    yield from (join.name, join.made)
+    yield from (join.name, join.values)
     for child in join.children:
         yield from _names(child)
 
 
 def _flat(join: _Join, channels: int, shapes: Mapping[str, Shape]) -> list[tuple[_Join, int]] | None:
     """Leaves of a join along the axis of this many channels, with their channels; None: not joined, or not known."""
-    whole = shapes.get(join.made)
+    total = shapes.get(join.values)
     forms = [shapes.get(child.name, ()) for child in join.children]
-    axis = _axis(whole, forms) if whole else None
-    if whole is None or axis is None:
+    axis = _axis(total, forms) if total else None
+    if total is None or axis is None:
         return None
-    if whole[axis] != channels:  # joined from several grids: each is made alike
+    if total[axis] != channels:  # joined from several grids: each is made alike
         return _flat(join.children[0], channels, shapes)
     found: list[tuple[_Join, int]] = []
     for child, form in zip(join.children, forms):
@@ -161,14 +161,14 @@ def _flat(join: _Join, channels: int, shapes: Mapping[str, Shape]) -> list[tuple
     return found
 
 
-def _axis(whole: Shape, forms: Sequence[Shape]) -> int | None:
-    """The axis along which tensors of these shapes make up one of shape ``whole``; None unless there is just one."""
-    if not forms or any(len(f) != len(whole) for f in forms):
+def _axis(total: Shape, forms: Sequence[Shape]) -> int | None:
+    """The axis along which tensors of these shapes make up one of shape ``total``; None unless there is just one."""
+    if not forms or any(len(f) != len(total) for f in forms):
         return None
     fits = [
         a
-        for a in range(len(whole))
-        if sum(f[a] for f in forms) == whole[a] and all(f[:a] + f[a + 1 :] == whole[:a] + whole[a + 1 :] for f in forms)
+        for a in range(len(total))
+        if sum(f[a] for f in forms) == total[a] and all(f[:a] + f[a + 1 :] == total[:a] + total[a + 1 :] for f in forms)
     ]
     return fits[0] if len(fits) == 1 else None
 
@@ -210,7 +210,7 @@ def read_graph(path: Path) -> Graph:
         model.ParseFromString(path.read_bytes())
     except (DecodeError, OSError, ValueError):
         return Graph()
-    made_by = {name: node for node in model.graph.node if node.output for name in node.output}
+    producers = {name: node for node in model.graph.node if node.output for name in node.output}
 
     def with_outputs(names: Sequence[str]) -> bytes:
         del model.graph.output[:]
@@ -221,4 +221,4 @@ def read_graph(path: Path) -> Graph:
         except EncodeError:  # beyond what a message may hold
             return b""
 
-    return Graph(made_by, with_outputs, {t.name: tuple(t.dims) for t in model.graph.initializer})
+    return Graph(producers, with_outputs, {t.name: tuple(t.dims) for t in model.graph.initializer})

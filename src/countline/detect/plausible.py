@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 
 from countline.detect.layouts import SLACK, Layout, Raw
 
-__all__ = ["TINY", "Verdict", "Watch", "boxes_problem", "judge", "scores_problem", "shown_box", "test_picture"]
+__all__ = [
+    "TINY",
+    "ReadingCheck",
+    "Watch",
+    "boxes_problem",
+    "check_reading",
+    "scores_problem",
+    "shown_box",
+    "test_picture",
+]
 
 STRONG = 0.25
 """Confidence of a cell from which its box must be possible, or the layout is refused."""
@@ -28,7 +37,7 @@ TINY = 16
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ReadingCheck:
     """What speaks against a reading of some outputs."""
 
     problem: str = ""
@@ -37,16 +46,16 @@ class Verdict:
     """The reading is wrong, or right, beyond doubt: a network was confident, or its numbers are out of range."""
 
 
-def judge(layout: Layout, outputs: Sequence[NDArray[Any]], size: tuple[int, int]) -> Verdict:
+def check_reading(layout: Layout, outputs: Sequence[NDArray[Any]], size: tuple[int, int]) -> ReadingCheck:
     """Look at one reading of the outputs for :func:`test_picture`. ``size`` is width, height of the input."""
     with np.errstate(all="ignore"):
         raw = layout.decode(outputs, 0, size, -np.inf)
         problem = raw.odd or scores_problem(raw)
         if problem:
-            return Verdict(problem, True)
+            return ReadingCheck(problem, True)
         best = raw.scores.max(axis=0) if raw.scores.size else np.zeros(0, np.float32)
         if not best.size or best.max() <= 0:
-            return Verdict()
+            return ReadingCheck()
         sure = bool(best.max() >= STRONG)
         order = np.argsort(-best, kind="stable")[:_MOST]
         cells = order[best[order] >= best.max() / 2]
@@ -54,7 +63,7 @@ def judge(layout: Layout, outputs: Sequence[NDArray[Any]], size: tuple[int, int]
         problem = boxes_problem(boxes, size) or _all_one(boxes)
         if not problem and not layout.corners:
             problem = _corners(boxes, size)
-    return Verdict(problem, sure)
+    return ReadingCheck(problem, sure)
 
 
 def scores_problem(raw: Raw) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from countline.detect.layouts.base import Form, Layout
-from countline.detect.layouts.evidence import Evidence, Output, Outputs, Told
+from countline.detect.layouts.observed import FileFacts, Output, Outputs, TrialRun
 
 __all__ = ["Family"]
 
@@ -21,15 +21,15 @@ class Family:
     to do for a layout to be found, named in the configuration and listed."""
 
     forms: Sequence[Form]
-    alone: Callable[[Outputs], Iterator[Layout]] = _never
+    exclusive: Callable[[Outputs], Iterator[Layout]] = _never
     """Layouts of outputs that are so much this family's that no other is asked."""
     several: Callable[[Outputs], Iterator[Layout]] = _never
     """Layouts of several outputs, or of one that has not three dimensions."""
-    whole: Callable[[Output, Outputs], Iterator[Layout]] = _never
+    single: Callable[[Output, Outputs], Iterator[Layout]] = _never
     """Layouts of one output of three dimensions, looked at in one direction."""
-    fit: Callable[[Layout, Evidence], Layout | None] = lambda layout, evidence: layout
+    fit: Callable[[Layout, TrialRun], Layout | None] = lambda layout, run: layout
     """A layout with what only the numbers of a real run tell; None: they speak against it."""
-    apart: Callable[[Sequence[Layout]], Sequence[Layout]] = lambda found: found
+    separate: Callable[[Sequence[Layout]], Sequence[Layout]] = lambda found: found
     """Of all readings that fit, those that are left where this family knows more than shapes."""
-    prefer: Callable[[Sequence[Layout], Told], Sequence[Layout]] = lambda found, told: found
+    prefer: Callable[[Sequence[Layout], FileFacts], Sequence[Layout]] = lambda found, facts: found
     """Of readings that give possible boxes, those that are left."""

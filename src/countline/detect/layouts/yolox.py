@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countline.detect.layouts.base import SLACK, Array, Form, Layout, Raw, centred, grid
-from countline.detect.layouts.evidence import Evidence, Output, Outputs, Told, agrees, exponential
 from countline.detect.layouts.family import Family
+from countline.detect.layouts.observed import FileFacts, Output, Outputs, TrialRun, agrees, exponential
 from countline.detect.preprocess import Preprocess
 
 __all__ = ["FAMILY"]
@@ -46,7 +46,7 @@ def _outside(values: Array) -> str:
 
 
 def _yolox(output: Output, outputs: Outputs) -> Iterator[Layout]:
-    if not output.dense or outputs.told.task:
+    if not output.dense or outputs.facts.task:
         return
     n = output.channels - 5
     if n < 1 or outputs.classes not in (None, n) or not agrees(output, 4, 5):
@@ -73,21 +73,21 @@ def _yolov5(output: Output, outputs: Outputs) -> Iterator[Layout]:
         )
 
 
-def _whole(output: Output, outputs: Outputs) -> Iterator[Layout]:
+def _single(output: Output, outputs: Outputs) -> Iterator[Layout]:
     yield from _yolov5(output, outputs)
     yield from _yolox(output, outputs)
 
 
-def _fit(layout: Layout, evidence: Evidence) -> Layout:
-    if layout.name != "yolox-decoded" or evidence.declared:
+def _fit(layout: Layout, run: TrialRun) -> Layout:
+    if layout.name != "yolox-decoded" or run.declared:
         return layout
-    objectness = evidence.table[4] if layout.transposed else evidence.table[:, 4]
+    objectness = run.table[4] if layout.transposed else run.table[:, 4]
     # YOLOv6 has no objectness, and fills its place.
     return replace(layout, name="yolov6") if (objectness == 1).all() else layout
 
 
-def _prefer(found: Sequence[Layout], told: Told) -> Sequence[Layout]:
-    if {layout.name for layout in found} == {"yolox", "yolox-decoded"} and told.made:
+def _prefer(found: Sequence[Layout], facts: FileFacts) -> Sequence[Layout]:
+    if {layout.name for layout in found} == {"yolox", "yolox-decoded"} and facts.provenance:
         return [layout for layout in found if layout.name == "yolox"]  # no exponential in the file: nobody decoded
     return found
 
@@ -99,7 +99,7 @@ FAMILY = Family(
         Form("yolov5", _objectness, either_way=2),
         Form("yolov6", _objectness),
     ),
-    whole=_whole,
+    single=_single,
     fit=_fit,
     prefer=_prefer,
 )

@@ -33,10 +33,10 @@ class RemoteDetector(OnnxDetector):
 
     def _about_model(self) -> dict[str, str]:
         session = self._remote
-        told = [f"version {session.version}" if session.version else "", session.platform]
-        said = ", ".join(part for part in told if part)
+        known = [f"version {session.version}" if session.version else "", session.platform]
+        shown = ", ".join(part for part in known if part)
         return {
-            "model": session.where + (f" ({said})" if said else ""),
+            "model": session.where + (f" ({shown})" if shown else ""),
             "requests": f"of {self._batch or 1} frames at most, {session.requests} at once",
         }
 
@@ -64,8 +64,8 @@ def make_remote(config: DetectorConfig, *, low: float | None) -> RemoteDetector:
     try:
         signature = read_signature(session, config, session.where)
         _try_together(session, signature)
-        made = RemoteBatches if session.most > 1 else RemoteDetector
-        detector = made(session, signature, config, low)
+        kind = RemoteBatches if session.most > 1 else RemoteDetector
+        detector = kind(session, signature, config, low)
         session.begin()
         return detector
     except BaseException:
@@ -76,7 +76,7 @@ def make_remote(config: DetectorConfig, *, low: float | None) -> RemoteDetector:
 def _try_together(session: RemoteSession, signature: Signature) -> None:
     """Whether the server takes as many frames as a request is to have; else one at a time."""
     if signature.layout.unbatched:
-        session.use_alone()
+        session.use_single_frames()
     if session.most == 1 or signature.spec.shape[0] is not None:
         return  # of a fixed number the trial had as many
     width, height = signature.size
@@ -88,4 +88,4 @@ def _try_together(session: RemoteSession, signature: Signature) -> None:
             "%s: does not take %d frames in one request, so each gets its own (%s)",
             session.where, session.most, error.what,
         )  # fmt: skip
-        session.use_alone()
+        session.use_single_frames()

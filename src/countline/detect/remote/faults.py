@@ -10,7 +10,7 @@ from typing import Literal
 
 from countline.errors import DetectorAway
 
-__all__ = ["Circuit", "Fault", "Kind", "wait_before"]
+__all__ = ["Circuit", "Kind", "RemoteFault", "wait_before"]
 
 Kind = Literal["unreachable", "silent", "busy", "failed", "missing", "auth", "refused"]
 """``unreachable``: no connection; ``silent``: no answer in time; ``busy``: too much to do; ``failed``: an error of its own;
@@ -28,7 +28,7 @@ _WAITS: dict[Kind, tuple[float, float]] = {
 """Seconds before the first new attempt, and that the wait grows to."""
 
 
-class Fault(Exception):
+class RemoteFault(Exception):
     """An answer that is none.
 
     Parameters
@@ -89,7 +89,7 @@ class Circuit:
                 self._due = now + patience  # others wait for what becomes of this one
             return now
 
-    def failed(self, fault: Fault, begun: float, where: str) -> DetectorAway:
+    def failed(self, fault: RemoteFault, begun: float, where: str) -> DetectorAway:
         """A request that began at ``begun`` went wrong; gives what is to be raised."""
         with self._lock:
             now = self._clock()

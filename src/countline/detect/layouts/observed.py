@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from countline.detect.graph import Made
+from countline.detect.graph import Provenance
 from countline.detect.layouts.base import Size, cells
 
 Shape = tuple[int, ...]
@@ -28,7 +28,7 @@ COCO = 80
 
 
 @dataclass(frozen=True)
-class Told:
+class FileFacts:
     """What a file says of its outputs beside their shapes."""
 
     task: str = ""
@@ -39,11 +39,11 @@ class Told:
     """Numbers of one: x, y and, mostly, how visible it is."""
     integers: frozenset[str] = frozenset()
     """Outputs of integers."""
-    made: Mapping[str, Mapping[int, Made]] = field(default_factory=dict)
+    provenance: Mapping[str, Mapping[int, Provenance]] = field(default_factory=dict)
     """Making of each output by the number of its channels."""
 
-    def of(self, name: str, channels: int) -> Made:
-        return self.made.get(name, {}).get(channels, Made())
+    def of(self, name: str, channels: int) -> Provenance:
+        return self.provenance.get(name, {}).get(channels, Provenance())
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Output:
     channels: int
     transposed: bool
     """Cells come after the channels."""
-    made: Made
+    provenance: Provenance
     grid: tuple[int, ...] | None
     """Strides with as many cells, or a third as many, as there are rows."""
     anchored: bool
@@ -86,7 +86,7 @@ class Outputs:
     """Number of labels where known."""
     wanted: str
     """The declared layout, or 'auto'."""
-    told: Told
+    facts: FileFacts
     masks: int
     """Channels of mask prototypes among the outputs; 0: none."""
 
@@ -100,7 +100,7 @@ class Outputs:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class TrialRun:
     """The numbers of a real run, for one layout."""
 
     outputs: Sequence[NDArray[Any]]
@@ -109,13 +109,13 @@ class Evidence:
     """The first output of the layout, of the first frame."""
     name: str
     """Its name."""
-    told: Told
+    facts: FileFacts
     labels: int | None
     declared: bool
     """The user says that it is this layout."""
 
 
-def says(name: str, words: Sequence[str]) -> bool:
+def name_has(name: str, words: Sequence[str]) -> bool:
     return any(word in name.lower() for word in words)
 
 
@@ -154,7 +154,7 @@ def pairs_of(outputs: Outputs) -> Iterator[Pair]:
 def boxes_by_name(first: str, second: str) -> bool:
     """The names say that the first of two outputs of four columns holds the boxes, or do not say that it does not."""
     boxes, scores = ("box", "dets", "loc"), ("logit", "label", "score", "cls", "class", "conf")
-    return says(first, boxes) or says(second, scores)
+    return name_has(first, boxes) or name_has(second, scores)
 
 
 def grid_of(count: int, size: tuple[int, int]) -> tuple[int, ...] | None:
@@ -162,12 +162,12 @@ def grid_of(count: int, size: tuple[int, int]) -> tuple[int, ...] | None:
     return next((s for s in YOLO_STRIDES if count in (cells(size, s), 3 * cells(size, s))), None)
 
 
-def cuts_of(made: Made) -> tuple[set[int], set[int]]:
+def cuts_of(provenance: Provenance) -> tuple[set[int], set[int]]:
     """Channels at which an output is joined, from the box's end on, and those at which it may be joined unseen."""
     joined: set[int] = set()
     unseen: set[int] = set()
     end = 0
-    for part in made.parts:
+    for part in provenance.parts:
         if part.cut or not part.last:
             unseen.update(range(end + 1, end + part.width))
         end += part.width
@@ -179,9 +179,9 @@ def cuts_of(made: Made) -> tuple[set[int], set[int]]:
 def agrees(output: Output, *cuts: int, known: int | None = None) -> bool:
     """An output of these parts may be joined as this one is: nothing that is one for the layout is joined, and what the
     layout keeps apart is joined, as far as can be seen. From the channel ``known`` on the file says what there is."""
-    if not output.made.parts:
+    if not output.provenance.parts:
         return True
-    joined, unseen = cuts_of(output.made)
+    joined, unseen = cuts_of(output.provenance)
     joined = {c for c in joined if known is None or c <= known}
     wanted = set(cuts) - {output.channels}
     return joined <= wanted and wanted <= joined | unseen
@@ -191,7 +191,7 @@ def classes_of(output: Output, outputs: Outputs) -> int | None:
     """Number of classes behind four numbers of the box: that of the labels, else of the part that follows the box."""
     if outputs.classes is not None:
         return outputs.classes
-    joined, _ = cuts_of(output.made)
+    joined, _ = cuts_of(output.provenance)
     if 4 in joined:
         return min((c for c in joined if c > 4), default=output.channels) - 4
     return COCO if output.channels - 4 == COCO else None
@@ -199,20 +199,21 @@ def classes_of(output: Output, outputs: Outputs) -> int | None:
 
 def exponential(output: Output) -> bool:
     """The box is made with an exponential, as YOLOX's is, and NanoDet's and Ultralytics' are not."""
-    return "Exp" in output.made.ops
+    return "Exp" in output.provenance.ops
 
 
-def keypoint_of(name: str, extra: int, told: Told) -> int:
+def keypoint_of(name: str, extra: int, facts: FileFacts) -> int:
     """Numbers of one of the keypoints that ``extra`` numbers are."""
     if name not in ("yolov8-pose", "end2end") or not extra:
         return 0
-    if told.keypoints:
-        return told.keypoint if told.keypoints == extra else 0
-    return (3 if extra % 3 == 0 else 2) if name == "yolov8-pose" or told.task == "pose" else 0
+    if facts.keypoints:
+        return facts.keypoint if facts.keypoints == extra else 0
+    return (3 if extra % 3 == 0 else 2) if name == "yolov8-pose" or facts.task == "pose" else 0
 
 
-def keypoints_fit(extra: int, told: int) -> bool:
-    return extra == told if told else extra >= 4 and (extra % 3 == 0 or extra % 2 == 0)
+def keypoints_fit(extra: int, known: int) -> bool:
+    """Whether ``extra`` numbers can be keypoints; ``known``: how many numbers the file says they have together, 0: it does not."""
+    return extra == known if known else extra >= 4 and (extra % 3 == 0 or extra % 2 == 0)
 
 
 def background(scores: NDArray[np.floating]) -> bool:
