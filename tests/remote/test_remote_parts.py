@@ -80,7 +80,7 @@ NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), m
 def test_an_address_says_any_model_and_version(name: str, version: str, grpc: bool) -> None:
     scheme = "grpc" if grpc else "http"
     found = parse(f"{scheme}://gpu-1:9/{quote(name, safe='')}" + (f":{version}" if version else ""))
-    assert (found.host, found.picture, found.model, found.version) == ("gpu-1", 9, name, version)
+    assert (found.host, found.port, found.model, found.version) == ("gpu-1", 9, name, version)
     assert parse(str(found)) == found
 
 
