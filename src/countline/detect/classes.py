@@ -128,8 +128,8 @@ def _groups(
 
 
 def _merge(config: DetectorConfig, labels: Sequence[str], known: ModelInfo | None) -> list[list[str]]:
-    """Merge groups in force. Those of a model of the package give way as soon as the user names a member other than the
-    first: who asks for buses wants buses."""
+    """Merge groups in force. A group of a packaged model is dropped when the user names a member other than its first: with
+    `classes: [bus]`, buses are not merged into cars."""
     if config.merge is None:
         named = set(config.classes or ())
         return [list(group) for group in known.merged if not named & set(group[1:])] if known else []

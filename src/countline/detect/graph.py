@@ -1,4 +1,4 @@
-"""How a model makes its outputs: the operations behind them, and the parts that they are joined from.
+"""How a model makes its outputs: the operations behind them, and the parts that they are concatenated from.
 
 The shape of an output does not tell a class from an angle, a keypoint or a mask coefficient; the operations that make it
 often do. Of the file's protobuf only the graph's nodes are described here; all else is passed through as it is.
@@ -18,14 +18,14 @@ __all__ = ["Graph", "Part", "Provenance", "read_graph"]
 Shape = tuple[int, ...]
 
 MOST_NODES = 4000
-"""Most operations that are looked at behind one output."""
+"""Most operations that are followed back from one output."""
 MOST_DEPTH = 24
-"""Most joins and reshapings behind each other."""
+"""Most concatenations and reshapings in sequence."""
 MOST_TENSORS = 1000
 """Most tensors that the outputs of a model are joined from."""
 
 _WEIGHTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "QLinearConv", "QLinearMatMul", "ConvInteger"})
-"""Layers with weights: what stands before them is no longer the making of the output."""
+"""Layers with weights: operations are followed back to these, and no further."""
 _FORM = frozenset(
     {
         "Identity",
@@ -45,51 +45,51 @@ _CUTS = frozenset({"Slice", "Split", "Gather", "StridedSlice"})
 
 @dataclass(frozen=True)
 class Part:
-    """One of the tensors that an output is joined from, along its channels."""
+    """One of the tensors that an output is concatenated from, along its channels."""
 
     width: int
     """Channels."""
     last: str
-    """The operation that made its numbers, such as 'Sigmoid'; '' where it is cut out of another tensor or given."""
+    """The operation that made its numbers, such as 'Sigmoid'; '' where it is sliced from another tensor or an input."""
     cut: bool
-    """It is cut out of another tensor: where that one was joined is not known."""
+    """It is sliced from another tensor, whose own parts are not known."""
     ops: frozenset[str]
     """Operations back to the layers with weights."""
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """The making of one output."""
+    """How one output is made."""
 
     last: str = ""
-    """The operation that made its numbers; '' for a join."""
+    """The operation that made its numbers; '' for a concatenation."""
     ops: frozenset[str] = frozenset()
     """Operations back to the layers with weights."""
     parts: tuple[Part, ...] = ()
-    """What it is joined from along its channels; () when it is not, or not known."""
+    """The tensors it is concatenated from along its channels; () when there are none, or they are not known."""
 
 
 @dataclass(frozen=True)
 class _Join:
-    """A tensor as joined from others; a leaf has none."""
+    """A tensor as the concatenation of others; a leaf has no children."""
 
     name: str
     """The tensor itself."""
     values: str
-    """The tensor that has its numbers first, before their form is changed."""
+    """Name of the tensor with the same numbers before casts and reshapings."""
     last: str
     children: tuple[_Join, ...] = ()
 
 
 @dataclass
 class Graph:
-    """Nodes of a model file by what they make."""
+    """The nodes of a model file by the tensors that they make."""
 
     producers: Mapping[str, Any] = field(default_factory=dict)
     with_outputs: Callable[[Sequence[str]], bytes] = lambda names: b""
     """Names of tensors -> the model's bytes with these as outputs."""
     constants: Mapping[str, Shape] = field(default_factory=dict)
-    """Shapes of the tensors that are given in the file."""
+    """Shapes of the constants (weights) in the file."""
     _joins: dict[str, _Join] = field(default_factory=dict)
 
     def ops(self, name: str) -> frozenset[str]:
@@ -109,12 +109,12 @@ class Graph:
         return frozenset(kinds)
 
     def tensors(self, outputs: Sequence[str]) -> list[str]:
-        """All tensors whose shapes :meth:`made` needs for these outputs; none when they are too many."""
+        """All tensors whose shapes :meth:`provenance` needs for these outputs; none when they are too many."""
         every = list(islice((n for output in outputs for n in _names(self._join(output))), MOST_TENSORS))
         return [name for name in dict.fromkeys(every) if name in self.producers] if len(every) < MOST_TENSORS else []
 
     def provenance(self, output: str, channels: Iterable[int], shapes: Mapping[str, Shape]) -> Mapping[int, Provenance]:
-        """The making of an output for each number that could be the number of its channels. ``shapes``: of tensors."""
+        """How an output is made, for each number that may be the number of its channels. ``shapes``: name of a tensor -> its shape."""
         join, ops, shapes = self._join(output), self.ops(output), {**self.constants, **shapes}
         result = {}
         for count in channels:
@@ -153,7 +153,7 @@ def _flat(join: _Join, channels: int, shapes: Mapping[str, Shape]) -> list[tuple
     axis = _axis(total, forms) if total else None
     if total is None or axis is None:
         return None
-    if total[axis] != channels:  # joined from several grids: each is made alike
+    if total[axis] != channels:  # concatenated from several grids, which are made alike
         return _flat(join.children[0], channels, shapes)
     found: list[tuple[_Join, int]] = []
     for child, form in zip(join.children, forms):

@@ -15,7 +15,7 @@ from countline.errors import MissingExtra
 __all__ = ["halved"]
 
 _KEPT_INPUTS = {"Resize": (1, 2)}
-"""Inputs of operations that must stay float32, by their places: regions and scales."""
+"""Indexes of the inputs of an operation that must stay float32: regions and scales."""
 
 
 def halved(path: Path) -> bytes:

@@ -139,9 +139,9 @@ def stretch(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uin
 
 
 def shape_of(
-    spec: TensorSpec, asked: tuple[int, int] | None, told: tuple[int, int] | None, where: str
+    spec: TensorSpec, asked: tuple[int, int] | None, stated: tuple[int, int] | None, where: str
 ) -> tuple[tuple[int, int], bool]:
-    """((width, height), channels before rows?) of an input. ``asked`` is the user's size, ``told`` the metadata's.
+    """((width, height), channels before rows?) of an input. ``asked`` is the user's size, ``stated`` the metadata's.
 
     Raises DetectorError: not a picture input, size unknown, or the user's size against a fixed one.
     """
@@ -154,7 +154,7 @@ def shape_of(
     nchw = spec.shape[1] == 3
     height, width = spec.shape[2:4] if nchw else spec.shape[1:3]
     fixed = (width, height)
-    size = tuple(f or a or t for f, a, t in zip(fixed, asked or (None, None), told or (None, None)))
+    size = tuple(f or a or t for f, a, t in zip(fixed, asked or (None, None), stated or (None, None)))
     if None in size:
         raise DetectorError(
             f"the input {spec} leaves the size open", where=where, fix="set detector.size, for example `size: 640`"

@@ -1,4 +1,4 @@
-"""Which layouts a model's outputs may have: by what the file says of itself, how the outputs are made, and their shapes."""
+"""Which layouts a model's outputs may have: by metadata, the operations that make the outputs, and their shapes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _wanted(found: Iterable[Layout], wanted: str) -> list[Layout]:
 
 
 def _single(shape: Shape, at: int, outputs: Outputs) -> list[Layout]:
-    """All in one output of three dimensions; others beside it (masks, raw feature maps) are left alone."""
+    """Layouts with everything in one output of three dimensions; others beside it (masks, raw feature maps) are ignored."""
     found: list[Layout] = []
     unusual: list[Layout] = []
     for transposed, (count, channels) in ((False, shape[1:]), (True, shape[:0:-1])):

@@ -77,14 +77,14 @@ class Session(Protocol):
     beside: dict[str, NDArray[Any]]
     """What the inputs beside the picture are fed with for each frame; set before the first run."""
     single: bool
-    """Frames are best given one at a time: on a CPU a batch gains nothing, and so the company that a frame keeps cannot
-    change its result."""
+    """Frames are best passed one at a time: on a CPU a batch gains nothing, and without one the other frames of a batch cannot
+    change the result of a frame."""
     requests: int
     """Calls that may run side by side, each through an inference request of its own: two frames on a thread each are through sooner
     than one after the other on both threads, and threads that do not wait for each other lose less on a busy machine."""
 
     most: int
-    """Most frames of a run, where they are best given together and there is a bound; 0: there is none."""
+    """Most frames of a run, where batches are faster and there is a bound; 0: there is none."""
     file: Path | None
     """The model's file; None where it is not on this machine."""
 
@@ -174,7 +174,7 @@ def _load_error(path: Path, error: Exception) -> DetectorError:
 
 
 def _model(path: Path) -> str | bytes:
-    """What a library can open: it takes UTF-8 names only, and of others the content."""
+    """The argument from which an inference library loads a file: its name if that is UTF-8, else its content."""
     try:
         str(path).encode()
     except UnicodeEncodeError:
@@ -215,7 +215,7 @@ def gpu_session(model: str | bytes, providers: list[Any]) -> Any:
         raise DetectorError(
             f"the model cannot be loaded on the device: {text[:300]}", where="detector.device", fix=_CHECK_DEVICE
         ) from None
-    if wanted not in session.get_providers():  # it goes on without, and says so in a log that nobody reads
+    if wanted not in session.get_providers():  # it fell back to another one, with a line in its own log only
         raise DetectorError(f"ONNX Runtime cannot use {wanted}", where="detector.device", fix=_CHECK_DEVICE)
     return session
 
@@ -385,7 +385,7 @@ class _OpenVino:
 
 
 class _OpenVinoRequest:
-    """A request of its own."""
+    """An inference request with memory of its own."""
 
     def __init__(self, session: _OpenVino) -> None:
         self._session = session

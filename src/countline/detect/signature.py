@@ -1,4 +1,4 @@
-"""What a model file says of itself, and what follows from a trial run: labels, input, layout."""
+"""The signature of a model: labels, input and layout, from its metadata and a trial run."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ def read_signature(session: Session, config: DetectorConfig, where: str) -> Sign
     labels, source = _labels(config, metadata)
     wanted = config.layout if config.layout != "auto" else metadata.get("layout", "auto")
     own = own_layout(config.layout)
-    wanted = wanted if wanted in FORMS or own else "auto"  # others write other things under this key, such as NCHW
+    wanted = (
+        wanted if wanted in FORMS or own else "auto"
+    )  # other exporters use this key for something else, such as NCHW
     normalize = literal(metadata.get("normalize", ""))
 
     def preprocess(layout: Layout) -> Preprocess:
@@ -73,7 +75,7 @@ def read_signature(session: Session, config: DetectorConfig, where: str) -> Sign
 
 
 def _beside(spec: TensorSpec, size: tuple[int, int], session: Session, where: str) -> NDArray[Any]:
-    """What an input beside the picture is fed with for each frame, so that boxes come out in pixels of the input."""
+    """The row that an input beside the picture gets for each frame, chosen so that boxes come out in pixels of the input."""
     width, height = size
     known = {
         "orig_target_sizes": (width, height),  # RT-DETR, D-FINE, DEIM

@@ -1,4 +1,4 @@
-"""Trial runs of a model at load: how its outputs are to be read, or why they are not."""
+"""Trial runs of a model at load: the layout of its outputs, or why it is not known."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["Input", "Trial", "literal", "read_layout", "read_own_layout"]
 
 @dataclass(frozen=True)
 class Input:
-    """Where the picture goes."""
+    """The input that takes the picture."""
 
     spec: TensorSpec
     size: tuple[int, int]
@@ -144,7 +144,7 @@ def _file_facts(
     keypoints, keypoint = (form[0] * form[1], form[1] if form[1] > 1 else 0) if sound else (0, 3)
     facts = FileFacts(task if task in TASKS else "", keypoints, keypoint, integers)
     if wanted != "auto" and labels:
-        return facts  # all is known: no need to look into the file
+        return facts  # layout and number of classes are known: no need to read the graph
     file = trial.session.file
     if file is None:
         return facts
@@ -156,7 +156,7 @@ def _file_facts(
 
 
 def _fitted(layout: Layout, report: _TrialReport) -> Layout | None:
-    """A layout with what only numbers tell; None: they speak against it."""
+    """The layout completed by the numbers of the run; None: they contradict it."""
     outputs, at = report.trial.outputs(layout), layout.order[0]
     table = outputs[at] if layout.unbatched else outputs[at][0]
     run = TrialRun(outputs, table, report.names[at], report.facts, report.labels, report.wanted == layout.name)
@@ -170,7 +170,7 @@ def _separate(found: Sequence[Layout]) -> list[Layout]:
 
 
 def _chosen(found: list[Layout], trial: Trial, report: _TrialReport) -> Layout:
-    """The one reading that the test picture leaves."""
+    """The one layout that remains after checking the boxes and scores of the test picture."""
     checks = {
         layout: check_reading(layout, trial.outputs(layout), trial.input.size) for layout in found if layout.classes
     }
@@ -181,7 +181,7 @@ def _chosen(found: list[Layout], trial: Trial, report: _TrialReport) -> Layout:
     if not left and not unknown:
         raise report.impossible(checks)
     if len(left) > 1:
-        # A hint decides between readings, but refuses none alone: nothing was found in the picture.
+        # A problem that is not sure decides between layouts, but refuses none by itself: nothing was found in the picture.
         left = [layout for layout in left if not checks[layout].problem] or left
     if len(left) > 1:
         left = [layout for layout in left if checks[layout].sure] or left
@@ -196,7 +196,7 @@ def _chosen(found: list[Layout], trial: Trial, report: _TrialReport) -> Layout:
 
 @dataclass(frozen=True)
 class _TrialReport:
-    """What was seen of a model, for its refusal."""
+    """What is known of a model, for the error that refuses it."""
 
     trial: Trial
     shapes: Sequence[tuple[int, ...]]

@@ -69,7 +69,7 @@ def _exclusive(outputs: Outputs) -> Iterator[Layout]:
 
 
 def _table_of(output: Output, outputs: Outputs) -> Iterator[Layout]:
-    """One table. Six columns are only proposed: whether the last one holds class numbers is for :func:`_fit` to say."""
+    """One table. Six columns are a proposal: :func:`_fit` decides whether the last one holds class numbers."""
     if not output.transposed and (output.channels == 6 or (output.channels == 7 and outputs.wanted == YOLO)):
         yield Layout(YOLO, outputs.classes or 0, order=(output.at,))
 

@@ -44,7 +44,7 @@ def keypoints(
 
 
 def rotated(scores: Array, boxes: Callable[[NDArray[np.intp]], Array], angle: Array, odd: str = "") -> Raw:
-    """Boxes (centre, width, height) that are turned by angles (radians): the upright ones around them, and their corners."""
+    """Boxes (centre, width, height) rotated by angles (radians) -> their axis-aligned bounding boxes, with their corners."""
 
     def corners(index: NDArray[np.intp]) -> dict[str, Array]:
         box, cos, sin = boxes(index), np.cos(angle[index]), np.sin(angle[index])
@@ -57,7 +57,7 @@ def rotated(scores: Array, boxes: Callable[[NDArray[np.intp]], Array], angle: Ar
 
 
 def _enclosing(boxes: Array, angle: Array) -> Array:
-    """(n, 4) centre, width, height and the angle (radians) by which they are turned -> the upright boxes around them."""
+    """(n, 4) centre, width, height and (n,) rotation in radians -> (n, 4) axis-aligned bounding boxes, xyxy."""
     cos, sin = np.abs(np.cos(angle)), np.abs(np.sin(angle))
     wide, high = boxes[:, 2], boxes[:, 3]
     around = np.stack([boxes[:, 0], boxes[:, 1], wide * cos + high * sin, wide * sin + high * cos], 1)
@@ -70,8 +70,8 @@ def _angle_problem(angle: Array) -> str:
 
 
 def _single(output: Output, outputs: Outputs) -> Iterator[Layout]:
-    """Box, classes, and what the task adds; what stands behind the classes must be known, not guessed from its number."""
-    # The strides are none of the known ones: the task says enough.
+    """Box, classes, and what the task adds; the meaning of the columns after the classes must be known, not guessed from their number."""
+    # The number of cells fits no known strides: the task of the metadata decides.
     by_task = not output.grid and outputs.facts.task and output.transposed and output.count > output.channels
     if not (output.dense or by_task):
         return

@@ -20,7 +20,7 @@ def _objectness(layout: Layout, arrays: list[Array], size: tuple[int, int], floo
     """(cells, 5 + classes + extra): box, objectness, class scores; YOLOX with offsets within the grid, the others with
     pixels."""
     table = arrays[0].T if layout.transposed else arrays[0]
-    rows = np.flatnonzero(~(table[:, 4] < floor))  # what is not a number is kept, to be seen
+    rows = np.flatnonzero(~(table[:, 4] < floor))  # NaN is kept, so that it is reported
     table = table[rows]
 
     def boxes(index: NDArray[np.intp]) -> Array:
@@ -38,7 +38,7 @@ def _objectness(layout: Layout, arrays: list[Array], size: tuple[int, int], floo
 
 
 def _outside(values: Array) -> str:
-    """What is seen of numbers that are no probabilities; '' when they are."""
+    """The range of values that are not probabilities; '' when they are."""
     if not values.size:
         return ""
     low, high = float(values.min()), float(values.max())
@@ -53,7 +53,7 @@ def _yolox(output: Output, outputs: Outputs) -> Iterator[Layout]:
         return
     strides = output.grid or ()
     for name in ("yolox", "yolox-decoded", "yolov6"):
-        # Which of the latter two it is, its numbers say.
+        # Which of the latter two it is can be seen from the numbers of a run only (see _fit).
         if name == "yolox-decoded" or (name == "yolox" and not exponential(output)) or name == outputs.wanted:
             yield Layout(name, n, strides, order=(output.at,), transposed=output.transposed)
 
@@ -82,13 +82,15 @@ def _fit(layout: Layout, run: TrialRun) -> Layout:
     if layout.name != "yolox-decoded" or run.declared:
         return layout
     objectness = run.table[4] if layout.transposed else run.table[:, 4]
-    # YOLOv6 has no objectness, and fills its place.
+    # YOLOv6 has no objectness: its column is filled with 1.
     return replace(layout, name="yolov6") if (objectness == 1).all() else layout
 
 
 def _prefer(found: Sequence[Layout], facts: FileFacts) -> Sequence[Layout]:
     if {layout.name for layout in found} == {"yolox", "yolox-decoded"} and facts.provenance:
-        return [layout for layout in found if layout.name == "yolox"]  # no exponential in the file: nobody decoded
+        return [
+            layout for layout in found if layout.name == "yolox"
+        ]  # no exponential in the file: boxes are not decoded
     return found
 
 

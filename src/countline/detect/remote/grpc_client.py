@@ -85,7 +85,7 @@ class GrpcClient:
         return message(f"{name}Request")(name=self._model.model, version=self._model.version)
 
     def ready(self, timeout: float) -> bool:
-        """See the protocol. A server that cannot tell is."""
+        """See the protocol. A server that does not implement the question counts as ready."""
         try:
             return bool(self._call("ModelReady", self._named("ModelReady"), timeout).ready)
         except RemoteFault as fault:
@@ -128,12 +128,12 @@ class GrpcClient:
         return Answer(found, response.model_version)
 
     def close(self) -> None:
-        """Let go of the connection; requests under way end."""
+        """Close the connection; requests in flight end."""
         self._channel.close()
 
 
 def _contents(tensor: Any) -> Sequence[Any]:
-    """Numbers that did not come as bytes."""
+    """The numbers of a tensor that came in typed fields, not as bytes."""
     for field in _CONTENTS:
         values = getattr(tensor.contents, field)
         if len(values):

@@ -27,7 +27,7 @@ _KINDS: dict[int, Kind] = {
 }  # fmt: skip
 """Others from 500 on: failed; others: refused."""
 _LONGEST = 30.0
-"""Seconds of `Retry-After` that are heeded, at most."""
+"""Longest `Retry-After`, in seconds, that is respected."""
 
 
 class HttpClient:
@@ -178,12 +178,12 @@ class HttpClient:
         return Answer(arrays, str(found.get("model_version") or ""))
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self._client.close()
 
 
 def _flat(values: Any) -> Any:
-    """Numbers in a row: some servers nest them by dimension."""
+    """Numbers as a flat list: some servers nest them by dimension."""
     while isinstance(values, list) and values and isinstance(values[0], list):
         values = [item for part in values for item in part]
     return values

@@ -1,4 +1,4 @@
-"""What is asked of an inference server and what it answers, whichever way it is spoken: version 2 of the open inference protocol."""
+"""Requests to an inference server and its answers, over HTTP or gRPC: version 2 of the open inference protocol."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _DATATYPES = {np.dtype(dtype): name for name, dtype in _DTYPES.items()}
 
 @dataclass(frozen=True)
 class ModelMetadata:
-    """What a server says of a model."""
+    """Metadata of a model, as the server reports them."""
 
     inputs: tuple[TensorSpec, ...]
-    """Empty where it does not say."""
+    """Empty where the server reports none."""
     outputs: tuple[TensorSpec, ...]
     versions: tuple[str, ...] = ()
     platform: str = ""
@@ -36,7 +36,7 @@ class ModelMetadata:
 
 @dataclass(frozen=True)
 class Settings:
-    """A model's configuration, where the server has such a thing (Triton)."""
+    """A model's configuration, where the server reports one (an extension of Triton's)."""
 
     max_batch: int | None = None
     """Most frames of a request; 0: the model has no dimension of its own for that; None: not known."""
@@ -45,12 +45,12 @@ class Settings:
 
 @dataclass(frozen=True)
 class Answer:
-    """Of one request."""
+    """The answer to one inference request."""
 
     outputs: Mapping[str, NDArray[Any]]
     """By name, in the server's order."""
     version: str = ""
-    """Of the model that answered, where the server says it."""
+    """Version of the model that answered; '' where the server does not report it."""
 
 
 class Client(Protocol):
@@ -72,7 +72,7 @@ class Client(Protocol):
 
 
 def dtype_of(datatype: str, name: str) -> np.dtype[Any]:
-    """NumPy's name of a type. Raises RemoteFault for one that no picture or box has."""
+    """The protocol's datatype -> NumPy's dtype. Raises RemoteFault for one that no detector uses."""
     if datatype not in _DTYPES:
         raise RemoteFault("refused", f"'{name}' is of type {datatype or 'unknown'}, which no detector uses")
     dtype: np.dtype[Any] = np.dtype(_DTYPES[datatype])
@@ -85,7 +85,7 @@ def datatype_of(array: NDArray[Any]) -> str:
 
 
 def spec_of(name: str, datatype: str, shape: Sequence[int]) -> TensorSpec:
-    """An input or output as it is told. Raises RemoteFault."""
+    """An input or output from the server's metadata; dimensions below 1 may vary. Raises RemoteFault for an unknown type."""
     return TensorSpec(name, tuple(int(d) if int(d) > 0 else None for d in shape), dtype_of(datatype, name))
 
 

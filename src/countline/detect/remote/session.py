@@ -24,11 +24,11 @@ __all__ = ["RemoteSession"]
 log = logging.getLogger("countline.detect")
 
 _PROBE = 3.0
-"""Seconds that a server which was away may take to say that it is there again, at most."""
+"""Longest timeout, in seconds, of the check whether a server is back."""
 _AGAIN = 0.25
 """Seconds between two attempts at start."""
 _FIRST = 60.0
-"""Seconds that the first runs of a model may take, at least: a server may compile it then."""
+"""Least timeout, in seconds, of the first runs of a model: a server may compile it then."""
 _FIXES = {
     "auth": "set detector.triton.headers, e.g. {authorization: \"Bearer ${TOKEN}\"}",
     "missing": "check the name and version in detector.triton, and that the server has loaded it",
@@ -78,7 +78,7 @@ class RemoteSession:
         self.most = self._most(settings, batch)
         self.single = self.most == 1
         self.version = self.model.version
-        """Of the model that answered last, where the server says it."""
+        """Version of the model that answered last, where the server reports it."""
         self.platform = self._model_metadata.platform
 
     # -- start --------------------------------------------------------------------------------------------------------
@@ -138,15 +138,15 @@ class RemoteSession:
         return self.run
 
     def begin(self) -> None:
-        """The trials are over: from now on a server that fails is away, and not unfit."""
+        """The trial runs are over: from now on a failing server is away, and no longer refused as unusable."""
         self._started = True
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self._client.close()
 
     def use_single_frames(self) -> None:
-        """Each frame gets a request of its own."""
+        """Send one frame in each request from now on."""
         self.most, self.single = 1, True
 
     @property
@@ -155,7 +155,7 @@ class RemoteSession:
         return self._circuit.away
 
     def _failed(self, fault: RemoteFault, begun: float) -> DetectorError:
-        """What a request that failed means: at start, that the model cannot be used; later, mostly, that the server is away."""
+        """The error for a failed request: at start, that the model cannot be used; later, mostly, that the server is away."""
         if not self._started:
             return self._refused(fault)
         if fault.kind == "refused" and self._ready():
@@ -169,14 +169,14 @@ class RemoteSession:
         return self._circuit.failed(fault, begun, self.where)
 
     def _ready(self) -> bool:
-        """Whether the model is loaded: a server refuses a request for one that is not, too."""
+        """Whether the model is loaded: a server also refuses requests for a model that is not."""
         try:
             return self._client.ready(min(self._timeout, _PROBE))
         except RemoteFault:
             return False
 
     def _probe(self) -> None:
-        """It was away. Raises RemoteFault while it is, DetectorError if it has come back with another model."""
+        """Check a server that was away. Raises RemoteFault while it still is, DetectorError if it is back with another model."""
         if not self._client.ready(min(self._timeout, _PROBE)):
             raise RemoteFault("missing", "the model is not ready")
         self._compare()
