@@ -17,7 +17,7 @@ HEAD = struct.Struct(">II")
 LOOK_MS = 15
 
 
-def _tell(text: str) -> None:
+def _report(text: str) -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
@@ -54,12 +54,12 @@ def main() -> int:
     try:
         import tkinter
     except ImportError:
-        _tell("failed Python's tkinter is not installed (Debian and Ubuntu: apt install python3-tk)")
+        _report("failed Python's tkinter is not installed (Debian and Ubuntu: apt install python3-tk)")
         return 1
     try:
         root = tkinter.Tk(className="countline")
     except tkinter.TclError as error:
-        _tell(f"failed {error}")
+        _report(f"failed {error}")
         return 1
     root.title(sys.argv[1] if len(sys.argv) > 1 else "countline")
     label = tkinter.Label(root, background="black", borderwidth=0)
@@ -69,18 +69,18 @@ def main() -> int:
     newest = _Newest()
     threading.Thread(target=newest.read, daemon=True).start()
     kept: list[Any] = []
-    told = False
+    reported = False
 
     def look() -> None:
-        nonlocal told
+        nonlocal reported
         picture = newest.take()
         if picture is not None:
             kept[:] = [tkinter.PhotoImage(data=picture, format="PPM")]
             label.configure(image=kept[0])
-            if not told:
+            if not reported:
                 root.update_idletasks()
-                told = True
-                _tell("shown")
+                reported = True
+                _report("shown")
         elif newest.ended:
             root.destroy()
             return

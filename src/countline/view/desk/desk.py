@@ -17,7 +17,7 @@ from countline.errors import ConfigError, CountlineError
 from countline.types import Analytics
 from countline.view.conflict import Conflict
 from countline.view.desk import explaining
-from countline.view.desk.changes import MOST_EDITS, Edit, edited, told
+from countline.view.desk.changes import MOST_EDITS, Edit, described, edited
 from countline.view.desk.file import ConfigFile, unified
 from countline.view.desk.memory import TrackMemory
 from countline.view.desk.recorded import recall
@@ -73,7 +73,7 @@ class Controlled(Protocol):
 
 
 @dataclass(frozen=True)
-class _Done:
+class _UndoStep:
     """An edit that can be taken back."""
 
     before: bytes
@@ -112,12 +112,12 @@ class Desk:
         self._file = ConfigFile(file) if file is not None else None
         self._read = read if read is not None else lambda text: control.parse(read_yaml(file or "", text))
         self._editing = threading.RLock()
-        self._done: deque[_Done] = deque(maxlen=MOST_UNDONE)
-        self._said: tuple[str, str] = ("", "")
+        self._undo_steps: deque[_UndoStep] = deque(maxlen=MOST_UNDONE)
+        self._last_read: tuple[str, str] = ("", "")
         """A digest, and the text of the file that said it."""
         if self._file is not None and not self.why_not:
             try:
-                self._look(self._file)
+                self._read_base(self._file)
             except CountlineError:
                 pass  # told when somebody edits
 
@@ -145,7 +145,7 @@ class Desk:
     @property
     def undoable(self) -> bool:
         """Whether there is something to take back."""
-        return bool(self._done)
+        return bool(self._undo_steps)
 
     def see(self, analytics: Analytics) -> None:
         """Every frame, on the worker's thread."""
@@ -155,7 +155,7 @@ class Desk:
         """All rules with their points as 0..1 of the picture, and whether they can be edited."""
         current, why_not = self._control.current(), self.why_not
         rules = current.config.rules
-        found = [told(rules, rule) for _, _, rule in rules.each()]
+        found = [described(rules, rule) for _, _, rule in rules.each()]
         return {
             "digest": current.digest,
             "rules": [{**rule, "editable": not why_not, "why_not": why_not} for rule in found],
@@ -209,9 +209,9 @@ class Desk:
     def undo(self, base: str) -> dict[str, Any]:
         """Take the last edit back: the file has the bytes that it had. Raises as :meth:`apply`."""
         with self._editing:
-            if not self._done:
+            if not self._undo_steps:
                 raise ConfigError("there is nothing to take back", fix="edit the rules")
-            found, last = self._base(base), self._done[-1]
+            found, last = self._base(base), self._undo_steps[-1]
             if found.content != last.after:
                 disk = unified(last.after.decode("utf-8"), found.text, self._name, old="behind the edit", new="now")
                 raise Conflict(
@@ -219,12 +219,12 @@ class Desk:
                     where=self._name, fix="change the rule back with another edit", disk=disk,
                 )  # fmt: skip
             result = self._change(found, last.before, self._read(last.before.decode("utf-8")), keep=False)
-            self._done.pop()
+            self._undo_steps.pop()
             return {**result, "undo": self.undoable}
 
     @property
     def _name(self) -> str:
-        return str(self._file.given) if self._file is not None else ""
+        return str(self._file.named) if self._file is not None else ""
 
     def _base(self, base: str) -> _Base:
         """The file, if it and the run say what the edits were made for. Raises Conflict, ConfigError."""
@@ -237,35 +237,35 @@ class Desk:
                 "the configuration was changed meanwhile", fix="look at the rules as they are now, and edit again"
             )
         try:
-            found = self._look(self._file)
+            found = self._read_base(self._file)
         except ConfigError as error:
             raise Conflict(
                 f"the file was edited and cannot be used as it is: {error.what}",
-                where=error.where, fix=error.fix or "correct the file", disk=self._on_disk(),
+                where=error.where, fix=error.fix or "correct the file", disk=self._disk_diff(),
             ) from None  # fmt: skip
         if found is None:
             raise Conflict(
                 "the file was edited, and the run goes on without that",
                 where=self._name,
                 fix="have it applied (`watch: true`, or SIGHUP), or take that edit back; then edit again",
-                disk=self._on_disk(),
+                disk=self._disk_diff(),
             )
         return found
 
-    def _look(self, file: ConfigFile) -> _Base | None:
+    def _read_base(self, file: ConfigFile) -> _Base | None:
         """The file, if it says what counts."""
         content, text = file.read()
         config = self._read(text)
         current = self._control.current()
         if self._control.digest(config) != current.digest:
             return None
-        self._said = (current.digest, text)
+        self._last_read = (current.digest, text)
         return _Base(content, text, config)
 
-    def _on_disk(self) -> str:
+    def _disk_diff(self) -> str:
         """What is different in the file from what it said when it was what counts."""
         assert self._file is not None
-        digest, text = self._said
+        digest, text = self._last_read
         try:
             disk = self._file.read()[1]
         except ConfigError:
@@ -297,15 +297,15 @@ class Desk:
                         where=self._name,
                         fix="look at the rules as they are now, and edit again",
                     )
-                replacement.take_place()
+                replacement.commit()
             except CountlineError:
                 with suppress(CountlineError):  # told in the log
                     self._control.apply(before.config)
                 raise
         digest = self._control.current().digest
-        self._said = (digest, content.decode("utf-8"))
+        self._last_read = (digest, content.decode("utf-8"))
         if keep:
-            self._done.append(_Done(base.content, content))
+            self._undo_steps.append(_UndoStep(base.content, content))
         return {
             "digest": digest,
             "changes": list(applied.changes.words),

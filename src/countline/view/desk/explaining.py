@@ -17,7 +17,7 @@ from countline.telling import Note, TellingRules, Told
 from countline.types import UNTRACKED, Event, RuleInfo, utc
 from countline.view.desk.memory import Rows, TrackMemory
 from countline.view.desk.paths import Path, approach
-from countline.view.desk.trial import WARM_UP, played
+from countline.view.desk.trial import WARM_UP, replayed
 
 __all__ = ["explain", "objects"]
 
@@ -79,27 +79,27 @@ def explain(memory: TrackMemory, config: Config, source: str, ident: int) -> dic
     engine = RecordedRules.of(config).make(memory.labels)
     events: dict[str, list[Event]] = {}
     first, last = int(path.times[0]), int(path.times[-1])
-    for remembered, (analytics,) in played(memory, [engine], source, first - WARM_UP):
+    for remembered, (analytics,) in replayed(memory, [engine], source, first - WARM_UP):
         if remembered.frame.info.time > last + AFTER:
             break
         for event in analytics.events:
             if event.track_id == ident:
                 events.setdefault(event.rule, []).append(event)
-    told = memory.happened(source)
+    counted = memory.happened(source)
     rules = []
     configs = {rule.name: rule for _, _, rule in config.rules.each() if rule.source in (None, source)}
     for info in engine.rules:
         if info.source in (None, source):
-            said = _rule(engine, info, configs.get(info.name), path, ident, source, events.get(info.name, []))
-            then = [e for e in told if e.track_id == ident and e.rule == info.name]
-            if said["verdict"] == "counted" and not then:
-                said["text"] = f"the rule was another one then, or not there; as it is now: {said['text']}"
-                said |= {"verdict": "not-counted", "times": []}
-            elif then and said["verdict"] != "counted":
+            row = _rule(engine, info, configs.get(info.name), path, ident, source, events.get(info.name, []))
+            then = [e for e in counted if e.track_id == ident and e.rule == info.name]
+            if row["verdict"] == "counted" and not then:
+                row["text"] = f"the rule was another one then, or not there; as it is now: {row['text']}"
+                row |= {"verdict": "not-counted", "times": []}
+            elif then and row["verdict"] != "counted":
                 when = ", ".join(f"{e.kind} {e.direction}".strip() + f" at {_clock(e.time)}" for e in then)
-                said["text"] = f"counted when it happened ({when}); by the rule as it is now: {said['text']}"
-                said |= {"verdict": "counted", "times": [rfc3339(e.time) for e in then]}
-            rules.append(said)
+                row["text"] = f"counted when it happened ({when}); by the rule as it is now: {row['text']}"
+                row |= {"verdict": "counted", "times": [rfc3339(e.time) for e in then]}
+            rules.append(row)
     return {
         "object": {
             "id": ident,
@@ -134,27 +134,28 @@ def _rule(
 ) -> dict[str, Any]:
     """What one rule says."""
     anchor = rule.anchor if isinstance(rule, PlacedConfig) else "bottom-center"
-    told = engine.tell(source, ident, info.name) if isinstance(engine, TellingRules) else None
-    text = told if told is not None else Told(reason=engine.explain(source, ident, info.name))
+    explanation = engine.tell(source, ident, info.name) if isinstance(engine, TellingRules) else None
+    if explanation is None:
+        explanation = Told(reason=engine.explain(source, ident, info.name))
     at: list[float] | None = None
     times = [rfc3339(event.frame.time) for event in events]
     spots = [spot for event in events if (spot := path.at(event.frame.number, anchor)) is not None]
-    verdict = "counted" if events else "not-counted" if text.concerned else "not-concerned"
+    verdict = "counted" if events else "not-counted" if explanation.concerned else "not-concerned"
     if spots:
         at = spots[0][0]
-    words = [_note(note, info, path, anchor) for note in text.notes]
+    words = [_note(note, info, path, anchor) for note in explanation.notes]
     if not words:
         near = None
-        if info.shape in ("line", "area") and info.points and text.concerned:
+        if info.shape in ("line", "area") and info.points and explanation.concerned:
             near = approach(path, info.points, anchor, area=info.shape == "area")
             at = at or near.point
-        said = "" if near is None else _nearest(near, info, anchor)
-        words = [part for part in (said, text.reason) if part]
+        nearest = "" if near is None else _nearest(near, info, anchor)
+        words = [part for part in (nearest, explanation.reason) if part]
     return {
         "kind": info.kind,
         "name": info.name,
         "verdict": verdict,
-        "text": text.before + "; ".join(words),
+        "text": explanation.before + "; ".join(words),
         "at": at,
         "times": times,
     }

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from countline.types import UNTRACKED, Analytics, FrameInfo, FrameTracks, SourceInfo, Tracks
 
-__all__ = ["Happened", "Remembered", "Rows", "TrackMemory", "direction_of"]
+__all__ = ["CountedEvent", "Remembered", "Rows", "TrackMemory", "direction_of"]
 
 FRAMES = 256
 """Frames that are packed together."""
@@ -28,7 +28,7 @@ _OF_FRAME = 40
 """Bytes of a packed frame without objects."""
 
 
-class Happened(NamedTuple):
+class CountedEvent(NamedTuple):
     """An event of an object as it was counted when it happened."""
 
     number: int
@@ -86,7 +86,7 @@ class _Packed:
     track_id: NDArray[np.uint64]
     ltwh: NDArray[np.float32] | None
     twin_of: NDArray[np.uint64] | None
-    events: tuple[Happened, ...]
+    events: tuple[CountedEvent, ...]
 
     @property
     def size(self) -> int:
@@ -165,9 +165,9 @@ class TrackMemory:
             return
         made = _packed(waiting)
         with self._packing:
-            self._take_in(source, made)
+            self._append_packed(source, made)
 
-    def _take_in(self, source: _Source, made: _Packed) -> None:
+    def _append_packed(self, source: _Source, made: _Packed) -> None:
         packed, _ = source.state
         self._order.append((made.like.source.name, made))
         self._bytes += made.size
@@ -258,14 +258,14 @@ class TrackMemory:
         known = self._sources.get(source)
         return known is not None and known.cut
 
-    def happened(self, source: str) -> list[Happened]:
+    def happened(self, source: str) -> list[CountedEvent]:
         """Events of objects as they were counted, in their order."""
         known = self._sources.get(source)
         if known is None:
             return []
         packed, waiting = known.state
         found = [event for part in packed for event in part.events]
-        return found + [event for _, events in list(waiting) for event in _happened(events)]
+        return found + [event for _, events in list(waiting) for event in _counted(events)]
 
     def last(self, source: str) -> FrameTracks | None:
         """The newest frame."""
@@ -312,10 +312,10 @@ def _rows(part: _Packed, since: int | None) -> Rows:
     time, number = np.repeat(part.time, each), np.repeat(part.number, each)
     width, height = max(part.like.width, 1), max(part.like.height, 1)
     box = part.xyxy / np.array([width, height, width, height], np.float64)
-    whole = Rows(time, number, part.track_id, part.class_id, box, np.full(len(time), width / height))
+    complete = Rows(time, number, part.track_id, part.class_id, box, np.full(len(time), width / height))
     if since is None or int(part.time.min()) >= since:
-        return whole
-    columns: tuple[Any, ...] = whole
+        return complete
+    columns: tuple[Any, ...] = complete
     return Rows(*(column[time >= since] for column in columns))
 
 
@@ -339,14 +339,14 @@ def _packed(waiting: Sequence[tuple[Remembered, Sequence[Any]]]) -> _Packed:
         np.concatenate([t.track_id for t in tracks]),
         None if tracks[0].ltwh is None else np.concatenate([t.ltwh for t in tracks if t.ltwh is not None]),
         twins,
-        tuple(event for _, events in waiting for event in _happened(events)),
+        tuple(event for _, events in waiting for event in _counted(events)),
     )
 
 
-def _happened(events: Sequence[Any]) -> Iterator[Happened]:
+def _counted(events: Sequence[Any]) -> Iterator[CountedEvent]:
     for event in events:
         if event.track_id is not None:
-            yield Happened(
+            yield CountedEvent(
                 event.frame.number, event.frame.time, event.track_id, event.rule, event.kind, direction_of(event)
             )
 

@@ -73,8 +73,8 @@ def approach(path: Path, outline: Sequence[tuple[float, float]], anchor: str, *,
     crossed = _crossings(way, starts, ends)
     i = int(crossed[0]) if len(crossed) else int(gaps.argmin())
     k = int(each[i].argmin())
-    foot = _foot(way[i], starts[k], ends[k])
-    dx, dy = way[i] - foot
+    nearest = _nearest_point(way[i], starts[k], ends[k])
+    dx, dy = way[i] - nearest
     side = ("above" if dy < 0 else "below") if abs(dy) >= abs(dx) else ("left of" if dx < 0 else "right of")
     inside = area and bool(_inside(way, shape).any())
     x, y = (way[i] / scale).tolist()
@@ -82,7 +82,7 @@ def approach(path: Path, outline: Sequence[tuple[float, float]], anchor: str, *,
     return Approach(gap, side, [round(x, 5), round(y, 5)], int(path.times[i]), inside)
 
 
-def _foot(point: F8, start: F8, end: F8) -> F8:
+def _nearest_point(point: F8, start: F8, end: F8) -> F8:
     """The nearest point of a segment."""
     along = end - start
     square = float(along @ along)

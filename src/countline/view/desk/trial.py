@@ -19,7 +19,7 @@ from countline.protocols import RuleSet
 from countline.types import Analytics
 from countline.view.desk.memory import Remembered, TrackMemory, direction_of
 
-__all__ = ["MOST_FRAMES", "WARM_UP", "Trial", "played", "try_rules"]
+__all__ = ["MOST_FRAMES", "WARM_UP", "Trial", "replayed", "try_rules"]
 
 MOST_FRAMES = 200_000
 """Frames that are gone through, of all sources together: the newest."""
@@ -57,7 +57,7 @@ class Trial:
         ]  # fmt: skip
 
 
-def played(
+def replayed(
     memory: TrackMemory, engines: Sequence[RuleSet], source: str, since: int | None = None
 ) -> Iterator[tuple[Remembered, list[Analytics]]]:
     """Have engines go through what is remembered of a source: (frame, the analytics of each engine) one by one."""
@@ -84,12 +84,12 @@ def try_rules(old: Config, new: Config, memory: TrackMemory) -> Trial:
         for name in memory.sources()
         if any(s.name == name for s in new.sources) and any(source in (None, name) for _, _, source in changed)
     ]
-    told = [{r.name for _, _, r in side.rules.each() if r.name in names or r.kind == "journey"} for side in sides]
+    reported = [{r.name for _, _, r in side.rules.each() if r.name in names or r.kind == "journey"} for side in sides]
     most = max(MOST_FRAMES // max(len(sources), 1), 1)
     deadline = time.monotonic() + MOST_SECONDS
     for source in sources:
         engines = [side.make(memory.labels) for side in sides]
-        _count(trial, memory, engines, told, source, most, deadline)
+        _count(trial, memory, engines, reported, source, most, deadline)
         for side, counts in zip(sides, (trial.now, trial.would)):
             _zeros(side.rules, names, source, counts)
     if not sources:
@@ -101,25 +101,25 @@ def _count(
     trial: Trial,
     memory: TrackMemory,
     engines: Sequence[RuleSet],
-    told: Sequence[set[str]],
+    reported: Sequence[set[str]],
     source: str,
     most: int,
     deadline: float,
 ) -> None:
     """One source."""
-    whole = memory.count(source)
+    frames = memory.count(source)
     span = memory.span()[source]
     since, begun = None, memory.cut(source)
-    if whole > most:
-        since, begun = span[1] - (span[1] - span[0]) * most // whole, True
+    if frames > most:
+        since, begun = span[1] - (span[1] - span[0]) * most // frames, True
     first = last = None
-    for remembered, found in played(memory, engines, source, since):
+    for remembered, found in replayed(memory, engines, source, since):
         info = remembered.frame.info
         first = info.time if first is None else first
         counts = not begun or info.time - first >= WARM_UP
         last = info.time
         trial.frames += 1
-        for analytics, names, counter in zip(found, told, (trial.now, trial.would)):
+        for analytics, names, counter in zip(found, reported, (trial.now, trial.would)):
             for event in analytics.events if counts else ():
                 if event.rule in names:
                     counter[source, event.rule, event.kind, direction_of(event)] += 1
@@ -134,11 +134,11 @@ def _count(
 
 def _changed(old: RulesConfig, new: RulesConfig) -> set[Named]:
     """Kind, name and source of the rules that are not the same in both."""
-    before, now = _placed(old), _placed(new)
+    before, now = _normalised(old), _normalised(new)
     return {key for key in {*before, *now} if before.get(key) != now.get(key)}
 
 
-def _placed(rules: RulesConfig) -> Mapping[Named, RuleConfig]:
+def _normalised(rules: RulesConfig) -> Mapping[Named, RuleConfig]:
     """With points as 0..1 of the picture: the same place in other units is no change."""
     found: dict[Named, RuleConfig] = {}
     for _, _, rule in rules.each():
@@ -160,8 +160,8 @@ def _reduced(config: Config, names: set[str]) -> RecordedRules:
     for key, _, rule in config.rules.each():
         if rule.name in wanted:
             lists[key].append(rule)
-    whole = RecordedRules.of(config)
-    return RecordedRules(config.rules.model_copy(update=lists), whole.sources, whole.labels, whole.where)
+    complete = RecordedRules.of(config)
+    return RecordedRules(config.rules.model_copy(update=lists), complete.sources, complete.labels, complete.where)
 
 
 def _zeros(rules: RulesConfig, names: set[str], source: str, counts: Counter[Key]) -> None:

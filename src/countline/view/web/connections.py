@@ -35,7 +35,7 @@ class Bounds:
         self.slow = 0
         """Connections that did not read what they got."""
 
-    def admit(self, connection: _Connection, address: str) -> bool:
+    def register(self, connection: _Connection, address: str) -> bool:
         """Whether there is room for another one; one that waits for a request makes room."""
         full = len(self.open) >= self.most
         of_one = [known for known, other in self.open.items() if other == address]
@@ -54,15 +54,15 @@ class _Connection(H11Protocol):
 
     bounds: Bounds
 
-    def __init__(self, *given: Any, **options: Any) -> None:
-        super().__init__(*given, **options)
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
         self._waiting: asyncio.TimerHandle | None = None
         self._paused: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         peer = transport.get_extra_info("peername")
-        if self.bounds.admit(self, str(peer[0]) if peer else ""):
+        if self.bounds.register(self, str(peer[0]) if peer else ""):
             self._expect(PATIENCE)
         else:
             transport.abort()

@@ -52,7 +52,7 @@ class Feed:
         """Frames of :meth:`take` that were lost so."""
         self._passing = passing
         self._passed: deque[Analytics] = deque(maxlen=MOST)
-        self._happened: deque[Analytics] = deque()
+        self._with_events: deque[Analytics] = deque()
 
     def __call__(self, frame: Frame | None, analytics: Analytics) -> None:
         """One frame. On the worker's thread."""
@@ -64,18 +64,18 @@ class Feed:
             self.forgotten += len(self._passed) == MOST
             self._passed.append(analytics)
         if analytics.events:
-            if len(self._happened) >= MOST:
-                self._happened.popleft()
+            if len(self._with_events) >= MOST:
+                self._with_events.popleft()
                 self.lost += 1
-            self._happened.append(analytics)
+            self._with_events.append(analytics)
 
     def take(self) -> list[Analytics]:
         """Those of all frames since the last call, in order; none where they are not kept."""
         return _emptied(self._passed)
 
-    def happened(self) -> list[Analytics]:
+    def with_events(self) -> list[Analytics]:
         """Those of the frames with events since the last call, in order."""
-        return _emptied(self._happened)
+        return _emptied(self._with_events)
 
     def watch(self, names: frozenset[str]) -> None:
         """The pictures of these sources are looked at from now on; of others none is held."""

@@ -22,7 +22,7 @@ from countline.view.web.access import Attempts, Names, Sessions
 from countline.view.web.answers import Refusal
 from countline.view.web.password import Password
 
-__all__ = ["Gate", "Who"]
+__all__ = ["Gate", "Requester"]
 
 log = logging.getLogger("countline.web")
 
@@ -46,7 +46,7 @@ _HEAD = 16 * 1024
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
 
-class Who(NamedTuple):
+class Requester(NamedTuple):
     """Whoever asks."""
 
     signed_in: bool = False
@@ -76,7 +76,7 @@ class Gate:
         self._executor, self._proxied, self._encrypted = executor, proxied, encrypted
         self.cookie = f"__Host-{cookie}" if encrypted else cookie
         self.app: ASGIApp | None = None
-        self._told = DueCounts()
+        self._due = DueCounts()
         """What would come into the log too often."""
 
     # -- who ------------------------------------------------------------------------------------------------------
@@ -99,7 +99,7 @@ class Gate:
         """The generation of the password. Raises Refusal where it is not right, or was tried too often."""
         wait = self.attempts.take(address)
         if wait:
-            if count := self._told.add("attempts", 1):
+            if count := self._due.add("attempts", 1):
                 log.warning("page: too many attempts to sign in (%d), the last from %s", count, address)
             after = str(math.ceil(wait))
             raise Refusal(
@@ -113,19 +113,19 @@ class Gate:
         self.attempts.give_back(address)
         return generation
 
-    async def _who(self, scope: Scope, headers: Headers) -> Who:
+    async def _who(self, scope: Scope, headers: Headers) -> Requester:
         scheme, _, secret = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and secret:
             if not self.sessions.knows(secret, self.password.look()):
                 self.sessions.remember(secret, await self.check(secret, self.address(scope)))
-            return Who(True, bearer=True)
+            return Requester(True, bearer=True)
         token = self._token(headers)
-        return self.of_token(token) if token else Who()
+        return self.of_token(token) if token else Requester()
 
-    def of_token(self, token: str) -> Who:
+    def of_token(self, token: str) -> Requester:
         """Whoever has this token."""
         session = self.sessions.find(token, self.password.look())
-        return Who() if session is None else Who(True, token, session.csrf)
+        return Requester() if session is None else Requester(True, token, session.csrf)
 
     def _token(self, headers: Headers) -> str:
         for line in headers.getlist("cookie"):
@@ -137,7 +137,7 @@ class Gate:
                 return found.value[:256]
         return ""
 
-    def may_read(self, who: Who) -> bool:
+    def may_read(self, who: Requester) -> bool:
         """Whether whoever asked may go on reading; streams ask again and again."""
         return self.openly or who.bearer or (who.signed_in and self.of_token(who.token).signed_in)
 
@@ -168,19 +168,19 @@ class Gate:
             await send(message)
 
         try:
-            await self._admit(scope)
+            await self._authorise(scope)
             await self.app(scope, receive, guarded)
         except Refusal as refusal:
             await _refuse(refusal, scope, receive, guarded)
         except (ClientDisconnect, WebSocketDisconnect):
             return  # whoever asked has gone
         except Exception:
-            if count := self._told.add("fault", 1):
+            if count := self._due.add("fault", 1):
                 log.exception("unforeseen error while the page was served (%d since the last line)", count)
             if not answered:
                 await _refuse(Refusal(500, "unforeseen error; see the log"), scope, receive, guarded)
 
-    async def _admit(self, scope: Scope) -> None:
+    async def _authorise(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
         size = sum(len(name) + len(value) for name, value in scope["headers"])
         if size + len(scope.get("raw_path") or b"") + len(scope["query_string"]) > _HEAD:
@@ -195,14 +195,14 @@ class Gate:
         inner = path.startswith("/api/")
         if inner and headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
             raise Refusal(403, "the request comes from a page of another server", where="Sec-Fetch-Site")
-        who = await self._who(scope, headers) if inner else Who()
+        who = await self._who(scope, headers) if inner else Requester()
         scope.setdefault("state", {})["who"] = who
         if inner and not (self.openly or who.signed_in or path in _OPEN):
             raise Refusal(401, "not signed in", fix="sign in, or send `Authorization: Bearer PASSWORD`")
         if scope["type"] == "http" and method not in _SAFE and inner and path != "/api/v1/login":
-            self._admit_change(who, headers)
+            self._authorise_change(who, headers)
 
-    def _admit_change(self, who: Who, headers: Headers) -> None:
+    def _authorise_change(self, who: Requester, headers: Headers) -> None:
         if not who.signed_in:
             raise Refusal(401, "not signed in", fix="sign in, or send `Authorization: Bearer PASSWORD`")
         if not who.bearer and not _equal(headers.get("x-csrf-token", ""), who.csrf):
@@ -211,10 +211,10 @@ class Gate:
             )
 
 
-def _equal(given: str, wanted: str) -> bool:
+def _equal(token: str, wanted: str) -> bool:
     import hmac
 
-    return bool(wanted) and hmac.compare_digest(given.encode(), wanted.encode())
+    return bool(wanted) and hmac.compare_digest(token.encode(), wanted.encode())
 
 
 async def _refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:

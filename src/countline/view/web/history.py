@@ -6,7 +6,7 @@ from typing import Any
 
 from countline.messages.time import rfc3339
 from countline.types import Event
-from countline.view.web.happenings import direction_of
+from countline.view.web.event_rows import direction_of
 
 __all__ = ["History"]
 

@@ -17,8 +17,8 @@ from countline.observe.repeated import DueCounts
 from countline.redaction import redact, redacted
 from countline.types import Analytics, ConfigChange
 from countline.view.web.counts import counts
+from countline.view.web.event_rows import event_row
 from countline.view.web.feed import Feed
-from countline.view.web.happenings import plain
 from countline.view.web.history import History
 from countline.view.web.ring import Ring
 from countline.view.web.site import Data, Site
@@ -69,9 +69,9 @@ class Hub:
         self._stating: asyncio.Future[bytes] | None = None
         self.rules_changed = 0
         """How often rules may have become others."""
-        self._faults = DueCounts()
+        self._errors = DueCounts()
         self._loop = asyncio.get_running_loop()
-        site.on_change(self._told_elsewhere)
+        site.on_change(self._on_change)
 
     async def work(self) -> None:
         """Until the server ends."""
@@ -81,7 +81,7 @@ class Hub:
             except ReferenceError:  # nobody holds the run any more
                 break
             except Exception:
-                if count := self._faults.add("", 1):
+                if count := self._errors.add("", 1):
                     log.exception(
                         "unforeseen error while the page was brought up to date (%d since the last line)", count
                     )
@@ -97,8 +97,8 @@ class Hub:
         lost, self._lost = self.feed.lost - self._lost, self.feed.lost
         if lost:
             self.ring.skip(lost)
-        for analytics in self.feed.happened():
-            self._happened(analytics)
+        for analytics in self.feed.with_events():
+            self._add_events(analytics)
         desk = self.site.desk
         if desk is not None:
             for analytics in self.feed.take():
@@ -109,11 +109,11 @@ class Hub:
         if self.ring.last != before:
             self.wake()
 
-    def _happened(self, analytics: Analytics) -> None:
+    def _add_events(self, analytics: Analytics) -> None:
         counted = self._counted.setdefault(analytics.frame.source.name, OrderedDict())
         for event in analytics.events:
             ident = self.ring.ident(self.ring.last + 1)
-            self.ring.add("event", plain(event, ident))
+            self.ring.add("event", event_row(event, ident))
             self.history.see(event)
             if event.track_id is not None:
                 counted[event.track_id] = None
@@ -130,7 +130,7 @@ class Hub:
         for listener in self.listeners:
             listener.set()
 
-    def _told_elsewhere(self, change: ConfigChange) -> None:
+    def _on_change(self, change: ConfigChange) -> None:
         """On any thread."""
         try:
             self._loop.call_soon_threadsafe(self._changed, change)

@@ -107,8 +107,8 @@ class Server:
         tls = certificate(config)
         self._socket = listening(config.listen)
         try:
-            given = None if config.password is None else config.password.get_secret_value()
-            password = Password(given, password_file)
+            configured = None if config.password is None else config.password.get_secret_value()
+            password = Password(configured, password_file)
         except BaseException:
             self._socket.close()
             raise
@@ -123,7 +123,7 @@ class Server:
         self.service: Service | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
-        self._tell(host, password)
+        self._log_address(host, password)
 
     @property
     def url(self) -> str:
@@ -135,7 +135,7 @@ class Server:
         usual = self.config.behind_proxy or ":" in host or self.terms.port == 443
         return f"{scheme}://{host}{'' if usual else f':{self.terms.port}'}/"
 
-    def _tell(self, host: str, password: Password) -> None:
+    def _log_address(self, host: str, password: Password) -> None:
         everybody = "" if is_loopback(host) else ", for everybody who reaches this address and signs in"
         log.info("page at %s%s", self.url, everybody)
         if password.fresh:

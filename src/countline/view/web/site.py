@@ -84,6 +84,6 @@ class Site(Protocol):
         """Send dead letters of these numbers (None: all) again; how many. Raises KeyError likewise, OutboxError."""
         ...
 
-    def on_change(self, told: Callable[[ConfigChange], None]) -> None:
-        """Have ``told`` called with every change of the configuration that was applied or refused, on whatever thread."""
+    def on_change(self, callback: Callable[[ConfigChange], None]) -> None:
+        """Call ``callback`` with every change of the configuration that was applied or refused, on whatever thread makes it."""
         ...
