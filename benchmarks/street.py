@@ -1,4 +1,4 @@
-"""Real detections for benchmarks: the people that the default detector finds on the street clip of ``countline demo``, found anew in each run."""
+"""Real detections: the people that the default detector finds on the street clip of ``countline demo``, anew in each run."""
 
 from __future__ import annotations
 
