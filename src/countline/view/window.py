@@ -1,4 +1,4 @@
-"""A window that shows pictures, as a process of its own: what a screen does to it cannot end the run.
+"""A window that shows pictures, in a process of its own, so that an error of the display cannot end the run.
 
 It reads from standard input, each time 8 bytes (width and height, big endian) and RGB; it ends with that, or when somebody closes it.
 The first line on standard output is ``shown``, or ``failed`` and why.
@@ -23,7 +23,7 @@ def _report(text: str) -> None:
 
 
 class _Newest:
-    """The newest picture; older ones that were not shown are forgotten."""
+    """The newest picture; older ones that were not shown are dropped."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -31,7 +31,7 @@ class _Newest:
         self.ended = False
 
     def read(self) -> None:
-        """To the end of the input."""
+        """Read pictures until the input ends."""
         source = sys.stdin.buffer
         while len(head := source.read(HEAD.size)) == HEAD.size:
             width, height = HEAD.unpack(head)
@@ -43,7 +43,7 @@ class _Newest:
         self.ended = True
 
     def take(self) -> bytes | None:
-        """It, once."""
+        """The newest picture, if it was not taken yet; else None."""
         with self._lock:
             picture, self._picture = self._picture, None
         return picture

@@ -1,4 +1,4 @@
-"""Edits of rules: what one says, and what the content of a configuration is with it. Pure."""
+"""Edits of rules, and their application to the content of a configuration. Pure."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from countline.errors import ConfigError
 __all__ = ["MOST_EDITS", "MOST_POINTS", "Edit", "described", "edited"]
 
 MOST_EDITS = 100
-"""In one request."""
+"""Most edits of one request."""
 MOST_POINTS = 500
-"""Of one rule."""
+"""Most points of one rule."""
 MOST_DEPTH = 10
-"""Of lists and mappings in each other."""
+"""Most levels of nested lists and mappings."""
 _DIGITS = 4
 """Decimals of drawn coordinates: a fifth of a pixel of 1920."""
 _CLOSE = 0.6 * 10.0**-_DIGITS
-"""By less than that a point has not moved: what is shown is rounded."""
+"""A point that differs by less has not moved: coordinates are shown rounded."""
 Point = tuple[float, float]
 _UNSET: Any = object()
 
@@ -31,7 +31,7 @@ _UNSET: Any = object()
 class Edit:
     """One change of one rule.
 
-    Coordinates are 0..1 of the picture, whatever the file is written in. What is not given stays as it is.
+    Coordinates are 0..1 of the picture, whatever the file is written in. Fields that are unset leave the rule as it is.
     """
 
     op: Literal["put", "remove"]
@@ -39,7 +39,7 @@ class Edit:
     """'line', 'region', 'direction', 'speed', 'queue', 'wrong-way', 'journey', or that of another distribution."""
     name: str
     was: str | None = field(default=_UNSET)
-    """The name that the rule which is changed has now; None: there is none, and this one is new. Not given: a rule of this name if
+    """The name that the rule which is changed has now; None: there is none, and this one is new. Unset: the rule of this name if
     there is one, else a new one."""
     source: str | None = field(default=_UNSET)
     """The only source that it applies to; None: all."""
@@ -100,7 +100,7 @@ def _points(data: Any, key: str) -> list[Point] | None:
 
 
 def _refuse_unwritable(value: Any, depth: int = 0) -> None:
-    """A text with ``${`` would become something else in the file: what the environment, or a file of the machine, says."""
+    """Raise ConfigError for a text with ``${``: in the file it would be expanded (variables, files)."""
     if depth > MOST_DEPTH:
         raise ConfigError("options are nested too deeply", fix="see docs/rules.md for what a rule may say")
     if isinstance(value, str) and "${" in value:
@@ -124,7 +124,7 @@ def key_of(kind: str) -> tuple[str, type[RuleConfig]]:
 
 
 def edited(data: Mapping[str, Any], edits: Sequence[Edit]) -> dict[str, Any]:
-    """The content of a file with these edits. ``data``: what it says now. Raises ConfigError for an edit of a rule that is not there."""
+    """The content of a file with these edits applied. ``data``: its content now. Raises ConfigError for an edit of an unknown rule."""
     made = copy.deepcopy(dict(data))
     rules = made.get("rules")
     rules = made["rules"] = dict(rules) if isinstance(rules, Mapping) else {}
@@ -190,7 +190,7 @@ def _scale(item: Mapping[str, Any], rules: Mapping[str, Any]) -> tuple[float, fl
 
 
 def _written(points: Sequence[Point], before: Any, size: tuple[float, float] | None) -> list[Any]:
-    """Points as they are written: those that did not move as they stand."""
+    """Points as written to the file: those that did not move keep their text."""
     width, height = size or (1.0, 1.0)
     old = [p for p in before if isinstance(p, (list, tuple)) and len(p) == 2] if isinstance(before, list) else []
     if len(old) != len(before or ()):
@@ -262,7 +262,7 @@ def _changed(item: Any, edit: Edit, model: type[RuleConfig], rules: Mapping[str,
 
 
 def described(config: RulesConfig, rule: RuleConfig) -> dict[str, Any]:
-    """A rule for an editor: points as 0..1 of the picture, and its other options as somebody wrote them."""
+    """A rule as JSON for the editor: points as 0..1 of the picture, and its other options as they are written in the file."""
     outlines: tuple[str, ...] = rule.outlines if isinstance(rule, PlacedConfig) else ()
     own = {"name", "source", "resolution", *(o for o in outlines if o in ("points", "arrow"))}
     options = rule.model_dump(mode="json", exclude_unset=True, exclude=own)

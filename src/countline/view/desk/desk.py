@@ -1,4 +1,4 @@
-"""Edits, previews, objects and explanations of one run."""
+"""The rule editor of one run: edits, previews, objects and explanations."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from countline.view.desk.trial import try_rules
 __all__ = ["Controlled", "Desk"]
 
 MOST_UNDONE = 50
-"""Edits that can be taken back."""
+"""Most edits that can be undone."""
 
 
 class _Current(Protocol):
@@ -52,15 +52,15 @@ class Controlled(Protocol):
     """What changes the configuration of a run: :class:`countline.pipeline.control.Control`."""
 
     def current(self) -> _Current:
-        """What counts now."""
+        """The configuration in force."""
         ...
 
     def parse(self, given: Document) -> Config:
-        """What a file says. Raises ConfigError."""
+        """Parse a document to a configuration. Raises ConfigError."""
         ...
 
     def digest(self, given: Config) -> str:
-        """Identity of what a configuration says."""
+        """A digest of a configuration's content."""
         ...
 
     def preview(self, given: Config) -> _Changes:
@@ -68,13 +68,13 @@ class Controlled(Protocol):
         ...
 
     def apply(self, given: Config) -> _Applied:
-        """Change over. Raises CountlineError: all is as it was."""
+        """Put a configuration in force. Raises CountlineError: the one before stays in force."""
         ...
 
 
 @dataclass(frozen=True)
 class _UndoStep:
-    """An edit that can be taken back."""
+    """Content of the file before and after an edit that can be undone."""
 
     before: bytes
     after: bytes
@@ -82,7 +82,7 @@ class _UndoStep:
 
 @dataclass(frozen=True)
 class _Base:
-    """The file, which says what counts."""
+    """The file as the editor's base: its content is the configuration in force."""
 
     content: bytes
     text: str
@@ -94,10 +94,10 @@ class Desk:
 
     Parameters
     ----------
-    control: of the run.
-    memory: is fed with every frame by :meth:`see`; where tracks are recorded, with those of the last minutes before, too.
-    file: of the configuration; None: it came from options or from a program.
-    read: gives the configuration that a start with this text in the file would have, where options say something besides.
+    control: changes the configuration of the run.
+    memory: gets every frame by :meth:`see`, and recorded tracks of the minutes before the run began.
+    file: the configuration file; None: the configuration came from options or from a program.
+    read: text of the file -> the configuration that a start with it would have, options included.
     """
 
     def __init__(
@@ -114,18 +114,18 @@ class Desk:
         self._editing = threading.RLock()
         self._undo_steps: deque[_UndoStep] = deque(maxlen=MOST_UNDONE)
         self._last_read: tuple[str, str] = ("", "")
-        """A digest, and the text of the file that said it."""
+        """Digest of the configuration in force, and the text of the file that it was read from."""
         if self._file is not None and not self.why_not:
             try:
                 self._read_base(self._file)
             except CountlineError:
-                pass  # told when somebody edits
+                pass  # reported with the first edit
 
         config = control.current().config
         if config.record is not None:
             threading.Thread(target=recall, args=(memory, config), name="countline-recall", daemon=True).start()
 
-    # -- what can be done ------------------------------------------------------------------------------------------
+    # -- state ------------------------------------------------------------------------------------------
 
     @property
     def why_not(self) -> str:
@@ -144,7 +144,7 @@ class Desk:
 
     @property
     def undoable(self) -> bool:
-        """Whether there is something to take back."""
+        """Whether there is an edit to undo."""
         return bool(self._undo_steps)
 
     def see(self, analytics: Analytics) -> None:
@@ -165,12 +165,12 @@ class Desk:
     # -- objects ---------------------------------------------------------------------------------------------------
 
     def objects(self, source: str, seconds: float) -> dict[str, Any]:
-        """Those that were seen in the last seconds. Raises KeyError for a source that is not there."""
+        """Objects of the last ``seconds``. Raises KeyError for a source that is not there."""
         self._known(source)
         return explaining.objects(self.memory, source, seconds)
 
     def explain(self, source: str, ident: int) -> dict[str, Any]:
-        """What each rule says of an object. Raises KeyError for a source or an object that is not known."""
+        """Why each rule did or did not count an object. Raises KeyError for a source or an object that is not known."""
         self._known(source)
         return explaining.explain(self.memory, self._control.current().config, source, ident)
 
@@ -207,7 +207,7 @@ class Desk:
             return self._change(found, text.encode("utf-8"), config, keep=True)
 
     def undo(self, base: str) -> dict[str, Any]:
-        """Take the last edit back: the file has the bytes that it had. Raises as :meth:`apply`."""
+        """Undo the last edit: the file gets its former bytes. Raises as :meth:`apply`."""
         with self._editing:
             if not self._undo_steps:
                 raise ConfigError("there is nothing to take back", fix="edit the rules")
@@ -227,7 +227,8 @@ class Desk:
         return str(self._file.named) if self._file is not None else ""
 
     def _base(self, base: str) -> _Base:
-        """The file, if it and the run say what the edits were made for. Raises Conflict, ConfigError."""
+        """The file, if it and the run still have the configuration (digest ``base``) that the edits were made for. Raises Conflict,
+        ConfigError."""
         why_not = self.why_not
         if why_not or self._file is None:
             raise ConfigError(why_not, fix="edit it where it came from")
@@ -253,7 +254,7 @@ class Desk:
         return found
 
     def _read_base(self, file: ConfigFile) -> _Base | None:
-        """The file, if it says what counts."""
+        """The file, if its content is the configuration in force; else None."""
         content, text = file.read()
         config = self._read(text)
         current = self._control.current()
@@ -263,7 +264,7 @@ class Desk:
         return _Base(content, text, config)
 
     def _disk_diff(self) -> str:
-        """What is different in the file from what it said when it was what counts."""
+        """A diff of the file against its content when that was in force."""
         assert self._file is not None
         digest, text = self._last_read
         try:
@@ -285,7 +286,8 @@ class Desk:
         return text, self._read(text)
 
     def _change(self, base: _Base, content: bytes, config: Config, *, keep: bool) -> dict[str, Any]:
-        """The run first: what it refuses, the file never said. Then the file, which nothing can refuse any more but the disk."""
+        """Apply to the run first, so that the file never holds what the run refuses; then replace the file. Where that fails, the run
+        goes back."""
         assert self._file is not None
         before = self._control.current()
         with self._file.replacement(content) as replacement:
@@ -299,7 +301,7 @@ class Desk:
                     )
                 replacement.commit()
             except CountlineError:
-                with suppress(CountlineError):  # told in the log
+                with suppress(CountlineError):  # logged by the run
                     self._control.apply(before.config)
                 raise
         digest = self._control.current().digest

@@ -22,18 +22,18 @@ from countline.view.desk.trial import WARM_UP, replayed
 __all__ = ["explain", "objects"]
 
 MOST_POINTS = 150
-"""Of a path that is shown."""
+"""Most points of a path."""
 MOST_OBJECTS = 500
-"""That are listed, the newest."""
+"""Most objects that are listed, the newest."""
 AFTER = 10 * 10**9
-"""ns behind the end of a track that are looked at, too: some rules say something when nobody is seen any more."""
+"""ns after the end of a track that are replayed, too: some rules decide after an object has gone."""
 _NEAR = 0.0005
-"""Heights of the picture from which on a gap is one."""
+"""Gap, as a fraction of the picture's height, up to which an anchor has touched a rule."""
 _SIDES = {"bottom-center": "foot point", "center": "centre", "top-center": "head"}
 
 
 def objects(memory: TrackMemory, source: str, seconds: float) -> dict[str, Any]:
-    """Those that were seen in the last seconds, by their newest sight, with the ways of their foot points."""
+    """Objects of the last ``seconds``, the most recently seen first, with the paths of their bottom centres."""
     last = memory.last(source)
     if last is None:
         return {"objects": []}
@@ -49,7 +49,7 @@ def objects(memory: TrackMemory, source: str, seconds: float) -> dict[str, Any]:
 
 
 def _object(memory: TrackMemory, rows: Rows, at: NDArray[np.intp], live: set[int]) -> dict[str, Any]:
-    """The object of these rows."""
+    """One object as JSON, from its rows."""
     track, box = int(rows.track_id[at[0]]), rows.box[at]
     return {
         "id": track,
@@ -67,14 +67,14 @@ def _label(labels: Sequence[str], class_id: int) -> str:
 
 
 def _shown(times: NDArray[np.int64], points: NDArray[np.float64]) -> list[list[float]]:
-    """At most so many points, the last one among them."""
+    """At most MOST_POINTS points [x, y, ms since the Unix epoch], the last one among them."""
     step = -(-len(times) // MOST_POINTS)
     kept = zip(times[::-1][::step].tolist(), points[::-1][::step].tolist())
     return [[round(x, 5), round(y, 5), time // 1_000_000] for time, (x, y) in kept][::-1]
 
 
 def explain(memory: TrackMemory, config: Config, source: str, ident: int) -> dict[str, Any]:
-    """What each rule of ``config`` says of an object. Raises KeyError for one that is not remembered."""
+    """Why each rule of ``config`` did or did not count an object. Raises KeyError for one that is not in the memory."""
     path, label = _path(memory, source, ident)
     engine = RecordedRules.of(config).make(memory.labels)
     events: dict[str, list[Event]] = {}
@@ -132,7 +132,7 @@ def _rule(
     source: str,
     events: Sequence[Event],
 ) -> dict[str, Any]:
-    """What one rule says."""
+    """One rule's verdict on an object, with its text, position and times."""
     anchor = rule.anchor if isinstance(rule, PlacedConfig) else "bottom-center"
     explanation = engine.tell(source, ident, info.name) if isinstance(engine, TellingRules) else None
     if explanation is None:
@@ -170,7 +170,7 @@ def _note(note: Note, info: RuleInfo, path: Path, anchor: str) -> str:
 
 
 def _nearest(near: Any, info: RuleInfo, anchor: str) -> str:
-    """How near it came, in words."""
+    """The nearest approach in words."""
     point, what = _SIDES.get(anchor, f"point {anchor} of its box"), "line" if info.shape == "line" else "area"
     if near.inside:
         return f"its {point} was inside"

@@ -1,4 +1,4 @@
-"""The file of a configuration, as somebody edits it: read as it is, replaced at once and with its rights."""
+"""The configuration file for the editor: read as it is, replaced atomically, with owner and permissions kept."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _secrets(text: str, name: str) -> list[object]:
 
 
 def _mounts() -> set[str]:
-    """Places at which something is mounted, files among them, which ``os.path.ismount`` does not see."""
+    """Mount points, files among them, which ``os.path.ismount`` does not see."""
     try:
         lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:  # not Linux
@@ -52,18 +52,18 @@ _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
 class ConfigFile:
-    """Raises ConfigError, with words for what the file system says no to."""
+    """A configuration file. Methods raise ConfigError where the file system refuses."""
 
     def __init__(self, path: Path) -> None:
         self.named = path
 
     @property
     def path(self) -> Path:
-        """Where it really lies: a symbolic link stays one."""
+        """The target of the file, so that replacing it keeps a symbolic link."""
         return Path(os.path.realpath(self.named))
 
     def why_not(self) -> str:
-        """Why it cannot be written; '' where it can, as far as can be known."""
+        """Why it cannot be written; '' where it can, as far as is known before trying."""
         path = self.path
         if not path.is_file():
             return f"{self.named} is no file"
@@ -89,7 +89,7 @@ class ConfigFile:
 
     @contextmanager
     def replacement(self, content: bytes) -> Iterator[Replacement]:
-        """``content`` beside the file, on disk, for :meth:`Replacement.commit`; gone behind the block unless that was called."""
+        """Write ``content`` to a temporary file beside the file, for :meth:`Replacement.commit`; else it is deleted."""
         path = self.path
         part = None
         try:
@@ -120,13 +120,13 @@ class ConfigFile:
 
 
 class Replacement:
-    """A content that is ready to be that of a file."""
+    """New content of a file, on disk and ready to replace it."""
 
     def __init__(self, file: ConfigFile, part: Path) -> None:
         self._file, self._part = file, part
 
     def commit(self) -> None:
-        """From now on it is. Raises ConfigError: the file is as it was."""
+        """Replace the file. Raises ConfigError: the file is as it was."""
         path = self._file.path
         try:
             os.replace(self._part, path)

@@ -1,4 +1,4 @@
-"""What rules would have counted over the memory, beside what those that count now do count over it.
+"""Counts of edited rules over the memory, beside those of the rules in force.
 
 Both go through the same frames in the caller's thread, so that a difference is one of the rules and of nothing else.
 """
@@ -22,12 +22,12 @@ from countline.view.desk.memory import Remembered, TrackMemory, direction_of
 __all__ = ["MOST_FRAMES", "WARM_UP", "Trial", "replayed", "try_rules"]
 
 MOST_FRAMES = 200_000
-"""Frames that are gone through, of all sources together: the newest."""
+"""Most frames that are replayed, of all sources together: the newest."""
 MOST_SECONDS = 10.0
-"""Of this machine's time."""
+"""Longest time, in seconds, that a trial may take."""
 WARM_UP = 10 * 10**9
-"""ns at the beginning of what is remembered in which nothing is counted, where there was something before: who is in the picture then
-came from where nobody knows."""
+"""ns at the beginning of the replay in which nothing is counted, where earlier frames were dropped: where the objects in the picture
+came from is not known."""
 
 Key = tuple[str, str, str, str]
 """Source, rule, kind of event, direction."""
@@ -41,7 +41,7 @@ class Trial:
     now: Counter[Key] = field(default_factory=Counter)
     would: Counter[Key] = field(default_factory=Counter)
     seconds: float = 0.0
-    """Of the source of which most was gone through."""
+    """Seconds replayed, of the source with most."""
     frames: int = 0
     notes: list[str] = field(default_factory=list)
 
@@ -60,7 +60,7 @@ class Trial:
 def replayed(
     memory: TrackMemory, engines: Sequence[RuleSet], source: str, since: int | None = None
 ) -> Iterator[tuple[Remembered, list[Analytics]]]:
-    """Have engines go through what is remembered of a source: (frame, the analytics of each engine) one by one."""
+    """Replay the memory of a source through engines: (frame, the analytics of each engine) one by one."""
     stream: str | None = None
     for remembered in memory.frames(source, since):
         info = remembered.frame.info
@@ -106,7 +106,7 @@ def _count(
     most: int,
     deadline: float,
 ) -> None:
-    """One source."""
+    """Count the events of one source with both engines."""
     frames = memory.count(source)
     span = memory.span()[source]
     since, begun = None, memory.cut(source)
@@ -139,7 +139,7 @@ def _changed(old: RulesConfig, new: RulesConfig) -> set[Named]:
 
 
 def _normalised(rules: RulesConfig) -> Mapping[Named, RuleConfig]:
-    """With points as 0..1 of the picture: the same place in other units is no change."""
+    """Rules with their points as 0..1 of the picture, so that the same points in other units are no change."""
     found: dict[Named, RuleConfig] = {}
     for _, _, rule in rules.each():
         if isinstance(rule, PlacedConfig):
@@ -150,7 +150,7 @@ def _normalised(rules: RulesConfig) -> Mapping[Named, RuleConfig]:
 
 
 def _reduced(config: Config, names: set[str]) -> RecordedRules:
-    """The rules of these names, and what is counted by way of them."""
+    """The rules of these names, and the journeys that use them with their other rules."""
     wanted = set(names)
     for _, _, rule in config.rules.each():
         places = getattr(rule, "places", None)
@@ -165,7 +165,7 @@ def _reduced(config: Config, names: set[str]) -> RecordedRules:
 
 
 def _zeros(rules: RulesConfig, names: set[str], source: str, counts: Counter[Key]) -> None:
-    """What was not counted at all is told, too."""
+    """Add zeros for events that were not counted at all."""
     for _, _, rule in rules.each():
         if rule.name not in names or rule.source not in (None, source) or not rule.events:
             continue

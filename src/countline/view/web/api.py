@@ -1,4 +1,4 @@
-"""What is answered to requests: reading and changing a run over HTTP. The description for machines is in ``openapi``."""
+"""The HTTP API: reading and changing a run. Its OpenAPI description is in ``openapi``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PREFIX = "/api/v1"
 LOGIN = 8192
 """Bytes of a request to sign in, at most."""
 WAITING = 8
-"""Questions, and changes, that wait or are answered at a time."""
+"""Most questions, and most changes, that wait or run at a time."""
 EDITS = 200
 """Edits of one request, at most."""
 
@@ -37,7 +37,7 @@ class Api:
 
     Parameters
     ----------
-    questions, changes: do what may take long, one after the other.
+    questions, changes: executors of one thread each, for work that may take long.
     """
 
     def __init__(self, hub: Hub, gate: Gate, questions: Executor, changes: Executor) -> None:
@@ -72,7 +72,7 @@ class Api:
         ]
 
     async def _in_executor(self, executor: Executor, work: Callable[..., T], *arguments: Any) -> T:
-        """Done on a thread of ``executor``, which has one: who asks for more than can wait is turned away."""
+        """Run ``work`` on the one thread of ``executor``. Raises Refusal (503) when too much is waiting already."""
         if self._waiting[executor] >= WAITING:
             raise Refusal(503, "too much is asked for at the same time", fix="ask again", headers={"Retry-After": "1"})
         self._waiting[executor] += 1
@@ -81,7 +81,7 @@ class Api:
         finally:
             self._waiting[executor] -= 1
 
-    # -- who ------------------------------------------------------------------------------------------------------
+    # -- sign-in ------------------------------------------------------------------------------------------------------
 
     async def openapi(self, request: Request) -> Response:
         return json_answer(encode(description(build().version)))
@@ -100,7 +100,7 @@ class Api:
                     "version": build().version,
                 }
             )[:-1]
-            + b',"csrf":"' + who.csrf.encode() + b'"}',  # not looked through for secrets: it is one
+            + b',"csrf":"' + who.csrf.encode() + b'"}',  # not redacted: it is a secret
             headers=headers,
         )  # fmt: skip
 

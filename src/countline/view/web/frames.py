@@ -1,4 +1,4 @@
-"""Pictures over a WebSocket: those that a page asks for, one of each source on its way at a time, the newest always."""
+"""Pictures over a WebSocket: of the sources that a client asks for, at most one of each in flight, always the newest."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ LOOK = 0.02
 IDLE = 0.5
 """Seconds between two looks where nothing is due."""
 LOST = 30.0
-"""Seconds after which a picture that was not acknowledged no longer holds up the next: the client has forgotten it."""
+"""Seconds after which a picture that was not acknowledged no longer holds up the next: it is taken as lost."""
 WIDTHS = (160, 320, 480, 640, 960, 1280, 1920)
-"""Widths that are made: those of many pages are the same few, so that one picture does for all."""
+"""Widths that are encoded: few, so that one picture serves many clients."""
 
 
 class _Wish:
@@ -60,7 +60,7 @@ class Frames:
         self.sent = 0
         """Pictures."""
         self.skipped = 0
-        """Frames that came while a picture was on its way, and were never sent."""
+        """Frames that came while a picture was in flight, and were never sent."""
 
     async def serve(self, socket: WebSocket) -> None:
         """One client, until it or the server goes."""
@@ -88,7 +88,7 @@ class Frames:
                 code = 1001 if self._hub.closing.is_set() else 1008
                 await asyncio.wait_for(socket.close(code), 1.0)
 
-    # -- what the client says -------------------------------------------------------------------------------------
+    # -- messages of the client -------------------------------------------------------------------------------------
 
     async def _listen(self, socket: WebSocket, wishes: dict[str, _Wish], received: asyncio.Event) -> None:
         while True:

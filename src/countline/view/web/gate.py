@@ -1,4 +1,4 @@
-"""The gate of a page's server: every request and every socket goes through it, and every answer leaves with its headers."""
+"""Authentication and request checks of a page's server: middleware around every request and every socket; sets security headers."""
 
 from __future__ import annotations
 
@@ -40,30 +40,31 @@ HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
 }
 _OPEN = ("/api/v1/session", "/api/v1/login", "/api/v1/openapi.json")
-"""What is answered to those who have not signed in, too, wherever it listens; and all that is not under /api/."""
+"""Paths under /api/ that are answered without signing in; all paths outside /api/ are."""
 _HEAD = 16 * 1024
 """Bytes of a request's head, at most."""
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
 
 class Requester(NamedTuple):
-    """Whoever asks."""
+    """The identity of a client."""
 
     signed_in: bool = False
     token: str = ""
-    """Of the cookie's session; empty: none, or it is a program that brings the password."""
+    """Token of the cookie's session; empty: there is none, or a program sends the password itself."""
     csrf: str = ""
     bearer: bool = False
 
 
 class Gate:
-    """Middleware: refuses what is not for here, or may not be, and says who asks (``scope["state"]["who"]``).
+    """Middleware: refuses requests for another server and those that are not allowed, and identifies the client
+    (``scope["state"]["who"]``).
 
     Parameters
     ----------
-    names: under which it answers.
-    openly: whether whoever reaches it may read.
-    proxied: whether a proxy tells who asks.
+    names: host names under which it answers.
+    openly: whether reading needs no sign-in.
+    proxied: whether a proxy names the client's address.
     encrypted: whether browsers reach it by https.
     """
 
@@ -77,15 +78,15 @@ class Gate:
         self.cookie = f"__Host-{cookie}" if encrypted else cookie
         self.app: ASGIApp | None = None
         self._due = DueCounts()
-        """What would come into the log too often."""
+        """Limits how often a line is logged."""
 
-    # -- who ------------------------------------------------------------------------------------------------------
+    # -- clients ------------------------------------------------------------------------------------------------------
 
     def address(self, scope: Scope) -> str:
-        """Whoever asks, as far as attempts go: an address, of IPv6 the network."""
+        """The client's address by which attempts are limited: of IPv6 the /64 network."""
         client = scope.get("client") or ("", 0)
         text = str(client[0])
-        if self._proxied:  # the last one is what the proxy saw; others are what it was told
+        if self._proxied:  # the last entry is the proxy's own observation; the client may have sent the others
             text = Headers(scope=scope).get("x-forwarded-for", "").rpartition(",")[2].strip() or text
         try:
             found = ipaddress.ip_address(text.partition("%")[0])
@@ -96,7 +97,7 @@ class Gate:
         return str(found)
 
     async def check(self, password: str, address: str) -> int:
-        """The generation of the password. Raises Refusal where it is not right, or was tried too often."""
+        """Verify a password; returns its generation. Raises Refusal where it is wrong, or was tried too often."""
         wait = self.attempts.take(address)
         if wait:
             if count := self._due.add("attempts", 1):
@@ -123,7 +124,7 @@ class Gate:
         return self.of_token(token) if token else Requester()
 
     def of_token(self, token: str) -> Requester:
-        """Whoever has this token."""
+        """The client of a session's token."""
         session = self.sessions.find(token, self.password.look())
         return Requester() if session is None else Requester(True, token, session.csrf)
 
@@ -138,7 +139,7 @@ class Gate:
         return ""
 
     def may_read(self, who: Requester) -> bool:
-        """Whether whoever asked may go on reading; streams ask again and again."""
+        """Whether a client may still read; streams ask before each message."""
         return self.openly or who.bearer or (who.signed_in and self.of_token(who.token).signed_in)
 
     def set_cookie(self, token: str) -> str:
@@ -173,7 +174,7 @@ class Gate:
         except Refusal as refusal:
             await _refuse(refusal, scope, receive, guarded)
         except (ClientDisconnect, WebSocketDisconnect):
-            return  # whoever asked has gone
+            return  # the client has gone
         except Exception:
             if count := self._due.add("fault", 1):
                 log.exception("unforeseen error while the page was served (%d since the last line)", count)

@@ -1,4 +1,4 @@
-"""The middle of a page's server: takes what the run hands over, keeps what pages ask for, and wakes those who listen."""
+"""The hub of a page's server: takes frames from the feed, keeps events, history, state and counts, and wakes streams."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ __all__ = ["Hub", "encode"]
 log = logging.getLogger("countline.web")
 
 EVERY = 0.1
-"""Seconds between two looks at what the run handed over."""
+"""Seconds between two reads of the feed."""
 FRESH = 0.9
-"""Seconds for which a state is given to all who ask."""
+"""Seconds for which a state is reused."""
 MOMENT = 0.2
-"""Seconds for which counts are given to all who ask."""
+"""Seconds for which counts are reused."""
 LATELY = 512
-"""Objects of a source that are known to have been counted."""
+"""Most objects of a source that are remembered as counted."""
 
 
 def encode(data: Any) -> bytes:
@@ -43,13 +43,13 @@ def encode(data: Any) -> bytes:
 
 
 class Hub:
-    """On the loop's thread, but where a method says otherwise.
+    """All methods on the loop's thread, unless their docstring names another.
 
     Parameters
     ----------
     site: the run.
-    executor: for what may take a moment.
-    extra: adds to the state what the server knows itself.
+    executor: runs what may block.
+    extra: returns the server's own part of the state.
     """
 
     def __init__(self, site: Site, feed: Feed, executor: Executor, extra: Callable[[], Data]) -> None:
@@ -57,9 +57,9 @@ class Hub:
         self.ring = Ring()
         self.history = History()
         self.closing = asyncio.Event()
-        """The server ends: whoever streams stops."""
+        """Set when the server ends: streams stop."""
         self.listeners: set[asyncio.Event] = set()
-        """Set when there is something new for those who stream."""
+        """Events of the streams, set when there are new items."""
         self._counted: dict[str, OrderedDict[int, None]] = {}
         self._lost = 0
         self._state: bytes = b""
@@ -68,13 +68,13 @@ class Hub:
         self._counts_at = 0.0
         self._stating: asyncio.Future[bytes] | None = None
         self.rules_changed = 0
-        """How often rules may have become others."""
+        """Number of configuration changes."""
         self._errors = DueCounts()
         self._loop = asyncio.get_running_loop()
         site.on_change(self._on_change)
 
     async def work(self) -> None:
-        """Until the server ends."""
+        """Read the feed until the server ends."""
         while not self.closing.is_set():
             try:
                 self.look()
@@ -92,7 +92,7 @@ class Hub:
         self.wake()
 
     def look(self) -> None:
-        """Take what was handed over."""
+        """Read the feed once: add its events, and pass frames to the editor's memory."""
         before = self.ring.last
         lost, self._lost = self.feed.lost - self._lost, self.feed.lost
         if lost:
@@ -122,11 +122,11 @@ class Hub:
             counted.popitem(last=False)
 
     def counted(self, source: str, ident: int) -> bool:
-        """Whether something was told of this object lately."""
+        """Whether this object was counted lately."""
         return ident in self._counted.get(source, ())
 
     def wake(self) -> None:
-        """Those who stream look at what is new."""
+        """Wake all streams."""
         for listener in self.listeners:
             listener.set()
 
@@ -151,14 +151,14 @@ class Hub:
         self.ring.add("config", data)
         self.wake()
 
-    # -- what pages ask for ---------------------------------------------------------------------------------------
+    # -- data for pages ---------------------------------------------------------------------------------------
 
     def stale(self) -> None:
-        """The state is another one now."""
+        """Do not reuse the state: it has changed."""
         self._state_at = 0.0
 
     async def state(self) -> bytes:
-        """The state as JSON, made once for all who ask within a second."""
+        """The state as JSON, reused for FRESH seconds."""
         if time.monotonic() - self._state_at < FRESH:
             return self._state
         if self._stating is None:
@@ -190,7 +190,7 @@ class Hub:
         return encode({**state, **self._extra()})
 
     def counts(self) -> bytes:
-        """Counts as JSON, made once for all who ask within a moment."""
+        """Counts as JSON, reused for MOMENT seconds."""
         now = time.monotonic()
         if now - self._counts_at >= MOMENT:
             self._counts_at = now

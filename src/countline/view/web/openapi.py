@@ -1,4 +1,4 @@
-"""The description of the API for machines: OpenAPI 3.1. What is in the answers stands in ``schemas``."""
+"""The OpenAPI 3.1 description of the API. The schemas of bodies are in ``schemas``."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PROBLEMS: Mapping[int, str] = {
 
 
 def description(version: str) -> Doc:
-    """The whole document."""
+    """The OpenAPI document."""
     paths: dict[str, Doc] = {}
     for path, method, operation in (*_reading(), *_signing_in(), *_changing(), *_streaming()):
         paths.setdefault(path, {})[method] = operation

@@ -1,4 +1,4 @@
-"""The password of a page: of the configuration, or made at the first start and kept as a hash in a file of the user's own."""
+"""The password of a page: that of the configuration, or one made at the first start, stored as a hash in a private file."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from countline.private_files import make_folder, open_private
 __all__ = ["Password", "password_file", "renew"]
 
 _N, _R, _P = 2**15, 8, 3
-"""Of scrypt: 32 MiB and about a third of a second for each attempt."""
+"""Parameters of scrypt: 32 MiB and about a third of a second for each attempt."""
 _MEMORY = 64 * 1024 * 1024
 LONGEST = 1024
-"""Characters of what is tried, at most."""
+"""Most characters of a password that is checked."""
 
 
 def password_file(outbox: Path) -> Path:
@@ -84,12 +84,12 @@ class Password:
 
     def __init__(self, configured: str | None, file: Path | None) -> None:
         self.fresh = ""
-        """One that was made just now, and is told this once."""
+        """A password that was made just now, to be shown once; '' otherwise."""
         self.file = file if configured is None else None
         self._lock = threading.Lock()
         self._version_of: tuple[int, ...] = ()
         self.generation = 0
-        """Grows when the password becomes another one."""
+        """Grows with every change of the password."""
         self._configured = None if configured is None else _digest(configured)
         self._stored: dict[str, Any] = {}
         if configured is not None:
@@ -103,7 +103,7 @@ class Password:
             self._version_of, self._stored = _version_of(file), read(file)
 
     def look(self) -> int:
-        """Whether it was renewed meanwhile: the generation that it is in."""
+        """The generation of the password, after looking whether its file was renewed."""
         with self._lock:
             return self._look()
 
@@ -112,7 +112,7 @@ class Password:
             self._version_of = _version_of(self.file)
             try:
                 self._stored = read(self.file)
-            except ConfigError:  # it is gone, or no hash: nobody can sign in until it is
+            except ConfigError:  # it is gone, or is no hash: nobody can sign in until there is one
                 self._stored = {}
             self.generation += 1
         return self.generation

@@ -1,4 +1,4 @@
-"""The server of a page: listens from the beginning, serves a run on a thread of its own, and ends with it."""
+"""The server of a page: listens from the start, serves a run on a thread of its own, and ends with it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["Server", "certificate", "listening"]
 log = logging.getLogger("countline.web")
 
 PATIENCE = 2.0
-"""Seconds for which the end of a run waits for its page, at most: no browser holds it up."""
+"""Longest wait, in seconds, of the end of a run for its page."""
 
 
 def listening(listen: str) -> socket.socket:
@@ -59,7 +59,7 @@ def _unusable(listen: str, error: OSError) -> ConfigError:
 
 
 def certificate(config: WebConfig) -> ssl.SSLContext | None:
-    """What TLS is done with; None: it is not. Raises ConfigError."""
+    """The TLS context of the configuration; None: plain HTTP. Raises ConfigError."""
     if config.tls is None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -92,7 +92,7 @@ def needed() -> None:
 
 
 class Server:
-    """Listens from the moment it is made; serves from :meth:`show` on, until :meth:`close`.
+    """Listens as soon as it is created; serves from :meth:`show` to :meth:`close`.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ class Server:
 
     @property
     def url(self) -> str:
-        """What is typed into a browser."""
+        """The URL of the page."""
         scheme = "https" if self.terms.encrypted else "http"
         if not self.config.hosts:
             return f"{scheme}://{self.address}/"
@@ -161,7 +161,7 @@ class Server:
         started.wait(10)
 
     def close(self) -> None:
-        """Listen no more, whoever is connected. Harmless the second time."""
+        """Stop listening and close all connections. May be called twice."""
         if self._closed:
             return
         self._closed = True

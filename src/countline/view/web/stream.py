@@ -22,7 +22,7 @@ STATE_EVERY = 1.0
 
 class Streams:
     """The endpoint. A client that reads slowly misses states and counts, of which only the newest matters; events are kept for it in
-    the ring, and what has left that is told as ``missed``."""
+    the ring; the number of those that the ring has dropped is sent as ``missed``."""
 
     def __init__(self, hub: Hub, gate: Gate) -> None:
         self._hub, self._gate = hub, gate
@@ -70,7 +70,7 @@ class _Client:
         self._anew = bool(after) and self._number is None
         if (
             self._number is None
-        ):  # who has seen nothing yet asks for what was; who saw another run is told all of this one
+        ):  # a new client asks for the past itself; one that followed another run gets all of this one
             self._number = 0 if after else hub.ring.last
         self._counts = b""
         self._rules = -1
