@@ -108,6 +108,8 @@ class Decoding:
         self._unsure = 0
         """Frames after a change of ``mode`` before which others may have been passed over."""
         self._last: int | None = None
+        self._key: int | None = None
+        """PTS of the last key frame, in the container's ticks."""
         self.heard = time.monotonic()
         self.waited = 0.0
         self._live = live and container.format.name != "hls"  # over TCP nothing is lost on the way
@@ -198,6 +200,8 @@ class Decoding:
             self._skip = self._context.skip_frame = mode
         if self._skip != "ALL" and self._mode != self._skip:
             self._mode, self._unsure = self._skip, _REORDERING
+        if packet.size and self._needless(packet):
+            return
         try:
             frames = packet.decode()
         except av.error.EOFError:
@@ -227,6 +231,15 @@ class Decoding:
             mark = self.ring.mark(pts) if self.ring is not None else None
             upright = self._orientations.of(frame, tag.coded)
             yield Decoded(frame, pts, tag.sent, upright, interlaced, mark, self.keys if frame.key_frame else 0)
+
+    def _needless(self, packet: Any) -> bool:
+        """The decoder would pass over it. That alone takes the interpreter from other threads three times, and back. Not where it still
+        holds pictures that come out when others go in."""
+        if packet.is_keyframe:
+            self._key = packet.pts
+        rest = packet.pts is None or packet.pts != self._key  # RTP brings a picture in several packets
+        passed = self._skip == "ALL" or (self._skip == "NONKEY" and not packet.is_keyframe and rest)
+        return passed and not self._context.has_b_frames
 
     def _rest(self, packet: Any) -> None:
         """Whether pictures are passed over from this packet on. Only where pictures come in the order of presentation: of others,
