@@ -10,14 +10,15 @@ from countline_kernels._kernel import (
     Columns,
     Grades,
     LostTrack,
+    Refound,
     TrackHeight,
     TrackMemory,
+    Twins,
     __version__,
     behind,
-    covering,
+    left_alone,
     look_up,
     several,
-    unclaimed,
 )
 
 __all__ = [
@@ -27,12 +28,13 @@ __all__ = [
     "Columns",
     "Grades",
     "LostTrack",
+    "Refound",
     "TrackHeight",
     "TrackMemory",
+    "Twins",
     "__version__",
     "behind",
-    "covering",
+    "left_alone",
     "look_up",
     "several",
-    "unclaimed",
 ]
