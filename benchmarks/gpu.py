@@ -247,7 +247,7 @@ def large(args: argparse.Namespace, kafka: str, load: Load) -> dict[str, Any]:
     path = Path(args.clips) / "random-rtdetr-size.onnx"
     found: dict[str, Any] = {"gflop": round(build(path), 1)}
     base = {"model": str(path), "layout": "rtdetr", "batch": 16}
-    for interval, streams in ((0, 50), (2, 50), (2, 120)):
+    for interval, streams in (map(int, pair.split(":")) for pair in args.large):
         detector = {**base, "interval": interval}
         found[f"{streams} streams, interval {interval}"] = paced(args, "h264", streams, kafka, load, detector=detector)
     return found
@@ -280,6 +280,13 @@ def main() -> None:
     parser.add_argument("--realtime-seconds", type=float, default=60.0)
     parser.add_argument(
         "--warm", type=float, default=15.0, help="seconds before streams at their own speed are measured"
+    )
+    parser.add_argument(
+        "--large",
+        nargs="+",
+        default=["0:50", "2:50", "2:120"],
+        metavar="INTERVAL:STREAMS",
+        help="for the large detector",
     )
     parser.add_argument("--h264-streams", nargs="+", type=int, default=[120, 160, 168])
     parser.add_argument("--hevc-streams", nargs="+", type=int, default=[200, 255, 270])
