@@ -15,7 +15,6 @@ from countline.track import engines, make
 from countline.track.engines import ByteTrackEngine, agrees
 from countline.track.memory import Memory
 from countline.track.occlusion import complete, floor
-from countline.track.twins import covering
 from countline.types import Detections
 
 kernel = compiled()
@@ -213,14 +212,3 @@ def test_beside_a_library_that_rounds_otherwise_the_library_does_the_work(monkey
 
     assert not engines.agrees(Module)  # type: ignore[arg-type]
     assert ByteTrackEngine(0.2, 10, Module)._kernel is None  # type: ignore[arg-type]
-
-
-@examples
-@given(seeds, st.integers(0, 30), st.sampled_from([1, 8, 32]))
-def test_second_boxes_are_the_same(seed, boxes, grid):
-    rng = np.random.default_rng(seed)
-    corner, size = rng.uniform(0, 200, (boxes, 2)), rng.uniform(1, 130, (boxes, 2))
-    made = np.round(np.concatenate([corner, corner + size], axis=1) / grid) * grid
-    made[:, 2:] = np.maximum(made[:, 2:], made[:, :2] + 1)
-    made, classes = made.astype(np.float32), rng.integers(0, 2, boxes).astype(np.int32)
-    assert kernel.covering(made, classes) == (covering(made, classes) if boxes > 1 else [])

@@ -11,12 +11,13 @@ from countline_kernels._kernel import (
     Grades,
     LostTrack,
     Past,
+    Refound,
     TrackHeight,
     TrackMemory,
+    Twins,
     __version__,
-    covering,
+    left_alone,
     look_up,
-    unclaimed,
 )
 
 __all__ = [
@@ -27,10 +28,11 @@ __all__ = [
     "Grades",
     "LostTrack",
     "Past",
+    "Refound",
     "TrackHeight",
     "TrackMemory",
+    "Twins",
     "__version__",
-    "covering",
+    "left_alone",
     "look_up",
-    "unclaimed",
 ]

@@ -14,7 +14,7 @@ from countline.track.leaps import Leaps
 from countline.track.memory import Memory, TrackMemory
 from countline.track.motion import velocities
 from countline.track.newcomers import Newcomers
-from countline.track.overlap import BESIDE, beside_stronger, clearly_beside, overlap, singles
+from countline.track.overlap import BESIDE, beside_stronger, clearly_beside, overlap
 from countline.track.pace import Pace
 from countline.track.past import CompiledPast, Past
 from countline.track.refound import Refound
@@ -108,8 +108,8 @@ class EngineTracker:
         """Number of known tracks at which those that are gone are forgotten."""
         self._before = Past() if kernel is None else CompiledPast(kernel)
         self._past = self._before.frames
-        self._twins = Twins(kernel) if twins else None
-        self._refound = Refound(self._lost, iou)
+        self._twins: Twins | None = (Twins() if kernel is None else kernel.Twins()) if twins else None
+        self._refound: Refound = (Refound if kernel is None else kernel.Refound)(self._lost, iou)
         self._newcomers = Newcomers()
 
     def _new(self) -> Engine:
@@ -140,7 +140,7 @@ class EngineTracker:
             tiers[groups] = NOISE
         matched = self._before.matched(boxes, self._known, pts, self._lost)
         rows, numbers = self._engine.step(matched, tiers, steps)
-        left = self._left(tiers, rows)
+        left = self._left(boxes, tiers, rows)
         leapt = []
         if self._first is None:
             self._adopt(boxes, classes, rows, numbers, pts)
@@ -168,14 +168,21 @@ class EngineTracker:
         self._forget(pts)
         return tracks
 
-    def _left(self, tiers: NDArray[np.intp], rows: NDArray[np.intp]) -> NDArray[np.bool_] | None:
-        """(N,) which of the detections that may begin a track the engine left; None: none."""
+    def _left(
+        self, boxes: NDArray[np.float32], tiers: NDArray[np.intp], rows: NDArray[np.intp]
+    ) -> NDArray[np.intp] | None:
+        """Rows of the detections that may begin a track and that the engine left, but for those beside a track, which are
+        second boxes; None: none."""
+        found: NDArray[np.intp]
         if self._kernel is not None:
-            found: NDArray[np.bool_] | None = self._kernel.unclaimed(tiers, rows)
+            found = self._kernel.left_alone(boxes, tiers, rows)
             return found
         left = tiers == BEGINS
         left[rows] = False
-        return left if left.any() else None
+        found = left.nonzero()[0]
+        if len(found) and len(rows):
+            found = found[overlap(boxes.take(found, axis=0), boxes.take(rows, axis=0)).max(axis=1) <= BESIDE]
+        return found if len(found) else None
 
     def _public(
         self,
@@ -188,12 +195,8 @@ class EngineTracker:
     ) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
         """Rows and numbers of the tracks that have a public id or get one now, and of those that leapt, in the order of the rows.
         Those that are lost ones (:mod:`countline.track.refound`) go on under the id they had."""
-        known = self._known.known(numbers)
-        if not known.all():
-            single = singles(boxes[rows], classes[rows], known)
-            rows, numbers = rows[single], numbers[single]
-            if self._pace is None or not self._pace.slow:
-                self._refound.rename(self._known, boxes, classes, (rows, numbers), ~known[single], pts)
+        quick = self._pace is None or not self._pace.slow
+        rows, numbers = self._refound.admit(self._known, boxes, classes, rows, numbers, pts, quick)
         if leapt:
             more, leaping = np.array(leapt, np.int64).T
             rows, numbers = np.concatenate([rows, more]), np.concatenate([numbers, leaping])
@@ -219,18 +222,16 @@ class EngineTracker:
         self,
         boxes: NDArray[np.float32],
         classes: NDArray[np.int32],
-        sure: NDArray[np.bool_] | None,
+        sure: NDArray[np.intp] | None,
         rows: NDArray[np.intp],
         numbers: NDArray[np.int64],
         pts: int,
     ) -> list[tuple[int, int]]:
         """(row, number) of objects that are followed without overlap (:mod:`countline.track.leaps`) among the ``sure``
-        detections that the engine left. Those that it has just found go on under the id they had."""
-        left = np.empty(0, np.intp) if sure is None else sure.nonzero()[0]
+        detections that the engine left (rows). Those that it has just found go on under the id they had."""
+        left = np.empty(0, np.intp) if sure is None else sure
         tracks = boxes.take(rows, axis=0)
-        if len(left) and len(rows):  # beside a track they are second boxes
-            left = left[overlap(boxes.take(left, axis=0), tracks).max(axis=1) <= BESIDE]
-        begun = np.array([number not in self._known for number in numbers.tolist()], bool)
+        begun = ~self._known.known(numbers)
         fresh = numbers[begun].tolist()
         asked = np.concatenate([rows[begun], left])
         found = self._leaps.step(boxes.take(asked, axis=0), classes.take(asked), pts, tracks[~begun], len(fresh))
