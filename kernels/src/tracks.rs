@@ -216,7 +216,7 @@ impl TrackHeight {
 #[pyclass(module = "countline_kernels")]
 #[derive(Default)]
 pub struct TrackMemory {
-    pub(crate) tracks: Tracks,
+    pub tracks: Tracks,
 }
 
 #[pymethods]
