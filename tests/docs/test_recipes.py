@@ -23,7 +23,7 @@ def whole(output, outputs):
     if outputs.wanted == "acme":
         yield Layout("acme", output.channels - 4, order=(output.at,))
 
-FAMILY = Family((Form("acme", decode, corners=True),), whole=whole)
+FAMILY = Family((Form("acme", decode, corners=True),), single=whole)
 """
 MODEL = """
 from countline.config.kinds.queue import QueueConfig
