@@ -19,11 +19,11 @@ from countline.detect.layouts.family import Family
 def decode(layout, arrays, size, floor):
     return Raw(arrays[0][:, 4:].T, lambda index: arrays[0][index, :4])
 
-def whole(output, outputs):
+def single(output, outputs):
     if outputs.wanted == "acme":
         yield Layout("acme", output.channels - 4, order=(output.at,))
 
-FAMILY = Family((Form("acme", decode, corners=True),), whole=whole)
+FAMILY = Family((Form("acme", decode, corners=True),), single=single)
 """
 MODEL = """
 from countline.config.kinds.queue import QueueConfig

@@ -83,7 +83,7 @@ class OnnxDetector:
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """One Detections per frame, boxes in pixels of its picture, strongest first within the frame.
 
-        All detections from the floor on are given, also those below the class's threshold: the tracker continues tracks
+        All detections from the floor on are returned, also those below the class's threshold: the tracker continues tracks
         with them (see :attr:`thresholds`). Raises DetectorError when the runtime fails.
         """
         result: list[Detections] = []

@@ -184,7 +184,7 @@ class FocusedDetector:
 
     Parameters
     ----------
-    detector: finds the objects, in whole pictures and slices.
+    detector: finds the objects, in full pictures and slices.
     kind: 'lines' (around lines only) or 'rules' (around all rules that have points).
     most: slices of each picture, at most; each costs one more inference.
     """

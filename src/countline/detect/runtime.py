@@ -55,8 +55,8 @@ class TensorSpec:
     shape: tuple[int | None, ...]
     dtype: np.dtype[Any]
     alone: bool = False
-    """The file has no dimension for the frames of a batch, and takes one (torchvision, Detectron2): ``shape`` has it all the
-    same, of 1."""
+    """The input in the file has no batch dimension and takes one frame (torchvision, Detectron2); ``shape`` has one of 1 in
+    front."""
 
     @property
     def file_shape(self) -> tuple[int | None, ...]:
@@ -75,7 +75,7 @@ class Session(Protocol):
     outputs: tuple[TensorSpec, ...]
     metadata: Mapping[str, str]
     beside: dict[str, NDArray[Any]]
-    """What the inputs beside the picture are fed with for each frame; set before the first run."""
+    """Name of an input beside the picture -> its row for each frame; set before the first run."""
     single: bool
     """Frames are best passed one at a time: on a CPU a batch gains nothing, and without one the other frames of a batch cannot
     change the result of a frame."""

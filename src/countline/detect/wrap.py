@@ -28,7 +28,7 @@ def wrap(
     ``class_id``), boxes in pixels of each picture.
 
     ``labels``: name for each class id; ``function.labels`` or ``function.names`` if it has them, else COCO's.
-    ``confidence``: from which a detection may begin a track; unless given, all that the function returns may.
+    ``confidence``: from which a detection may begin a track; None: all that the function returns may.
 
     >>> import numpy as np
     >>> detector = wrap(lambda images: [Detections.empty() for _ in images], labels=["parcel"])

@@ -35,8 +35,13 @@ def first_seen(received: Sequence[Received]) -> list[Received]:
     return list(found.values())
 
 
+def _missing(contract: object, what: str) -> str:
+    return f"{type(contract).__qualname__} has no {what}: see countline.testing.OutputContract"
+
+
 class OutputContract(UnkindServers):
-    """Subclass, name it ``Test…``, give ``kind``, the fixture ``server``, ``options`` and ``read_back``."""
+    """Subclass, name it ``Test…``, give ``kind``, the fixture ``server``, ``options`` and ``read_back``. Where one of these is
+    missing, the tests fail with its name (the class is not abstract: pytest would silently collect no test of one that is)."""
 
     kind: ClassVar[str]
     has_server: ClassVar[bool] = True
@@ -63,16 +68,17 @@ class OutputContract(UnkindServers):
 
     @pytest.fixture
     def server(self) -> Iterator[Server]:
-        raise NotImplementedError
+        """The real server, started before a test and stopped after it."""
+        raise NotImplementedError(_missing(self, "fixture `server`, which yields its real server"))
 
     def options(self, server: Any) -> dict[str, Any]:
         """Options of the output as they would stand in YAML."""
-        raise NotImplementedError
+        raise NotImplementedError(_missing(self, "method `options(server)`"))
 
     def read_back(self, server: Any, count: int) -> list[Received]:
         """All messages that the server holds, in its order, once there are at least ``count``. Raises if they do not
         come within reasonable time."""
-        raise NotImplementedError
+        raise NotImplementedError(_missing(self, "method `read_back(server, count)`"))
 
     def address(self, host: str, port: int) -> dict[str, Any]:
         """Changes to the options that point the output to another address."""

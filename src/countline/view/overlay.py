@@ -49,7 +49,7 @@ class Overlay:
     ----------
     rules: geometry, from ``RuleSet.rules``.
     labels: class name for each class id.
-    trail: positions (frames) of a track's foot point to draw behind it.
+    trail: most positions (frames) of the bottom centre of a track's box that are drawn behind it.
     """
 
     def __init__(self, rules: Sequence[RuleInfo], labels: Sequence[str], *, trail: int = 25) -> None:

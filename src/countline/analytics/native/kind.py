@@ -21,6 +21,7 @@ its id, is given back with it) or in its counter by slot (``Counter.forget`` tel
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -76,9 +77,13 @@ class Part:
         return counted
 
 
-class RuleKind:
-    """A kind of rule: how it is compiled, evaluated, counted, published and explained. Stateless; a kind overrides what it
-    has."""
+class RuleKind(ABC):
+    """A kind of rule: how it is compiled, evaluated, counted, published and explained. Stateless; a kind has ``counter`` and
+    ``explain``, ``evaluate`` where it sets ``evaluates``, and overrides of the rest what it needs.
+
+    Raises TypeError for a class that sets ``evaluates`` without ``evaluate``, and for an object of one without ``counter`` or
+    ``explain``.
+    """
 
     config: type[RuleConfig]
     """Model of its configuration, whose ``kind`` names it and whose ``shape`` says what its points are."""
@@ -97,25 +102,32 @@ class RuleKind:
     state: type[RuleState] | None = None
     """A dataclass whose fields messages may name as ``{key.rule.field}``, where ``Analytics`` has no field of its own."""
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if cls.evaluates and cls.evaluate is RuleKind.evaluate:
+            raise TypeError(
+                f"{cls.__qualname__} sets `evaluates` and has no method `evaluate`: add it, or leave `evaluates` out"
+            )
+
+    @abstractmethod
     def counter(self, rule: Rule) -> Counter:
         """What is kept for this rule at one source; an ``AreaCounter`` for rules about an area."""
-        raise NotImplementedError
 
-    def check(self, rule: Rule, labels: Sequence[str]) -> None:
+    def check(self, rule: Rule, labels: Sequence[str]) -> None:  # noqa: B027 - a kind may have none
         """Raises RuleError for what is wrong with a rule among these labels (class names are checked already)."""
 
     def window(self, rule: Rule) -> int:
         """ns for which boxes of the past are needed (``history.earliest``); 0: none."""
         return 0
 
-    def compile(self, tables: Tables, classes: int) -> Any:
+    def compile(self, tables: Tables, classes: int) -> Any:  # noqa: B027 - a kind may have none
         """Arrays of all plans for ``evaluate``, padded as in ``Tables``; ``classes`` as in ``rule.admitted``."""
 
     def evaluate(self, view: EvaluationView) -> tuple[list[Hit], NDArray[Any] | None]:
-        """Hits in order, and what else was found, with N as its first axis, for ``publish``."""
-        raise NotImplementedError
+        """Hits in order, and what else was found, with N as its first axis, for ``publish``. Called only where ``evaluates``."""
+        return [], None
 
-    def finish(self, frame: FrameView, counters: Sequence[Counter]) -> None:
+    def finish(self, frame: FrameView, counters: Sequence[Counter]) -> None:  # noqa: B027 - a kind may have none
         """All rules have been evaluated for this frame."""
 
     def info(self, rule: Rule) -> RuleInfo:
@@ -133,9 +145,9 @@ class RuleKind:
             return source.states[self.config.kind]
         return {c.name: c.state(source.clock) for c in counters}
 
+    @abstractmethod
     def explain(self, track: TrackRecord) -> str:
         """Why nothing happened to a track at a rule that looks at its class, in words."""
-        raise NotImplementedError
 
 
 def admits(mask: NDArray[np.bool_], rows: Rows, rule: int) -> NDArray[np.bool_]:

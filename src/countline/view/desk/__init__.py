@@ -1,6 +1,6 @@
 """What an operator does with a run: look at what was seen in the last minutes, ask why, draw rules, try them and apply them.
 
-Without HTTP, and without the run itself: :class:`countline.view.desk.desk.Desk` is given what it needs of it.
+Knows neither HTTP nor the run: :class:`countline.view.desk.desk.Desk` gets what it needs by its constructor.
 """
 
 from countline.view.desk.changes import Edit

@@ -55,19 +55,19 @@ class Controlled(Protocol):
         """The configuration in force."""
         ...
 
-    def parse(self, given: Document) -> Config:
+    def parse(self, origin: Document) -> Config:
         """Parse a document to a configuration. Raises ConfigError."""
         ...
 
-    def digest(self, given: Config) -> str:
+    def digest(self, origin: Config) -> str:
         """A digest of a configuration's content."""
         ...
 
-    def preview(self, given: Config) -> _Changes:
+    def preview(self, origin: Config) -> _Changes:
         """What :meth:`apply` would change. Raises ConfigError."""
         ...
 
-    def apply(self, given: Config) -> _Applied:
+    def apply(self, origin: Config) -> _Applied:
         """Put a configuration in force. Raises CountlineError: the one before stays in force."""
         ...
 

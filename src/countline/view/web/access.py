@@ -29,7 +29,7 @@ class Names:
     Parameters
     ----------
     host, port: where it listens.
-    hosts: further names, in small letters, with their port where it is not the usual one.
+    hosts: further host names, in lower case, with their port where it is not the scheme's default.
     encrypted: whether browsers reach it by https.
     """
 

@@ -143,7 +143,7 @@ class Gate:
         return self.openly or who.bearer or (who.signed_in and self.of_token(who.token).signed_in)
 
     def set_cookie(self, token: str) -> str:
-        """The header that gives, or takes away, a token."""
+        """The value of ``Set-Cookie`` for a session's token; '' deletes the cookie."""
         life = "" if token else "; Max-Age=0"
         secure = "; Secure" if self._encrypted else ""
         return f"{self.cookie}={token}; Path=/; HttpOnly; SameSite=Strict{secure}{life}"

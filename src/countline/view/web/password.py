@@ -76,7 +76,7 @@ class Password:
 
     Parameters
     ----------
-    given: that of the configuration; None: that of the file.
+    configured: the password of the configuration; None: that of the file.
     file: where the hash is kept; None: nowhere, then a password is made for this run alone.
 
     Raises ConfigError where the file is none, or cannot be written.
