@@ -1,12 +1,19 @@
 //! countline's rules and tracks for a whole frame in one call. See README.md.
 
+mod again;
 mod assignment;
+mod beside;
 mod boundaries;
 mod bytetrack;
 mod geometry;
+mod hidden;
+mod history;
 mod memory;
+mod past;
+mod refound;
 mod rules;
 mod tracks;
+mod twins;
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
@@ -14,7 +21,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 /// What both sides must agree on; `countline` uses the kernel only if it knows this number.
-const INTERFACE: u32 = 2;
+const INTERFACE: u32 = 3;
 
 /// Work whose panic is an ordinary Python exception. (PyO3's own is none that `except Exception` catches.) Without the
 /// interpreter's lock where there is `much` to do.
@@ -35,13 +42,13 @@ fn _kernel(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<rules::Boundaries>()?;
     module.add_class::<rules::Columns>()?;
     module.add_function(wrap_pyfunction!(rules::look_up, module)?)?;
-    module.add_function(wrap_pyfunction!(tracks::behind, module)?)?;
-    module.add_function(wrap_pyfunction!(tracks::several, module)?)?;
-    module.add_function(wrap_pyfunction!(tracks::covering, module)?)?;
     module.add_class::<tracks::ByteTrack>()?;
     module.add_class::<tracks::LostTrack>()?;
     module.add_class::<tracks::Grades>()?;
+    module.add_class::<history::Past>()?;
     module.add_class::<tracks::TrackHeight>()?;
     module.add_class::<tracks::TrackMemory>()?;
-    module.add_function(wrap_pyfunction!(tracks::unclaimed, module)?)
+    module.add_class::<again::Refound>()?;
+    module.add_class::<again::Twins>()?;
+    module.add_function(wrap_pyfunction!(again::left_alone, module)?)
 }

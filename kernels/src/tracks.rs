@@ -9,17 +9,17 @@ use pyo3::prelude::*;
 
 use crate::bytetrack::Tracker;
 use crate::guarded;
-use crate::memory::{behind as hidden_by_others, covering as cover_same, grades, held, several as hold_several, usable, Pixels, SharedHeight, Sighting, Tracks};
+use crate::memory::{grades, held, usable, Pixels, SharedHeight, Sighting, Tracks};
 
 /// Objects from which the interpreter's lock is given up; see `rules`.
 const MANY: usize = 256;
 /// Scores of detections by grade; the bits of the row are added.
 const SCORES: [f64; 4] = [1.0 / 32.0, 1.0 / 4.0, 9.0 / 16.0, 7.0 / 8.0];
 /// The grade that may begin a track.
-const BEGINS: isize = 3;
+pub const BEGINS: isize = 3;
 
-type Boxes<'py> = PyReadonlyArray2<'py, f32>;
-type Taken<'py> = (Bound<'py, PyArray1<isize>>, Bound<'py, PyArray1<i64>>);
+pub type Boxes<'py> = PyReadonlyArray2<'py, f32>;
+pub type Taken<'py> = (Bound<'py, PyArray1<isize>>, Bound<'py, PyArray1<i64>>);
 type Remembered<'py> = (
     Bound<'py, PyArray2<f32>>,
     Bound<'py, PyArray1<f32>>,
@@ -37,8 +37,9 @@ macro_rules! elements {
         }
     };
 }
+pub(crate) use elements;
 
-fn pixels(boxes: &Boxes) -> PyResult<Vec<Pixels>> {
+pub fn pixels(boxes: &Boxes) -> PyResult<Vec<Pixels>> {
     if boxes.shape()[1] != 4 {
         return Err(PyValueError::new_err("boxes must be left, top, right, bottom"));
     }
@@ -137,44 +138,6 @@ impl ByteTrack {
     }
 }
 
-/// Which of the detections that may begin a track are in none of the `rows`: (n,) booleans, None where all are.
-#[pyfunction]
-pub fn unclaimed<'py>(
-    py: Python<'py>,
-    grades: PyReadonlyArray1<'py, isize>,
-    rows: PyReadonlyArray1<'py, isize>,
-) -> PyResult<Option<Bound<'py, PyArray1<bool>>>> {
-    let mut left: Vec<bool> = grades.as_array().iter().map(|grade| *grade == BEGINS).collect();
-    for row in rows.as_array() {
-        let at = usize::try_from(*row).ok().and_then(|row| left.get_mut(row));
-        *at.ok_or_else(|| PyIndexError::new_err("a row lies outside of the detections"))? = false;
-    }
-    Ok(left.contains(&true).then(|| left.into_pyarray(py)))
-}
-
-/// Rows of (n, 4) boxes that hold the middles of several smaller ones of the (m, 4) tracks, of which the first `now` are near to
-/// where they are said to be.
-#[pyfunction]
-pub fn several(boxes: Boxes<'_>, tracks: Boxes<'_>, now: usize) -> PyResult<Vec<usize>> {
-    Ok(hold_several(&pixels(&boxes)?, &pixels(&tracks)?, now))
-}
-
-/// Rows of (n, 4) boxes that another one, which reaches farther down, may hide from below.
-#[pyfunction]
-pub fn behind(boxes: Boxes<'_>) -> PyResult<Vec<usize>> {
-    Ok(hidden_by_others(&pixels(&boxes)?))
-}
-
-/// Pairs of rows, the lower first, of (n, 4) boxes with (n,) classes that cover the same.
-#[pyfunction]
-pub fn covering(boxes: Boxes<'_>, classes: PyReadonlyArray1<'_, i32>) -> PyResult<Vec<(usize, usize)>> {
-    let (given, of): (_, Cow<[i32]>) = (pixels(&boxes)?, elements!(classes));
-    if given.len() != of.len() {
-        return Err(PyValueError::new_err("boxes and classes must be of one length"));
-    }
-    Ok(cover_same(&given, &of))
-}
-
 /// Grades detections by the limits of each class.
 #[pyclass(frozen, module = "countline_kernels")]
 pub struct Grades {
@@ -215,7 +178,7 @@ impl Grades {
 /// How high the boxes of a track were: `countline.track.occlusion.Height`.
 #[pyclass(frozen, module = "countline_kernels")]
 pub struct TrackHeight {
-    height: SharedHeight,
+    pub(crate) height: SharedHeight,
 }
 
 #[pymethods]
@@ -253,7 +216,7 @@ impl TrackHeight {
 #[pyclass(module = "countline_kernels")]
 #[derive(Default)]
 pub struct TrackMemory {
-    tracks: Tracks,
+    pub tracks: Tracks,
 }
 
 #[pymethods]

@@ -151,9 +151,9 @@ class FrameBuffer:
             return frames
 
     def take_rounds(self, most: int, patience: float) -> list[list[Frame]]:
-        """Several rounds at once, ``most`` frames at the most unless one round alone has more. Of files always as many rounds as
-        fit, so that batches are the same on every run; of others what is there when ``most`` have come, or when the first has
-        waited for ``patience`` s. Empty: all is over."""
+        """Several rounds at once, ``most`` frames at the most unless one round of files has more. Of files alone always as many
+        rounds as fit, so that batches are the same on every run; else what is there when ``most`` have come, or when the first has
+        waited for ``patience`` s, and the last round is of those sources that have waited longest. Empty: all is over."""
         with self._change:
             self._most = most
             while not self._enough(most, patience):
@@ -161,20 +161,29 @@ class FrameBuffer:
                     self._over = True
                     return []
                 self._change.wait(0.5 if self._lockstep else max(self._time_left(patience), 0.001))
-            rounds = [self._round()]
+            rounds = [self._round()] if self._lockstep else [self._longest(most)]
             total = len(rounds[0])
             for _ in range(1, self._rounds(most) if self._lockstep else most):
                 following = sum(1 for queue in self._queues if queue)
-                if not following or total + following > most:
+                if not following or total >= most or (self._lockstep and total + following > most):
                     break
-                rounds.append(self._round())
-                total += following
+                rounds.append(self._round() if total + following <= most else self._longest(most - total))
+                total += len(rounds[-1])
             self._row = {source: None for source, queue in enumerate(self._queues) if queue}
             self._room.notify_all()
             return rounds
 
     def _round(self) -> list[Frame]:
         return [queue.popleft() for queue in self._queues if queue]
+
+    def _longest(self, most: int) -> list[Frame]:
+        """A frame of each source, or of ``most`` of those whose frames have waited longest: a batch that is not filled costs
+        as much as one that is."""
+        waiting = [queue for queue in self._queues if queue]
+        if len(waiting) > most:
+            chosen = sorted(range(len(waiting)), key=lambda at: waiting[at][0].arrived)[:most]
+            waiting = [waiting[at] for at in sorted(chosen)]
+        return [queue.popleft() for queue in waiting]
 
     def _rounds(self, most: int) -> int:
         """Rounds of files that are taken at once: half of what may wait, so that readers go on meanwhile."""

@@ -255,8 +255,8 @@ class Inference:
 
 def depths(detector: BatchDetector | None, sources: int) -> dict[str, int]:
     """Frames of a source that may wait. Where many are taken at a time: of files twice those of a batch; of a live one, for a GPU,
-    those of about a quarter of a second, else as the detector says (``live_depth``)."""
+    those of about 0.4 s, else as the detector says (``live_depth``)."""
     if detector is None:
         return {}
-    live = int(getattr(detector, "live_depth", 8))
+    live = int(getattr(detector, "live_depth", 12))
     return {"depth": max(16, 2 * -(-detector.most // max(1, sources))), "live_depth": live}

@@ -1,10 +1,11 @@
-"""How long a thread may keep the interpreter while others wait for it."""
+"""How long a thread, or the collector of garbage, may keep the interpreter while others wait for it."""
 
 from __future__ import annotations
 
+import gc
 import sys
 
-__all__ = ["take_short_turns"]
+__all__ = ["pass_over_what_is_loaded", "take_short_turns"]
 
 _TURN = 0.0005
 _FEW = 16
@@ -22,3 +23,9 @@ def take_short_turns(sources: int = 1) -> None:
     sources turns are as much longer as there are more of them, up to what Python has.
     """
     sys.setswitchinterval(min(_TURN * max(1.0, sources / _FEW), sys.getswitchinterval()))
+
+
+def pass_over_what_is_loaded() -> None:
+    """For a process that is countline's alone, when all is loaded: what is there now stays until the end, so the collector of garbage
+    need not look at it again and again. Each look at all of it holds every thread for some 30 ms, as long as a frame."""
+    gc.freeze()

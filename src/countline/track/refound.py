@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countline.track.memory import TrackMemory
-from countline.track.overlap import overlap
+from countline.track.overlap import overlap, singles
 from countline.types import Tracks
 
 __all__ = ["APART", "Refound", "remember"]
@@ -81,7 +81,7 @@ class _Lost(NamedTuple):
 
 
 class Refound:
-    """Tells lost tracks of one source among those that begin.
+    """Tells lost tracks of one source among those that begin. ``countline_kernels.Refound`` does the same.
 
     Parameters
     ----------
@@ -105,6 +105,27 @@ class Refound:
         if len(past) > 1 and past[-1][0] - past[-2][0] < APART:
             past.pop()
         past.append((pts, tracks, numbers))
+
+    def admit(
+        self,
+        known: TrackMemory,
+        boxes: F4,
+        classes: NDArray[np.int32],
+        rows: NDArray[np.intp],
+        numbers: NDArray[np.int64],
+        pts: int,
+        found: bool,
+    ) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+        """Rows and numbers of the tracks that have a public id or get one now: without second boxes
+        (:func:`countline.track.overlap.singles`). Of those that begin, the lost ones are ``known`` by their new number from now
+        on, if they are to be ``found``."""
+        there = known.known(numbers)
+        if not there.all():
+            single = singles(boxes[rows], classes[rows], there)
+            rows, numbers = rows[single], numbers[single]
+            if found:
+                self.rename(known, boxes, classes, (rows, numbers), ~there[single], pts)
+        return rows, numbers
 
     def rename(
         self,

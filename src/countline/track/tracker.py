@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
@@ -10,26 +9,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from countline.track.boxes_to_match import behind, boxes_to_match
 from countline.track.engines import BEGINS, CONTINUES, FINDS, NOISE, Engine
-from countline.track.groups import Groups
 from countline.track.leaps import Leaps
 from countline.track.memory import Memory, TrackMemory
-from countline.track.motion import paces, velocities
+from countline.track.motion import velocities
 from countline.track.newcomers import Newcomers
-from countline.track.occlusion import complete
-from countline.track.overlap import BESIDE, beside_stronger, clearly_beside, overlap, singles
+from countline.track.overlap import BESIDE, beside_stronger, clearly_beside, overlap
 from countline.track.pace import Pace
-from countline.track.refound import Refound, foot_before, remember
+from countline.track.past import CompiledPast, Past
+from countline.track.refound import Refound
 from countline.track.twins import Twins
 from countline.track.usable import usable
 from countline.types import Detections, Tracks
 
 __all__ = ["EngineTracker"]
 
-_STILL = np.zeros(2, np.float32)
-_HISTORY = 6
-"""Frames from which the velocity for :meth:`EngineTracker.predict` is taken."""
 _SURE = 0.75
 """Part of the threshold from which a detection is matched together with the believed ones, so that it may also find a
 track that was out of sight; weaker ones only continue tracks seen in the frame before, with what the believed ones leave.
@@ -112,12 +106,11 @@ class EngineTracker:
         """By the engine's number."""
         self._full = 256
         """Number of known tracks at which those that are gone are forgotten."""
-        self._past: deque[tuple[int, Tracks]] = deque(maxlen=_HISTORY)
-        self._twins = Twins(kernel) if twins else None
-        self._groups = Groups(kernel)
-        self._refound = Refound(self._lost, iou)
+        self._before = Past() if kernel is None else CompiledPast(kernel)
+        self._past = self._before.frames
+        self._twins: Twins | None = (Twins() if kernel is None else kernel.Twins()) if twins else None
+        self._refound: Refound = (Refound if kernel is None else kernel.Refound)(self._lost, iou)
         self._newcomers = Newcomers()
-        self._behind = behind if kernel is None else kernel.behind
 
     def _new(self) -> Engine:
         return self._makers[self._pace is not None and self._pace.slow](self._steps_kept())
@@ -142,12 +135,12 @@ class EngineTracker:
             tiers = self._tiered(detections.xyxy, detections.confidence, detections.class_id)
         boxes, confidence, classes = detections.xyxy, detections.confidence, detections.class_id
         slow = self._pace is not None and self._pace.slow
-        groups = self._groups.find(boxes, classes, pts, self._paces(), slow)
+        groups = self._before.groups(boxes, classes, pts, slow)
         if groups:
             tiers[groups] = NOISE
-        matched = boxes_to_match(boxes, self._past, self._known.heights, pts, self._lost, self._behind)
+        matched = self._before.matched(boxes, self._known, pts, self._lost)
         rows, numbers = self._engine.step(matched, tiers, steps)
-        left = self._left(tiers, rows)
+        left = self._left(boxes, tiers, rows)
         leapt = []
         if self._first is None:
             self._adopt(boxes, classes, rows, numbers, pts)
@@ -162,7 +155,7 @@ class EngineTracker:
             assert seen is not None
         shown, sure, best, ids, low = seen
         if low:
-            shown = complete(shown, low, pts, self._lost, lambda row: foot_before(self._past, int(ids[row])))
+            shown = self._before.complete(shown, low, ids, pts, self._lost)
         tracks = Tracks(shown, sure, best, ids)
         if begun or len(self._newcomers):
             tracks.xyxy = self._newcomers.complete(tracks, self._past, pts)
@@ -170,20 +163,26 @@ class EngineTracker:
             tracks.attributes = {name: column[rows] for name, column in detections.attributes.items()}
         if self._twins is not None:
             tracks.twin_of = self._twins.update(tracks, pts)
-        self._groups.remember(tracks, pts)
         self._refound.remember(tracks, numbers, pts)
-        remember(self._past, pts, tracks)
+        self._before.remember(tracks, pts)
         self._forget(pts)
         return tracks
 
-    def _left(self, tiers: NDArray[np.intp], rows: NDArray[np.intp]) -> NDArray[np.bool_] | None:
-        """(N,) which of the detections that may begin a track the engine left; None: none."""
+    def _left(
+        self, boxes: NDArray[np.float32], tiers: NDArray[np.intp], rows: NDArray[np.intp]
+    ) -> NDArray[np.intp] | None:
+        """Rows of the detections that may begin a track and that the engine left, but for those beside a track, which are
+        second boxes; None: none."""
+        found: NDArray[np.intp]
         if self._kernel is not None:
-            found: NDArray[np.bool_] | None = self._kernel.unclaimed(tiers, rows)
+            found = self._kernel.left_alone(boxes, tiers, rows)
             return found
         left = tiers == BEGINS
         left[rows] = False
-        return left if left.any() else None
+        found = left.nonzero()[0]
+        if len(found) and len(rows):
+            found = found[overlap(boxes.take(found, axis=0), boxes.take(rows, axis=0)).max(axis=1) <= BESIDE]
+        return found if len(found) else None
 
     def _public(
         self,
@@ -196,12 +195,8 @@ class EngineTracker:
     ) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
         """Rows and numbers of the tracks that have a public id or get one now, and of those that leapt, in the order of the rows.
         Those that are lost ones (:mod:`countline.track.refound`) go on under the id they had."""
-        known = self._known.known(numbers)
-        if not known.all():
-            single = singles(boxes[rows], classes[rows], known)
-            rows, numbers = rows[single], numbers[single]
-            if self._pace is None or not self._pace.slow:
-                self._refound.rename(self._known, boxes, classes, (rows, numbers), ~known[single], pts)
+        quick = self._pace is None or not self._pace.slow
+        rows, numbers = self._refound.admit(self._known, boxes, classes, rows, numbers, pts, quick)
         if leapt:
             more, leaping = np.array(leapt, np.int64).T
             rows, numbers = np.concatenate([rows, more]), np.concatenate([numbers, leaping])
@@ -227,18 +222,16 @@ class EngineTracker:
         self,
         boxes: NDArray[np.float32],
         classes: NDArray[np.int32],
-        sure: NDArray[np.bool_] | None,
+        sure: NDArray[np.intp] | None,
         rows: NDArray[np.intp],
         numbers: NDArray[np.int64],
         pts: int,
     ) -> list[tuple[int, int]]:
         """(row, number) of objects that are followed without overlap (:mod:`countline.track.leaps`) among the ``sure``
-        detections that the engine left. Those that it has just found go on under the id they had."""
-        left = np.empty(0, np.intp) if sure is None else sure.nonzero()[0]
+        detections that the engine left (rows). Those that it has just found go on under the id they had."""
+        left = np.empty(0, np.intp) if sure is None else sure
         tracks = boxes.take(rows, axis=0)
-        if len(left) and len(rows):  # beside a track they are second boxes
-            left = left[overlap(boxes.take(left, axis=0), tracks).max(axis=1) <= BESIDE]
-        begun = np.array([number not in self._known for number in numbers.tolist()], bool)
+        begun = ~self._known.known(numbers)
         fresh = numbers[begun].tolist()
         asked = np.concatenate([rows[begun], left])
         found = self._leaps.step(boxes.take(asked, axis=0), classes.take(asked), pts, tracks[~begun], len(fresh))
@@ -263,18 +256,6 @@ class EngineTracker:
             return Tracks.empty()
         boxes = last.xyxy + velocities(self._past) * np.float32((pts - then) / 1e9)
         return Tracks(boxes, last.confidence, last.class_id, last.track_id, twin_of=last.twin_of)
-
-    def _paces(self) -> Callable[[int], NDArray[np.float32]]:
-        """The pace of a track by its id. All are computed when one is asked for, since then all are."""
-        known: dict[int, NDArray[np.float32]] | None = None
-
-        def pace(track: int) -> NDArray[np.float32]:
-            nonlocal known
-            if known is None:
-                known = paces(self._past)
-            return known.get(track, _STILL)
-
-        return pace
 
     def _clock(self, pts: int) -> int:
         """Step lengths since the last frame, at least 1. Learns the step length where no frame rate was given."""
@@ -332,7 +313,7 @@ class EngineTracker:
     def forget(self) -> None:
         """All tracks have ended: what comes is another scene."""
         self._begin_anew()
-        self._past.clear()
+        self._before.clear()
 
     def _tiered(
         self, boxes: NDArray[np.float32], confidence: NDArray[np.float32], classes: NDArray[np.int32]

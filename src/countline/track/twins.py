@@ -18,7 +18,6 @@ becomes one and two by turns; and while one of them is out of sight, nothing new
 from __future__ import annotations
 
 from collections import deque
-from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -185,11 +184,10 @@ class _Pair:
 
 
 class Twins:
-    """Tells the twins among the tracks of one source. Pure: the time comes with the frames. ``kernel``: ``countline_kernels``,
-    where it is used."""
+    """Tells the twins among the tracks of one source. Pure: the time comes with the frames. ``countline_kernels.Twins`` does the
+    same."""
 
-    def __init__(self, kernel: ModuleType | None = None) -> None:
-        self._covering = covering if kernel is None else kernel.covering
+    def __init__(self) -> None:
         self._pairs: dict[tuple[int, int], _Pair] = {}
         """By the ids of the two, the older one's first."""
         self._began: dict[int, int] = {}
@@ -212,7 +210,7 @@ class Twins:
             if pts < self._looked:  # time began anew
                 self._pairs.clear()
             self._looked = pts
-            pairs = self._covering(tracks.xyxy, tracks.class_id) if len(tracks) > 1 else []
+            pairs = covering(tracks.xyxy, tracks.class_id) if len(tracks) > 1 else []
             if pairs or self._pairs:
                 self._look(tracks, pairs, pts)
         if not self._found:

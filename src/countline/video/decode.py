@@ -113,6 +113,8 @@ class Decoding:
         self.heard = time.monotonic()
         self.waited = 0.0
         self._live = live and container.format.name != "hls"  # over TCP nothing is lost on the way
+        self._told = live
+        """Whether the sender may tell its wall clock."""
         self._late = container.format.name in _SPLIT and stream.time_base == _TRANSPORT_CLOCK
         self._container = container
         self._stream = stream
@@ -242,7 +244,8 @@ class Decoding:
     def _rest(self, packet: Any) -> None:
         """Whether pictures are passed over from this packet on. Only where pictures come in the order of presentation: of others,
         some before a key frame come behind it."""
-        stamp = to_ns(packet.pts, packet.time_base)
+        # A packet's time base is a fraction that is made when it is asked for: only where it is needed.
+        stamp = None if self.rest is None else to_ns(packet.pts, packet.time_base)
         if stamp is None or self.rest is None or stamp >= self.rest:
             if packet.is_keyframe:
                 self.resting, self.rest = False, None
@@ -275,7 +278,7 @@ class Decoding:
             self._last = packet.pts
         if self._stamps is not None:
             self._stamps.append(packet.pts)
-        reason, sent = DAMAGED_PACKET if damaged else "", _sent(packet)
+        reason, sent = DAMAGED_PACKET if damaged else "", _sent(packet) if self._told else None
         if self._jpeg and not reason:
             ends = jpeg_is_complete(bytes(packet))
             reason = INCOMPLETE if self._ends and not ends else ""
