@@ -37,6 +37,7 @@ from countline import detect
 from countline.commands.demo import LINE
 from countline.config import DetectorConfig
 from countline.demo import clip_path
+from countline.pipeline.turns import take_short_turns
 from countline.video import reader_thread
 
 WARM = 10.0
@@ -160,6 +161,7 @@ def child(uris: Sequence[str], seconds: float) -> dict[str, Any]:
     measured: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as name:
         logging.disable()  # what it says of each camera is for others to read
+        take_short_turns(len(uris))  # as `countline run` does
         run = cl.Run(configuration(uris, Path(name)), detector=TimedDetector(seen.ages), consumers=[seen])
         me = psutil.Process(os.getpid())
 

@@ -33,7 +33,7 @@ def main() -> int:
     for key in ("rules_file", "cfg_file", "msgconv"):
         options[key] = Path(options[key]) if options.get(key) else options.get(key)
     logs.configure(as_json=options["as_json"], quiet=options["quiet"], verbose=options["verbose"])
-    take_short_turns()
+    take_short_turns(len(job["names"]))
     with os.fdopen(job["report"], "w", encoding="utf-8", buffering=1) as report:
         try:
             return _run(job, options, report)

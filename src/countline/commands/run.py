@@ -123,7 +123,7 @@ def _make(config: Config, given: Path | None, options: Options, state: Path | No
     changed = any(options.get(name) for name in ("shard", "realtime", "device", "metrics", "web"))
     if changed and not options.get("outbox"):
         state = path  # as that of the whole
-    take_short_turns()
+    take_short_turns(len(config.sources))
     return Run(
         config if given is None or options.get("outbox") or changed else given,
         state=state if given is None or changed else None,

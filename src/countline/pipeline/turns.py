@@ -8,16 +8,21 @@ import sys
 __all__ = ["pass_over_what_is_loaded", "take_short_turns"]
 
 _TURN = 0.0005
+_FEW = 16
+"""Sources up to which turns are that short."""
 
 
-def take_short_turns() -> None:
-    """For a process that is countline's alone: it is a setting of the whole interpreter.
+def take_short_turns(sources: int = 1) -> None:
+    """For a process that is countline's alone, with so many sources: it is a setting of the whole interpreter.
 
     A reader holds the interpreter for some tens of microseconds between two calls that wait for a decoder, the worker for
     milliseconds. With Python's own 5 ms each of a reader's returns costs up to that much, several times a frame, and the decoder
     stands still meanwhile, though half of the processors are idle.
+
+    But who waits for the interpreter looks once a turn whether it is free, and takes a processor for that from who has it. So of many
+    sources turns are as much longer as there are more of them, up to what Python has.
     """
-    sys.setswitchinterval(min(_TURN, sys.getswitchinterval()))
+    sys.setswitchinterval(min(_TURN * max(1.0, sources / _FEW), sys.getswitchinterval()))
 
 
 def pass_over_what_is_loaded() -> None:
