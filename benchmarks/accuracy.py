@@ -2,7 +2,7 @@
 
     python benchmarks/accuracy.py [--sets NAME ...] [--video vtest.avi] [--clips FOLDER] [--peers PYTHON]
                                   [--seeds 100-107] [--rates 2 3 5 10 15 30] [--peer-rates 5 10]
-                                  [--int8 | --fp32] [--model NAME] [--events] [--results FILE]
+                                  [--debounce SECONDS] [--int8 | --fp32] [--model NAME] [--events] [--results FILE]
 
 Sets:
 
@@ -92,6 +92,9 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0, help="length of a generated scene")
     parser.add_argument("--rates", type=float, nargs="*", default=[2, 3, 5, 10, 15, 30])
     parser.add_argument("--peer-rates", type=float, nargs="*", default=[5, 10])
+    parser.add_argument(
+        "--debounce", type=float, help="of countline's lines on generated scenes, instead of its default"
+    )
     parser.add_argument("--results", type=Path, default=RESULTS, help="where all of it is written")
     given = given_video(parser)
     print(header("onnxruntime"), flush=True)

@@ -107,11 +107,11 @@ class Set:
     """True (n, 5) id, xyxy for each frame; empty: unknown."""
 
 
-def contend(one: Set, peers: Peers | None) -> dict[str, Any]:
-    """Run all on a set; print and return a row for each."""
+def contend(one: Set, peers: Peers | None, **line: Any) -> dict[str, Any]:
+    """Run all on a set; print and return a row for each. ``line``: other options of countline's lines."""
     results: dict[str, list[Result]] = {}
     for job in one.jobs:
-        for title, result in run_own(job).items():
+        for title, result in run_own(job, **line).items():
             results.setdefault(title, []).append(result)
     if peers is not None:
         results |= peers.follow(one.jobs)
@@ -201,7 +201,8 @@ def on_scenes(given: argparse.Namespace, peers: Peers) -> dict[str, Any]:
         for fps in given.rates:
             compared = fps in given.peer_rates
             one = generated(kind, scenes, fps, identities=compared)
-            told[one.name] = contend(one, peers if compared else None)
+            line = {} if given.debounce is None else {"debounce": given.debounce}
+            told[one.name] = contend(one, peers if compared else None, **line)
     return told
 
 

@@ -65,13 +65,13 @@ def frames_of(job: Job, tracks: Sequence[Tracks], source: SourceInfo) -> list[Fr
     return [FrameTracks(FrameInfo(source, i, p, p, *job.size), t) for i, (p, t) in enumerate(zip(pts, tracks))]
 
 
-def native(job: Job, tracks: Sequence[Tracks]) -> list[Report]:
-    """countline's default rules."""
+def native(job: Job, tracks: Sequence[Tracks], **line: Any) -> list[Report]:
+    """countline's default rules; ``line``: other options of its lines."""
     config = {
         "coordinates": "pixels",
         "resolution": list(job.size),
         "lines": [
-            {"name": name, "points": [list(p) for p in ends], "names": {"in": "-", "out": "+"}}
+            {"name": name, "points": [list(p) for p in ends], "names": {"in": "-", "out": "+"}, **line}
             for name, ends in job.lines.items()
         ],
     }
@@ -109,14 +109,15 @@ def exact(job: Job, tracks: Sequence[Tracks]) -> list[Report]:
     return found
 
 
-OWN: dict[str, Callable[[Job, Sequence[Tracks]], list[Report]]] = {
+OWN: dict[str, Callable[..., list[Report]]] = {
     "countline": native,
     "exact engine (nvdsanalytics), same tracks": exact,
 }
 
 
-def run_own(job: Job) -> dict[str, Result]:
-    """All of countline's."""
+def run_own(job: Job, **line: Any) -> dict[str, Result]:
+    """All of countline's; ``line``: other options of its lines."""
     tracks = tracks_of(job)
     table = [np.column_stack([t.track_id.astype(float), t.xyxy]) for t in tracks]
-    return {title: Result(count(job, tracks), table) for title, count in OWN.items()}
+    options = {native: line}
+    return {title: Result(count(job, tracks, **options.get(count, {})), table) for title, count in OWN.items()}
