@@ -32,7 +32,8 @@ SMALL: dict[str, Any] = {"classes": ["person"]}
 
 
 class Load:
-    """Use of decoders and multiprocessors while a measurement runs, in percent, as the driver tells it."""
+    """Use of decoders and multiprocessors in percent, and memory, while a measurement runs, as the driver tells it; of several GPUs the
+    mean, and the most memory."""
 
     def __init__(self, gpus: list[int]) -> None:
         import pynvml
@@ -41,7 +42,7 @@ class Load:
         self._nvml = pynvml
         self._handles = [pynvml.nvmlDeviceGetHandleByIndex(gpu) for gpu in gpus]
         self.name = str(pynvml.nvmlDeviceGetName(self._handles[0]))
-        self._seen: list[tuple[float, float]] = []
+        self._seen: list[tuple[float, float, float]] = []
         self._done = threading.Event()
 
     def __enter__(self) -> Load:
@@ -59,14 +60,16 @@ class Load:
         while not self._done.wait(0.2):
             for handle in self._handles:
                 decoder = float(self._nvml.nvmlDeviceGetDecoderUtilization(handle)[0])
-                self._seen.append((decoder, float(self._nvml.nvmlDeviceGetUtilizationRates(handle).gpu)))
+                memory = float(self._nvml.nvmlDeviceGetMemoryInfo(handle).used) / 2**30
+                self._seen.append((decoder, float(self._nvml.nvmlDeviceGetUtilizationRates(handle).gpu), memory))
 
     def means(self) -> dict[str, float]:
         """Of the last 60 % of what was seen: the start is left out."""
-        late = self._seen[len(self._seen) * 2 // 5 :] or [(0.0, 0.0)]
+        late = self._seen[len(self._seen) * 2 // 5 :] or [(0.0, 0.0, 0.0)]
         return {
-            "nvdec": round(statistics.mean(d for d, _ in late), 1),
-            "sm": round(statistics.mean(s for _, s in late), 1),
+            "nvdec": round(statistics.mean(d for d, _, _ in late), 1),
+            "sm": round(statistics.mean(s for _, s, _ in late), 1),
+            "memory_gib": round(max(m for _, _, m in late), 1),
         }
 
 
@@ -117,6 +120,8 @@ def spread(args: argparse.Namespace, streams: int, processes: int, **more: Any) 
             job["detector"].setdefault("batch", args.batch)
         if job.get("paced"):
             job["detector"].setdefault("linger_ms", args.linger_ms)
+        if args.trace:
+            job["trace"] = str(args.trace / f"{job['stage']}-{streams}-{number}.txt")
         job["outbox"] = str(Path(args.scratch) / f"{time.monotonic_ns()}-{number}.outbox")
         jobs.append(job)
     return jobs
@@ -283,6 +288,9 @@ def main() -> None:
     )
     parser.add_argument("--b-frames", type=int, default=0, help="in the clips; cameras send none")
     parser.add_argument("--clips", type=Path, default=Path(tempfile.gettempdir()) / "countline-gpu-clips")
+    parser.add_argument(
+        "--trace", type=Path, help="a folder in which each process writes what it did, second by second"
+    )
     parser.add_argument("--output", type=Path, default=HERE / "results" / "gpu.json")
     args = parser.parse_args()
     args.streams = {"h264": args.h264_streams, "hevc": args.hevc_streams}

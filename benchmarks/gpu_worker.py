@@ -172,6 +172,7 @@ def pipeline(job: dict[str, Any]) -> dict[str, Any]:
     """``rules``, ``delivery``, and streams at their own speed (``paced``)."""
     from countline.messages import message
     from countline.pipeline.run import Run
+    from countline.pipeline.turns import pass_over_what_is_loaded
 
     due: dict[str, Any] = {}
 
@@ -186,6 +187,7 @@ def pipeline(job: dict[str, Any]) -> dict[str, Any]:
         return {"due": began + info.pts - first + job["epoch"] - job["ticks"], "number": info.number}
 
     with Run(_config(job), messages=[told] if job.get("paced") else []) as run:
+        pass_over_what_is_loaded()  # as `countline run` does
         due.update({source.info.name: source for source in run.sources})
         runner = threading.Thread(target=run.execute, kwargs={"drain_timeout": 20.0}, daemon=True)
         runner.start()
@@ -195,6 +197,8 @@ def pipeline(job: dict[str, Any]) -> dict[str, Any]:
             nonlocal dropped
             dropped = sum(source.stats.dropped for source in run.sources)
 
+        if job.get("trace"):
+            threading.Thread(target=_trace, args=(run, job["trace"]), daemon=True).start()
         if job.get("paced"):
             time.sleep(job["warm"])
         result = measured(lambda: summary.frames, job["seconds"], begin)
@@ -211,6 +215,28 @@ def pipeline(job: dict[str, Any]) -> dict[str, Any]:
             [str(run.engine.failure)] if run.engine.failure else []
         )
     return result
+
+
+def _trace(run: Any, path: str) -> None:
+    """Each second a line: frames that came, were looked at, dropped and passed over, those that wait, how late the latest source is."""
+    before, began = [0, 0, 0, 0], time.monotonic()
+    with open(path, "w", encoding="utf-8") as file:
+        while True:
+            time.sleep(1.0)
+            stats = [source.stats for source in run.sources]
+            now = [
+                sum(s.frames for s in stats),
+                run.engine.summary.frames,
+                sum(s.dropped for s in stats),
+                sum(s.thinned for s in stats),
+            ]
+            late = [time.monotonic() - s.last_frame for s in stats if s.last_frame]
+            file.write(
+                f"{time.monotonic() - began:6.1f} s  came, done, dropped, passed over {[a - b for a, b in zip(now, before)]}"
+                f"  wait {run._frames.depth()}  silent for up to {max(late, default=0) * 1000:.0f} ms\n"
+            )
+            file.flush()
+            before = now
 
 
 def _config(job: dict[str, Any]) -> dict[str, Any]:

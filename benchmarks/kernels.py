@@ -8,6 +8,8 @@
   that costs the process that has the frames, and what both spend on the hand-over in all; the work itself comes on top.
 * kernel: countline-kernels, alone and while another thread computes in Python and wants the interpreter's lock.
 
+* track, street clip: the tracker alone, by both, on the default detector's boxes in the clip of `countline demo`.
+
 The kernel gives up the interpreter's lock for large batches only. The last two figures show why: a lock that is given up is got back
 when the other thread's time slice ends (``sys.setswitchinterval``, 5 ms). Time on the clock, not CPU time.
 """
@@ -25,6 +27,7 @@ import numpy as np
 from frame import LABELS, SOURCE, SURE, each, scene
 from machine import header
 from rules import native
+from street import Street
 
 from countline import track
 from countline.analytics.native.batch import stack
@@ -97,6 +100,8 @@ def main() -> None:
     pairs = list(zip(infos, detections))
     print(header("numpy", "pyxtrackers"))
     print(f"kernel: {find().description}")
+    street = Street.detect()
+    clip = f"track, street clip, {street.boxes:.0f} boxes"
     best: dict[str, float] = {}
 
     def note(name: str, value: float) -> None:
@@ -106,6 +111,7 @@ def main() -> None:
         cost, results = each(job(False), pairs)
         note("numpy", cost)
         note("numpy, the gate alone", each(gate([FrameTracks(infos[0], results[-1][0].tracks)]), range(len(pairs)))[0])
+        note(f"{clip}, numpy", street.track(kernel=False)[0])
         for analytics in results:
             analytics[0].objects = list(analytics[0].objects)
         mine, both = handed_over(pairs, results)
@@ -113,6 +119,7 @@ def main() -> None:
         note("processes, the hand-over, both sides", both)
         if find().module is not None:
             note("kernel", each(job(True), pairs)[0])
+            note(f"{clip}, kernel", street.track(kernel=True)[0])
             note("kernel, beside a busy thread (clock)", beside_a_busy_thread(job(True), pairs, 0))
             some = pairs[: len(pairs) // 4]
             note("the same, the lock given up each frame", beside_a_busy_thread(job(True), some, 1))

@@ -18,6 +18,7 @@ from pydantic_core import PydanticUndefined
 
 from countline.config import Config
 from countline.config.base import OutputConfig
+from countline.config.field_docs import meanings
 from countline.config.messages import MessageConfig, kind_classes
 from countline.config.outputs import BUILT_IN, config_class
 
@@ -101,14 +102,21 @@ def fields(model: type[BaseModel]) -> dict[str, Any]:
     return found
 
 
+def texts(model: type[BaseModel]) -> dict[str, str]:
+    """What these fields mean."""
+    kinds = [own for _, own in kind_classes()] if model is MessageConfig else []
+    return {name: text for own in (*kinds, model) for name, text in meanings(own).items()}
+
+
 def section(model: type[BaseModel], title: str) -> str:
     """One model as a table."""
     doc = (model.__doc__ or "").strip().split("\n\n")[0].replace("\n", " ")
     rows = [f"## {title}", "", " ".join(doc.split()), "", "| key | type | default | meaning |", "|---|---|---|---|"]
+    meaning_of = texts(model)
     for name, field in fields(model).items():
         key = field.alias or name
         key = f"**`{key}`**" if field.is_required() else f"`{key}`"
-        meaning = " ".join((field.description or "").split()).replace("|", "\\|")
+        meaning = " ".join(meaning_of.get(name, "").split()).replace("|", "\\|")
         known = next((m.built_in() for m in field.metadata if hasattr(m, "built_in")), ())
         type_ = " \\| ".join(f"`{name}`" for name in known) or type_text(field.annotation)
         rows.append(f"| {key} | {type_} | {default_text(field)} | {meaning} |")

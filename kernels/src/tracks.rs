@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 
 use crate::bytetrack::Tracker;
 use crate::guarded;
-use crate::memory::{behind as hidden_by_others, grades, held, several as hold_several, usable, Pixels, SharedHeight, Sighting, Tracks};
+use crate::memory::{grades, held, usable, Pixels, SharedHeight, Sighting, Tracks};
 
 /// Objects from which the interpreter's lock is given up; see `rules`.
 const MANY: usize = 256;
@@ -138,19 +138,6 @@ impl ByteTrack {
     }
 }
 
-/// Rows of (n, 4) boxes that hold the middles of several smaller ones of the (m, 4) tracks, of which the first `now` are near to
-/// where they are said to be.
-#[pyfunction]
-pub fn several(boxes: Boxes<'_>, tracks: Boxes<'_>, now: usize) -> PyResult<Vec<usize>> {
-    Ok(hold_several(&pixels(&boxes)?, &pixels(&tracks)?, now))
-}
-
-/// Rows of (n, 4) boxes that another one, which reaches farther down, may hide from below.
-#[pyfunction]
-pub fn behind(boxes: Boxes<'_>) -> PyResult<Vec<usize>> {
-    Ok(hidden_by_others(&pixels(&boxes)?))
-}
-
 /// Grades detections by the limits of each class.
 #[pyclass(frozen, module = "countline_kernels")]
 pub struct Grades {
@@ -191,7 +178,7 @@ impl Grades {
 /// How high the boxes of a track were: `countline.track.occlusion.Height`.
 #[pyclass(frozen, module = "countline_kernels")]
 pub struct TrackHeight {
-    height: SharedHeight,
+    pub(crate) height: SharedHeight,
 }
 
 #[pymethods]

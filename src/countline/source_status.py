@@ -27,7 +27,7 @@ _RATES = ("packets", "frames", "dropped", "vanished", "thinned")
 
 @dataclass(slots=True)
 class SourceStats:
-    """State, running counts and rates of one source. Only its reader thread writes them (but for ``overload``, ``undetected`` and
+    """State, running counts and rates of one source. Only its reader's threads write them (but for ``overload``, ``undetected`` and
     ``blind``); any thread reads."""
 
     frames: int = 0

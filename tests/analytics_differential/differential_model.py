@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from exact_oracle import GATE, Oracle, OracleStream, cdiv, heads, hits, s32
@@ -90,7 +91,7 @@ def _geometry(
         return 0, False, False
     ux, uy = head[0] - tail[0], head[1] - tail[1]
 
-    def offset(x: int, y: Fraction) -> Fraction:
+    def offset(x: int, y: int | Fraction) -> int | Fraction:
         """Positive on the right-hand side; |AB| times the distance."""
         return ax * (y - start[1]) - ay * (x - start[0])
 
@@ -100,18 +101,18 @@ def _geometry(
         hits((px + k * cdiv(pw, 2), py + mean_h / 2), (cx + k * cdiv(cw, 2), cy + ch / 2), start, end)
         for k in (0, 1, -1)
     )
-    here = offset(cx, Fraction(foot))
+    here = offset(cx, foot)
     if item.mode == "loose" and size and abs(across) >= 1e-5 * size:
         then = offset(px, Fraction(py) + Fraction(mean_h) / 2) * (1 if across < 0 else -1)
         here *= 1 if across < 0 else -1
         return (1 if then > 0 >= here else -1 if then < 0 <= here else 0), True, segment
     before = s32(py + hh)
-    then = offset(px, Fraction(before))
+    then = offset(px, before)
     changed = _side(then, ax, ay) * _side(here, ax, ay) < 0
     return int(changed), heads(tail, head, (s32(cx - px), s32(foot - before)), cosine), segment
 
 
-def _side(offset: Fraction, ax: int, ay: int) -> int:
+def _side(offset: int | Fraction, ax: int, ay: int) -> int:
     """Sign of a distance cut to a 32-bit whole number; what does not fit becomes the least one."""
     square = ax * ax + ay * ay
     if offset * offset >= square * 2**62:
@@ -255,6 +256,7 @@ def _meets(p: Whole, q: Whole, a: Whole, b: Whole, told: Story) -> bool:
     return sides[0] != sides[1]
 
 
+@lru_cache(maxsize=1000)
 def _most(a: Whole, b: Whole, picture: tuple[int, int]) -> int:
     """60 % of the way from the middle of the line, square to it, to the nearer end of the picture, in thousandths; 2.5 % of
     its height where that is more. A side on which there is less than that does not matter."""

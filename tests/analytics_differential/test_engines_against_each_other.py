@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from countline.compat.deepstream.migrate.causes import CAUSES
+from property_profiles import PROFILE
 
 SEEDS = int(os.environ.get("COUNTLINE_FUZZ_SEEDS", "216"))
 FIRST = int(os.environ.get("COUNTLINE_FUZZ_FIRST", "0"))
@@ -37,7 +38,7 @@ def one(random: Random, seed: object) -> tuple[Counter[str], Counter[str]]:
     return causes, Counter({**Counter(made.kinds), "compared": trial.compared, "tied": trial.tied})
 
 
-@settings(max_examples=max(SEEDS // 4, 1), suppress_health_check=list(HealthCheck))
+@settings(max_examples=max(SEEDS // (4 if PROFILE == "random" else 12), 1), suppress_health_check=list(HealthCheck))
 @given(st.randoms(use_true_random=False))
 def test_every_difference_has_a_cause_that_is_true(random: Random) -> None:
     one(random, "hypothesis")

@@ -34,9 +34,9 @@ def polylines(draw):
     return found
 
 
-def engine(lines, **more):
+def engine(lines, *, debounce=0.5, **more):
     config = RulesConfig.model_validate(
-        {"lines": [{"name": f"l{i}", "points": p} for i, p in enumerate(lines)], **more}
+        {"lines": [{"name": f"l{i}", "points": p, "debounce": debounce} for i, p in enumerate(lines)], **more}
     )
     return NativeRules(config, [CAM], LABELS)
 
@@ -65,8 +65,8 @@ OTHER = {"in": "out", "out": "in"}
 @given(seeds, st.lists(polylines(), min_size=1, max_size=3))
 def test_reversal_of_time_swaps_directions(seed, lines):
     path = wander(seed)
-    forward = tally(run(engine(lines), frames_of(path)))
-    backward = tally(run(engine(lines), frames_of(path[::-1])))
+    forward = tally(run(engine(lines, debounce=0), frames_of(path)))  # which waits for what comes after
+    backward = tally(run(engine(lines, debounce=0), frames_of(path[::-1])))
     assert backward == Counter({(rule, track, OTHER[way]): n for (rule, track, way), n in forward.items()})
 
 

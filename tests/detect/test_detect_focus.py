@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import countline.demo
 from countline.config import DetectorConfig
 from countline.detect import make
-from countline.detect.focus import ABOVE, MARGIN, FocusedDetector, Slice, joined, slices
+from countline.detect.focus import ABOVE, MARGIN, FocusedDetector, Slice, merged, slices
 from countline.types import Detections, Frame, FrameInfo, RuleInfo, SourceInfo
 from countline.video.picture import ArrayPicture
 
@@ -71,19 +71,19 @@ def boxes(*rows: tuple[float, ...], confidence: float = 0.5) -> Detections:
 
 
 def test_an_object_that_both_see_is_one_and_has_the_box_of_the_slice() -> None:
-    whole = boxes((100, 100, 140, 200), (500, 300, 540, 400), confidence=0.9)
+    full = boxes((100, 100, 140, 200), (500, 300, 540, 400), confidence=0.9)
     near = Slice(50, 50, 350, 350)
-    found = joined(whole, [(near, boxes((52, 51, 91, 152)))], (640, 480))
+    found = merged(full, [(near, boxes((52, 51, 91, 152)))], (640, 480))
     assert found.xyxy.tolist() == [[102, 101, 141, 202], [500, 300, 540, 400]]
     assert np.allclose(found.confidence, 0.9), "as sure as the surer of both"
 
 
 def test_what_the_border_of_a_slice_cuts_off_is_left_to_the_whole_picture() -> None:
-    whole = boxes((300, 100, 400, 200))
+    full = boxes((300, 100, 400, 200))
     near = Slice(50, 50, 350, 350)
-    assert joined(whole, [(near, boxes((250, 50, 300, 150)))], (640, 480)).xyxy.tolist() == whole.xyxy.tolist()
+    assert merged(full, [(near, boxes((250, 50, 300, 150)))], (640, 480)).xyxy.tolist() == full.xyxy.tolist()
     at_edge = Slice(0, 0, 300, 300)
-    found = joined(boxes(), [(at_edge, boxes((0, 50, 40, 150)))], (640, 480))
+    found = merged(boxes(), [(at_edge, boxes((0, 50, 40, 150)))], (640, 480))
     assert len(found) == 1, "at the picture's own border nothing is missing"
 
 
@@ -95,13 +95,13 @@ def test_nothing_is_found_twice(places: list[tuple[float, float]], jitter: int) 
         at = (x * 900, y * 600)
         if all(abs(at[0] - a) > 60 or abs(at[1] - b) > 100 for a, b in chosen):
             chosen.append(at)
-    whole = boxes(*[(x, y, x + 40, y + 80) for x, y in chosen])
+    full = boxes(*[(x, y, x + 40, y + 80) for x, y in chosen])
     views = []
     for s in (Slice(0, 0, 600, 700), Slice(400, 0, 1000, 700)):
         seen = [(x + jitter - s.left, y - s.top, x + jitter + 40 - s.left, y + 80 - s.top) for x, y in chosen]
         clipped = [(max(0, a), b, min(600, c), d) for a, b, c, d in seen if c > 0 and a < 600]
         views.append((s, boxes(*clipped)))
-    assert len(joined(whole, views, (1000, 700))) == len(chosen)
+    assert len(merged(full, views, (1000, 700))) == len(chosen)
 
 
 class Counting:

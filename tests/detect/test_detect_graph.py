@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from countline.detect.graph import MOST_TENSORS, Graph, Made, read_graph
+from countline.detect.graph import MOST_TENSORS, Graph, Provenance, read_graph
 from countline.detect.runtime import tensor_shapes
 
 
@@ -34,8 +34,8 @@ def heads(path: Path, *, quantised: bool = False) -> Path:
 
     grids = []
     for stride in (8, 16):
-        whole = op("Concat", conv(4, stride), op("Sigmoid", conv(1, stride)), op("Sigmoid", conv(3, stride)), axis=1)
-        grids.append(op("Reshape", whole, constant(np.array([0, 8, -1], np.int64))))
+        single = op("Concat", conv(4, stride), op("Sigmoid", conv(1, stride)), op("Sigmoid", conv(3, stride)), axis=1)
+        grids.append(op("Reshape", single, constant(np.array([0, 8, -1], np.int64))))
     nodes.append(helper.make_node("Transpose", [op("Concat", *grids, axis=2)], ["output"], perm=[0, 2, 1]))
     graph = helper.make_graph(
         nodes,
@@ -48,16 +48,16 @@ def heads(path: Path, *, quantised: bool = False) -> Path:
     return path
 
 
-def made(path: Path, channels: int) -> Made:
+def provenance(path: Path, channels: int) -> Provenance:
     graph = read_graph(path)
     inner = graph.with_outputs(graph.tensors(["output"]))
     shapes = tensor_shapes(inner, path.parent, {"images": np.zeros((1, 3, 32, 32), np.float32)})
-    return graph.made("output", [channels], shapes)[channels]
+    return graph.provenance("output", [channels], shapes)[channels]
 
 
 @pytest.mark.parametrize("quantised", [False, True])
 def test_parts_of_an_output_are_seen_through_grids_and_changes_of_form(quantised: bool, tmp_path: Path) -> None:
-    found = made(heads(tmp_path / "m.onnx", quantised=quantised), 8)
+    found = provenance(heads(tmp_path / "m.onnx", quantised=quantised), 8)
     assert [(p.width, p.last, p.cut) for p in found.parts] == [
         (4, "Conv", False),
         (1, "Sigmoid", False),
@@ -83,7 +83,7 @@ def test_files_that_are_no_models_have_no_graph(content: bytes | None, tmp_path:
     graph = read_graph(path)
     assert graph.tensors(["output"]) == []
     assert tensor_shapes(graph.with_outputs(["output"]), tmp_path, {"images": np.zeros((1, 3, 8, 8), np.float32)}) == {}
-    assert Graph().made("output", [8], {})[8] == Made()
+    assert Graph().provenance("output", [8], {})[8] == Provenance()
 
 
 def test_joins_of_joins_without_end_are_left_alone(tmp_path: Path) -> None:
@@ -94,5 +94,5 @@ def test_joins_of_joins_without_end_are_left_alone(tmp_path: Path) -> None:
     onnx.save(helper.make_model(graph), path)
     read = read_graph(path)
     assert read.tensors(["t20"]) == []
-    assert read.made("t20", [8], {})[8].parts == ()
+    assert read.provenance("t20", [8], {})[8].parts == ()
     assert MOST_TENSORS < 2**20

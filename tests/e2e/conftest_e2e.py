@@ -105,6 +105,18 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return walkers(tmp_path_factory.mktemp("clips") / "few.mp4", 3)
 
 
+@pytest.fixture(scope="session")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A detector for the made videos: a real model, of one class ``person``, that is loaded and through with a frame in no
+    time. For command lines where what is found is not the point."""
+    from seeing_models import Seeing  # programs that tests write import this file, too, and have no such folder
+
+    model = Seeing(size=(96, 96))
+    model.output("output0", model.join(model.xyxy, model.given([0.9, 0]), axis=2), 6, rows=300)
+    path = model.save(tmp_path_factory.mktemp("models") / "squares.onnx", {"names": {0: "person"}})
+    return {"model": str(path), "runtime": "onnxruntime", "threads": 1}
+
+
 def bright(images: list[np.ndarray]) -> list[Detections]:
     """A user's own detector: the box around what is bright."""
     found = []

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest_e2e import command, made, street, write
@@ -22,6 +23,12 @@ def told(done: object, code: int, *words: str) -> None:
     assert "Traceback" not in text
     for word in words:
         assert word in text
+
+
+@pytest.fixture
+def video(few: Path, quick: dict[str, Any]) -> list[object]:
+    """Options for a video and a model that are both well, and for where messages go."""
+    return ["-i", few, "--model", quick["model"], "--stdout"]
 
 
 def test_nothing_to_run_says_what_to_type() -> None:
@@ -45,18 +52,19 @@ def test_a_missing_configuration_is_told_by_name() -> None:
     ],
 )
 def test_a_video_that_cannot_be_opened_ends_with_exit_code_3(
-    name: str, content: bytes | None, words: list[str], tmp_path: Path
+    name: str, content: bytes | None, words: list[str], tmp_path: Path, quick: dict[str, Any]
 ) -> None:
     path = tmp_path / name
     if content is not None:
         path.write_bytes(content)
-    told(command("run", "-i", path, "--line", "a=0.1,0.5,0.9,0.5", "--stdout"), 3, *words)
+    options = ["--line", "a=0.1,0.5,0.9,0.5", "--model", quick["model"], "--stdout"]
+    told(command("run", "-i", path, *options), 3, *words)
 
 
 def test_a_missing_file_among_several_sources_is_told_before_anything_runs(
-    broker: EmbeddedBroker, topic: str, short: Path, tmp_path: Path
+    broker: EmbeddedBroker, topic: str, few: Path, quick: dict[str, Any], tmp_path: Path
 ) -> None:
-    data = street(short, broker.bootstrap, topic)
+    data = street(few, broker.bootstrap, topic, detector=quick)
     data["sources"].append({"name": "gone", "uri": str(tmp_path / "gone.mp4")})
     done = command("run", write(tmp_path / "c.yaml", data))
     told(done, 3, "source 'gone'", "gone.mp4", "no such file")
@@ -64,14 +72,14 @@ def test_a_missing_file_among_several_sources_is_told_before_anything_runs(
 
 
 def test_a_source_that_breaks_does_not_stop_the_others(
-    broker: EmbeddedBroker, topic: str, short: Path, tmp_path: Path
+    broker: EmbeddedBroker, topic: str, few: Path, quick: dict[str, Any], tmp_path: Path
 ) -> None:
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(b"\0\0\0\x1cftypisom" + bytes(5000))  # begins like a video and holds none
-    data = street(short, broker.bootstrap, topic)
+    data = made(few, broker.bootstrap, topic) | {"detector": quick}
     data["sources"].append({"name": "cut", "uri": str(cut)})
     done = command("run", write(tmp_path / "c.yaml", data))
-    told(done, 3, "cut.mp4", "line straight: in 4, out 3, total 7", "output kafka: 7 acknowledged")
+    told(done, 3, "cut.mp4", "line straight: in 1, out 2, total 3", "output kafka: 3 acknowledged")
 
 
 def test_a_model_that_is_not_onnx_is_refused_by_name(short: Path, tmp_path: Path) -> None:
@@ -83,20 +91,15 @@ def test_a_model_that_is_not_onnx_is_refused_by_name(short: Path, tmp_path: Path
     )
 
 
-def test_an_unknown_class_is_told_with_near_ones(short: Path) -> None:
-    told(
-        command("run", "-i", short, "--line", "a=0.1,0.5,0.9,0.5", "--stdout", "--classes", "persn"),
-        2,
-        "persn",
-        "person",
-    )
+def test_an_unknown_class_is_told_with_near_ones(video: list[object]) -> None:
+    told(command("run", *video, "--line", "a=0.1,0.5,0.9,0.5", "--classes", "persn"), 2, "persn", "person")
 
 
 @pytest.mark.parametrize(
     "line", ["0.1,0.5,0.9,0.5", "a=0.1,0.5,0.9", "a=0.1,0.5,0.1,0.5", "a=left,0.5,0.9,0.5", "a=100,500,900,500"]
 )
-def test_an_impossible_line_is_told_with_the_right_form(line: str, short: Path) -> None:
-    told(command("run", "-i", short, "--line", line, "--stdout"), 2, "line")
+def test_an_impossible_line_is_told_with_the_right_form(line: str, video: list[object]) -> None:
+    told(command("run", *video, "--line", line), 2, "line")
 
 
 def test_options_beside_a_configuration_are_refused_by_name(tmp_path: Path, short: Path) -> None:
@@ -104,8 +107,10 @@ def test_options_beside_a_configuration_are_refused_by_name(tmp_path: Path, shor
     told(command("run", config, "--classes", "car"), 2, "--classes", "cannot be combined")
 
 
-def test_a_template_field_that_does_not_exist_is_told_with_the_valid_ones(tmp_path: Path, short: Path) -> None:
-    data = street(short, "127.0.0.1:1", "t")
+def test_a_template_field_that_does_not_exist_is_told_with_the_valid_ones(
+    tmp_path: Path, few: Path, quick: dict[str, Any]
+) -> None:
+    data = street(few, "127.0.0.1:1", "t", detector=quick)
     data["messages"][0]["value"] = {"count": "{lines.straigth.current}"}
     told(command("run", write(tmp_path / "c.yaml", data)), 2, "straigth", "straight")
 
@@ -115,9 +120,9 @@ def test_an_output_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     told(command("demo", "--out", tmp_path / "file" / "demo"), 4, "cannot be made")
 
 
-def test_an_outbox_that_cannot_be_made_is_told(tmp_path: Path, squares: Path) -> None:
+def test_an_outbox_that_cannot_be_made_is_told(tmp_path: Path, few: Path, quick: dict[str, Any]) -> None:
     (tmp_path / "file").write_text("in the way")
-    data = made(squares, "127.0.0.1:1", "t", outbox={"path": str(tmp_path / "file" / "box")})
+    data = made(few, "127.0.0.1:1", "t", outbox={"path": str(tmp_path / "file" / "box")}) | {"detector": quick}
     told(command("run", write(tmp_path / "c.yaml", data)), 5, "box")
 
 
@@ -129,8 +134,8 @@ def test_the_embedded_broker_says_when_its_port_is_in_use() -> None:
         told(command("demo", "--port", port, "--no-video"), 4, str(port), "in use")
 
 
-def test_the_doctor_names_every_trouble_with_a_remedy(tmp_path: Path, short: Path) -> None:
-    data = street(short, "127.0.0.1:1", "t")
+def test_the_doctor_names_every_trouble_with_a_remedy(tmp_path: Path, few: Path, quick: dict[str, Any]) -> None:
+    data = street(few, "127.0.0.1:1", "t", detector=quick)
     data["sources"].append({"name": "gone", "uri": str(tmp_path / "gone.mp4")})
     done = command("check", write(tmp_path / "c.yaml", data), "--timeout", "2")
     told(done, 3, "ok    source 'street'", "FAIL  source 'gone'", "->", "127.0.0.1")

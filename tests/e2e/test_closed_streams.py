@@ -8,11 +8,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 CONFIG = """\
 sources: [{{name: gate, uri: {clip}}}]
+detector: {quick}
 rules: {{lines: [{{name: l, points: [[0, 0.5], [1, 0.5]]}}]}}
 messages: [{{name: m, value: {{id: "{{id}}"}}}}]
 outputs: [{output}]
@@ -40,13 +42,13 @@ def with_open_streams(number: int) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
-def to_file(short: Path) -> None:
-    Path("c.yaml").write_text(CONFIG.format(clip=short, output="{file: {path: out.jsonl}}"))
+def to_file(few: Path, quick: dict[str, Any]) -> None:
+    Path("c.yaml").write_text(CONFIG.format(clip=few, quick=quick, output="{file: {path: out.jsonl}}"))
 
 
 @pytest.fixture
-def to_stdout(short: Path) -> None:
-    Path("c.yaml").write_text(CONFIG.format(clip=short, output="stdout"))
+def to_stdout(few: Path, quick: dict[str, Any]) -> None:
+    Path("c.yaml").write_text(CONFIG.format(clip=few, quick=quick, output="stdout"))
 
 
 @pytest.mark.usefixtures("to_stdout")

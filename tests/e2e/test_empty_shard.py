@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from countline.cluster.shards import Shard
@@ -20,13 +21,21 @@ POD = "import socket, sys; socket.gethostname = lambda: 'countline-1'; from coun
 SHARD = Shard(1, 2)
 OWN, OTHER = (next(f"cam{n}" for n in range(99) if SHARD.takes(f"cam{n}") is taken) for taken in (True, False))
 """A source that the pod countline-1 of two reads, and one that it does not."""
+Site = tuple[Path, dict[str, Any]]
 
 
-def write(clip: Path, names: list[str], output: dict[str, Any], **source: Any) -> None:
+@pytest.fixture
+def site(few: Path, quick: dict[str, Any]) -> Site:
+    """A video and the detector for it."""
+    return few, quick
+
+
+def write(site: Site, names: list[str], output: dict[str, Any], **source: Any) -> None:
+    video, detector = site
     config = {
-        "sources": [{"name": name, "uri": str(clip), "fps": 4, **source} for name in names],
-        "detector": {"classes": ["person"]},
-        "rules": {"lines": [{"name": "l", "points": [[0.39, 0.26], [0.39, 0.62]]}]},
+        "sources": [{"name": name, "uri": str(video), "fps": 4, **source} for name in names],
+        "detector": detector,
+        "rules": {"lines": [{"name": "l", "points": [[0.2, 0.5], [0.8, 0.5]]}]},
         "messages": [{"name": "m", "on": "crossing", "value": {"source": "{source}"}}],
         "outputs": [output],
     }
@@ -54,15 +63,15 @@ def until(what: Any, run: subprocess.Popen[str]) -> None:
         time.sleep(0.05)
 
 
-def test_it_is_well_delivers_what_is_left_and_begins_when_it_has_a_source(clip: Path) -> None:
-    write(clip, [OWN], {"redis": {"host": "127.0.0.1", "port": free_port(), "stream": "s", "name": "out"}})
+def test_it_is_well_delivers_what_is_left_and_begins_when_it_has_a_source(site: Site) -> None:
+    write(site, [OWN], {"redis": {"host": "127.0.0.1", "port": free_port(), "stream": "s", "name": "out"}})
     with pod("--drain-timeout", "0") as run:
         said = json.loads(run.communicate(timeout=120)[0].splitlines()[-1])
     made = said["messages"]
     assert (run.returncode, made > 0) == (4, True), said
 
     # Its source is another pod's from now on, and its output can be reached.
-    write(clip, [OTHER], {"file": {"path": "late.jsonl", "name": "out"}})
+    write(site, [OTHER], {"file": {"path": "late.jsonl", "name": "out"}})
     address = f"127.0.0.1:{free_port()}"
     with pod("--watch", "--metrics", address) as run:
         try:
@@ -72,7 +81,7 @@ def test_it_is_well_delivers_what_is_left_and_begins_when_it_has_a_source(clip: 
             assert asked.returncode == 0, asked.stdout + asked.stderr
             assert json.loads(asked.stdout)["checks"]["run"]["detail"] == "has no source in its share: waits"
 
-            write(clip, [OTHER, OWN], {"file": {"path": "late.jsonl", "name": "out"}})
+            write(site, [OTHER, OWN], {"file": {"path": "late.jsonl", "name": "out"}})
             text = run.communicate(timeout=120)[0]
         finally:
             run.kill()
@@ -82,15 +91,15 @@ def test_it_is_well_delivers_what_is_left_and_begins_when_it_has_a_source(clip: 
     assert set(summary["sources"]) == {OWN}
 
 
-def test_one_whose_share_becomes_empty_ends_in_order(clip: Path) -> None:
+def test_one_whose_share_becomes_empty_ends_in_order(site: Site) -> None:
     """Kubernetes starts it anew; then it waits."""
     address, endless = f"127.0.0.1:{free_port()}", {"loop": True, "realtime": True}
-    write(clip, [OWN, OTHER], {"file": {"path": "out.jsonl"}}, **endless)
+    write(site, [OWN, OTHER], {"file": {"path": "out.jsonl"}}, **endless)
     with pod("--watch", "--metrics", address) as run:
         try:
             ready = [sys.executable, "-m", "countline", "health", address, "--ready", "-q"]
             until(lambda: subprocess.run(ready, timeout=60).returncode == 0, run)
-            write(clip, [OTHER], {"file": {"path": "out.jsonl"}}, **endless)
+            write(site, [OTHER], {"file": {"path": "out.jsonl"}}, **endless)
             text = run.communicate(timeout=120)[0]
         finally:
             run.kill()
@@ -99,8 +108,8 @@ def test_one_whose_share_becomes_empty_ends_in_order(clip: Path) -> None:
     assert "Traceback" not in text
 
 
-def test_it_ends_in_order_when_it_is_asked_to(clip: Path) -> None:
-    write(clip, [OTHER], {"file": {"path": "out.jsonl"}})
+def test_it_ends_in_order_when_it_is_asked_to(site: Site) -> None:
+    write(site, [OTHER], {"file": {"path": "out.jsonl"}})
     address = f"127.0.0.1:{free_port()}"
     with pod("--metrics", address) as run:
         try:
@@ -114,8 +123,8 @@ def test_it_ends_in_order_when_it_is_asked_to(clip: Path) -> None:
     assert Path("o").exists()
 
 
-def test_one_that_names_its_number_itself_has_nothing_to_do(clip: Path) -> None:
-    write(clip, [OTHER], {"file": {"path": "out.jsonl"}})
+def test_one_that_names_its_number_itself_has_nothing_to_do(site: Site) -> None:
+    write(site, [OTHER], {"file": {"path": "out.jsonl"}})
     command = [sys.executable, "-m", "countline", "run", "c.yaml", "--outbox", "o", "--shard", "1/2"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr.splitlines()[-1]) == (0, "shard 1/2 has no source: nothing to do")

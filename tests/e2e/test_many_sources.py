@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -48,9 +49,9 @@ def lines_until(mark: str, *options: str, name: str) -> tuple[int, list[dict[str
         return run.wait(60), [json.loads(line) for line in text.splitlines() if line.startswith("{")], text
 
 
-def test_a_camera_that_was_never_seen_is_an_error_with_its_reason(clip: Path) -> None:
-    sources = [{"name": "file", "uri": str(clip)}, {"name": "gate", "uri": f"rtsp://127.0.0.1:{free_port()}/cam"}]
-    code, said, text = lines_until("refused", name=write(sources, messages=[]))
+def test_a_camera_that_was_never_seen_is_an_error_with_its_reason(few: Path, quick: dict[str, Any]) -> None:
+    sources = [{"name": "file", "uri": str(few)}, {"name": "gate", "uri": f"rtsp://127.0.0.1:{free_port()}/cam"}]
+    code, said, text = lines_until("refused", name=write(sources, messages=[], detector=quick))
     summary = next(line for line in said if line["type"] == "summary")
     assert code == 3, text
     assert "source 'gate' was never seen: connection refused" in summary["sources"]["gate"]["error"]
@@ -58,11 +59,11 @@ def test_a_camera_that_was_never_seen_is_an_error_with_its_reason(clip: Path) ->
     assert not summary["sources"]["file"]["error"]
 
 
-def test_every_shard_reads_its_share_and_all_together_read_all(clip: Path) -> None:
-    sources = [{"name": f"cam{n}", "uri": str(clip), "fps": 2} for n in range(5)]
+def test_every_shard_reads_its_share_and_all_together_read_all(few: Path, quick: dict[str, Any]) -> None:
+    sources = [{"name": f"cam{n}", "uri": str(few), "fps": 2} for n in range(5)]
     read: list[str] = []
     for index in range(3):
-        name = write(sources, outbox=f"o{index}.outbox", messages=[])
+        name = write(sources, outbox=f"o{index}.outbox", messages=[], detector=quick)
         done = subprocess.run(
             [*COMMAND, "--json", "--shard", f"{index}/3", name], capture_output=True, text=True, timeout=120
         )

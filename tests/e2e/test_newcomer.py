@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest_e2e import command
@@ -97,12 +98,12 @@ def test_an_empty_kafka_option_is_an_error_and_not_standard_output(ask: Ask, cli
 
 
 def test_messages_lost_with_an_outbox_in_memory_are_not_said_to_be_kept(
-    ask: Ask, squares: Path, tmp_path: Path
+    ask: Ask, few: Path, quick: dict[str, Any], tmp_path: Path
 ) -> None:
     """The message of the first frame goes to a port where nobody listens."""
     path = tmp_path / "c.yaml"
     path.write_text(
-        f"sources: [{{name: s, uri: {squares}}}]\n"
+        f"sources: [{{name: s, uri: {few}}}]\ndetector: {quick}\n"
         "messages: [{name: m, on: interval 1h, value: {n: 1}}]\n"
         "outputs: [{kafka: {bootstrap: '127.0.0.1:9', topic: t}}]\n"
     )
@@ -112,10 +113,12 @@ def test_messages_lost_with_an_outbox_in_memory_are_not_said_to_be_kept(
     assert "the next run" not in err
 
 
-def test_check_tells_a_damaged_outbox_and_what_waits_in_a_sound_one(ask: Ask, clip: Path, tmp_path: Path) -> None:
+def test_check_tells_a_damaged_outbox_and_what_waits_in_a_sound_one(
+    ask: Ask, few: Path, quick: dict[str, Any], tmp_path: Path
+) -> None:
     path = tmp_path / "c.yaml"
     box = tmp_path / "c.outbox"
-    path.write_text(f"sources: [{{name: s, uri: {clip}}}]\noutputs: [stdout]\noutbox: {box}\n")
+    path.write_text(f"sources: [{{name: s, uri: {few}}}]\ndetector: {quick}\noutputs: [stdout]\noutbox: {box}\n")
     box.write_bytes(b"garbage" * 1000)
     code, out, _ = ask("check", path)
     assert code == 5
@@ -129,18 +132,22 @@ def test_check_tells_a_damaged_outbox_and_what_waits_in_a_sound_one(ask: Ask, cl
     assert "1 messages wait for output 'stdout'" in out
 
 
-def test_a_terminal_without_unicode_shows_escapes_and_no_traceback(tmp_path: Path, clip: Path) -> None:
+def test_a_terminal_without_unicode_shows_escapes_and_no_traceback(
+    tmp_path: Path, few: Path, quick: dict[str, Any]
+) -> None:
     path = tmp_path / "c.yaml"
-    path.write_text(f"sources: [{{name: 入口, uri: {clip}}}]\noutputs: [stdout]\n", encoding="utf-8")
+    path.write_text(f"sources: [{{name: 入口, uri: {few}}}]\ndetector: {quick}\noutputs: [stdout]\n", encoding="utf-8")
     env = {**os.environ, "PYTHONIOENCODING": "ascii:strict"}
     done = command("check", path, env=env)
     assert (done.returncode, done.stderr) == (0, "")
     assert "source '\\u5165\\u53e3'" in done.stdout
 
 
-def test_a_wrong_field_is_answered_briefly_and_all_fields_can_be_listed(ask: Ask, squares: Path) -> None:
+def test_a_wrong_field_is_answered_briefly_and_all_fields_can_be_listed(
+    ask: Ask, few: Path, quick: dict[str, Any]
+) -> None:
     Path("c.yaml").write_text(
-        f"sources: [{{name: gate, uri: {squares}}}]\nrules: {{lines: [{{name: door, points: [[0, 0.5], [1, 0.5]]}}]}}\n"
+        f"sources: [{{name: gate, uri: {few}}}]\ndetector: {quick}\nrules: {{lines: [{{name: door, points: [[0, 0.5], [1, 0.5]]}}]}}\n"
         "messages: [{name: m, value: '{lines.dor.cumulativ}'}, {name: ok, on: interval 1h, value: '{lines.door.window}'}]\n"
         "outputs: [stdout]\n"
     )

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ _ADDRESS = re.compile(
 )
 CONFIG = """\
 sources: [{{name: gate, uri: {clip}}}]
-detector: {{runtime: {runtime}}}
+detector: {{model: {model}, runtime: {runtime}}}
 rules: {{lines: [{{name: l, points: [[0, 0.5], [1, 0.5]]}}]}}
 messages: [{{name: m, value: {{id: "{{id}}"}}}}]
 outputs: [{{file: {{path: out.jsonl}}}}]
@@ -69,16 +70,18 @@ def test_the_trace_would_see_a_name_look_up(home: Path) -> None:
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
-def test_a_run_speaks_to_nobody_and_leaves_nothing_in_the_home(runtime: str, short: Path, home: Path) -> None:
-    Path("c.yaml").write_text(CONFIG.format(clip=short, runtime=runtime))
+def test_a_run_speaks_to_nobody_and_leaves_nothing_in_the_home(
+    runtime: str, few: Path, quick: dict[str, Any], home: Path
+) -> None:
+    Path("c.yaml").write_text(CONFIG.format(clip=few, model=quick["model"], runtime=runtime))
     code, said, seen = traced(home, "run", "c.yaml")
     assert (code, seen, left(home)) == (0, [], []), said
     assert Path("out.jsonl").read_text()
     assert sorted(p.name for p in Path().iterdir()) == [".countline", "c.yaml", "out.jsonl"]
 
 
-def test_a_home_that_cannot_be_written_is_no_trouble(short: Path) -> None:
-    Path("c.yaml").write_text(CONFIG.format(clip=short, runtime="onnxruntime"))
+def test_a_home_that_cannot_be_written_is_no_trouble(few: Path, quick: dict[str, Any]) -> None:
+    Path("c.yaml").write_text(CONFIG.format(clip=few, model=quick["model"], runtime="onnxruntime"))
     code, said, seen = traced("/proc", "run", "c.yaml")  # nobody can make a file there, not even root
     assert (code, seen) == (0, []), said
     assert "\x1b" not in said
@@ -92,8 +95,8 @@ def test_a_home_that_cannot_be_written_is_no_trouble(short: Path) -> None:
      ["compare", "--rules", "rules.txt", "tracks.jsonl"], ["deepstream", "--help"]],
     ids=" ".join,
 )  # fmt: skip
-def test_no_other_command_speaks_to_anybody(args: list[str], short: Path, home: Path) -> None:
-    Path("c.yaml").write_text(CONFIG.format(clip=short, runtime="auto"))
+def test_no_other_command_speaks_to_anybody(args: list[str], few: Path, quick: dict[str, Any], home: Path) -> None:
+    Path("c.yaml").write_text(CONFIG.format(clip=few, model=quick["model"], runtime="auto"))
     Path("rules.txt").write_text(RULES)
     assert nvdsanalytics.read("rules.txt").streams
     Path("tracks.jsonl").write_text("")

@@ -10,11 +10,12 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 COMMAND = [sys.executable, "-m", "countline"]
-MESSAGES = 'detector: {interval: 30}\nmessages: [{name: m, on: interval 1s, value: {f: "{frame}"}}]\n'
+MESSAGES = 'messages: [{name: m, on: interval 1s, value: {f: "{frame}"}}]\n'
 
 
 def said(*arguments: str, **environment: str) -> tuple[int, str]:
@@ -54,10 +55,10 @@ def write(text: str) -> str:
 
 
 @pytest.mark.parametrize("command", [["check"], ["check", "--json"], ["run"]])
-def test_a_numeric_password_is_not_printed(command: list[str], clip: Path) -> None:
+def test_a_numeric_password_is_not_printed(command: list[str], few: Path) -> None:
     sasl = "{mechanism: PLAIN, username: u, password: 8675309}"
     name = write(
-        f"sources: [{{name: a, uri: {clip}}}]\noutputs:\n"
+        f"sources: [{{name: a, uri: {few}}}]\noutputs:\n"
         f'  - kafka: {{bootstrap: "localhost:1", topic: t, security: {{sasl: {sasl}}}}}\n'
     )
     code, text = said(*command, name)
@@ -67,9 +68,9 @@ def test_a_numeric_password_is_not_printed(command: list[str], clip: Path) -> No
     assert "8675309" not in text
 
 
-def test_a_header_with_a_line_break_is_refused_and_not_printed(clip: Path) -> None:
+def test_a_header_with_a_line_break_is_refused_and_not_printed(few: Path) -> None:
     name = write(
-        f"sources: [{{name: a, uri: {clip}}}]\n{MESSAGES}outputs:\n"
+        f"sources: [{{name: a, uri: {few}}}]\n{MESSAGES}outputs:\n"
         '  - webhook: {url: "http://127.0.0.1:1/hook", headers: {Authorization: "Bearer ${WORD}"}, secret: "sigKey_123456"}\n'
     )
     for word in ("canary-one\ncanary-two", "canary-one\r", "canary\x00one", "canäry-one "):
@@ -77,19 +78,20 @@ def test_a_header_with_a_line_break_is_refused_and_not_printed(clip: Path) -> No
             continue  # no environment holds it
         code, text = said("run", name, WORD=word)
         assert code == 2, text
-        assert "c.yaml:5" in text
+        assert "c.yaml:4" in text
         assert "headers.Authorization" in text
         assert not any(part in text for part in ("canary", "can", "sigKey"))
 
 
 @pytest.mark.timeout(400)
-def test_a_run_prints_no_secret_of_outputs_or_cameras(clip: Path) -> None:
+def test_a_run_prints_no_secret_of_outputs_or_cameras(few: Path, quick: dict[str, Any]) -> None:
     word = "canary-7531"
+    detector = {**quick, "interval": 30}
     name = write(
         "sources:\n"
-        f"  - {{name: a, uri: {clip}}}\n"
+        f"  - {{name: a, uri: {few}}}\n"
         f'  - {{name: b, uri: "rtsp://admin:{word}@127.0.0.1:1/user=admin_password={word}_channel=1", live: false}}\n'
-        f"{MESSAGES}outputs:\n"
+        f"detector: {detector}\n{MESSAGES}outputs:\n"
         f'  - webhook: {{url: "http://127.0.0.1:1/hook/{word}", password: {word}, username: u, headers: {{X-Key: {word}}}}}\n'
         f"  - redis: {{host: 127.0.0.1, port: 1, password: {word}}}\n"
         f"  - kafka: {{bootstrap: '127.0.0.1:1', topic: t, options: {{sasl.password: {word}, debug: 'all'}}}}\n"
@@ -110,7 +112,7 @@ def test_a_run_prints_no_secret_of_outputs_or_cameras(clip: Path) -> None:
             assert all(json.loads(line) for line in text.splitlines() if line.startswith("{"))
 
 
-def test_an_unforeseen_error_prints_its_traceback_without_secrets(clip: Path) -> None:
+def test_an_unforeseen_error_prints_its_traceback_without_secrets(few: Path, quick: dict[str, Any]) -> None:
     Path("broken.py").write_text(
         "import atexit, os, sys, threading\n"
         "def payload(event):\n    return {}\n"
@@ -122,7 +124,8 @@ def test_an_unforeseen_error_prints_its_traceback_without_secrets(clip: Path) ->
         encoding="utf-8",
     )
     name = write(
-        f"sources: [{{name: a, uri: {clip}}}]\nmessages: [{{name: m, on: frame, function: 'broken:payload'}}]\noutputs:\n"
+        f"sources: [{{name: a, uri: {few}}}]\ndetector: {quick}\n"
+        "messages: [{name: m, on: frame, function: 'broken:payload'}]\noutputs:\n"
         "  - redis: {host: 127.0.0.1, port: 1, password: '${WORD}'}\n"
     )
     code, text = said("check", name, WORD="canary-7531")
@@ -157,9 +160,9 @@ def test_a_name_that_is_made_of_an_address_holds_no_secret() -> None:
         (["-c", "cfg.txt"], {"cfg.txt": "[message-broker]\npassword=canary-7531\n=canary-7531\nhostname\n"}),
     ],
 )  # fmt: skip
-def test_deepstreams_options_show_no_password(options: list[str], files: dict[str, str], clip: Path) -> None:
+def test_deepstreams_options_show_no_password(options: list[str], files: dict[str, str], few: Path) -> None:
     for name, text in files.items():
         Path(name).write_text(text, encoding="utf-8")
-    code, text = said("run", "-i", str(clip), "-p", "libnvds_amqp_proto.so", *options)
+    code, text = said("run", "-i", str(few), "-p", "libnvds_amqp_proto.so", *options)
     assert code == 2
     assert "canary" not in text

@@ -8,13 +8,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from countline import outbox
 
 CONFIG = """\
-sources: [{{name: gate, uri: {clip}, loop: true}}]
+sources: [{{name: gate, uri: {clip}, loop: true, realtime: true}}]
+detector: {quick}
 rules: {{lines: [{{name: l, points: [[0, 0.5], [1, 0.5]]}}]}}
 messages: [{{name: m, value: {{id: "{{id}}"}}}}]
 outputs: [{{kafka: {{bootstrap: "127.0.0.1:{port}", topic: t}}}}]
@@ -26,11 +28,11 @@ outbox: o.outbox
     "kinds", [(signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGTERM), (signal.SIGINT, signal.SIGINT)]
 )
 def test_two_signals_end_at_once_with_130_and_what_waits_stays_in_the_outbox(
-    kinds: tuple[signal.Signals, signal.Signals], short: Path
+    kinds: tuple[signal.Signals, signal.Signals], few: Path, quick: dict[str, Any]
 ) -> None:
     with socket.socket() as closed:  # bound, not listening: the broker is away
         closed.bind(("127.0.0.1", 0))
-        Path("c.yaml").write_text(CONFIG.format(clip=short, port=closed.getsockname()[1]))
+        Path("c.yaml").write_text(CONFIG.format(clip=few, quick=quick, port=closed.getsockname()[1]))
         run = subprocess.Popen(
             [sys.executable, "-m", "countline", "run", "c.yaml", "--drain-timeout", "60"],
             stderr=subprocess.PIPE,

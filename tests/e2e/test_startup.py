@@ -121,8 +121,9 @@ def test_a_run_that_was_executed_leaves_nothing_open_and_may_be_closed_again(few
         ({"detector": {"classes": ["nosuch"]}}, "nosuch"),
     ],
 )
-def test_check_finds_what_run_refuses(change: dict[str, Any], words: str, few: Path) -> None:
-    Path("c.yaml").write_text(yaml.safe_dump(config(few, **change)))
+def test_check_finds_what_run_refuses(change: dict[str, Any], words: str, few: Path, quick: dict[str, Any]) -> None:
+    detector = {**quick, **change.get("detector", {})}
+    Path("c.yaml").write_text(yaml.safe_dump(config(few, **{**change, "detector": detector})))
     checked, ran = command("check", "c.yaml"), command("run", "c.yaml")
     assert ran.returncode != 0
     assert checked.returncode != 0, checked.stdout

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import Producer
@@ -109,7 +110,9 @@ def test_raw_into_a_pipe_is_byte_for_byte(broker: EmbeddedBroker, evil: str) -> 
     assert b"\xff\xfe\x1b[31m\n" in ended.stdout
 
 
-def test_names_in_errors_and_results_are_made_visible(capsys: pytest.CaptureFixture[str], short: Path) -> None:
+def test_names_in_errors_and_results_are_made_visible(
+    capsys: pytest.CaptureFixture[str], few: Path, quick: dict[str, Any]
+) -> None:
     Path("evil.yaml").write_text(f'sources: [{{name: "a", uri: "{{gone}}"}}]\nmodel{EVIL}: 1\n'.encode().decode())
     for args in (
         ["check", f"no{EVIL}.yaml"], ["run", f"no{EVIL}.yaml"], [f"no{EVIL}"], ["run", f"--no{EVIL}"], ["convert", f"no{EVIL}"],
@@ -123,7 +126,8 @@ def test_names_in_errors_and_results_are_made_visible(capsys: pytest.CaptureFixt
         assert not BARE.search(out + err), args
     quoted = json.dumps(f"gate{EVIL}")
     Path("c.yaml").write_text(
-        f"sources: [{{name: {quoted}, uri: {short}}}]\nrules: {{lines: [{{name: {quoted}, points: [[0, 0.5], [1, 0.5]]}}]}}\n"
+        f"sources: [{{name: {quoted}, uri: {few}}}]\ndetector: {quick}\n"
+        f"rules: {{lines: [{{name: {quoted}, points: [[0, 0.5], [1, 0.5]]}}]}}\n"
         f"messages: [{{name: m, value: {{source: '{{source}}'}}}}]\noutputs: [{{file: {{path: o.jsonl}}}}]\n"
     )
     for form in ([], ["--json"]):
@@ -137,9 +141,9 @@ def test_names_in_errors_and_results_are_made_visible(capsys: pytest.CaptureFixt
     assert "]0;" not in OURS.sub("", seen).replace("\\x1b]0;", "")
 
 
-def test_messages_on_a_terminal_are_made_visible(short: Path) -> None:
+def test_messages_on_a_terminal_are_made_visible(few: Path, quick: dict[str, Any]) -> None:
     Path("c.yaml").write_text(
-        f"sources: [{{name: gate, uri: {short}}}]\nrules: {{lines: [{{name: l, points: [[0, 0.5], [1, 0.5]]}}]}}\n"
+        f"sources: [{{name: gate, uri: {few}}}]\ndetector: {quick}\nrules: {{lines: [{{name: l, points: [[0, 0.5], [1, 0.5]]}}]}}\n"
         f'messages: [{{name: m, value: {{it: "\\u009b31m\\u202e"}}}}]\noutputs: [stdout]\noutbox: memory\n'
     )
     seen = on_pty("run", "c.yaml", "-q")

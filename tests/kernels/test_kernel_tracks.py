@@ -12,9 +12,7 @@ from kernel import compiled
 
 from countline.config import TrackerConfig
 from countline.track import engines, make
-from countline.track.boxes_to_match import behind
 from countline.track.engines import ByteTrackEngine, agrees
-from countline.track.groups import Groups
 from countline.track.memory import Memory
 from countline.track.occlusion import complete, floor
 from countline.types import Detections
@@ -214,20 +212,3 @@ def test_beside_a_library_that_rounds_otherwise_the_library_does_the_work(monkey
 
     assert not engines.agrees(Module)  # type: ignore[arg-type]
     assert ByteTrackEngine(0.2, 10, Module)._kernel is None  # type: ignore[arg-type]
-
-
-@examples
-@given(seeds, st.integers(0, 30), st.integers(0, 30), st.sampled_from([1, 8, 32]))
-def test_group_boxes_and_those_behind_others_are_the_same(seed, boxes, tracks, grid):
-    rng = np.random.default_rng(seed)
-
-    def some(n: int) -> np.ndarray:
-        corner, size = rng.uniform(0, 200, (n, 2)), rng.uniform(1, 130, (n, 2))
-        made = np.round(np.concatenate([corner, corner + size], axis=1) / grid) * grid
-        made[:, 2:] = np.maximum(made[:, 2:], made[:, :2] + 1)
-        return made.astype(np.float32)
-
-    a, b = some(boxes), some(tracks)
-    assert kernel.behind(a) == behind(a)
-    for now in {0, tracks // 2, tracks}:
-        assert kernel.several(a, b, now) == (Groups.several(a, b, now) if tracks and boxes else [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import ChainMap, deque, namedtuple
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -277,6 +278,18 @@ def test_functions_named_in_yaml(tmp_path, monkeypatch):
     ):
         with pytest.raises(MessageError, match=words):
             load(text)
+
+
+def test_a_file_of_functions_counts_as_it_stands_however_soon_it_was_mended(tmp_path, monkeypatch):
+    """Python itself takes what it has compiled of a file for current when size and second of the change are."""
+    monkeypatch.setattr("sys.dont_write_bytecode", False)
+    path = tmp_path / "mended_soon.py"
+    for number in (1, 2):
+        path.write_text(f"def payload(event):\n    return {{'n': {number}}}\n")
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+        one = config(function=f"{path}:payload")
+        (made, *_) = messages.make([one], rules=RULES, sources=SOURCES, labels=LABELS)
+        assert values(made)[0] == {"n": number}
 
 
 @pytest.mark.parametrize(

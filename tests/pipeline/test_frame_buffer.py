@@ -162,3 +162,28 @@ def test_where_one_frame_of_each_source_may_wait_nobody_else_is_waited_for_when_
     assert not taker.is_alive()
     assert taken == [[[(0, 1), (1, 0)]]]
     assert stats.dropped == 1
+
+
+def test_a_batch_is_filled_with_frames_of_those_live_sources_that_have_waited_longest() -> None:
+    buffer = FrameBuffer([True] * 4, live_depth=4)
+    stats = SourceStats()
+    for source, number in ((3, 0), (0, 0), (2, 0), (1, 0), (2, 1), (0, 1), (1, 1), (2, 2)):
+        buffer.put(source, frame(source, number), stats)
+    names = [[(f.info.source.index, f.info.number) for f in frames] for frames in buffer.take_rounds(6, patience=1e6)]
+    assert names == [[(0, 0), (1, 0), (2, 0), (3, 0)], [(0, 1), (2, 1)]], "of the second round those that came first"
+    for source in range(4):
+        buffer.end(source)
+    left = [[(f.info.source.index, f.info.number) for f in frames] for frames in buffer.take_rounds(6, patience=1e6)]
+    assert left == [[(1, 1), (2, 2)]]
+    assert stats.dropped == 0
+
+
+def test_a_batch_has_no_more_live_frames_than_asked_for_though_there_are_more_sources() -> None:
+    buffer = FrameBuffer([True] * 5, live_depth=4)
+    for source in range(5):
+        buffer.put(source, frame(source, 0), SourceStats())
+        buffer.end(source)
+    sizes = []
+    while rounds := buffer.take_rounds(2, patience=0.0):
+        sizes.append([len(frames) for frames in rounds])
+    assert sizes == [[2], [2], [1]]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from countline.config.triton import parse
-from countline.detect.remote.faults import Circuit, Fault, Kind, wait_before
+from countline.detect.remote.faults import Circuit, Kind, RemoteFault, wait_before
 from countline.detect.remote.protocol import array_of, datatype_of, spec_of
 from countline.errors import DetectorAway
 from countline.pipeline.away import Away
@@ -41,11 +41,11 @@ def test_while_a_server_is_away_one_caller_tries_it_when_it_is_due() -> None:
     clock = Clock()
     circuit = Circuit(clock, lambda: 1.0)
     begun = circuit.begin(3.0)
-    circuit.failed(Fault("unreachable", "no route"), begun, "grpc://gpu/people")
+    circuit.failed(RemoteFault("unreachable", "no route"), begun, "grpc://gpu/people")
     assert circuit.away
-    with pytest.raises(DetectorAway, match="no route") as told:
+    with pytest.raises(DetectorAway, match="no route") as raised:
         circuit.begin(3.0)
-    assert told.value.retry == pytest.approx(0.25)
+    assert raised.value.retry == pytest.approx(0.25)
     clock.now += 0.25
     circuit.begin(3.0)  # this one tries it
     with pytest.raises(DetectorAway) as waiting:
@@ -62,13 +62,15 @@ def test_requests_that_fail_of_one_trouble_make_one_step_of_the_wait() -> None:
     circuit = Circuit(clock, lambda: 1.0)
     begun = [circuit.begin(3.0) for _ in range(8)]
     clock.now += 1
-    waits = [circuit.failed(Fault("unreachable", "reset"), at, "x").retry for at in begun]
+    waits = [circuit.failed(RemoteFault("unreachable", "reset"), at, "x").retry for at in begun]
     assert waits == pytest.approx([0.25] * 8)
 
 
 def test_a_server_that_says_when_to_come_back_is_heeded() -> None:
     circuit = Circuit(Clock(), lambda: 0.0)
-    assert circuit.failed(Fault("busy", "too many", after=7.0), circuit.begin(1.0), "x").retry == pytest.approx(7.0)
+    assert circuit.failed(RemoteFault("busy", "too many", after=7.0), circuit.begin(1.0), "x").retry == pytest.approx(
+        7.0
+    )
 
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
@@ -97,9 +99,9 @@ def test_arrays_come_back_as_they_were_sent(datatype: str, shape: list[int]) -> 
 
 
 def test_numbers_that_do_not_fill_a_shape_and_types_without_numbers_are_no_answer() -> None:
-    with pytest.raises(Fault, match="came with 5 numbers"):
+    with pytest.raises(RemoteFault, match="came with 5 numbers"):
         array_of("boxes", "FP32", [2, 3], [0.0] * 5)
-    with pytest.raises(Fault, match="BYTES"):
+    with pytest.raises(RemoteFault, match="BYTES"):
         spec_of("labels", "BYTES", [1])
 
 

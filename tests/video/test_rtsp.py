@@ -8,6 +8,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from rtp_packets import Clip
 from rtspcam import Camera, Running
 
 from countline.types import Frame, TimeQuality
-from countline.video import backoff, open_source, probe
+from countline.video import backoff, open_source, probe, reader_thread
 from countline.video.live import LiveSource
 from ports import free_port
 
@@ -272,3 +273,44 @@ def test_a_link_that_is_narrower_than_the_stream_is_named(start: Start, watch, c
     camera.rate = sum(len(p[3]) for p in camera.clip.packets) / camera.clip.length * 0.6
     wait(lambda: source.stats.state == "degraded", "degraded", 60)
     assert source.stats.reason == "the link is narrower than the stream"
+
+
+def test_pictures_that_nobody_looks_at_are_not_handed_from_thread_to_thread(
+    start: Start, watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And those that are have the numbers of their pictures all the same."""
+    handed: list[object] = []
+    hand = reader_thread._ReaderThread._hand
+
+    def counted(thread: reader_thread._ReaderThread, item: object) -> bool:
+        handed.append(item)
+        return hand(thread, item)
+
+    monkeypatch.setattr(reader_thread._ReaderThread, "_hand", counted)
+    _, _, uri = start()
+    source, frames, _ = watch(uri, fps=2)
+    wait(lambda: len(frames) >= 5, "five frames")
+    source.close()
+    # The open input, and perhaps one that was on its way when it was closed.
+    assert len(handed) <= len(frames) + 2
+    assert source.stats.thinned >= 3 * (len(frames) - 1)
+    steps = [b.info.number - a.info.number for a, b in pairwise(frames)]
+    assert all(step == round((b.info.pts - a.info.pts) / 1e8) for step, (a, b) in zip(steps, pairwise(frames)))
+    assert min(steps) >= 4
+
+
+def test_a_connection_that_was_turned_away_from_tells_nothing_more(start: Start, watch) -> None:
+    """It ends when FFmpeg lets it; what it still gives until then is nobody's."""
+    _, server, uri = start()
+    source, frames, _ = watch(uri, timeout=1)
+    wait(lambda: len(frames) >= 3, "three frames")
+    late = source._connections
+    opened = source._opened
+    server.kick()
+    wait(lambda: source.stats.reconnects >= 1, "connected again")
+    count, lost = source._number, dict(source.stats.lost)
+    assert opened is not None
+    assert source._see(late, opened) is None
+    assert source._opened is not opened, "the input that is read is the new one"
+    assert dict(source.stats.lost) == lost
+    assert source._number >= count

@@ -14,7 +14,7 @@ from countline.config.yaml_patch import patched, same
 from countline.config.yaml_reader import read_yaml
 from countline.config.yaml_tree import Node, Tree
 from countline.errors import ConfigError
-from countline.view.desk.changes import Edit, edited, told
+from countline.view.desk.changes import Edit, described, edited
 
 NAMES = ["gate", "north door", "12", "yes", 'ünder: "it"', "#1"]
 coordinate = st.one_of(st.floats(0, 1).map(lambda v: round(v, 5)), st.sampled_from([0, 1, 0.5]))
@@ -142,7 +142,7 @@ def test_what_is_put_as_it_is_told_leaves_the_file_as_it_is(drawn: st.DataObject
         rules = RulesConfig.model_validate(data.get("rules") or {})
     except ValueError:
         return
-    shown = [told(rules, r) for _, _, r in rules.each()]
+    shown = [described(rules, r) for _, _, r in rules.each()]
     edits = [
         Edit.of({"op": "put", "was": s["name"], **{k: s[k] for k in ("kind", "name", "points", "options")}})
         for s in shown

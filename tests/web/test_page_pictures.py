@@ -248,9 +248,9 @@ def test_what_the_server_does_not_fetch_is_bounded_and_counted() -> None:
     analytics.events = (Crossing(analytics.frame, "door"),)
     for _ in range(MOST + 7):
         feed(frame, analytics)
-    assert (len(feed.happened()), feed.lost) == (MOST, 7)
+    assert (len(feed.with_events()), feed.lost) == (MOST, 7)
     assert (len(feed.take()), feed.forgotten) == (MOST, 7)
-    assert feed.happened() == feed.take() == []
+    assert feed.with_events() == feed.take() == []
 
 
 def test_untracked_objects_are_shown_without_an_id() -> None:

@@ -10,15 +10,14 @@ from countline_kernels._kernel import (
     Columns,
     Grades,
     LostTrack,
+    Past,
     Refound,
     TrackHeight,
     TrackMemory,
     Twins,
     __version__,
-    behind,
     left_alone,
     look_up,
-    several,
 )
 
 __all__ = [
@@ -28,13 +27,12 @@ __all__ = [
     "Columns",
     "Grades",
     "LostTrack",
+    "Past",
     "Refound",
     "TrackHeight",
     "TrackMemory",
     "Twins",
     "__version__",
-    "behind",
     "left_alone",
     "look_up",
-    "several",
 ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
 import sys
 from collections.abc import Sequence
 
@@ -78,6 +79,9 @@ def group() -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Entry point. A user's mistake ends with one clear message and a documented exit code."""
+    # NumPy's library for matrices would start a thread for each core, which waits by spinning. countline multiplies none that
+    # are large enough for it; whose own functions do sets the variable.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     streams.open_closed()
     guard_tracebacks()
     if hasattr(sys.stdout, "reconfigure"):  # a terminal that cannot show a name shows its escape instead of a traceback

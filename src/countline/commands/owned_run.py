@@ -15,38 +15,17 @@ from countline.cluster.sink import Destination, OwnerSink
 from countline.cluster.source import OwnedSource
 from countline.cluster.tables import Definition, Tables
 from countline.commands.cluster_setup import for_source, source_config
+from countline.commands.shared_detector import SharedDetector
 from countline.config import Config
 from countline.errors import CountlineError
 from countline.observe.monitor import Monitor
 from countline.pipeline.delivery.delivery import Delivery
 from countline.pipeline.run import Run
-from countline.protocols import Detector, ParallelDetector
 from countline.redaction import redact
-from countline.types import Detections, Frame
 
-__all__ = ["OwnedRun", "SharedDetector"]
+__all__ = ["OwnedRun"]
 
 log = logging.getLogger("countline.cluster")
-
-
-class SharedDetector:
-    """One detector for several runs; it takes as many calls at once as it says, and outlives each of the runs."""
-
-    def __init__(self, inner: Detector) -> None:
-        self.inner, self.labels = inner, inner.labels
-        calls = max(1, int(inner.parallel)) if isinstance(inner, ParallelDetector) else 1
-        self._free = threading.Semaphore(calls)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.inner, name)  # what a detector may offer besides
-
-    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
-        """As the detector."""
-        with self._free:
-            return self.inner.detect(frames)
-
-    def close(self) -> None:
-        """Nothing: whoever made the detector closes it."""
 
 
 class OwnedRun:

@@ -20,7 +20,7 @@ from countline.commands.run import configured, only
 from countline.config.observe import MetricsConfig
 from countline.errors import CountlineError
 from countline.pipeline.run import Run
-from countline.pipeline.turns import take_short_turns
+from countline.pipeline.turns import pass_over_what_is_loaded, take_short_turns
 from countline.terminal import json_line
 
 __all__ = ["main"]
@@ -52,6 +52,7 @@ def _run(job: Mapping[str, Any], options: Mapping[str, Any], report: TextIO) -> 
     if state is not None:
         config = config.model_copy(update={"outbox": config.outbox.model_copy(update={"path": state})})
     with Run(config, state=state, fresh=options["fresh"]) as run:
+        pass_over_what_is_loaded()
         done = threading.Event()
         threading.Thread(target=_until_the_end_of_input, args=(run,), daemon=True).start()
         telling = threading.Thread(target=_tell, args=(run, report, done), daemon=True)

@@ -32,7 +32,7 @@ from countline.pipeline.roles import refuse_collisions
 from countline.pipeline.run import Run
 from countline.pipeline.signals import ended_at_once, finishing, hangup_noted
 from countline.pipeline.stats import Summary
-from countline.pipeline.turns import take_short_turns
+from countline.pipeline.turns import pass_over_what_is_loaded, take_short_turns
 from countline.secret_forms import MASK, hide_uri
 from countline.terminal import echo, json_line, visible
 from countline.types import FrameTracks
@@ -69,6 +69,7 @@ def run_command(options: Options) -> int:
     else:
         refuse_single(build.state_path(config, given, state))
         with hangup_noted() as asked, _make(config, given, options, state) as run:
+            pass_over_what_is_loaded()
             _add_consumers(run, options)
             if options.get("shard") and run.control.reread is not None:
                 run.control.reread = ending_when_empty(run.control.reread, run.stop)

@@ -22,7 +22,8 @@ from countline.cluster.sink import Destination
 from countline.cluster.tables import Definition, Tables
 from countline.cluster.topics import Names, Reader, Writer, ensure
 from countline.cluster.transactions import TransactionalOutput, fence
-from countline.commands.owned_run import OwnedRun, SharedDetector
+from countline.commands.owned_run import OwnedRun
+from countline.commands.shared_detector import SharedDetector
 from countline.config import Config
 from countline.errors import OutputError
 from countline.observe.health import Health
@@ -124,7 +125,7 @@ class GroupWorker:
             self.monitor = Monitor.of(setup.config)
             if self.monitor is not None:
                 resources.callback(self.monitor.close)
-            self.detector = SharedDetector(build.detector(setup.config, setup.detector))
+            self.detector = SharedDetector(build.detector(setup.config, setup.detector), setup.config.detector.batch)
             resources.callback(self.detector.inner.close)
             self.id = worker_id(setup.state)
             partitions = ensure(setup.options, setup.names, setup.partitions)

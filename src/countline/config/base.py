@@ -17,6 +17,7 @@ from pydantic import (
 from pydantic_core import CoreSchema
 
 from countline.config.faults import ConfigFault
+from countline.config.field_docs import add_meanings
 from countline.config.renames import describe, in_new_names, under_both_names
 from countline.config.secret_places import address_secrets, secrets_of
 from countline.redaction import remember
@@ -49,9 +50,13 @@ class Model(BaseModel):
     """Unknown keys are errors; values are fixed once read; docstrings under fields become JSON Schema descriptions. What has
     the type SecretStr is kept out of every text for as long as it lives."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False, hide_input_in_errors=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        made = handler(core_schema)
+        add_meanings(cls, handler.resolve_ref_schema(made))
+        return made
 
     @model_validator(mode="after")
     def _remember_secrets(self) -> Model:
@@ -102,7 +107,7 @@ class OutputConfig(Model):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        made = handler(core_schema)
+        made = super().__get_pydantic_json_schema__(core_schema, handler)
         describe(handler.resolve_ref_schema(made), cls.renamed)
         return made
 

@@ -23,6 +23,7 @@ from pydantic_core import CoreSchema
 from countline.config.attach import AttachConfig
 from countline.config.base import Model
 from countline.config.faults import ConfigFault, validated
+from countline.config.field_docs import described
 from countline.config.rules import RULE_KEYS, brought_events
 from countline.config.secret_places import named_secrets
 from countline.errors import PluginError
@@ -299,11 +300,11 @@ class MessageConfig(Model):
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         """With the keys of every kind, so that editors know them."""
-        made = handler(core_schema)
+        made = super().__get_pydantic_json_schema__(core_schema, handler)
         if cls is MessageConfig:
             schema = handler.resolve_ref_schema(made)
             for _, own in kind_classes():
-                keys = handler.resolve_ref_schema(handler(own.__pydantic_core_schema__))["properties"]
+                keys = handler.resolve_ref_schema(described(own, handler))["properties"]
                 schema["properties"].update({key: keys[key] for key in keys if key not in schema["properties"]})
         return made
 

@@ -9,6 +9,7 @@ from pydantic import GetJsonSchemaHandler
 from pydantic_core import CoreSchema
 
 from countline.config.base import OutputConfig
+from countline.config.field_docs import described
 from countline.errors import PluginError
 from countline.registry.kinds import OUTPUTS
 
@@ -54,7 +55,7 @@ class OutputSchema:
             except Exception:  # another distribution's, which cannot be imported: anything may stand there
                 options[kind] = {}
                 continue
-            made = handler(model.__pydantic_core_schema__)
+            made = described(model, handler)
             options[kind] = {"anyOf": [made, {"type": "null"}]}
             if not handler.resolve_ref_schema(made).get("required"):
                 bare.append(kind)

@@ -22,6 +22,7 @@ from pydantic_core import CoreSchema
 from countline.config import kinds
 from countline.config.base import Model
 from countline.config.faults import ConfigFault, validated
+from countline.config.field_docs import described
 from countline.config.kinds.base import Anchor, AreaConfig, PlacedConfig, RuleConfig, positive
 from countline.config.kinds.direction import DirectionConfig
 from countline.config.kinds.journey import JourneyConfig
@@ -124,12 +125,12 @@ class RulesConfig(_AllRules):
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         """With the keys of other distributions, so that editors know them."""
-        made = handler(core_schema)
+        made = super().__get_pydantic_json_schema__(core_schema, handler)
         more = (
             {key: model for key, model in rule_models().items() if key not in RULE_KEYS} if cls is RulesConfig else {}
         )
         for key, model in more.items():
-            items = handler(model.__pydantic_core_schema__)
+            items = described(model, handler)
             handler.resolve_ref_schema(made)["properties"][key] = {"type": "array", "items": items}
         return made
 

@@ -128,8 +128,8 @@ def _groups(
 
 
 def _merge(config: DetectorConfig, labels: Sequence[str], known: ModelInfo | None) -> list[list[str]]:
-    """Merge groups in force. Those of a model of the package give way as soon as the user names a member other than the
-    first: who asks for buses wants buses."""
+    """Merge groups in force. A group of a packaged model is dropped when the user names a member other than its first: with
+    `classes: [bus]`, buses are not merged into cars."""
     if config.merge is None:
         named = set(config.classes or ())
         return [list(group) for group in known.merged if not named & set(group[1:])] if known else []
@@ -179,20 +179,20 @@ def _thresholds(
 ) -> NDArray[np.float64]:
     """Threshold of each group: the lowest of its members', so that merging never hides what was seen before."""
     own = known.thresholds if known else {}
-    given = config.confidence
-    if isinstance(given, (int, float)):
-        values = [_share(float(given))] * len(groups)
+    declared = config.confidence
+    if isinstance(declared, (int, float)):
+        values = [_share(float(declared))] * len(groups)
     else:
-        given = given or {}
-        for name, value in given.items():
+        declared = declared or {}
+        for name, value in declared.items():
             _known(name, [*labels, *(n for n in names if n not in labels)], "confidence")
             _share(value)
-        values = [_of_group(group, given, own) for group in groups]
+        values = [_of_group(group, declared, own) for group in groups]
     return np.array(values, np.float64)
 
 
-def _of_group(group: Sequence[str], given: Mapping[str, float], own: Mapping[str, float]) -> float:
-    named = [given[name] for name in group if name in given]
+def _of_group(group: Sequence[str], declared: Mapping[str, float], own: Mapping[str, float]) -> float:
+    named = [declared[name] for name in group if name in declared]
     return min(named) if named else min(own.get(name, DEFAULT_CONFIDENCE) for name in group)
 
 

@@ -66,7 +66,7 @@ class OnnxDetector:
         self._batch = 1 if alone and fixed in (None, 1) else fixed or session.most
         self._exact = fixed or (1 if alone else None)
         self.parallel = session.requests if self._batch == 1 or session.most else 1
-        """Calls that may run at once; more than 1: frames are best given one by one."""
+        """Calls that may run at once; more than 1: frames are best passed one by one."""
         # An inference request is taken by one call at a time: memory for the input, and a function that runs the network on it.
         runs = [session.run, *(session.inference_request() for _ in range(self.parallel - 1))]
         self._requests = deque((self._feeder(), run) for run in runs)

@@ -1,4 +1,4 @@
-"""A closer look at the strips that rules need: parts of the picture round lines go to the network beside the whole, larger.
+"""Sliced inference around rules: parts of the picture around lines go to the network enlarged, beside the full picture.
 
 A network sees a picture of 1920 x 1080 at a quarter of its size, and who is small in it is not found. Slices of the picture are an
 old remedy (SAHI, Akyon et al. 2022); here only those are looked at where something can be counted, and their number bounds the cost.
@@ -19,24 +19,24 @@ from countline.protocols import DescribedDetector, Detector, ParallelDetector, S
 from countline.types import Detections, Frame, RuleInfo
 from countline.video.picture import ArrayPicture
 
-__all__ = ["FocusedDetector", "Slice", "joined", "slices"]
+__all__ = ["FocusedDetector", "Slice", "merged", "slices"]
 
 MARGIN = 0.2
-"""Part of a slice's width and height by which points must lie within it: so much of who stands there is in it."""
+"""Share of a slice's width and height that lies between its border and the points it covers, so that objects at the points are in it."""
 ABOVE = 0.35
-"""The same above the points: they are crossed with the feet."""
+"""The same above the points: objects cross them with the bottom centre of their boxes, and their bodies are above it."""
 LARGEST = 2.0
-"""Most pixels of the network's input for a pixel of the picture, each way: more shows nothing new."""
+"""Most pixels of the network's input for a pixel of the picture, in each dimension: more enlargement adds no information."""
 LEAST_GAIN = 1.3
-"""A slice that shows things not even by this factor larger than the whole picture does is not worth its cost."""
+"""Least enlargement of a slice over the full picture; a smaller one is not worth its cost, and no slice is made."""
 BORDER = 0.01
-"""Part of a slice within which a box ends at its border: cut off there."""
+"""Share of a slice's size: a box that ends nearer to its border than this is cut off there."""
 SAME = 0.5
-"""Overlap from which a box of a slice and one of the whole picture are of one object."""
+"""IoU from which a box of a slice and one of the full picture are one object."""
 USUAL = (640, 640)
-"""Input of a detector that does not tell it."""
+"""Input size (width, height) assumed for a detector that does not declare its own."""
 STEPS = 24
-"""Sizes that are tried."""
+"""Sizes of slices that are tried, from the smallest on."""
 
 Points = Sequence[tuple[float, float]]
 
@@ -58,18 +58,18 @@ class Slice:
 
 
 def slices(outlines: Sequence[Points], size: tuple[int, int], into: tuple[int, int], most: int) -> list[Slice]:
-    """At most ``most`` parts of a picture that cover outlines as large as can be.
+    """At most ``most`` slices of a picture that cover outlines, enlarged as much as possible.
 
     ``outlines``: chains of points, 0..1 of the picture's width and height; ``size``: width and height of the picture in pixels;
-    ``into``: of the network's input. Empty where nothing is gained.
+    ``into``: of the network's input. Empty where the enlargement would be less than LEAST_GAIN.
     """
     width, height = size
-    whole = min(into[0] / width, into[1] / height)
+    full = min(into[0] / width, into[1] / height)
     points = _sampled(outlines, size)
     if not len(points) or most < 1:
         return []
-    largest = max(min(LARGEST, whole * 8), whole)
-    for scale in np.geomspace(largest, whole * LEAST_GAIN, STEPS) if largest >= whole * LEAST_GAIN else ():
+    largest = max(min(LARGEST, full * 8), full)
+    for scale in np.geomspace(largest, full * LEAST_GAIN, STEPS) if largest >= full * LEAST_GAIN else ():
         part = (min(width, round(into[0] / scale)), min(height, round(into[1] / scale)))
         found = _covering(points, part, size, most)
         if found is not None:
@@ -93,8 +93,8 @@ def _sampled(outlines: Sequence[Points], size: tuple[int, int]) -> NDArray[np.fl
 def _covering(
     points: NDArray[np.float64], part: tuple[int, int], size: tuple[int, int], most: int
 ) -> list[Slice] | None:
-    """Places of at most ``most`` parts that cover all points; None: more are needed. Greedy: each covers the leftmost point that is
-    left, and most others with it."""
+    """At most ``most`` slices of size ``part`` that cover all points; None: more are needed. Greedy: each covers the leftmost
+    uncovered point, and as many others as possible with it."""
     reach = np.array([part[0] * (1 - 2 * MARGIN), part[1] * (1 - MARGIN - ABOVE)])
     reach = np.where(np.array(part) >= size, np.inf, reach)
     left = np.ones(len(points), bool)
@@ -109,38 +109,38 @@ def _covering(
         best = max(starts, key=lambda y: int(((column[:, 1] >= y) & (column[:, 1] <= y + reach[1])).sum()))
         taken = column[(column[:, 1] >= best) & (column[:, 1] <= best + reach[1])]
         low, high = taken.min(axis=0), taken.max(axis=0)
-        x = _placed((low[0] + high[0]) / 2, part[0], 0.5, size[0])
-        y = _placed((low[1] + high[1]) / 2, part[1], 0.5 + (ABOVE - MARGIN) / 2, size[1])
+        x = _offset((low[0] + high[0]) / 2, part[0], 0.5, size[0])
+        y = _offset((low[1] + high[1]) / 2, part[1], 0.5 + (ABOVE - MARGIN) / 2, size[1])
         found.append(Slice(x, y, x + part[0], y + part[1]))
         inner = (points[:, 0] >= low[0]) & (points[:, 0] <= low[0] + reach[0])
         left &= ~(inner & (points[:, 1] >= best) & (points[:, 1] <= best + reach[1]))
     return found
 
 
-def _placed(middle: float, length: int, share: float, whole: int) -> int:
-    """Where a part begins so that ``middle`` lies at ``share`` of it, within the picture."""
-    return int(min(max(0, round(middle - length * share)), whole - length))
+def _offset(middle: float, length: int, share: float, full: int) -> int:
+    """The first pixel of a slice of ``length`` so that ``middle`` lies at ``share`` of it, within a picture of ``full`` pixels."""
+    return int(min(max(0, round(middle - length * share)), full - length))
 
 
-def joined(whole: Detections, parts: Sequence[tuple[Slice, Detections]], size: tuple[int, int]) -> Detections:
-    """One list of objects of the whole picture's boxes and those of slices (in pixels of the slice): of two that are of one object
-    the slice's stays, with the higher confidence. Boxes that a slice's border cuts off are left to the whole picture."""
+def merged(full: Detections, parts: Sequence[tuple[Slice, Detections]], size: tuple[int, int]) -> Detections:
+    """Detections of the full picture and of its slices (in pixels of the slice) -> one list in pixels of the picture: of two
+    boxes of one object the slice's is kept, with the higher confidence. Boxes that a slice's border cuts off are dropped."""
     found = _concatenated([_inner(part, detections, size) for part, detections in parts])
     if not len(found):
-        return whole
+        return full
     keep = nms(found.xyxy, found.confidence, found.class_id, SAME, len(found))
     found = found[keep]
-    if not len(whole):
+    if not len(full):
         return found
-    same = (pairwise_iou(found.xyxy, whole.xyxy) > SAME) & (found.class_id[:, None] == whole.class_id[None])
-    both = np.where(same, whole.confidence[None], 0).max(axis=1)
+    same = (pairwise_iou(found.xyxy, full.xyxy) > SAME) & (found.class_id[:, None] == full.class_id[None])
+    both = np.where(same, full.confidence[None], 0).max(axis=1)
     found.confidence = np.maximum(found.confidence, both)
-    joint = _concatenated([found, whole[~same.any(axis=0)]])
+    joint = _concatenated([found, full[~same.any(axis=0)]])
     return joint[np.argsort(-joint.confidence, kind="stable")]
 
 
 def _inner(part: Slice, detections: Detections, size: tuple[int, int]) -> Detections:
-    """What a slice shows whole, in pixels of the picture."""
+    """Detections of a slice that its border does not cut off, in pixels of the picture."""
     box = detections.xyxy
     near_x, near_y = BORDER * (part.right - part.left), BORDER * (part.bottom - part.top)
     cut = (box[:, 0] < near_x) & (part.left > 0)
@@ -180,12 +180,12 @@ def _concatenated(lists: Sequence[Detections]) -> Detections:
 
 
 class FocusedDetector:
-    """A detector that looks closer where rules are.
+    """A detector that also runs on enlarged slices around rules.
 
     Parameters
     ----------
     detector: finds the objects, in whole pictures and slices.
-    kind: 'lines' (round lines only) or 'rules' (round all that has a place in the picture).
+    kind: 'lines' (around lines only) or 'rules' (around all rules that have points).
     most: slices of each picture, at most; each costs one more inference.
     """
 
@@ -202,7 +202,7 @@ class FocusedDetector:
         """By source and size of its pictures."""
 
     def aim(self, rules: Sequence[RuleInfo]) -> None:
-        """Look closer where these are from now on."""
+        """Slice around these rules from now on."""
         self._rules = [r for r in rules if r.points and (self._kind == "rules" or r.kind == "line")]
         self._slices = {}
 
@@ -211,13 +211,13 @@ class FocusedDetector:
         key = (source, *size)
         found = self._slices.get(key)
         if found is None:
-            mine = [r for r in self._rules if r.source in (None, source)]
-            outlines = [(*r.points, *r.points[: 1 if r.shape in ("area", "quad") else 0]) for r in mine]
+            own = [r for r in self._rules if r.source in (None, source)]
+            outlines = [(*r.points, *r.points[: 1 if r.shape in ("area", "quad") else 0]) for r in own]
             found = self._slices[key] = slices(outlines, size, self._size, self._most)
         return found
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
-        """One Detections per frame, as the detector's own; see :func:`joined`."""
+        """One Detections per frame, as the detector's own; see :func:`merged`."""
         asked, parts = list(frames), []
         for frame in frames:
             found = self.slices_of(frame.info.source.name, (frame.info.width, frame.info.height))
@@ -226,14 +226,12 @@ class FocusedDetector:
         results = self._detector.detect(asked)
         rest = iter(results[len(frames) :])
         return [
-            joined(whole, [(part, next(rest)) for part in mine], (frame.info.width, frame.info.height))
-            if mine
-            else whole
-            for frame, whole, mine in zip(frames, results, parts)
+            merged(full, [(part, next(rest)) for part in own], (frame.info.width, frame.info.height)) if own else full
+            for frame, full, own in zip(frames, results, parts)
         ]
 
     def describe(self) -> dict[str, object]:
-        """The detector's own, and how it looks closer."""
+        """The detector's own description, with the focus."""
         own: object = self._detector
         found = own.describe() if isinstance(own, DescribedDetector) else {}
         described = dict(found) if isinstance(found, Mapping) else {"model": found}

@@ -31,7 +31,7 @@ def nms(
 ) -> NDArray[np.intp]:
     """Rows to keep, strongest first: greedy suppression within each class of boxes that overlap by more than ``iou``.
 
-    Equal scores keep their order. Only the ``limit`` strongest candidates are looked at.
+    Equal scores keep their order. Only the ``limit`` strongest candidates are considered.
     """
     order = np.argsort(-scores, kind="stable")[:limit]
     boxes, classes = boxes[order], classes[order]
@@ -56,10 +56,10 @@ def points_to_picture(
     points: Mapping[str, NDArray[np.float32]], scale: tuple[float, float]
 ) -> dict[str, NDArray[np.float32]]:
     """Attributes that are points (n, points, 2 or more), from pixels of the network's input to those of the picture, where they
-    may lie beside it. Corners bring the angle by which the first of their sides is turned, as it is in the picture."""
+    may lie beside it. From corners the angle of their first side in the picture is derived, in radians."""
     result: dict[str, NDArray[np.float32]] = {}
-    for name, given in points.items():
-        moved = given.copy()
+    for name, values in points.items():
+        moved = values.copy()
         moved[..., 0] /= scale[0]
         moved[..., 1] /= scale[1]
         if name == CORNERS:

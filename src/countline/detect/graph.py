@@ -1,4 +1,4 @@
-"""How a model makes its outputs: the operations behind them, and the parts that they are joined from.
+"""How a model makes its outputs: the operations behind them, and the parts that they are concatenated from.
 
 The shape of an output does not tell a class from an angle, a keypoint or a mask coefficient; the operations that make it
 often do. Of the file's protobuf only the graph's nodes are described here; all else is passed through as it is.
@@ -13,19 +13,19 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Graph", "Made", "Part", "read_graph"]
+__all__ = ["Graph", "Part", "Provenance", "read_graph"]
 
 Shape = tuple[int, ...]
 
 MOST_NODES = 4000
-"""Most operations that are looked at behind one output."""
+"""Most operations that are followed back from one output."""
 MOST_DEPTH = 24
-"""Most joins and reshapings behind each other."""
+"""Most concatenations and reshapings in sequence."""
 MOST_TENSORS = 1000
 """Most tensors that the outputs of a model are joined from."""
 
 _WEIGHTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "QLinearConv", "QLinearMatMul", "ConvInteger"})
-"""Layers with weights: what stands before them is no longer the making of the output."""
+"""Layers with weights: operations are followed back to these, and no further."""
 _FORM = frozenset(
     {
         "Identity",
@@ -45,51 +45,51 @@ _CUTS = frozenset({"Slice", "Split", "Gather", "StridedSlice"})
 
 @dataclass(frozen=True)
 class Part:
-    """One of the tensors that an output is joined from, along its channels."""
+    """One of the tensors that an output is concatenated from, along its channels."""
 
     width: int
     """Channels."""
     last: str
-    """The operation that made its numbers, such as 'Sigmoid'; '' where it is cut out of another tensor or given."""
+    """The operation that made its numbers, such as 'Sigmoid'; '' where it is sliced from another tensor or an input."""
     cut: bool
-    """It is cut out of another tensor: where that one was joined is not known."""
+    """It is sliced from another tensor, whose own parts are not known."""
     ops: frozenset[str]
     """Operations back to the layers with weights."""
 
 
 @dataclass(frozen=True)
-class Made:
-    """The making of one output."""
+class Provenance:
+    """How one output is made."""
 
     last: str = ""
-    """The operation that made its numbers; '' for a join."""
+    """The operation that made its numbers; '' for a concatenation."""
     ops: frozenset[str] = frozenset()
     """Operations back to the layers with weights."""
     parts: tuple[Part, ...] = ()
-    """What it is joined from along its channels; () when it is not, or not known."""
+    """The tensors it is concatenated from along its channels; () when there are none, or they are not known."""
 
 
 @dataclass(frozen=True)
 class _Join:
-    """A tensor as joined from others; a leaf has none."""
+    """A tensor as the concatenation of others; a leaf has no children."""
 
     name: str
     """The tensor itself."""
-    made: str
-    """The tensor that has its numbers first, before their form is changed."""
+    values: str
+    """Name of the tensor with the same numbers before casts and reshapings."""
     last: str
     children: tuple[_Join, ...] = ()
 
 
 @dataclass
 class Graph:
-    """Nodes of a model file by what they make."""
+    """The nodes of a model file by the tensors that they make."""
 
-    made_by: Mapping[str, Any] = field(default_factory=dict)
+    producers: Mapping[str, Any] = field(default_factory=dict)
     with_outputs: Callable[[Sequence[str]], bytes] = lambda names: b""
     """Names of tensors -> the model's bytes with these as outputs."""
     constants: Mapping[str, Shape] = field(default_factory=dict)
-    """Shapes of the tensors that are given in the file."""
+    """Shapes of the constants (weights) in the file."""
     _joins: dict[str, _Join] = field(default_factory=dict)
 
     def ops(self, name: str) -> frozenset[str]:
@@ -98,7 +98,7 @@ class Graph:
         kinds: set[str] = set()
         waiting = [name]
         while waiting and len(seen) < MOST_NODES:
-            node = self.made_by.get(waiting.pop())
+            node = self.producers.get(waiting.pop())
             if node is None or node.output[0] in seen:
                 continue
             seen.add(node.output[0])
@@ -109,18 +109,18 @@ class Graph:
         return frozenset(kinds)
 
     def tensors(self, outputs: Sequence[str]) -> list[str]:
-        """All tensors whose shapes :meth:`made` needs for these outputs; none when they are too many."""
+        """All tensors whose shapes :meth:`provenance` needs for these outputs; none when they are too many."""
         every = list(islice((n for output in outputs for n in _names(self._join(output))), MOST_TENSORS))
-        return [name for name in dict.fromkeys(every) if name in self.made_by] if len(every) < MOST_TENSORS else []
+        return [name for name in dict.fromkeys(every) if name in self.producers] if len(every) < MOST_TENSORS else []
 
-    def made(self, output: str, channels: Iterable[int], shapes: Mapping[str, Shape]) -> Mapping[int, Made]:
-        """The making of an output for each number that could be the number of its channels. ``shapes``: of tensors."""
+    def provenance(self, output: str, channels: Iterable[int], shapes: Mapping[str, Shape]) -> Mapping[int, Provenance]:
+        """How an output is made, for each number that may be the number of its channels. ``shapes``: name of a tensor -> its shape."""
         join, ops, shapes = self._join(output), self.ops(output), {**self.constants, **shapes}
         result = {}
         for count in channels:
             found = _flat(join, count, shapes)
             parts = [Part(width, leaf.last, leaf.last in _CUTS, self.ops(leaf.name)) for leaf, width in found or ()]
-            result[count] = Made(join.last, ops, tuple(parts))
+            result[count] = Provenance(join.last, ops, tuple(parts))
         return result
 
     def _join(self, name: str, depth: int = 0) -> _Join:
@@ -129,10 +129,10 @@ class Graph:
         return self._joins[name]
 
     def _joined(self, name: str, depth: int) -> _Join:
-        first, node = name, self.made_by.get(name)
+        first, node = name, self.producers.get(name)
         while node is not None and node.op_type in _FORM and depth < MOST_DEPTH:
             first, depth = node.input[0], depth + 1
-            node = self.made_by.get(first)
+            node = self.producers.get(first)
         if node is None or depth >= MOST_DEPTH:
             return _Join(name, first, "")
         if node.op_type != "Concat":
@@ -141,19 +141,19 @@ class Graph:
 
 
 def _names(join: _Join) -> Iterator[str]:
-    yield from (join.name, join.made)
+    yield from (join.name, join.values)
     for child in join.children:
         yield from _names(child)
 
 
 def _flat(join: _Join, channels: int, shapes: Mapping[str, Shape]) -> list[tuple[_Join, int]] | None:
     """Leaves of a join along the axis of this many channels, with their channels; None: not joined, or not known."""
-    whole = shapes.get(join.made)
+    total = shapes.get(join.values)
     forms = [shapes.get(child.name, ()) for child in join.children]
-    axis = _axis(whole, forms) if whole else None
-    if whole is None or axis is None:
+    axis = _axis(total, forms) if total else None
+    if total is None or axis is None:
         return None
-    if whole[axis] != channels:  # joined from several grids: each is made alike
+    if total[axis] != channels:  # concatenated from several grids, which are made alike
         return _flat(join.children[0], channels, shapes)
     found: list[tuple[_Join, int]] = []
     for child, form in zip(join.children, forms):
@@ -161,14 +161,14 @@ def _flat(join: _Join, channels: int, shapes: Mapping[str, Shape]) -> list[tuple
     return found
 
 
-def _axis(whole: Shape, forms: Sequence[Shape]) -> int | None:
-    """The axis along which tensors of these shapes make up one of shape ``whole``; None unless there is just one."""
-    if not forms or any(len(f) != len(whole) for f in forms):
+def _axis(total: Shape, forms: Sequence[Shape]) -> int | None:
+    """The axis along which tensors of these shapes make up one of shape ``total``; None unless there is just one."""
+    if not forms or any(len(f) != len(total) for f in forms):
         return None
     fits = [
         a
-        for a in range(len(whole))
-        if sum(f[a] for f in forms) == whole[a] and all(f[:a] + f[a + 1 :] == whole[:a] + whole[a + 1 :] for f in forms)
+        for a in range(len(total))
+        if sum(f[a] for f in forms) == total[a] and all(f[:a] + f[a + 1 :] == total[:a] + total[a + 1 :] for f in forms)
     ]
     return fits[0] if len(fits) == 1 else None
 
@@ -210,7 +210,7 @@ def read_graph(path: Path) -> Graph:
         model.ParseFromString(path.read_bytes())
     except (DecodeError, OSError, ValueError):
         return Graph()
-    made_by = {name: node for node in model.graph.node if node.output for name in node.output}
+    producers = {name: node for node in model.graph.node if node.output for name in node.output}
 
     def with_outputs(names: Sequence[str]) -> bytes:
         del model.graph.output[:]
@@ -221,4 +221,4 @@ def read_graph(path: Path) -> Graph:
         except EncodeError:  # beyond what a message may hold
             return b""
 
-    return Graph(made_by, with_outputs, {t.name: tuple(t.dims) for t in model.graph.initializer})
+    return Graph(producers, with_outputs, {t.name: tuple(t.dims) for t in model.graph.initializer})

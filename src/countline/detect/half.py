@@ -15,7 +15,7 @@ from countline.errors import MissingExtra
 __all__ = ["halved"]
 
 _KEPT_INPUTS = {"Resize": (1, 2)}
-"""Inputs of operations that must stay float32, by their places: regions and scales."""
+"""Indexes of the inputs of an operation that must stay float32: regions and scales."""
 
 
 def halved(path: Path) -> bytes:
@@ -64,14 +64,14 @@ def _halve(onnx: Any, node: Any, kept: Iterable[str]) -> None:
 
 def _without_casts(graph: Any, stored: set[str], kept: Iterable[str]) -> None:
     """Take out the casts of weights that are stored in float16; their users take the weights themselves."""
-    spared = {
+    bypassed = {
         node.output[0]: node.input[0]
         for node in graph.node
         if node.op_type == "Cast" and node.input[0] in stored and node.output[0] not in kept
     }
-    left = [node for node in graph.node if not (node.op_type == "Cast" and node.output[0] in spared)]
+    left = [node for node in graph.node if not (node.op_type == "Cast" and node.output[0] in bypassed)]
     for node in left:
         for i, name in enumerate(node.input):
-            node.input[i] = spared.get(name, name)
+            node.input[i] = bypassed.get(name, name)
     del graph.node[:]
     graph.node.extend(left)

@@ -1,7 +1,7 @@
-"""A detector layout of one's own: what the outputs of a network that nobody here knows mean.
+"""Layouts that other distributions bring: how the outputs of a network unknown to this package are decoded.
 
 It is found by the entry-point group ``countline.layouts`` (a module with ``LAYOUT``), and used where the configuration says
-``detector: {layout: NAME}``; a model is never taken for one unasked.
+``detector: {layout: NAME}``; it is never recognised by itself.
 """
 
 from __future__ import annotations

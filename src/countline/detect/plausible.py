@@ -1,4 +1,4 @@
-"""Whether what was read from a network's outputs can be: confidences in 0 … 1, boxes that a picture may have."""
+"""Range checks on decoded outputs: confidences in 0 … 1, boxes that a picture may have."""
 
 from __future__ import annotations
 
@@ -11,42 +11,51 @@ from numpy.typing import NDArray
 
 from countline.detect.layouts import SLACK, Layout, Raw
 
-__all__ = ["TINY", "Verdict", "Watch", "boxes_problem", "judge", "scores_problem", "shown_box", "test_picture"]
+__all__ = [
+    "TINY",
+    "ReadingCheck",
+    "Watch",
+    "boxes_problem",
+    "check_reading",
+    "scores_problem",
+    "shown_box",
+    "test_picture",
+]
 
 STRONG = 0.25
 """Confidence of a cell from which its box must be possible, or the layout is refused."""
 _MOST = 100
-"""Most cells whose boxes are looked at."""
+"""Most cells whose boxes are checked."""
 _LARGEST = 3.0
 """Largest box in widths and heights of the picture: what leaves the picture may be larger than it."""
 _FEW = 0.1
 """Share of boxes that may happen to be possible although all are misread."""
 _WATCHED = 25
-"""Frames with believed detections whose boxes are looked at."""
+"""Frames with believed detections whose boxes are checked."""
 TINY = 16
 """Sides of an input (pixels) up to which a box of one pixel may be meant."""
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What speaks against a reading of some outputs."""
+class ReadingCheck:
+    """The result of checking one decoding of outputs."""
 
     problem: str = ""
-    """What was seen that cannot be; '' when all can be."""
+    """The value that is out of range; '' when there is none."""
     sure: bool = False
-    """The reading is wrong, or right, beyond doubt: a network was confident, or its numbers are out of range."""
+    """The result is certain: a score was high enough to judge boxes by, or numbers are out of range."""
 
 
-def judge(layout: Layout, outputs: Sequence[NDArray[Any]], size: tuple[int, int]) -> Verdict:
-    """Look at one reading of the outputs for :func:`test_picture`. ``size`` is width, height of the input."""
+def check_reading(layout: Layout, outputs: Sequence[NDArray[Any]], size: tuple[int, int]) -> ReadingCheck:
+    """Check one decoding of the outputs for :func:`test_picture`. ``size`` is width, height of the input."""
     with np.errstate(all="ignore"):
         raw = layout.decode(outputs, 0, size, -np.inf)
         problem = raw.odd or scores_problem(raw)
         if problem:
-            return Verdict(problem, True)
+            return ReadingCheck(problem, True)
         best = raw.scores.max(axis=0) if raw.scores.size else np.zeros(0, np.float32)
         if not best.size or best.max() <= 0:
-            return Verdict()
+            return ReadingCheck()
         sure = bool(best.max() >= STRONG)
         order = np.argsort(-best, kind="stable")[:_MOST]
         cells = order[best[order] >= best.max() / 2]
@@ -54,7 +63,7 @@ def judge(layout: Layout, outputs: Sequence[NDArray[Any]], size: tuple[int, int]
         problem = boxes_problem(boxes, size) or _all_one(boxes)
         if not problem and not layout.corners:
             problem = _corners(boxes, size)
-    return Verdict(problem, sure)
+    return ReadingCheck(problem, sure)
 
 
 def scores_problem(raw: Raw) -> str:
@@ -114,8 +123,8 @@ def shown_box(box: NDArray[np.float32]) -> str:
 
 
 class Watch:
-    """Looks at what a model gives for real pictures: at confidences always, at boxes until a number of frames had possible
-    ones. Calls may overlap; then some frames more are looked at."""
+    """Checks what a model gives for real pictures: confidences always, boxes until a number of frames had possible ones. Calls
+    may overlap; then some frames more are checked."""
 
     def __init__(self, size: tuple[int, int]) -> None:
         self._size = size
@@ -123,14 +132,14 @@ class Watch:
 
     @property
     def looking(self) -> bool:
-        """Boxes are looked at, too."""
+        """Whether boxes are still checked."""
         return self._left > 0
 
     def problem(
         self, raw: Raw, boxes: NDArray[np.float32], confidence: NDArray[np.float32], believed: NDArray[np.bool_]
     ) -> str:
-        """What cannot be in the reading ``raw`` of a frame and its candidates: their ``boxes`` in pixels of the input, their
-        ``confidence``, and which of them are ``believed``. '' when all can be."""
+        """The value that is out of range in the decoded frame ``raw`` and its candidates: their ``boxes`` in pixels of the input, their
+        ``confidence``, and which of them are ``believed``. '' when there is none."""
         if raw.odd:
             return raw.odd
         if len(confidence) and confidence.max() > 1 + SLACK:

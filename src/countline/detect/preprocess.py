@@ -35,15 +35,15 @@ class Preprocess:
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-def customised(base: Preprocess, given: Mapping[str, Any] | None) -> Preprocess:
+def customised(base: Preprocess, overrides: Mapping[str, Any] | None) -> Preprocess:
     """``base`` with the user's ``normalize`` on top. Raises ConfigError for unknown keys and impossible values."""
-    if not given:
+    if not overrides:
         return base
     known = base.__dataclass_fields__
-    for key in given:
+    for key in overrides:
         if key not in known:
             raise ConfigError(f"unknown key '{key}'", where="detector.normalize", fix="known are: " + ", ".join(known))
-    values = dict(given)
+    values = dict(overrides)
     for key in ("mean", "std"):
         if key in values:
             values[key] = _triple(key, values[key])
@@ -79,7 +79,7 @@ class InputBinder:
 
     def __init__(self, spec: TensorSpec, how: Preprocess, size: tuple[int, int], nchw: bool) -> None:
         self.width, self.height = size
-        self._port = spec
+        self._spec = spec
         self._how = how
         self._nchw = nchw
         self._pixels = np.zeros((1, self.height, self.width, 3), np.uint8)
@@ -93,10 +93,10 @@ class InputBinder:
             return np.ascontiguousarray(picture[None]), [(scale, scale)]  # as it comes: no copy
         if len(self._pixels) < count:
             self._pixels = np.zeros((count, self.height, self.width, 3), np.uint8)
-        scales = [self._place(frame, self._pixels[i]) for i, frame in enumerate(frames)]
+        scales = [self._write_frame(frame, self._pixels[i]) for i, frame in enumerate(frames)]
         return self.convert(self._pixels[:count]), scales
 
-    def _place(self, frame: Frame, target: NDArray[np.uint8]) -> tuple[float, float]:
+    def _write_frame(self, frame: Frame, target: NDArray[np.uint8]) -> tuple[float, float]:
         if not self._how.letterbox:
             image = frame.image
             target[:] = stretch(image, self.width, self.height)
@@ -113,13 +113,13 @@ class InputBinder:
         result: NDArray[Any] = pixels
         if self._how.order == "rgb":
             result = result[..., ::-1]
-        if not self._how.inside and self._port.dtype != np.uint8:
+        if not self._how.inside and self._spec.dtype != np.uint8:
             how = self._how
             gain = np.float32(how.scale) / np.array(how.std, np.float32)
             result = result * gain - np.array(how.mean, np.float32) / np.array(how.std, np.float32)
         if self._nchw:
             result = result.transpose(0, 3, 1, 2)
-        return np.ascontiguousarray(result, self._port.dtype)
+        return np.ascontiguousarray(result, self._spec.dtype)
 
 
 def stretch(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
@@ -139,9 +139,9 @@ def stretch(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uin
 
 
 def shape_of(
-    spec: TensorSpec, asked: tuple[int, int] | None, told: tuple[int, int] | None, where: str
+    spec: TensorSpec, asked: tuple[int, int] | None, stated: tuple[int, int] | None, where: str
 ) -> tuple[tuple[int, int], bool]:
-    """((width, height), channels before rows?) of an input. ``asked`` is the user's size, ``told`` the metadata's.
+    """((width, height), channels before rows?) of an input. ``asked`` is the user's size, ``stated`` the metadata's.
 
     Raises DetectorError: not a picture input, size unknown, or the user's size against a fixed one.
     """
@@ -154,7 +154,7 @@ def shape_of(
     nchw = spec.shape[1] == 3
     height, width = spec.shape[2:4] if nchw else spec.shape[1:3]
     fixed = (width, height)
-    size = tuple(f or a or t for f, a, t in zip(fixed, asked or (None, None), told or (None, None)))
+    size = tuple(f or a or t for f, a, t in zip(fixed, asked or (None, None), stated or (None, None)))
     if None in size:
         raise DetectorError(
             f"the input {spec} leaves the size open", where=where, fix="set detector.size, for example `size: 640`"

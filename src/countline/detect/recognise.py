@@ -1,11 +1,11 @@
-"""Which layouts a model's outputs may have: by what the file says of itself, how the outputs are made, and their shapes."""
+"""Which layouts a model's outputs may have: by metadata, the operations that make the outputs, and their shapes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
 from countline.detect.layouts import FAMILIES, FORMS, Layout, cells
-from countline.detect.layouts.evidence import Output, Outputs, Shape, Told, grid_of
+from countline.detect.layouts.observed import FileFacts, Output, Outputs, Shape, grid_of
 
 __all__ = ["recognise"]
 
@@ -16,7 +16,7 @@ def recognise(
     size: tuple[int, int],
     classes: int | None,
     wanted: str,
-    told: Told | None = None,
+    facts: FileFacts | None = None,
 ) -> list[Layout]:
     """Layouts that fit the outputs (shapes of a real run); more than one: ambiguous, none: unknown.
 
@@ -24,14 +24,14 @@ def recognise(
     of a list of found objects is not known, the layout has 0.
     """
     masks = next((shape[1] for shape in shapes if len(shape) == 4 and shape[1] < min(shape[2:])), 0)
-    outputs = Outputs(shapes, names, size, classes, wanted, told or Told(), masks)
-    alone = _wanted((layout for family in FAMILIES for layout in family.alone(outputs)), wanted)
-    if alone:
-        return alone
+    outputs = Outputs(shapes, names, size, classes, wanted, facts or FileFacts(), masks)
+    exclusive = _wanted((layout for family in FAMILIES for layout in family.exclusive(outputs)), wanted)
+    if exclusive:
+        return exclusive
     found = _wanted((layout for family in FAMILIES for layout in family.several(outputs)), wanted)
     for at, shape in enumerate(shapes):
         if len(shape) == 3 and not (at and found):
-            found += _wanted(_whole(shape, at, outputs), wanted)
+            found += _wanted(_single(shape, at, outputs), wanted)
     return list(dict.fromkeys(found))
 
 
@@ -39,8 +39,8 @@ def _wanted(found: Iterable[Layout], wanted: str) -> list[Layout]:
     return [layout for layout in dict.fromkeys(found) if wanted in ("auto", layout.name)]
 
 
-def _whole(shape: Shape, at: int, outputs: Outputs) -> list[Layout]:
-    """All in one output of three dimensions; others beside it (masks, raw feature maps) are left alone."""
+def _single(shape: Shape, at: int, outputs: Outputs) -> list[Layout]:
+    """Layouts with everything in one output of three dimensions; others beside it (masks, raw feature maps) are ignored."""
     found: list[Layout] = []
     unusual: list[Layout] = []
     for transposed, (count, channels) in ((False, shape[1:]), (True, shape[:0:-1])):
@@ -48,9 +48,9 @@ def _whole(shape: Shape, at: int, outputs: Outputs) -> list[Layout]:
             continue
         grid = grid_of(count, outputs.size)
         anchored = grid is not None and count == 3 * cells(outputs.size, grid)
-        output = Output(at, count, channels, transposed, outputs.told.of(outputs.names[at], channels), grid, anchored)
+        output = Output(at, count, channels, transposed, outputs.facts.of(outputs.names[at], channels), grid, anchored)
         for family in FAMILIES:
-            for layout in family.whole(output, outputs):
+            for layout in family.single(output, outputs):
                 (found if transposed == FORMS[layout.name].channels_first else unusual).append(layout)
     if outputs.wanted == "auto":
         # A label too few makes YOLOX of another's channels, a label too many the reverse.

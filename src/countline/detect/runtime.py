@@ -28,7 +28,7 @@ __all__ = [
     "feeds",
     "gpu_session",
     "open_session",
-    "picture_port",
+    "picture_input",
     "tensor_shapes",
 ]
 
@@ -59,12 +59,12 @@ class TensorSpec:
     same, of 1."""
 
     @property
-    def own_shape(self) -> tuple[int | None, ...]:
+    def file_shape(self) -> tuple[int | None, ...]:
         """The shape in the file."""
         return self.shape[1:] if self.alone else self.shape
 
     def __str__(self) -> str:
-        return f"{self.name} {self.dtype.name}[{', '.join('?' if d is None else str(d) for d in self.own_shape)}]"
+        return f"{self.name} {self.dtype.name}[{', '.join('?' if d is None else str(d) for d in self.file_shape)}]"
 
 
 class Session(Protocol):
@@ -77,14 +77,14 @@ class Session(Protocol):
     beside: dict[str, NDArray[Any]]
     """What the inputs beside the picture are fed with for each frame; set before the first run."""
     single: bool
-    """Frames are best given one at a time: on a CPU a batch gains nothing, and so the company that a frame keeps cannot
-    change its result."""
+    """Frames are best passed one at a time: on a CPU a batch gains nothing, and without one the other frames of a batch cannot
+    change the result of a frame."""
     requests: int
     """Calls that may run side by side, each through an inference request of its own: two frames on a thread each are through sooner
     than one after the other on both threads, and threads that do not wait for each other lose less on a busy machine."""
 
     most: int
-    """Most frames of a run, where they are best given together and there is a bound; 0: there is none."""
+    """Most frames of a run, where batches are faster and there is a bound; 0: there is none."""
     file: Path | None
     """The model's file; None where it is not on this machine."""
 
@@ -174,7 +174,7 @@ def _load_error(path: Path, error: Exception) -> DetectorError:
 
 
 def _model(path: Path) -> str | bytes:
-    """What a library can open: it takes UTF-8 names only, and of others the content."""
+    """The argument from which an inference library loads a file: its name if that is UTF-8, else its content."""
     try:
         str(path).encode()
     except UnicodeEncodeError:
@@ -215,7 +215,7 @@ def gpu_session(model: str | bytes, providers: list[Any]) -> Any:
         raise DetectorError(
             f"the model cannot be loaded on the device: {text[:300]}", where="detector.device", fix=_CHECK_DEVICE
         ) from None
-    if wanted not in session.get_providers():  # it goes on without, and says so in a log that nobody reads
+    if wanted not in session.get_providers():  # it fell back to another one, with a line in its own log only
         raise DetectorError(f"ONNX Runtime cannot use {wanted}", where="detector.device", fix=_CHECK_DEVICE)
     return session
 
@@ -223,11 +223,11 @@ def gpu_session(model: str | bytes, providers: list[Any]) -> Any:
 _CHECK_DEVICE = "`countline check --device cuda FILE` says what is missing"
 
 
-def picture_port(ports: Sequence[TensorSpec]) -> TensorSpec | None:
+def picture_input(inputs: Sequence[TensorSpec]) -> TensorSpec | None:
     """The input that takes the picture: the first of four dimensions, else the first of three of which one is that of the
     colours, else the first."""
-    found = next((spec for spec in ports if len(spec.shape) == 4), ports[0] if ports else None)
-    for spec in ports:
+    found = next((spec for spec in inputs if len(spec.shape) == 4), inputs[0] if inputs else None)
+    for spec in inputs:
         if found is not None and len(found.shape) != 4 and len(spec.shape) == 3 and 3 in (spec.shape[0], spec.shape[2]):
             return replace(spec, shape=(1, *spec.shape), alone=True)
     return found
@@ -256,8 +256,8 @@ def tensor_shapes(model: bytes, folder: Path, feeds: Mapping[str, NDArray[Any]])
     return {spec.name: np.shape(array) for spec, array in zip(session.get_outputs(), outputs)}
 
 
-def _ports(nodes: Any, path: Path) -> tuple[TensorSpec, ...]:
-    ports = []
+def _tensor_specs(nodes: Any, path: Path) -> tuple[TensorSpec, ...]:
+    specs = []
     for node in nodes:
         if node.type not in _DTYPES:
             raise DetectorError(
@@ -266,8 +266,8 @@ def _ports(nodes: Any, path: Path) -> tuple[TensorSpec, ...]:
                 fix="export a plain detector",
             )
         shape = tuple(d if isinstance(d, int) and d > 0 else None for d in node.shape)
-        ports.append(TensorSpec(node.name, shape, np.dtype(_DTYPES[node.type])))
-    return tuple(ports)
+        specs.append(TensorSpec(node.name, shape, np.dtype(_DTYPES[node.type])))
+    return tuple(specs)
 
 
 _PROVIDERS = {
@@ -297,14 +297,14 @@ class _OnnxRuntime:
         self.single = kind == "cpu"
         self.requests = min(threads, MOST_REQUESTS) if self.single else 1
         self._session = _ort_session(path, max(1, threads // self.requests), wanted)
-        self.inputs = _ports(self._session.get_inputs(), path)
-        self.outputs = _ports(self._session.get_outputs(), path)
+        self.inputs = _tensor_specs(self._session.get_inputs(), path)
+        self.outputs = _tensor_specs(self._session.get_outputs(), path)
         self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
-        self._port = picture_port(self.inputs)
+        self._input = picture_input(self.inputs)
         self.beside: dict[str, NDArray[Any]] = {}
 
     def run(self, batch: NDArray[Any]) -> list[NDArray[Any]]:
-        result: list[NDArray[Any]] = self._session.run(None, feeds(self._port, batch, self.beside))
+        result: list[NDArray[Any]] = self._session.run(None, feeds(self._input, batch, self.beside))
         return result
 
     def inference_request(self) -> Run:
@@ -328,11 +328,11 @@ class _OpenVino:
             )
         # ONNX Runtime reads names, shapes and metadata, so that both runtimes see and refuse the same models.
         signature = _ort_session(path, 1, ["CPUExecutionProvider"], optimise=False)
-        self.inputs = _ports(signature.get_inputs(), path)
-        self.outputs = _ports(signature.get_outputs(), path)
+        self.inputs = _tensor_specs(signature.get_inputs(), path)
+        self.outputs = _tensor_specs(signature.get_outputs(), path)
         self.metadata: Mapping[str, str] = dict(signature.get_modelmeta().custom_metadata_map)
         del signature
-        self.spec = picture_port(self.inputs)
+        self.spec = picture_input(self.inputs)
         self.beside: dict[str, NDArray[Any]] = {}
         _telemetry.bar()
         import openvino
@@ -378,14 +378,14 @@ class _OpenVino:
         return self._first(batch)
 
     def inference_request(self) -> Run:
-        return _OpenVinoLane(self)
+        return _OpenVinoRequest(self)
 
     def close(self) -> None:
         self._compiled, self._shape, self._first = None, (), self.inference_request()
 
 
-class _OpenVinoLane:
-    """A request of its own."""
+class _OpenVinoRequest:
+    """An inference request with memory of its own."""
 
     def __init__(self, session: _OpenVino) -> None:
         self._session = session
@@ -395,6 +395,6 @@ class _OpenVinoLane:
     def __call__(self, batch: NDArray[Any]) -> list[NDArray[Any]]:
         if batch.shape != self._shape:
             self._request, self._shape = self._session.request(batch.shape), batch.shape
-        given = feeds(self._session.spec, batch, self._session.beside)
-        self._request.infer(given, share_inputs=True, share_outputs=True)  # no copies
+        inputs = feeds(self._session.spec, batch, self._session.beside)
+        self._request.infer(inputs, share_inputs=True, share_outputs=True)  # no copies
         return [self._request.get_output_tensor(i).data for i in range(len(self._session.outputs))]

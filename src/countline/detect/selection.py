@@ -21,7 +21,7 @@ def selection(
     layout: Layout, plan: ClassPlan, shapes: Sequence[tuple[int, ...]], size: tuple[int, int], iou: float
 ) -> Selection | None:
     """How outputs of these shapes (of one frame, without its dimension) are read. ``size``: width, height of the input. None:
-    the layout is read on the host, which then gets the outputs whole (few rows after suppression in the network; attributes)."""
+    the layout is decoded on the host from the complete outputs (few rows after suppression in the network; attributes)."""
     if layout.own is not None or layout.unbatched or layout.shared or layout.keypoint:
         return None
     chosen = [shapes[i] for i in layout.order]
@@ -61,7 +61,7 @@ def _table(layout: Layout, shape: tuple[int, ...], output: int, begin: int, *, c
 
 def _single(layout: Layout, shape: tuple[int, ...]) -> _Read | None:
     output = layout.order[0]
-    if layout.name == "nanodet":  # (cells, channels), or the reverse where it is turned
+    if layout.name == "nanodet":  # (cells, channels), or the transpose
         scores, count = _table(layout, shape, output, 0, cells_first=not layout.transposed)
         boxes, _ = _table(layout, shape, output, layout.classes, cells_first=not layout.transposed)
         return scores, boxes, count, NANODET, 0

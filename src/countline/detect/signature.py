@@ -1,4 +1,4 @@
-"""What a model file says of itself, and what follows from a trial run: labels, input, layout."""
+"""The signature of a model: labels, input and layout, from its metadata and a trial run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from countline.config import DetectorConfig
 from countline.detect.layouts import FORMS, Layout
 from countline.detect.own_layout import own_layout
 from countline.detect.preprocess import IMAGENET_MEAN, IMAGENET_STD, Preprocess, customised, shape_of
-from countline.detect.runtime import Session, TensorSpec, picture_port
+from countline.detect.runtime import Session, TensorSpec, picture_input
 from countline.detect.trial import Input, Trial, literal, read_layout, read_own_layout
 from countline.errors import ConfigError, DetectorError
 
@@ -43,7 +43,7 @@ def read_signature(session: Session, config: DetectorConfig, where: str) -> Sign
     Raises DetectorError saying what was seen and what to declare, ConfigError for settings that do not fit the model.
     """
     metadata = session.metadata
-    spec = picture_port(session.inputs)
+    spec = picture_input(session.inputs)
     if spec is None:
         raise DetectorError("has no input", where=where, fix="give a detector, which takes a picture")
     size, nchw = shape_of(spec, _asked(config), _size(metadata), where)
@@ -51,13 +51,15 @@ def read_signature(session: Session, config: DetectorConfig, where: str) -> Sign
     labels, source = _labels(config, metadata)
     wanted = config.layout if config.layout != "auto" else metadata.get("layout", "auto")
     own = own_layout(config.layout)
-    wanted = wanted if wanted in FORMS or own else "auto"  # others write other things under this key, such as NCHW
-    told = literal(metadata.get("normalize", ""))
+    wanted = (
+        wanted if wanted in FORMS or own else "auto"
+    )  # other exporters use this key for something else, such as NCHW
+    normalize = literal(metadata.get("normalize", ""))
 
     def preprocess(layout: Layout) -> Preprocess:
         base = FORMS[layout.name].preprocess if own is None else own.preprocess
         base = replace(base, mean=IMAGENET_MEAN, std=IMAGENET_STD) if layout.imagenet else base
-        base = customised(base, told if isinstance(told, Mapping) else None)
+        base = customised(base, normalize if isinstance(normalize, Mapping) else None)
         return customised(base, config.normalize)
 
     trial = Trial(session, Input(spec, size, nchw), preprocess, where)
@@ -73,7 +75,7 @@ def read_signature(session: Session, config: DetectorConfig, where: str) -> Sign
 
 
 def _beside(spec: TensorSpec, size: tuple[int, int], session: Session, where: str) -> NDArray[Any]:
-    """What an input beside the picture is fed with for each frame, so that boxes come out in pixels of the input."""
+    """The row that an input beside the picture gets for each frame, chosen so that boxes come out in pixels of the input."""
     width, height = size
     known = {
         "orig_target_sizes": (width, height),  # RT-DETR, D-FINE, DEIM

@@ -1,4 +1,4 @@
-"""Trial runs of a model at load: how its outputs are to be read, or why they are not."""
+"""Trial runs of a model at load: the layout of its outputs, or why it is not known."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from countline.detect.graph import read_graph
 from countline.detect.layouts import FAMILIES, FAMILY_OF, FORMS, Layout
-from countline.detect.layouts.evidence import TASKS, Evidence, Told
+from countline.detect.layouts.observed import TASKS, FileFacts, TrialRun
 from countline.detect.own_layout import OwnLayout
-from countline.detect.plausible import Verdict, judge, test_picture
+from countline.detect.plausible import ReadingCheck, check_reading, test_picture
 from countline.detect.preprocess import InputBinder, Preprocess
 from countline.detect.recognise import recognise
 from countline.detect.runtime import Session, TensorSpec, feeds, tensor_shapes
@@ -27,7 +27,7 @@ __all__ = ["Input", "Trial", "literal", "read_layout", "read_own_layout"]
 
 @dataclass(frozen=True)
 class Input:
-    """Where the picture goes."""
+    """The input that takes the picture."""
 
     spec: TensorSpec
     size: tuple[int, int]
@@ -97,12 +97,12 @@ def read_layout(trial: Trial, metadata: Mapping[str, str], labels: int | None, w
     outputs = trial.outputs(first)
     shapes = [tuple(array.shape) for array in outputs]
     names = [spec.name for spec in trial.session.outputs]
-    told = _told(trial, metadata, shapes, names, labels, wanted)
-    found = recognise(shapes, names, trial.input.size, labels, wanted, told)
-    seen = _Seen(trial, shapes, names, labels, told, wanted)
-    fitted = dict.fromkeys(_fitted(layout, seen) for layout in found)
-    left = _apart([layout for layout in fitted if layout])
-    return _settled(left, trial, seen)
+    facts = _file_facts(trial, metadata, shapes, names, labels, wanted)
+    found = recognise(shapes, names, trial.input.size, labels, wanted, facts)
+    report = _TrialReport(trial, shapes, names, labels, facts, wanted)
+    fitted = dict.fromkeys(_fitted(layout, report) for layout in found)
+    left = _separate([layout for layout in fitted if layout])
+    return _chosen(left, trial, report)
 
 
 def read_own_layout(trial: Trial, labels: int | None, name: str, own: OwnLayout) -> Layout:
@@ -111,26 +111,26 @@ def read_own_layout(trial: Trial, labels: int | None, name: str, own: OwnLayout)
     outputs = trial.outputs(layout)
     shapes = [tuple(array.shape) for array in outputs]
     names = [spec.name for spec in trial.session.outputs]
-    seen = _Seen(trial, shapes, names, labels, Told(), name)
+    report = _TrialReport(trial, shapes, names, labels, FileFacts(), name)
     classes = own.classes(dict(zip(names, shapes)), trial.input.size, labels)
     if not classes:
-        raise seen.refusal(
+        raise report.refusal(
             f"does not fit the layout '{name}'", f"check detector.labels and detector.size; or {_declare()}"
         )
-    return _settled([replace(layout, classes=classes, order=tuple(range(len(outputs))))], trial, seen)
+    return _chosen([replace(layout, classes=classes, order=tuple(range(len(outputs))))], trial, report)
 
 
 _LABELS = "set detector.labels to the names of the model's classes, in order"
 
 
-def _told(
+def _file_facts(
     trial: Trial,
     metadata: Mapping[str, str],
     shapes: Sequence[tuple[int, ...]],
     names: Sequence[str],
     labels: int | None,
     wanted: str,
-) -> Told:
+) -> FileFacts:
     task = metadata.get("task", "").strip().lower()
     if task in ("classify", "classification"):
         raise DetectorError(
@@ -140,76 +140,78 @@ def _told(
         )
     form = literal(metadata.get("kpt_shape", ""))
     sound = isinstance(form, (list, tuple)) and len(form) == 2 and all(isinstance(v, int) and v > 0 for v in form)
-    whole = frozenset(p.name for p in trial.session.outputs if np.issubdtype(p.dtype, np.integer))
+    integers = frozenset(p.name for p in trial.session.outputs if np.issubdtype(p.dtype, np.integer))
     keypoints, keypoint = (form[0] * form[1], form[1] if form[1] > 1 else 0) if sound else (0, 3)
-    told = Told(task if task in TASKS else "", keypoints, keypoint, whole)
+    facts = FileFacts(task if task in TASKS else "", keypoints, keypoint, integers)
     if wanted != "auto" and labels:
-        return told  # all is known: no need to look into the file
+        return facts  # layout and number of classes are known: no need to read the graph
     file = trial.session.file
     if file is None:
-        return told
+        return facts
     graph = read_graph(file)
     tensors = graph.tensors(names)
     inner = tensor_shapes(graph.with_outputs(tensors), file.parent, trial.feeds(Layout("yolov8", 0)))
-    made = {n: graph.made(n, {d for d in shape[1:] if d > 0}, inner) for n, shape in zip(names, shapes)}
-    return replace(told, made=made)
+    provenance = {n: graph.provenance(n, {d for d in shape[1:] if d > 0}, inner) for n, shape in zip(names, shapes)}
+    return replace(facts, provenance=provenance)
 
 
-def _fitted(layout: Layout, seen: _Seen) -> Layout | None:
-    """A layout with what only numbers tell; None: they speak against it."""
-    outputs, at = seen.trial.outputs(layout), layout.order[0]
+def _fitted(layout: Layout, report: _TrialReport) -> Layout | None:
+    """The layout completed by the numbers of the run; None: they contradict it."""
+    outputs, at = report.trial.outputs(layout), layout.order[0]
     table = outputs[at] if layout.unbatched else outputs[at][0]
-    evidence = Evidence(outputs, table, seen.names[at], seen.told, seen.labels, seen.wanted == layout.name)
-    return FAMILY_OF[layout.name].fit(layout, evidence)
+    run = TrialRun(outputs, table, report.names[at], report.facts, report.labels, report.wanted == layout.name)
+    return FAMILY_OF[layout.name].fit(layout, run)
 
 
-def _apart(found: Sequence[Layout]) -> list[Layout]:
+def _separate(found: Sequence[Layout]) -> list[Layout]:
     for family in FAMILIES:
-        found = family.apart(found)
+        found = family.separate(found)
     return list(found)
 
 
-def _settled(found: list[Layout], trial: Trial, seen: _Seen) -> Layout:
-    """The one reading that the test picture leaves."""
-    verdicts = {layout: judge(layout, trial.outputs(layout), trial.input.size) for layout in found if layout.classes}
+def _chosen(found: list[Layout], trial: Trial, report: _TrialReport) -> Layout:
+    """The one layout that remains after checking the boxes and scores of the test picture."""
+    checks = {
+        layout: check_reading(layout, trial.outputs(layout), trial.input.size) for layout in found if layout.classes
+    }
     unknown = [layout for layout in found if not layout.classes]
     if not found:
-        raise seen.unknown()
-    left = [layout for layout, v in verdicts.items() if not (v.problem and v.sure)]
+        raise report.unknown()
+    left = [layout for layout, v in checks.items() if not (v.problem and v.sure)]
     if not left and not unknown:
-        raise seen.impossible(verdicts)
+        raise report.impossible(checks)
     if len(left) > 1:
-        # A hint decides between readings, but refuses none alone: nothing was found in the picture.
-        left = [layout for layout in left if not verdicts[layout].problem] or left
+        # A problem that is not sure decides between layouts, but refuses none by itself: nothing was found in the picture.
+        left = [layout for layout in left if not checks[layout].problem] or left
     if len(left) > 1:
-        left = [layout for layout in left if verdicts[layout].sure] or left
+        left = [layout for layout in left if checks[layout].sure] or left
     for family in FAMILIES:
-        left = list(family.prefer(left, seen.told))
+        left = list(family.prefer(left, report.facts))
     if not left:
-        raise seen.refusal("lists found objects, but the number of classes is not known", _LABELS)
+        raise report.refusal("lists found objects, but the number of classes is not known", _LABELS)
     if len(left) == 1:
         return left[0]
-    raise seen.ambiguous(left)
+    raise report.ambiguous(left)
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """What was seen of a model, for its refusal."""
+class _TrialReport:
+    """What is known of a model, for the error that refuses it."""
 
     trial: Trial
     shapes: Sequence[tuple[int, ...]]
     names: Sequence[str]
     labels: int | None
-    told: Told
+    facts: FileFacts
     wanted: str
 
     def refusal(self, what: str, fix: str) -> DetectorError:
         width, height = self.trial.input.size
         outputs = "; ".join(f"{n}{list(s)}" for n, s in zip(self.names, self.shapes))
         known = f", {self.labels} labels" if self.labels else ", no labels"
-        task = f", task {self.told.task}" if self.told.task else ""
-        seen = f"input {self.trial.input.spec} at {width}x{height}, outputs {outputs}{known}{task}"
-        return DetectorError(f"the model {what}: {seen}", where=self.trial.where, fix=fix)
+        task = f", task {self.facts.task}" if self.facts.task else ""
+        report = f"input {self.trial.input.spec} at {width}x{height}, outputs {outputs}{known}{task}"
+        return DetectorError(f"the model {what}: {report}", where=self.trial.where, fix=fix)
 
     def unknown(self) -> DetectorError:
         what = "fits no known layout" if self.wanted == "auto" else f"does not fit the layout '{self.wanted}'"
@@ -217,7 +219,7 @@ class _Seen:
             return self.refusal(
                 what, f"{_LABELS}: without them classes cannot be told from what else the outputs hold; or {_declare()}"
             )
-        found = recognise(self.shapes, self.names, self.trial.input.size, None, self.wanted, self.told)
+        found = recognise(self.shapes, self.names, self.trial.input.size, None, self.wanted, self.facts)
         others = [_fitted(layout, replace(self, labels=None)) for layout in found]
         fits = " or ".join(dict.fromkeys(f"{o.classes} ({o.name})" for o in others if o and o.classes))
         number = f"detector.labels has {self.labels} names, and this model seems to have {fits}" if fits else ""
@@ -231,9 +233,9 @@ class _Seen:
             "set detector.layout, or detector.labels so that the number of classes is known",
         )
 
-    def impossible(self, verdicts: Mapping[Layout, Verdict]) -> DetectorError:
-        read = "; ".join(f"as {layout.name} they give {v.problem}" for layout, v in verdicts.items())
-        raw = any("confidences from" in v.problem or "scores from" in v.problem for v in verdicts.values())
+    def impossible(self, checks: Mapping[Layout, ReadingCheck]) -> DetectorError:
+        read = "; ".join(f"as {layout.name} they give {v.problem}" for layout, v in checks.items())
+        raw = any("confidences from" in v.problem or "scores from" in v.problem for v in checks.values())
         how = "export the model with its final sigmoid; " if raw else ""
         return self.refusal(
             f"has outputs that cannot be read, {read}",

@@ -71,7 +71,7 @@ class CallableDetector:
         except DetectorAway:
             raise
         except Exception as error:
-            raise self._fault(error) from error
+            raise self._raised(error) from error
         if not hasattr(results, "__len__"):
             raise self._wrong(f"returned {_kind(results)} instead of a list")
         if len(results) != len(frames):
@@ -125,12 +125,12 @@ class CallableDetector:
             fix=fix or "return one countline.Detections for each picture, in the same order",
         )
 
-    def _fault(self, error: Exception) -> DetectorError:
-        place = traceback.extract_tb(error.__traceback__)[-1]
+    def _raised(self, error: Exception) -> DetectorError:
+        last = traceback.extract_tb(error.__traceback__)[-1]
         text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         return DetectorError(
             f"raised {text}",
-            where=f"detector {self._name} ({place.filename}:{place.lineno})",
+            where=f"detector {self._name} ({last.filename}:{last.lineno})",
             fix="correct the function",
         )
 
@@ -154,8 +154,8 @@ def _kind(value: Any) -> str:
     return "None" if value is None else f"a {type(value).__name__}"
 
 
-def _labels(given: Sequence[str] | Mapping[int, str] | None, function: Any) -> tuple[str, ...]:
-    found = given
+def _labels(declared: Sequence[str] | Mapping[int, str] | None, function: Any) -> tuple[str, ...]:
+    found = declared
     for name in ("labels", "names"):
         if found is None:
             found = getattr(function, name, None)

@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import sys
 from difflib import get_close_matches
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,20 @@ def load_function(text: str, loc: Loc) -> Any:
     return found
 
 
+class _AsItStands(SourceFileLoader):
+    """Compiles a file anew. What Python keeps of it would be taken for current by its size and the second of its last change:
+    of a file that is mended at once, with as many characters, the old form."""
+
+    def get_code(self, fullname: str) -> Any:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 def _module(name: str, loc: Loc) -> Any:
     try:
         if name.endswith(".py"):
-            spec = importlib.util.spec_from_file_location(Path(name).stem, name)
+            spec = importlib.util.spec_from_file_location(
+                Path(name).stem, name, loader=_AsItStands(Path(name).stem, name)
+            )
             if spec is None or spec.loader is None or not Path(name).is_file():
                 raise MessageFault(f"there is no file {name}", loc, "give the path from the working directory")
             module = importlib.util.module_from_spec(spec)

@@ -117,8 +117,19 @@ class FrameBuffer:
             self._open = [False] * len(self._open)
             self._wake()
 
-    def take(self, most: int | None = None, gather: float = 0.0) -> list[Frame]:
-        """The next round: at most one frame per source, in the order of the sources; waits for it. Empty: all is over.
+    def wait(self) -> bool:
+        """Wait until there is something to take; False: all is over. Whoever else takes may have it before."""
+        with self._change:
+            while not self._ready():
+                if not any(self._open) and not any(self._queues):
+                    self._over = True
+                    return False
+                self._change.wait(0.5)
+            return True
+
+    def take(self, most: int | None = None, gather: float = 0.0, *, wait: bool = True) -> list[Frame]:
+        """The next round: at most one frame per source, in the order of the sources; waits for it, unless told not to. Empty: all is
+        over, or nothing is there that need not be waited for.
 
         Where a source is live, at most ``most`` frames, of those sources that have waited longest: the others' frames may
         still be replaced by newer ones. And it is waited ``gather`` seconds for so many. Where all are files every round is
@@ -126,11 +137,8 @@ class FrameBuffer:
         with self._change:
             chosen: list[int] = []
             while not chosen:  # a source whose frame was waited with may be closed meanwhile
-                while not self._ready():
-                    if not any(self._open) and not any(self._queues):
-                        self._over = True
-                        return []
-                    self._change.wait(0.5)
+                if not (self.wait() if wait else self._ready()):
+                    return []
                 if most is not None and gather > 0 and not self._lockstep:
                     self._gather(most, gather)
                 chosen = sorted(list(self._row)[: None if self._lockstep else most])
@@ -143,9 +151,9 @@ class FrameBuffer:
             return frames
 
     def take_rounds(self, most: int, patience: float) -> list[list[Frame]]:
-        """Several rounds at once, ``most`` frames at the most unless one round alone has more. Of files always as many rounds as
-        fit, so that batches are the same on every run; of others what is there when ``most`` have come, or when the first has
-        waited for ``patience`` s. Empty: all is over."""
+        """Several rounds at once, ``most`` frames at the most unless one round of files has more. Of files alone always as many
+        rounds as fit, so that batches are the same on every run; else what is there when ``most`` have come, or when the first has
+        waited for ``patience`` s, and the last round is of those sources that have waited longest. Empty: all is over."""
         with self._change:
             self._most = most
             while not self._enough(most, patience):
@@ -153,20 +161,29 @@ class FrameBuffer:
                     self._over = True
                     return []
                 self._change.wait(0.5 if self._lockstep else max(self._time_left(patience), 0.001))
-            rounds = [self._round()]
+            rounds = [self._round()] if self._lockstep else [self._longest(most)]
             total = len(rounds[0])
             for _ in range(1, self._rounds(most) if self._lockstep else most):
                 following = sum(1 for queue in self._queues if queue)
-                if not following or total + following > most:
+                if not following or total >= most or (self._lockstep and total + following > most):
                     break
-                rounds.append(self._round())
-                total += following
+                rounds.append(self._round() if total + following <= most else self._longest(most - total))
+                total += len(rounds[-1])
             self._row = {source: None for source, queue in enumerate(self._queues) if queue}
             self._room.notify_all()
             return rounds
 
     def _round(self) -> list[Frame]:
         return [queue.popleft() for queue in self._queues if queue]
+
+    def _longest(self, most: int) -> list[Frame]:
+        """A frame of each source, or of ``most`` of those whose frames have waited longest: a batch that is not filled costs
+        as much as one that is."""
+        waiting = [queue for queue in self._queues if queue]
+        if len(waiting) > most:
+            chosen = sorted(range(len(waiting)), key=lambda at: waiting[at][0].arrived)[:most]
+            waiting = [waiting[at] for at in sorted(chosen)]
+        return [queue.popleft() for queue in waiting]
 
     def _rounds(self, most: int) -> int:
         """Rounds of files that are taken at once: half of what may wait, so that readers go on meanwhile."""

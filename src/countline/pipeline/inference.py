@@ -129,7 +129,8 @@ class Inference:
         self.away = Away(lambda _: None, threading.Event()) if away is None else away
         threads = max(1, int(detector.parallel)) if isinstance(detector, ParallelDetector) else 1
         self._detector = detector
-        self._batched = detector if isinstance(detector, BatchDetector) else None
+        self.batched = detector if isinstance(detector, BatchDetector) else None
+        """The detector, where it says itself how many frames it wants."""
         self._size = batch if threads == 1 else 1
         self._every = every
         self._last: dict[str, int] = {}
@@ -138,6 +139,8 @@ class Inference:
         """Seconds for which all threads together were at work, divided by how many there are."""
         self._threads = threads
         self._free = threads + ahead
+        self._ahead = ahead
+        self._freed: Callable[[], None] | None = None
         self._change = threading.Condition()
         self._company = Company()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="countline-detect")
@@ -148,6 +151,17 @@ class Inference:
         with self._change:
             while self._free <= 0:
                 self._change.wait()
+            return self._free * self._size
+
+    def when_free(self, call: Callable[[], None]) -> None:
+        """Have ``call`` called by a thread that is done with a call, before it looks for another: with what is begun there it goes on
+        at once. Not where a lone thread may have to wait for company, nor where the next call waits already."""
+        if self._threads > 1 and not self._ahead:
+            self._freed = call
+
+    def room(self) -> int:
+        """How many frames would be taken up now."""
+        with self._change:
             return self._free * self._size
 
     @property
@@ -167,12 +181,13 @@ class Inference:
                 self._free -= 1
             work = self._pool.submit(self._detect, [frames[i] for i in places])
             made.add(places, work)
+            work.add_done_callback(self._over)
         return made
 
     def _calls(self, frames: Sequence[Frame], due: Sequence[int]) -> list[Sequence[int]]:
-        if self._batched is None or not due:
+        if self.batched is None or not due:
             return [due[start : start + self._size] for start in range(0, len(due), self._size)]
-        calls = self._batched.calls([frames[i] for i in due])
+        calls = self.batched.calls([frames[i] for i in due])
         return [[due[i] for i in places] for places in calls]
 
     def _due(self, info: FrameInfo) -> bool:
@@ -184,16 +199,22 @@ class Inference:
         return True
 
     def _detect(self, frames: list[Frame]) -> _Work:
-        work = _Work([], 0.0)
-        try:
-            work = self._looked_at(frames)
-            if self._size > 1 and not work.lost:
-                self._company.note(len(frames), work.seconds)
-            return work
-        finally:
-            with self._change:
-                self.busy += work.seconds / self._threads
-                self._free += 1
+        work = self._looked_at(frames)
+        if self._size > 1 and not work.lost:
+            self._company.note(len(frames), work.seconds)
+        return work
+
+    def _over(self, work: Future[_Work]) -> None:
+        """A call is over, and who waits for it may go on: take up the next, or tell whoever waits that there is room."""
+        if work.cancelled():
+            return
+        with self._change:
+            self.busy += 0.0 if work.exception() else work.result().seconds / self._threads
+            self._free += 1
+        if self._freed is not None:
+            self._freed()
+        with self._change:
+            if self._free > 0:
                 self._change.notify_all()
 
     def _looked_at(self, frames: list[Frame]) -> _Work:
@@ -234,8 +255,8 @@ class Inference:
 
 def depths(detector: BatchDetector | None, sources: int) -> dict[str, int]:
     """Frames of a source that may wait. Where many are taken at a time: of files twice those of a batch; of a live one, for a GPU,
-    those of about a quarter of a second, else as the detector says (``live_depth``)."""
+    those of about 0.4 s, else as the detector says (``live_depth``)."""
     if detector is None:
         return {}
-    live = int(getattr(detector, "live_depth", 8))
+    live = int(getattr(detector, "live_depth", 12))
     return {"depth": max(16, 2 * -(-detector.most // max(1, sources))), "live_depth": live}

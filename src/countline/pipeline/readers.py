@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable
 
 from countline.errors import SourceError
@@ -19,6 +20,9 @@ log = logging.getLogger("countline.pipeline")
 
 CLOSING = 2.0
 """Seconds for which the thread of a source that was closed is waited for; one that waits for the network ends when that answers."""
+
+_MOMENT = 0.5
+"""The same at the end of a run, for all threads together."""
 
 
 class _Reader:
@@ -77,11 +81,17 @@ class Readers:
         return any(r.thread is None or r.thread.is_alive() for r in list(self._readers.values()))
 
     def close(self) -> None:
-        """No more frames are taken in. A thread that waits for the network is not waited for."""
+        """No more frames are taken in. For a thread that waits for the network it is waited a moment, so that the source's last state
+        is told, and no longer."""
         if self.alive():
             self._frames.stop()
-        for reader in list(self._readers.values()):
+        readers = list(self._readers.values())
+        for reader in readers:
             reader.source.close()
+        until = time.monotonic() + _MOMENT
+        for reader in readers:
+            if reader.thread is not None and reader.thread.ident is not None:
+                reader.thread.join(max(until - time.monotonic(), 0.0))
 
     def _close(self, reader: _Reader, lost: bool = True) -> None:
         source = reader.source

@@ -21,6 +21,7 @@ from countline.pipeline.away import Away
 from countline.pipeline.changes import Changes
 from countline.pipeline.control import Change, Control
 from countline.pipeline.delivery.delivery import Delivery
+from countline.pipeline.dispatch import Dispatcher
 from countline.pipeline.engine import Engine
 from countline.pipeline.frame_buffer import FrameBuffer
 from countline.pipeline.heartbeats import SourceNews
@@ -35,7 +36,7 @@ from countline.pipeline.stats import Summary
 from countline.pipeline.worker import CommitSink, Consumer
 from countline.protocols import BatchDetector, Detector, RuleSet, Source
 from countline.source_status import SourceStats
-from countline.types import ConfigChange, Frame, SourceInfo
+from countline.types import ConfigChange, SourceInfo
 
 __all__ = ["Run", "run"]
 
@@ -132,8 +133,8 @@ class Run(Showing):
             stages.clips.use(self.sources)
             live = [s.info.live for s in self.sources]
             settings = self.config.detector
-            self._batched = self.detector if isinstance(self.detector, BatchDetector) else None
-            self._frames = FrameBuffer([], **depths(self._batched, len(self.sources)))
+            batched = self.detector if isinstance(self.detector, BatchDetector) else None
+            self._frames = FrameBuffer([], **depths(batched, len(self.sources)))
             self._readers = Readers(self._frames, self.engine.summary, self.engine.clock, self._stopping.is_set)
             self._readers.add(self.sources)
             self._inference = Inference(
@@ -144,6 +145,14 @@ class Run(Showing):
                 away=Away(self._stats_of, self._stopping),
             )
             resources.callback(self._inference.close)
+            self._dispatcher = Dispatcher(
+                self._frames,
+                self._inference,
+                self._batches,
+                begun=lambda batch: self.engine.notes.reached("detector", batch.frames, batch.taken),
+                failed=lambda: self.engine.failure is not None,
+                guard=self._guard,
+            )
             self._watch_load()
             if reread is None and isinstance(config, (str, Path)):
                 path = Path(config)
@@ -207,7 +216,9 @@ class Run(Showing):
     def _play(self) -> None:
         """All threads, from the first frame to the last. Whatever ends this, none of them is left at work."""
         self.engine.start()
-        detect = threading.Thread(target=self._guard, args=(self._detect,), name="countline-detect", daemon=True)
+        detect = threading.Thread(
+            target=self._guard, args=(self._dispatcher.run,), name="countline-detect", daemon=True
+        )
         worker = threading.Thread(target=self._guard, args=(self._work,), name="countline-worker", daemon=True)
         with ExitStack() as threads:
             # Ended in the reverse order: no more frames, then what waits for them.
@@ -234,7 +245,7 @@ class Run(Showing):
         else:
             thread.join()
 
-    def _guard(self, work: Callable[[], None]) -> None:
+    def _guard(self, work: Callable[[], object]) -> None:
         try:
             work()
         except BaseException as error:  # a stage that dies must stop the run, whatever it died of
@@ -250,24 +261,6 @@ class Run(Showing):
                 self._batches.get_nowait()
         except queue.Empty:
             self._batches.put(None)
-
-    def _detect(self) -> None:
-        while True:
-            room = self._inference.ready()
-            rounds = self._next(room)
-            if not rounds or self.engine.failure is not None:
-                break
-            batch = self._inference.begin(*rounds)
-            self.engine.notes.reached("detector", batch.frames, batch.taken)
-            self._batches.put(batch)
-        self._batches.put(None)
-
-    def _next(self, room: int) -> list[list[Frame]]:
-        """The frames to look at next; empty: all is over."""
-        if self._batched is not None:
-            return self._frames.take_rounds(self._batched.most, self._batched.patience)
-        frames = self._frames.take(room, self._inference.gather)
-        return [frames] if frames else []
 
     def _work(self) -> None:
         clock, notes = self.engine.clock, self.engine.notes

@@ -22,7 +22,7 @@ from countline.pipeline.stats import OutputStats
 from countline.secret_forms import hide_uri
 from countline.source_status import SourceStats
 from countline.types import ConfigChange, RuleInfo, SourceInfo
-from countline.view.desk.changes import told
+from countline.view.desk.changes import described
 
 if TYPE_CHECKING:
     from countline.view.web.site import Desk
@@ -71,9 +71,9 @@ class RunSite:
         """Of the sources."""
         return [info.name for info, _ in self._sources()]
 
-    def on_change(self, told: Callable[[ConfigChange], None]) -> None:
-        """Have ``told`` called with every change that was applied or refused."""
-        self._control.on_told.append(told)
+    def on_change(self, callback: Callable[[ConfigChange], None]) -> None:
+        """Call ``callback`` with every change that was applied or refused."""
+        self._control.on_told.append(callback)
 
     # -- state ----------------------------------------------------------------------------------------------------
 
@@ -185,7 +185,7 @@ class RunSite:
             found = [_of_file(info) for info in self._engine.stages.rules.rules]
         else:
             found = [
-                {"labels": {}, **told(config.rules, rule), "editable": writable, "why_not": why_not}
+                {"labels": {}, **described(config.rules, rule), "editable": writable, "why_not": why_not}
                 for _, _, rule in config.rules.each()
             ]
         undo = self.desk is not None and self.desk.undoable

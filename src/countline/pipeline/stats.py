@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -15,19 +14,33 @@ __all__ = ["OutputStats", "SourceSummary", "StageClock", "Summary", "fill"]
 
 
 class StageClock:
-    """Seconds spent in each stage. Each stage is written by one thread only."""
+    """Seconds spent in each stage. Each stage is written by one thread only, and not within itself."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
+        self._stages: dict[str, _Stage] = {}
 
-    @contextmanager
-    def measure(self, stage: str) -> Iterator[None]:
+    def measure(self, stage: str) -> _Stage:
         """Add the time of the block to a stage."""
-        begin = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[stage] += time.perf_counter() - begin
+        known = self._stages.get(stage)
+        if known is None:
+            known = self._stages[stage] = _Stage(self.seconds, stage)
+        return known
+
+
+class _Stage:
+    """Entered several times for each frame: one object for all of them."""
+
+    __slots__ = ("_began", "_name", "_seconds")
+
+    def __init__(self, seconds: dict[str, float], name: str) -> None:
+        self._seconds, self._name, self._began = seconds, name, 0.0
+
+    def __enter__(self) -> None:
+        self._began = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._seconds[self._name] += time.perf_counter() - self._began
 
 
 @dataclass

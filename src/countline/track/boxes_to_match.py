@@ -45,14 +45,12 @@ def boxes_to_match(
     heights: Callable[[float], Mapping[int, float]],
     pts: int,
     patience: int,
-    behind: Callable[[NDArray[np.float32]], Sequence[int]] = behind,
 ) -> NDArray[np.float32]:
     """(N, 4) xyxy in pixels of the detections of a frame -> the same boxes as they are to be matched. Where nobody hides
     another, the given array itself.
 
     ``past``: pts and tracks of the last frames, oldest first; ``heights``: usual heights by id, see
-    :meth:`countline.track.memory.TrackMemory.heights`; ``pts`` of this frame, and ``patience``, for which tracks are awaited, in ns;
-    ``behind``: :func:`behind`, or what does the same.
+    :meth:`countline.track.memory.TrackMemory.heights`; ``pts`` of this frame, and ``patience``, for which tracks are awaited, in ns.
     """
     if not past or len(boxes) < 2 or not len(rows := behind(boxes)):
         return boxes

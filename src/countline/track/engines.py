@@ -116,7 +116,8 @@ class ByteTrackEngine:
             rows, numbers = self._advance(self._tracker, table, steps)
         self._past.append((table, rows, steps))
         if self._base:
-            numbers = np.array([self._stable_number(number) for number in numbers.tolist()], np.int64)
+            ids, base = self._ids, self._base  # as _stable_number
+            numbers = np.array([ids.get(number, base + number) for number in numbers.tolist()], np.int64)
         self._last = rows, numbers
         return rows, numbers
 

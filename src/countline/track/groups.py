@@ -11,7 +11,6 @@ pass each other, as then it is the box of the one in front.
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
@@ -50,12 +49,9 @@ class _Gone(NamedTuple):
 
 
 class Groups:
-    """Tells group boxes among the detections of one source. ``kernel``: ``countline_kernels``, where it is used."""
+    """Tells group boxes among the detections of one source."""
 
-    def __init__(self, kernel: ModuleType | None = None) -> None:
-        self._several = self.several if kernel is None else kernel.several
-        self.left_aside = 0
-        """Group boxes so far."""
+    def __init__(self) -> None:
         self._now: Tracks | None = None
         self._gone: list[_Gone] = []
         """Those seen lately that are not in the last frame."""
@@ -88,7 +84,7 @@ class Groups:
         tracks = now.xyxy
         if self._gone:
             tracks = np.concatenate([tracks, np.array([one.box for one in self._gone])])
-        if not far and not len(self._several(boxes, tracks, len(now))):
+        if not far and not len(self.several(boxes, tracks, len(now))):
             return []
         ids = now.track_id.tolist()
         kinds = np.concatenate([now.class_id, np.array([one.class_id for one in self._gone], np.int32)])
@@ -99,11 +95,10 @@ class Groups:
         )
         tracks = tracks + np.tile(moved, 2)
         found = []
-        for row in self._several(boxes, tracks, len(now)):
+        for row in self.several(boxes, tracks, len(now)):
             alike = kinds == classes[row]
             if _is_group(boxes[row], tracks[alike], moved[alike]):
                 found.append(row)
-        self.left_aside += len(found)
         return found
 
     @staticmethod

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
@@ -10,26 +9,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from countline.track.boxes_to_match import behind, boxes_to_match
 from countline.track.engines import BEGINS, CONTINUES, FINDS, NOISE, Engine
-from countline.track.groups import Groups
 from countline.track.leaps import Leaps
 from countline.track.memory import Memory, TrackMemory
-from countline.track.motion import paces, velocities
+from countline.track.motion import velocities
 from countline.track.newcomers import Newcomers
-from countline.track.occlusion import complete
 from countline.track.overlap import BESIDE, beside_stronger, clearly_beside, overlap
 from countline.track.pace import Pace
-from countline.track.refound import Refound, foot_before, remember
+from countline.track.past import CompiledPast, Past
+from countline.track.refound import Refound
 from countline.track.twins import Twins
 from countline.track.usable import usable
 from countline.types import Detections, Tracks
 
 __all__ = ["EngineTracker"]
 
-_STILL = np.zeros(2, np.float32)
-_HISTORY = 6
-"""Frames from which the velocity for :meth:`EngineTracker.predict` is taken."""
 _SURE = 0.75
 """Part of the threshold from which a detection is matched together with the believed ones, so that it may also find a
 track that was out of sight; weaker ones only continue tracks seen in the frame before, with what the believed ones leave.
@@ -112,12 +106,11 @@ class EngineTracker:
         """By the engine's number."""
         self._full = 256
         """Number of known tracks at which those that are gone are forgotten."""
-        self._past: deque[tuple[int, Tracks]] = deque(maxlen=_HISTORY)
+        self._before = Past() if kernel is None else CompiledPast(kernel)
+        self._past = self._before.frames
         self._twins: Twins | None = (Twins() if kernel is None else kernel.Twins()) if twins else None
-        self._groups = Groups(kernel)
         self._refound: Refound = (Refound if kernel is None else kernel.Refound)(self._lost, iou)
         self._newcomers = Newcomers()
-        self._behind = behind if kernel is None else kernel.behind
 
     def _new(self) -> Engine:
         return self._makers[self._pace is not None and self._pace.slow](self._steps_kept())
@@ -142,10 +135,10 @@ class EngineTracker:
             tiers = self._tiered(detections.xyxy, detections.confidence, detections.class_id)
         boxes, confidence, classes = detections.xyxy, detections.confidence, detections.class_id
         slow = self._pace is not None and self._pace.slow
-        groups = self._groups.find(boxes, classes, pts, self._paces(), slow)
+        groups = self._before.groups(boxes, classes, pts, slow)
         if groups:
             tiers[groups] = NOISE
-        matched = boxes_to_match(boxes, self._past, self._known.heights, pts, self._lost, self._behind)
+        matched = self._before.matched(boxes, self._known, pts, self._lost)
         rows, numbers = self._engine.step(matched, tiers, steps)
         left = self._left(boxes, tiers, rows)
         leapt = []
@@ -162,7 +155,7 @@ class EngineTracker:
             assert seen is not None
         shown, sure, best, ids, low = seen
         if low:
-            shown = complete(shown, low, pts, self._lost, lambda row: foot_before(self._past, int(ids[row])))
+            shown = self._before.complete(shown, low, ids, pts, self._lost)
         tracks = Tracks(shown, sure, best, ids)
         if begun or len(self._newcomers):
             tracks.xyxy = self._newcomers.complete(tracks, self._past, pts)
@@ -170,9 +163,8 @@ class EngineTracker:
             tracks.attributes = {name: column[rows] for name, column in detections.attributes.items()}
         if self._twins is not None:
             tracks.twin_of = self._twins.update(tracks, pts)
-        self._groups.remember(tracks, pts)
         self._refound.remember(tracks, numbers, pts)
-        remember(self._past, pts, tracks)
+        self._before.remember(tracks, pts)
         self._forget(pts)
         return tracks
 
@@ -265,18 +257,6 @@ class EngineTracker:
         boxes = last.xyxy + velocities(self._past) * np.float32((pts - then) / 1e9)
         return Tracks(boxes, last.confidence, last.class_id, last.track_id, twin_of=last.twin_of)
 
-    def _paces(self) -> Callable[[int], NDArray[np.float32]]:
-        """The pace of a track by its id. All are computed when one is asked for, since then all are."""
-        known: dict[int, NDArray[np.float32]] | None = None
-
-        def pace(track: int) -> NDArray[np.float32]:
-            nonlocal known
-            if known is None:
-                known = paces(self._past)
-            return known.get(track, _STILL)
-
-        return pace
-
     def _clock(self, pts: int) -> int:
         """Step lengths since the last frame, at least 1. Learns the step length where no frame rate was given."""
         previous, self._pts = self._pts, pts
@@ -333,7 +313,7 @@ class EngineTracker:
     def forget(self) -> None:
         """All tracks have ended: what comes is another scene."""
         self._begin_anew()
-        self._past.clear()
+        self._before.clear()
 
     def _tiered(
         self, boxes: NDArray[np.float32], confidence: NDArray[np.float32], classes: NDArray[np.int32]

@@ -178,13 +178,15 @@ class BaseSource(ABC):
         quality: TimeQuality,
         stream: str,
         mark: FrameMark | None = None,
+        number: int | None = None,
     ) -> Frame:
-        """The next frame; ``size`` is width, height."""
+        """The next frame; ``size`` is width, height; ``number``: where it got one when it came."""
         if self._size is not None and size != self._size:
             self.stats.resolution_changes += 1
         self._size = size
-        number = self._number
-        self._number += 1
+        if number is None:
+            number = self._number
+            self._number += 1
         stats = self.stats
         stats.frames += 1
         if stats.state == "connecting":

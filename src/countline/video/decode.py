@@ -108,9 +108,13 @@ class Decoding:
         self._unsure = 0
         """Frames after a change of ``mode`` before which others may have been passed over."""
         self._last: int | None = None
+        self._key: int | None = None
+        """PTS of the last key frame, in the container's ticks."""
         self.heard = time.monotonic()
         self.waited = 0.0
         self._live = live and container.format.name != "hls"  # over TCP nothing is lost on the way
+        self._told = live
+        """Whether the sender may tell its wall clock."""
         self._late = container.format.name in _SPLIT and stream.time_base == _TRANSPORT_CLOCK
         self._container = container
         self._stream = stream
@@ -196,6 +200,8 @@ class Decoding:
             self._skip = self._context.skip_frame = mode
         if self._skip != "ALL" and self._mode != self._skip:
             self._mode, self._unsure = self._skip, _REORDERING
+        if packet.size and self._needless(packet):
+            return
         try:
             frames = packet.decode()
         except av.error.EOFError:
@@ -226,10 +232,20 @@ class Decoding:
             upright = self._orientations.of(frame, tag.coded)
             yield Decoded(frame, pts, tag.sent, upright, interlaced, mark, self.keys if frame.key_frame else 0)
 
+    def _needless(self, packet: Any) -> bool:
+        """The decoder would pass over it. That alone takes the interpreter from other threads three times, and back. Not where it still
+        holds pictures that come out when others go in."""
+        if packet.is_keyframe:
+            self._key = packet.pts
+        rest = packet.pts is None or packet.pts != self._key  # RTP brings a picture in several packets
+        passed = self._skip == "ALL" or (self._skip == "NONKEY" and not packet.is_keyframe and rest)
+        return passed and not self._context.has_b_frames
+
     def _rest(self, packet: Any) -> None:
         """Whether pictures are passed over from this packet on. Only where pictures come in the order of presentation: of others,
         some before a key frame come behind it."""
-        stamp = to_ns(packet.pts, packet.time_base)
+        # A packet's time base is a fraction that is made when it is asked for: only where it is needed.
+        stamp = None if self.rest is None else to_ns(packet.pts, packet.time_base)
         if stamp is None or self.rest is None or stamp >= self.rest:
             if packet.is_keyframe:
                 self.resting, self.rest = False, None
@@ -262,7 +278,7 @@ class Decoding:
             self._last = packet.pts
         if self._stamps is not None:
             self._stamps.append(packet.pts)
-        reason, sent = DAMAGED_PACKET if damaged else "", _sent(packet)
+        reason, sent = DAMAGED_PACKET if damaged else "", _sent(packet) if self._told else None
         if self._jpeg and not reason:
             ends = jpeg_is_complete(bytes(packet))
             reason = INCOMPLETE if self._ends and not ends else ""

@@ -30,7 +30,10 @@ def deinterlaced(frames: Iterator[Decoded], *, every: bool = False) -> Iterator[
     stage: _Stage | None = None
     try:
         for item in frames:
-            if (every or item.interlaced or stage is not None) and item.frame.format.name == "cuda":
+            if stage is None and not every and not item.interlaced:
+                yield item
+                continue
+            if item.frame.format.name == "cuda":
                 item = replace(item, frame=_on_host(item.frame))
             key = _key(item.frame)
             if stage is not None and stage.key != key:
@@ -38,7 +41,7 @@ def deinterlaced(frames: Iterator[Decoded], *, every: bool = False) -> Iterator[
                 stage = None
             if stage is None and (every or item.interlaced):
                 stage = _Stage(item.frame, key, every)
-            if stage is None:
+            if stage is None:  # others than the interlaced ones before, and not interlaced themselves
                 yield item
             else:
                 yield from stage.put(item)

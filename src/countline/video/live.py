@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 import random
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
+from functools import partial
+from typing import NamedTuple
 
 import av.error
 
 from countline.config.models import SourceConfig
 from countline.observe.repeated import EVERY
 from countline.source_status import OVERLOAD, SourceState
-from countline.types import Frame
+from countline.types import Frame, TimeQuality
 from countline.video.backoff import backoff
 from countline.video.base import DEFAULT_FPS, BaseSource, Stop
 from countline.video.clock import SECOND, ArrivalClock, PtsNormaliser
@@ -22,7 +25,8 @@ from countline.video.decode import Decoded
 from countline.video.health import CLOCK_OFF, LOSS, SLOW, Lag, lossy
 from countline.video.picture import AvPicture
 from countline.video.place import Place
-from countline.video.reader_thread import Item
+from countline.video.reader_thread import Item, Sift
+from countline.video.ring import Mark
 from countline.video.shed import DecoderShed, KeyTimes
 from countline.video.transport import Transport
 from countline.video.trouble import cause_of, explain, fatal
@@ -44,15 +48,27 @@ _LOOK = 1.0
 """Seconds between two looks at what the stream is worth."""
 
 
+class _Due(NamedTuple):
+    """A picture that is to be looked at, on its way to whoever iterates."""
+
+    picture: AvPicture
+    pts: int
+    when: tuple[int, TimeQuality]
+    mark: Mark | None
+    number: int
+    last: bool
+    """No more are wanted of this connection."""
+
+
 class LiveSource(BaseSource):
-    """A stream. ``read`` connects once and gives the open input and its frames."""
+    """A stream. ``read`` connects once and gives the open input, and what is made of its pictures."""
 
     def __init__(
         self,
         config: SourceConfig,
         index: int,
         place: Place,
-        read: Callable[[BaseSource], Iterator[Item]],
+        read: Callable[[LiveSource, Sift], Iterator[object]],
         stop: Stop | None,
         transport: Transport | None = None,
     ) -> None:
@@ -80,6 +96,13 @@ class LiveSource(BaseSource):
         self._lines: deque[float] = deque(maxlen=_LINES)
         self._untold = 0
         self._warned: set[str] = set()
+        self._seeing = threading.Lock()
+        """Pictures are judged on the thread of their connection, what does not come on that of whoever iterates."""
+        self._connections = 0
+        """Connections that are over: pictures of the next one count."""
+        self._first = self._leaving = False
+        """No picture of this connection has come; and no more are wanted of it."""
+        self._lost_before: dict[str, int] = {}
 
     def __iter__(self) -> Iterator[Frame]:
         """Frames from now on. Iterated again, it goes on with the same stream: numbers and times are never used twice."""
@@ -103,7 +126,9 @@ class LiveSource(BaseSource):
 
     def _attempt(self) -> Generator[Frame, None, Exception | None]:
         """Connect once and give its frames. Returns the error that ended it, None where the stream ended by itself."""
-        items = self._read(self)
+        self._leaving = False
+        self._lost_before = dict(self.stats.lost)
+        items = self._read(self, partial(self._see, self._connections))
         try:
             yield from self._connection(items)
         except Exception as error:
@@ -117,7 +142,9 @@ class LiveSource(BaseSource):
                 raise explained from None
             return error
         finally:
-            self._opened = None
+            with self._seeing:
+                self._connections += 1
+                self._opened = None
             items.close()  # type: ignore[attr-defined]
         return None
 
@@ -173,6 +200,10 @@ class LiveSource(BaseSource):
 
     def watch(self, quiet: float, dark: float) -> None:
         """Nothing came for a moment: is it the packets, or only the pictures?"""
+        with self._seeing:
+            self._watch(quiet, dark)
+
+    def _watch(self, quiet: float, dark: float) -> None:
         self._note_packets()
         usual = max(_QUIET, min(_USUAL * self._normaliser.step / SECOND, self.config.timeout / 2))
         if quiet > usual:
@@ -201,56 +232,84 @@ class LiveSource(BaseSource):
         self.stats.thinned += more
         self._number += more
 
-    def _connection(self, items: Iterator[Item]) -> Iterator[Frame]:
-        opened = next(items, None)
-        if not isinstance(opened, Opened):
+    def _connection(self, items: Iterator[object]) -> Iterator[Frame]:
+        if next(items, None) is None:
             return
-        if opened.rate:
-            self._normaliser.step = int(SECOND / float(opened.rate))
-        # Pictures without time stamps are timed by when they come.
-        timed = not opened.raw and opened.format != PARTS
-        self.ask(stamped=not opened.raw)
-        first = True
-        earlier = dict(self.stats.lost)
-        self._earlier = (self.stats.packets, self.stats.vanished)
-        self._opened, self._skipped = opened, 0
         try:
             for item in items:
                 if self.ended():
                     return
-                assert isinstance(item, Decoded)
-                now, ticks = time.time_ns(), time.monotonic_ns()
-                self.count_lost(earlier, opened.lost)
-                self.tell_decoder(opened)
-                self._note_packets()
-                if first:
-                    self._begin(now, ticks)
-                    first = False
-                elif self.stats.state in ("stalled", "waiting-for-key-frame"):
-                    self._shed.begin()
-                    self._say("pictures come again")
-                    self.stats.enter("live")
-                pts = self._normaliser.normalise(item.pts if timed else ticks)
-                self._last = ticks
-                self.stats.repaired = self._normaliser.repaired
-                when = self._clock.time(pts, now, None if self.config.time == "arrival" else item.sent)
-                self._judge(opened, pts, ticks, now, item.sent)
-                self._note_skipped(opened)
-                opened.shed(self._shed.see(pts, self._thinner.rate, opened.keys))
-                if item.key:
-                    self._key_times.see(pts, item.key)
-                taken = self.takes(pts, bool(item.key))
-                self._rest(opened, item.pts if timed else None, pts)
-                if not taken:
-                    continue
-                picture = AvPicture(item.frame, item.orientation)
-                yield self.frame(picture, (picture.width, picture.height), pts, *when, self._stream, item.mark)
-                if self._too_lossy():
+                assert isinstance(item, _Due)
+                picture = item.picture
+                with self._seeing:
+                    frame = self.frame(
+                        picture,
+                        (picture.width, picture.height),
+                        item.pts,
+                        *item.when,
+                        self._stream,
+                        item.mark,
+                        item.number,
+                    )
+                yield frame
+                if item.last:
                     return
         finally:
-            self.count_lost(earlier, opened.lost)
-            self._note_packets()
-            self.tell_lost(earlier)
+            with self._seeing:
+                if self._opened is not None:
+                    self.count_lost(self._lost_before, self._opened.lost)
+                    self._note_packets()
+                self.tell_lost(self._lost_before)
+
+    def _see(self, connection: int, item: Item) -> _Due | None:
+        """On the connection's thread: the frame that is to be handed on, None where it is not looked at. A connection that was turned
+        away from sees nothing more."""
+        with self._seeing:
+            if connection != self._connections or self._leaving:
+                return None
+            if isinstance(item, Opened):
+                self._connected(item)
+                return None
+            assert self._opened is not None
+            return self._seen(self._opened, item)
+
+    def _connected(self, opened: Opened) -> None:
+        """The input is open."""
+        if opened.rate:
+            self._normaliser.step = int(SECOND / float(opened.rate))
+        self.ask(stamped=not opened.raw)
+        self._earlier = (self.stats.packets, self.stats.vanished)
+        self._opened, self._skipped, self._first = opened, 0, True
+
+    def _seen(self, opened: Opened, item: Decoded) -> _Due | None:
+        now, ticks = time.time_ns(), time.monotonic_ns()
+        timed = not opened.raw and opened.format != PARTS  # others are timed by when they come
+        self.count_lost(self._lost_before, opened.lost)
+        self.tell_decoder(opened)
+        self._note_packets()
+        if self._first:
+            self._begin(now, ticks)
+            self._first = False
+        elif self.stats.state in ("stalled", "waiting-for-key-frame"):
+            self._shed.begin()
+            self._say("pictures come again")
+            self.stats.enter("live")
+        pts = self._normaliser.normalise(item.pts if timed else ticks)
+        self._last = ticks
+        self.stats.repaired = self._normaliser.repaired
+        when = self._clock.time(pts, now, None if self.config.time == "arrival" else item.sent)
+        self._judge(opened, pts, ticks, now, item.sent)
+        self._note_skipped(opened)
+        opened.shed(self._shed.see(pts, self._thinner.rate, opened.keys))
+        if item.key:
+            self._key_times.see(pts, item.key)
+        taken = self.takes(pts, bool(item.key))
+        self._rest(opened, item.pts if timed else None, pts)
+        if not taken:
+            return None
+        self._leaving = self._too_lossy()
+        self._number += 1
+        return _Due(AvPicture(item.frame, item.orientation), pts, when, item.mark, self._number - 1, self._leaving)
 
     def _rest(self, opened: Opened, stamp: int | None, pts: int) -> None:
         """Where no frame is wanted before the next key frame, none needs to be decoded until then. ``stamp``: the container's."""

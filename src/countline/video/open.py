@@ -26,7 +26,7 @@ from countline.video.known_options import OWN, unknown_options
 from countline.video.lists import open_list
 from countline.video.live import LiveSource
 from countline.video.place import IMAGES, Place, place_of, scheme_of, visible
-from countline.video.reader_thread import Connect, Item, direct, in_thread
+from countline.video.reader_thread import Connect, Item, Sift, direct, in_thread, sifted
 from countline.video.sequence import SequenceSource
 from countline.video.tls import diagnose, tls_options
 from countline.video.transport import Transport
@@ -70,7 +70,7 @@ def open_source(config: SourceConfig, index: int, *, stop: Stop | None = None, g
         return FileSource(config, index, place, partial(_await, connect), connect, stop)
     if place.kind == "http" and _is_file(place, config, connect, stop):
         return FileSource(config, index, place, partial(_read, connect), connect, stop)
-    return LiveSource(config, index, place, partial(_read, connect), stop, transport=connect.transport)
+    return LiveSource(config, index, place, partial(_sifted, connect), stop, transport=connect.transport)
 
 
 def _direct(connect: Connect, source: BaseSource) -> Iterator[Item]:
@@ -79,6 +79,11 @@ def _direct(connect: Connect, source: BaseSource) -> Iterator[Item]:
 
 def _read(connect: Connect, source: BaseSource) -> Iterator[Item]:
     return in_thread(source.remembering(connect), source.config.name, source.ended, source.config.timeout, source.watch)
+
+
+def _sifted(connect: Connect, source: BaseSource, sift: Sift) -> Iterator[object]:
+    config = source.config
+    return sifted(source.remembering(connect), config.name, source.ended, config.timeout, source.watch, sift)
 
 
 def _grow(connect: Connector, source: BaseSource) -> Iterator[Item]:

@@ -100,6 +100,8 @@ class Ring:
     def add(self, packet: Any) -> None:
         """The next packet, in the order of decoding."""
         recall = self._recall()
+        if recall is None and not self._entries and not self._pending:  # as for most streams
+            return
         done: list[tuple[_Pending, CutPackets]] = []
         with self._lock:
             if recall is None or self._ended or not self._ready():

@@ -1,4 +1,4 @@
-"""An edit that meets what somebody else changed."""
+"""The error for an edit of a configuration that was changed meanwhile."""
 
 from __future__ import annotations
 

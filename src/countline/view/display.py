@@ -34,14 +34,14 @@ PATIENCE = 10.0
 
 
 def no_screen(environment: Mapping[str, str] = os.environ) -> str:
-    """Why no window can be shown, as far as can be known before; '' where one may."""
+    """Why no window can be shown, as far as is known before trying; '' where one may be."""
     if sys.platform.startswith("linux") and not environment.get("DISPLAY"):
         return "there is no screen (DISPLAY is not set)"
     return ""
 
 
 class Display:
-    """Shows all sources side by side. Where the window cannot be opened, or is closed, that is told once and the run goes on.
+    """Shows all sources side by side. Where the window cannot be opened, or is closed, that is logged once and the run goes on.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ class Display:
             self._closing.wait(EVERY)
 
     def _listen(self, process: subprocess.Popen[bytes]) -> None:
-        """What the window says of itself."""
+        """Read the window's messages: shown, failed, closed."""
         assert process.stdout is not None
         for line in process.stdout:
             word, _, why = line.decode("utf-8", "replace").strip().partition(" ")

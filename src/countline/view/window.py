@@ -1,4 +1,4 @@
-"""A window that shows pictures, as a process of its own: what a screen does to it cannot end the run.
+"""A window that shows pictures, in a process of its own, so that an error of the display cannot end the run.
 
 It reads from standard input, each time 8 bytes (width and height, big endian) and RGB; it ends with that, or when somebody closes it.
 The first line on standard output is ``shown``, or ``failed`` and why.
@@ -17,13 +17,13 @@ HEAD = struct.Struct(">II")
 LOOK_MS = 15
 
 
-def _tell(text: str) -> None:
+def _report(text: str) -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
 class _Newest:
-    """The newest picture; older ones that were not shown are forgotten."""
+    """The newest picture; older ones that were not shown are dropped."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -31,7 +31,7 @@ class _Newest:
         self.ended = False
 
     def read(self) -> None:
-        """To the end of the input."""
+        """Read pictures until the input ends."""
         source = sys.stdin.buffer
         while len(head := source.read(HEAD.size)) == HEAD.size:
             width, height = HEAD.unpack(head)
@@ -43,7 +43,7 @@ class _Newest:
         self.ended = True
 
     def take(self) -> bytes | None:
-        """It, once."""
+        """The newest picture, if it was not taken yet; else None."""
         with self._lock:
             picture, self._picture = self._picture, None
         return picture
@@ -54,12 +54,12 @@ def main() -> int:
     try:
         import tkinter
     except ImportError:
-        _tell("failed Python's tkinter is not installed (Debian and Ubuntu: apt install python3-tk)")
+        _report("failed Python's tkinter is not installed (Debian and Ubuntu: apt install python3-tk)")
         return 1
     try:
         root = tkinter.Tk(className="countline")
     except tkinter.TclError as error:
-        _tell(f"failed {error}")
+        _report(f"failed {error}")
         return 1
     root.title(sys.argv[1] if len(sys.argv) > 1 else "countline")
     label = tkinter.Label(root, background="black", borderwidth=0)
@@ -69,18 +69,18 @@ def main() -> int:
     newest = _Newest()
     threading.Thread(target=newest.read, daemon=True).start()
     kept: list[Any] = []
-    told = False
+    reported = False
 
     def look() -> None:
-        nonlocal told
+        nonlocal reported
         picture = newest.take()
         if picture is not None:
             kept[:] = [tkinter.PhotoImage(data=picture, format="PPM")]
             label.configure(image=kept[0])
-            if not told:
+            if not reported:
                 root.update_idletasks()
-                told = True
-                _tell("shown")
+                reported = True
+                _report("shown")
         elif newest.ended:
             root.destroy()
             return

@@ -108,6 +108,11 @@ class FrameView(Protocol):
         """What a track did was reported already, of another track, which shows the same object: note it for ``explain``."""
         ...
 
+    def reported_before(self, counter: Counter, index: int, slot: int, hit: Hit) -> bool:
+        """Whether what a counter is about to report was reported of another track of this object already; then it is told so
+        (``Counter.repeated``)."""
+        ...
+
     def count(self, counter: Counter, name: str, class_name: str) -> None:
         """Count one more; it becomes durable with the frame."""
         ...
@@ -120,6 +125,10 @@ class FrameView(Protocol):
         """The status of the objects in the picture is to be made anew."""
         ...
 
+    def ticks_changed(self) -> None:
+        """A counter has set its ``ticks``."""
+        ...
+
 
 class Counter:
     """Cumulative counts of one rule at one source, by (counter, class name), and what else a rule keeps between frames."""
@@ -127,7 +136,8 @@ class Counter:
     counters: tuple[str, ...] = ()
     """Names of what it counts, which are stored: they never change."""
     ticks = False
-    """Whether something becomes true with time alone, so that ``tick`` must be called in each frame."""
+    """Whether something becomes true with time alone, so that ``tick`` must be called in each frame. Who sets it later says so
+    (``FrameView.ticks_changed``)."""
     timed = False
     """Whether its state changes with time alone; else only with what it counts."""
 
@@ -191,8 +201,8 @@ class Counter:
         """``RuleKind.evaluate`` found something of the object at this index of the frame."""
 
     def repeated(self, frame: FrameView, index: int, slot: int, hit: Hit) -> str:
-        """Instead of ``passed`` at a line, or of ``hit``: the same was reported of another track of this object (``objects``). What it
-        was, in words."""
+        """Instead of a crossing, or of ``hit``: the same was reported of another track of this object (``objects``). What it was,
+        in words."""
         return "did what is told here"
 
     def tick(self, frame: FrameView) -> None:

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from countline.analytics.native.arrays import Hit
 from countline.analytics.native.counter import Counter, PendingEvent
 from countline.analytics.native.source import FrameInput
 from countline.analytics.native.table import TrackTable
 from countline.types import CounterDelta, CounterKey, Event
 
-__all__ = ["FrameResult", "repeated_text"]
+__all__ = ["FrameResult"]
 
 
 def repeated_text(what: str, other: int) -> str:
@@ -93,6 +94,19 @@ class FrameResult:
         self.input.source.objects.repeated += 1
         self.note(slot, rule, repeated_text(what, int(self.table.track_id[other])))
 
+    def reported_before(self, counter: Counter, index: int, slot: int, hit: Hit) -> bool:
+        """Whether what a counter is about to report was reported of another track of the same object already; then it is told
+        so."""
+        source = self.input.source
+        way = (hit.value > 0) - (hit.value < 0)
+        other = source.objects.reported_before(int(self.table.track_id[slot]), (counter.name, way), source.clock)
+        if other is None:
+            return False
+        what = counter.repeated(self, index, slot, hit)
+        source.objects.repeated += 1
+        self.note(slot, counter.name, repeated_text(what, other))
+        return True
+
     def count(self, counter: Counter, name: str, class_name: str) -> None:
         """Count one more; it becomes durable with the frame."""
         counter.add(name, class_name)
@@ -106,6 +120,10 @@ class FrameResult:
     def invalidate(self) -> None:
         """The status of the objects in the picture is to be made anew."""
         self.input.source.invalidate()
+
+    def ticks_changed(self) -> None:
+        """A counter has set its ``ticks``."""
+        self.input.source.look_ticking()
 
     def keep(self, slot: int) -> None:
         """Take down what events tell of a slot that is about to be given back."""

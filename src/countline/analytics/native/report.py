@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from countline.analytics.native.arrays import Hit
 from countline.analytics.native.batch import MicroBatch
-from countline.analytics.native.counter import Counter
-from countline.analytics.native.frame_result import FrameResult, repeated_text
+from countline.analytics.native.frame_result import FrameResult
 from countline.analytics.native.kind import Part, RuleKind
 from countline.analytics.native.source import MEMORY, MOST_UNSEEN, FrameInput, SourceState
 from countline.analytics.native.statuses import Statuses
@@ -74,31 +73,15 @@ class Report:
         for kind, hits, _ in found.others:
             for hit in hits:
                 i, index, slot = self._where(hit.row)
-                counter = self.frames[i].source.by_kind[kind.config.kind][hit.column]
-                if not self._repeated(i, counter, index, slot, hit):
-                    counter.hit(self._result(i), index, slot, hit)
+                counter, result = self.frames[i].source.by_kind[kind.config.kind][hit.column], self._result(i)
+                if not result.reported_before(counter, index, slot, hit):
+                    counter.hit(result, index, slot, hit)
         return [self._frame(i) for i in range(len(self.frames))]
 
     def _passed(self, hits: Sequence[Hit], shape: str) -> None:
         for hit in hits:
             i, index, slot = self._where(hit.row)
-            counter, result = self.frames[i].source.by_shape[shape][hit.column], self._result(i)
-            # In areas it matters who is inside, which their counters know.
-            at_line = shape == "line" and counter.rule.accepts(result.class_id(index))
-            if not (at_line and self._repeated(i, counter, index, slot, hit)):
-                counter.passed(result, index, slot, hit)
-
-    def _repeated(self, i: int, counter: Counter, index: int, slot: int, hit: Hit) -> bool:
-        """Whether this was reported of another track of the same object already."""
-        source, result = self.frames[i].source, self._result(i)
-        way = (hit.value > 0) - (hit.value < 0)
-        other = source.objects.reported_before(int(self.table.track_id[slot]), (counter.name, way), source.clock)
-        if other is None:
-            return False
-        what = counter.repeated(result, index, slot, hit)
-        source.objects.repeated += 1
-        source.note(slot, counter.name, repeated_text(what, other))
-        return True
+            self.frames[i].source.by_shape[shape][hit.column].passed(self._result(i), index, slot, hit)
 
     def _of(self, i: int) -> list[Hit]:
         """Who entered or left which area in a frame, rows counted within it."""

@@ -106,7 +106,7 @@ class SourceState:
         self.named_areas: list[tuple[str, bool]] = []
         """(name, whether it is among those) of all areas."""
         self.ticking: list[Counter] = []
-        """Those of which something becomes true with time alone."""
+        """Those of which something becomes true with time alone, now."""
         self.rules: list[Rule] = []
         """The rules that apply, in their order."""
         self.key: tuple[int, ...] = ()
@@ -137,10 +137,14 @@ class SourceState:
         self.areas = [c for c in self.by_shape.get("area", ()) if isinstance(c, AreaCounter)]
         self.status_areas = [c for c in self.areas if c.in_status]
         self.named_areas = [(c.name, c.in_status) for c in self.areas]
-        self.ticking = [c for c in self.counters if c.ticks]
+        self.look_ticking()
         self.objects.forget_reported()
         self.publish()
         return moves
+
+    def look_ticking(self) -> None:
+        """Find out of which rules something becomes true with time alone."""
+        self.ticking = [c for c in self.counters if c.ticks]
 
     def part_with(self, rules: Collection[str]) -> None:
         """Forget what these rules have counted and know of objects: :meth:`open` makes their counters anew."""

@@ -35,6 +35,10 @@ class LineConfig(PlacedConfig):
     longer side of its box. 0.15 unless set, but at least 1 % of the picture's height, from 2.5 % of it on growing
     with 0.13 of the side, and at most 60 % of the room to the picture's edge."""
 
+    debounce: float = Field(default=0.5, ge=0, le=60)
+    """Seconds for which a reversal must last: after a crossing by a track, one in the opposite direction is counted when so
+    many have passed and the track is still on that side; if it came back meanwhile, neither is. 0: each is counted at once."""
+
     @model_validator(mode="after")
     def _shape(self) -> LineConfig:
         if len(self.points) < 2:

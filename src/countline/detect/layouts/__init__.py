@@ -18,7 +18,7 @@ __all__ = ["FAMILIES", "FAMILY_OF", "FORMS", "SLACK", "Family", "Form", "Layout"
 
 
 def _families() -> list[Family]:
-    names = sorted(m.name for m in iter_modules(__path__) if m.name not in ("base", "evidence", "family"))
+    names = sorted(m.name for m in iter_modules(__path__) if m.name not in ("base", "family", "observed"))
     return [import_module(f"{__name__}.{name}").FAMILY for name in names]
 
 

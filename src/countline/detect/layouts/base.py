@@ -1,4 +1,4 @@
-"""What a layout is, and how it is read."""
+"""The layout of a network's outputs: its description, and how it is decoded."""
 
 from __future__ import annotations
 
@@ -37,21 +37,21 @@ SLACK = 0.01
 
 @dataclass(slots=True)
 class Raw:
-    """What a network says of one frame."""
+    """What a network found in one frame, before suppression."""
 
     scores: Array
     """(classes, cells) in 0..1."""
     boxes: Callable[[NDArray[np.intp]], Array]
     """Cell numbers -> (n, 4) xyxy in pixels of the network's input."""
     odd: str = ""
-    """What cannot be, such as class numbers that are none."""
+    """A value that is out of range, such as a class number that does not exist, for the error; '' when there is none."""
     points: Callable[[NDArray[np.intp]], dict[str, Array]] | None = None
     """Cell numbers -> attributes that are points: (n, points, 2 or more) x and y in pixels of the network's input, then what
     else is known of each. None: the layout has none."""
 
 
 class Decoder(Protocol):
-    """What reads the outputs of a layout that another distribution brings (see ``own_layout``)."""
+    """Decodes the outputs of a layout that another distribution brings (see ``own_layout``)."""
 
     corners: bool
 
@@ -72,7 +72,7 @@ class Layout:
     imagenet: bool = False
     """Pictures are prepared with ImageNet's mean and deviation: DETR and RF-DETR, unlike RT-DETR and its kin."""
     extra: int = 0
-    """Numbers of each cell behind its classes that are no classes: an angle, keypoints, mask coefficients."""
+    """Columns of each cell after its classes: an angle, keypoints, mask coefficients."""
     keypoint: int = 0
     """Numbers of each keypoint among the ``extra`` ones, x and y first: 2 or 3; 0: they are no keypoints."""
     order: tuple[int, ...] = (0,)
@@ -85,7 +85,7 @@ class Layout:
     transposed: bool = False
     """The output has cells before channels where the layout's usual form has them after, or the reverse."""
     own: Decoder | None = None
-    """What reads it, where it is none of :data:`FORMS`."""
+    """The decoder, where the layout is none of :data:`FORMS`."""
     xyxy: bool = False
     """DeepStream-Yolo: boxes are left, top, right and bottom, as newer exports have them, not centre and sides."""
 
@@ -123,8 +123,8 @@ class Form:
     channels_first: bool = False
     """The usual direction of an output that holds all: channels before cells."""
     either_way: int = 0
-    """Whether the other direction is thought of, too, where no layout is declared: 0 never, 1 when labels tell the number of
-    classes, 2 always."""
+    """Whether the transposed form is tried, too, where no layout is declared: 0 never, 1 when the number of labels is known,
+    2 always."""
 
 
 FORMS: dict[str, Form] = {}

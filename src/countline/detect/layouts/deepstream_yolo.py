@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from countline.detect.graph import Made
+from countline.detect.graph import Provenance
 from countline.detect.layouts.base import SLACK, Array, Form, Layout, Raw
-from countline.detect.layouts.evidence import Evidence, Output, Outputs
 from countline.detect.layouts.family import Family
+from countline.detect.layouts.observed import Output, Outputs, TrialRun
 
 __all__ = ["FAMILY"]
 
@@ -57,7 +57,7 @@ def _table(arrays: Sequence[NDArray[Any]]) -> Array:
     return np.asarray(table, np.float32)
 
 
-def _alone(outputs: Outputs) -> Iterator[Layout]:
+def _exclusive(outputs: Outputs) -> Iterator[Layout]:
     """Boxes, scores and class numbers as three outputs."""
     flat = [(i, outputs.shapes[i]) for i in outputs.flat()] if outputs.may_be(YOLO) else []
     for at, (_, count, columns) in flat:
@@ -69,7 +69,7 @@ def _alone(outputs: Outputs) -> Iterator[Layout]:
 
 
 def _table_of(output: Output, outputs: Outputs) -> Iterator[Layout]:
-    """One table. Six columns are only proposed: whether the last one holds class numbers is for :func:`_fit` to say."""
+    """One table. Six columns are a proposal: :func:`_fit` decides whether the last one holds class numbers."""
     if not output.transposed and (output.channels == 6 or (output.channels == 7 and outputs.wanted == YOLO)):
         yield Layout(YOLO, outputs.classes or 0, order=(output.at,))
 
@@ -78,12 +78,12 @@ def _is_number(name: str) -> bool:
     return any(word in name.lower() for word in ("class", "label", "cls"))
 
 
-def _lists_classes(outputs: Sequence[NDArray[Any]], layout: Layout, made: Made) -> bool:
+def _lists_classes(outputs: Sequence[NDArray[Any]], layout: Layout, provenance: Provenance) -> bool:
     """Whether the sixth column of a table holds class numbers: by the operation that makes it, else by its numbers."""
     if len(layout.order) == 3:
         return True
     table = outputs[layout.order[0]][0]
-    parts = made.parts
+    parts = provenance.parts
     if len(parts) >= 3 and parts[0].width == 4 and {part.width for part in parts[1:]} == {1}:
         # joined from box, score and number: chosen among classes, or not
         return bool(_BEST & ({parts[2].last} | (parts[2].ops if parts[2].cut or not parts[2].last else frozenset())))
@@ -106,14 +106,14 @@ def _with_corners(outputs: Sequence[NDArray[Any]], layout: Layout) -> Layout:
     return replace(layout, xyxy=corners)
 
 
-def _fit(layout: Layout, evidence: Evidence) -> Layout | None:
-    made = evidence.told.of(evidence.name, 6)
-    if not evidence.declared and not _lists_classes(evidence.outputs, layout, made):
+def _fit(layout: Layout, run: TrialRun) -> Layout | None:
+    provenance = run.facts.of(run.name, 6)
+    if not run.declared and not _lists_classes(run.outputs, layout, provenance):
         return None
-    return _with_corners(evidence.outputs, layout)
+    return _with_corners(run.outputs, layout)
 
 
-def _apart(found: Sequence[Layout]) -> list[Layout]:
+def _separate(found: Sequence[Layout]) -> list[Layout]:
     """Readings that are left where one has class numbers in a column of its own: YOLOX's and YOLOv8's would take these for
     scores. A list after suppression is read in the same way, unless its boxes are centres."""
     yolo = next((layout for layout in found if layout.name == YOLO), None)
@@ -123,4 +123,4 @@ def _apart(found: Sequence[Layout]) -> list[Layout]:
     return listed if listed and yolo.xyxy else [yolo]
 
 
-FAMILY = Family((Form(YOLO, _yolo),), alone=_alone, whole=_table_of, fit=_fit, apart=_apart)
+FAMILY = Family((Form(YOLO, _yolo),), exclusive=_exclusive, single=_table_of, fit=_fit, separate=_separate)

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countline.detect.layouts.base import Array, Form, Layout, Raw
-from countline.detect.layouts.evidence import Outputs, Shape
 from countline.detect.layouts.family import Family
+from countline.detect.layouts.observed import Outputs, Shape
 from countline.detect.preprocess import Preprocess
 
 __all__ = ["FAMILY"]
@@ -44,7 +44,7 @@ def _detectnet(layout: Layout, arrays: list[Array], size: tuple[int, int], floor
     return Raw(scores, boxes)
 
 
-def _alone(outputs: Outputs) -> Iterator[Layout]:
+def _exclusive(outputs: Outputs) -> Iterator[Layout]:
     if not outputs.may_be(DETECTNET):
         return
     shapes, names, size, classes = outputs.shapes, outputs.names, outputs.size, outputs.classes
@@ -55,15 +55,15 @@ def _alone(outputs: Outputs) -> Iterator[Layout]:
             if a == b or not (named or len(flat) == len(shapes) == 2):
                 continue
             for transposed in (False, True):
-                count, grid = _parts(shapes[a], transposed)
-                count_b, grid_b = _parts(shapes[b], transposed)
+                count, grid = _classes_and_grid(shapes[a], transposed)
+                count_b, grid_b = _classes_and_grid(shapes[b], transposed)
                 fits = grid == grid_b and count_b == 4 * count and classes in (None, count)
                 if fits and count and _strides(size, grid):
                     yield Layout(DETECTNET, count, order=(a, b), transposed=transposed)
                     break
 
 
-def _parts(shape: Shape, transposed: bool) -> tuple[int, Shape]:
+def _classes_and_grid(shape: Shape, transposed: bool) -> tuple[int, Shape]:
     return (shape[3], shape[1:3]) if transposed else (shape[1], shape[2:4])
 
 
@@ -74,4 +74,4 @@ def _strides(size: tuple[int, int], grid: Shape) -> bool:
     return across == down and 2 <= across <= _MOST_STRIDE
 
 
-FAMILY = Family((Form(DETECTNET, _detectnet, Preprocess(letterbox=False), corners=True),), alone=_alone)
+FAMILY = Family((Form(DETECTNET, _detectnet, Preprocess(letterbox=False), corners=True),), exclusive=_exclusive)

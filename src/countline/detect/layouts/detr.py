@@ -8,18 +8,18 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from countline.detect.graph import Made
+from countline.detect.graph import Provenance
 from countline.detect.layouts.base import Array, Form, Layout, Raw, centred, pixels
-from countline.detect.layouts.evidence import (
-    Evidence,
+from countline.detect.layouts.family import Family
+from countline.detect.layouts.observed import (
     Output,
     Outputs,
+    TrialRun,
     agrees,
     background,
     classes_of,
     pairs_of,
 )
-from countline.detect.layouts.family import Family
 from countline.detect.preprocess import Preprocess
 
 __all__ = ["FAMILY"]
@@ -46,7 +46,7 @@ def _rtdetr(layout: Layout, arrays: list[Array], size: tuple[int, int], floor: f
 
 
 def _activated(
-    layout: Layout, logits: NDArray[np.floating], name: str, made: Made, labels: int | None, declared: bool
+    layout: Layout, logits: NDArray[np.floating], name: str, provenance: Provenance, labels: int | None, declared: bool
 ) -> Layout | None:
     """A layout 'detr' with the activation of its class scores: ``logits`` (queries, columns) of a real run.
 
@@ -57,13 +57,13 @@ def _activated(
     columns = logits.shape[1]
     unused = name.lower() == "labels"  # RF-DETR's name; it has a column for 'no object', and never uses it
     wins = float((logits.argmax(axis=1) == columns - 1).mean()) if columns > 1 and len(logits) else 0.0
-    probabilities = made.last in ("Sigmoid", "Softmax", "HardSigmoid") or (
+    probabilities = provenance.last in ("Sigmoid", "Softmax", "HardSigmoid") or (
         logits.size > 0 and logits.min() >= 0 and logits.max() <= 1
     )
     nothing = columns == labels + 1 if labels else columns == 92 or wins > 0.8
     if nothing and wins > 0.5 and not unused:
-        kept = not probabilities
-        return replace(layout, softmax=kept, probabilities=not kept, classes=columns - 1, imagenet=True)
+        softmax = not probabilities
+        return replace(layout, softmax=softmax, probabilities=not softmax, classes=columns - 1, imagenet=True)
     if labels and columns > labels and not (unused or declared):
         return None
     return replace(layout, probabilities=probabilities, classes=labels or columns, imagenet=unused)
@@ -76,24 +76,24 @@ def _several(outputs: Outputs) -> Iterator[Layout]:
             yield Layout("detr", outputs.classes or pair.columns, order=(pair.scores, pair.boxes))
 
 
-def _whole(output: Output, outputs: Outputs) -> Iterator[Layout]:
+def _single(output: Output, outputs: Outputs) -> Iterator[Layout]:
     n = classes_of(output, outputs) if output.lists(outputs.size) else None
     if n and output.channels == 4 + n and agrees(output, 4):
         yield Layout("rtdetr", n, order=(output.at,))
 
 
-def _fit(layout: Layout, evidence: Evidence) -> Layout | None:
+def _fit(layout: Layout, run: TrialRun) -> Layout | None:
     if layout.name != "detr":
         return layout
-    if background(evidence.table):
+    if background(run.table):
         return None
-    made = evidence.told.of(evidence.name, evidence.table.shape[1])
-    return _activated(layout, evidence.table, evidence.name, made, evidence.labels, evidence.declared)
+    provenance = run.facts.of(run.name, run.table.shape[1])
+    return _activated(layout, run.table, run.name, provenance, run.labels, run.declared)
 
 
 FAMILY = Family(
     (Form("detr", _detr, Preprocess(letterbox=False)), Form("rtdetr", _rtdetr, Preprocess(letterbox=False))),
     several=_several,
-    whole=_whole,
+    single=_single,
     fit=_fit,
 )

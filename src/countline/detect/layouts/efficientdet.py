@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countline.detect.layouts.base import Array, Form, Layout, Raw, cells
-from countline.detect.layouts.evidence import Outputs, says
 from countline.detect.layouts.family import Family
+from countline.detect.layouts.observed import Outputs, name_has
 from countline.detect.preprocess import IMAGENET_MEAN, IMAGENET_STD, Preprocess
 
 __all__ = ["FAMILY"]
@@ -34,13 +34,13 @@ def _efficientdet(layout: Layout, arrays: list[Array], size: tuple[int, int], fl
     return Raw(scores.T, boxes)
 
 
-def _alone(outputs: Outputs) -> Iterator[Layout]:
+def _exclusive(outputs: Outputs) -> Iterator[Layout]:
     """EfficientDet: scores and shifts of its nine anchors of each cell, and the anchors."""
     shapes, names, size, classes = outputs.shapes, outputs.names, outputs.size, outputs.classes
     rows = 9 * cells(size, _STRIDES)
     flat = [i for i, shape in enumerate(shapes) if len(shape) == 3 and shape[1] == rows]
-    anchors = [i for i in flat if shapes[i][2] == 4 and says(names[i], ("anchor", "prior"))]
-    shifts = [i for i in flat if shapes[i][2] == 4 and i not in anchors and says(names[i], ("reg", "box", "loc"))]
+    anchors = [i for i in flat if shapes[i][2] == 4 and name_has(names[i], ("anchor", "prior"))]
+    shifts = [i for i in flat if shapes[i][2] == 4 and i not in anchors and name_has(names[i], ("reg", "box", "loc"))]
     scores = [i for i in flat if i not in anchors + shifts and classes in (None, shapes[i][2])]
     if len(anchors) == len(shifts) == len(scores) == 1:
         order = (*scores, *shifts, *anchors)
@@ -49,4 +49,4 @@ def _alone(outputs: Outputs) -> Iterator[Layout]:
 
 # Its padding is 0 after the mean is taken off.
 _HOW = Preprocess(mean=IMAGENET_MEAN, std=IMAGENET_STD, pad=116)
-FAMILY = Family((Form("efficientdet", _efficientdet, _HOW, corners=True),), alone=_alone)
+FAMILY = Family((Form("efficientdet", _efficientdet, _HOW, corners=True),), exclusive=_exclusive)

@@ -1,4 +1,4 @@
-"""How a file of this package declares its layouts, and how they are known."""
+"""How a file of this package declares its layouts, and how they are recognised."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from countline.detect.layouts.base import Form, Layout
-from countline.detect.layouts.evidence import Evidence, Output, Outputs, Told
+from countline.detect.layouts.observed import FileFacts, Output, Outputs, TrialRun
 
 __all__ = ["Family"]
 
@@ -17,19 +17,19 @@ def _never(*_: object) -> Iterator[Layout]:
 
 @dataclass(frozen=True)
 class Family:
-    """Layouts that one file reads, and how they are known. A file of this package holds one as ``FAMILY``; that is all there is
-    to do for a layout to be found, named in the configuration and listed."""
+    """Layouts that one file decodes, and how they are recognised. A file of this package holds one as ``FAMILY``; no other list has
+    to name it."""
 
     forms: Sequence[Form]
-    alone: Callable[[Outputs], Iterator[Layout]] = _never
-    """Layouts of outputs that are so much this family's that no other is asked."""
+    exclusive: Callable[[Outputs], Iterator[Layout]] = _never
+    """Layouts of outputs that only this family has: where one is found, no other family is asked."""
     several: Callable[[Outputs], Iterator[Layout]] = _never
-    """Layouts of several outputs, or of one that has not three dimensions."""
-    whole: Callable[[Output, Outputs], Iterator[Layout]] = _never
-    """Layouts of one output of three dimensions, looked at in one direction."""
-    fit: Callable[[Layout, Evidence], Layout | None] = lambda layout, evidence: layout
-    """A layout with what only the numbers of a real run tell; None: they speak against it."""
-    apart: Callable[[Sequence[Layout]], Sequence[Layout]] = lambda found: found
-    """Of all readings that fit, those that are left where this family knows more than shapes."""
-    prefer: Callable[[Sequence[Layout], Told], Sequence[Layout]] = lambda found, told: found
-    """Of readings that give possible boxes, those that are left."""
+    """Layouts of several outputs, or of one that does not have three dimensions."""
+    single: Callable[[Output, Outputs], Iterator[Layout]] = _never
+    """Layouts of one output of three dimensions, read as (cells, channels) or as its transpose."""
+    fit: Callable[[Layout, TrialRun], Layout | None] = lambda layout, run: layout
+    """The layout completed by the numbers of a run; None: the numbers contradict it."""
+    separate: Callable[[Sequence[Layout]], Sequence[Layout]] = lambda found: found
+    """All layouts that fit -> those that remain by what this family knows beyond shapes."""
+    prefer: Callable[[Sequence[Layout], FileFacts], Sequence[Layout]] = lambda found, facts: found
+    """Layouts whose boxes are possible -> those that this family prefers."""

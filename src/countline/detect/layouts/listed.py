@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from countline.detect.layouts.base import SLACK, Array, Form, Layout, Raw, pixels
-from countline.detect.layouts.evidence import Output, Outputs, keypoint_of, says
 from countline.detect.layouts.family import Family
+from countline.detect.layouts.observed import Output, Outputs, keypoint_of, name_has
 from countline.detect.layouts.yolov8 import keypoints, rotated
 from countline.detect.preprocess import IMAGENET_MEAN, IMAGENET_STD, Preprocess
 
@@ -25,8 +25,8 @@ def _end2end(layout: Layout, arrays: list[Array], size: tuple[int, int], floor: 
         table = table[table[:, 5] >= 0]  # a row of class -1 says that nothing was found
     elif layout.name == "yolov7-end2end":
         table = table[:, [1, 2, 3, 4, 6, 5]]
-    whole = np.abs(table[:, 5] - np.rint(table[:, 5])) <= SLACK
-    table = table[~(whole & (table[:, 4] <= 0))]
+    integral = np.abs(table[:, 5] - np.rint(table[:, 5])) <= SLACK
+    table = table[~(integral & (table[:, 4] <= 0))]
     numbers = np.nan_to_num(np.rint(table[:, 5]), nan=-1.0, posinf=-1.0, neginf=-1.0).astype(np.int64)
     wrong = (numbers < 0) | (numbers >= layout.classes) | (np.abs(numbers - table[:, 5]) > SLACK)
     scores = np.zeros((layout.classes, len(table)), np.float32)
@@ -52,7 +52,7 @@ def _detections(layout: Layout, arrays: list[Array], size: tuple[int, int], floo
 
 def _several(outputs: Outputs) -> Iterator[Layout]:
     """Objects after suppression, as boxes, scores and class numbers apart, or as PaddleDetection's or YOLOv7's table."""
-    shapes, names, classes, told = outputs.shapes, outputs.names, outputs.classes, outputs.told
+    shapes, names, classes, facts = outputs.shapes, outputs.names, outputs.classes, outputs.facts
     for at, shape in enumerate(shapes):
         if len(shape) == 2 and shape[1] == 6:
             yield Layout("paddle", classes or 0, order=(at,), unbatched=True)
@@ -61,9 +61,11 @@ def _several(outputs: Outputs) -> Iterator[Layout]:
             yield Layout("yolov7-end2end", classes or 0, order=(at,), unbatched=True)
         if shape[-1:] != (4,) or len(shape) not in (2, 3):
             continue
-        rest = [i for i, s in enumerate(shapes) if s == shape[:-1] and i != at and not says(names[i], ("size", "num_"))]
-        numbers = [i for i in rest if names[i] in told.integers or says(names[i], ("class", "label", "cls"))]
-        scores = [i for i in rest if says(names[i], ("score", "conf", "prob")) and i not in numbers[:1]]
+        rest = [
+            i for i, s in enumerate(shapes) if s == shape[:-1] and i != at and not name_has(names[i], ("size", "num_"))
+        ]
+        numbers = [i for i in rest if names[i] in facts.integers or name_has(names[i], ("class", "label", "cls"))]
+        scores = [i for i in rest if name_has(names[i], ("score", "conf", "prob")) and i not in numbers[:1]]
         scores = scores or [i for i in rest if i not in numbers]
         if len(numbers) == 1 and len(scores) == 1:
             forms = ("detections", "detections-parts")
@@ -72,19 +74,19 @@ def _several(outputs: Outputs) -> Iterator[Layout]:
                 yield Layout(name, classes or 0, order=order, unbatched=len(shape) == 2)
 
 
-def _whole(output: Output, outputs: Outputs) -> Iterator[Layout]:
+def _single(output: Output, outputs: Outputs) -> Iterator[Layout]:
     """Rows are objects."""
     if not output.lists(outputs.size):
         return
     extra = output.channels - 6
-    task = outputs.told.task
+    task = outputs.facts.task
     if task in ("pose", "segment") or outputs.wanted == "end2end":
-        fits = extra == outputs.told.keypoints if task == "pose" and outputs.told.keypoints else extra >= 0
+        fits = extra == outputs.facts.keypoints if task == "pose" and outputs.facts.keypoints else extra >= 0
     else:
         fits = extra == (task == "obb" or outputs.wanted == "end2end-obb")
     if fits:
         name = "end2end-obb" if extra == 1 and (task == "obb" or outputs.wanted == "end2end-obb") else "end2end"
-        keypoint = keypoint_of(name, extra, outputs.told)
+        keypoint = keypoint_of(name, extra, outputs.facts)
         yield Layout(name, outputs.classes or 0, order=(output.at,), extra=extra, keypoint=keypoint)
 
 
@@ -100,5 +102,5 @@ FAMILY = Family(
         Form("detections-tf", _detections, _STRETCHED, corners=True),
     ),
     several=_several,
-    whole=_whole,
+    single=_single,
 )

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countline.detect.layouts.base import Array, Form, Layout, Raw, cells, grid
-from countline.detect.layouts.evidence import COCO, NANODET_STRIDES, Output, Outputs, Shape, says
 from countline.detect.layouts.family import Family
+from countline.detect.layouts.observed import COCO, NANODET_STRIDES, Output, Outputs, Shape, name_has
 from countline.detect.preprocess import IMAGENET_MEAN, IMAGENET_STD, Preprocess
 
 __all__ = ["FAMILY"]
@@ -25,8 +25,8 @@ def _nanodet(layout: Layout, arrays: list[Array], size: tuple[int, int], floor: 
     elif len(arrays) == 2:
         scores, sides = arrays  # (classes, cells), (4 * bins, cells)
     else:
-        whole = arrays[0].T if not layout.transposed else arrays[0]
-        scores, sides = whole[: layout.classes], whole[layout.classes :]
+        table = arrays[0].T if not layout.transposed else arrays[0]
+        scores, sides = table[: layout.classes], table[layout.classes :]
     bins = sides.shape[0] // 4
 
     def boxes(index: NDArray[np.intp]) -> Array:
@@ -88,7 +88,7 @@ def _levels(
             if classes in (None, count):
                 scores = [next(i for i, width in level.items() if width == count) for level in heads]
                 boxes = [next(i for i, width in level.items() if width == sides) for level in heads]
-                name = "nanodet" if all(says(names[i], ("dis_pred",)) for i in boxes) else "picodet"
+                name = "nanodet" if all(name_has(names[i], ("dis_pred",)) for i in boxes) else "picodet"
                 yield Layout(name, count, strides, order=(*scores, *boxes))
 
 
@@ -104,8 +104,8 @@ def _of_stride(shapes: Sequence[Shape], size: tuple[int, int], stride: int) -> d
     return found
 
 
-def _whole(output: Output, outputs: Outputs) -> Iterator[Layout]:
-    if not output.dense or outputs.told.task or output.grid == (4, 8, 16, 32):
+def _single(output: Output, outputs: Outputs) -> Iterator[Layout]:
+    if not output.dense or outputs.facts.task or output.grid == (4, 8, 16, 32):
         return
     known = [outputs.classes] if outputs.classes else [COCO] if output.channels in (112, 124) else []
     for classes in known:
@@ -125,5 +125,5 @@ FAMILY = Family(
         Form("picodet", _nanodet, Preprocess(mean=IMAGENET_MEAN, std=IMAGENET_STD, letterbox=False), corners=True),
     ),
     several=_several,
-    whole=_whole,
+    single=_single,
 )

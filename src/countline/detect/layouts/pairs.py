@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from countline.detect.layouts.base import Array, Form, Layout, Raw, pixels
-from countline.detect.layouts.evidence import MOST_QUERIES, Evidence, Outputs, background, pairs_of
 from countline.detect.layouts.family import Family
+from countline.detect.layouts.observed import MOST_QUERIES, Outputs, TrialRun, background, pairs_of
 from countline.detect.preprocess import Preprocess
 
 __all__ = ["FAMILY"]
@@ -44,8 +44,8 @@ def _several(outputs: Outputs) -> Iterator[Layout]:
             yield Layout("boxes-scores", pair.rows, order=order, transposed=True)
 
 
-def _fit(layout: Layout, evidence: Evidence) -> Layout | None:
-    return layout if background(evidence.table) == (layout.name == "ssd") else None
+def _fit(layout: Layout, run: TrialRun) -> Layout | None:
+    return layout if background(run.table) == (layout.name == "ssd") else None
 
 
 FAMILY = Family(

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countline.detect.layouts.base import SLACK, Array, Form, Layout, Raw, centred, grid
-from countline.detect.layouts.evidence import Evidence, Output, Outputs, Told, agrees, exponential
 from countline.detect.layouts.family import Family
+from countline.detect.layouts.observed import FileFacts, Output, Outputs, TrialRun, agrees, exponential
 from countline.detect.preprocess import Preprocess
 
 __all__ = ["FAMILY"]
@@ -20,7 +20,7 @@ def _objectness(layout: Layout, arrays: list[Array], size: tuple[int, int], floo
     """(cells, 5 + classes + extra): box, objectness, class scores; YOLOX with offsets within the grid, the others with
     pixels."""
     table = arrays[0].T if layout.transposed else arrays[0]
-    rows = np.flatnonzero(~(table[:, 4] < floor))  # what is not a number is kept, to be seen
+    rows = np.flatnonzero(~(table[:, 4] < floor))  # NaN is kept, so that it is reported
     table = table[rows]
 
     def boxes(index: NDArray[np.intp]) -> Array:
@@ -38,7 +38,7 @@ def _objectness(layout: Layout, arrays: list[Array], size: tuple[int, int], floo
 
 
 def _outside(values: Array) -> str:
-    """What is seen of numbers that are no probabilities; '' when they are."""
+    """The range of values that are not probabilities; '' when they are."""
     if not values.size:
         return ""
     low, high = float(values.min()), float(values.max())
@@ -46,14 +46,14 @@ def _outside(values: Array) -> str:
 
 
 def _yolox(output: Output, outputs: Outputs) -> Iterator[Layout]:
-    if not output.dense or outputs.told.task:
+    if not output.dense or outputs.facts.task:
         return
     n = output.channels - 5
     if n < 1 or outputs.classes not in (None, n) or not agrees(output, 4, 5):
         return
     strides = output.grid or ()
     for name in ("yolox", "yolox-decoded", "yolov6"):
-        # Which of the latter two it is, its numbers say.
+        # Which of the latter two it is can be seen from the numbers of a run only (see _fit).
         if name == "yolox-decoded" or (name == "yolox" and not exponential(output)) or name == outputs.wanted:
             yield Layout(name, n, strides, order=(output.at,), transposed=output.transposed)
 
@@ -73,22 +73,24 @@ def _yolov5(output: Output, outputs: Outputs) -> Iterator[Layout]:
         )
 
 
-def _whole(output: Output, outputs: Outputs) -> Iterator[Layout]:
+def _single(output: Output, outputs: Outputs) -> Iterator[Layout]:
     yield from _yolov5(output, outputs)
     yield from _yolox(output, outputs)
 
 
-def _fit(layout: Layout, evidence: Evidence) -> Layout:
-    if layout.name != "yolox-decoded" or evidence.declared:
+def _fit(layout: Layout, run: TrialRun) -> Layout:
+    if layout.name != "yolox-decoded" or run.declared:
         return layout
-    objectness = evidence.table[4] if layout.transposed else evidence.table[:, 4]
-    # YOLOv6 has no objectness, and fills its place.
+    objectness = run.table[4] if layout.transposed else run.table[:, 4]
+    # YOLOv6 has no objectness: its column is filled with 1.
     return replace(layout, name="yolov6") if (objectness == 1).all() else layout
 
 
-def _prefer(found: Sequence[Layout], told: Told) -> Sequence[Layout]:
-    if {layout.name for layout in found} == {"yolox", "yolox-decoded"} and told.made:
-        return [layout for layout in found if layout.name == "yolox"]  # no exponential in the file: nobody decoded
+def _prefer(found: Sequence[Layout], facts: FileFacts) -> Sequence[Layout]:
+    if {layout.name for layout in found} == {"yolox", "yolox-decoded"} and facts.provenance:
+        return [
+            layout for layout in found if layout.name == "yolox"
+        ]  # no exponential in the file: boxes are not decoded
     return found
 
 
@@ -99,7 +101,7 @@ FAMILY = Family(
         Form("yolov5", _objectness, either_way=2),
         Form("yolov6", _objectness),
     ),
-    whole=_whole,
+    single=_single,
     fit=_fit,
     prefer=_prefer,
 )

@@ -23,8 +23,8 @@ _PATIENCE = 0.005
 
 
 class RemoteDetector(OnnxDetector):
-    """As :class:`OnnxDetector`: what goes before the network and comes behind it is done here. :meth:`detect` raises DetectorAway
-    while the server is away."""
+    """As :class:`OnnxDetector`: preprocessing and decoding run in this process, the network on the server. :meth:`detect`
+    raises DetectorAway while the server is away."""
 
     def __init__(self, session: RemoteSession, signature: Signature, config: DetectorConfig, low: float | None) -> None:
         classes = plan(config, signature.labels, known=None, low=low)
@@ -33,10 +33,10 @@ class RemoteDetector(OnnxDetector):
 
     def _about_model(self) -> dict[str, str]:
         session = self._remote
-        told = [f"version {session.version}" if session.version else "", session.platform]
-        said = ", ".join(part for part in told if part)
+        known = [f"version {session.version}" if session.version else "", session.platform]
+        shown = ", ".join(part for part in known if part)
         return {
-            "model": session.where + (f" ({said})" if said else ""),
+            "model": session.where + (f" ({shown})" if shown else ""),
             "requests": f"of {self._batch or 1} frames at most, {session.requests} at once",
         }
 
@@ -45,7 +45,7 @@ class RemoteBatches(RemoteDetector):
     """For a model that takes several frames in one request."""
 
     live_depth = 1
-    """Frames of a live source that may wait: newer ones take their places, so that what is looked at is new."""
+    """Frames of a live source that may wait; newer ones replace them, so that the newest is inferred."""
 
     def __init__(self, session: RemoteSession, signature: Signature, config: DetectorConfig, low: float | None) -> None:
         super().__init__(session, signature, config, low)
@@ -58,14 +58,14 @@ class RemoteBatches(RemoteDetector):
 
 
 def make_remote(config: DetectorConfig, *, low: float | None) -> RemoteDetector:
-    """The detector that ``triton`` describes, seen to work. Raises DetectorError, ConfigError, MissingExtra."""
+    """The detector that ``triton`` describes, after a trial run. Raises DetectorError, ConfigError, MissingExtra."""
     assert config.triton is not None
     session = RemoteSession(config.triton, config.batch)
     try:
         signature = read_signature(session, config, session.where)
         _try_together(session, signature)
-        made = RemoteBatches if session.most > 1 else RemoteDetector
-        detector = made(session, signature, config, low)
+        kind = RemoteBatches if session.most > 1 else RemoteDetector
+        detector = kind(session, signature, config, low)
         session.begin()
         return detector
     except BaseException:
@@ -74,11 +74,11 @@ def make_remote(config: DetectorConfig, *, low: float | None) -> RemoteDetector:
 
 
 def _try_together(session: RemoteSession, signature: Signature) -> None:
-    """Whether the server takes as many frames as a request is to have; else one at a time."""
+    """Try a request of as many frames as are wanted; if the server refuses it, send frames one at a time."""
     if signature.layout.unbatched:
-        session.use_alone()
+        session.use_single_frames()
     if session.most == 1 or signature.spec.shape[0] is not None:
-        return  # of a fixed number the trial had as many
+        return  # the trial run had this fixed number of frames
     width, height = signature.size
     shape = (3, height, width) if signature.nchw else (height, width, 3)
     try:
@@ -88,4 +88,4 @@ def _try_together(session: RemoteSession, signature: Signature) -> None:
             "%s: does not take %d frames in one request, so each gets its own (%s)",
             session.where, session.most, error.what,
         )  # fmt: skip
-        session.use_alone()
+        session.use_single_frames()

@@ -1,4 +1,4 @@
-"""What goes wrong at an inference server, and how long to wait before it is tried again."""
+"""Failures of requests to an inference server, and the back-off before the next attempt."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Literal
 
 from countline.errors import DetectorAway
 
-__all__ = ["Circuit", "Fault", "Kind", "wait_before"]
+__all__ = ["Circuit", "Kind", "RemoteFault", "wait_before"]
 
 Kind = Literal["unreachable", "silent", "busy", "failed", "missing", "auth", "refused"]
 """``unreachable``: no connection; ``silent``: no answer in time; ``busy``: too much to do; ``failed``: an error of its own;
-``missing``: no such model, or it is not loaded; ``auth``: who asks is not let in; ``refused``: it will never take this."""
+``missing``: no such model, or it is not loaded; ``auth``: credentials are missing or refused; ``refused``: the request
+itself is invalid."""
 
 _WAITS: dict[Kind, tuple[float, float]] = {
     "unreachable": (0.25, 5.0),
@@ -28,14 +29,14 @@ _WAITS: dict[Kind, tuple[float, float]] = {
 """Seconds before the first new attempt, and that the wait grows to."""
 
 
-class Fault(Exception):
-    """An answer that is none.
+class RemoteFault(Exception):
+    """A request to an inference server failed.
 
     Parameters
     ----------
-    kind: what it is.
-    text: in words.
-    after: seconds after which the server asks to be tried again; 0: it says nothing of that.
+    kind: the kind of failure.
+    text: the failure in words.
+    after: seconds after which the server asks to be tried again; 0: it names no time.
     """
 
     def __init__(self, kind: Kind, text: str, after: float = 0.0) -> None:
@@ -57,9 +58,9 @@ def wait_before(attempt: int, kind: Kind, jitter: float) -> float:
 
 
 class Circuit:
-    """Whether a server is away, and when it is due to be tried again. For any thread.
+    """A circuit breaker: whether a server is away, and when it is tried again. For any thread.
 
-    While it is away one caller at a time tries it, when that is due; the others are told at once.
+    While the server is away, one caller at a time tries it when an attempt is due; the others get DetectorAway at once.
     """
 
     def __init__(
@@ -71,29 +72,31 @@ class Circuit:
         self._attempts = 0
         self._due = 0.0
         self._failed = 0.0
-        """When it was last seen to be away."""
+        """Time of the last failure."""
 
     @property
     def away(self) -> bool:
-        """Whether the last that was heard of it was a fault."""
+        """Whether the last request failed."""
         return bool(self._text)
 
     def begin(self, patience: float) -> float:
-        """Before a request; gives when it begins. Raises DetectorAway while another attempt is not due; ``patience``: seconds that
-        an attempt may take."""
+        """Called before a request; returns the time at which it begins. ``patience``: seconds that an attempt may take.
+        Raises DetectorAway while no attempt is due."""
         with self._lock:
             now = self._clock()
             if self._text and now < self._due:
                 raise DetectorAway(self._text, retry=self._due - now)
             if self._text:
-                self._due = now + patience  # others wait for what becomes of this one
+                self._due = now + patience  # others wait for the result of this one
             return now
 
-    def failed(self, fault: Fault, begun: float, where: str) -> DetectorAway:
-        """A request that began at ``begun`` went wrong; gives what is to be raised."""
+    def failed(self, fault: RemoteFault, begun: float, where: str) -> DetectorAway:
+        """A request that began at ``begun`` failed; returns the error to raise."""
         with self._lock:
             now = self._clock()
-            if not self._attempts or begun >= self._failed:  # else of the same trouble, seen by another request
+            if (
+                not self._attempts or begun >= self._failed
+            ):  # else it is the failure that another request reported already
                 self._attempts += 1
                 self._failed = now
                 self._due = now + max(fault.after, wait_before(self._attempts, fault.kind, self._jitter()))
@@ -101,7 +104,7 @@ class Circuit:
             return DetectorAway(self._text, retry=max(self._due - now, 0.0))
 
     def succeeded(self) -> None:
-        """It answers."""
+        """A request succeeded: the server is not away."""
         if self._text:
             with self._lock:
                 self._text, self._attempts, self._due = "", 0, 0.0

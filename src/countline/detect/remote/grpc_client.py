@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countline.config.triton import TritonConfig
-from countline.detect.remote.faults import Fault, Kind
+from countline.detect.remote.faults import Kind, RemoteFault
 from countline.detect.remote.messages import SERVICE, message
-from countline.detect.remote.protocol import Answer, Settings, Told, array_of, datatype_of, spec_of
+from countline.detect.remote.protocol import Answer, ModelMetadata, Settings, array_of, datatype_of, spec_of
 from countline.errors import ConfigError, MissingExtra
 
 __all__ = ["GrpcClient"]
@@ -79,33 +79,33 @@ class GrpcClient:
         except self._grpc.RpcError as error:
             raise _fault(error, timeout) from None
         except ValueError:  # used after it was closed
-            raise Fault("failed", "the connection is closed") from None
+            raise RemoteFault("failed", "the connection is closed") from None
 
     def _named(self, name: str) -> Any:
         return message(f"{name}Request")(name=self._model.model, version=self._model.version)
 
     def ready(self, timeout: float) -> bool:
-        """See the protocol. A server that cannot tell is."""
+        """See the protocol. A server that does not implement the question counts as ready."""
         try:
             return bool(self._call("ModelReady", self._named("ModelReady"), timeout).ready)
-        except Fault as fault:
+        except RemoteFault as fault:
             if fault.kind == "refused":
                 return True
             raise
 
-    def told(self, timeout: float) -> Told:
+    def model_metadata(self, timeout: float) -> ModelMetadata:
         """See the protocol."""
         found = self._call("ModelMetadata", self._named("ModelMetadata"), timeout)
         inputs, outputs = (
             tuple(spec_of(t.name, t.datatype, t.shape) for t in tensors) for tensors in (found.inputs, found.outputs)
         )
-        return Told(inputs, outputs, tuple(found.versions), found.platform)
+        return ModelMetadata(inputs, outputs, tuple(found.versions), found.platform)
 
     def settings(self, timeout: float) -> Settings:
         """See the protocol: an extension of Triton's."""
         try:
             found = self._call("ModelConfig", self._named("ModelConfig"), timeout).config
-        except Fault as fault:
+        except RemoteFault as fault:
             if fault.kind in ("refused", "failed", "missing"):
                 return Settings()
             raise
@@ -128,12 +128,12 @@ class GrpcClient:
         return Answer(found, response.model_version)
 
     def close(self) -> None:
-        """Let go of the connection; requests under way end."""
+        """Close the connection; requests in flight end."""
         self._channel.close()
 
 
 def _contents(tensor: Any) -> Sequence[Any]:
-    """Numbers that did not come as bytes."""
+    """The numbers of a tensor that came in typed fields, not as bytes."""
     for field in _CONTENTS:
         values = getattr(tensor.contents, field)
         if len(values):
@@ -141,16 +141,16 @@ def _contents(tensor: Any) -> Sequence[Any]:
     return ()
 
 
-def _fault(error: Any, timeout: float) -> Fault:
+def _fault(error: Any, timeout: float) -> RemoteFault:
     name, details = error.code().name, error.details() or ""
     kind: Kind = _KINDS.get(name, "failed")
     if name == "DEADLINE_EXCEEDED":
-        return Fault(kind, f"no answer within {timeout:g} s")
+        return RemoteFault(kind, f"no answer within {timeout:g} s")
     if name == "RESOURCE_EXHAUSTED" and "larger than max" in details:
-        return Fault("refused", f"{details} (the server takes no messages of this size)")
+        return RemoteFault("refused", f"{details} (the server takes no messages of this size)")
     if name in ("UNAVAILABLE", "CANCELLED"):
-        return Fault(kind, f"is not available: {details}")
-    return Fault(kind, f"answers {name}: {details}")
+        return RemoteFault(kind, f"is not available: {details}")
+    return RemoteFault(kind, f"answers {name}: {details}")
 
 
 def _content(path: str | None, option: str) -> bytes | None:

@@ -14,8 +14,8 @@ import orjson
 from numpy.typing import NDArray
 
 from countline.config.triton import TritonConfig
-from countline.detect.remote.faults import Fault, Kind
-from countline.detect.remote.protocol import Answer, Settings, Told, array_of, datatype_of, spec_of
+from countline.detect.remote.faults import Kind, RemoteFault
+from countline.detect.remote.protocol import Answer, ModelMetadata, Settings, array_of, datatype_of, spec_of
 from countline.errors import ConfigError, MissingExtra
 
 __all__ = ["HttpClient"]
@@ -27,7 +27,7 @@ _KINDS: dict[int, Kind] = {
 }  # fmt: skip
 """Others from 500 on: failed; others: refused."""
 _LONGEST = 30.0
-"""Seconds of `Retry-After` that are heeded, at most."""
+"""Longest `Retry-After`, in seconds, that is respected."""
 
 
 class HttpClient:
@@ -55,11 +55,11 @@ class HttpClient:
         try:
             response = self._request(path, timeout, body, headers)
         except self._httpx.TimeoutException:
-            raise Fault("silent", f"no answer within {timeout:g} s") from None
+            raise RemoteFault("silent", f"no answer within {timeout:g} s") from None
         except self._httpx.TransportError as error:
-            raise Fault("unreachable", f"cannot be reached: {error or type(error).__name__}") from None
+            raise RemoteFault("unreachable", f"cannot be reached: {error or type(error).__name__}") from None
         except RuntimeError:  # used after it was closed
-            raise Fault("failed", "the connection is closed") from None
+            raise RemoteFault("failed", "the connection is closed") from None
         if response.status_code >= 300:
             raise _fault(response)
         return response
@@ -80,20 +80,20 @@ class HttpClient:
         except orjson.JSONDecodeError:
             found = None
         if not isinstance(found, dict):
-            raise Fault("refused", f"{response.url.path} gives no JSON object: is this an inference server?")
+            raise RemoteFault("refused", f"{response.url.path} gives no JSON object: is this an inference server?")
         return found
 
     def ready(self, timeout: float) -> bool:
         """See the protocol."""
         try:
             self._call("/ready", timeout)
-        except Fault as fault:
+        except RemoteFault as fault:
             if fault.kind in ("auth", "silent", "unreachable", "busy"):
                 raise
             return False
         return True
 
-    def told(self, timeout: float) -> Told:
+    def model_metadata(self, timeout: float) -> ModelMetadata:
         """See the protocol."""
         found = self._json(self._call("", timeout))
         try:
@@ -102,25 +102,27 @@ class HttpClient:
                 for key in ("inputs", "outputs")
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise Fault("refused", f"its metadata of the model cannot be read: {error!r}") from None
-        return Told(inputs, outputs, tuple(map(str, found.get("versions") or ())), str(found.get("platform") or ""))
+            raise RemoteFault("refused", f"its metadata of the model cannot be read: {error!r}") from None
+        return ModelMetadata(
+            inputs, outputs, tuple(map(str, found.get("versions") or ())), str(found.get("platform") or "")
+        )
 
     def settings(self, timeout: float) -> Settings:
         """See the protocol: an extension of Triton's."""
         try:
             found = self._json(self._call("/config", timeout))
-        except Fault as fault:
+        except RemoteFault as fault:
             if fault.kind in ("refused", "failed", "missing"):
                 return Settings()
             raise
         parameters = found.get("parameters")
-        told = {
+        texts = {
             str(key): str(value.get("string_value", ""))
             for key, value in (parameters.items() if isinstance(parameters, dict) else ())
             if isinstance(value, dict)
         }
         most = found.get("max_batch_size")
-        return Settings(most if isinstance(most, int) else None, told)
+        return Settings(most if isinstance(most, int) else None, texts)
 
     def infer(self, inputs: Sequence[tuple[str, NDArray[Any]]], outputs: Sequence[str], timeout: float) -> Answer:
         """See the protocol. The first request finds out whether tensors go as bytes."""
@@ -129,7 +131,7 @@ class HttpClient:
         try:
             answer = self._infer(inputs, outputs, timeout, True)
             self._binary = True
-        except Fault as fault:
+        except RemoteFault as fault:
             if fault.kind not in ("refused", "failed"):
                 raise
             answer = self._infer(inputs, outputs, timeout, False)
@@ -172,33 +174,33 @@ class HttpClient:
                 name = str(tensor["name"])
                 arrays[name] = array_of(name, tensor["datatype"], tensor["shape"], _flat(values))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise Fault("failed", f"its answer cannot be read: {error!r}") from None
+            raise RemoteFault("failed", f"its answer cannot be read: {error!r}") from None
         return Answer(arrays, str(found.get("model_version") or ""))
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self._client.close()
 
 
 def _flat(values: Any) -> Any:
-    """Numbers in a row: some servers nest them by dimension."""
+    """Numbers as a flat list: some servers nest them by dimension."""
     while isinstance(values, list) and values and isinstance(values[0], list):
         values = [item for part in values for item in part]
     return values
 
 
-def _fault(response: Any) -> Fault:
+def _fault(response: Any) -> RemoteFault:
     status = int(response.status_code)
     kind: Kind = _KINDS.get(status, "failed" if status >= 500 else "refused")
     try:
-        said = orjson.loads(response.content)
-        text = str(said.get("error") or said.get("detail") or said) if isinstance(said, dict) else str(said)
+        body = orjson.loads(response.content)
+        text = str(body.get("error") or body.get("detail") or body) if isinstance(body, dict) else str(body)
     except orjson.JSONDecodeError:
         text = response.text
     if 300 <= status < 400:
         text = f"moved to {response.headers.get('location', 'another address')}"
     after = response.headers.get("retry-after", "")
-    return Fault(kind, f"answers {status}: {text}", min(float(after), _LONGEST) if after.isdigit() else 0.0)
+    return RemoteFault(kind, f"answers {status}: {text}", min(float(after), _LONGEST) if after.isdigit() else 0.0)
 
 
 def _context(config: TritonConfig) -> ssl.SSLContext:

@@ -1,4 +1,4 @@
-"""What is asked of an inference server and what it answers, whichever way it is spoken: version 2 of the open inference protocol."""
+"""Requests to an inference server and its answers, over HTTP or gRPC: version 2 of the open inference protocol."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from countline.detect.remote.faults import Fault
+from countline.detect.remote.faults import RemoteFault
 from countline.detect.runtime import TensorSpec
 
-__all__ = ["Answer", "Client", "Settings", "Told", "array_of", "datatype_of", "dtype_of", "spec_of"]
+__all__ = ["Answer", "Client", "ModelMetadata", "Settings", "array_of", "datatype_of", "dtype_of", "spec_of"]
 
 _DTYPES: dict[str, Any] = {
     "BOOL": np.bool_,
@@ -24,11 +24,11 @@ _DATATYPES = {np.dtype(dtype): name for name, dtype in _DTYPES.items()}
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a server says of a model."""
+class ModelMetadata:
+    """Metadata of a model, as the server reports them."""
 
     inputs: tuple[TensorSpec, ...]
-    """Empty where it does not say."""
+    """Empty where the server reports none."""
     outputs: tuple[TensorSpec, ...]
     versions: tuple[str, ...] = ()
     platform: str = ""
@@ -36,7 +36,7 @@ class Told:
 
 @dataclass(frozen=True)
 class Settings:
-    """A model's configuration, where the server has such a thing (Triton)."""
+    """A model's configuration, where the server reports one (an extension of Triton's)."""
 
     max_batch: int | None = None
     """Most frames of a request; 0: the model has no dimension of its own for that; None: not known."""
@@ -45,22 +45,22 @@ class Settings:
 
 @dataclass(frozen=True)
 class Answer:
-    """Of one request."""
+    """The answer to one inference request."""
 
     outputs: Mapping[str, NDArray[Any]]
     """By name, in the server's order."""
     version: str = ""
-    """Of the model that answered, where the server says it."""
+    """Version of the model that answered; '' where the server does not report it."""
 
 
 class Client(Protocol):
-    """A connection to a server, for one model. For any thread. All of it raises Fault; ``timeout`` in seconds."""
+    """A connection to a server, for one model. For any thread. All of it raises RemoteFault; ``timeout`` in seconds."""
 
     def ready(self, timeout: float) -> bool:
         """Whether the model is loaded."""
         ...
 
-    def told(self, timeout: float) -> Told: ...
+    def model_metadata(self, timeout: float) -> ModelMetadata: ...
 
     def settings(self, timeout: float) -> Settings: ...
 
@@ -72,9 +72,9 @@ class Client(Protocol):
 
 
 def dtype_of(datatype: str, name: str) -> np.dtype[Any]:
-    """NumPy's name of a type. Raises Fault for one that no picture or box has."""
+    """The protocol's datatype -> NumPy's dtype. Raises RemoteFault for one that no detector uses."""
     if datatype not in _DTYPES:
-        raise Fault("refused", f"'{name}' is of type {datatype or 'unknown'}, which no detector uses")
+        raise RemoteFault("refused", f"'{name}' is of type {datatype or 'unknown'}, which no detector uses")
     dtype: np.dtype[Any] = np.dtype(_DTYPES[datatype])
     return dtype
 
@@ -85,14 +85,14 @@ def datatype_of(array: NDArray[Any]) -> str:
 
 
 def spec_of(name: str, datatype: str, shape: Sequence[int]) -> TensorSpec:
-    """An input or output as it is told. Raises Fault."""
+    """An input or output from the server's metadata; dimensions below 1 may vary. Raises RemoteFault for an unknown type."""
     return TensorSpec(name, tuple(int(d) if int(d) > 0 else None for d in shape), dtype_of(datatype, name))
 
 
 def array_of(name: str, datatype: str, shape: Sequence[int], content: bytes | Sequence[Any]) -> NDArray[Any]:
-    """An output of its bytes, or of its numbers in a row. Raises Fault where they do not fit."""
+    """An output of its bytes, or of its numbers in a row. Raises RemoteFault where they do not fit."""
     dtype, form = dtype_of(datatype, name), tuple(int(d) for d in shape)
     flat = np.frombuffer(content, dtype) if isinstance(content, bytes) else np.asarray(content, dtype)
     if flat.size != np.prod(form, dtype=np.int64) or any(d < 0 for d in form):
-        raise Fault("failed", f"the output '{name}' of shape {list(form)} came with {flat.size} numbers")
+        raise RemoteFault("failed", f"the output '{name}' of shape {list(form)} came with {flat.size} numbers")
     return flat.reshape(form)

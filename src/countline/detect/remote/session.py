@@ -12,11 +12,11 @@ from typing import Any
 from numpy.typing import NDArray
 
 from countline.config.triton import TritonConfig
-from countline.detect.remote.faults import Circuit, Fault
+from countline.detect.remote.faults import Circuit, RemoteFault
 from countline.detect.remote.grpc_client import GrpcClient
 from countline.detect.remote.http_client import HttpClient
-from countline.detect.remote.protocol import Answer, Client, Settings, Told, spec_of
-from countline.detect.runtime import Run, TensorSpec, feeds, picture_port
+from countline.detect.remote.protocol import Answer, Client, ModelMetadata, Settings, spec_of
+from countline.detect.runtime import Run, TensorSpec, feeds, picture_input
 from countline.errors import DetectorError
 
 __all__ = ["RemoteSession"]
@@ -24,11 +24,11 @@ __all__ = ["RemoteSession"]
 log = logging.getLogger("countline.detect")
 
 _PROBE = 3.0
-"""Seconds that a server which was away may take to say that it is there again, at most."""
+"""Longest timeout, in seconds, of the check whether a server is back."""
 _AGAIN = 0.25
 """Seconds between two attempts at start."""
 _FIRST = 60.0
-"""Seconds that the first runs of a model may take, at least: a server may compile it then."""
+"""Least timeout, in seconds, of the first runs of a model: a server may compile it then."""
 _FIXES = {
     "auth": "set detector.triton.headers, e.g. {authorization: \"Bearer ${TOKEN}\"}",
     "missing": "check the name and version in detector.triton, and that the server has loaded it",
@@ -67,32 +67,32 @@ class RemoteSession:
         self._started = False
         self.beside: dict[str, NDArray[Any]] = {}
         try:
-            self._told, settings = self._reach()
+            self._model_metadata, settings = self._reach()
             self.metadata = settings.parameters
             self.inputs = self._inputs(config)
         except BaseException:
             self._client.close()
             raise
-        self.outputs: tuple[TensorSpec, ...] = self._told.outputs
-        self._port = picture_port(self.inputs)
+        self.outputs: tuple[TensorSpec, ...] = self._model_metadata.outputs
+        self._input = picture_input(self.inputs)
         self.most = self._most(settings, batch)
         self.single = self.most == 1
         self.version = self.model.version
-        """Of the model that answered last, where the server says it."""
-        self.platform = self._told.platform
+        """Version of the model that answered last, where the server reports it."""
+        self.platform = self._model_metadata.platform
 
     # -- start --------------------------------------------------------------------------------------------------------
 
-    def _reach(self) -> tuple[Told, Settings]:
+    def _reach(self) -> tuple[ModelMetadata, Settings]:
         """Ask the server what the model is; waits for it as long as one request may take."""
         until = time.monotonic() + self._timeout
         while True:
             try:
-                told = self._client.told(self._timeout)
+                reported = self._client.model_metadata(self._timeout)
                 if self._client.ready(self._timeout):
-                    return told, self._client.settings(self._timeout)
-                fault, lasting = Fault("missing", "the model is not ready"), False  # it is loaded just now
-            except Fault as failed:
+                    return reported, self._client.settings(self._timeout)
+                fault, lasting = RemoteFault("missing", "the model is not ready"), False  # it is loaded just now
+            except RemoteFault as failed:
                 fault, lasting = failed, failed.kind in ("auth", "refused", "missing")
             if lasting or time.monotonic() + _AGAIN > until:
                 raise self._refused(fault)
@@ -101,19 +101,19 @@ class RemoteSession:
     def _inputs(self, config: TritonConfig) -> tuple[TensorSpec, ...]:
         if config.inputs:
             return tuple(spec_of(t.name, t.datatype, t.shape) for t in config.inputs)
-        if not self._told.inputs:
+        if not self._model_metadata.inputs:
             raise DetectorError(
                 "the server does not tell what the model takes",
                 where=self.where,
                 fix="declare it: `detector: {triton: {url: ..., inputs: [{name: images, datatype: FP32, shape: [-1, 3, 640, 640]}]}}`",
             )
-        return self._told.inputs
+        return self._model_metadata.inputs
 
     def _most(self, settings: Settings, batch: int) -> int:
         """Most frames of a request."""
-        port = self._port
-        if port is None or port.alone or port.shape[0] is not None:
-            return 1 if port is None or port.alone else port.shape[0] or 1
+        picture = self._input
+        if picture is None or picture.alone or picture.shape[0] is not None:
+            return 1 if picture is None or picture.alone else picture.shape[0] or 1
         known = settings.max_batch or 0
         return min(batch or (8 if known else 4), known or batch or 4)
 
@@ -125,12 +125,12 @@ class RemoteSession:
         begun = self._circuit.begin(min(timeout, _PROBE) + timeout)
         try:
             if self._circuit.away:
-                self._look_again()
-            given = feeds(self._port, batch, self.beside)
-            answer = self._client.infer(list(given.items()), [o.name for o in self.outputs], timeout)
+                self._probe()
+            inputs = feeds(self._input, batch, self.beside)
+            answer = self._client.infer(list(inputs.items()), [o.name for o in self.outputs], timeout)
             self._circuit.succeeded()
             return self._ordered(answer)
-        except Fault as fault:
+        except RemoteFault as fault:
             raise self._failed(fault, begun) from None
 
     def inference_request(self) -> Run:
@@ -138,15 +138,15 @@ class RemoteSession:
         return self.run
 
     def begin(self) -> None:
-        """The trials are over: from now on a server that fails is away, and not unfit."""
+        """The trial runs are over: from now on a failing server is away, and no longer refused as unusable."""
         self._started = True
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self._client.close()
 
-    def use_alone(self) -> None:
-        """Each frame gets a request of its own."""
+    def use_single_frames(self) -> None:
+        """Send one frame in each request from now on."""
         self.most, self.single = 1, True
 
     @property
@@ -154,8 +154,8 @@ class RemoteSession:
         """Whether the server is away."""
         return self._circuit.away
 
-    def _failed(self, fault: Fault, begun: float) -> DetectorError:
-        """What a request that failed means: at start, that the model cannot be used; later, mostly, that the server is away."""
+    def _failed(self, fault: RemoteFault, begun: float) -> DetectorError:
+        """The error for a failed request: at start, that the model cannot be used; later, mostly, that the server is away."""
         if not self._started:
             return self._refused(fault)
         if fault.kind == "refused" and self._ready():
@@ -163,29 +163,34 @@ class RemoteSession:
                 self._compare()
             except DetectorError as changed:
                 return changed
-            except Fault as other:
+            except RemoteFault as other:
                 return self._circuit.failed(other, begun, self.where)
             return self._refused(fault)
         return self._circuit.failed(fault, begun, self.where)
 
     def _ready(self) -> bool:
-        """Whether the model is loaded: a server refuses a request for one that is not, too."""
+        """Whether the model is loaded: a server also refuses requests for a model that is not."""
         try:
             return self._client.ready(min(self._timeout, _PROBE))
-        except Fault:
+        except RemoteFault:
             return False
 
-    def _look_again(self) -> None:
-        """It was away. Raises Fault while it is, DetectorError if it has come back with another model."""
+    def _probe(self) -> None:
+        """Check a server that was away. Raises RemoteFault while it still is, DetectorError if it is back with another model."""
         if not self._client.ready(min(self._timeout, _PROBE)):
-            raise Fault("missing", "the model is not ready")
+            raise RemoteFault("missing", "the model is not ready")
         self._compare()
 
     def _compare(self) -> None:
-        told = self._client.told(min(self._timeout, _PROBE))
-        if (told.inputs, told.outputs) == (self._told.inputs, self._told.outputs):
+        reported = self._client.model_metadata(min(self._timeout, _PROBE))
+        if (reported.inputs, reported.outputs) == (
+            self._model_metadata.inputs,
+            self._model_metadata.outputs,
+        ):
             return
-        before, now = (f"inputs {_ports(t.inputs)}, outputs {_ports(t.outputs)}" for t in (self._told, told))
+        before, now = (
+            f"inputs {_described(t.inputs)}, outputs {_described(t.outputs)}" for t in (self._model_metadata, reported)
+        )
         raise DetectorError(
             f"the server has another model under this name now: {now}; before, {before}",
             where=self.where,
@@ -196,7 +201,9 @@ class RemoteSession:
         self._note(answer)
         missing = [o.name for o in self.outputs if o.name not in answer.outputs]
         if missing:
-            raise Fault("refused", f"the answer lacks the output '{missing[0]}', and has {', '.join(answer.outputs)}")
+            raise RemoteFault(
+                "refused", f"the answer lacks the output '{missing[0]}', and has {', '.join(answer.outputs)}"
+            )
         return [answer.outputs[o.name] for o in self.outputs]
 
     def _note(self, answer: Answer) -> None:
@@ -214,9 +221,9 @@ class RemoteSession:
                     self.where, version, before,
                 )  # fmt: skip
 
-    def _refused(self, fault: Fault) -> DetectorError:
+    def _refused(self, fault: RemoteFault) -> DetectorError:
         return DetectorError(fault.text, where=self.where, fix=_FIXES[fault.kind])
 
 
-def _ports(specs: Sequence[TensorSpec]) -> str:
+def _described(specs: Sequence[TensorSpec]) -> str:
     return "; ".join(map(str, specs)) or "not told"

@@ -1,4 +1,4 @@
-"""Edits of rules: what one says, and what the content of a configuration is with it. Pure."""
+"""Edits of rules, and their application to the content of a configuration. Pure."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from countline.config.kinds.base import PlacedConfig, RuleConfig
 from countline.config.rules import RulesConfig, rule_models
 from countline.errors import ConfigError
 
-__all__ = ["MOST_EDITS", "MOST_POINTS", "Edit", "edited", "told"]
+__all__ = ["MOST_EDITS", "MOST_POINTS", "Edit", "described", "edited"]
 
 MOST_EDITS = 100
-"""In one request."""
+"""Most edits of one request."""
 MOST_POINTS = 500
-"""Of one rule."""
+"""Most points of one rule."""
 MOST_DEPTH = 10
-"""Of lists and mappings in each other."""
+"""Most levels of nested lists and mappings."""
 _DIGITS = 4
 """Decimals of drawn coordinates: a fifth of a pixel of 1920."""
 _CLOSE = 0.6 * 10.0**-_DIGITS
-"""By less than that a point has not moved: what is shown is rounded."""
+"""A point that differs by less has not moved: coordinates are shown rounded."""
 Point = tuple[float, float]
 _UNSET: Any = object()
 
@@ -31,7 +31,7 @@ _UNSET: Any = object()
 class Edit:
     """One change of one rule.
 
-    Coordinates are 0..1 of the picture, whatever the file is written in. What is not given stays as it is.
+    Coordinates are 0..1 of the picture, whatever the file is written in. Fields that are unset leave the rule as it is.
     """
 
     op: Literal["put", "remove"]
@@ -39,7 +39,7 @@ class Edit:
     """'line', 'region', 'direction', 'speed', 'queue', 'wrong-way', 'journey', or that of another distribution."""
     name: str
     was: str | None = field(default=_UNSET)
-    """The name that the rule which is changed has now; None: there is none, and this one is new. Not given: a rule of this name if
+    """The name that the rule which is changed has now; None: there is none, and this one is new. Unset: the rule of this name if
     there is one, else a new one."""
     source: str | None = field(default=_UNSET)
     """The only source that it applies to; None: all."""
@@ -50,57 +50,57 @@ class Edit:
     """All other options, as in the YAML: those that are not here go back to their defaults. None: as they are."""
 
     @classmethod
-    def of(cls, given: Any) -> Edit:
+    def of(cls, data: Any) -> Edit:
         """From JSON. Raises ConfigError for what is no edit."""
-        if not isinstance(given, Mapping):
+        if not isinstance(data, Mapping):
             raise ConfigError("an edit is a mapping", fix="write {op: put, kind: line, name: …, points: […]}")
         known = {"op", "kind", "name", "was", "source", "points", "arrow", "options", "from", "to"}
-        unknown = sorted(set(given) - known)
+        unknown = sorted(set(data) - known)
         if unknown:
             raise ConfigError(f"an edit has no '{unknown[0]}'", fix="known are: " + ", ".join(sorted(known)))
-        if given.get("op") not in ("put", "remove"):
+        if data.get("op") not in ("put", "remove"):
             raise ConfigError("`op` of an edit is 'put' or 'remove'", fix="write op: put")
         for key in ("kind", "name"):
-            if not isinstance(given.get(key), str) or not given[key]:
+            if not isinstance(data.get(key), str) or not data[key]:
                 raise ConfigError(f"`{key}` of an edit is a text", fix=f"write {key}: …")
         for key in ("was", "source"):
-            if not isinstance(given.get(key), (str, type(None))):
+            if not isinstance(data.get(key), (str, type(None))):
                 raise ConfigError(f"`{key}` of an edit is a text or null", fix=f"leave `{key}` out")
-        options, arrow = given.get("options"), given.get("arrow")
+        options, arrow = data.get("options"), data.get("arrow")
         if not isinstance(options, (Mapping, type(None))):
             raise ConfigError("`options` of an edit is a mapping", fix="write options: {}")
         if options is not None and "arrow" in options:
             options = {key: value for key, value in options.items() if key != "arrow"}
-            arrow = given["options"]["arrow"] if arrow is None else arrow
-        points = given.get("points")
-        if points is None and given.get("from") is not None and given.get("to") is not None:
-            points = [given["from"], given["to"]]
+            arrow = data["options"]["arrow"] if arrow is None else arrow
+        points = data.get("points")
+        if points is None and data.get("from") is not None and data.get("to") is not None:
+            points = [data["from"], data["to"]]
         made = cls(
-            given["op"], given["kind"], given["name"], given.get("was", _UNSET), given.get("source", _UNSET),
+            data["op"], data["kind"], data["name"], data.get("was", _UNSET), data.get("source", _UNSET),
             _points(points, "points"), _points(arrow, "arrow"), options,
         )  # fmt: skip
         _refuse_unwritable([made.name, made.source if made.source is not _UNSET else None, options])
         return made
 
 
-def _points(given: Any, key: str) -> list[Point] | None:
-    if given is None:
+def _points(data: Any, key: str) -> list[Point] | None:
+    if data is None:
         return None
     fix = f"write {key}: [[x1, y1], [x2, y2]] with numbers from 0 to 1"
-    if not isinstance(given, (list, tuple)) or len(given) > MOST_POINTS:
+    if not isinstance(data, (list, tuple)) or len(data) > MOST_POINTS:
         raise ConfigError(f"`{key}` is a list of at most {MOST_POINTS} points", fix=fix)
-    for i, point in enumerate(given):
+    for i, point in enumerate(data):
         if (
             not isinstance(point, (list, tuple))
             or len(point) != 2
             or not all(isinstance(v, (int, float)) and not isinstance(v, bool) and -2 <= v <= 3 for v in point)
         ):
             raise ConfigError(f"point {i + 1} of `{key}` is no point of the picture", fix=fix)
-    return [(float(x), float(y)) for x, y in given]
+    return [(float(x), float(y)) for x, y in data]
 
 
 def _refuse_unwritable(value: Any, depth: int = 0) -> None:
-    """A text with ``${`` would become something else in the file: what the environment, or a file of the machine, says."""
+    """Raise ConfigError for a text with ``${``: in the file it would be expanded (variables, files)."""
     if depth > MOST_DEPTH:
         raise ConfigError("options are nested too deeply", fix="see docs/rules.md for what a rule may say")
     if isinstance(value, str) and "${" in value:
@@ -124,7 +124,7 @@ def key_of(kind: str) -> tuple[str, type[RuleConfig]]:
 
 
 def edited(data: Mapping[str, Any], edits: Sequence[Edit]) -> dict[str, Any]:
-    """The content of a file with these edits. ``data``: what it says now. Raises ConfigError for an edit of a rule that is not there."""
+    """The content of a file with these edits applied. ``data``: its content now. Raises ConfigError for an edit of an unknown rule."""
     made = copy.deepcopy(dict(data))
     rules = made.get("rules")
     rules = made["rules"] = dict(rules) if isinstance(rules, Mapping) else {}
@@ -190,17 +190,17 @@ def _scale(item: Mapping[str, Any], rules: Mapping[str, Any]) -> tuple[float, fl
 
 
 def _written(points: Sequence[Point], before: Any, size: tuple[float, float] | None) -> list[Any]:
-    """Points as they are written: those that did not move as they stand."""
+    """Points as written to the file: those that did not move keep their text."""
     width, height = size or (1.0, 1.0)
     old = [p for p in before if isinstance(p, (list, tuple)) and len(p) == 2] if isinstance(before, list) else []
     if len(old) != len(before or ()):
         old = []
-    kept = dict(enumerate(old))
+    originals = dict(enumerate(old))
     made: list[Any] = []
     for i, point in enumerate(points):
-        candidates = [kept[i], *old] if i in kept else old
-        stood = next((p for p in candidates if _close(p, point, width, height)), None)
-        made.append(copy.deepcopy(stood) if stood is not None else _rounded(point, kept.get(i), size))
+        candidates = [originals[i], *old] if i in originals else old
+        original = next((p for p in candidates if _close(p, point, width, height)), None)
+        made.append(copy.deepcopy(original) if original is not None else _rounded(point, originals.get(i), size))
     return made
 
 
@@ -215,10 +215,10 @@ def _close(old: Sequence[Any], point: Point, width: float, height: float) -> boo
 def _rounded(point: Point, old: Any, size: tuple[float, float] | None) -> list[Any]:
     made: list[Any] = []
     for i, value in enumerate(point):
-        stood = old[i] if old is not None else None
+        original = old[i] if old is not None else None
         scale = size[i] if size else 1.0
-        if isinstance(stood, (int, float)) and abs(float(stood) / scale - value) < _CLOSE:
-            made.append(stood)
+        if isinstance(original, (int, float)) and abs(float(original) / scale - value) < _CLOSE:
+            made.append(original)
         elif size:
             made.append(round(value * scale))
         else:
@@ -244,8 +244,8 @@ def _changed(item: Any, edit: Edit, model: type[RuleConfig], rules: Mapping[str,
     made = dict(item)
     outlines = set(model.outlines) if issubclass(model, PlacedConfig) else set()
     if edit.options is not None:
-        kept = {"name", "source", "resolution", *outlines}
-        for key in [k for k in made if k not in kept and k not in edit.options]:
+        originals = {"name", "source", "resolution", *outlines}
+        for key in [k for k in made if k not in originals and k not in edit.options]:
             del made[key]
         made.update({k: v for k, v in edit.options.items() if k not in ("name", "source", "points")})
     if edit.was not in (None, _UNSET, edit.name):
@@ -261,8 +261,8 @@ def _changed(item: Any, edit: Edit, model: type[RuleConfig], rules: Mapping[str,
     return made
 
 
-def told(config: RulesConfig, rule: RuleConfig) -> dict[str, Any]:
-    """A rule for an editor: points as 0..1 of the picture, and its other options as somebody wrote them."""
+def described(config: RulesConfig, rule: RuleConfig) -> dict[str, Any]:
+    """A rule as JSON for the editor: points as 0..1 of the picture, and its other options as they are written in the file."""
     outlines: tuple[str, ...] = rule.outlines if isinstance(rule, PlacedConfig) else ()
     own = {"name", "source", "resolution", *(o for o in outlines if o in ("points", "arrow"))}
     options = rule.model_dump(mode="json", exclude_unset=True, exclude=own)

@@ -1,4 +1,4 @@
-"""Edits, previews, objects and explanations of one run."""
+"""The rule editor of one run: edits, previews, objects and explanations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from countline.errors import ConfigError, CountlineError
 from countline.types import Analytics
 from countline.view.conflict import Conflict
 from countline.view.desk import explaining
-from countline.view.desk.changes import MOST_EDITS, Edit, edited, told
+from countline.view.desk.changes import MOST_EDITS, Edit, described, edited
 from countline.view.desk.file import ConfigFile, unified
 from countline.view.desk.memory import TrackMemory
 from countline.view.desk.recorded import recall
@@ -26,7 +26,7 @@ from countline.view.desk.trial import try_rules
 __all__ = ["Controlled", "Desk"]
 
 MOST_UNDONE = 50
-"""Edits that can be taken back."""
+"""Most edits that can be undone."""
 
 
 class _Current(Protocol):
@@ -52,15 +52,15 @@ class Controlled(Protocol):
     """What changes the configuration of a run: :class:`countline.pipeline.control.Control`."""
 
     def current(self) -> _Current:
-        """What counts now."""
+        """The configuration in force."""
         ...
 
     def parse(self, given: Document) -> Config:
-        """What a file says. Raises ConfigError."""
+        """Parse a document to a configuration. Raises ConfigError."""
         ...
 
     def digest(self, given: Config) -> str:
-        """Identity of what a configuration says."""
+        """A digest of a configuration's content."""
         ...
 
     def preview(self, given: Config) -> _Changes:
@@ -68,13 +68,13 @@ class Controlled(Protocol):
         ...
 
     def apply(self, given: Config) -> _Applied:
-        """Change over. Raises CountlineError: all is as it was."""
+        """Put a configuration in force. Raises CountlineError: the one before stays in force."""
         ...
 
 
 @dataclass(frozen=True)
-class _Done:
-    """An edit that can be taken back."""
+class _UndoStep:
+    """Content of the file before and after an edit that can be undone."""
 
     before: bytes
     after: bytes
@@ -82,7 +82,7 @@ class _Done:
 
 @dataclass(frozen=True)
 class _Base:
-    """The file, which says what counts."""
+    """The file as the editor's base: its content is the configuration in force."""
 
     content: bytes
     text: str
@@ -94,10 +94,10 @@ class Desk:
 
     Parameters
     ----------
-    control: of the run.
-    memory: is fed with every frame by :meth:`see`; where tracks are recorded, with those of the last minutes before, too.
-    file: of the configuration; None: it came from options or from a program.
-    read: gives the configuration that a start with this text in the file would have, where options say something besides.
+    control: changes the configuration of the run.
+    memory: gets every frame by :meth:`see`, and recorded tracks of the minutes before the run began.
+    file: the configuration file; None: the configuration came from options or from a program.
+    read: text of the file -> the configuration that a start with it would have, options included.
     """
 
     def __init__(
@@ -112,20 +112,20 @@ class Desk:
         self._file = ConfigFile(file) if file is not None else None
         self._read = read if read is not None else lambda text: control.parse(read_yaml(file or "", text))
         self._editing = threading.RLock()
-        self._done: deque[_Done] = deque(maxlen=MOST_UNDONE)
-        self._said: tuple[str, str] = ("", "")
-        """A digest, and the text of the file that said it."""
+        self._undo_steps: deque[_UndoStep] = deque(maxlen=MOST_UNDONE)
+        self._last_read: tuple[str, str] = ("", "")
+        """Digest of the configuration in force, and the text of the file that it was read from."""
         if self._file is not None and not self.why_not:
             try:
-                self._look(self._file)
+                self._read_base(self._file)
             except CountlineError:
-                pass  # told when somebody edits
+                pass  # reported with the first edit
 
         config = control.current().config
         if config.record is not None:
             threading.Thread(target=recall, args=(memory, config), name="countline-recall", daemon=True).start()
 
-    # -- what can be done ------------------------------------------------------------------------------------------
+    # -- state ------------------------------------------------------------------------------------------
 
     @property
     def why_not(self) -> str:
@@ -144,8 +144,8 @@ class Desk:
 
     @property
     def undoable(self) -> bool:
-        """Whether there is something to take back."""
-        return bool(self._done)
+        """Whether there is an edit to undo."""
+        return bool(self._undo_steps)
 
     def see(self, analytics: Analytics) -> None:
         """Every frame, on the worker's thread."""
@@ -155,7 +155,7 @@ class Desk:
         """All rules with their points as 0..1 of the picture, and whether they can be edited."""
         current, why_not = self._control.current(), self.why_not
         rules = current.config.rules
-        found = [told(rules, rule) for _, _, rule in rules.each()]
+        found = [described(rules, rule) for _, _, rule in rules.each()]
         return {
             "digest": current.digest,
             "rules": [{**rule, "editable": not why_not, "why_not": why_not} for rule in found],
@@ -165,12 +165,12 @@ class Desk:
     # -- objects ---------------------------------------------------------------------------------------------------
 
     def objects(self, source: str, seconds: float) -> dict[str, Any]:
-        """Those that were seen in the last seconds. Raises KeyError for a source that is not there."""
+        """Objects of the last ``seconds``. Raises KeyError for a source that is not there."""
         self._known(source)
         return explaining.objects(self.memory, source, seconds)
 
     def explain(self, source: str, ident: int) -> dict[str, Any]:
-        """What each rule says of an object. Raises KeyError for a source or an object that is not known."""
+        """Why each rule did or did not count an object. Raises KeyError for a source or an object that is not known."""
         self._known(source)
         return explaining.explain(self.memory, self._control.current().config, source, ident)
 
@@ -207,11 +207,11 @@ class Desk:
             return self._change(found, text.encode("utf-8"), config, keep=True)
 
     def undo(self, base: str) -> dict[str, Any]:
-        """Take the last edit back: the file has the bytes that it had. Raises as :meth:`apply`."""
+        """Undo the last edit: the file gets its former bytes. Raises as :meth:`apply`."""
         with self._editing:
-            if not self._done:
+            if not self._undo_steps:
                 raise ConfigError("there is nothing to take back", fix="edit the rules")
-            found, last = self._base(base), self._done[-1]
+            found, last = self._base(base), self._undo_steps[-1]
             if found.content != last.after:
                 disk = unified(last.after.decode("utf-8"), found.text, self._name, old="behind the edit", new="now")
                 raise Conflict(
@@ -219,15 +219,16 @@ class Desk:
                     where=self._name, fix="change the rule back with another edit", disk=disk,
                 )  # fmt: skip
             result = self._change(found, last.before, self._read(last.before.decode("utf-8")), keep=False)
-            self._done.pop()
+            self._undo_steps.pop()
             return {**result, "undo": self.undoable}
 
     @property
     def _name(self) -> str:
-        return str(self._file.given) if self._file is not None else ""
+        return str(self._file.named) if self._file is not None else ""
 
     def _base(self, base: str) -> _Base:
-        """The file, if it and the run say what the edits were made for. Raises Conflict, ConfigError."""
+        """The file, if it and the run still have the configuration (digest ``base``) that the edits were made for. Raises Conflict,
+        ConfigError."""
         why_not = self.why_not
         if why_not or self._file is None:
             raise ConfigError(why_not, fix="edit it where it came from")
@@ -237,35 +238,35 @@ class Desk:
                 "the configuration was changed meanwhile", fix="look at the rules as they are now, and edit again"
             )
         try:
-            found = self._look(self._file)
+            found = self._read_base(self._file)
         except ConfigError as error:
             raise Conflict(
                 f"the file was edited and cannot be used as it is: {error.what}",
-                where=error.where, fix=error.fix or "correct the file", disk=self._on_disk(),
+                where=error.where, fix=error.fix or "correct the file", disk=self._disk_diff(),
             ) from None  # fmt: skip
         if found is None:
             raise Conflict(
                 "the file was edited, and the run goes on without that",
                 where=self._name,
                 fix="have it applied (`watch: true`, or SIGHUP), or take that edit back; then edit again",
-                disk=self._on_disk(),
+                disk=self._disk_diff(),
             )
         return found
 
-    def _look(self, file: ConfigFile) -> _Base | None:
-        """The file, if it says what counts."""
+    def _read_base(self, file: ConfigFile) -> _Base | None:
+        """The file, if its content is the configuration in force; else None."""
         content, text = file.read()
         config = self._read(text)
         current = self._control.current()
         if self._control.digest(config) != current.digest:
             return None
-        self._said = (current.digest, text)
+        self._last_read = (current.digest, text)
         return _Base(content, text, config)
 
-    def _on_disk(self) -> str:
-        """What is different in the file from what it said when it was what counts."""
+    def _disk_diff(self) -> str:
+        """A diff of the file against its content when that was in force."""
         assert self._file is not None
-        digest, text = self._said
+        digest, text = self._last_read
         try:
             disk = self._file.read()[1]
         except ConfigError:
@@ -285,7 +286,8 @@ class Desk:
         return text, self._read(text)
 
     def _change(self, base: _Base, content: bytes, config: Config, *, keep: bool) -> dict[str, Any]:
-        """The run first: what it refuses, the file never said. Then the file, which nothing can refuse any more but the disk."""
+        """Apply to the run first, so that the file never holds what the run refuses; then replace the file. Where that fails, the run
+        goes back."""
         assert self._file is not None
         before = self._control.current()
         with self._file.replacement(content) as replacement:
@@ -297,15 +299,15 @@ class Desk:
                         where=self._name,
                         fix="look at the rules as they are now, and edit again",
                     )
-                replacement.take_place()
+                replacement.commit()
             except CountlineError:
-                with suppress(CountlineError):  # told in the log
+                with suppress(CountlineError):  # logged by the run
                     self._control.apply(before.config)
                 raise
         digest = self._control.current().digest
-        self._said = (digest, content.decode("utf-8"))
+        self._last_read = (digest, content.decode("utf-8"))
         if keep:
-            self._done.append(_Done(base.content, content))
+            self._undo_steps.append(_UndoStep(base.content, content))
         return {
             "digest": digest,
             "changes": list(applied.changes.words),

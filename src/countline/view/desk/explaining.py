@@ -17,23 +17,23 @@ from countline.telling import Note, TellingRules, Told
 from countline.types import UNTRACKED, Event, RuleInfo, utc
 from countline.view.desk.memory import Rows, TrackMemory
 from countline.view.desk.paths import Path, approach
-from countline.view.desk.trial import WARM_UP, played
+from countline.view.desk.trial import WARM_UP, replayed
 
 __all__ = ["explain", "objects"]
 
 MOST_POINTS = 150
-"""Of a path that is shown."""
+"""Most points of a path."""
 MOST_OBJECTS = 500
-"""That are listed, the newest."""
+"""Most objects that are listed, the newest."""
 AFTER = 10 * 10**9
-"""ns behind the end of a track that are looked at, too: some rules say something when nobody is seen any more."""
+"""ns after the end of a track that are replayed, too: some rules decide after an object has gone."""
 _NEAR = 0.0005
-"""Heights of the picture from which on a gap is one."""
+"""Gap, as a fraction of the picture's height, up to which an anchor has touched a rule."""
 _SIDES = {"bottom-center": "foot point", "center": "centre", "top-center": "head"}
 
 
 def objects(memory: TrackMemory, source: str, seconds: float) -> dict[str, Any]:
-    """Those that were seen in the last seconds, by their newest sight, with the ways of their foot points."""
+    """Objects of the last ``seconds``, the most recently seen first, with the paths of their bottom centres."""
     last = memory.last(source)
     if last is None:
         return {"objects": []}
@@ -49,7 +49,7 @@ def objects(memory: TrackMemory, source: str, seconds: float) -> dict[str, Any]:
 
 
 def _object(memory: TrackMemory, rows: Rows, at: NDArray[np.intp], live: set[int]) -> dict[str, Any]:
-    """The object of these rows."""
+    """One object as JSON, from its rows."""
     track, box = int(rows.track_id[at[0]]), rows.box[at]
     return {
         "id": track,
@@ -67,39 +67,39 @@ def _label(labels: Sequence[str], class_id: int) -> str:
 
 
 def _shown(times: NDArray[np.int64], points: NDArray[np.float64]) -> list[list[float]]:
-    """At most so many points, the last one among them."""
+    """At most MOST_POINTS points [x, y, ms since the Unix epoch], the last one among them."""
     step = -(-len(times) // MOST_POINTS)
     kept = zip(times[::-1][::step].tolist(), points[::-1][::step].tolist())
     return [[round(x, 5), round(y, 5), time // 1_000_000] for time, (x, y) in kept][::-1]
 
 
 def explain(memory: TrackMemory, config: Config, source: str, ident: int) -> dict[str, Any]:
-    """What each rule of ``config`` says of an object. Raises KeyError for one that is not remembered."""
+    """Why each rule of ``config`` did or did not count an object. Raises KeyError for one that is not in the memory."""
     path, label = _path(memory, source, ident)
     engine = RecordedRules.of(config).make(memory.labels)
     events: dict[str, list[Event]] = {}
     first, last = int(path.times[0]), int(path.times[-1])
-    for remembered, (analytics,) in played(memory, [engine], source, first - WARM_UP):
+    for remembered, (analytics,) in replayed(memory, [engine], source, first - WARM_UP):
         if remembered.frame.info.time > last + AFTER:
             break
         for event in analytics.events:
             if event.track_id == ident:
                 events.setdefault(event.rule, []).append(event)
-    told = memory.happened(source)
+    counted = memory.happened(source)
     rules = []
     configs = {rule.name: rule for _, _, rule in config.rules.each() if rule.source in (None, source)}
     for info in engine.rules:
         if info.source in (None, source):
-            said = _rule(engine, info, configs.get(info.name), path, ident, source, events.get(info.name, []))
-            then = [e for e in told if e.track_id == ident and e.rule == info.name]
-            if said["verdict"] == "counted" and not then:
-                said["text"] = f"the rule was another one then, or not there; as it is now: {said['text']}"
-                said |= {"verdict": "not-counted", "times": []}
-            elif then and said["verdict"] != "counted":
+            row = _rule(engine, info, configs.get(info.name), path, ident, source, events.get(info.name, []))
+            then = [e for e in counted if e.track_id == ident and e.rule == info.name]
+            if row["verdict"] == "counted" and not then:
+                row["text"] = f"the rule was another one then, or not there; as it is now: {row['text']}"
+                row |= {"verdict": "not-counted", "times": []}
+            elif then and row["verdict"] != "counted":
                 when = ", ".join(f"{e.kind} {e.direction}".strip() + f" at {_clock(e.time)}" for e in then)
-                said["text"] = f"counted when it happened ({when}); by the rule as it is now: {said['text']}"
-                said |= {"verdict": "counted", "times": [rfc3339(e.time) for e in then]}
-            rules.append(said)
+                row["text"] = f"counted when it happened ({when}); by the rule as it is now: {row['text']}"
+                row |= {"verdict": "counted", "times": [rfc3339(e.time) for e in then]}
+            rules.append(row)
     return {
         "object": {
             "id": ident,
@@ -132,29 +132,30 @@ def _rule(
     source: str,
     events: Sequence[Event],
 ) -> dict[str, Any]:
-    """What one rule says."""
+    """One rule's verdict on an object, with its text, position and times."""
     anchor = rule.anchor if isinstance(rule, PlacedConfig) else "bottom-center"
-    told = engine.tell(source, ident, info.name) if isinstance(engine, TellingRules) else None
-    text = told if told is not None else Told(reason=engine.explain(source, ident, info.name))
+    explanation = engine.tell(source, ident, info.name) if isinstance(engine, TellingRules) else None
+    if explanation is None:
+        explanation = Told(reason=engine.explain(source, ident, info.name))
     at: list[float] | None = None
     times = [rfc3339(event.frame.time) for event in events]
     spots = [spot for event in events if (spot := path.at(event.frame.number, anchor)) is not None]
-    verdict = "counted" if events else "not-counted" if text.concerned else "not-concerned"
+    verdict = "counted" if events else "not-counted" if explanation.concerned else "not-concerned"
     if spots:
         at = spots[0][0]
-    words = [_note(note, info, path, anchor) for note in text.notes]
+    words = [_note(note, info, path, anchor) for note in explanation.notes]
     if not words:
         near = None
-        if info.shape in ("line", "area") and info.points and text.concerned:
+        if info.shape in ("line", "area") and info.points and explanation.concerned:
             near = approach(path, info.points, anchor, area=info.shape == "area")
             at = at or near.point
-        said = "" if near is None else _nearest(near, info, anchor)
-        words = [part for part in (said, text.reason) if part]
+        nearest = "" if near is None else _nearest(near, info, anchor)
+        words = [part for part in (nearest, explanation.reason) if part]
     return {
         "kind": info.kind,
         "name": info.name,
         "verdict": verdict,
-        "text": text.before + "; ".join(words),
+        "text": explanation.before + "; ".join(words),
         "at": at,
         "times": times,
     }
@@ -169,7 +170,7 @@ def _note(note: Note, info: RuleInfo, path: Path, anchor: str) -> str:
 
 
 def _nearest(near: Any, info: RuleInfo, anchor: str) -> str:
-    """How near it came, in words."""
+    """The nearest approach in words."""
     point, what = _SIDES.get(anchor, f"point {anchor} of its box"), "line" if info.shape == "line" else "area"
     if near.inside:
         return f"its {point} was inside"

@@ -1,4 +1,4 @@
-"""The file of a configuration, as somebody edits it: read as it is, replaced at once and with its rights."""
+"""The configuration file for the editor: read as it is, replaced atomically, with owner and permissions kept."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _secrets(text: str, name: str) -> list[object]:
 
 
 def _mounts() -> set[str]:
-    """Places at which something is mounted, files among them, which ``os.path.ismount`` does not see."""
+    """Mount points, files among them, which ``os.path.ismount`` does not see."""
     try:
         lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:  # not Linux
@@ -52,27 +52,27 @@ _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
 class ConfigFile:
-    """Raises ConfigError, with words for what the file system says no to."""
+    """A configuration file. Methods raise ConfigError where the file system refuses."""
 
     def __init__(self, path: Path) -> None:
-        self.given = path
+        self.named = path
 
     @property
     def path(self) -> Path:
-        """Where it really lies: a symbolic link stays one."""
-        return Path(os.path.realpath(self.given))
+        """The target of the file, so that replacing it keeps a symbolic link."""
+        return Path(os.path.realpath(self.named))
 
     def why_not(self) -> str:
-        """Why it cannot be written; '' where it can, as far as can be known."""
+        """Why it cannot be written; '' where it can, as far as is known before trying."""
         path = self.path
         if not path.is_file():
-            return f"{self.given} is no file"
+            return f"{self.named} is no file"
         if not os.access(path, os.W_OK):
-            return f"{self.given} may not be written by this user"
+            return f"{self.named} may not be written by this user"
         if not os.access(path.parent, os.W_OK | os.X_OK):
-            return f"the folder of {self.given} may not be written by this user, so that the file cannot be replaced at once"
+            return f"the folder of {self.named} may not be written by this user, so that the file cannot be replaced at once"
         if str(path) in _mounts():
-            return f"{self.given} is mounted by itself, so that it cannot be replaced at once: mount its folder"
+            return f"{self.named} is mounted by itself, so that it cannot be replaced at once: mount its folder"
         return ""
 
     def read(self) -> tuple[bytes, str]:
@@ -82,14 +82,14 @@ class ConfigFile:
             return content, content.decode("utf-8")
         except OSError as error:
             raise ConfigError(
-                f"cannot be read: {error.strerror}", where=str(self.given), fix="put the file back"
+                f"cannot be read: {error.strerror}", where=str(self.named), fix="put the file back"
             ) from None
         except UnicodeDecodeError:
-            raise ConfigError("is not UTF-8 text", where=str(self.given), fix="save it as UTF-8") from None
+            raise ConfigError("is not UTF-8 text", where=str(self.named), fix="save it as UTF-8") from None
 
     @contextmanager
     def replacement(self, content: bytes) -> Iterator[Replacement]:
-        """``content`` beside the file, on disk, for :meth:`Replacement.take_place`; gone behind the block unless that was called."""
+        """Write ``content`` to a temporary file beside the file, for :meth:`Replacement.commit`; else it is deleted."""
         path = self.path
         part = None
         try:
@@ -114,19 +114,19 @@ class ConfigFile:
     def _unwritten(self, error: OSError) -> ConfigError:
         return ConfigError(
             f"cannot be written: {error.strerror}",
-            where=str(self.given),
+            where=str(self.named),
             fix="free space, or give this user the right to write the file and its folder",
         )
 
 
 class Replacement:
-    """A content that is ready to be that of a file."""
+    """New content of a file, on disk and ready to replace it."""
 
     def __init__(self, file: ConfigFile, part: Path) -> None:
         self._file, self._part = file, part
 
-    def take_place(self) -> None:
-        """From now on it is. Raises ConfigError: the file is as it was."""
+    def commit(self) -> None:
+        """Replace the file. Raises ConfigError: the file is as it was."""
         path = self._file.path
         try:
             os.replace(self._part, path)

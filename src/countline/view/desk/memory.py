@@ -1,7 +1,7 @@
 """The tracks of the last minutes, of all sources, in memory.
 
-The worker's part is to append a reference to a list, and every 256 frames to pack them: a frame of five objects takes
-about 200 bytes then. Readers take no lock, and nothing waits for them.
+The worker appends a reference to a list, and packs every 256 frames into arrays: a frame of five objects takes about 200 bytes
+then. Readers take no lock, and do not block the worker.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from countline.types import UNTRACKED, Analytics, FrameInfo, FrameTracks, SourceInfo, Tracks
 
-__all__ = ["Happened", "Remembered", "Rows", "TrackMemory", "direction_of"]
+__all__ = ["CountedEvent", "Remembered", "Rows", "TrackMemory", "direction_of"]
 
 FRAMES = 256
 """Frames that are packed together."""
@@ -28,7 +28,7 @@ _OF_FRAME = 40
 """Bytes of a packed frame without objects."""
 
 
-class Happened(NamedTuple):
+class CountedEvent(NamedTuple):
     """An event of an object as it was counted when it happened."""
 
     number: int
@@ -46,7 +46,7 @@ class Remembered(NamedTuple):
 
     frame: FrameTracks
     anew: bool
-    """The rules had been made to forget earlier tracks."""
+    """The rules had dropped their state of earlier tracks before this frame."""
 
 
 class Rows(NamedTuple):
@@ -86,7 +86,7 @@ class _Packed:
     track_id: NDArray[np.uint64]
     ltwh: NDArray[np.float32] | None
     twin_of: NDArray[np.uint64] | None
-    events: tuple[Happened, ...]
+    events: tuple[CountedEvent, ...]
 
     @property
     def size(self) -> int:
@@ -95,7 +95,7 @@ class _Packed:
         return len(self.number) * _OF_FRAME + sum(a.nbytes for a in arrays if a is not None) + 200 * len(self.events)
 
     def frames(self) -> Iterator[Remembered]:
-        """As they came."""
+        """The frames in order."""
         starts = self.starts.tolist()
         numbers, pts, times, anew = (a.tolist() for a in (self.number, self.pts, self.time, self.anew))
         for i, (a, b) in enumerate(pairwise(starts)):
@@ -109,14 +109,14 @@ class _Packed:
 
 
 class _Source:
-    """Of one source. ``state`` is replaced as a whole, so that a reader sees each frame once."""
+    """The memory of one source. ``state`` (packed frames, waiting frames) is replaced atomically, so that a reader sees each frame once."""
 
     def __init__(self) -> None:
         self.state: tuple[tuple[_Packed, ...], list[tuple[Remembered, Sequence[Any]]]] = ((), [])
         self.rows = 0
         self.like: tuple[SourceInfo, int, int, str, bool] | None = None
         self.cut = False
-        """Whether earlier frames were forgotten."""
+        """Whether earlier frames were dropped."""
 
     def first(self) -> int | None:
         """Capture time of the first frame."""
@@ -165,9 +165,9 @@ class TrackMemory:
             return
         made = _packed(waiting)
         with self._packing:
-            self._take_in(source, made)
+            self._append_packed(source, made)
 
-    def _take_in(self, source: _Source, made: _Packed) -> None:
+    def _append_packed(self, source: _Source, made: _Packed) -> None:
         packed, _ = source.state
         self._order.append((made.like.source.name, made))
         self._bytes += made.size
@@ -181,7 +181,7 @@ class TrackMemory:
         self._bound()
 
     def _bound(self) -> None:
-        """Forget the oldest of all."""
+        """Drop the oldest packed frames of all sources until ``max_bytes`` is kept."""
         while self._order:
             name, oldest = self._order[0]
             source = self._sources[name]
@@ -198,7 +198,7 @@ class TrackMemory:
     # -- any thread ------------------------------------------------------------------------------------------------
 
     def before(self, source: str, frames: Sequence[Remembered]) -> None:
-        """Remember frames of a source that came before those that are: from a recording, say. One that did not is left out."""
+        """Prepend frames of a source that came before those in the memory, e.g. from a recording. Later ones are ignored."""
         known = self._sources.get(source) or self._sources.setdefault(source, _Source())
         first = known.first()
         earlier = [f for f in frames if first is None or f.frame.info.time < first]
@@ -215,7 +215,7 @@ class TrackMemory:
 
     @property
     def bytes(self) -> int:
-        """What is packed."""
+        """Bytes of the packed frames."""
         return self._bytes
 
     def sources(self) -> list[str]:
@@ -254,18 +254,18 @@ class TrackMemory:
         return sum(len(p.number) for p in packed) + len(waiting)
 
     def cut(self, source: str) -> bool:
-        """Whether the source was seen before what is remembered of it."""
+        """Whether the source may have had frames before those in the memory."""
         known = self._sources.get(source)
         return known is not None and known.cut
 
-    def happened(self, source: str) -> list[Happened]:
+    def happened(self, source: str) -> list[CountedEvent]:
         """Events of objects as they were counted, in their order."""
         known = self._sources.get(source)
         if known is None:
             return []
         packed, waiting = known.state
         found = [event for part in packed for event in part.events]
-        return found + [event for _, events in list(waiting) for event in _happened(events)]
+        return found + [event for _, events in list(waiting) for event in _counted(events)]
 
     def last(self, source: str) -> FrameTracks | None:
         """The newest frame."""
@@ -292,7 +292,7 @@ class TrackMemory:
 
 
 def _alike(frames: Sequence[Remembered]) -> Iterator[list[Remembered]]:
-    """In parts that can be packed together."""
+    """Split frames into lists that can be packed together: same size and stream."""
     part: list[Remembered] = []
     before: object = None
     for remembered in frames:
@@ -312,10 +312,10 @@ def _rows(part: _Packed, since: int | None) -> Rows:
     time, number = np.repeat(part.time, each), np.repeat(part.number, each)
     width, height = max(part.like.width, 1), max(part.like.height, 1)
     box = part.xyxy / np.array([width, height, width, height], np.float64)
-    whole = Rows(time, number, part.track_id, part.class_id, box, np.full(len(time), width / height))
+    complete = Rows(time, number, part.track_id, part.class_id, box, np.full(len(time), width / height))
     if since is None or int(part.time.min()) >= since:
-        return whole
-    columns: tuple[Any, ...] = whole
+        return complete
+    columns: tuple[Any, ...] = complete
     return Rows(*(column[time >= since] for column in columns))
 
 
@@ -339,20 +339,20 @@ def _packed(waiting: Sequence[tuple[Remembered, Sequence[Any]]]) -> _Packed:
         np.concatenate([t.track_id for t in tracks]),
         None if tracks[0].ltwh is None else np.concatenate([t.ltwh for t in tracks if t.ltwh is not None]),
         twins,
-        tuple(event for _, events in waiting for event in _happened(events)),
+        tuple(event for _, events in waiting for event in _counted(events)),
     )
 
 
-def _happened(events: Sequence[Any]) -> Iterator[Happened]:
+def _counted(events: Sequence[Any]) -> Iterator[CountedEvent]:
     for event in events:
         if event.track_id is not None:
-            yield Happened(
+            yield CountedEvent(
                 event.frame.number, event.frame.time, event.track_id, event.rule, event.kind, direction_of(event)
             )
 
 
 def direction_of(event: Any) -> str:
-    """Which way: 'in', a name of the user's, 'A>B' of a journey; '' where the event knows none."""
+    """The direction of an event: 'in', a user's name, 'A>B' of a journey; '' where it has none."""
     origin = getattr(event, "origin", None)
     if origin is not None:
         return f"{origin}>{event.destination}"

@@ -1,4 +1,4 @@
-"""The way of an object's point through the picture, and how near it came to a rule. Pure."""
+"""The path of an object's anchor through the picture, and its nearest approach to a rule. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ F8 = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Path:
-    """Where an object was."""
+    """The boxes of an object over time."""
 
     times: NDArray[np.int64]
     """(n,) capture times, ns since the Unix epoch."""
@@ -29,13 +29,13 @@ class Path:
     """Width / height of the picture."""
 
     def points(self, anchor: str = "bottom-center") -> F8:
-        """(n, 2) the point of the box that stands for the object."""
+        """(n, 2) the anchor of each box: a point by its name, such as bottom-center."""
         fx, fy = ANCHORS[anchor]
         left, top, right, bottom = self.boxes.T
         return np.stack([left + (right - left) * fx, top + (bottom - top) * fy], axis=1)
 
     def at(self, number: int, anchor: str = "bottom-center") -> tuple[list[float], int] | None:
-        """Point and time in the frame of a number."""
+        """Anchor and capture time (ns) in a frame; None where the object was not seen in it."""
         found = np.flatnonzero(self.numbers == number)
         if not len(found):
             return None
@@ -45,22 +45,22 @@ class Path:
 
 @dataclass(frozen=True)
 class Approach:
-    """How near a way came to a line or an area."""
+    """The nearest approach of a path to a line or an area."""
 
     gap: float
     """Least distance, as a fraction of the picture's height; 0: it was touched."""
     side: str
-    """Where it was then, seen from there: above, below, left of, right of."""
+    """Where the anchor was then, relative to the rule: above, below, left of, right of."""
     point: list[float]
-    """Of the object then, fractions of the picture."""
+    """The anchor then, fractions of the picture."""
     time: int
     """ns since the Unix epoch."""
     inside: bool
-    """Of an area: the point was in it at some time."""
+    """Of an area: the anchor was in it at some time."""
 
 
 def approach(path: Path, outline: Sequence[tuple[float, float]], anchor: str, *, area: bool) -> Approach:
-    """The nearest that it came. ``outline``: points of a line or corners of an area, fractions of the picture."""
+    """The nearest approach of a path. ``outline``: points of a line or corners of an area, fractions of the picture."""
     scale = np.array([path.aspect, 1.0])
     way, shape = path.points(anchor) * scale, np.array(outline, float) * scale
     ends = np.roll(shape, -1, axis=0) if area else shape[1:]
@@ -73,8 +73,8 @@ def approach(path: Path, outline: Sequence[tuple[float, float]], anchor: str, *,
     crossed = _crossings(way, starts, ends)
     i = int(crossed[0]) if len(crossed) else int(gaps.argmin())
     k = int(each[i].argmin())
-    foot = _foot(way[i], starts[k], ends[k])
-    dx, dy = way[i] - foot
+    nearest = _nearest_point(way[i], starts[k], ends[k])
+    dx, dy = way[i] - nearest
     side = ("above" if dy < 0 else "below") if abs(dy) >= abs(dx) else ("left of" if dx < 0 else "right of")
     inside = area and bool(_inside(way, shape).any())
     x, y = (way[i] / scale).tolist()
@@ -82,7 +82,7 @@ def approach(path: Path, outline: Sequence[tuple[float, float]], anchor: str, *,
     return Approach(gap, side, [round(x, 5), round(y, 5)], int(path.times[i]), inside)
 
 
-def _foot(point: F8, start: F8, end: F8) -> F8:
+def _nearest_point(point: F8, start: F8, end: F8) -> F8:
     """The nearest point of a segment."""
     along = end - start
     square = float(along @ along)
@@ -92,7 +92,7 @@ def _foot(point: F8, start: F8, end: F8) -> F8:
 
 
 def _crossings(way: F8, starts: F8, ends: F8) -> NDArray[np.intp]:
-    """Steps of a way that cross a segment."""
+    """Indexes of the steps of a path that cross a segment."""
     if len(way) < 2:
         return np.empty(0, np.intp)
     a, b = way[:-1, None], way[1:, None]

@@ -1,4 +1,4 @@
-"""What an earlier run recorded of the last minutes, so that the memory of a run that has just begun is not empty."""
+"""Fills the memory of a new run with the last minutes of a recording."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["recall"]
 log = logging.getLogger("countline.view")
 
 PAUSE = 0.005
-"""Seconds between two parts, in which others have the processor."""
+"""Pause in seconds between two parts, so that other threads run."""
 
 
 def recall(memory: TrackMemory, config: Config, *, pause: Callable[[float], object] = time.sleep) -> int:
-    """Put what ``record:`` has of the last minutes before what is remembered; returns the number of frames. Takes its time, and
-    raises nothing: what cannot be read is not there."""
+    """Prepend the last minutes of the recording (``record:``) to the memory; returns the number of frames. Raises nothing: what
+    cannot be read is skipped."""
     if config.record is None:
         return 0
     count = 0

@@ -1,4 +1,4 @@
-"""What rules would have counted over the memory, beside what those that count now do count over it.
+"""Counts of edited rules over the memory, beside those of the rules in force.
 
 Both go through the same frames in the caller's thread, so that a difference is one of the rules and of nothing else.
 """
@@ -19,15 +19,15 @@ from countline.protocols import RuleSet
 from countline.types import Analytics
 from countline.view.desk.memory import Remembered, TrackMemory, direction_of
 
-__all__ = ["MOST_FRAMES", "WARM_UP", "Trial", "played", "try_rules"]
+__all__ = ["MOST_FRAMES", "WARM_UP", "Trial", "replayed", "try_rules"]
 
 MOST_FRAMES = 200_000
-"""Frames that are gone through, of all sources together: the newest."""
+"""Most frames that are replayed, of all sources together: the newest."""
 MOST_SECONDS = 10.0
-"""Of this machine's time."""
+"""Longest time, in seconds, that a trial may take."""
 WARM_UP = 10 * 10**9
-"""ns at the beginning of what is remembered in which nothing is counted, where there was something before: who is in the picture then
-came from where nobody knows."""
+"""ns at the beginning of the replay in which nothing is counted, where earlier frames were dropped: where the objects in the picture
+came from is not known."""
 
 Key = tuple[str, str, str, str]
 """Source, rule, kind of event, direction."""
@@ -41,7 +41,7 @@ class Trial:
     now: Counter[Key] = field(default_factory=Counter)
     would: Counter[Key] = field(default_factory=Counter)
     seconds: float = 0.0
-    """Of the source of which most was gone through."""
+    """Seconds replayed, of the source with most."""
     frames: int = 0
     notes: list[str] = field(default_factory=list)
 
@@ -57,10 +57,10 @@ class Trial:
         ]  # fmt: skip
 
 
-def played(
+def replayed(
     memory: TrackMemory, engines: Sequence[RuleSet], source: str, since: int | None = None
 ) -> Iterator[tuple[Remembered, list[Analytics]]]:
-    """Have engines go through what is remembered of a source: (frame, the analytics of each engine) one by one."""
+    """Replay the memory of a source through engines: (frame, the analytics of each engine) one by one."""
     stream: str | None = None
     for remembered in memory.frames(source, since):
         info = remembered.frame.info
@@ -84,12 +84,12 @@ def try_rules(old: Config, new: Config, memory: TrackMemory) -> Trial:
         for name in memory.sources()
         if any(s.name == name for s in new.sources) and any(source in (None, name) for _, _, source in changed)
     ]
-    told = [{r.name for _, _, r in side.rules.each() if r.name in names or r.kind == "journey"} for side in sides]
+    reported = [{r.name for _, _, r in side.rules.each() if r.name in names or r.kind == "journey"} for side in sides]
     most = max(MOST_FRAMES // max(len(sources), 1), 1)
     deadline = time.monotonic() + MOST_SECONDS
     for source in sources:
         engines = [side.make(memory.labels) for side in sides]
-        _count(trial, memory, engines, told, source, most, deadline)
+        _count(trial, memory, engines, reported, source, most, deadline)
         for side, counts in zip(sides, (trial.now, trial.would)):
             _zeros(side.rules, names, source, counts)
     if not sources:
@@ -101,25 +101,25 @@ def _count(
     trial: Trial,
     memory: TrackMemory,
     engines: Sequence[RuleSet],
-    told: Sequence[set[str]],
+    reported: Sequence[set[str]],
     source: str,
     most: int,
     deadline: float,
 ) -> None:
-    """One source."""
-    whole = memory.count(source)
+    """Count the events of one source with both engines."""
+    frames = memory.count(source)
     span = memory.span()[source]
     since, begun = None, memory.cut(source)
-    if whole > most:
-        since, begun = span[1] - (span[1] - span[0]) * most // whole, True
+    if frames > most:
+        since, begun = span[1] - (span[1] - span[0]) * most // frames, True
     first = last = None
-    for remembered, found in played(memory, engines, source, since):
+    for remembered, found in replayed(memory, engines, source, since):
         info = remembered.frame.info
         first = info.time if first is None else first
         counts = not begun or info.time - first >= WARM_UP
         last = info.time
         trial.frames += 1
-        for analytics, names, counter in zip(found, told, (trial.now, trial.would)):
+        for analytics, names, counter in zip(found, reported, (trial.now, trial.would)):
             for event in analytics.events if counts else ():
                 if event.rule in names:
                     counter[source, event.rule, event.kind, direction_of(event)] += 1
@@ -134,12 +134,12 @@ def _count(
 
 def _changed(old: RulesConfig, new: RulesConfig) -> set[Named]:
     """Kind, name and source of the rules that are not the same in both."""
-    before, now = _placed(old), _placed(new)
+    before, now = _normalised(old), _normalised(new)
     return {key for key in {*before, *now} if before.get(key) != now.get(key)}
 
 
-def _placed(rules: RulesConfig) -> Mapping[Named, RuleConfig]:
-    """With points as 0..1 of the picture: the same place in other units is no change."""
+def _normalised(rules: RulesConfig) -> Mapping[Named, RuleConfig]:
+    """Rules with their points as 0..1 of the picture, so that the same points in other units are no change."""
     found: dict[Named, RuleConfig] = {}
     for _, _, rule in rules.each():
         if isinstance(rule, PlacedConfig):
@@ -150,7 +150,7 @@ def _placed(rules: RulesConfig) -> Mapping[Named, RuleConfig]:
 
 
 def _reduced(config: Config, names: set[str]) -> RecordedRules:
-    """The rules of these names, and what is counted by way of them."""
+    """The rules of these names, and the journeys that use them with their other rules."""
     wanted = set(names)
     for _, _, rule in config.rules.each():
         places = getattr(rule, "places", None)
@@ -160,12 +160,12 @@ def _reduced(config: Config, names: set[str]) -> RecordedRules:
     for key, _, rule in config.rules.each():
         if rule.name in wanted:
             lists[key].append(rule)
-    whole = RecordedRules.of(config)
-    return RecordedRules(config.rules.model_copy(update=lists), whole.sources, whole.labels, whole.where)
+    complete = RecordedRules.of(config)
+    return RecordedRules(config.rules.model_copy(update=lists), complete.sources, complete.labels, complete.where)
 
 
 def _zeros(rules: RulesConfig, names: set[str], source: str, counts: Counter[Key]) -> None:
-    """What was not counted at all is told, too."""
+    """Add zeros for events that were not counted at all."""
     for _, _, rule in rules.each():
         if rule.name not in names or rule.source not in (None, source) or not rule.events:
             continue

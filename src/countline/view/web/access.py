@@ -1,4 +1,4 @@
-"""Who may read and who may change: names of the server, origins, sessions, and how often a password may be tried. No I/O."""
+"""Access to the page: host names of the server, origins, sessions, and the rate limit on passwords. No I/O."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ __all__ = ["Attempts", "Names", "Session", "Sessions"]
 IDLE = 12 * 3600.0
 """Seconds after which a session that is not used ends."""
 MOST = 64
-"""Sessions at a time; of more the one that was used longest ago ends."""
+"""Sessions at a time; beyond that the least recently used one ends."""
 
 
 class Names:
-    """Under which names the server answers: its address, localhost where it listens there, and those of the configuration.
+    """Host names under which the server answers: its address, localhost where it listens there, and those of the configuration.
 
-    A page in a browser to whose name somebody else makes this machine's address resolve (DNS rebinding) has another.
+    A request by DNS rebinding (a foreign name that resolves to this machine's address) has another name, and is refused.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class Names:
         self._scheme = "https" if encrypted else "http"
 
     def answers(self, host: str) -> bool:
-        """Whether it answers requests whose header ``Host`` says this."""
+        """Whether requests with this header ``Host`` are answered."""
         host = host.lower()
         if host in self._hosts:
             return True
@@ -55,12 +55,12 @@ class Names:
         return _is_address(name) or name == self._name
 
     def own(self, origin: str) -> bool:
-        """Whether a page of this ``Origin`` came from here."""
+        """Whether this ``Origin`` is the server's own."""
         try:
             parts = urlsplit(origin)
         except ValueError:
             return False
-        # Browsers take what this machine itself serves for safe, as from a container whose port is only there.
+        # Browsers treat loopback addresses as secure, e.g. a container whose port is published on this machine only.
         here = self._proxied and parts.scheme == "http" and is_loopback((parts.hostname or "").strip("[]"))
         return (parts.scheme == self._scheme or here) and not parts.path and self.answers(parts.netloc)
 
@@ -82,14 +82,14 @@ def _is_address(name: str) -> bool:
 
 @dataclass(slots=True)
 class Session:
-    """Somebody who has signed in."""
+    """A browser that has signed in."""
 
     csrf: str
-    """What changes must carry besides the cookie."""
+    """The token that changes must carry besides the cookie."""
     used: float
     """When it was used last, seconds of the monotonic clock."""
     generation: int
-    """Of the password."""
+    """Generation of the password that it signed in with."""
 
 
 class Sessions:
@@ -124,15 +124,15 @@ class Sessions:
         return found
 
     def end(self, token: str) -> None:
-        """It is over."""
+        """End the session of a token."""
         self._open.pop(_digest(token), None)
 
     def knows(self, password: str, generation: int) -> bool:
-        """Whether this password was found right before, in this generation: the slow hash need not be made for each request."""
+        """Whether this password was verified before, in this generation, so that the slow hash is not computed for each request."""
         return self._bearers.get(self._keyed(password), -1) == generation
 
     def remember(self, password: str, generation: int) -> None:
-        """It was found right."""
+        """Note that this password was verified."""
         self._bearers[self._keyed(password)] = generation
         while len(self._bearers) > 8:
             self._bearers.popitem(last=False)
@@ -146,10 +146,10 @@ def _digest(token: str) -> bytes:
 
 
 class Attempts:
-    """How often passwords may be tried: few times by one address, and not many times by all together.
+    """The rate limit on passwords: per address, and for all addresses together.
 
-    Each has a store of attempts that fills slowly. An attempt is taken before the password is looked at, so that many at the same
-    time are no way round; what was right is given back.
+    A token bucket each. An attempt is taken before the password is checked, so that concurrent requests do not bypass the limit;
+    after a right password it is given back.
     """
 
     OF_ONE, PAUSE_OF_ONE = 5, 20.0
@@ -175,7 +175,7 @@ class Attempts:
         return wait
 
     def give_back(self, address: str) -> None:
-        """It was right."""
+        """Return the attempt: the password was right."""
         for store in (self._by.get(address), self._all):
             if store is not None:
                 store.left = min(store.most, store.left + 1)

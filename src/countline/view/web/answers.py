@@ -1,4 +1,4 @@
-"""Answers to requests, and what requests bring: bounded, and as JSON."""
+"""Responses and request bodies: JSON, of bounded size."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PATIENCE = 10.0
 
 
 class Refusal(Exception):
-    """A request is not answered as it asks."""
+    """A request is refused, with an HTTP status and the reason."""
 
     def __init__(
         self, status: int, what: str, *, where: str = "", fix: str = "", headers: Mapping[str, str] | None = None
@@ -32,32 +32,32 @@ class Refusal(Exception):
         self.status, self.what, self.where, self.fix, self.headers = status, what, where, fix, headers
 
     def answer(self) -> Response:
-        """What is answered instead."""
+        """The response that states the reason."""
         return problem(self.status, self.what, where=self.where, fix=self.fix, headers=self.headers)
 
 
 def json_answer(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """JSON that nobody keeps."""
+    """A JSON response that is not to be cached."""
     return Response(body, status, {"Cache-Control": "no-store", **(headers or {})}, "application/json")
 
 
 def problem(
     status: int, what: str, *, where: str = "", fix: str = "", headers: Mapping[str, str] | None = None, **more: Any
 ) -> Response:
-    """What was wrong, in the words that the command line would use."""
+    """A response with an error as the command line would print it."""
     error = {"what": redact(what), "where": redact(where), "fix": redact(fix)}
     return json_answer(orjson.dumps({"error": error, **more}), status, headers)
 
 
 def of_error(error: CountlineError) -> Response:
-    """For an error that the command line would print."""
+    """The response for an error of the package: 409 for a conflict, else 422."""
     if isinstance(error, Conflict):
         return problem(409, error.what, where=str(error.where), fix=error.fix, disk=redact(error.disk))
     return problem(422, error.what, where=str(error.where), fix=error.fix)
 
 
 async def body_of(request: Request, most: int = BODY) -> dict[str, Any]:
-    """The JSON object that a request brings. Raises Refusal."""
+    """The JSON object in a request's body. Raises Refusal."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise Refusal(415, "the body is not called JSON", fix="send `Content-Type: application/json`")

@@ -1,4 +1,4 @@
-"""What is answered to requests: reading and changing a run over HTTP. The description for machines is in ``openapi``."""
+"""The HTTP API: reading and changing a run. Its OpenAPI description is in ``openapi``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from starlette.routing import Route
 from countline.errors import CountlineError
 from countline.observe.measured import build
 from countline.view.web.answers import Refusal, body_of, json_answer, of_error
-from countline.view.web.gate import Gate, Who
+from countline.view.web.gate import Gate, Requester
 from countline.view.web.hub import Hub, encode
 from countline.view.web.openapi import description
 from countline.view.web.site import Desk
@@ -27,7 +27,7 @@ PREFIX = "/api/v1"
 LOGIN = 8192
 """Bytes of a request to sign in, at most."""
 WAITING = 8
-"""Questions, and changes, that wait or are answered at a time."""
+"""Most questions, and most changes, that wait or run at a time."""
 EDITS = 200
 """Edits of one request, at most."""
 
@@ -37,7 +37,7 @@ class Api:
 
     Parameters
     ----------
-    questions, changes: do what may take long, one after the other.
+    questions, changes: executors of one thread each, for work that may take long.
     """
 
     def __init__(self, hub: Hub, gate: Gate, questions: Executor, changes: Executor) -> None:
@@ -71,17 +71,17 @@ class Api:
             *(Route(PREFIX + path, _answering(work), methods=["POST"]) for path, work in post.items()),
         ]
 
-    async def _elsewhere(self, executor: Executor, work: Callable[..., T], *given: Any) -> T:
-        """Done on a thread of ``executor``, which has one: who asks for more than can wait is turned away."""
+    async def _in_executor(self, executor: Executor, work: Callable[..., T], *arguments: Any) -> T:
+        """Run ``work`` on the one thread of ``executor``. Raises Refusal (503) when too much is waiting already."""
         if self._waiting[executor] >= WAITING:
             raise Refusal(503, "too much is asked for at the same time", fix="ask again", headers={"Retry-After": "1"})
         self._waiting[executor] += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(executor, work, *given)
+            return await asyncio.get_running_loop().run_in_executor(executor, work, *arguments)
         finally:
             self._waiting[executor] -= 1
 
-    # -- who ------------------------------------------------------------------------------------------------------
+    # -- sign-in ------------------------------------------------------------------------------------------------------
 
     async def openapi(self, request: Request) -> Response:
         return json_answer(encode(description(build().version)))
@@ -89,7 +89,7 @@ class Api:
     async def session(self, request: Request) -> Response:
         return self._session(request.state.who)
 
-    def _session(self, who: Who, headers: Mapping[str, str] | None = None) -> Response:
+    def _session(self, who: Requester, headers: Mapping[str, str] | None = None) -> Response:
         desk = self._hub.site.desk
         return json_answer(
             encode(
@@ -100,7 +100,7 @@ class Api:
                     "version": build().version,
                 }
             )[:-1]
-            + b',"csrf":"' + who.csrf.encode() + b'"}',  # not looked through for secrets: it is one
+            + b',"csrf":"' + who.csrf.encode() + b'"}',  # not redacted: it is a secret
             headers=headers,
         )  # fmt: skip
 
@@ -112,11 +112,11 @@ class Api:
         if request.state.who.token:
             self._gate.sessions.end(request.state.who.token)
         token, session = self._gate.sessions.begin(generation)
-        return self._session(Who(True, token, session.csrf), {"Set-Cookie": self._gate.set_cookie(token)})
+        return self._session(Requester(True, token, session.csrf), {"Set-Cookie": self._gate.set_cookie(token)})
 
     async def logout(self, request: Request) -> Response:
         self._gate.sessions.end(request.state.who.token)
-        return self._session(Who(), {"Set-Cookie": self._gate.set_cookie("")})
+        return self._session(Requester(), {"Set-Cookie": self._gate.set_cookie("")})
 
     # -- reading --------------------------------------------------------------------------------------------------
 
@@ -141,18 +141,18 @@ class Api:
 
     async def objects(self, request: Request) -> Response:
         source, seconds = self._source(request), _number(request, "seconds", 120, 1, 86_400)
-        found = await self._elsewhere(self._questions, self._desk().objects, source, float(seconds))
-        return json_answer(encode(_named(found)))
+        found = await self._in_executor(self._questions, self._desk().objects, source, float(seconds))
+        return json_answer(encode(_ids_as_texts(found)))
 
     async def explain(self, request: Request) -> Response:
         source, text = self._source(request), request.query_params.get("id", "")
         if not (text.isascii() and text.isdigit() and len(text) <= 20):
             raise Refusal(400, "`id` is no id of an object", where="id", fix="take one of /objects")
         try:
-            found = await self._elsewhere(self._questions, self._desk().explain, source, int(text))
+            found = await self._in_executor(self._questions, self._desk().explain, source, int(text))
         except KeyError:
             raise Refusal(404, f"nothing is known of object {text} at '{source}' any more", where="id") from None
-        return json_answer(encode(_named(found)))
+        return json_answer(encode(_ids_as_texts(found)))
 
     def _source(self, request: Request, *, needed: bool = True) -> str:
         name = request.query_params.get("source", "")
@@ -173,15 +173,15 @@ class Api:
 
     async def preview(self, request: Request) -> Response:
         base, edits = _edits(await body_of(request))
-        return json_answer(encode(await self._elsewhere(self._changes, self._desk().preview, base, edits)))
+        return json_answer(encode(await self._in_executor(self._changes, self._desk().preview, base, edits)))
 
     async def apply(self, request: Request) -> Response:
         base, edits = _edits(await body_of(request))
-        return json_answer(encode(await self._elsewhere(self._changes, self._writable().apply, base, edits)))
+        return json_answer(encode(await self._in_executor(self._changes, self._writable().apply, base, edits)))
 
     async def undo(self, request: Request) -> Response:
         base = _base(await body_of(request))
-        return json_answer(encode(await self._elsewhere(self._changes, self._writable().undo, base)))
+        return json_answer(encode(await self._in_executor(self._changes, self._writable().undo, base)))
 
     def _writable(self) -> Desk:
         desk = self._desk()
@@ -202,10 +202,10 @@ class Api:
     def _retry(self, output: str, numbers: Sequence[int] | None) -> dict[str, Any]:
         return {"retried": self._hub.site.retry(output, numbers)}
 
-    async def _of_output(self, request: Request, work: Callable[..., dict[str, Any]], *given: Any) -> Response:
+    async def _of_output(self, request: Request, work: Callable[..., dict[str, Any]], *arguments: Any) -> Response:
         name = request.path_params["name"]
         try:
-            return json_answer(encode(await self._elsewhere(self._questions, work, name, *given)))
+            return json_answer(encode(await self._in_executor(self._questions, work, name, *arguments)))
         except KeyError:
             raise Refusal(404, f"there is no output '{name}'", where="name") from None
 
@@ -262,7 +262,7 @@ def _known(names: Sequence[str]) -> str:
     return "known are: " + ", ".join(names[:20]) + (" …" if len(names) > 20 else "")
 
 
-def _named(found: Mapping[str, Any]) -> dict[str, Any]:
+def _ids_as_texts(found: Mapping[str, Any]) -> dict[str, Any]:
     """Ids of objects as texts: JavaScript's numbers do not hold those of 64 bits."""
     made = dict(found)
     for key in ("objects", "object"):

@@ -1,4 +1,4 @@
-"""Connections of a page's server: how many there may be, and for how long they may be silent."""
+"""Limits on the connections of a page's server: their number, and timeouts."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ PATIENCE = 10.0
 KEPT = 30.0
 """Seconds for which a connection may wait for its next request."""
 SLOW = 20.0
-"""Seconds after which a client that does not read what it gets is let go of."""
+"""Seconds after which a client that does not read is disconnected."""
 
 
 class Bounds:
-    """Those of one server. On the loop's thread."""
+    """The limits of one server, and its open connections. On the loop's thread."""
 
     def __init__(self, most: int = MOST, of_one: int = OF_ONE) -> None:
         self.most, self.of_one = most, of_one
         self.open: dict[_Connection, str] = {}
         """Connections, and the addresses of the other side; sockets that became WebSockets are bounded elsewhere."""
         self.refused = 0
-        """Connections for which there was no room."""
+        """Connections refused because the limit was reached."""
         self.slow = 0
-        """Connections that did not read what they got."""
+        """Connections closed because the client did not read."""
 
-    def admit(self, connection: _Connection, address: str) -> bool:
-        """Whether there is room for another one; one that waits for a request makes room."""
+    def register(self, connection: _Connection, address: str) -> bool:
+        """Add a connection; False where the limit is reached and no idle connection can be closed for it."""
         full = len(self.open) >= self.most
         of_one = [known for known, other in self.open.items() if other == address]
         if full or len(of_one) >= self.of_one:
@@ -54,15 +54,15 @@ class _Connection(H11Protocol):
 
     bounds: Bounds
 
-    def __init__(self, *given: Any, **options: Any) -> None:
-        super().__init__(*given, **options)
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
         self._waiting: asyncio.TimerHandle | None = None
         self._paused: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         peer = transport.get_extra_info("peername")
-        if self.bounds.admit(self, str(peer[0]) if peer else ""):
+        if self.bounds.register(self, str(peer[0]) if peer else ""):
             self._expect(PATIENCE)
         else:
             transport.abort()
@@ -118,12 +118,12 @@ class _Connection(H11Protocol):
         return self._waiting is not None
 
     def let_go(self) -> None:
-        """End it."""
+        """Close the connection."""
         self._forget()
         self.bounds.open.pop(self, None)
         self.transport.abort()
 
 
 def bounded(bounds: Bounds) -> type[H11Protocol]:
-    """The protocol of connections that count here."""
+    """The protocol class whose connections these limits apply to."""
     return type("Bounded", (_Connection,), {"bounds": bounds})

@@ -1,4 +1,4 @@
-"""Counts as the page shows them, of the newest frame of each source."""
+"""Rows of counts for the page, from the newest frame of each source."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Row = dict[str, Any]
 
 
 def counts(newest: Iterable[Analytics]) -> dict[str, list[Row]]:
-    """Cumulative counts by rule and direction, by rule and class; and how many are in areas now."""
+    """``counts``: cumulative, by rule and direction and by rule and class; ``occupancy``: how many are in areas now."""
     counted: list[Row] = []
     inside: list[Row] = []
     for analytics in newest:
@@ -67,7 +67,7 @@ def _inside(analytics: Analytics) -> Iterator[Row]:
         yield {"source": source, "rule": name, "kind": "direction", "value": direction.current, "text": ""}
     for key, states in analytics.states.items():
         for name, state in states.items():
-            # Its first number says how it is now, as those of regions and directions do.
+            # The first number of a state is its current value, as that of regions and directions.
             now = next((v for f in fields(state) if isinstance(v := getattr(state, f.name), int)), 0)
             yield {"source": source, "rule": name, "kind": kind_of(key), "value": now, "text": state.summary()}
 

@@ -1,4 +1,4 @@
-"""What a run hands to its page: a reference for each frame, and nothing else is done on the run's own thread."""
+"""Frames from the run to its page: the run's own thread stores a reference to each frame, and does no more."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from countline.types import Analytics, Frame
 __all__ = ["Feed", "Newest"]
 
 MOST = 5000
-"""Frames, and frames with events, that may wait for the server; of more the oldest are lost, and counted."""
+"""Most frames, and most frames with events, that wait for the server; beyond that the oldest are dropped, and counted."""
 
 
 FEW = 16
-"""Of so many sources the newest picture is always held, so that one that stands still can be seen, too."""
+"""Up to this number of sources the newest picture is always kept, so that a source that has stopped can be shown, too."""
 
 
 class Newest(NamedTuple):
-    """The last that was seen of a source."""
+    """The newest frame of a source."""
 
     frame: Frame | None
-    """With its pixels, where somebody watches them; None: nobody did, or there are none."""
+    """With its pixels, where a client watches the source; None: no client does, or there are none."""
     analytics: Analytics
     at: int
-    """When the rules were through with it, by the wall clock, ns since the Unix epoch."""
+    """Wall clock when the rules had processed it, ns since the Unix epoch."""
 
 
 class Feed:
     """A consumer of frames. Called by the worker; everything else is for the server's thread.
 
-    A frame costs the worker a look at two dictionaries and an append. Where there are many sources, no picture is held of those that
-    nobody watches.
+    A frame costs the worker two dictionary look-ups and an append. Where there are many sources, no picture is kept of those that
+    no client watches.
 
     Parameters
     ----------
@@ -43,16 +43,16 @@ class Feed:
         self.newest: dict[str, Newest] = {}
         """By source."""
         self.watched: frozenset[str] = frozenset()
-        """Sources whose pictures somebody looks at."""
+        """Sources whose pictures a client watches."""
         self.pixels = False
         """Whether frames have come with their pixels."""
         self.lost = 0
-        """Frames with events that were lost, because the server did not come to take them."""
+        """Frames with events that were dropped because the server did not take them in time."""
         self.forgotten = 0
-        """Frames of :meth:`take` that were lost so."""
+        """Frames of :meth:`take` that were dropped so."""
         self._passing = passing
         self._passed: deque[Analytics] = deque(maxlen=MOST)
-        self._happened: deque[Analytics] = deque()
+        self._with_events: deque[Analytics] = deque()
 
     def __call__(self, frame: Frame | None, analytics: Analytics) -> None:
         """One frame. On the worker's thread."""
@@ -64,21 +64,21 @@ class Feed:
             self.forgotten += len(self._passed) == MOST
             self._passed.append(analytics)
         if analytics.events:
-            if len(self._happened) >= MOST:
-                self._happened.popleft()
+            if len(self._with_events) >= MOST:
+                self._with_events.popleft()
                 self.lost += 1
-            self._happened.append(analytics)
+            self._with_events.append(analytics)
 
     def take(self) -> list[Analytics]:
-        """Those of all frames since the last call, in order; none where they are not kept."""
+        """Analytics of all frames since the last call, in order; empty unless ``passing``."""
         return _emptied(self._passed)
 
-    def happened(self) -> list[Analytics]:
-        """Those of the frames with events since the last call, in order."""
-        return _emptied(self._happened)
+    def with_events(self) -> list[Analytics]:
+        """Analytics of the frames with events since the last call, in order."""
+        return _emptied(self._with_events)
 
     def watch(self, names: frozenset[str]) -> None:
-        """The pictures of these sources are looked at from now on; of others none is held."""
+        """Keep the pictures of these sources from now on, and of no others."""
         self.watched = names
         for name, known in list(self.newest.items()):
             if known.frame is not None and name not in names and len(self.newest) > FEW:

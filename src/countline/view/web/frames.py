@@ -1,4 +1,4 @@
-"""Pictures over a WebSocket: those that a page asks for, one of each source on its way at a time, the newest always."""
+"""Pictures over a WebSocket: of the sources that a client asks for, at most one of each in flight, always the newest."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ LOOK = 0.02
 IDLE = 0.5
 """Seconds between two looks where nothing is due."""
 LOST = 30.0
-"""Seconds after which a picture that was not acknowledged no longer holds up the next: the client has forgotten it."""
+"""Seconds after which a picture that was not acknowledged no longer holds up the next: it is taken as lost."""
 WIDTHS = (160, 320, 480, 640, 960, 1280, 1920)
-"""Widths that are made: those of many pages are the same few, so that one picture does for all."""
+"""Widths that are encoded: few, so that one picture serves many clients."""
 
 
 class _Wish:
@@ -60,7 +60,7 @@ class Frames:
         self.sent = 0
         """Pictures."""
         self.skipped = 0
-        """Frames that came while a picture was on its way, and were never sent."""
+        """Frames that came while a picture was in flight, and were never sent."""
 
     async def serve(self, socket: WebSocket) -> None:
         """One client, until it or the server goes."""
@@ -70,10 +70,10 @@ class Frames:
         self.open += 1
         await socket.accept()
         wishes: dict[str, _Wish] = {}
-        said = asyncio.Event()
+        received = asyncio.Event()
         tasks = [
-            asyncio.ensure_future(self._listen(socket, wishes, said)),
-            asyncio.ensure_future(self._show(socket, wishes, said)),
+            asyncio.ensure_future(self._listen(socket, wishes, received)),
+            asyncio.ensure_future(self._show(socket, wishes, received)),
             asyncio.ensure_future(self._hub.closing.wait()),
         ]
         try:
@@ -88,9 +88,9 @@ class Frames:
                 code = 1001 if self._hub.closing.is_set() else 1008
                 await asyncio.wait_for(socket.close(code), 1.0)
 
-    # -- what the client says -------------------------------------------------------------------------------------
+    # -- messages of the client -------------------------------------------------------------------------------------
 
-    async def _listen(self, socket: WebSocket, wishes: dict[str, _Wish], said: asyncio.Event) -> None:
+    async def _listen(self, socket: WebSocket, wishes: dict[str, _Wish], received: asyncio.Event) -> None:
         while True:
             message = await socket.receive()
             if message["type"] != "websocket.receive":
@@ -105,18 +105,18 @@ class Frames:
                 fix = 'send {"watch": [{"source": "NAME", "width": 640, "fps": 5}]} or {"ack": "NAME"}'
                 await socket.send_text(encode({"error": {"what": what, "where": "", "fix": fix}}).decode())
             self._pictures.watch(socket, frozenset((name, wish.width) for name, wish in wishes.items()))
-            said.set()
+            received.set()
 
-    def _take(self, said: Any, wishes: dict[str, _Wish]) -> None:
+    def _take(self, received: Any, wishes: dict[str, _Wish]) -> None:
         """Raises KeyError for a source that is not there, TypeError and ValueError for what is not understood."""
-        if not isinstance(said, dict):
+        if not isinstance(received, dict):
             raise ValueError("a JSON object is wanted")
-        if "ack" in said:
-            wish = wishes.get(said["ack"]) if isinstance(said["ack"], str) else None
+        if "ack" in received:
+            wish = wishes.get(received["ack"]) if isinstance(received["ack"], str) else None
             if wish is not None:
                 wish.acknowledged = True
             return
-        watch = said.get("watch")
+        watch = received.get("watch")
         if not isinstance(watch, list) or len(watch) > SOURCES:
             raise ValueError(f"`watch` is a list of at most {SOURCES} sources")
         names = set(self._hub.site.names())
@@ -146,10 +146,10 @@ class Frames:
 
     # -- what it gets ---------------------------------------------------------------------------------------------
 
-    async def _show(self, socket: WebSocket, wishes: dict[str, _Wish], said: asyncio.Event) -> None:
+    async def _show(self, socket: WebSocket, wishes: dict[str, _Wish], received: asyncio.Event) -> None:
         who = socket.state.who
         while self._gate.may_read(who):
-            said.clear()
+            received.clear()
             for name, wish in list(wishes.items()):
                 if wish.due_in() > 0:
                     continue
@@ -159,7 +159,7 @@ class Frames:
                     await socket.send_bytes(_packed(shot))
             pause = min([IDLE, *(wish.due_in() for wish in wishes.values())])
             with suppress(asyncio.TimeoutError, TimeoutError):
-                await asyncio.wait_for(said.wait(), max(LOOK, pause))
+                await asyncio.wait_for(received.wait(), max(LOOK, pause))
 
     def _note(self, wish: _Wish, shot: Shot) -> None:
         if wish.last is not None and wish.last[0] == shot.key[0]:

@@ -1,4 +1,4 @@
-"""The gate of a page's server: every request and every socket goes through it, and every answer leaves with its headers."""
+"""Authentication and request checks of a page's server: middleware around every request and every socket; sets security headers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from countline.view.web.access import Attempts, Names, Sessions
 from countline.view.web.answers import Refusal
 from countline.view.web.password import Password
 
-__all__ = ["Gate", "Who"]
+__all__ = ["Gate", "Requester"]
 
 log = logging.getLogger("countline.web")
 
@@ -40,30 +40,31 @@ HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
 }
 _OPEN = ("/api/v1/session", "/api/v1/login", "/api/v1/openapi.json")
-"""What is answered to those who have not signed in, too, wherever it listens; and all that is not under /api/."""
+"""Paths under /api/ that are answered without signing in; all paths outside /api/ are."""
 _HEAD = 16 * 1024
 """Bytes of a request's head, at most."""
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
 
-class Who(NamedTuple):
-    """Whoever asks."""
+class Requester(NamedTuple):
+    """The identity of a client."""
 
     signed_in: bool = False
     token: str = ""
-    """Of the cookie's session; empty: none, or it is a program that brings the password."""
+    """Token of the cookie's session; empty: there is none, or a program sends the password itself."""
     csrf: str = ""
     bearer: bool = False
 
 
 class Gate:
-    """Middleware: refuses what is not for here, or may not be, and says who asks (``scope["state"]["who"]``).
+    """Middleware: refuses requests for another server and those that are not allowed, and identifies the client
+    (``scope["state"]["who"]``).
 
     Parameters
     ----------
-    names: under which it answers.
-    openly: whether whoever reaches it may read.
-    proxied: whether a proxy tells who asks.
+    names: host names under which it answers.
+    openly: whether reading needs no sign-in.
+    proxied: whether a proxy names the client's address.
     encrypted: whether browsers reach it by https.
     """
 
@@ -76,16 +77,16 @@ class Gate:
         self._executor, self._proxied, self._encrypted = executor, proxied, encrypted
         self.cookie = f"__Host-{cookie}" if encrypted else cookie
         self.app: ASGIApp | None = None
-        self._told = DueCounts()
-        """What would come into the log too often."""
+        self._due = DueCounts()
+        """Limits how often a line is logged."""
 
-    # -- who ------------------------------------------------------------------------------------------------------
+    # -- clients ------------------------------------------------------------------------------------------------------
 
     def address(self, scope: Scope) -> str:
-        """Whoever asks, as far as attempts go: an address, of IPv6 the network."""
+        """The client's address by which attempts are limited: of IPv6 the /64 network."""
         client = scope.get("client") or ("", 0)
         text = str(client[0])
-        if self._proxied:  # the last one is what the proxy saw; others are what it was told
+        if self._proxied:  # the last entry is the proxy's own observation; the client may have sent the others
             text = Headers(scope=scope).get("x-forwarded-for", "").rpartition(",")[2].strip() or text
         try:
             found = ipaddress.ip_address(text.partition("%")[0])
@@ -96,10 +97,10 @@ class Gate:
         return str(found)
 
     async def check(self, password: str, address: str) -> int:
-        """The generation of the password. Raises Refusal where it is not right, or was tried too often."""
+        """Verify a password; returns its generation. Raises Refusal where it is wrong, or was tried too often."""
         wait = self.attempts.take(address)
         if wait:
-            if count := self._told.add("attempts", 1):
+            if count := self._due.add("attempts", 1):
                 log.warning("page: too many attempts to sign in (%d), the last from %s", count, address)
             after = str(math.ceil(wait))
             raise Refusal(
@@ -113,19 +114,19 @@ class Gate:
         self.attempts.give_back(address)
         return generation
 
-    async def _who(self, scope: Scope, headers: Headers) -> Who:
+    async def _who(self, scope: Scope, headers: Headers) -> Requester:
         scheme, _, secret = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and secret:
             if not self.sessions.knows(secret, self.password.look()):
                 self.sessions.remember(secret, await self.check(secret, self.address(scope)))
-            return Who(True, bearer=True)
+            return Requester(True, bearer=True)
         token = self._token(headers)
-        return self.of_token(token) if token else Who()
+        return self.of_token(token) if token else Requester()
 
-    def of_token(self, token: str) -> Who:
-        """Whoever has this token."""
+    def of_token(self, token: str) -> Requester:
+        """The client of a session's token."""
         session = self.sessions.find(token, self.password.look())
-        return Who() if session is None else Who(True, token, session.csrf)
+        return Requester() if session is None else Requester(True, token, session.csrf)
 
     def _token(self, headers: Headers) -> str:
         for line in headers.getlist("cookie"):
@@ -137,8 +138,8 @@ class Gate:
                 return found.value[:256]
         return ""
 
-    def may_read(self, who: Who) -> bool:
-        """Whether whoever asked may go on reading; streams ask again and again."""
+    def may_read(self, who: Requester) -> bool:
+        """Whether a client may still read; streams ask before each message."""
         return self.openly or who.bearer or (who.signed_in and self.of_token(who.token).signed_in)
 
     def set_cookie(self, token: str) -> str:
@@ -168,19 +169,19 @@ class Gate:
             await send(message)
 
         try:
-            await self._admit(scope)
+            await self._authorise(scope)
             await self.app(scope, receive, guarded)
         except Refusal as refusal:
             await _refuse(refusal, scope, receive, guarded)
         except (ClientDisconnect, WebSocketDisconnect):
-            return  # whoever asked has gone
+            return  # the client has gone
         except Exception:
-            if count := self._told.add("fault", 1):
+            if count := self._due.add("fault", 1):
                 log.exception("unforeseen error while the page was served (%d since the last line)", count)
             if not answered:
                 await _refuse(Refusal(500, "unforeseen error; see the log"), scope, receive, guarded)
 
-    async def _admit(self, scope: Scope) -> None:
+    async def _authorise(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
         size = sum(len(name) + len(value) for name, value in scope["headers"])
         if size + len(scope.get("raw_path") or b"") + len(scope["query_string"]) > _HEAD:
@@ -195,14 +196,14 @@ class Gate:
         inner = path.startswith("/api/")
         if inner and headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
             raise Refusal(403, "the request comes from a page of another server", where="Sec-Fetch-Site")
-        who = await self._who(scope, headers) if inner else Who()
+        who = await self._who(scope, headers) if inner else Requester()
         scope.setdefault("state", {})["who"] = who
         if inner and not (self.openly or who.signed_in or path in _OPEN):
             raise Refusal(401, "not signed in", fix="sign in, or send `Authorization: Bearer PASSWORD`")
         if scope["type"] == "http" and method not in _SAFE and inner and path != "/api/v1/login":
-            self._admit_change(who, headers)
+            self._authorise_change(who, headers)
 
-    def _admit_change(self, who: Who, headers: Headers) -> None:
+    def _authorise_change(self, who: Requester, headers: Headers) -> None:
         if not who.signed_in:
             raise Refusal(401, "not signed in", fix="sign in, or send `Authorization: Bearer PASSWORD`")
         if not who.bearer and not _equal(headers.get("x-csrf-token", ""), who.csrf):
@@ -211,10 +212,10 @@ class Gate:
             )
 
 
-def _equal(given: str, wanted: str) -> bool:
+def _equal(token: str, wanted: str) -> bool:
     import hmac
 
-    return bool(wanted) and hmac.compare_digest(given.encode(), wanted.encode())
+    return bool(wanted) and hmac.compare_digest(token.encode(), wanted.encode())
 
 
 async def _refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:

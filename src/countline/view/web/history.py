@@ -6,7 +6,7 @@ from typing import Any
 
 from countline.messages.time import rfc3339
 from countline.types import Event
-from countline.view.web.happenings import direction_of
+from countline.view.web.event_rows import direction_of
 
 __all__ = ["History"]
 
@@ -19,15 +19,15 @@ MOST = 2000
 
 
 class History:
-    """Events by source, rule and direction in steps of a minute of event time. What has no direction has its kind in its place."""
+    """Events by source, rule and direction in steps of a minute of event time. An event without a direction is filed under its kind."""
 
     def __init__(self) -> None:
         self._series: dict[tuple[str, str, str], dict[int, int]] = {}
         self._newest: dict[str, int] = {}
-        """By source: the last minute that was seen."""
+        """By source: its newest minute."""
 
     def see(self, event: Event) -> None:
-        """One event."""
+        """Add one event."""
         name = event.source.name
         minute = event.time_ns // (STEP * 10**9)
         key = (name, event.rule, direction_of(event) or event.kind)
@@ -44,12 +44,12 @@ class History:
                 del series[old]
 
     def seen(self, source: str, time: int) -> None:
-        """The source has come to this time, ns since the Unix epoch."""
+        """Note the time up to which a source has been processed, ns since the Unix epoch."""
         self._newest[source] = max(time // (STEP * 10**9), self._newest.get(source, 0))
 
     def read(self, source: str | None, rule: str | None, minutes: int, now: int) -> dict[str, Any]:
-        """The last ``minutes``, up to the newest that was seen of these sources (``now``, ns since the Unix epoch, where there was
-        nothing)."""
+        """Series of the last ``minutes``, up to the newest minute of these sources (that of ``now``, ns since the Unix epoch, where
+        nothing was added)."""
         minutes = max(1, min(minutes, DAY))
         chosen = {
             key: series for key, series in self._series.items() if source in (None, key[0]) and rule in (None, key[1])

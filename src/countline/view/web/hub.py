@@ -1,4 +1,4 @@
-"""The middle of a page's server: takes what the run hands over, keeps what pages ask for, and wakes those who listen."""
+"""The hub of a page's server: takes frames from the feed, keeps events, history, state and counts, and wakes streams."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from countline.observe.repeated import DueCounts
 from countline.redaction import redact, redacted
 from countline.types import Analytics, ConfigChange
 from countline.view.web.counts import counts
+from countline.view.web.event_rows import event_row
 from countline.view.web.feed import Feed
-from countline.view.web.happenings import plain
 from countline.view.web.history import History
 from countline.view.web.ring import Ring
 from countline.view.web.site import Data, Site
@@ -28,13 +28,13 @@ __all__ = ["Hub", "encode"]
 log = logging.getLogger("countline.web")
 
 EVERY = 0.1
-"""Seconds between two looks at what the run handed over."""
+"""Seconds between two reads of the feed."""
 FRESH = 0.9
-"""Seconds for which a state is given to all who ask."""
+"""Seconds for which a state is reused."""
 MOMENT = 0.2
-"""Seconds for which counts are given to all who ask."""
+"""Seconds for which counts are reused."""
 LATELY = 512
-"""Objects of a source that are known to have been counted."""
+"""Most objects of a source that are remembered as counted."""
 
 
 def encode(data: Any) -> bytes:
@@ -43,13 +43,13 @@ def encode(data: Any) -> bytes:
 
 
 class Hub:
-    """On the loop's thread, but where a method says otherwise.
+    """All methods on the loop's thread, unless their docstring names another.
 
     Parameters
     ----------
     site: the run.
-    executor: for what may take a moment.
-    extra: adds to the state what the server knows itself.
+    executor: runs what may block.
+    extra: returns the server's own part of the state.
     """
 
     def __init__(self, site: Site, feed: Feed, executor: Executor, extra: Callable[[], Data]) -> None:
@@ -57,9 +57,9 @@ class Hub:
         self.ring = Ring()
         self.history = History()
         self.closing = asyncio.Event()
-        """The server ends: whoever streams stops."""
+        """Set when the server ends: streams stop."""
         self.listeners: set[asyncio.Event] = set()
-        """Set when there is something new for those who stream."""
+        """Events of the streams, set when there are new items."""
         self._counted: dict[str, OrderedDict[int, None]] = {}
         self._lost = 0
         self._state: bytes = b""
@@ -68,20 +68,20 @@ class Hub:
         self._counts_at = 0.0
         self._stating: asyncio.Future[bytes] | None = None
         self.rules_changed = 0
-        """How often rules may have become others."""
-        self._faults = DueCounts()
+        """Number of configuration changes."""
+        self._errors = DueCounts()
         self._loop = asyncio.get_running_loop()
-        site.on_change(self._told_elsewhere)
+        site.on_change(self._on_change)
 
     async def work(self) -> None:
-        """Until the server ends."""
+        """Read the feed until the server ends."""
         while not self.closing.is_set():
             try:
                 self.look()
             except ReferenceError:  # nobody holds the run any more
                 break
             except Exception:
-                if count := self._faults.add("", 1):
+                if count := self._errors.add("", 1):
                     log.exception(
                         "unforeseen error while the page was brought up to date (%d since the last line)", count
                     )
@@ -92,13 +92,13 @@ class Hub:
         self.wake()
 
     def look(self) -> None:
-        """Take what was handed over."""
+        """Read the feed once: add its events, and pass frames to the editor's memory."""
         before = self.ring.last
         lost, self._lost = self.feed.lost - self._lost, self.feed.lost
         if lost:
             self.ring.skip(lost)
-        for analytics in self.feed.happened():
-            self._happened(analytics)
+        for analytics in self.feed.with_events():
+            self._add_events(analytics)
         desk = self.site.desk
         if desk is not None:
             for analytics in self.feed.take():
@@ -109,11 +109,11 @@ class Hub:
         if self.ring.last != before:
             self.wake()
 
-    def _happened(self, analytics: Analytics) -> None:
+    def _add_events(self, analytics: Analytics) -> None:
         counted = self._counted.setdefault(analytics.frame.source.name, OrderedDict())
         for event in analytics.events:
             ident = self.ring.ident(self.ring.last + 1)
-            self.ring.add("event", plain(event, ident))
+            self.ring.add("event", event_row(event, ident))
             self.history.see(event)
             if event.track_id is not None:
                 counted[event.track_id] = None
@@ -122,15 +122,15 @@ class Hub:
             counted.popitem(last=False)
 
     def counted(self, source: str, ident: int) -> bool:
-        """Whether something was told of this object lately."""
+        """Whether this object was counted lately."""
         return ident in self._counted.get(source, ())
 
     def wake(self) -> None:
-        """Those who stream look at what is new."""
+        """Wake all streams."""
         for listener in self.listeners:
             listener.set()
 
-    def _told_elsewhere(self, change: ConfigChange) -> None:
+    def _on_change(self, change: ConfigChange) -> None:
         """On any thread."""
         try:
             self._loop.call_soon_threadsafe(self._changed, change)
@@ -151,14 +151,14 @@ class Hub:
         self.ring.add("config", data)
         self.wake()
 
-    # -- what pages ask for ---------------------------------------------------------------------------------------
+    # -- data for pages ---------------------------------------------------------------------------------------
 
     def stale(self) -> None:
-        """The state is another one now."""
+        """Do not reuse the state: it has changed."""
         self._state_at = 0.0
 
     async def state(self) -> bytes:
-        """The state as JSON, made once for all who ask within a second."""
+        """The state as JSON, reused for FRESH seconds."""
         if time.monotonic() - self._state_at < FRESH:
             return self._state
         if self._stating is None:
@@ -190,7 +190,7 @@ class Hub:
         return encode({**state, **self._extra()})
 
     def counts(self) -> bytes:
-        """Counts as JSON, made once for all who ask within a moment."""
+        """Counts as JSON, reused for MOMENT seconds."""
         now = time.monotonic()
         if now - self._counts_at >= MOMENT:
             self._counts_at = now

@@ -1,11 +1,11 @@
-"""The description of the API for machines: OpenAPI 3.1. What is in the answers stands in ``schemas``."""
+"""The OpenAPI 3.1 description of the API. The schemas of bodies are in ``schemas``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from countline.view.web.schemas import SCHEMAS, listed, plain, ref
+from countline.view.web.schemas import SCHEMAS, json_object, listed, ref
 
 __all__ = ["description"]
 
@@ -28,7 +28,7 @@ _PROBLEMS: Mapping[int, str] = {
 
 
 def description(version: str) -> Doc:
-    """The whole document."""
+    """The OpenAPI document."""
     paths: dict[str, Doc] = {}
     for path, method, operation in (*_reading(), *_signing_in(), *_changing(), *_streaming()):
         paths.setdefault(path, {})[method] = operation
@@ -110,7 +110,7 @@ def _reading() -> list[tuple[str, str, Doc]]:
             _number("minutes", 60, 1440, "How far back."), problems=(400, 404),
         ),
         "events": _get(
-            "events", "The newest events first.", plain(events=listed(ref("Event"))),
+            "events", "The newest events first.", json_object(events=listed(ref("Event"))),
             _number("limit", 100, 2000, "How many at most."), problems=(400,),
         ),
         "objects": _get(
@@ -133,27 +133,27 @@ def _body(schema: Doc) -> Doc:
     return {"required": True, "content": {"application/json": {"schema": schema}}}
 
 
-_BODY_FAULTS = (400, 408, 413, 415)
+_BODY_PROBLEMS = (400, 408, 413, 415)
 
 
 def _signing_in() -> list[tuple[str, str, Doc]]:
     password = {"type": "string", "minLength": 1, "maxLength": 1024}
     login = _operation(
         "login", "Sign in: a cookie is set, and the token for changes given.", ref("Session"),
-        problems=(401, 429, *_BODY_FAULTS), requestBody=_body(plain(password=password)),
+        problems=(401, 429, *_BODY_PROBLEMS), requestBody=_body(json_object(password=password)),
     )  # fmt: skip
     logout = _change("logout", "Sign out.", ref("Session"), None)
     return [("/api/v1/login", "post", login), ("/api/v1/logout", "post", logout)]
 
 
 def _change(name: str, summary: str, schema: Doc, body: Doc | None, *problems: int, **more: Any) -> Doc:
-    faults = (401, 429, *problems, *(_BODY_FAULTS if body is not None else ()))
-    made = _operation(name, summary, schema, problems=faults, security=[{"bearer": []}, {"token": []}], **more)
+    problems = (401, 429, *problems, *(_BODY_PROBLEMS if body is not None else ()))
+    made = _operation(name, summary, schema, problems=problems, security=[{"bearer": []}, {"token": []}], **more)
     return made if body is None else {**made, "requestBody": _body(body)}
 
 
 def _changing() -> list[tuple[str, str, Doc]]:
-    edits = plain(base=ref("Digest"), edits={**listed(ref("Edit")), "minItems": 1, "maxItems": 200})
+    edits = json_object(base=ref("Digest"), edits={**listed(ref("Edit")), "minItems": 1, "maxItems": 200})
     ids = {"oneOf": [{"const": "all"}, listed({"type": "string", "pattern": "^[0-9]{1,18}$"})]}
     refused = (409, 422, 501, 503)
     found = {
@@ -162,11 +162,11 @@ def _changing() -> list[tuple[str, str, Doc]]:
         ),
         "edits/apply": _change("apply", "Make edits in the file and in the run.", ref("Applied"), edits, *refused),
         "edits/undo": _change(
-            "undo", "Take the last edits back.", ref("Applied"), plain(base=ref("Digest")), *refused
+            "undo", "Take the last edits back.", ref("Applied"), json_object(base=ref("Digest")), *refused
         ),
         "outputs/{name}/retry": _change(
-            "retry", "Send messages again that an output refused.", plain(retried={"type": "integer", "minimum": 0}),
-            plain(ids=ids), 404, 422, 503, parameters=[_OUTPUT],
+            "retry", "Send messages again that an output refused.", json_object(retried={"type": "integer", "minimum": 0}),
+            json_object(ids=ids), 404, 422, 503, parameters=[_OUTPUT],
         ),
     }  # fmt: skip
     return [(f"/api/v1/{path}", "post", operation) for path, operation in found.items()]

@@ -1,4 +1,4 @@
-"""The password of a page: of the configuration, or made at the first start and kept as a hash in a file of the user's own."""
+"""The password of a page: that of the configuration, or one made at the first start, stored as a hash in a private file."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from countline.private_files import make_folder, open_private
 __all__ = ["Password", "password_file", "renew"]
 
 _N, _R, _P = 2**15, 8, 3
-"""Of scrypt: 32 MiB and about a third of a second for each attempt."""
+"""Parameters of scrypt: 32 MiB and about a third of a second for each attempt."""
 _MEMORY = 64 * 1024 * 1024
 LONGEST = 1024
-"""Characters of what is tried, at most."""
+"""Most characters of a password that is checked."""
 
 
 def password_file(outbox: Path) -> Path:
@@ -35,7 +35,7 @@ def _hash(password: str, salt: bytes, n: int = _N, r: int = _R, p: int = _P) -> 
     return hashlib.scrypt(data, salt=salt, n=n, r=r, p=p, maxmem=_MEMORY, dklen=32)
 
 
-def _quick(password: str) -> bytes:
+def _digest(password: str) -> bytes:
     return hashlib.sha256(password.encode("utf-8", "surrogatepass")).digest()
 
 
@@ -82,38 +82,38 @@ class Password:
     Raises ConfigError where the file is none, or cannot be written.
     """
 
-    def __init__(self, given: str | None, file: Path | None) -> None:
+    def __init__(self, configured: str | None, file: Path | None) -> None:
         self.fresh = ""
-        """One that was made just now, and is told this once."""
-        self.file = file if given is None else None
+        """A password that was made just now, to be shown once; '' otherwise."""
+        self.file = file if configured is None else None
         self._lock = threading.Lock()
-        self._stamp: tuple[int, ...] = ()
+        self._version_of: tuple[int, ...] = ()
         self.generation = 0
-        """Grows when the password becomes another one."""
-        self._given = None if given is None else _quick(given)
-        self._kept: dict[str, Any] = {}
-        if given is not None:
+        """Grows with every change of the password."""
+        self._configured = None if configured is None else _digest(configured)
+        self._stored: dict[str, Any] = {}
+        if configured is not None:
             return
         if file is None:
             self.fresh = secrets.token_urlsafe(18)
-            self._kept = _record(self.fresh)
+            self._stored = _record(self.fresh)
         else:
             if not file.exists():
                 self.fresh = renew(file)
-            self._stamp, self._kept = _stamp(file), read(file)
+            self._version_of, self._stored = _version_of(file), read(file)
 
     def look(self) -> int:
-        """Whether it was renewed meanwhile: the generation that it is in."""
+        """The generation of the password, after looking whether its file was renewed."""
         with self._lock:
             return self._look()
 
     def _look(self) -> int:
-        if self.file is not None and _stamp(self.file) != self._stamp:
-            self._stamp = _stamp(self.file)
+        if self.file is not None and _version_of(self.file) != self._version_of:
+            self._version_of = _version_of(self.file)
             try:
-                self._kept = read(self.file)
-            except ConfigError:  # it is gone, or no hash: nobody can sign in until it is
-                self._kept = {}
+                self._stored = read(self.file)
+            except ConfigError:  # it is gone, or is no hash: nobody can sign in until there is one
+                self._stored = {}
             self.generation += 1
         return self.generation
 
@@ -121,17 +121,17 @@ class Password:
         """The generation of the password, if ``tried`` is it. Takes a third of a second."""
         if len(tried) > LONGEST:
             return None
-        if self._given is not None:  # it is in memory anyway: a slow hash would protect nothing
-            return self.generation if hmac.compare_digest(_quick(tried), self._given) else None
+        if self._configured is not None:  # it is in memory anyway: a slow hash would protect nothing
+            return self.generation if hmac.compare_digest(_digest(tried), self._configured) else None
         with self._lock:  # not while it is hashed: whoever is signed in would wait for it
-            generation, kept = self._look(), self._kept
-        if not kept:
+            generation, record = self._look(), self._stored
+        if not record:
             return None
-        made = _hash(tried, bytes.fromhex(kept["salt"]), kept["n"], kept["r"], kept["p"])
-        return generation if hmac.compare_digest(made, bytes.fromhex(kept["hash"])) else None
+        made = _hash(tried, bytes.fromhex(record["salt"]), record["n"], record["r"], record["p"])
+        return generation if hmac.compare_digest(made, bytes.fromhex(record["hash"])) else None
 
 
-def _stamp(file: Path) -> tuple[int, ...]:
+def _version_of(file: Path) -> tuple[int, ...]:
     try:
         found = os.stat(file)
     except OSError:
@@ -142,14 +142,14 @@ def _stamp(file: Path) -> tuple[int, ...]:
 def read(file: Path) -> dict[str, Any]:
     """The hash in a file. Raises ConfigError."""
     try:
-        kept = orjson.loads(file.read_bytes())
+        record = orjson.loads(file.read_bytes())
         fine = (
-            kept["kind"] == "scrypt"
-            and len(bytes.fromhex(kept["hash"])) == 32
-            and bool(bytes.fromhex(kept["salt"]))
-            and 2 <= kept["n"] <= 2**17
-            and (kept["r"], kept["p"]) <= (8, 16)
-            and 128 * kept["n"] * kept["r"] < _MEMORY
+            record["kind"] == "scrypt"
+            and len(bytes.fromhex(record["hash"])) == 32
+            and bool(bytes.fromhex(record["salt"]))
+            and 2 <= record["n"] <= 2**17
+            and (record["r"], record["p"]) <= (8, 16)
+            and 128 * record["n"] * record["r"] < _MEMORY
         )
     except OSError as error:
         raise ConfigError(
@@ -159,7 +159,7 @@ def read(file: Path) -> dict[str, Any]:
         fine = False
     if not fine:
         raise ConfigError("is no hash of a password", where=str(file), fix=_ANEW)
-    made: dict[str, Any] = kept
+    made: dict[str, Any] = record
     return made
 
 

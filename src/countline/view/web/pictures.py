@@ -1,4 +1,4 @@
-"""Pictures for those who watch: made on a thread of the server, once for all, and only when somebody looks."""
+"""Pictures for clients: encoded on a thread of the server, once for all clients of a width, and only for sources that are watched."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Shot(NamedTuple):
 
 
 class Pictures:
-    """Those of all sources. On the loop's thread; JPEGs are made on ``executor``, which has one thread.
+    """Pictures of all sources. On the loop's thread; JPEGs are encoded on ``executor``, which has one thread.
 
     Parameters
     ----------
@@ -46,17 +46,17 @@ class Pictures:
         self._making: dict[tuple[str, int], asyncio.Future[Shot | None]] = {}
         self._watching: dict[object, frozenset[tuple[str, int]]] = {}
         self.made = 0
-        """JPEGs."""
+        """Number of JPEGs encoded."""
         self.seconds = 0.0
-        """That they took."""
+        """Seconds that encoding took."""
 
     @property
     def watchers(self) -> int:
-        """Who watches at least one source."""
+        """Number of clients that watch at least one source."""
         return sum(bool(names) for names in self._watching.values())
 
     def watch(self, who: object, wanted: frozenset[tuple[str, int]]) -> None:
-        """From now on somebody watches these sources, at these widths; none: nobody."""
+        """A client (``who``) watches these (source, width) from now on; empty: none."""
         if wanted:
             self._watching[who] = wanted
         else:
@@ -67,7 +67,7 @@ class Pictures:
             del self._shots[key]
 
     async def newest(self, source: str, width: int, before: tuple[str, int] | None) -> Shot | None:
-        """The newest picture of a source, if it is another than ``before``; at most so often as is allowed."""
+        """The newest picture of a source, if its key differs from ``before``; no more often than ``fps`` allows."""
         found = self._feed.newest.get(source)
         if found is None:
             return None
@@ -138,7 +138,7 @@ def view_of(analytics: Analytics) -> list[float] | None:
     if analytics.view is None or analytics.view.lost:
         return None
     info = analytics.frame
-    # Where three corners of the view come to lie says all of a similarity.
+    # Three corners of the view determine a similarity transform.
     corners = np.array([[0.0, 0.0], [info.width, 0.0], [0.0, info.height]])
     origin, right, below = analytics.view.points(corners) / np.array([info.width, info.height])
     return [round(float(v), 6) for v in (*(right - origin), *(below - origin), *origin)]

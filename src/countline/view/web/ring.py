@@ -1,4 +1,4 @@
-"""What streams tell of, kept for those who were away for a while."""
+"""The newest events and configuration changes, for clients that reconnect."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MOST = 2000
 
 
 class Item(NamedTuple):
-    """Something that happened, or was changed."""
+    """An event, or a change of the configuration."""
 
     number: int
     kind: str
@@ -22,7 +22,7 @@ class Item(NamedTuple):
 
 
 class Ring:
-    """The newest items, by growing numbers. Their ids name this ring, too: those of another run are not taken for its own."""
+    """The newest items, by growing numbers. Ids contain a random name of the ring, so that those of another run are recognised."""
 
     def __init__(self, most: int = MOST) -> None:
         self._name = secrets.token_hex(4)
@@ -52,11 +52,11 @@ class Ring:
         self._items.append(Item(self.last, kind, data))
 
     def skip(self, count: int) -> None:
-        """So many were lost before they came here: whoever reads on is told."""
+        """Skip as many numbers: items that were dropped earlier; :meth:`after` counts them as missed."""
         self.last += count
 
     def after(self, number: int) -> tuple[list[Item], int]:
-        """Those behind a number, in order; and how many behind it are no longer here."""
+        """Items after a number, in order; and how many after it were dropped."""
         found = [item for item in self._items if item.number > number]
         return found, max(0, self.last - number) - len(found)
 

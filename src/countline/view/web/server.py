@@ -1,4 +1,4 @@
-"""The server of a page: listens from the beginning, serves a run on a thread of its own, and ends with it."""
+"""The server of a page: listens from the start, serves a run on a thread of its own, and ends with it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["Server", "certificate", "listening"]
 log = logging.getLogger("countline.web")
 
 PATIENCE = 2.0
-"""Seconds for which the end of a run waits for its page, at most: no browser holds it up."""
+"""Longest wait, in seconds, of the end of a run for its page."""
 
 
 def listening(listen: str) -> socket.socket:
@@ -59,7 +59,7 @@ def _unusable(listen: str, error: OSError) -> ConfigError:
 
 
 def certificate(config: WebConfig) -> ssl.SSLContext | None:
-    """What TLS is done with; None: it is not. Raises ConfigError."""
+    """The TLS context of the configuration; None: plain HTTP. Raises ConfigError."""
     if config.tls is None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -92,7 +92,7 @@ def needed() -> None:
 
 
 class Server:
-    """Listens from the moment it is made; serves from :meth:`show` on, until :meth:`close`.
+    """Listens as soon as it is created; serves from :meth:`show` to :meth:`close`.
 
     Parameters
     ----------
@@ -107,8 +107,8 @@ class Server:
         tls = certificate(config)
         self._socket = listening(config.listen)
         try:
-            given = None if config.password is None else config.password.get_secret_value()
-            password = Password(given, password_file)
+            configured = None if config.password is None else config.password.get_secret_value()
+            password = Password(configured, password_file)
         except BaseException:
             self._socket.close()
             raise
@@ -123,11 +123,11 @@ class Server:
         self.service: Service | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
-        self._tell(host, password)
+        self._log_address(host, password)
 
     @property
     def url(self) -> str:
-        """What is typed into a browser."""
+        """The URL of the page."""
         scheme = "https" if self.terms.encrypted else "http"
         if not self.config.hosts:
             return f"{scheme}://{self.address}/"
@@ -135,7 +135,7 @@ class Server:
         usual = self.config.behind_proxy or ":" in host or self.terms.port == 443
         return f"{scheme}://{host}{'' if usual else f':{self.terms.port}'}/"
 
-    def _tell(self, host: str, password: Password) -> None:
+    def _log_address(self, host: str, password: Password) -> None:
         everybody = "" if is_loopback(host) else ", for everybody who reaches this address and signs in"
         log.info("page at %s%s", self.url, everybody)
         if password.fresh:
@@ -161,7 +161,7 @@ class Server:
         started.wait(10)
 
     def close(self) -> None:
-        """Listen no more, whoever is connected. Harmless the second time."""
+        """Stop listening and close all connections. May be called twice."""
         if self._closed:
             return
         self._closed = True

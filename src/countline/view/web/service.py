@@ -1,4 +1,4 @@
-"""Everything of a page's server that needs its packages: the application, and the loop that serves it."""
+"""The part of a page's server that needs the packages of the extra `web`: the application, and the loop that serves it."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class Service:
         return gate
 
     def _extra(self) -> Data:
-        """What the state says of the page itself."""
+        """The part of the state that describes the page: watchers, streams, pictures."""
         frames, streams, pictures = self._frames, self._streams, self._pictures
         assert frames is not None
         assert streams is not None
@@ -130,7 +130,7 @@ class Service:
     # -- from any thread ------------------------------------------------------------------------------------------
 
     def stop(self) -> None:
-        """Serve no more: streams and sockets are told, the rest is cut off."""
+        """Stop serving: streams and sockets get a closing message, other connections are cut off."""
         loop, server, hub = self._loop, self._uvicorn, self._hub
         if loop is None or server is None or hub is None:
             return

@@ -1,4 +1,4 @@
-"""What the server needs of a run, and of what edits and explains it. Structural: nothing here knows a pipeline."""
+"""The interfaces that the page's server uses: a run, and its rule editor. Protocols only: nothing here imports the pipeline."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ Data: TypeAlias = "dict[str, Any]"
 
 
 class Desk(Protocol):
-    """Edits rules, and explains them on what was seen lately. Its methods are called from threads of the server, ``preview``,
-    ``apply`` and ``undo`` one at a time. What it cannot do it raises as CountlineError, :class:`countline.view.conflict.Conflict`
+    """Edits rules, and explains them on the tracks of the last minutes. Its methods are called from threads of the server, ``preview``,
+    ``apply`` and ``undo`` one at a time. A failure is raised as CountlineError, :class:`countline.view.conflict.Conflict`
     among them."""
 
     @property
@@ -25,7 +25,7 @@ class Desk(Protocol):
 
     @property
     def why_not(self) -> str:
-        """Why they cannot; empty where they can."""
+        """Why edits cannot be applied; empty where they can."""
         ...
 
     @property
@@ -34,15 +34,15 @@ class Desk(Protocol):
         ...
 
     def see(self, analytics: Analytics) -> None:
-        """What came of every frame, in order within a source."""
+        """The analytics of every frame, in order within a source."""
         ...
 
     def objects(self, source: str, seconds: float) -> Data:
-        """Those that were seen in the last seconds, with their paths. Raises KeyError for a source that is not there."""
+        """Objects of the last ``seconds``, with their paths. Raises KeyError for a source that is not there."""
         ...
 
     def explain(self, source: str, ident: int) -> Data:
-        """What each rule says of an object. Raises KeyError for a source or an object that is not known."""
+        """Why each rule did or did not count an object. Raises KeyError for a source or an object that is not known."""
         ...
 
     def preview(self, base: str, edits: Sequence[Mapping[str, Any]]) -> Data:
@@ -65,7 +65,7 @@ class Site(Protocol):
     """None: nothing can be edited or explained."""
 
     def names(self) -> Sequence[str]:
-        """Of the sources, as they are configured now."""
+        """Names of the sources, as they are configured now."""
         ...
 
     def state(self) -> Data:
@@ -81,9 +81,9 @@ class Site(Protocol):
         ...
 
     def retry(self, output: str, numbers: Sequence[int] | None) -> int:
-        """Send dead letters of these numbers (None: all) again; how many. Raises KeyError likewise, OutboxError."""
+        """Send dead letters of these numbers (None: all) again; returns how many. Raises KeyError likewise, OutboxError."""
         ...
 
-    def on_change(self, told: Callable[[ConfigChange], None]) -> None:
-        """Have ``told`` called with every change of the configuration that was applied or refused, on whatever thread."""
+    def on_change(self, callback: Callable[[ConfigChange], None]) -> None:
+        """Call ``callback`` with every change of the configuration that was applied or refused, on whatever thread makes it."""
         ...

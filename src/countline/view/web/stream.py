@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from countline.view.web.answers import Refusal
-from countline.view.web.gate import Gate, Who
+from countline.view.web.gate import Gate, Requester
 from countline.view.web.hub import Hub, encode
 from countline.view.web.ring import Item
 
@@ -22,7 +22,7 @@ STATE_EVERY = 1.0
 
 class Streams:
     """The endpoint. A client that reads slowly misses states and counts, of which only the newest matters; events are kept for it in
-    the ring, and what has left that is told as ``missed``."""
+    the ring; the number of those that the ring has dropped is sent as ``missed``."""
 
     def __init__(self, hub: Hub, gate: Gate) -> None:
         self._hub, self._gate = hub, gate
@@ -63,14 +63,14 @@ async def _gone(receive: Receive) -> None:
 
 
 class _Client:
-    def __init__(self, hub: Hub, gate: Gate, who: Who, send: Send, after: str) -> None:
+    def __init__(self, hub: Hub, gate: Gate, who: Requester, send: Send, after: str) -> None:
         self._hub, self._gate, self._who, self._send = hub, gate, who, send
-        self._news = asyncio.Event()
+        self._new_items = asyncio.Event()
         self._number = hub.ring.number(after)
         self._anew = bool(after) and self._number is None
         if (
             self._number is None
-        ):  # who has seen nothing yet asks for what was; who saw another run is told all of this one
+        ):  # a new client asks for the past itself; one that followed another run gets all of this one
             self._number = 0 if after else hub.ring.last
         self._counts = b""
         self._rules = -1
@@ -79,22 +79,22 @@ class _Client:
     async def serve(self, gone: asyncio.Future[None]) -> None:
         """Until the client or the server goes."""
         hub = self._hub
-        hub.listeners.add(self._news)
+        hub.listeners.add(self._new_items)
         try:
             if self._anew:
                 await self._put("missed", b'{"missed":null}')
             while not gone.done() and not hub.closing.is_set() and self._gate.may_read(self._who):
-                self._news.clear()
+                self._new_items.clear()
                 await self._items()
                 await self._newest()
-                waiting = asyncio.ensure_future(self._news.wait())
+                waiting = asyncio.ensure_future(self._new_items.wait())
                 left = max(0.05, self._state_at + STATE_EVERY - time.monotonic())
                 try:
                     await asyncio.wait((waiting, gone), timeout=left, return_when=asyncio.FIRST_COMPLETED)
                 finally:
                     waiting.cancel()
         finally:
-            hub.listeners.discard(self._news)
+            hub.listeners.discard(self._new_items)
 
     async def _items(self) -> None:
         assert self._number is not None

@@ -1,4 +1,4 @@
-"""On what terms a page is served; made once, before it is."""
+"""The settings of a page's server; made once, before it serves."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Terms"]
 
 @dataclass(frozen=True)
 class Terms:
-    """What a server was made with."""
+    """Configuration, host names, password and TLS of a server."""
 
     config: WebConfig
     names: Names
@@ -22,7 +22,7 @@ class Terms:
     tls: ssl.SSLContext | None
     """None: it speaks plain HTTP."""
     port: int
-    """At which it listens, whatever was asked for."""
+    """The port at which it listens; the system's choice where 0 was asked for."""
 
     @property
     def encrypted(self) -> bool:

@@ -1,4 +1,4 @@
-"""Lines: who crosses them, which way. (How a crossing is distinguished from jitter: ``polylines``.)"""
+"""Lines: who crosses them, which way. (How a crossing is told from jitter: ``polylines``; from a flutter: ``reversals``.)"""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import numpy as np
 from countline.analytics.native.arrays import Hit
 from countline.analytics.native.counter import Counter, FrameView, PendingEvent
 from countline.analytics.native.kind import Part, RuleKind
+from countline.analytics.native.reversals import Reversals
 from countline.analytics.native.rule import Rule
 from countline.analytics.native.source import SourceState
 from countline.analytics.native.table import FIRST_SEEN_IN_BAND, PENDING, Column
@@ -25,13 +26,41 @@ class LineCounter(Counter):
         assert isinstance(rule.config, LineConfig)
         self.config = rule.config
         self.counters = (rule.config.direction_name("in"), rule.config.direction_name("out"))
+        self.reversals = Reversals(int(rule.config.debounce * 1e9))
         self._state = LineState()
 
     def passed(self, frame: FrameView, index: int, slot: int, hit: Hit) -> None:
-        """An object has crossed to the left-hand side (``value`` > 0) or to the right."""
+        """A track has crossed to the left-hand side (``value`` > 0) or to the right."""
+        if self.reversals.take(slot, hit, frame.clock):
+            self._crossed(frame, index, slot, hit)
+            return
+        name, least = self.counters[0 if hit.value > 0 else 1], f"{self.config.debounce:g} s"
+        if slot in self.reversals.waiting:
+            frame.note(slot, self.name, f"reversed {name} within {least}, which counts if it lasts,")
+        else:
+            frame.note(slot, self.name, f"came back {name}, so that what reversed within {least} does not count,")
+        self._wait(frame)
+
+    def tick(self, frame: FrameView) -> None:
+        """Reversals that have lasted are crossings now."""
+        for slot, hit in self.reversals.due(frame.clock, frame.present()):
+            self._crossed(frame, frame.index(slot), slot, hit)
+        self._wait(frame)
+
+    def _wait(self, frame: FrameView) -> None:
+        """Time decides as long as a reversal waits."""
+        waits = bool(self.reversals.waiting)
+        if waits != self.ticks:
+            self.ticks = waits
+            frame.ticks_changed()
+
+    def _crossed(self, frame: FrameView, index: int, slot: int, hit: Hit) -> None:
+        """It is a crossing: of an object, as often as of the one of its tracks that did it most often."""
         config, name = self.config, self.counters[0 if hit.value > 0 else 1]
         counted = frame.table.own["line"]["counted"]
         class_id = frame.class_id(index)
+        if self.rule.accepts(class_id) and frame.reported_before(self, index, slot, hit):
+            return
         if not self.rule.accepts(class_id):
             left_out = f'crossed {name}, but the class "{frame.class_name(class_id)}" is not counted by this line,'
         elif config.direction not in ("both", "in" if hit.value > 0 else "out"):
@@ -54,6 +83,14 @@ class LineCounter(Counter):
         """It counts as having crossed."""
         frame.table.own["line"]["counted"][slot, self.column] = True
         return f"crossed {self.counters[0 if hit.value > 0 else 1]}"
+
+    def forget(self, slot: int) -> None:
+        """A track is forgotten."""
+        self.reversals.forget(slot)
+
+    def clear(self) -> None:
+        """All tracks are gone."""
+        self.reversals.clear()
 
     def state(self, clock: int) -> LineState:
         """The line after this frame. The same object as before if nothing changed; never altered once given out."""

@@ -239,7 +239,8 @@ def _age(pts: int, last: int) -> int:
 
 
 def compare(config: NvdsAnalyticsConfig, frames: Iterable[FrameTracks]) -> Comparison:
-    """Run the exact engine, and the native one with the converted rules and ``count: every``, over the same tracks.
+    """Run the exact engine, and the native one with the converted rules, ``count: every`` and ``debounce: 0``, over the same
+    tracks.
 
     Compares the line crossings of every track, from its first sighting until the exact engine forgets it. The boxes of the
     tracks that are remembered are kept: about 80 bytes for each. Raises what reading the frames raises.

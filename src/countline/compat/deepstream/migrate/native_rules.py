@@ -85,7 +85,8 @@ def convert(
     *,
     count: Literal["every", "once"] = "once",
 ) -> Converted:
-    """Native rules that mean what the file means. ``names``: source name by stream index (``stream-N`` unless given)."""
+    """Native rules that mean what the file means. ``names``: source name by stream index (``stream-N`` unless given);
+    ``count``: of a track once, as there, or every passage, those that are reversed at once among them."""
     converted = Converted([], _general(config))
     taken: set[tuple[str, str]] = set()
     for rules in config.streams.values():
@@ -214,6 +215,8 @@ def _line(item: LineItem, points: list[Point], source: str, count: str) -> Conve
     values: dict[str, Any] = {"source": source, "points": within, "direction": direction, "count": count}
     if count == "once":
         notes.append("count: once as there; every counts each passage")
+    else:
+        values["debounce"] = 0
     return ConvertedRule("lines", item.label, 0, values, notes)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from countline.messages.time import rfc3339
 from countline.types import Event
 
-__all__ = ["direction_of", "plain"]
+__all__ = ["direction_of", "event_row"]
 
 _VERBS = {"enter": "entered", "leave": "left", "wrong-way": "went the wrong way in"}
 
@@ -23,7 +23,7 @@ def direction_of(event: Event) -> str:
     return str(getattr(event, "phase", "") or getattr(event, "change", ""))
 
 
-def plain(event: Event, ident: str) -> dict[str, Any]:
+def event_row(event: Event, ident: str) -> dict[str, Any]:
     """An event for JSON; ``ident``: by which streams name it."""
     return {
         "id": ident,

@@ -1,4 +1,4 @@
-"""What is seen of a model's outputs: shapes, names, how they are made, and the numbers of a real run."""
+"""What is known of a model's outputs: shapes, names, the operations that make them, and the numbers of a trial run."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from countline.detect.graph import Made
+from countline.detect.graph import Provenance
 from countline.detect.layouts.base import Size, cells
 
 Shape = tuple[int, ...]
 
 TASKS = {"detect": "yolov8", "segment": "yolov8-seg", "pose": "yolov8-pose", "obb": "yolov8-obb"}
-"""Ultralytics' words for what a model does, with the layouts of its plain exports."""
+"""Ultralytics' task of a model -> the layout of its plain export."""
 
 NANODET_STRIDES = ((8, 16, 32), (8, 16, 32, 64))
 YOLO_STRIDES = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32))
@@ -28,34 +28,34 @@ COCO = 80
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a file says of its outputs beside their shapes."""
+class FileFacts:
+    """What a model file states about its outputs beside their shapes."""
 
     task: str = ""
-    """A key of :data:`TASKS`; '' when nothing is said."""
+    """A key of :data:`TASKS`; '' when the file states none."""
     keypoints: int = 0
-    """Numbers that the keypoints of each object have together; 0: not told."""
+    """Numbers that the keypoints of each object have together; 0: not stated."""
     keypoint: int = 3
     """Numbers of one: x, y and, mostly, how visible it is."""
     integers: frozenset[str] = frozenset()
-    """Outputs of integers."""
-    made: Mapping[str, Mapping[int, Made]] = field(default_factory=dict)
-    """Making of each output by the number of its channels."""
+    """Names of the outputs that hold integers."""
+    provenance: Mapping[str, Mapping[int, Provenance]] = field(default_factory=dict)
+    """Name of an output -> number of its channels -> how it is made."""
 
-    def of(self, name: str, channels: int) -> Made:
-        return self.made.get(name, {}).get(channels, Made())
+    def of(self, name: str, channels: int) -> Provenance:
+        return self.provenance.get(name, {}).get(channels, Provenance())
 
 
 @dataclass(frozen=True)
 class Output:
-    """One output of three dimensions, looked at in one direction."""
+    """One output of three dimensions, read as (cells, channels) or as its transpose."""
 
     at: int
     count: int
     channels: int
     transposed: bool
     """Cells come after the channels."""
-    made: Made
+    provenance: Provenance
     grid: tuple[int, ...] | None
     """Strides with as many cells, or a third as many, as there are rows."""
     anchored: bool
@@ -86,22 +86,22 @@ class Outputs:
     """Number of labels where known."""
     wanted: str
     """The declared layout, or 'auto'."""
-    told: Told
+    facts: FileFacts
     masks: int
     """Channels of mask prototypes among the outputs; 0: none."""
 
     def may_be(self, name: str) -> bool:
-        """Nothing else is declared."""
+        """Whether this layout is declared, or none is."""
         return self.wanted in ("auto", name)
 
     def flat(self) -> list[int]:
-        """Positions of those of three dimensions."""
+        """Positions of the outputs that have three dimensions."""
         return [i for i, shape in enumerate(self.shapes) if len(shape) == 3]
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """The numbers of a real run, for one layout."""
+class TrialRun:
+    """The outputs of a trial run, for one layout."""
 
     outputs: Sequence[NDArray[Any]]
     """In the model's order, with the dimension of the batch."""
@@ -109,13 +109,13 @@ class Evidence:
     """The first output of the layout, of the first frame."""
     name: str
     """Its name."""
-    told: Told
+    facts: FileFacts
     labels: int | None
     declared: bool
-    """The user says that it is this layout."""
+    """The user declared this layout."""
 
 
-def says(name: str, words: Sequence[str]) -> bool:
+def name_has(name: str, words: Sequence[str]) -> bool:
     return any(word in name.lower() for word in words)
 
 
@@ -134,7 +134,7 @@ class Pair:
     across: bool
     """A column of scores for each row of boxes."""
     boxes_first: bool
-    """By their names it is the other way round."""
+    """Their names say that the first holds the boxes and the second the scores."""
     corners: bool
     """The boxes are corners for sure, as YOLOv4's (cells, 1, 4) are."""
 
@@ -152,9 +152,9 @@ def pairs_of(outputs: Outputs) -> Iterator[Pair]:
 
 
 def boxes_by_name(first: str, second: str) -> bool:
-    """The names say that the first of two outputs of four columns holds the boxes, or do not say that it does not."""
+    """Whether, of two outputs of four columns, the names call the first one boxes or the second one scores."""
     boxes, scores = ("box", "dets", "loc"), ("logit", "label", "score", "cls", "class", "conf")
-    return says(first, boxes) or says(second, scores)
+    return name_has(first, boxes) or name_has(second, scores)
 
 
 def grid_of(count: int, size: tuple[int, int]) -> tuple[int, ...] | None:
@@ -162,12 +162,12 @@ def grid_of(count: int, size: tuple[int, int]) -> tuple[int, ...] | None:
     return next((s for s in YOLO_STRIDES if count in (cells(size, s), 3 * cells(size, s))), None)
 
 
-def cuts_of(made: Made) -> tuple[set[int], set[int]]:
-    """Channels at which an output is joined, from the box's end on, and those at which it may be joined unseen."""
+def cuts_of(provenance: Provenance) -> tuple[set[int], set[int]]:
+    """Channels at which an output is concatenated, from the end of the box on, and those at which it may be without that being known."""
     joined: set[int] = set()
     unseen: set[int] = set()
     end = 0
-    for part in made.parts:
+    for part in provenance.parts:
         if part.cut or not part.last:
             unseen.update(range(end + 1, end + part.width))
         end += part.width
@@ -177,11 +177,11 @@ def cuts_of(made: Made) -> tuple[set[int], set[int]]:
 
 
 def agrees(output: Output, *cuts: int, known: int | None = None) -> bool:
-    """An output of these parts may be joined as this one is: nothing that is one for the layout is joined, and what the
-    layout keeps apart is joined, as far as can be seen. From the channel ``known`` on the file says what there is."""
-    if not output.made.parts:
+    """Whether an output whose parts end at the channels ``cuts`` may be concatenated as this one is: at none but these channels, and
+    at each of them, as far as is known. Channels from ``known`` on are stated by the file and not compared."""
+    if not output.provenance.parts:
         return True
-    joined, unseen = cuts_of(output.made)
+    joined, unseen = cuts_of(output.provenance)
     joined = {c for c in joined if known is None or c <= known}
     wanted = set(cuts) - {output.channels}
     return joined <= wanted and wanted <= joined | unseen
@@ -191,28 +191,29 @@ def classes_of(output: Output, outputs: Outputs) -> int | None:
     """Number of classes behind four numbers of the box: that of the labels, else of the part that follows the box."""
     if outputs.classes is not None:
         return outputs.classes
-    joined, _ = cuts_of(output.made)
+    joined, _ = cuts_of(output.provenance)
     if 4 in joined:
         return min((c for c in joined if c > 4), default=output.channels) - 4
     return COCO if output.channels - 4 == COCO else None
 
 
 def exponential(output: Output) -> bool:
-    """The box is made with an exponential, as YOLOX's is, and NanoDet's and Ultralytics' are not."""
-    return "Exp" in output.made.ops
+    """Whether the box is made with an exponential, as YOLOX's is (NanoDet's and Ultralytics' are not)."""
+    return "Exp" in output.provenance.ops
 
 
-def keypoint_of(name: str, extra: int, told: Told) -> int:
-    """Numbers of one of the keypoints that ``extra`` numbers are."""
+def keypoint_of(name: str, extra: int, facts: FileFacts) -> int:
+    """Numbers of one keypoint (2 or 3), where ``extra`` columns are keypoints; 0: they are none."""
     if name not in ("yolov8-pose", "end2end") or not extra:
         return 0
-    if told.keypoints:
-        return told.keypoint if told.keypoints == extra else 0
-    return (3 if extra % 3 == 0 else 2) if name == "yolov8-pose" or told.task == "pose" else 0
+    if facts.keypoints:
+        return facts.keypoint if facts.keypoints == extra else 0
+    return (3 if extra % 3 == 0 else 2) if name == "yolov8-pose" or facts.task == "pose" else 0
 
 
-def keypoints_fit(extra: int, told: int) -> bool:
-    return extra == told if told else extra >= 4 and (extra % 3 == 0 or extra % 2 == 0)
+def keypoints_fit(extra: int, known: int) -> bool:
+    """Whether ``extra`` numbers can be keypoints; ``known``: how many numbers the file says they have together, 0: it does not."""
+    return extra == known if known else extra >= 4 and (extra % 3 == 0 or extra % 2 == 0)
 
 
 def background(scores: NDArray[np.floating]) -> bool:
