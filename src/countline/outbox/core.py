@@ -341,10 +341,9 @@ class Core(Keeper):
             for s in written:
                 s.dirty = False
                 rows.append(s.row(fresh.get(s.name, 0)))
-        if rows:
-            db.executemany(sums.insert("output"), rows)
+        db.executemany(sums.insert("output"), rows)
+        db.executemany(sums.insert("dead", "INSERT"), dead)
         if dead:
-            db.executemany(sums.insert("dead", "INSERT"), dead)
             self._bound_dead()
 
 

@@ -130,14 +130,12 @@ class Outbox(Core):
                 sums.insert("batch", "INSERT"),
                 [(e[0].position, e[-1].position, now, size, data) for e, data, size in blocks],
             )
-            if buried:
-                db.executemany("DELETE FROM dead WHERE number = ?", [(number,) for number in buried])
+            db.executemany("DELETE FROM dead WHERE number = ?", [(number,) for number in buried])
             fresh = self._counted(blocks)
             self._store(db, fresh)
             if blocks:
                 db.execute(sums.insert("meta"), ("next", blocks[-1][0][-1].position + 1))
-            if meta:
-                db.executemany(sums.insert("meta"), list(meta.items()))
+            db.executemany(sums.insert("meta"), list(meta.items()))
         return fresh
 
     def _used(self) -> int:
