@@ -280,10 +280,10 @@ class CounterStore:
             "epochs": [[rule, *rest] for rule, rest in self._epochs(source).items()],
             **more,
         }
-        crc = sums.expression("run", baseline="?1")
+        crc = sums.expression("run", baseline=":baseline")
         self._db.execute(
-            f"UPDATE run SET baseline = ?1, crc = {crc} WHERE source = ?2",  # noqa: S608
-            (orjson.dumps(text).decode(), source),
+            f"UPDATE run SET baseline = :baseline, crc = {crc} WHERE source = :source",  # noqa: S608
+            {"baseline": orjson.dumps(text).decode(), "source": source},
         )
 
     def _reset_values(self, source: str, rule: str | None, at: int) -> None:
@@ -291,14 +291,14 @@ class CounterStore:
         inherited = self._epochs(source).get("", (0, 0))
         self._db.execute(sums.insert("epoch", "INSERT OR IGNORE"), (source, name, *inherited))
         counter = f"UPDATE counter SET value = 0, crc = {sums.expression('counter', value='0')} WHERE source = ?"  # noqa: S608
-        new = sums.expression("epoch", epoch="epoch + 1", reset_at="?1")
-        epoch = f"UPDATE epoch SET epoch = epoch + 1, reset_at = ?1, crc = {_if_intact('epoch', new)} WHERE source = ?2"  # noqa: S608
+        new = sums.expression("epoch", epoch="epoch + 1", reset_at=":at")
+        epoch = f"UPDATE epoch SET epoch = epoch + 1, reset_at = :at, crc = {_if_intact('epoch', new)} WHERE source = :source"  # noqa: S608
         if rule is None:
             self._db.execute(counter, (source,))
-            self._db.execute(epoch, (at, source))
+            self._db.execute(epoch, {"at": at, "source": source})
         else:
             self._db.execute(counter + " AND rule = ?", (source, rule))
-            self._db.execute(epoch + " AND rule = ?3", (at, source, rule))
+            self._db.execute(epoch + " AND rule = :rule", {"at": at, "source": source, "rule": rule})
 
     def _advance(self, source: str, rule: str) -> None:
         """A new epoch of a rule that goes on with its counts."""

@@ -130,8 +130,9 @@ def edit(box: Outbox, ident: str, change: Change) -> int:
             _rewrite(db, box, waiting, change)
         for letter in found.dead:
             data = codec.encode([change(letter.message)])
-            crc = sums.expression("dead", data="?1")
-            db.execute(f"UPDATE dead SET data = ?1, crc = {crc} WHERE number = ?2", (data, letter.number))  # noqa: S608
+            crc = sums.expression("dead", data=":data")
+            query = f"UPDATE dead SET data = :data, crc = {crc} WHERE number = :number"  # noqa: S608
+            db.execute(query, {"data": data, "number": letter.number})
     return len(found.waiting) + len(found.dead)
 
 
@@ -142,9 +143,9 @@ def _rewrite(db: sqlite3.Connection, box: Outbox, waiting: Waiting, change: Chan
     messages[at] = change(messages[at])
     data = codec.encode(messages)
     size = cost(len(data))
-    crc = sums.expression("batch", data="?1", bytes="?2")
-    query = f"UPDATE batch SET data = ?1, bytes = ?2, crc = {crc} WHERE first = ?3"  # noqa: S608
-    db.execute(query, (data, size, waiting.first))
+    crc = sums.expression("batch", data=":data", bytes=":bytes")
+    query = f"UPDATE batch SET data = :data, bytes = :bytes, crc = {crc} WHERE first = :first"  # noqa: S608
+    db.execute(query, {"data": data, "bytes": size, "first": waiting.first})
     box._bytes = db.execute("SELECT coalesce(sum(bytes), 0) FROM batch").fetchone()[0]
 
 

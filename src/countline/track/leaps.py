@@ -97,7 +97,11 @@ class Leaps:
         ``fresh`` and left the others; ``tracks`` (m, 4): boxes of the tracks that it found. A fresh one only continues
         an object, which from then on is the engine's.
         """
-        self._expire(pts, np.concatenate([tracks, boxes[:fresh]]))
+        if self._open:
+            self._expire(pts, np.concatenate([tracks, boxes[:fresh]]))
+        if not self._open and len(boxes) == fresh:  # nobody to go on with, and nobody who may be one
+            self._before = pts
+            return []
         box = boxes.astype(np.float64)
         found: list[tuple[int, int]] = []
         free = np.ones(len(box), bool)
@@ -122,8 +126,6 @@ class Leaps:
 
     def _expire(self, pts: int, tracks: NDArray[np.float32]) -> None:
         """Without those that an engine follows, and those not seen for too long."""
-        if not self._open:
-            return
         if len(tracks):
             follows = _overlapping(np.array([leap.box for leap in self._open]), tracks.astype(np.float64))
             self._open = [

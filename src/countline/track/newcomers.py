@@ -8,7 +8,7 @@ front.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,23 +114,26 @@ class Newcomers:
 def _before(past: Sequence[tuple[int, Tracks]], there: Iterable[int], pts: int) -> F4:
     """(M, 4) last boxes of those who were seen within :data:`LINGERS` and are not ``there``: who is in front may be missed at
     this very moment."""
-    seen = {
-        track: box
-        for then, tracks in past
-        if pts - then <= LINGERS
-        for track, box in zip(tracks.track_id.tolist(), tracks.xyxy)
-    }
-    gone = [box for track, box in seen.items() if track not in set(there)]
-    return np.array(gone, np.float32).reshape(-1, 4)
+    here, seen = set(there), dict[int, tuple[F4, int]]()
+    for then, tracks in past:
+        if pts - then <= LINGERS:
+            for row, track in enumerate(tracks.track_id.tolist()):
+                if track not in here:
+                    seen[track] = tracks.xyxy, row
+    return np.array([boxes[row] for boxes, row in seen.values()], np.float32).reshape(-1, 4)
 
 
-def _shape(past: Sequence[tuple[int, Tracks]], class_id: int, but: Iterable[int]) -> float:
+def _shape(past: Sequence[tuple[int, Tracks]], class_id: int, but: Collection[int]) -> float:
     """Height by width of those of this class, the middle one; 0 while there are too few."""
-    shapes: list[float] = []
-    for _, tracks in past:
-        rows = tracks.class_id == class_id
-        if but:
-            rows &= ~np.isin(tracks.track_id, list(but))
-        box = tracks.xyxy[rows]
-        shapes += ((box[:, 3] - box[:, 1]) / (box[:, 2] - box[:, 0])).tolist()
-    return float(np.median(shapes)) if len(shapes) >= OTHERS else 0.0
+    if not past:
+        return 0.0
+    rows = np.concatenate([tracks.class_id for _, tracks in past]) == class_id
+    if but:
+        ids = np.concatenate([tracks.track_id for _, tracks in past]).tolist()
+        rows &= [track not in but for track in ids]
+    box = np.concatenate([tracks.xyxy for _, tracks in past])[rows]
+    shapes = sorted(((box[:, 3] - box[:, 1]) / (box[:, 2] - box[:, 0])).tolist())
+    if len(shapes) < OTHERS:
+        return 0.0
+    half = len(shapes) // 2
+    return float(shapes[half] if len(shapes) % 2 else (shapes[half - 1] + shapes[half]) / 2)

@@ -11,6 +11,7 @@ from countline.analytics.native.kind import RuleKind
 from countline.analytics.native.source import FrameInput
 from countline.analytics.native.statuses import Statuses
 from countline.analytics.native.table import TrackTable
+from countline.analytics.native.union import classes_of, is_settled
 from countline.types import Analytics
 
 __all__ = ["is_quiet", "quiet"]
@@ -18,9 +19,9 @@ __all__ = ["is_quiet", "quiet"]
 
 def is_quiet(frame: FrameInput) -> bool:
     """Whether a frame without a hit brings nothing else: nobody is due to leave or to be forgotten, no rule waits for time to
-    pass, and there are no twins."""
+    pass, and twins are as they were."""
     source = frame.source
-    if source.ticking or frame.item.tracks.twin_of is not None or source.objects.known:
+    if source.ticking or not is_settled(frame):
         return False
     return not (source.lost or source.ended) or (source.clock < source.due and source.frames < source.due_frames)
 
@@ -28,7 +29,7 @@ def is_quiet(frame: FrameInput) -> bool:
 def quiet(frame: FrameInput, table: TrackTable, labels: Sequence[str], kinds: Mapping[str, RuleKind]) -> Analytics:
     """The analytics of a frame without a hit whose source ``is_quiet``."""
     source, (info, tracks) = frame.source, frame.item
-    classes = source.count_classes(tracks.class_id)
+    classes = classes_of(source, tracks)
     analytics = Analytics(info, tracks, {}, {}, {}, {}, (), (), classes, (), {}, labels, {})
     if source.stale:  # what was counted in the frame before is not current any more
         source.publish()

@@ -17,7 +17,7 @@ from countline.analytics.native.kind import Part, RuleKind
 from countline.analytics.native.source import MEMORY, MOST_UNSEEN, FrameInput, SourceState
 from countline.analytics.native.statuses import Statuses
 from countline.analytics.native.table import TrackTable
-from countline.analytics.native.union import Union, firsts
+from countline.analytics.native.union import Union, classes_of, is_settled
 from countline.types import Analytics
 
 __all__ = ["Findings", "Report"]
@@ -64,7 +64,7 @@ class Report:
         """Count what was found and tell of it."""
         found = self.findings
         for i, frame in enumerate(self.frames):
-            if frame.item.tracks.twin_of is not None or frame.source.objects.known:
+            if not is_settled(frame):
                 Union(self._result(i), found.passages if len(self.frames) == 1 else self._of(i)).update()
         if found.crossings:
             self._passed(found.crossings, "line")
@@ -110,8 +110,8 @@ class Report:
         table, clock = self.table, source.clock
         due, due_frames = clock + MEMORY, source.frames + MOST_UNSEEN
         source.due = due  # who takes over from another track of its object may lessen it
-        for slot, frames in list(source.lost.items()):
-            last = int(table.clock[slot])
+        clocks = table.clock[list(source.lost)].tolist()
+        for (slot, frames), last in zip(list(source.lost.items()), clocks):
             old = clock - last > MEMORY or source.frames - frames > MOST_UNSEEN
             for column, area in enumerate(source.areas):
                 if slot in area.inside and (old or clock - last > area.grace):
@@ -147,7 +147,7 @@ class Report:
         result = self.results.get(i) if self.results else None
         # Fresh dicts for kinds of rules that publish nothing here: quicker than the defaults.
         info, tracks = item
-        classes = source.count_classes(tracks.class_id if tracks.twin_of is None else tracks.class_id[firsts(tracks)])
+        classes = classes_of(source, tracks)
         analytics = Analytics(info, tracks, {}, {}, {}, {}, (), (), classes, (), {}, self.labels, {})
         counted = False
         if result is not None:

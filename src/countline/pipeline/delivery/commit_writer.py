@@ -36,6 +36,16 @@ def _only_a_place(commit: Commit) -> bool:
     )
 
 
+def _covers(later: Commit, place: Commit) -> bool:
+    """Whether a later commit of the source says all that a mere place says."""
+    return (
+        later.stream == place.stream
+        and later.time > 0
+        and place.untold is None
+        and later.frame_number >= place.frame_number
+    )
+
+
 def _size(commit: Commit) -> int:
     return 200 + sum(len(m.value) + _OVERHEAD for m in commit.messages)
 
@@ -73,6 +83,11 @@ class Writer:
         self._on_dropped = on_dropped
         self._most = queue_bytes
         self._queue: deque[Commit] = deque()
+        self._places: dict[str, Commit] = {}
+        """By source, its last frame, behind all that is queued, if that brought nothing. Of all rows that are written these are
+        the most, so they wait their time, also when others' messages are written meanwhile."""
+        self._due = 0.0
+        """When these are to be written, by the monotonic clock."""
         self._bytes = 0
         self._writing: list[Commit] = []
         self._change = threading.Condition()
@@ -103,8 +118,16 @@ class Writer:
                 raise self.error
             if self._bytes + size > self._most and commit.messages and not self._block:
                 commit, size = self._give_up(commit, size)
-            news = not self._queue
-            if not self._merge(commit):
+            news = not self._queue and not self._places
+            before = self._places.pop(commit.source, None) if self._places else None
+            if before is not None and not _covers(commit, before):
+                self._queue.append(before)
+                self._bytes += _size(before)
+            if _only_a_place(commit) and commit.stream and commit.seam is None and commit.outputs is None:
+                if not self._places and before is None:
+                    self._due = time.monotonic() + PLACE_WAIT
+                self._places[commit.source] = commit
+            elif not self._merge(commit):
                 self._queue.append(commit)
                 self._bytes += size
             if not self._pressing and not _only_a_place(commit):
@@ -161,9 +184,9 @@ class Writer:
     def flush(self) -> None:
         """Wait until all that was put is written. Raises OutboxError."""
         with self._change:
-            self._pressing = True
+            self._pressing, self._due = True, 0.0
             self._change.notify_all()
-            while (self._queue or self._writing) and self.error is None:
+            while (self._queue or self._places or self._writing) and self.error is None:
                 self._change.wait(0.5)
             if self.error is not None:
                 raise self.error
@@ -176,7 +199,7 @@ class Writer:
             self._change.notify_all()
         if self._thread.is_alive():
             self._thread.join()
-        return [*self._writing, *self._queue]
+        return [*self._writing, *self._queue, *self._places.values()]
 
     # -- on the writer's own thread -------------------------------------------------------------------------------
 
@@ -199,15 +222,15 @@ class Writer:
 
     def _step(self) -> bool:
         with self._change:
-            if not self._queue and not self._stopping:
+            if not self._queue and not self._places and not self._stopping:
                 self._change.wait(0.1)
-            if not self._queue:
-                idle = True
+            idle = not self._queue and not self._places
+            if idle:
                 if self._stopping:
                     return False
             else:
-                idle = False
-                self._change.wait_for(lambda: self._pressing or self._stopping, PLACE_WAIT)
+                wait = max(0.0, self._due - time.monotonic()) if self._places else PLACE_WAIT
+                self._change.wait_for(lambda: self._pressing or self._stopping, wait)
         if idle:
             self._settle()
             return True
@@ -237,6 +260,9 @@ class Writer:
             size += _size(commit)
         self._bytes -= size
         self._pressing = bool(self._queue)
+        if not self._queue and (self._stopping or time.monotonic() >= self._due):
+            self._writing += self._places.values()  # behind all that these sources have queued
+            self._places.clear()
         self._change.notify_all()
 
     def _write(self) -> bool:
