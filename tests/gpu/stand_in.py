@@ -6,6 +6,7 @@ import ctypes
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,9 @@ class StandIn:
         self.folder = folder
         self.index = index
         self._most = most
+
+    def here(self) -> AbstractContextManager[object]:
+        return nullcontext()
 
     def queue(self) -> Queue:
         return Queue()

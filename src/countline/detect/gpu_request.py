@@ -72,6 +72,12 @@ class GpuRequest:
     def __init__(self, gpu: Gpu, model: Model) -> None:
         self.gpu = gpu
         self._model = model
+        # What ONNX Runtime and cuDNN make on another thread's behalf goes to the thread's current GPU: it must be this one.
+        with gpu.here():
+            self._prepare()
+
+    def _prepare(self) -> None:
+        gpu, model = self.gpu, self._model
         signature = model.signature
         self._how = signature.preprocess
         self._queue: Queue = gpu.queue()
@@ -125,19 +131,21 @@ class GpuRequest:
         """At most ``most`` frames, whose pictures lie on this GPU or on the host. ``first``: give the outputs of the first
         frame, too."""
         pictures, contents, scales = self._placed(frames)
-        self._letterbox.fill(pictures, contents)
-        outputs = self._infer(len(frames))
-        if self._chooser is not None:
-            self._chooser.choose(scales, [(frame.info.width, frame.info.height) for frame in frames])
-            self._queue.wait()
-            if first:
-                outputs = self._of_first()
+        with self.gpu.here():
+            self._letterbox.fill(pictures, contents)
+            outputs = self._infer(len(frames))
+            if self._chooser is not None:
+                self._chooser.choose(scales, [(frame.info.width, frame.info.height) for frame in frames])
+                self._queue.wait()
+                if first:
+                    outputs = self._of_first()
         return Answer(scales, self._chooser, outputs)
 
     def close(self) -> None:
         """Let go of the sessions."""
         self._queue.wait()
-        self._runs.clear()
+        with self.gpu.here():
+            self._runs.clear()
 
     def _placed(
         self, frames: Sequence[Frame]

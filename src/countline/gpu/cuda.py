@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -115,6 +116,10 @@ class CudaGpu:
         self.index = index
         self.name = driver().name(index)
         self._cupy = _cupy()
+
+    def here(self) -> AbstractContextManager[object]:
+        device: AbstractContextManager[object] = self._cupy.cuda.Device(self.index)
+        return device
 
     def queue(self) -> _Queue:
         return _Queue(self._cupy, self.index)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import numpy as np
@@ -80,6 +81,10 @@ class Gpu(Protocol):
     """For people."""
     kind: str
     """As ONNX Runtime calls it when memory is bound: 'cuda'."""
+
+    def here(self) -> AbstractContextManager[object]:
+        """Within it this GPU is the calling thread's current one, as libraries want it that do not set it themselves."""
+        ...
 
     def queue(self) -> Queue:
         """A new one."""
