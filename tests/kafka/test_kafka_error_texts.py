@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from confluent_kafka import KafkaError
 
 from countline.outputs.kafka import errors
+from countline.outputs.kafka.config import Config
 from countline.outputs.kafka.errors import clean
+from countline.outputs.kafka.output import make
 
 
 @pytest.mark.parametrize(
@@ -30,3 +33,16 @@ def test_a_count_of_repetitions_is_no_part_of_a_trouble() -> None:
         == clean(f"{said}, 1 identical error(s) suppressed)")
         == "Connect to 127.0.0.1:9 failed: Connection refused"
     )
+
+
+def test_a_connection_that_was_replaced_is_no_trouble_that_hides_the_topics_own() -> None:
+    output = make(Config(bootstrap=["127.0.0.1:9"], topic="gone"))
+    output._flight.sizes.update({1: 10, 2: 10})
+    output._flight.topics["gone"] = 2
+    for position, code in ((1, KafkaError._DESTROY_BROKER), (2, KafkaError.UNKNOWN_TOPIC_OR_PART)):
+        output._delivered(output._flight, position, "gone", KafkaError(code), None)
+    assert output.status.error == ""
+    replaced, unknown = output.poll(0.0)
+    assert [receipt.retry for receipt in (replaced, unknown)] == [True, True]
+    assert replaced.error.endswith("it is sent again")
+    assert "does not exist" in unknown.error

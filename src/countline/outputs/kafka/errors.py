@@ -11,6 +11,7 @@ __all__ = [
     "AUTHENTICATION",
     "OF_TOPIC",
     "PERMANENT",
+    "REPLACED",
     "TIMESTAMP",
     "TOO_LARGE",
     "clean",
@@ -33,6 +34,11 @@ PERMANENT = frozenset(
 is sent again: rights come back, topics are made, brokers return."""
 ANOTHER = getattr(KafkaError, "_INVALID_DIFFERENT_RECORD", -138)
 """Another record of the same batch was invalid."""
+REPLACED = frozenset(
+    code for name in ("_DESTROY", "_DESTROY_BROKER") if (code := getattr(KafkaError, name, None)) is not None
+)
+"""librdkafka let go of a connection that it has no more use for, as when the last topic at a broker was deleted: no trouble of the
+cluster, and what was on that way is sent again."""
 TIMESTAMP = KafkaError.INVALID_TIMESTAMP
 """The topic's window for time stamps, or the clock: never a reason for a dead letter."""
 OF_TOPIC = frozenset(
@@ -71,6 +77,8 @@ def describe(error: KafkaError, topic: str = "") -> str:
         return security(error)
     if code == KafkaError.CLUSTER_AUTHORIZATION_FAILED:
         return "no right to write idempotently; grant IDEMPOTENT_WRITE on the cluster, or WRITE on a topic"
+    if code in REPLACED:
+        return "the connection on which it was sent is no longer needed; it is sent again"
     return clean(error.str())
 
 

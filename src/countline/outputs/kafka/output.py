@@ -33,6 +33,8 @@ _OVERHEAD = 650
 """Bytes of memory that a queued message costs librdkafka and the callback beside its own (measured)."""
 _RECORD = 128
 """Most bytes that the record format adds to key, value and headers."""
+_NO_TROUBLE = errors.OF_TOPIC | errors.REPLACED | {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, errors.ANOTHER}
+"""Of the output as a whole: topics tell their own, and called back or on a connection that was replaced, a message is sent again."""
 
 PATIENCE = 5.0
 """Seconds for which a producer that stopped at a refusal may wait for what is on its way, before all of it is sent again."""
@@ -255,7 +257,7 @@ class KafkaOutput:
                 self._refuse(position, errors.refused(error, topic, keyless=flown[0]), error.name())
                 return
             self._apart.positions.add(position)  # the whole batch comes back for one: the rest goes again, one by one
-        elif code not in (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, errors.ANOTHER, *errors.OF_TOPIC):
+        elif code not in _NO_TROUBLE:
             self.status.error = text
         if code in errors.OF_TOPIC:
             self._apart.topics.add(topic)
