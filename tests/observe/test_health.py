@@ -46,8 +46,9 @@ def test_a_run_at_work_is_alive_and_ready(config: dict[str, Any]) -> None:
 def test_a_run_whose_cameras_are_all_away_is_alive_and_not_ready(config: dict[str, Any]) -> None:
     camera = Walker()
     with running(config, camera, after=3) as run:
-        camera.stats.enter("stalled", "no packet comes")
-        camera._pause = 60.0  # and so it stays
+        camera.state = "stalled", "no packet comes"
+        seen = camera.stats.frames
+        wait_for(lambda: camera.stats.frames >= seen + 2)  # one may have been on its way
         status, _, body = get(address_of(run), "/readyz")
         assert (status, json.loads(body)["checks"]["sources"]["detail"]) == (503, "1 stalled")
         assert get(address_of(run), "/healthz")[0] == 200

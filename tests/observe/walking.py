@@ -15,6 +15,7 @@ import numpy as np
 
 import countline as cl
 from countline.protocols import SourceStats
+from countline.source_status import SourceState
 from countline.types import Detections, Frame, FrameInfo, SourceInfo
 from countline.video import ArrayPicture
 
@@ -31,6 +32,8 @@ class Walker:
         self.stats = SourceStats()
         self.closed = threading.Event()
         self._frames, self._pause = frames, pause
+        self.state: tuple[SourceState, str] = ("live", "")
+        """What it is in, with each frame, and why."""
 
     def __iter__(self) -> Iterator[Frame]:
         stream = str(time.time_ns())
@@ -42,7 +45,7 @@ class Walker:
             self.stats.frames += 1
             self.stats.last_frame = time.monotonic()
             self.stats.connections = 1
-            self.stats.enter("live")
+            self.stats.enter(*self.state)
             now = time.time_ns()
             yield Frame(
                 FrameInfo(self.info, number, number * 20_000_000, now, WIDTH, HEIGHT, stream=stream),

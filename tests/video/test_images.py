@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from countline.errors import SourceError
-from countline.video import open_source, probe
+from countline.video import images, open_source, probe
 from countline.video.clock import SECOND
+from countline.video.picture import AvPicture
 
 from .conftest import config, encode, jpeg
 
@@ -105,6 +106,28 @@ def test_an_image_that_is_being_written_is_waited_for(folder: Path) -> None:
     assert [f.info.number for f in frames] == [11]
     assert source.stats.corrupt == 0
     writer.join()
+
+
+def test_an_image_that_becomes_whole_just_after_it_was_read_is_read_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = folder / "frame 11.jpg"
+    data = last.read_bytes()
+    last.write_bytes(data[: len(data) // 2])
+    read, tries = images.read_image, []
+
+    def reading(path: Path) -> AvPicture:
+        try:
+            return read(path)
+        except Exception:
+            tries.append(path)
+            path.write_bytes(data)
+            raise
+
+    monkeypatch.setattr(images, "read_image", reading)
+    source = open_source(config(folder, fps=1), 0)
+    assert [f.info.number for f in source] == list(range(12))
+    assert (tries, source.stats.corrupt) == ([last], 0)
 
 
 def test_a_half_image_that_stays_one_is_counted_with_the_reason(folder: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -53,6 +53,12 @@ def _unfinished(path: Path) -> bool:
     return not data or not jpeg_is_complete(data) or (data.startswith(b"\x89PNG") and b"IEND" not in data[-16:])
 
 
+def _version(path: Path) -> tuple[int, int]:
+    """Changes whenever the file is written."""
+    facts = path.stat()
+    return facts.st_mtime_ns, facts.st_size
+
+
 class ImageSource(BaseSource):
     """Images in the natural order of their names, ``config.fps`` (30) of them a second. Images that cannot be read are
     counted in ``stats.corrupt``; they leave a gap in time."""
@@ -96,9 +102,12 @@ class ImageSource(BaseSource):
     def _complete_image(self, path: Path) -> AvPicture:
         """The image; one that is just being written is waited for. Raises as :func:`read_image`."""
         while True:
+            before = _version(path)
             try:
                 return read_image(path)
             except (av.error.FFmpegError, OSError, ValueError):
+                if _version(path) != before and not self.ended():
+                    continue  # what was read is no longer what is there
                 age = time.time() - path.stat().st_mtime
                 if not 0 <= age < WRITTEN or not _unfinished(path) or self.ended():
                     raise
