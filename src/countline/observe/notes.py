@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from countline.observe.traces import Traces
     from countline.types import Analytics, Event, Frame
 
-__all__ = ["STAGES", "Notes", "SourceNotes"]
+__all__ = ["STAGES", "Notes", "SourceNotes", "direction_of"]
 
 STAGES = ("detector", "worker", "outbox")
 """Where the age of a frame is looked at: taken by the detector; its detections reached the worker; all that came of it was handed
@@ -49,7 +49,7 @@ class SourceNotes:
         if ids != self._ids:  # mostly they are those of the frame before
             self._begin(ids)
         for event in events:
-            key = (event.kind, event.rule, _direction(event))
+            key = (event.kind, event.rule, direction_of(event))
             self.events[key] = self.events.get(key, 0) + 1
 
     def _begin(self, ids: Sequence[int]) -> None:
@@ -63,8 +63,8 @@ class SourceNotes:
                 self._known, self._before = set(ids), self._known
 
 
-def _direction(event: Event) -> str:
-    """What there is of a direction: of a crossing or a heading its name, of a journey 'A>B', of crowding its phase."""
+def direction_of(event: Event) -> str:
+    """What there is of a direction: of a crossing or a heading its name, of a journey 'A>B', of crowding and queues their phase."""
     direction = getattr(event, "direction", "")
     if direction:
         return str(direction)

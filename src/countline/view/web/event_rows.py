@@ -5,22 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from countline.messages.time import rfc3339
+from countline.observe.notes import direction_of
 from countline.types import Event
 
-__all__ = ["direction_of", "event_row"]
+__all__ = ["event_row"]
 
 _VERBS = {"enter": "entered", "leave": "left", "wrong-way": "went the wrong way in"}
-
-
-def direction_of(event: Event) -> str:
-    """What there is of a direction: of a crossing or a heading its name, of a journey 'A>B', of crowding and queues their phase."""
-    direction = getattr(event, "direction", "")
-    if direction:
-        return str(direction)
-    origin = getattr(event, "origin", "")
-    if origin:
-        return f"{origin}>{getattr(event, 'destination', '')}"
-    return str(getattr(event, "phase", "") or getattr(event, "change", ""))
 
 
 def event_row(event: Event, ident: str) -> dict[str, Any]:

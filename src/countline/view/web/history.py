@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from countline.messages.time import rfc3339
+from countline.observe.notes import direction_of
 from countline.types import Event
-from countline.view.web.event_rows import direction_of
 
 __all__ = ["History"]
 
