@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,9 +72,14 @@ class Server:
         self.model, self.options = model, options
         self.grpc, self.http = free_port(), free_port()
         self.process: subprocess.Popen[str] | None = None
+        self._turn = threading.Lock()
 
     def start(self, *options: str) -> Server:
-        """With ``options`` instead of the first ones, where there are any."""
+        """With ``options`` instead of the first ones, where there are any; after a :meth:`kill` that is under way."""
+        with self._turn:
+            return self._start(options)
+
+    def _start(self, options: tuple[str, ...]) -> Server:
         script = Path(__file__).with_name("inference_server.py")
         ports = ["--grpc", str(self.grpc), "--http", str(self.http)]
         self.process = subprocess.Popen(
@@ -86,8 +92,10 @@ class Server:
         return self
 
     def kill(self) -> None:
-        """As kill -9 does."""
-        if self.process is not None:
+        """As kill -9 does; clients may see it before this returns."""
+        with self._turn:
+            if self.process is None:
+                return
             self.process.kill()
             self.process.wait(30)
             assert self.process.stdout is not None

@@ -83,10 +83,12 @@ class Frames:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             self._pictures.watch(socket, frozenset())
-            self.open -= 1
-            with suppress(WebSocketDisconnect, RuntimeError, OSError, asyncio.TimeoutError, TimeoutError):
-                code = 1001 if self._hub.closing.is_set() else 1008
-                await asyncio.wait_for(socket.close(code), 1.0)
+            try:
+                with suppress(WebSocketDisconnect, RuntimeError, OSError, asyncio.TimeoutError, TimeoutError):
+                    code = 1001 if self._hub.closing.is_set() else 1008
+                    await asyncio.wait_for(socket.close(code), 1.0)
+            finally:
+                self.open -= 1
 
     # -- messages of the client -------------------------------------------------------------------------------------
 

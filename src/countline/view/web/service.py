@@ -7,6 +7,8 @@ import logging
 import socket
 import ssl
 import threading
+import time
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -75,7 +77,7 @@ class Service:
             date_header=True, h11_max_incomplete_event_size=16 * 1024, timeout_keep_alive=60,
             timeout_graceful_shutdown=1, ws_max_size=64 * 1024, ws_max_queue=8, ws_per_message_deflate=False,
         )  # fmt: skip
-        self._uvicorn = _Uvicorn(config, self._terms.tls, started)
+        self._uvicorn = _Uvicorn(config, self._terms.tls, started, self._parted)
         self._loop = asyncio.get_running_loop()
         assert self._hub is not None
         work = asyncio.ensure_future(self._hub.work())
@@ -84,6 +86,17 @@ class Service:
         finally:
             self._hub.closing.set()
             await asyncio.wait([work], timeout=1.0)
+
+    async def _parted(self) -> None:
+        """Streams and sockets were told that the run ends, or a second has passed."""
+        assert self._hub is not None
+        assert self._frames is not None
+        assert self._streams is not None
+        self._hub.closing.set()
+        self._hub.wake()
+        until = time.monotonic() + 1.0
+        while self._frames.open + self._streams.open and time.monotonic() < until:  # noqa: ASYNC110 - two plain counts
+            await asyncio.sleep(0.01)
 
     def _application(self) -> Gate:
         terms, config = self._terms, self._terms.config
@@ -145,9 +158,20 @@ class Service:
 class _Uvicorn(uvicorn.Server):
     """Uvicorn's server on a socket that listens already, with TLS as we do it, and without signals."""
 
-    def __init__(self, config: uvicorn.Config, tls: ssl.SSLContext | None, started: threading.Event) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        tls: ssl.SSLContext | None,
+        started: threading.Event,
+        parted: Callable[[], Awaitable[None]],
+    ) -> None:
         super().__init__(config)
-        self._tls, self._started = tls, started
+        self._tls, self._started, self._parted = tls, started, parted
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close; what is open says why first, since uvicorn would close a socket as of a server that restarts."""
+        await self._parted()
+        await super().shutdown(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept connections."""
