@@ -11,6 +11,8 @@ pub const OUTSIDE: i8 = 0;
 pub const PENDING: i8 = 1;
 pub const FIRST_SEEN_IN_BAND: i8 = 2;
 pub const UNSEEN: i8 = 3;
+/// `polylines.SIDE_KNOWN`.
+const SIDE_KNOWN: f64 = 0.5;
 const LONGER: f64 = 1.0 + 1e-9;
 const ROUNDING: f64 = 1e-9;
 const MOST_CLEARANCE: f64 = 100.0;
@@ -299,8 +301,7 @@ fn follow_line(
     let seen = at.first..at.first + count;
     let phase = columns.phase[at.cell];
     if phase == UNSEEN {
-        columns.phase[at.cell] = if outside { OUTSIDE } else { FIRST_SEEN_IN_BAND };
-        columns.begun[at.cell] |= !outside;
+        first_seen(columns, at, outside, gap > SIDE_KNOWN * width, way.now);
         columns.left[seen].copy_from_slice(after);
         return (clearance, None);
     }
@@ -317,6 +318,21 @@ fn follow_line(
         columns.left[seen].copy_from_slice(after);
     }
     (clearance, passed)
+}
+
+/// The phase of an object that is new to a line.
+fn first_seen(columns: &mut Columns, at: &At, outside: bool, known: bool, now: Point) {
+    columns.phase[at.cell] = match (outside, known) {
+        (true, _) => OUTSIDE,
+        (false, true) => PENDING,
+        (false, false) => FIRST_SEEN_IN_BAND,
+    };
+    if !outside {
+        columns.begun[at.cell] |= !known;
+        if known {
+            columns.entry[at.cell] = Complex64::new(now.0, now.1);
+        }
+    }
 }
 
 /// `polylines.cross`.

@@ -176,7 +176,7 @@ class Story:
     beyond: set[int] = field(default_factory=set)
     """Frames in which it passed the segment's extension."""
     outside: dict[int, bool] = field(default_factory=dict)
-    """Frame -> outside the band, for sound samples."""
+    """Frame -> outside the band (at the first sighting: far enough from the line for its side to be known), for sound samples."""
     left: dict[int, bool] = field(default_factory=dict)
     """Frame -> on the left-hand side of the segment's line."""
     tied: bool = False
@@ -202,7 +202,7 @@ def story(samples: Iterable[Sample], points: list[list[float]]) -> Story:
         picture = sample.picture
         a, b = ((round(x * 1_000_000) * width * 32, round(y * 1_000_000) * height * 32) for x, y in points)
         here = sample.x, sample.y
-        outside = _outside(here, a, b, sample.size, (width, height), told)
+        outside = _farther(here, a, b, sample.size, (width, height), told)
         told.outside[sample.frame], told.left[sample.frame] = outside, _left(here, a, b, told)
         step = 0
         if before is not None and _left(before, a, b, told) != (left := _left(here, a, b, told)):
@@ -214,7 +214,10 @@ def story(samples: Iterable[Sample], points: list[list[float]]) -> Story:
                     stay.until = min(stay.until, sample.frame)
             else:
                 told.beyond.add(sample.frame)
-        if phase in ("new", "born"):
+        if phase == "new" and not outside and _farther(here, a, b, sample.size, (width, height), told, part=2):
+            phase, entry, passed = "inside", here, sample.frame
+            told.outside[sample.frame] = True
+        elif phase in ("new", "born"):
             phase = "outside" if outside else "born"
         else:
             if phase == "outside" and not outside:
@@ -275,19 +278,20 @@ def _most(a: Whole, b: Whole, picture: tuple[int, int]) -> int:
     return most if most < 200 * picture[1] * UNIT else 2**200
 
 
-def _outside(p: Whole, a: Whole, b: Whole, size: int, picture: tuple[int, int], told: Story) -> bool:
-    """15 % of the box's longer side, but 1 … 2.5 % of the picture's height; at least 13 % of the side, as far as there is room."""
+def _farther(p: Whole, a: Whole, b: Whole, size: int, picture: tuple[int, int], told: Story, *, part: int = 1) -> bool:
+    """Than the band's half-width, or the given part of it: 15 % of the box's longer side, but 1 … 2.5 % of the picture's height;
+    at least 13 % of the side, as far as there is room."""
     tall = picture[1] * UNIT
     half = min(max(min(max(size * 150, tall * 10), tall * 25), size * 130), _most(a, b, picture))  # in thousandths
     dx, dy = b[0] - a[0], b[1] - a[1]
     along, square = (p[0] - a[0]) * dx + (p[1] - a[1]) * dy, dx * dx + dy * dy
     if 0 < along < square:
         across = (dx * (p[1] - a[1]) - dy * (p[0] - a[0])) * 1000
-        left, right = across * across, half * half * square
+        left, right = across * across * part * part, half * half * square
     else:
         end = a if along <= 0 else b
         gap = ((p[0] - end[0]) ** 2 + (p[1] - end[1]) ** 2) * 1_000_000
-        left, right = gap, half * half
+        left, right = gap * part * part, half * half
     told.tied |= abs(left - right) * 10**10 <= right
     return left > right
 

@@ -54,10 +54,10 @@ def test_crossed_the_extension(frames):
     assert told(engine) == "crossed the line's extension 30 px beyond its end"
 
 
-def test_first_seen_within_the_band():
+def test_first_seen_near_the_line():
     engine = rules(MIDDLE)
     walk(engine, straight((960, 545), (960, 645), 30))
-    assert told(engine).startswith("was first seen within the line's band, so that passage is unknown; ")
+    assert told(engine).startswith("was first seen within half of the line's band, so that passage is unknown; ")
 
 
 def test_class_filtered():

@@ -149,11 +149,27 @@ def test_walking_round_the_end_does_not_count():
     assert ways(walk(rules(MIDDLE), path)) == []
 
 
-def test_a_track_that_begins_in_the_band_is_not_counted():
-    assert ways(walk(rules(MIDDLE), straight((960, 536), (960, 800), 40))) == []
+@pytest.mark.parametrize("kernel", ["1", "off"])
+@pytest.mark.parametrize("others", [0, 60])
+@pytest.mark.parametrize(("gap", "counted"), [(5, 0), (7, 1), (11, 1)])
+def test_a_track_that_begins_in_the_band_is_counted_if_its_side_is_known(monkeypatch, kernel, others, gap, counted):
+    """The band's half-width is 12 px here; one object or many, and the kernel or not, take different ways."""
+    monkeypatch.setenv("COUNTLINE_KERNELS", kernel)
+    crowd = [(10 + k, 20 + 30 * k, 100) for k in range(others)]
+    for start, end, way in ((540 - gap, 800, "out"), (540 + gap, 300, "in")):
+        path = straight((960, start), (960, end), 40)
+        engine = rules(MIDDLE)
+        found = run(engine, (frame(i, [*crowd, (1, x, y)]) for i, (x, y) in enumerate(path)))
+        assert ways(found) == [way] * counted
 
 
-def test_a_track_that_begins_in_the_band_counts_when_it_comes_back():
+@pytest.mark.parametrize("gap", [-11, -7, 7, 11])
+def test_a_track_that_begins_in_the_band_and_turns_back_is_not_counted(gap):
+    there = straight((960, 540 + gap), (960, 540 - gap / 2), 10)
+    assert ways(walk(rules(MIDDLE), there + straight(there[-1], (960, 540 + 20 * gap), 40))) == []
+
+
+def test_a_track_that_begins_near_the_line_counts_when_it_comes_back():
     path = straight((960, 536), (960, 800), 40) + straight((960, 800), (960, 300), 40)
     assert ways(walk(rules(MIDDLE), path)) == ["in"]
 

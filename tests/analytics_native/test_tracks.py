@@ -235,7 +235,7 @@ def test_changing_one_rule_leaves_the_others_alone():
         "lines": [{"name": "new", "points": [[0.5, 0.1], [0.5, 0.5], [0.6, 0.9]]}, MIDDLE, {**low, "count": "once"}],
         "regions": [{"name": "also", "points": [[0, 0], [1, 0], [1, 1]]}, {**SQUARE, "dwell": 1.0}],
     }
-    path = straight((960, 400), (960, 800), 60)  # frame 51 is the first in the band of 'low'
+    path = straight((960, 400), (960, 800), 60)  # frame 52 is the first in the inner half of the band of 'low'
 
     def go(change_at):
         engine = NativeRules(RulesConfig.model_validate(before), [SourceInfo("cam")], LABELS)
@@ -252,7 +252,7 @@ def test_changing_one_rule_leaves_the_others_alone():
         assert told == [(e.frame.number, e.kind) for e in events(go(99)) if e.rule in ("middle", "square")]
         assert found[-1].lines["middle"].cumulative == 1
         assert found[-1].lines["new"].cumulative == 0
-        assert found[-1].lines["low"].cumulative == (1 if change_at <= 50 else 0)
+        assert found[-1].lines["low"].cumulative == (1 if change_at <= 51 else 0)
 
 
 def test_a_source_that_nobody_announced_is_taken_up():

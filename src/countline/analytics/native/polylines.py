@@ -5,7 +5,8 @@ segments) than the band's half-width. Between two moments outside, the passages 
 are summed up with their sign. When it is outside again and the sum is not 0, it has crossed, in the direction of the
 sum's sign. So jitter on the line cancels itself, no speed or number of frames is asked for, an object that walks round
 the end of the line has passed nothing, and one that jumps over it between two frames has passed it. An object first seen
-inside the band has no known origin and is not counted until it has been outside once.
+within half the band has no known origin and is not counted until it has been outside once; one first seen in the outer half
+came from that side (boxes jitter by far less than half a band) and is counted if it gets outside on the other.
 
 One case is left: the sum is 0, but the object is on the other side. It went round the very end of the line without ever
 leaving the band, so its point was never farther from the line than the point is uncertain. Then the straight way between
@@ -24,9 +25,11 @@ from countline.analytics.native.band import half_widths
 from countline.analytics.native.table import FIRST_SEEN_IN_BAND, OUTSIDE, PENDING, UNSEEN, TrackTable
 from countline.analytics.native.tables import PlainLine, Span, Tables
 
-__all__ = ["Point", "anchor_of", "follow", "follow_one", "straight_way"]
+__all__ = ["SIDE_KNOWN", "Point", "anchor_of", "follow", "follow_one", "straight_way"]
 
 Point = tuple[float, float]
+SIDE_KNOWN = 0.5
+"""Part of the band's half-width from which on an object that is first seen there is on the side where it is seen."""
 LONGER = 1 + 1e-9
 """By so much more than it may be rounded by."""
 
@@ -60,9 +63,15 @@ def follow(
     phase = table.phase.take(slots, 0)
     fresh = phase == UNSEEN
     if fresh.any():
-        phase = np.where(fresh, np.where(outside, OUTSIDE, FIRST_SEEN_IN_BAND), phase).astype(np.int8)
+        known = gap > SIDE_KNOWN * width
+        first = np.where(outside, OUTSIDE, np.where(known, PENDING, FIRST_SEEN_IN_BAND))
+        phase = np.where(fresh, first, phase).astype(np.int8)
         table.phase[slots] = phase
-        table.begun[slots] |= fresh & ~outside
+        table.begun[slots] |= fresh & ~outside & ~known
+        for row, line in zip(*(at.tolist() for at in (fresh & ~outside & known).nonzero())):
+            one = rows.object(row)
+            fraction = tables.fractions[int(tables.line_anchor[one.plan, line])]
+            table.entry[one.slot, line] = complex(*anchor_of(one.box, one.aspect, fraction))
         turned &= ~fresh
         strayed &= ~fresh
     # Outside, the band is the next thing to come; within, the line or the band's end.
@@ -132,8 +141,12 @@ def follow_one(
     first = index * tables.parts
     last = first + len(after)
     if phase == UNSEEN:
-        table.phase[one.slot, index] = OUTSIDE if outside else FIRST_SEEN_IN_BAND
-        table.begun[one.slot, index] |= not outside
+        known = gap > SIDE_KNOWN * width
+        table.phase[one.slot, index] = OUTSIDE if outside else PENDING if known else FIRST_SEEN_IN_BAND
+        if not outside:
+            table.begun[one.slot, index] |= not known
+            if known:
+                table.entry[one.slot, index] = complex(x, y)
         table.left[one.slot, first:last] = after
         return clearance, 0.0, 1.0
     before = after

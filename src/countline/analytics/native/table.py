@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 OUTSIDE, PENDING, FIRST_SEEN_IN_BAND, UNSEEN = 0, 1, 2, 3
-"""Phase of an object at a line: outside the band; inside, come from outside; inside since its first sighting (so that where
+"""Phase of an object at a line: outside the band; inside, of a known side; inside since its first sighting near the line (so that where
 it came from is unknown); not looked at yet."""
 
 
@@ -112,11 +112,11 @@ class TrackTable:
         self.net = np.zeros((n, lines), np.int8)
         """Passages of the line since it was last outside the band, to the left minus to the right."""
         self.begun = np.zeros((n, lines), bool)
-        """Whether it was first seen within the band."""
+        """Whether it was first seen so far within the band that its side was not known."""
         self.passed = np.full((n, lines), np.nan, np.float32)
         """Distance from the line's end, in picture heights, at which it last passed beyond it; NaN: it did not."""
         self.entry = np.full((n, lines), np.nan, np.complex128)
-        """Where it last was before it came into the band: x + iy, in picture heights."""
+        """Where it last was before it came into the band, or was first seen in its outer half: x + iy, in picture heights."""
         self.inside = np.zeros((n, layout.areas), bool)
         self.sample_clock = np.zeros((n, layout.history), np.int64)
         self.sample_box = np.zeros((n, layout.history, 4))

@@ -149,7 +149,7 @@ class LineKind(RuleKind):
         if np.isfinite(passed) and passed > 0:
             return f"crossed the line's extension {passed * track.source.height:.0f} px beyond its end"
         begun = track.of_shape("begun")
-        unknown = "was first seen within the line's band, so that passage is unknown; " if begun else ""
+        unknown = "was first seen within half of the line's band, so that passage is unknown; " if begun else ""
         return f"{unknown}{lived} {gap:.0f} px before the line"
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass, field
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from countline.analytics.native.arrays import MOST_EXTENT
 from countline.analytics.native.band import Band, default_band, half_width
-from countline.analytics.native.polylines import straight_way
+from countline.analytics.native.polylines import SIDE_KNOWN, straight_way
 from countline.compat.deepstream.files.nvdsanalytics import LineItem, StreamRules
 from countline.compat.deepstream.rules.numeric import float_to_int32, float_to_uint32, half, wrap32
 from countline.compat.deepstream.rules.tables import GATES, LineTable, meeting_point, normal_form, scale
@@ -217,6 +218,9 @@ class NativeView:
             self.beyond[at] = not step
             if step:
                 self.steps[at], self._passed = step, at
+        if self._phase == "new" and not outside and sqrt(square) > SIDE_KNOWN * width:
+            self._phase, self._entry, self._passed = "armed", complex(*here), at
+            return
         if self._phase == "new" or self._phase == "born":
             self._phase, self._net = ("outside" if outside else "born"), 0
             return
