@@ -10,6 +10,7 @@ mod hidden;
 mod history;
 mod memory;
 mod past;
+mod polylines;
 mod refound;
 mod rules;
 mod tracks;

@@ -63,12 +63,12 @@ def follow(
     phase = table.phase.take(slots, 0)
     fresh = phase == UNSEEN
     if fresh.any():
-        known = gap > SIDE_KNOWN * width
-        first = np.where(outside, OUTSIDE, np.where(known, PENDING, FIRST_SEEN_IN_BAND))
+        sure = gap > SIDE_KNOWN * width
+        first = np.where(outside, OUTSIDE, np.where(sure, PENDING, FIRST_SEEN_IN_BAND))
         phase = np.where(fresh, first, phase).astype(np.int8)
         table.phase[slots] = phase
-        table.begun[slots] |= fresh & ~outside & ~known
-        for row, line in zip(*(at.tolist() for at in (fresh & ~outside & known).nonzero())):
+        table.begun[slots] |= fresh & ~outside & ~sure
+        for row, line in zip(*(at.tolist() for at in (fresh & ~outside & sure).nonzero())):
             one = rows.object(row)
             fraction = tables.fractions[int(tables.line_anchor[one.plan, line])]
             table.entry[one.slot, line] = complex(*anchor_of(one.box, one.aspect, fraction))
@@ -141,11 +141,11 @@ def follow_one(
     first = index * tables.parts
     last = first + len(after)
     if phase == UNSEEN:
-        known = gap > SIDE_KNOWN * width
-        table.phase[one.slot, index] = OUTSIDE if outside else PENDING if known else FIRST_SEEN_IN_BAND
+        sure = gap > SIDE_KNOWN * width
+        table.phase[one.slot, index] = OUTSIDE if outside else PENDING if sure else FIRST_SEEN_IN_BAND
         if not outside:
-            table.begun[one.slot, index] |= not known
-            if known:
+            table.begun[one.slot, index] |= not sure
+            if sure:
                 table.entry[one.slot, index] = complex(x, y)
         table.left[one.slot, first:last] = after
         return clearance, 0.0, 1.0
