@@ -1,0 +1,72 @@
+"""What tests start from a process that has imported countline is a process like any other."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import starting
+
+ABOUT = """
+import os, sys, threading, json
+sys.stderr.write("said\\n")
+json.dump({"args": sys.argv, "cwd": os.getcwd(), "mine": os.environ.get("MINE"), "main": __name__, "path": sys.path[0],
+           "in": sys.stdin.read(),
+           "coding": [sys.stdin.encoding, sys.stdout.encoding, sys.stdout.errors, sys.stderr.errors], "threads": threading.active_count(),
+           "open": sorted(os.listdir("/proc/self/fd"))[:3]}, sys.stdout)
+sys.exit(7)
+"""
+
+
+def both(*args: str, **more: object) -> tuple[subprocess.CompletedProcess[str], subprocess.CompletedProcess[str]]:
+    command = [sys.executable, *args]
+    first = starting.run(command, capture_output=True, text=True, **more)
+    return first, subprocess.run(command, capture_output=True, text=True, check=False, **more)  # type: ignore[call-overload, no-any-return]
+
+
+@pytest.mark.parametrize(
+    "args",
+    [["-c", ABOUT, "a", "-b"], ["about.py", "ä", "\udcff"], ["-m", "countline", "--no-such"], ["-m", "countline", "--help"],
+     ["-c", "raise KeyboardInterrupt"], ["-c", "import os; os.kill(os.getpid(), 9)"], ["-m", "countline", "run", "none.yaml"]],
+)  # fmt: skip
+def test_what_it_sees_and_how_it_ends_is_as_from_a_new_interpreter(args: list[str], tmp_path: Path) -> None:
+    Path("about.py").write_text(ABOUT)
+    first, second = both(*args, cwd=tmp_path / "cwd", input="given")
+    assert first.returncode == second.returncode
+    if "KeyboardInterrupt" not in args[1]:  # whose traceback has the server's lines before its own
+        assert first.stderr == second.stderr
+    assert first.stdout == second.stdout
+
+
+def test_it_is_a_process_that_signals_reach_and_whose_pipes_end_with_it() -> None:
+    waits = [sys.executable, "-c", "import time; print('here', flush=True); time.sleep(60)"]
+    with starting.Popen(waits, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "here\n"
+        assert process.poll() is None
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.01)
+        assert set(os.listdir(f"/proc/{process.pid}/fd")) == {"0", "1", "2"}
+        process.send_signal(signal.SIGKILL)
+        assert process.stdout.read() == ""
+        assert process.wait(30) == -signal.SIGKILL
+        assert process.poll() == -signal.SIGKILL
+
+
+def test_its_memory_is_its_own_and_nothing_of_an_earlier_one_is_left() -> None:
+    code = "import sys, countline; print(hasattr(countline, 'mark'), sys.modules.get('mark')); countline.mark = 1; sys.modules['mark'] = 1"
+    for _ in range(2):
+        assert starting.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False None\n"
+
+
+def test_another_environment_is_a_start_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = [sys.executable, "-c", "import os, sys; print(os.environ.get('MINE'), 'countline' in sys.modules)"]
+    assert starting.run(code, capture_output=True, text=True).stdout == "None True\n"
+    monkeypatch.setenv("MINE", "x")
+    assert starting.run(code, capture_output=True, text=True).stdout == "x False\n"
+    assert starting.run(code, capture_output=True, text=True, env={"MINE": "y"}).stdout == "y False\n"
