@@ -18,7 +18,6 @@ import orjson
 import pytest
 import yaml
 
-import starting
 from countline.demo.broker import EmbeddedBroker
 from countline.outputs.kafka.tail import Record, tail
 from countline.types import Detections
@@ -175,6 +174,8 @@ def write(path: Path, data: dict[str, Any]) -> Path:
 
 def command(*args: object, **more: Any) -> subprocess.CompletedProcess[str]:
     """The command line, in a process of its own, in the test's folder."""
+    import starting  # programs that tests write import this file, too, and do not find it
+
     return starting.run(
         [sys.executable, "-m", "countline", *map(str, args)], capture_output=True, text=True, timeout=150, **more
     )

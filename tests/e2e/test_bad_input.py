@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from conftest_e2e import command, made, street, write
 
+import starting
 from countline.demo.broker import EmbeddedBroker
 from ports import free_port
 
@@ -163,7 +164,7 @@ def test_files_do_not_wait_for_a_camera_that_is_not_there(short: Path, tmp_path:
         "outputs": [{"file": {"path": str(out)}}],
     }
     arguments = [sys.executable, "-m", "countline", "run", str(write(tmp_path / "c.yaml", data))]
-    with subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+    with starting.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
         until = time.monotonic() + 60
         while not (out.exists() and b"street" in out.read_bytes()) and time.monotonic() < until:
             time.sleep(0.1)

@@ -19,6 +19,7 @@ from conftest_e2e import bright, made, write
 from test_faults import driver
 
 import countline as cl
+import starting
 from countline.errors import ConfigError
 
 WALKS = 6
@@ -109,7 +110,7 @@ def test_every_crossing_names_a_clip_in_an_object_store(walk: Path, tmp_path: Pa
 
 def test_a_run_that_was_killed_is_resumed_and_every_clip_is_there(walk: Path, tmp_path: Path) -> None:
     config = configuration(walk, tmp_path, {"folder": str(tmp_path / "clips"), "after": 0.4})
-    process = subprocess.Popen(driver(write(tmp_path / "c.yaml", config)), stdout=subprocess.DEVNULL)
+    process = starting.Popen(driver(write(tmp_path / "c.yaml", config)), stdout=subprocess.DEVNULL)
     until = time.monotonic() + 60
     while len(lines(tmp_path)) < 2 and process.poll() is None and time.monotonic() < until:
         time.sleep(0.005)
@@ -135,7 +136,7 @@ def test_after_a_crash_it_is_told_which_clips_of_a_camera_are_missing(
     config["sources"][0] |= {"live": True, "loop": True}
     path = write(tmp_path / "c.yaml", config)
     program = LIVE.format(here=str(Path(__file__).parent), config=str(path))
-    process = subprocess.Popen([sys.executable, "-c", program])
+    process = starting.Popen([sys.executable, "-c", program])
     until = time.monotonic() + 60
     while not lines(tmp_path) and process.poll() is None and time.monotonic() < until:
         time.sleep(0.01)

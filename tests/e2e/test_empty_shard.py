@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+import starting
 from countline.cluster.shards import Shard
 from ports import free_port
 
@@ -45,7 +46,7 @@ def write(site: Site, names: list[str], output: dict[str, Any], **source: Any) -
 
 def pod(*options: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", POD, "run", "c.yaml", "--outbox", "o", "--shard", "auto/2", "--json", *options]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return starting.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def lines(path: str) -> list[str]:
@@ -77,7 +78,7 @@ def test_it_is_well_delivers_what_is_left_and_begins_when_it_has_a_source(site: 
         try:
             until(lambda: len(lines("late.jsonl")) == made, run)
             health = [sys.executable, "-m", "countline", "health", address, "--ready", "--json"]
-            asked = subprocess.run(health, capture_output=True, text=True, timeout=60)
+            asked = starting.run(health, capture_output=True, text=True, timeout=60)
             assert asked.returncode == 0, asked.stdout + asked.stderr
             assert json.loads(asked.stdout)["checks"]["run"]["detail"] == "has no source in its share: waits"
 
@@ -98,7 +99,7 @@ def test_one_whose_share_becomes_empty_ends_in_order(site: Site) -> None:
     with pod("--watch", "--metrics", address) as run:
         try:
             ready = [sys.executable, "-m", "countline", "health", address, "--ready", "-q"]
-            until(lambda: subprocess.run(ready, timeout=60).returncode == 0, run)
+            until(lambda: starting.run(ready, timeout=60).returncode == 0, run)
             write(site, [OTHER], {"file": {"path": "out.jsonl"}}, **endless)
             text = run.communicate(timeout=120)[0]
         finally:
@@ -114,7 +115,7 @@ def test_it_ends_in_order_when_it_is_asked_to(site: Site) -> None:
     with pod("--metrics", address) as run:
         try:
             health = [sys.executable, "-m", "countline", "health", address, "-q"]
-            until(lambda: subprocess.run(health, timeout=60).returncode == 0, run)
+            until(lambda: starting.run(health, timeout=60).returncode == 0, run)
             run.send_signal(signal.SIGTERM)
             text = run.communicate(timeout=60)[0]
         finally:
@@ -126,5 +127,5 @@ def test_it_ends_in_order_when_it_is_asked_to(site: Site) -> None:
 def test_one_that_names_its_number_itself_has_nothing_to_do(site: Site) -> None:
     write(site, [OTHER], {"file": {"path": "out.jsonl"}})
     command = [sys.executable, "-m", "countline", "run", "c.yaml", "--outbox", "o", "--shard", "1/2"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = starting.run(command, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr.splitlines()[-1]) == (0, "shard 1/2 has no source: nothing to do")

@@ -16,6 +16,7 @@ import orjson
 from conftest_e2e import WALKERS, bright, command, made, street, values, write
 
 import countline as cl
+import starting
 from countline.demo.broker import EmbeddedBroker
 from countline.outputs.kafka.tail import Record, tail
 from ports import free_port
@@ -87,7 +88,7 @@ def test_sigterm_ends_cleanly_and_the_next_run_goes_on_where_it_stopped(
     broker: EmbeddedBroker, topic: str, read_back: Read, clip: Path, tmp_path: Path
 ) -> None:
     config = write(tmp_path / "c.yaml", street(clip, broker.bootstrap, topic, outbox={"path": str(tmp_path / "box")}))
-    process = subprocess.Popen(
+    process = starting.Popen(
         [sys.executable, "-m", "countline", "run", str(config), "--json"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -117,7 +118,7 @@ def killed_at_random(config: Path, *, times: int, seed: int) -> int:
     moments = random.Random(seed)
     kills = 0
     for _ in range(times):
-        process = subprocess.Popen(driver(config), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        process = starting.Popen(driver(config), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert process.stdout is not None
         process.stdout.readline()
         time.sleep(moments.uniform(0.4, 2.2))
@@ -136,7 +137,7 @@ def test_kill_9_at_random_moments_loses_nothing_and_forgets_no_count(
     expected = [(r.key, r.value) for r in read_back(f"{topic}-whole", WALKERS)]
     config = write(tmp_path / "c.yaml", made(squares, broker.bootstrap, topic, outbox={"path": str(tmp_path / "box")}))
     kills = killed_at_random(config, times=8, seed=7)
-    done = subprocess.run(driver(config), capture_output=True, text=True, timeout=120, check=False)
+    done = starting.run(driver(config), capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == f"total {WALKERS}"
     assert kills >= 4

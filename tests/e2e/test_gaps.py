@@ -22,6 +22,7 @@ import pytest
 from conftest_e2e import bright, command, walkers, write
 
 import countline as cl
+import starting
 from countline.pipeline import gaps
 
 
@@ -188,7 +189,7 @@ def test_kill_9_leaves_a_gap_from_the_last_frame_to_the_next(camera: Camera, tmp
         "run.execute()"
     )
     path = write(tmp_path / "c.yaml", config(camera.url, "1"))
-    process = subprocess.Popen(
+    process = starting.Popen(
         [sys.executable, "-c", program, str(Path(__file__).parent), str(path)],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+import starting
 from ports import free_port
 
 COMMAND = [sys.executable, "-m", "countline", "run"]
@@ -34,7 +35,7 @@ def write(sources: list[dict[str, object]], **more: object) -> str:
 
 def lines_until(mark: str, *options: str, name: str) -> tuple[int, list[dict[str, object]], str]:
     """A run without an end, asked to finish once it has said something: exit code, JSON lines, all that was said."""
-    with subprocess.Popen(
+    with starting.Popen(
         [*COMMAND, "--json", *options, name], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as run:
         guard = threading.Timer(90, run.kill)
@@ -64,14 +65,14 @@ def test_every_shard_reads_its_share_and_all_together_read_all(few: Path, quick:
     read: list[str] = []
     for index in range(3):
         name = write(sources, outbox=f"o{index}.outbox", messages=[], detector=quick)
-        done = subprocess.run(
+        done = starting.run(
             [*COMMAND, "--json", "--shard", f"{index}/3", name], capture_output=True, text=True, timeout=120
         )
         assert done.returncode == 0, done.stderr
         summaries = [json.loads(line) for line in done.stdout.splitlines() if '"summary"' in line]
         read += [source for summary in summaries for source in summary["sources"]]
     assert sorted(read) == [f"cam{n}" for n in range(5)]
-    done = subprocess.run([*COMMAND, "--shard", "3/3", "c.yaml"], capture_output=True, text=True, timeout=60)
+    done = starting.run([*COMMAND, "--shard", "3/3", "c.yaml"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert "counted from 0" in done.stderr
 
@@ -89,7 +90,7 @@ def test_an_overload_is_said_with_numbers_and_shares_are_fair(clip: Path) -> Non
     )
     write([{"name": f"cam{n}", "uri": str(clip), "live": True, "loop": True} for n in range(5)], messages=[])
     began = time.monotonic()
-    done = subprocess.run([sys.executable, "slow.py"], capture_output=True, text=True, timeout=120)
+    done = starting.run([sys.executable, "slow.py"], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert time.monotonic() - began < 100
     summary = json.loads(done.stdout.splitlines()[-1])

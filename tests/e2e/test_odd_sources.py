@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import countline
+import starting
 from countline import detect
 from countline.types import Detections
 
@@ -89,7 +90,7 @@ def test_a_line_counts_in_the_upright_picture(tmp_path: Path, orientation: int) 
 
 
 def run(*arguments: object, **how: Any) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
+    return starting.run(
         [sys.executable, "-m", "countline", "run", *map(str, arguments)], capture_output=True, timeout=120, **how
     )
 
@@ -120,7 +121,7 @@ def test_names_that_are_no_utf_8_work_everywhere(tmp_path: Path) -> None:
     assert lines[-1]["sources"]["stra\\xdfe"]["frames"] == 20
     made = set(os.listdir(os.fsencode(tmp_path)))
     assert {b"stra\xdfe.outbox", b"stra\xdfe out.mp4", b"stra\xdfe.parquet"} <= made
-    again = subprocess.run(
+    again = starting.run(
         [sys.executable, "-c", "import sys; from countline.record import read_tracks; print(len(list(read_tracks(sys.argv[1]))))",
          f"{name}.parquet"], cwd=tmp_path, capture_output=True, timeout=60,
     )  # fmt: skip

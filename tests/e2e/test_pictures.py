@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from servers import ProcessServer, wait_until
 from test_faults import driver, killed_at_random
 
 import countline as cl
+import starting
 
 pytest.importorskip("obstore")
 
@@ -129,7 +129,7 @@ def test_a_store_that_comes_late_gets_every_picture_and_holds_up_no_message(
 def test_kill_9_at_random_moments_loses_no_picture(bucket: Bucket, squares: Path, tmp_path: Path) -> None:
     config = write(tmp_path / "c.yaml", configuration(squares, bucket, tmp_path))
     kills = killed_at_random(config, times=5, seed=5)
-    done = subprocess.run(driver(config), capture_output=True, text=True, timeout=120, check=False)
+    done = starting.run(driver(config), capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert kills >= 2
     found = assert_complete(bucket, tmp_path)

@@ -16,6 +16,7 @@ import pytest
 from conftest_e2e import WALKERS, bright, command, write
 
 import countline as cl
+import starting
 from countline.commands.summary_text import summary_text
 from countline.record import TracksWriter, read_tracks
 from countline.types import FrameTracks
@@ -168,7 +169,7 @@ def test_kill_9_forgets_no_count_of_theirs(squares: Path, tmp_path: Path) -> Non
     driver = [sys.executable, "-c", DRIVER.format(here=str(Path(__file__).parent), config=str(config))]
     moments, kills = random.Random(3), 0
     for _ in range(4):
-        process = subprocess.Popen(driver, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        process = starting.Popen(driver, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert process.stdout is not None
         process.stdout.readline()
         time.sleep(moments.uniform(0.8, 2.2))
@@ -176,7 +177,7 @@ def test_kill_9_forgets_no_count_of_theirs(squares: Path, tmp_path: Path) -> Non
             process.send_signal(signal.SIGKILL)
             kills += 1
         process.communicate()
-    done = subprocess.run(driver, capture_output=True, text=True, timeout=120, check=False)
+    done = starting.run(driver, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert kills >= 2
     # Nothing lost, nothing invented; a message may stand there twice, then byte for byte.

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import pytest
 from conftest_e2e import bright, write
 
 import countline as cl
+import starting
 from countline.pipeline.run import Run
 
 STEPS = 14
@@ -132,7 +132,7 @@ sys.exit(run.execute().exit_code)
 def child(config: Path, at: int) -> tuple[int, int]:
     """Number of the first frame, and how it ended."""
     here = str(Path(__file__).parent)
-    made = subprocess.run(
+    made = starting.run(
         [sys.executable, "-c", CHILD, here, str(config), str(at)],
         capture_output=True,
         text=True,
@@ -176,7 +176,7 @@ def test_a_folder_that_is_watched_while_it_is_written_tells_the_same(
     live = tmp_path / "live"
     live.mkdir()
     options: dict[str, Any] = {"watch": 2.0, "segments": {"settle": 0.5}}
-    writer = subprocess.Popen([sys.executable, "-c", WRITER, str(folder), str(live)])
+    writer = starting.Popen([sys.executable, "-c", WRITER, str(folder), str(live)])
     try:
         run = Run(job(live, "live", **options), detector=bright)
         run.add_consumer(lambda _, analytics: run.stop() if analytics.frame.number == 100 else None)

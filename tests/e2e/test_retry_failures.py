@@ -14,6 +14,7 @@ import pytest
 from conftest_e2e import WALKERS, bright, command, made, write
 
 import countline as cl
+import starting
 from countline import outbox
 from countline.config import OutboxConfig
 from countline.config.outputs import config_class
@@ -231,7 +232,7 @@ def test_killed_at_any_step_of_a_retry_nothing_is_lost_and_nothing_twice(
         for name, content in saved.items():
             Path(name).write_bytes(content)
         if (
-            subprocess.run([sys.executable, "-c", KILLED, str(at), str(config)], check=False).returncode
+            starting.run([sys.executable, "-c", KILLED, str(at), str(config)], check=False).returncode
             != -signal.SIGKILL
         ):
             break
@@ -283,7 +284,7 @@ def test_frames_that_the_next_run_goes_through_again_are_left_to_it(squares: Pat
     good = configuration(squares, "good", words=MENDED)
     cl.run(good, detector=bright)
     write(Path("bad.yaml"), configuration(squares, "bad", words=BROKEN))
-    assert subprocess.run([sys.executable, "-c", script, str(HERE)], check=False).returncode == -signal.SIGKILL
+    assert starting.run([sys.executable, "-c", script, str(HERE)], check=False).returncode == -signal.SIGKILL
     kept = read(Path("bad.outbox")).kept
     late = [k for k in kept if k.data["committed"] >= 250]
     assert late, "written before the kill"

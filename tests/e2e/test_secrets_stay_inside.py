@@ -14,13 +14,15 @@ from typing import Any
 
 import pytest
 
+import starting
+
 COMMAND = [sys.executable, "-m", "countline"]
 MESSAGES = 'messages: [{name: m, on: interval 1s, value: {f: "{frame}"}}]\n'
 
 
 def said(*arguments: str, **environment: str) -> tuple[int, str]:
     """Exit code and everything that was printed."""
-    done = subprocess.run(
+    done = starting.run(
         [*COMMAND, *arguments],
         capture_output=True,
         text=True,
@@ -33,7 +35,7 @@ def said(*arguments: str, **environment: str) -> tuple[int, str]:
 
 def said_until(mark: str, *arguments: str) -> tuple[int, str]:
     """The same of a run without an end: it is asked to finish once it has printed ``mark`` (a regular expression)."""
-    with subprocess.Popen(
+    with starting.Popen(
         [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=dict(os.environ)
     ) as process:
         guard = threading.Timer(120, process.kill)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import starting
 from countline import outbox
 
 CONFIG = """\
@@ -33,7 +34,7 @@ def test_two_signals_end_at_once_with_130_and_what_waits_stays_in_the_outbox(
     with socket.socket() as closed:  # bound, not listening: the broker is away
         closed.bind(("127.0.0.1", 0))
         Path("c.yaml").write_text(CONFIG.format(clip=few, quick=quick, port=closed.getsockname()[1]))
-        run = subprocess.Popen(
+        run = starting.Popen(
             [sys.executable, "-m", "countline", "run", "c.yaml", "--drain-timeout", "60"],
             stderr=subprocess.PIPE,
             text=True,

@@ -7,7 +7,6 @@ import json
 import os
 import pty
 import re
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -20,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import countline
+import starting
 from countline.cli import main
 from countline.demo.broker import EmbeddedBroker
 from countline.terminal import json_line, visible, visible_json
@@ -44,7 +44,7 @@ def on_pty(*args: object) -> str:
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
     env = {**os.environ, "TERM": "xterm", "COLUMNS": "200", "NO_COLOR": "1"}
-    subprocess.run(
+    starting.run(
         [sys.executable, "-m", "countline", *map(str, args)],
         stdout=theirs,
         stderr=theirs,
@@ -102,7 +102,7 @@ def test_consume_on_a_terminal_shows_control_characters_and_goes_on(
 
 
 def test_raw_into_a_pipe_is_byte_for_byte(broker: EmbeddedBroker, evil: str) -> None:
-    ended = subprocess.run(
+    ended = starting.run(
         [sys.executable, "-m", "countline", "consume", evil, "--kafka", broker.bootstrap, "-n", "7", "--raw"],
         capture_output=True, timeout=60, check=True,
     )  # fmt: skip
