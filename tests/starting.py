@@ -91,13 +91,19 @@ class Popen(subprocess.Popen[Any]):
         p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite, restore_signals, *others = more
         variables = dict(os.environ if env is None else env)
         streams = [i if given == -1 else given for i, given in enumerate((p2cread, c2pwrite, errwrite))]
+        session = bool(others.pop(4))
         strange = [preexec_fn, executable, pass_fds, shell, not close_fds, not restore_signals, *map(_asked, others)]
         if any(strange) or not _countline_can(args, variables) or any(map(os.isatty, streams)):
             super()._execute_child(  # type: ignore[misc]
                 args, executable, preexec_fn, close_fds, pass_fds, cwd, env, startupinfo, creationflags, shell, *more
             )
             return
-        request = {"args": [os.fspath(a) for a in args[1:]], "cwd": os.fspath(cwd or os.getcwd()), "env": variables}
+        request = {
+            "args": [os.fspath(a) for a in args[1:]],
+            "cwd": os.fspath(cwd or os.getcwd()),
+            "env": variables,
+            "session": session,
+        }
         self.pid, self._status = _running().start(request, streams)
         self._child_created = True
         self._close_pipe_fds(p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite)  # type: ignore[attr-defined]
@@ -127,7 +133,7 @@ class Popen(subprocess.Popen[Any]):
 
 
 def _asked(option: Any) -> bool:
-    """Whether one of the rarer options (a user, a mask, a session, a group of its own) is given."""
+    """Whether one of the rarer options (a user, a mask, a group of its own) is given."""
     return option is not None and option is not False and option != -1
 
 

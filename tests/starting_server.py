@@ -114,6 +114,8 @@ def become(request: dict[str, Any], streams: list[int]) -> None:
         new = io.TextIOWrapper(raw, old.encoding, old.errors, None, number == 2, old.write_through)
         setattr(sys, name, new)
         setattr(sys, f"__{name}__", new)
+    if request["session"]:
+        os.setsid()
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])

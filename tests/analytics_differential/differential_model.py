@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from exact_oracle import GATE, Oracle, OracleStream, cdiv, heads, hits, s32
@@ -39,10 +39,27 @@ class Fact:
     """Displacement beyond the mode's limit."""
     long: bool
     """More samples than the mode's limit (and than 3, below which there is no reference)."""
-    sides: int
-    """+1: changed sides as the line asks; -1: the other way (loose lines only); 0: did not."""
-    along: bool
-    on_segment: bool
+    extended: bool
+    given: tuple[Any, ...]
+    """What its geometry follows from."""
+
+    @cached_property
+    def geometry(self) -> tuple[int, bool, bool]:
+        """Exact fractions take long, and few facts are asked for them."""
+        return _geometry(*self.given)
+
+    @property
+    def sides(self) -> int:
+        """+1: changed sides as the line asks; -1: the other way (loose lines only); 0: did not."""
+        return self.geometry[0]
+
+    @property
+    def along(self) -> bool:
+        return self.geometry[1]
+
+    @property
+    def on_segment(self) -> bool:
+        return self.extended or self.geometry[2]
 
     @property
     def open(self) -> bool:
@@ -68,10 +85,9 @@ class Witness(OracleStream):
         item, points, enabled = entry
         index = next(k for k, e in enumerate(self.lines) if e is entry)
         far, long, cosine = GATE[item.mode]
-        sides, along, on = _geometry(item, points, old, now, mean_h, hh, cosine)
         fact = Fact(
             self.number, track.n, item.accepts(cls), enabled, item.label in track.crossed, moved, moved > far,
-            track.n > max(long, 3), sides, along, item.extended or on,
+            track.n > max(long, 3), item.extended, (item, points, old, now, mean_h, hh, cosine),
         )  # fmt: skip
         if track.n == 1 and self.facts[ident, item.label].get(index):
             del self.facts[ident, item.label]  # another life begins

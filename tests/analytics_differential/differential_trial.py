@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -69,7 +70,8 @@ class Trial:
 
 
 def run(scenario: Scenario) -> Trial:
-    """Both engines by themselves, the oracle, and ``compare``."""
+    """Both engines by themselves, the oracle, and ``compare``. The engines are given all frames at once, and by ``compare`` one after
+    the other: what they count does not depend on it."""
     config = scenario.config
     names = {frame.info.source.index: frame.info.source.name for frame in scenario.frames}
     converted = convert(config, names, count="every")
@@ -84,14 +86,15 @@ def run(scenario: Scenario) -> Trial:
             trial.indices[source, str(rule.values["name"])] = next(k for k, i in enumerate(lines) if i is rule.item)
     labels = {(s, str(r.values["name"])): r.label for (s, _), rules in trial.rules.items() for r in rules}
     live: dict[Key, Life] = {}
-    for frame in scenario.frames:
+    by_exact, by_native = exact.update(scenario.frames), native.update(scenario.frames)
+    for frame, exactly, natively in zip(scenario.frames, by_exact, by_native):
         _frame(trial, live, frame)
         observer.frame(_record(frame)) if config.enable else None
-        for event in exact.update([frame])[0].events:
+        for event in exactly.events:
             if isinstance(event, Crossing) and event.track_id is not None:
                 life = live[frame.info.source.name, event.track_id]
                 life.exact[event.rule].append(frame.info.number)
-        for event in native.update([frame])[0].events:
+        for event in natively.events:
             if isinstance(event, Crossing) and event.track_id is not None:
                 life = live[frame.info.source.name, event.track_id]
                 life.native[labels[life.source, event.rule]].append((frame.info.number, event.rule))
@@ -345,9 +348,10 @@ def _continues(old: Life, new: Life) -> bool:
     """A track that comes back after another had taken its object over begins anew: any sighting may be a beginning."""
     before = sorted(old.seen)
     for pts, sample in new.seen.items():
-        last = max((p for p in before if p < pts), default=None)
-        if last is None or pts in old.seen or pts - last > STITCH_NS:
+        at = bisect_left(before, pts)
+        if at == 0 or pts in old.seen or pts - before[at - 1] > STITCH_NS:
             continue
+        last = before[at - 1]
         end = old.seen[last]
         sizes = sorted((end.size / end.picture[1], sample.size / sample.picture[1]))
         if end.class_id == sample.class_id and sizes[1] <= 1.601 * sizes[0]:

@@ -73,9 +73,10 @@ class OracleStream:
         self.current: dict[str, int] = {i.label: 0 for i, _, _ in self.lines if i.enabled}
         raw: dict[int, int] = {}
         objects = []
-        for obj in frame["objects"]:
-            raw[obj["class_id"]] = raw.get(obj["class_id"], 0) + 1
-            objects.append({"id": obj["id"], "class_id": obj["class_id"], "info": self.object(obj, pts)})
+        with np.errstate(all="ignore"):
+            for obj in frame["objects"]:
+                raw[obj["class_id"]] = raw.get(obj["class_id"], 0) + 1
+                objects.append({"id": obj["id"], "class_id": obj["class_id"], "info": self.object(obj, pts)})
         meta = {
             "objCnt": self.smooth(raw, pts % 2**64),
             "objInROIcnt": {**self.in_roi, **self.crowd},
@@ -102,10 +103,9 @@ class OracleStream:
             track.sum[k] = (track.sum[k] + v) % 2**64
         window = F(min(track.n + 1, self.length))
         track.n += 1
-        with np.errstate(all="ignore"):
-            mx, my, qx, qy, mean_h = (F(np.uint64(v)) / window for v in track.sum)
-            vx, vy = qx - mx * mx, qy - my * my
-            still = track.n > self.length and vx <= 400 and float(vy / mean_h) <= 0.01
+        mx, my, qx, qy, mean_h = (F(np.uint64(v)) / window for v in track.sum)
+        vx, vy = qx - mx * mx, qy - my * my
+        still = track.n > self.length and vx <= 400 and float(vy / mean_h) <= 0.01
         hh = cdiv(s32_of_float(float(mean_h)), 2)
         info: dict[str, Any] = {
             "roiStatus": [],
@@ -134,10 +134,9 @@ class OracleStream:
             else:
                 old = [track.ring[(track.n + k) % self.length] for k in range(4)]
                 px, py, pw, ph = (cdiv(s32(sum(v)), 4) for v in zip(*old))
-        with np.errstate(all="ignore"):
-            dx = F(s32(cx - px))
-            dy = F(s32(cy + cdiv(ch, 2) - py - cdiv(ph, 2)))
-            moved = s32_of_float(float(dx * dx + dy * dy))
+        dx = F(s32(cx - px))
+        dy = F(s32(cy + cdiv(ch, 2) - py - cdiv(ph, 2)))
+        moved = s32_of_float(float(dx * dx + dy * dy))
         self.directions_of(info, ident, cls, track, still, moved, (s32(cx - px), s32(cy - py)))
         here = (cx, cy, cw, ch)
         for entry in self.lines:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+import starting
 from countline.config import load
 from countline.config.outputs import BUILT_IN, config_class
 from countline.config.renames import in_new_names, old_values, under_both_names
@@ -128,7 +128,7 @@ def test_the_command_line_says_it_once(tmp_path: Path) -> None:
         f"sources: [{{name: a, uri: {tmp_path}/none.mp4}}]\noutputs:\n  - redis: {{stream: counts, port: 1}}\n"
     )
     for command in (["run", "-q"], ["check"], ["outbox"]):
-        done = subprocess.run(
+        done = starting.run(
             [sys.executable, "-m", "countline", *command, str(path)],
             capture_output=True,
             text=True,

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
+import starting
 from countline.cli import main
 from countline.deepstream import DeepStreamError, attach, checks, gstreamer, settings
 from countline.deepstream.full_pipeline import FullPipeline, inference_files, tracker_properties
@@ -65,7 +66,7 @@ def folder() -> Path:
 
 
 def command(*args: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    return starting.run(
         [sys.executable, "-c", "from countline.cli import main; main()", "deepstream", *args],
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip

@@ -47,11 +47,10 @@ class Releases:
         self.function = ctypes.CFUNCTYPE(None, P, P)(release)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(400)
-@pytest.mark.parametrize(("publish", "buffers"), [("nvmsgbroker", 100_000), ("countline", 30_000)])
-def test_a_hundred_thousand_buffers_leave_nothing_behind(publish: Any, buffers: int) -> None:
-    library = Library()
+@pytest.mark.parametrize(("publish", "growth"), [("nvmsgbroker", 9 << 20), ("countline", 30 << 20)])
+def test_thirty_thousand_buffers_leave_nothing_behind(publish: Any, growth: int) -> None:
+    """``growth``: bytes below which memory stays; of payloads on buffers it does not grow at all."""
+    library, buffers = Library(), 30_000
     releases, before = Releases(library), (COUNTS.attached, COUNTS.released)
     process, sizes = psutil.Process(), []
     with Pipeline() as pipeline:
@@ -73,7 +72,7 @@ def test_a_hundred_thousand_buffers_leave_nothing_behind(publish: Any, buffers: 
     made = buffers if publish == "nvmsgbroker" else 0
     assert (COUNTS.attached - before[0], COUNTS.released - before[1]) == (made, made)
     # One batch's metadata takes about 100 kB, so that a leak of it would show as gigabytes; up to 200 batches are under way.
-    assert sizes[-1] - max(sizes[:4]) < 30 << 20, [s >> 20 for s in sizes]
+    assert sizes[-1] - max(sizes[:4]) < growth, [s >> 20 for s in sizes]
 
 
 def test_buffers_without_metadata_pass_and_are_counted(caplog: pytest.LogCaptureFixture) -> None:

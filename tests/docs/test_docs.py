@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import starting
 from countline.cli import COMMANDS
 from countline.config import load
 
@@ -33,7 +33,7 @@ def test_the_configuration_in_the_readme_is_valid() -> None:
 
 
 def test_the_reference_of_the_configuration_is_made_from_the_code() -> None:
-    done = subprocess.run(
+    done = starting.run(
         [sys.executable, str(ROOT / "tools" / "make_reference.py"), "--check"],
         capture_output=True,
         text=True,
@@ -53,7 +53,7 @@ def test_every_command_is_documented_and_answers_help() -> None:
     text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
     for name in COMMANDS:
         assert f"`countline {name}" in text
-        done = subprocess.run(
+        done = starting.run(
             [sys.executable, "-m", "countline", name, "--help"], capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import subprocess
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +15,7 @@ import orjson
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
+import starting
 from countline.demo.broker import EmbeddedBroker
 
 PAGE = (Path(__file__).parents[2] / "docs" / "deepstream-migration.md").read_text(encoding="utf-8")
@@ -54,9 +55,10 @@ class Site:
     def run(self, command: str, code: int = 0) -> str:
         command = self._filled(command)
         words, _, target = command.partition(" > ")
-        words = re.sub(r"^countline", f"{sys.executable} -m countline", words)
-        done = subprocess.run(
-            words.strip(), shell=True, cwd=self.folder, capture_output=True, text=True, timeout=120, check=False
+        program, *arguments = shlex.split(words)
+        assert program == "countline"
+        done = starting.run(
+            [sys.executable, "-m", program, *arguments], cwd=self.folder, capture_output=True, text=True, timeout=120
         )
         assert done.returncode == code, done.stdout + done.stderr
         if target:

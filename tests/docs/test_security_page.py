@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import starting
 from countline.config import load
 from countline.errors import ConfigError
 
@@ -15,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "countline", *arguments], capture_output=True, text=True, check=False)
+    return starting.run([sys.executable, "-m", "countline", *arguments], capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("words", [["check", "c.yaml"], ["schema", "--message", "m", "c.yaml"]])

@@ -53,7 +53,9 @@ def test_two_runs_over_a_file_give_the_same_messages(
     for n in (1, 2):
         config = write(tmp_path / "countline.yaml", street(short, broker.bootstrap, f"{topic}-{n}"))
         # Each with an interpreter of its own, whose sets have an order of their own.
-        assert subprocess.run([sys.executable, "-m", "countline", "run", str(config), "-q"], check=False).returncode == 0
+        assert (
+            subprocess.run([sys.executable, "-m", "countline", "run", str(config), "-q"], check=False).returncode == 0
+        )
         sent.append([(r.key, r.value) for r in read_back(f"{topic}-{n}", 7)])
     assert sent[0] == sent[1]
     assert len(sent[0]) >= 6

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import starting
 from countline.commands.merged import merged_snapshot, merged_summary
 from countline.commands.shares import outbox_of, refuse_single, shares
 from countline.demo import clip_path
@@ -86,7 +87,7 @@ def configured(tmp_path: Path) -> Path:
 
 def started(path: Path, *more: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "countline", "run", str(path), "--json", *more]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    return starting.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
 def test_a_run_in_processes_is_told_as_one_and_ends_with_its_signal(configured: Path) -> None:

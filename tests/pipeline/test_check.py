@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from conftest_e2e import quick  # noqa: F401
 
 import countline as cl
 from countline import outbox
@@ -81,9 +82,9 @@ OUTBOXES: dict[str, tuple[Callable[[], object], dict[str, Any], str]] = {
 }
 
 
-def told(change: dict[str, Any], clip: Path) -> tuple[str, str]:
+def told(change: dict[str, Any], clip: Path, detector: dict[str, Any]) -> tuple[str, str]:
     """What a check and a run say of a configuration. Neither makes an outbox."""
-    Path("c.yaml").write_text(yaml.safe_dump(config(clip, **change)))
+    Path("c.yaml").write_text(yaml.safe_dump(config(clip, detector=detector, **change)))
     given = cl.load("c.yaml")
     failed = [(code, c) for code, c in checks(given, Path("c.yaml"), send=False, timeout=5.0) if not c.ok]
     with pytest.raises(cl.CountlineError) as refused:
@@ -95,11 +96,11 @@ def told(change: dict[str, Any], clip: Path) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("what", OUTBOXES)
-def test_check_finds_an_outbox_that_a_run_refuses(what: str, clip: Path) -> None:
+def test_check_finds_an_outbox_that_a_run_refuses(what: str, clip: Path, quick: dict[str, Any]) -> None:
     prepare, change, words = OUTBOXES[what]
     prepare()
     before = sorted(p.name for p in Path().iterdir())
-    checked, ran = told(change, clip)
+    checked, ran = told(change, clip, quick)
     assert words in checked
     assert words in ran
     made = {p.name for p in Path().iterdir()} - {"c.yaml", *before}
@@ -123,23 +124,23 @@ def bootstrap() -> Any:
     ],
 )
 def test_check_finds_what_only_a_producer_refuses_while_the_broker_answers(
-    options: dict[str, Any], words: str, bootstrap: str, clip: Path
+    options: dict[str, Any], words: str, bootstrap: str, clip: Path, quick: dict[str, Any]
 ) -> None:
-    checked, ran = told(kafka(**options)(bootstrap), clip)
+    checked, ran = told(kafka(**options)(bootstrap), clip, quick)
     assert words in checked
     assert words in ran
 
 
-def test_check_finds_a_pipe_that_is_to_be_read_again_and_again(clip: Path) -> None:
+def test_check_finds_a_pipe_that_is_to_be_read_again_and_again(clip: Path, quick: dict[str, Any]) -> None:
     os.mkfifo("in.mp4")
-    checked, ran = told({"sources": [{"name": "gate", "uri": "in.mp4", "loop": True}]}, clip)
+    checked, ran = told({"sources": [{"name": "gate", "uri": "in.mp4", "loop": True}]}, clip, quick)
     assert "can be read only once" in checked
     assert "can be read only once" in ran
 
 
-def test_a_check_leaves_what_a_run_in_the_same_folder_is_writing_as_it_is(clip: Path) -> None:
+def test_a_check_leaves_what_a_run_in_the_same_folder_is_writing_as_it_is(clip: Path, quick: dict[str, Any]) -> None:
     """A part of a rotated file belongs to the run that writes it."""
-    given = config(clip, outputs=[{"file": {"path": "out-{date}.jsonl", "rotate_bytes": 1_000_000}}])
+    given = config(clip, detector=quick, outputs=[{"file": {"path": "out-{date}.jsonl", "rotate_bytes": 1_000_000}}])
     Path("c.yaml").write_text(yaml.safe_dump(given))
     part = Path("out-1970-01-01.jsonl.part")
     with cl.Run(given, detector=nobody):

@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
+import starting
 from ports import free_port
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install playwright")
@@ -78,7 +79,7 @@ class Scenes:
         """Until its page is served."""
         command = [sys.executable, str(Path(__file__).with_name("scene_run.py")), str(self.file)]
         with open(self.folder / "run.log", "ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
+            self._process = starting.Popen(command, stdout=log, stderr=log, cwd=self.folder)
         wait_for(self._served, lambda: (self.folder / "run.log").read_text())
 
     def _served(self) -> bool:

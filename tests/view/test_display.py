@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import starting
 from countline.testing import Scene, Walk
 from countline.view.display import Display, no_screen
 
@@ -20,7 +21,7 @@ QUICK = ["run", "--line", "l=0.1,0.55,0.9,0.55", "--outbox", "memory", "-q"]
 
 def countline(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     kept = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY")}
-    return subprocess.run(
+    return starting.run(
         [sys.executable, "-m", "countline", *arguments],
         capture_output=True,
         text=True,

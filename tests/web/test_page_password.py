@@ -6,7 +6,6 @@ import json
 import re
 import socket
 import stat
-import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ from pages import API, PASSWORD, Browser, showing, with_page
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+import starting
 from countline.addresses import split_address
 from countline.errors import ConfigError
 from countline.view.web.password import Password, read, renew
@@ -124,7 +124,7 @@ def test_the_command_makes_a_new_one_for_the_run_that_is_at_work(tmp_path: Path)
             lines = streaming.iter_lines()
             next(lines)
             command = [sys.executable, "-m", "countline", "web-password", str(tmp_path / "o.outbox")]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            done = starting.run(command, capture_output=True, text=True, check=True)
             new = done.stdout.strip()
             assert re.fullmatch(r"[\w-]{24}", new)
             for _ in lines:  # whoever streams with the old one is no longer given anything
@@ -141,7 +141,7 @@ def test_the_command_makes_a_new_one_for_the_run_that_is_at_work(tmp_path: Path)
 def test_the_command_does_not_shadow_one_of_the_configuration(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text("sources: [{name: a, uri: a.mp4}]\nweb: {password: of-the-file}\n")
-    done = subprocess.run(
+    done = starting.run(
         [sys.executable, "-m", "countline", "web-password", str(path)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 2

