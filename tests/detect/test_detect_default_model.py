@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +33,18 @@ def detector(runtime: str, precision: str = "fp32", **more: object) -> countline
     if runtime == "openvino":
         pytest.importorskip("openvino")
     return make(DetectorConfig.model_validate({"runtime": runtime, "precision": precision, "threads": 1, **more}))
+
+
+@functools.cache
+def loaded(runtime: str, precision: str, name: str) -> countline.detect.OnnxDetector:
+    """For the tests of this file that take the same one: that what it has done before changes nothing is one of them."""
+    return detector(runtime, precision, model=name)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _unloaded() -> Iterator[None]:
+    yield
+    loaded.cache_clear()
 
 
 def test_file_carries_labels_source_hashes_and_half_precision_weights() -> None:
@@ -73,7 +87,7 @@ def test_licences_lie_beside_the_models() -> None:
 def test_company_in_a_batch_and_repetition_change_nothing(
     runtime: str, precision: str, name: str, street: list[Frame]
 ) -> None:
-    d = detector(runtime, precision, model=name)
+    d = loaded(runtime, precision, name)
     alone = [d.detect([frame])[0] for frame in street[:4]]
     together = d.detect(street[:4])
     anew = detector(runtime, precision, model=name).detect(street[3::-1])[::-1]
@@ -87,7 +101,7 @@ def test_company_in_a_batch_and_repetition_change_nothing(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_both_runtimes_agree(name: str, street: list[Frame]) -> None:
-    for a, b in zip(*(detector(runtime, model=name).detect(street) for runtime in RUNTIMES)):
+    for a, b in zip(*(loaded(runtime, "fp32", name).detect(street) for runtime in RUNTIMES)):
         sure = a.confidence > 0.3
         assert len(a[sure]) == len(b[b.confidence > 0.3])
         np.testing.assert_allclose(a.xyxy[sure], b.xyxy[: sure.sum()], atol=0.05)
@@ -101,7 +115,7 @@ def believed(d: countline.detect.OnnxDetector, frame: Frame) -> Detections:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_eight_bits_find_the_same_people(name: str, street: list[Frame]) -> None:
-    full, small = (detector("onnxruntime", precision, model=name) for precision in ("fp32", "int8"))
+    full, small = (loaded("onnxruntime", precision, name) for precision in ("fp32", "int8"))
     total = agree = 0
     for frame in street:
         a, b = believed(full, frame), believed(small, frame)

@@ -34,12 +34,12 @@ RULES = "[property]\nenable=1\nconfig-width=768\nconfig-height=576\n[line-crossi
 
 
 def traced(home: Path | str, *args: object) -> tuple[int, str, list[str]]:
-    """Exit code, what was printed, and the addresses beyond this machine that were spoken to."""
+    """What a new interpreter is given: exit code, what was printed, and the addresses beyond this machine that were spoken to."""
     assert strace is not None
     log = Path.cwd().parent / "trace.txt"
     ended = subprocess.run(
         [strace, "-f", "--seccomp-bpf", "-qq", "-e", "trace=connect,sendto,sendmsg,sendmmsg", "-o", str(log),
-         sys.executable, "-m", "countline", *map(str, args)],
+         sys.executable, *map(str, args)],
         capture_output=True, text=True, timeout=150, check=False, env={"HOME": str(home), "PATH": "/usr/bin:/bin"},
     )  # fmt: skip
     seen = [m[2] or m[3] for m in _ADDRESS.finditer(log.read_text(errors="replace"))]
@@ -74,7 +74,7 @@ def test_a_run_speaks_to_nobody_and_leaves_nothing_in_the_home(
     runtime: str, few: Path, quick: dict[str, Any], home: Path
 ) -> None:
     Path("c.yaml").write_text(CONFIG.format(clip=few, model=quick["model"], runtime=runtime))
-    code, said, seen = traced(home, "run", "c.yaml")
+    code, said, seen = traced(home, "-m", "countline", "run", "c.yaml")
     assert (code, seen, left(home)) == (0, [], []), said
     assert Path("out.jsonl").read_text()
     assert sorted(p.name for p in Path().iterdir()) == [".countline", "c.yaml", "out.jsonl"]
@@ -82,29 +82,41 @@ def test_a_run_speaks_to_nobody_and_leaves_nothing_in_the_home(
 
 def test_a_home_that_cannot_be_written_is_no_trouble(few: Path, quick: dict[str, Any]) -> None:
     Path("c.yaml").write_text(CONFIG.format(clip=few, model=quick["model"], runtime="onnxruntime"))
-    code, said, seen = traced("/proc", "run", "c.yaml")  # nobody can make a file there, not even root
+    code, said, seen = traced(
+        "/proc", "-m", "countline", "run", "c.yaml"
+    )  # nobody can make a file there, not even root
     assert (code, seen) == (0, []), said
     assert "\x1b" not in said
     assert "telemetry" not in said.lower()
 
 
-@pytest.mark.parametrize(
-    "args",
-    [["--version"], ["--help"], ["check", "c.yaml"], ["convert", "rules.txt"], ["schema"], ["counts"], ["outbox"],
-     ["schema", "--message", "m", "c.yaml"], ["analyze", "--rules", "rules.txt", "tracks.jsonl"],
-     ["compare", "--rules", "rules.txt", "tracks.jsonl"], ["deepstream", "--help"]],
-    ids=" ".join,
-)  # fmt: skip
-def test_no_other_command_speaks_to_anybody(args: list[str], few: Path, quick: dict[str, Any], home: Path) -> None:
+COMMANDS = [
+    ["--version"], ["--help"], ["check", "c.yaml"], ["convert", "rules.txt"], ["schema"], ["counts"], ["outbox"],
+    ["schema", "--message", "m", "c.yaml"], ["analyze", "--rules", "rules.txt", "tracks.jsonl"],
+    ["compare", "--rules", "rules.txt", "tracks.jsonl"], ["deepstream", "--help"],
+]  # fmt: skip
+ONE_AFTER_THE_OTHER = f"""
+from countline.cli import main
+for args in {COMMANDS}:
+    try:
+        main(args)
+    except SystemExit as end:
+        print("ended", args, end.code, flush=True)
+"""
+
+
+def test_no_other_command_speaks_to_anybody(few: Path, quick: dict[str, Any], home: Path) -> None:
+    """All in one process: whatever one of them loads stays under the trace."""
     Path("c.yaml").write_text(CONFIG.format(clip=few, model=quick["model"], runtime="auto"))
     Path("rules.txt").write_text(RULES)
     assert nvdsanalytics.read("rules.txt").streams
     Path("tracks.jsonl").write_text("")
-    _, said, seen = traced(home, *args)
+    _, said, seen = traced(home, "-c", ONE_AFTER_THE_OTHER)
     assert (seen, left(home)) == ([], []), said
+    assert said.count("ended [") == len(COMMANDS), said
     assert "Traceback" not in said
 
 
 def test_the_demo_speaks_only_to_its_own_broker(home: Path) -> None:
-    code, said, seen = traced(home, "demo", "--no-video")
+    code, said, seen = traced(home, "-m", "countline", "demo", "--no-video")
     assert (code, seen, left(home)) == (0, [], []), said

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest_e2e import quick  # noqa: F401
 
 import countline as cl
 from countline import outbox
