@@ -19,7 +19,7 @@ from countline.pipeline.run import Run
 from countline.types import Frame
 
 pytestmark = pytest.mark.usefixtures("two_gpus")
-FRAMES = 45
+FRAMES = 30
 
 
 @pytest.fixture(scope="module")
