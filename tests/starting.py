@@ -6,8 +6,8 @@ nothing else, forks (``starting_server.py``). What comes out of it is a real pro
 environment, threads and an end of its own; half of what a start costs, imports, is spent once.
 
 Not for what a new interpreter is about: how long a start takes, which modules it imports, streams that are closed before it
-begins, seeds of hashes that differ from start to start. A start that asks for anything of that kind (another environment, a
-terminal, a session of its own) is an ordinary one by itself.
+begins, seeds of hashes that differ from start to start. A start that asks for anything of that kind (what the
+interpreter reads in the environment, a terminal, a group of its own) is an ordinary one by itself.
 """
 
 from __future__ import annotations
@@ -26,8 +26,13 @@ from typing import Any
 __all__ = ["Popen", "run"]
 
 SERVER = Path(__file__).with_name("starting_server.py")
-OF_NO_MATTER = {"PYTEST_CURRENT_TEST", "PWD", "OLDPWD", "OPENBLAS_NUM_THREADS", "ORT_DISABLE_TELEMETRY"}
-"""Variables that may differ from those with which the server imported: what it imports does not depend on them."""
+OF_NO_MATTER = {"OPENBLAS_NUM_THREADS", "ORT_DISABLE_TELEMETRY"}
+"""The server sets them itself."""
+READ_AT_IMPORT = (
+    "PYTHON", "LD_", "LC_", "LANG", "TZ", "HOME", "PATH", "TMP", "TEMP", "XDG_", "OMP_", "KMP_", "OPENBLAS_", "MKL_", "ORT_", "OV_",
+    "OPENVINO_", "OPENCV_", "CUDA_", "NVIDIA_", "SSL_", "COUNTLINE_", "GST_", "GI_", "MALLOC_", "GLIBC_", "COVERAGE_",
+)  # fmt: skip
+"""How variables begin that the loader, the interpreter or a library may read before a program of its own begins."""
 
 
 class _Server:
@@ -67,7 +72,12 @@ class _Server:
 
 
 def _environment(variables: dict[str, str]) -> dict[str, str]:
-    return {name: value for name, value in variables.items() if name not in OF_NO_MATTER}
+    """What the server's imports may depend on. A ``PYTHONPATH`` without plug-ins, which countline imports early, it can do itself."""
+    kept = {name: value for name, value in variables.items() if name.startswith(READ_AT_IMPORT)}
+    places = variables.get("PYTHONPATH", "").split(os.pathsep)
+    if not any(next(Path(place).glob("*-info"), None) for place in places if place):
+        kept.pop("PYTHONPATH", None)
+    return {name: value for name, value in kept.items() if name not in OF_NO_MATTER}
 
 
 _server: _Server | None = None

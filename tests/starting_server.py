@@ -117,8 +117,16 @@ def become(request: dict[str, Any], streams: list[int]) -> None:
     if request["session"]:
         os.setsid()
     os.chdir(request["cwd"])
+    before = _python_path()
     os.environ.clear()
     os.environ.update(request["env"])
+    sys.path[1 : 1 + len(before)] = _python_path()
+    importlib.invalidate_caches()
+
+
+def _python_path() -> list[str]:
+    given = os.environ.get("PYTHONPATH", "")
+    return [os.path.abspath(place) for place in given.split(os.pathsep)] if given else []
 
 
 def main(request: dict[str, Any], streams: list[int]) -> None:

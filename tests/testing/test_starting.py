@@ -64,9 +64,24 @@ def test_its_memory_is_its_own_and_nothing_of_an_earlier_one_is_left() -> None:
         assert starting.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False None\n"
 
 
-def test_another_environment_is_a_start_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    code = [sys.executable, "-c", "import os, sys; print(os.environ.get('MINE'), 'countline' in sys.modules)"]
-    assert starting.run(code, capture_output=True, text=True).stdout == "None True\n"
+def test_its_environment_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = [sys.executable, "-c", "import os, sys; print(os.environ['MINE'], sorted(os.environ), sys.path)"]
     monkeypatch.setenv("MINE", "x")
-    assert starting.run(code, capture_output=True, text=True).stdout == "x False\n"
-    assert starting.run(code, capture_output=True, text=True, env={"MINE": "y"}).stdout == "y False\n"
+    monkeypatch.setenv("PYTHONPATH", f"{Path.cwd()}{os.pathsep}other")
+    first, second = both(*code[1:], env=dict(os.environ))  # libraries written in C may have set more in this process
+    assert first.stdout == second.stdout
+    assert first.stdout.startswith("x ")
+
+
+def test_what_the_interpreter_itself_reads_is_a_start_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = [sys.executable, "-c", "import sys; print(sys.flags.hash_randomization, 'countline' in sys.modules)"]
+    assert starting.run(code, capture_output=True, text=True).stdout == "1 True\n"
+    monkeypatch.setenv("PYTHONHASHSEED", "0")
+    assert starting.run(code, capture_output=True, text=True).stdout == "0 False\n"
+
+
+def test_a_module_on_the_python_path_is_found(tmp_path: Path) -> None:
+    (tmp_path / "beside.py").write_text("print('found')")
+    code = [sys.executable, "-c", "import beside, sys; print('countline' in sys.modules)"]
+    done = starting.run(code, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    assert done.stdout == "found\nTrue\n"
