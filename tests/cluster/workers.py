@@ -19,6 +19,7 @@ import yaml
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from walking_source import STEPS
 
+import starting
 from countline.cluster.tables import Tables
 from countline.cluster.topics import Names, Reader
 from countline.config.moment import moment_of
@@ -57,7 +58,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 def countline(folder: Path, *words: object) -> subprocess.CompletedProcess[str]:
     """The command line, to its end."""
-    return subprocess.run(
+    return starting.run(
         [sys.executable, "-m", "countline", *map(str, words)],
         capture_output=True, text=True, timeout=60, check=False, env=environment(folder),
     )  # fmt: skip
@@ -77,7 +78,7 @@ class Worker:
 
     def start(self) -> Worker:
         with open(self.log, "ab") as out:
-            self.process = subprocess.Popen(
+            self.process = starting.Popen(
                 [sys.executable, "-m", "countline", *map(str, self.words)],
                 stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=environment(self.config.parent),
             )  # fmt: skip

@@ -94,9 +94,22 @@ def test_check_says_what_each_of_them_is(folder: Path) -> None:
         assert words in done.stdout
 
 
+CHECKED = """
+import sys
+from countline.cli import main
+for path in sys.argv[1:]:
+    try:
+        main(["check", path])
+    except SystemExit as end:
+        for stream in (sys.stdout, sys.stderr):
+            print(f"|{end.code}|", file=stream, flush=True)
+"""
+"""Checks several files in one start: with the code of each, what it says ends."""
+
+
 def test_what_is_wrong_in_the_configuration_is_told_with_its_line(folder: Path) -> None:
     text = FILES["countline.yaml"]
-    for old, new, words in (
+    faults = (
         ("limit: 1", "limit: 0", "countline.yaml:6"),
         ("limit: 1", "limt: 1", "did you mean 'limit'"),
         ("level: warning", "level: loud", "countline.yaml:8"),
@@ -104,13 +117,20 @@ def test_what_is_wrong_in_the_configuration_is_told_with_its_line(folder: Path) 
         ("layout: ltwh", "layout: ltwr", "unknown layout 'ltwr'"),
         ("on: full", "on: fill", "there is no trigger 'fill'"),
         ("capacities.hall.free", "capacities.hall.fre", "countline.yaml:9"),
-    ):
+    )
+    paths = [folder / str(number) / "countline.yaml" for number in range(len(faults))]
+    for path, (old, new, _) in zip(paths, faults):
         assert text.count(old) == 1
-        (folder / "countline.yaml").write_text(text.replace(old, new))
-        done = countline(folder, "check", "countline.yaml")
-        assert done.returncode == 2, done.stdout + done.stderr
-        assert words in done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
+        path.parent.mkdir()
+        path.write_text(text.replace(old, new))
+    command = [sys.executable, "-c", CHECKED, *paths]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    said = [stream.split("|2|\n") for stream in (done.stdout, done.stderr)]
+    assert [len(each) for each in said] == [len(faults) + 1] * 2, done.stdout + done.stderr
+    for out, err, (_, _, words) in zip(*said, faults):
+        assert words in out + err
+        assert "Traceback" not in err
 
 
 def test_the_schema_for_editors_knows_what_the_package_brings(folder: Path) -> None:

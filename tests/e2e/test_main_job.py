@@ -142,7 +142,8 @@ def test_an_exception_in_a_users_function_is_told_and_kept_and_stops_nothing(
     data = made(squares, broker.bootstrap, topic, messages=[], outbox={"path": str(tmp_path / "box.outbox")})
     summary = cl.run(data, messages=[payload], detector=bright)
     assert summary.failures == WALKERS // 3
-    assert len(read_back(topic, WALKERS)) == WALKERS - WALKERS // 3
+    made_anyway = WALKERS - WALKERS // 3
+    assert len(read_back(topic, made_anyway)) == made_anyway
     letters = (tmp_path / "box.outbox.failures.jsonl").read_text().splitlines()
     assert len(letters) == WALKERS // 3
     letter = orjson.loads(letters[0])
