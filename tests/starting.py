@@ -28,6 +28,8 @@ __all__ = ["Popen", "run"]
 SERVER = Path(__file__).with_name("starting_server.py")
 OF_NO_MATTER = {"OPENBLAS_NUM_THREADS", "ORT_DISABLE_TELEMETRY"}
 """The server sets them itself."""
+_AT_FIRST = dict(os.environ)
+"""Before a test has changed anything."""
 READ_AT_IMPORT = (
     "PYTHON", "LD_", "LC_", "LANG", "TZ", "HOME", "PATH", "TMP", "TEMP", "XDG_", "OMP_", "KMP_", "OPENBLAS_", "MKL_", "ORT_", "OV_",
     "OPENVINO_", "OPENCV_", "CUDA_", "NVIDIA_", "SSL_", "COUNTLINE_", "GST_", "GI_", "MALLOC_", "GLIBC_", "COVERAGE_",
@@ -39,14 +41,13 @@ class _Server:
     """The process that forks. One for each process of tests, begun with the first start."""
 
     def __init__(self) -> None:
-        self.environment = _environment(dict(os.environ))
+        self.environment = _environment(_AT_FIRST)
         self.lock = threading.Lock()
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
+            command = [sys.executable, str(SERVER), str(theirs.fileno())]
             self.process = subprocess.Popen(
-                [sys.executable, str(SERVER), str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
+                command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, cwd=SERVER.parent, env=_AT_FIRST
             )
         atexit.register(self.close)
 
@@ -122,11 +123,15 @@ class Popen(subprocess.Popen[Any]):
         if self._status is None:
             found: tuple[int, int] = super()._try_wait(wait_flags)  # type: ignore[misc]
             return found
-        if wait_flags == os.WNOHANG and not select.select([self._status], [], [], 0)[0]:
+        ready = select.poll()
+        ready.register(self._status, select.POLLIN)
+        if wait_flags == os.WNOHANG and not ready.poll(0):
             return 0, 0
-        status = int(os.read(self._status, 64) or b"0")
-        os.close(self._status)
-        return self.pid, status
+        with open(self._status, "rb", buffering=0) as status:
+            told = status.read()
+        if not told:
+            raise ChildProcessError("the process that starts others has ended; how this one did is not known")
+        return self.pid, int(told)
 
     def _internal_poll(self, _deadstate: int | None = None, **more: Any) -> int | None:
         if self._status is None:
@@ -137,6 +142,10 @@ class Popen(subprocess.Popen[Any]):
                     pid, status = self._try_wait(os.WNOHANG)
                     if pid:
                         self._handle_exitstatus(status)  # type: ignore[attr-defined]
+            except ChildProcessError:
+                if _deadstate is None:
+                    raise
+                self.returncode = _deadstate
             finally:
                 self._waitpid_lock.release()  # type: ignore[attr-defined]
         return self.returncode
