@@ -13,6 +13,7 @@ import pytest
 
 import property_profiles
 import spread
+import starting
 from countline import redaction
 
 property_profiles.choose()
@@ -68,6 +69,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
+    starting.remember()
     _settle()
 
 

@@ -23,13 +23,12 @@ import threading
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Popen", "run"]
+__all__ = ["Popen", "remember", "run"]
 
 SERVER = Path(__file__).with_name("starting_server.py")
 OF_NO_MATTER = {"OPENBLAS_NUM_THREADS", "ORT_DISABLE_TELEMETRY"}
 """The server sets them itself."""
-_AT_FIRST = dict(os.environ)
-"""Before a test has changed anything."""
+_at_first = dict(os.environ)
 READ_AT_IMPORT = (
     "PYTHON", "LD_", "LC_", "LANG", "TZ", "HOME", "PATH", "TMP", "TEMP", "XDG_", "OMP_", "KMP_", "OPENBLAS_", "MKL_", "ORT_", "OV_",
     "OPENVINO_", "OPENCV_", "CUDA_", "NVIDIA_", "SSL_", "COUNTLINE_", "GST_", "GI_", "MALLOC_", "GLIBC_", "COVERAGE_",
@@ -37,17 +36,23 @@ READ_AT_IMPORT = (
 """How variables begin that the loader, the interpreter or a library may read before a program of its own begins."""
 
 
+def remember() -> None:
+    """To be called before the first test, which may change the environment."""
+    global _at_first
+    _at_first = dict(os.environ)
+
+
 class _Server:
     """The process that forks. One for each process of tests, begun with the first start."""
 
     def __init__(self) -> None:
-        self.environment = _environment(_AT_FIRST)
+        self.environment = _environment(_at_first)
         self.lock = threading.Lock()
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             command = [sys.executable, str(SERVER), str(theirs.fileno())]
             self.process = subprocess.Popen(
-                command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, cwd=SERVER.parent, env=_AT_FIRST
+                command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, cwd=SERVER.parent, env=_at_first
             )
         atexit.register(self.close)
 
