@@ -13,6 +13,7 @@ interpreter reads in the environment, a terminal, a group of its own) is an ordi
 from __future__ import annotations
 
 import atexit
+import importlib
 import json
 import os
 import select
@@ -20,6 +21,7 @@ import socket
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,8 @@ READ_AT_IMPORT = (
 def remember() -> None:
     """To be called before the first test, which may change the environment."""
     global _at_first
+    with suppress(ImportError):
+        importlib.import_module("cv2")  # it puts a folder of its own into LD_LIBRARY_PATH
     _at_first = dict(os.environ)
 
 
