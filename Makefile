@@ -86,7 +86,7 @@ test-kafka: $(VENV)/.dev
 
 # Stream engines (Flink, Quix Streams, DuckDB, ClickHouse) in virtual environments of their own, 2 GB; needs Java and Maven.
 test-streams: $(VENV)/.dev
-	@$(BIN)/python tests/streams/engines.py
+	@PYTHONPATH=tests $(BIN)/python tests/streams/engines.py
 	@$(BIN)/python -m pytest tests/streams -ra
 
 # Images, really built and run. Needs no engine: buildah works in a chroot, on a base that debootstrap makes.
@@ -102,7 +102,7 @@ manifests: $(VENV)/.dev helm
 
 # Inference servers in virtual environments of their own: they want an older protobuf.
 test-remote: $(VENV)/.dev
-	@$(BIN)/python tests/remote/remote_engines.py
+	@PYTHONPATH=tests $(BIN)/python tests/remote/remote_engines.py
 	@COUNTLINE_TEST_REMOTE=1 $(BIN)/python -m pytest tests/remote -ra
 
 # Needs `pip install -e ".[cuda]"` in $(VENV), or CUDA_PYTHON=... that has it.

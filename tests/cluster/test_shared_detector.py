@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -48,18 +48,30 @@ class Held:
         pass
 
 
+def ask(
+    pool: ThreadPoolExecutor, shared: SharedDetector, held: Held, frames: Sequence[Frame]
+) -> list[Future[list[Detections]]]:
+    """A call for each frame, in their order, from a thread each; all are being answered or wait."""
+    calls = []
+    for number, frame in enumerate(frames):
+        calls.append(pool.submit(shared.detect, [frame]))
+        wait(lambda: len(held.seen) + shared.waiting > number)  # noqa: B023 - called at once
+        assert len(held.seen) + shared.waiting == number + 1
+    return calls
+
+
 def asked(shared: SharedDetector, held: Held, frames: Sequence[Frame]) -> list[Future[list[Detections]]]:
-    """A call for each frame, in their order, from a thread each; all but the first wait when the detector is let go of."""
+    """A call for each frame; all but the first wait when the detector is let go of."""
     with ThreadPoolExecutor(len(frames)) as pool:
-        calls = []
-        for number, frame in enumerate(frames):
-            calls.append(pool.submit(shared.detect, [frame]))
-            until = time.monotonic() + 30
-            while len(held.seen) + shared.waiting <= number and time.monotonic() < until:
-                time.sleep(0.001)
-            assert len(held.seen) + shared.waiting == number + 1
+        calls = ask(pool, shared, held, frames)
         held.let_go.set()
     return calls
+
+
+def wait(what: Callable[[], bool]) -> None:
+    until = time.monotonic() + 30
+    while not what() and time.monotonic() < until:
+        time.sleep(0.001)
 
 
 def number(call: Future[list[Detections]]) -> int:
@@ -89,13 +101,28 @@ def test_a_detector_that_says_how_many_it_wants_gets_no_more(frames: list[Frame]
 
 
 def test_a_detector_of_which_each_thread_wants_one_frame_gets_one_at_a_time_in_turn(frames: list[Frame]) -> None:
-    held = Held(parallel=2)
+    class OneByOne(Held):
+        """Answers one call for each turn."""
+
+        turns = threading.Semaphore(0)
+
+        def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+            self.seen.append([f.info.number for f in frames])
+            assert self.turns.acquire(timeout=30)
+            return [Detections(np.array([[0, 0, f.info.number + 1, 1]]), np.ones(1), np.zeros(1)) for f in frames]
+
+    held = OneByOne(parallel=2)
     shared = SharedDetector(held)
     assert isinstance(shared, ParallelDetector)
     assert shared.parallel == 2
-    calls = asked(shared, held, frames[:6])
-    assert sorted(held.seen) == [[n] for n in range(6)]
-    assert sorted(held.seen[:4]) == [[0], [1], [2], [3]], "nobody is overtaken by more than who is served beside them"
+    with ThreadPoolExecutor(6) as pool:
+        calls = ask(pool, shared, held, frames[:6])
+        assert sorted(held.seen) == [[0], [1]]
+        for following in range(2, 6):
+            held.turns.release()
+            wait(lambda: len(held.seen) > following)  # noqa: B023 - called at once
+            assert held.seen[following:] == [[following]], "who has waited longest is next"
+        held.turns.release(2)
     assert [number(call) for call in calls] == list(range(6))
 
 

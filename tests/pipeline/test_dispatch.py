@@ -81,6 +81,10 @@ class Setup:
     def put(self, source: int, number: int = 0) -> None:
         self.frames.put(source, frame(source, number), self.stats[source])
 
+    def waits_for_room(self) -> bool:
+        """Whether the thread that waits for frames has given all that the detector takes now, and sleeps."""
+        return bool(self.inference._change._waiters)  # type: ignore[attr-defined]
+
     def end(self) -> list[list[str]]:
         """What stands in the row, when all is over."""
         self.frames.stop()
@@ -102,6 +106,7 @@ def test_a_thread_of_the_detector_that_is_done_takes_the_next_frame_itself() -> 
     for source in range(12):
         setup.put(source)
     setup.thread.start()
+    until(setup.waits_for_room)  # until then, it may see for itself that a thread has become free
     for done in range(11):
         until(lambda done=done: detector.begun == done + 2)  # type: ignore[misc]
         gate.release()

@@ -31,7 +31,7 @@ SERVED = Path(__file__).with_name("served")
 SCHEMES = ("grpc", "http")
 SLOW = {("mlserver", "http"), ("kserve", "http")}
 """These make lists of numbers of each picture: seconds for each frame, which the counts are left to the other ways for."""
-KINDS = ("own", *engines.ENGINES)
+KINDS = ("own", *engines.SERVERS.names)
 
 
 class Engine:

@@ -1,35 +1,23 @@
-"""Stream engines for the tests of `examples/streams`: each in a virtual environment of its own under .cache, with all pins.
+"""Stream engines for the tests of `examples/streams`.
 
-``python tests/streams/engines.py`` fetches what is missing (2 GB); the tests only use what is there.
+``PYTHONPATH=tests python tests/streams/engines.py`` fetches what is missing (2 GB); the tests only use what is there.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
+from environments import Environments
 
-CACHE = HERE.parents[1] / ".cache" / "streams"
-CONNECTOR = "org.apache.flink:flink-sql-connector-kafka:5.0.0-2.2"
-JAR = CACHE / "flink-sql-connector-kafka-5.0.0-2.2.jar"
-ENGINES = ("flink", "quix", "tables")
-"""Names of the files of pins beside this one."""
-
-
-def folder(engine: str) -> Path:
-    """Where an engine is installed; another place for other pins or another Python."""
-    pins = hashlib.sha256((HERE / f"{engine}.txt").read_bytes()).hexdigest()[:8]
-    return CACHE / f"{engine}-{sys.version_info.major}.{sys.version_info.minor}-{pins}"
-
-
-def python(engine: str) -> Path:
-    """Its interpreter."""
-    return folder(engine) / "bin" / "python"
+_HERE = Path(__file__).resolve().parent
+ENGINES = Environments("streams", _HERE, ("flink", "quix", "tables"))
+python = ENGINES.python
+_CONNECTOR = "org.apache.flink:flink-sql-connector-kafka:5.0.0-2.2"
+JAR = ENGINES.cache / "flink-sql-connector-kafka-5.0.0-2.2.jar"
 
 
 def missing(engine: str) -> str:
@@ -45,39 +33,14 @@ def missing(engine: str) -> str:
     return ""
 
 
-def fetch(engine: str) -> None:
-    """Install it. Raises CalledProcessError; nothing half stays."""
-    target = folder(engine)
-    if not python(engine).exists():
-        part = target.with_name(f"{target.name}.part")
-        shutil.rmtree(part, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", str(part)], check=True)
-        pip = [str(part / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "-q", "--no-deps"]
-        subprocess.run([*pip, "-r", str(HERE / f"{engine}.txt")], check=True)
-        os.replace(part, target)
+def fetch_connector(engine: str) -> None:
+    """What Flink needs beside its packages. Raises CalledProcessError."""
     if engine == "flink" and not JAR.exists():
-        to = [f"-Dartifact={CONNECTOR}", f"-DoutputDirectory={CACHE}"]
+        to = [f"-Dartifact={_CONNECTOR}", f"-DoutputDirectory={ENGINES.cache}"]
         subprocess.run(
             ["mvn", "-B", "-q", "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy", *to], check=True
         )
 
 
-def main() -> int:
-    """Fetch all; 1 if one could not be."""
-    import fcntl
-
-    CACHE.mkdir(parents=True, exist_ok=True)
-    failed = 0
-    with (CACHE / "fetching.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        for engine in ENGINES:
-            try:
-                fetch(engine)
-            except (OSError, subprocess.CalledProcessError) as error:
-                print(f"{engine} cannot be fetched: {error}", file=sys.stderr)
-                failed = 1
-    return failed
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ENGINES.fetch_all(fetch_connector))

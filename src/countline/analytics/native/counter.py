@@ -148,6 +148,8 @@ class Counter:
         """Index of the rule among those of its kind at the source: where its columns in the table stand."""
         self.counts: Histogram = {}
         self.current: Histogram = {}
+        self._sums: dict[str, int] = {}
+        """By counter: ``counts`` of all classes."""
         self.epoch = 0
         self.reset_at = 0
         self.dirty = True
@@ -160,6 +162,7 @@ class Counter:
         key = (counter, class_name)
         self.counts[key] = self.counts.get(key, 0) + 1
         self.current[key] = self.current.get(key, 0) + 1
+        self._sums[counter] = self._sums.get(counter, 0) + 1
         self.dirty = True
 
     def knows(self, counter: str) -> bool:
@@ -169,12 +172,16 @@ class Counter:
     def restore(self, counts: Mapping[tuple[str, str], int]) -> None:
         """Take over stored counts."""
         self.counts = {key: amount for key, amount in counts.items() if self.knows(key[0])}
+        self._sums = {}
+        for (counter, _), amount in self.counts.items():
+            self._sums[counter] = self._sums.get(counter, 0) + amount
         self.dirty = True
 
     def reset(self, time: int) -> None:
         """Begin a new epoch at 0."""
         self.counts = {}
         self.current = {}
+        self._sums = {}
         self.epoch += 1
         self.reset_at = time
         self.dirty = True
@@ -187,10 +194,11 @@ class Counter:
 
     def total(self, counter: str) -> Count:
         """One counter over all classes."""
-        return Count(
-            sum(n for (c, _), n in self.current.items() if c == counter),
-            sum(n for (c, _), n in self.counts.items() if c == counter),
-        )
+        now = 0
+        for (name, _), amount in self.current.items():
+            if name == counter:
+                now += amount
+        return Count(now, self._sums.get(counter, 0))
 
     # -- what a kind of rule fills in ----------------------------------------------------------------------------
 
