@@ -1,17 +1,17 @@
 """A run over a folder of recordings that is changed behind some frames, and that kills itself behind another:
-``changed_recordings.py FOLDER KILL FIRST [BEHIND CONFIGURATION]…``; KILL -1 for never. Prints the number of the first frame."""
+``main(FOLDER, KILL, FIRST, [BEHIND, CONFIGURATION]…)``; KILL -1 for never. Prints the number of the first frame."""
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
 from pathlib import Path
 from typing import Any
 
 from changed_run import bright, change
 
 import countline as cl
+from countline import Run
 
 VALUE = {
     "id": "{id}", "frame": "{frame}", "rule": "{rule}", "who": "{track_id}",
@@ -55,7 +55,9 @@ def config(folder: Path, word: str) -> dict[str, Any]:
     return made
 
 
-def main(folder: Path, kill: int, first: str, changes: dict[int, str]) -> None:
+def main(target: str, kill_at: str, first: str, *rest: str) -> None:
+    folder, kill = Path(target), int(kill_at)
+    changes = dict(zip(map(int, rest[::2]), rest[1::2]))
     begun: list[int] = []
 
     def see(_: Any, analytics: cl.Analytics) -> None:
@@ -71,10 +73,5 @@ def main(folder: Path, kill: int, first: str, changes: dict[int, str]) -> None:
             run.delivery.writer.flush()
             os.kill(os.getpid(), signal.SIGKILL)
 
-    run = cl.Run(config(folder, first), detector=bright, consumers=[see])
+    run = Run(config(folder, first), detector=bright, consumers=[see])
     assert run.execute().exit_code == 0
-
-
-if __name__ == "__main__":
-    rest = sys.argv[4:]
-    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], dict(zip(map(int, rest[::2]), rest[1::2])))

@@ -1,11 +1,10 @@
-"""A run over a video whose rules are changed behind a frame, and that kills itself behind another: ``changed_run.py FOLDER BEHIND
-KILL``; both -1 for never. BEHIND -2: it begins with the changed configuration."""
+"""A run over a video whose rules are changed behind a frame, and that kills itself behind another: ``main(FOLDER, BEHIND,
+KILL)``; both -1 for never. BEHIND -2: it begins with the changed configuration."""
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 import countline as cl
+from countline import Run
 from countline.types import Detections
 
 VALUE = {
@@ -61,7 +61,9 @@ def change(run: cl.Run, to: dict[str, Any]) -> None:
     assert asked.wait(60)
 
 
-def main(folder: Path, behind: int, kill: int) -> None:
+def main(target: str, change_behind: str, kill_at: str) -> None:
+    folder, behind, kill = Path(target), int(change_behind), int(kill_at)
+
     def see(_: Any, analytics: cl.Analytics) -> None:
         number = analytics.frame.number
         if number == behind and run.engine.summary.sources["gate"].resumed_after is None:
@@ -70,9 +72,5 @@ def main(folder: Path, behind: int, kill: int) -> None:
         if number == kill:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    run = cl.Run(config(folder, 0.58 if behind == -2 else 0.42), detector=bright, consumers=[see])
+    run = Run(config(folder, 0.58 if behind == -2 else 0.42), detector=bright, consumers=[see])
     assert run.execute().exit_code == 0
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

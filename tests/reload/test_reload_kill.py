@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,8 @@ import numpy as np
 import pytest
 from stepping import written
 
-SCRIPT = Path(__file__).with_name("changed_run.py")
+from forked import Forked
+
 BEHIND = 45
 """The third walker has passed the line where it was, and not yet where it will be."""
 
@@ -37,9 +37,14 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return target.read_bytes()
 
 
-def run(folder: Path, behind: int, kill: int = -1) -> None:
-    command = [sys.executable, str(SCRIPT), str(folder), str(behind), str(kill)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+@pytest.fixture
+def runs(tmp_path: Path) -> Iterator[Forked]:
+    with Forked(Path(__file__).with_name("changed_run.py"), tmp_path / "said") as process:
+        yield process
+
+
+def run(runs: Forked, folder: Path, behind: int, kill: int = -1) -> None:
+    done = runs.run(folder, behind, kill)
     assert done.returncode == (-signal.SIGKILL if kill >= 0 else 0), done.stderr
 
 
@@ -50,16 +55,16 @@ def messages(folder: Path) -> list[dict[str, Any]]:
 
 
 def test_a_run_over_a_file_that_is_killed_behind_a_change_goes_on_to_the_same_messages(
-    video: bytes, tmp_path: Path
+    video: bytes, runs: Forked, tmp_path: Path
 ) -> None:
     found = {}
     for kill in (-1, BEHIND + 1, BEHIND + 30):
         folder = tmp_path / f"killed-{kill}"
         folder.mkdir()
         (folder / "walkers.mp4").write_bytes(video)
-        run(folder, BEHIND, kill)
+        run(runs, folder, BEHIND, kill)
         if kill >= 0:
-            run(folder, -2)
+            run(runs, folder, -2)
         found[kill] = messages(folder)
     whole = found.pop(-1)
     told = [m["config"] for m in written(tmp_path / "killed--1" / "out.jsonl") if "config" in m]

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,8 @@ import numpy as np
 import pytest
 from stepping import written
 
-SCRIPT = Path(__file__).with_name("changed_recordings.py")
+from forked import Forked
+
 STEPS = 14
 """Frames of a recording: seams lie at all stages of a crossing, which has twenty."""
 RECORDINGS = 10
@@ -43,7 +43,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def told(folder: Path, target: Path, runs: Ran) -> tuple[dict[str, dict[str, Any]], list[int]]:
+@pytest.fixture(scope="module")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forked]:
+    with Forked(Path(__file__).with_name("changed_recordings.py"), tmp_path_factory.mktemp("said")) as forked:
+        yield forked
+
+
+def told(process: Forked, folder: Path, target: Path, runs: Ran) -> tuple[dict[str, dict[str, Any]], list[int]]:
     """Messages by id of some runs one after the other, each (killed behind that frame, begun with that configuration, changed behind
     these frames to those); whatever came twice is equal. And the number of each run's first frame."""
     (target / "nvr").mkdir(parents=True)
@@ -52,8 +58,7 @@ def told(folder: Path, target: Path, runs: Ran) -> tuple[dict[str, dict[str, Any
     begun = []
     for kill, first, changes in runs:
         changed = [str(part) for change in changes.items() for part in change]
-        command = [sys.executable, str(SCRIPT), str(target), str(kill), first, *changed]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        done = process.run(target, kill, first, *changed)
         assert done.returncode == (-signal.SIGKILL if kill >= 0 else 0), done.stderr
         begun.append(int(done.stdout))
     found: dict[str, dict[str, Any]] = {}
@@ -64,10 +69,10 @@ def told(folder: Path, target: Path, runs: Ran) -> tuple[dict[str, dict[str, Any
 
 @pytest.mark.parametrize("to", ["moved", "tracker"])
 def test_recordings_whose_rules_were_changed_are_told_the_same_whenever_the_run_is_killed(
-    to: str, folder: Path, tmp_path: Path
+    to: str, process: Forked, folder: Path, tmp_path: Path
 ) -> None:
     changes = {BEHIND: to}
-    whole, _ = told(folder, tmp_path / "whole", [(-1, "begin", changes)])
+    whole, _ = told(process, folder, tmp_path / "whole", [(-1, "begin", changes)])
     kept = [m for m in whole.values() if m.get("rule") == "kept"]
     assert [(m["frame"], m["kept"]) for m in kept] == [(5, 1), (31, 2), (45, 3), (71, 4), (85, 5), (111, 6), (125, 7)]
     assert all(m["epoch"] == (m["frame"] > BEHIND) for m in whole.values() if "epoch" in m)
@@ -78,17 +83,19 @@ def test_recordings_whose_rules_were_changed_are_told_the_same_whenever_the_run_
         "long behind it, again and again": [(60, "begin", changes), (75, to, {}), (130, to, {}), (-1, to, {})],
     }
     for name, parts in runs.items():
-        found, begun = told(folder, tmp_path / name, parts)
+        found, begun = told(process, folder, tmp_path / name, parts)
         assert found == whole, name
         assert begun == sorted(begun), name
     assert begun[-1] > BEHIND
 
 
-def test_recordings_that_are_opened_anew_in_the_middle_tell_each_event_once(folder: Path, tmp_path: Path) -> None:
+def test_recordings_that_are_opened_anew_in_the_middle_tell_each_event_once(
+    process: Forked, folder: Path, tmp_path: Path
+) -> None:
     """What of a source says how it is read is changed: it goes on where it was, as it does after a start."""
-    whole, _ = told(folder, tmp_path / "whole", [(-1, "begin", {})])
+    whole, _ = told(process, folder, tmp_path / "whole", [(-1, "begin", {})])
     for to in ("segments", "options"):
-        found, _ = told(folder, tmp_path / to, [(-1, "begin", {60: to})])
+        found, _ = told(process, folder, tmp_path / to, [(-1, "begin", {60: to})])
         assert found == whole, to
-    found, _ = told(folder, tmp_path / "killed", [(80, "begin", {60: "segments"}), (-1, "segments", {})])
+    found, _ = told(process, folder, tmp_path / "killed", [(80, "begin", {60: "segments"}), (-1, "segments", {})])
     assert found == whole
