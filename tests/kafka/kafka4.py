@@ -165,6 +165,7 @@ class Kafka4:
             "num.network.threads": "1",
             "num.io.threads": "2",
             "log.cleaner.dedupe.buffer.size": "2097152",
+            "metadata.max.idle.interval.ms": "0",
             "offsets.topic.replication.factor": "1",
             "offsets.topic.num.partitions": "1",
             "transaction.state.log.replication.factor": "1",
