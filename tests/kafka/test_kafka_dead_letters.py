@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import threading
@@ -146,11 +145,11 @@ def test_no_dead_letter_is_lost_when_countline_is_killed_again_and_again(apache:
     with Forked(Path(__file__).with_name("dead_letters_publisher.py"), path.parent / "said") as publisher:
         for _ in range(8):
             child = publisher.start(*words)
-            while "put" not in publisher.said():  # all is in the outbox; then it is sent
+            while "put" not in child.said():  # all is in the outbox; then it is sent
                 time.sleep(0.005)
             time.sleep(chance.uniform(0.0, 0.3))
-            os.kill(child, signal.SIGKILL)
-            publisher.end()
+            child.kill()
+            assert child.end().returncode == -signal.SIGKILL, "it was still at work"
         ended = publisher.run(*words)
     assert ended.returncode == 0, ended.stderr
     bad = {f"id-{n:06d}" for n in range(0, count, 20)}

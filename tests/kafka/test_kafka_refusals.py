@@ -156,7 +156,10 @@ def test_a_topic_without_rights_never_stops_another_however_many_messages_wait_f
     denied, other = new_topic(apache.bootstrap()), new_topic(apache.bootstrap())
     sasl = {"mechanism": "SCRAM-SHA-512", "username": "alice", "password": kafka4.PASSWORD}
     security = {"tls": {"ca": str(apache.folder / "ca.crt")}, "sasl": sasl}
-    count, queue = 50_000, {"queue.buffering.max.messages": 38_000}  # as many as it holds, and more; more than a queue may hold
+    count, queue = (
+        50_000,
+        {"queue.buffering.max.messages": 38_000},
+    )  # as many as it holds, and more; more than a queue may hold
     deny_writing(apache.bootstrap(), denied, deny=True)
     try:
         with Feed(path, kafka(apache.bootstrap("SASL"), other, options=queue, **security), when_full="block") as feed:

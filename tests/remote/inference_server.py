@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -253,7 +254,7 @@ def serve_http(model: Model, port: int) -> ThreadingHTTPServer:
     return server
 
 
-def main() -> None:
+def main(*words: str) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
     parser.add_argument("--grpc", type=int, required=True)
@@ -277,7 +278,7 @@ def main() -> None:
     parser.add_argument("--cert")
     parser.add_argument("--key")
     parser.add_argument("--client-ca", help="that vouches for those who may ask")
-    args = parser.parse_args()
+    args = parser.parse_args(words)
     model = Model(args)
     kept = serve_grpc(model, args.grpc), serve_http(model, args.http)
     print("ready", flush=True)
@@ -288,4 +289,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import tempfile
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from forked import Child, Forked
 from ports import free_port
 
 SIZE = 320
@@ -65,13 +67,19 @@ def bright_model(path: Path, *, datatype: str = "FP32", batch: str | int = "n", 
     return path
 
 
+@cache
+def processes() -> Forked:
+    """Where servers come from; closed at the end of the session."""
+    return Forked(Path(__file__).with_name("inference_server.py"), Path(tempfile.mkdtemp(prefix="countline-servers-")))
+
+
 class Server:
     """The process; killed and started again at the same ports."""
 
     def __init__(self, model: Path, *options: str) -> None:
         self.model, self.options = model, options
         self.grpc, self.http = free_port(), free_port()
-        self.process: subprocess.Popen[str] | None = None
+        self.process: Child | None = None
         self._turn = threading.Lock()
 
     def start(self, *options: str) -> Server:
@@ -80,15 +88,13 @@ class Server:
             return self._start(options)
 
     def _start(self, options: tuple[str, ...]) -> Server:
-        script = Path(__file__).with_name("inference_server.py")
         ports = ["--grpc", str(self.grpc), "--http", str(self.http)]
-        self.process = subprocess.Popen(
-            [sys.executable, str(script), str(self.model), *ports, *(options or self.options)],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        assert self.process.stdout.readline() == "ready\n"
+        process = processes().start(self.model, *ports, *(options or self.options))
+        until = time.monotonic() + 60
+        while process.said() != "ready\n":
+            assert time.monotonic() < until, process.said()
+            time.sleep(0.01)
+        self.process = process
         return self
 
     def kill(self) -> None:
@@ -97,9 +103,7 @@ class Server:
             if self.process is None:
                 return
             self.process.kill()
-            self.process.wait(30)
-            assert self.process.stdout is not None
-            self.process.stdout.close()
+            self.process.end()
             self.process = None
 
     def url(self, scheme: str = "grpc", model: str = "squares") -> str:
