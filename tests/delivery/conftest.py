@@ -1,4 +1,4 @@
-"""Makes the helpers of the Kafka tests importable here too; a small disk."""
+"""Makes the helpers of the Kafka tests importable here too; a small clip and a small disk."""
 
 from __future__ import annotations
 
@@ -7,9 +7,25 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "kafka"))
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """300 small frames, 10 frames/s: here nothing looks at the picture."""
+    path = tmp_path_factory.mktemp("clips") / "grey.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for n in range(300):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), n % 256, np.uint8), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,11 @@ def message(n: int, *, topic: str | None = None, size: int = 200, outputs: tuple
         id=f"id-{n:06d}", value=str(n).encode().ljust(size, b"."), key=b"k%d" % (n % KEYS), topic=topic,
         time=time.time_ns(), source="gate", definition="crossings", outputs=outputs,
     )  # fmt: skip
+
+
+def mixed(first: int, end: int, bad: int = 10) -> list[Message]:
+    """Every tenth has no key."""
+    return [replace(message(n), key=None) if n % bad == 0 else message(n) for n in range(first, end)]
 
 
 def kafka(bootstrap: str, topic: str, **options: Any) -> KafkaOutput:

@@ -23,12 +23,11 @@ from cryptography.x509.oid import NameOID
 
 import fetching
 from ports import free_port
+from shared_classes import QUICK, SharedClasses
 
 ROOT = Path(__file__).resolve().parents[2]
-JARS = ROOT / ".cache" / "kafka"
-CLASSES = JARS / "classes.jsa"
-"""The classes that the broker loads, as the virtual machine keeps them for a quicker start: written at the end of the first orderly
-run, ignored where it does not fit."""
+CLASSES = SharedClasses(ROOT / ".cache" / "kafka")
+JARS = CLASSES.jars
 PASSWORD = "s3cret-of-alice"  # of a broker that lives for a minute on loopback
 
 PROTOCOLS = {"TLS": "SSL", "MTLS": "SSL", "SASL": "SASL_SSL", "OAUTH": "SASL_SSL"}
@@ -162,6 +161,11 @@ class Kafka4:
             "controller.listener.names": "CONTROLLER",
             "log.dirs": str(data),
             "num.partitions": "3",
+            # Threads and memory for one client at a time.
+            "num.network.threads": "1",
+            "num.io.threads": "2",
+            "log.cleaner.dedupe.buffer.size": "2097152",
+            "metadata.max.idle.interval.ms": "0",
             "offsets.topic.replication.factor": "1",
             "offsets.topic.num.partitions": "1",
             "transaction.state.log.replication.factor": "1",
@@ -204,19 +208,10 @@ class Kafka4:
         assert made.returncode == 0, made.stdout + made.stderr
 
     def _java(self, *words: str) -> list[str]:
-        # A small heap and the quick compiler: this broker lives for a minute beside everything else.
-        flags = ["-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true"]
+        flags = ["-Xms128m", "-Xmx512m", *QUICK, "-Djava.awt.headless=true"]
+        flags += CLASSES.flags(self.folder, write=words[0] == "kafka.Kafka")
         log = f"-Dlog4j2.configurationFile={self.folder / 'log4j2.properties'}"
-        if CLASSES.exists():
-            flags += [f"-XX:SharedArchiveFile={CLASSES}", "-Xshare:auto", "-Xlog:cds=off", "-Xlog:class+path=off"]
-        elif words[0] == "kafka.Kafka":
-            flags += [f"-XX:ArchiveClassesAtExit={self.folder / CLASSES.name}"]
         return ["java", *flags, log, "-cp", f"{JARS}/*", *words]
-
-    def _keep_classes(self) -> None:
-        made = self.folder / CLASSES.name
-        if made.exists() and not CLASSES.exists():
-            made.rename(CLASSES)  # whole or not at all, whoever else does the same
 
     def start(self) -> None:
         """Returns when it answers; with all that it had when it was stopped or killed."""
@@ -245,7 +240,7 @@ class Kafka4:
     def stop(self) -> None:
         """An orderly end."""
         self._end("terminate")
-        self._keep_classes()
+        CLASSES.keep(self.folder)
 
     def kill(self) -> None:
         """SIGKILL."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import subprocess
@@ -15,9 +14,10 @@ from typing import Any
 
 import kafka4
 import pytest
-from feed import SOURCE, Feed, in_order_per_key, kafka, message, numbers
+from feed import SOURCE, Feed, in_order_per_key, kafka, message, mixed, numbers
 from kafka_tools import Record, consume, deny_writing, new_topic
 
+import starting
 from countline import outbox
 from countline.commands.check import checks
 from countline.config import Config, OutboxConfig
@@ -38,11 +38,6 @@ def put(feed: Feed, messages: list[Message]) -> None:
     for made in messages:
         feed.delivery.put(FrameInfo(SOURCE, feed.sent, 0, 0, 1, 1, stream="s"), [made], ())
         feed.sent += 1
-
-
-def mixed(first: int, end: int, bad: int = 10) -> list[Message]:
-    """Every tenth has no key."""
-    return [replace(message(n), key=None) if n % bad == 0 else message(n) for n in range(first, end)]
 
 
 def kept(path: Path) -> dict[str, str]:
@@ -143,53 +138,20 @@ def test_no_dead_letter_is_lost_when_the_broker_is_killed_in_the_middle(apache: 
     assert kept(path) == {}
 
 
-CHILD = """
-import sys
-from dataclasses import replace
-from pathlib import Path
-sys.path[:0] = [sys.argv[1], str(Path(sys.argv[1]).parent)]
-from test_kafka_dead_letters import mixed
-from feed import Feed, SOURCE, kafka
-from countline.config import OutboxConfig
-from countline.pipeline.delivery.delivery import Delivery
-from countline.outbox import StreamStart
-from countline.types import FrameInfo
-_, _, path, bootstrap, topic, dead, count = sys.argv
-delivery = Delivery(OutboxConfig(), Path(path), [kafka(bootstrap, topic, dead_letters=dead)], live=False)
-delivery.start()
-resume = delivery.begin(StreamStart("gate", "s", live=False, time=1))
-for n, made in enumerate(mixed(0, int(count), bad=20)):
-    if resume.frame is None or n > resume.frame:
-        delivery.put(FrameInfo(SOURCE, n, 0, 0, 1, 1, stream="s"), [made], ())
-delivery.writer.flush()
-print("put", flush=True)
-delivery.stop(60.0)
-"""
-
-
 @pytest.mark.slow
 def test_no_dead_letter_is_lost_when_countline_is_killed_again_and_again(apache: kafka4.Kafka4, path: Path) -> None:
     topic = new_topic(apache.bootstrap(), **{"cleanup.policy": "compact"})
     dead = new_topic(apache.bootstrap())
     count, chance = 4000, random.Random(3)
-    words = [
-        sys.executable,
-        "-c",
-        CHILD,
-        str(Path(__file__).parent),
-        str(path),
-        apache.bootstrap(),
-        topic,
-        dead,
-        str(count),
-    ]
+    script = Path(__file__).with_name("dead_letters_publisher.py")
+    words = [sys.executable, *map(str, (script, path, apache.bootstrap(), topic, dead, count))]
     for _ in range(8):
-        with subprocess.Popen(words, stdout=subprocess.PIPE) as child:
-            assert child.stdout is not None
+        with starting.Popen(words, stdout=subprocess.PIPE) as child:
             child.stdout.readline()  # all is in the outbox; now it is sent
             time.sleep(chance.uniform(0.0, 0.3))
-            os.kill(child.pid, signal.SIGKILL)
-    assert subprocess.run(words, stdout=subprocess.PIPE, timeout=120).returncode == 0
+            child.kill()
+        assert child.returncode == -signal.SIGKILL, "it was still at work"
+    assert starting.run(words, stdout=subprocess.PIPE, timeout=120).returncode == 0
     bad = {f"id-{n:06d}" for n in range(0, count, 20)}
     ids = [r.id for r in consume(apache.bootstrap(), topic, count - len(bad))]
     assert set(ids) == numbers(count) - bad

@@ -156,10 +156,13 @@ def test_a_topic_without_rights_never_stops_another_however_many_messages_wait_f
     denied, other = new_topic(apache.bootstrap()), new_topic(apache.bootstrap())
     sasl = {"mechanism": "SCRAM-SHA-512", "username": "alice", "password": kafka4.PASSWORD}
     security = {"tls": {"ca": str(apache.folder / "ca.crt")}, "sasl": sasl}
-    count = 130_000
+    count, queue = (
+        50_000,
+        {"queue.buffering.max.messages": 38_000},
+    )  # as many as it holds, and more; more than a queue may hold
     deny_writing(apache.bootstrap(), denied, deny=True)
     try:
-        with Feed(path, kafka(apache.bootstrap("SASL"), other, **security), when_full="block") as feed:
+        with Feed(path, kafka(apache.bootstrap("SASL"), other, options=queue, **security), when_full="block") as feed:
             for start in range(0, count, 1000):
                 made = [message(n, topic=denied if n % 2 else other, size=100) for n in range(start, start + 1000)]
                 info = FrameInfo(SOURCE, start, 0, 0, 1, 1, stream="s")

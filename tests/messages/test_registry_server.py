@@ -25,6 +25,7 @@ from countline.messages import Tools
 from countline.messages.proto import message_class
 from countline.registry import SchemaIds
 from ports import free_port
+from shared_classes import QUICK, SharedClasses
 
 VERSION = "2.6.13.Final"
 CACHE = Path(__file__).parents[2] / ".cache" / f"apicurio-registry-{VERSION}"
@@ -58,9 +59,16 @@ def registry(tmp_path_factory):
     with fetching.alone():
         jar = unpacked()
     port = free_port()
-    options = ["-Xmx400m", "-Dquarkus.http.host=127.0.0.1", f"-Dquarkus.http.port={port}"]
-    with open(tmp_path_factory.mktemp("registry") / "log.txt", "w+b") as log:
-        server = subprocess.Popen([java, *options, "-jar", str(jar)], stdout=log, stderr=log)
+    classes, folder = SharedClasses(CACHE), tmp_path_factory.mktemp("registry")
+    options = [
+        "-Xmx400m",
+        *QUICK,
+        *classes.flags(folder),
+        "-Dquarkus.http.host=127.0.0.1",
+        f"-Dquarkus.http.port={port}",
+    ]
+    with open(folder / "log.txt", "w+b") as log:
+        server = subprocess.Popen([java, *options, "-jar", str(classes.jars / jar.name)], stdout=log, stderr=log)
         url = f"http://127.0.0.1:{port}/apis/ccompat/v7"
         try:
             wait_for(f"{url}/subjects", server, log)
@@ -68,6 +76,7 @@ def registry(tmp_path_factory):
         finally:
             server.terminate()
             server.wait(30)
+            classes.keep(folder)
 
 
 def wait_for(url, server, log):

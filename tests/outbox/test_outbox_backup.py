@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from outbox_helpers import commit, drain, ids, message
-from test_outbox_commands import countline
+from test_outbox_commands import apart as countline
 
 from countline import outbox
 from countline.config import OutboxConfig

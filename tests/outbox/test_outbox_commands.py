@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 from outbox_helpers import commit, drain, ids, message
 
+from command_line import countline_text as countline
 from countline.outbox import Outbox, StreamStart
 
 Opener = Callable[..., Outbox]
 
 
-def countline(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+def apart(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """In a process of its own, which another one's lock keeps out."""
     return subprocess.run([sys.executable, "-m", "countline", *words], capture_output=True, text=True, cwd=cwd)
 
 
@@ -80,8 +82,8 @@ def test_the_outbox_is_found_through_the_configuration(filled: Path) -> None:
 
 def test_an_outbox_in_use_can_be_shown_but_not_changed(filled: Path, opener: Opener) -> None:
     opener("a", "b")
-    assert countline("outbox", filled.name, cwd=filled.parent).returncode == 0
-    refused = countline("counts", "reset", filled.name, cwd=filled.parent)
+    assert apart("outbox", filled.name, cwd=filled.parent).returncode == 0
+    refused = apart("counts", "reset", filled.name, cwd=filled.parent)
     assert refused.returncode == 5
     assert "in use" in refused.stderr
     assert "Traceback" not in refused.stderr

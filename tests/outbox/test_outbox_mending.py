@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from outbox_helpers import commit, drain, ids, message
-from test_outbox_commands import countline
+from test_outbox_commands import apart
 
+from command_line import countline_text as countline
 from countline import outbox
 from countline.errors import OutboxError
 from countline.outbox import Outbox, StreamStart, mending, upkeep
@@ -41,10 +42,10 @@ def test_a_message_is_shown_while_a_run_uses_the_outbox_and_changed_only_when_no
     filled: Path, opener: Opener
 ) -> None:
     box = opener("a", "b")
-    shown = json.loads(countline("outbox", "show", MINE, filled.name, cwd=filled.parent).stdout)
+    shown = json.loads(apart("outbox", "show", MINE, filled.name, cwd=filled.parent).stdout)
     assert (shown["id"], shown["waiting"], shown["position"]) == (MINE, ["a", "b"], 3)
     for words in (("skip", MINE), ("send", MINE), ("edit", MINE, "--topic", "t")):
-        done = countline("outbox", *words, filled.name, cwd=filled.parent)
+        done = apart("outbox", *words, filled.name, cwd=filled.parent)
         assert done.returncode == 5
         assert "in use by another countline" in done.stderr
     assert drain(box) == ids(range(5))

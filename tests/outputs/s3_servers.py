@@ -16,6 +16,7 @@ from servers import Certificates, ProcessServer
 
 import fetching
 from countline.testing import free_port
+from shared_classes import QUICK, SharedClasses
 
 __all__ = ["ACCESS_KEY", "SECRET_KEY", "Bucket", "nanio", "running", "s3proxy"]
 
@@ -96,6 +97,23 @@ def _fetch(maven: str) -> list[Path]:
     return jars
 
 
+class _Java(ProcessServer):
+    def __init__(
+        self, classes: SharedClasses, command: list[str], folder: Path, port: int, env: dict[str, str]
+    ) -> None:
+        super().__init__(command, folder, port, env)
+        self.classes = classes
+        self.program, *self.words = command
+
+    def start(self) -> None:
+        self.command = [self.program, *QUICK, *self.classes.flags(self.folder), *self.words]
+        super().start()
+
+    def stop(self) -> None:
+        super().stop()
+        self.classes.keep(self.folder)
+
+
 def s3proxy(folder: Path) -> ProcessServer:
     """Not started yet. Skips without Java or Maven; the program (90 MB) stays in ``.cache/``."""
     java, maven = shutil.which("java"), shutil.which("mvn")
@@ -115,9 +133,10 @@ def s3proxy(folder: Path) -> ProcessServer:
     }
     (folder / "data").mkdir(parents=True, exist_ok=True)
     (folder / "s3proxy.conf").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
-    flags = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
-    command = [java, *flags, "-jar", str(jars[0]), "--properties", str(folder / "s3proxy.conf")]
-    return ProcessServer(command, folder, port, {"LOG_LEVEL": "warn", "JETTY_LOG_LEVEL": "warn"})
+    classes = SharedClasses(_CACHE)
+    jar = str(classes.jars / jars[0].name)
+    words = ["-Xmx256m", "-jar", jar, "--properties", str(folder / "s3proxy.conf")]
+    return _Java(classes, [java, *words], folder, port, {"LOG_LEVEL": "warn", "JETTY_LOG_LEVEL": "warn"})
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""analyze, convert and compare as a user runs them."""
+"""analyze, convert and compare as a user runs them; once as a process of its own."""
 
 from __future__ import annotations
 
@@ -11,16 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from command_line import countline
 from countline.record import TracksWriter, read_tracks
 
 VECTORS = Path(__file__).parent.parent / "analytics_exact" / "vectors"
 SEED = VECTORS / "seed_config"
-
-
-def countline(*args: object, data: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        [sys.executable, "-m", "countline", *map(str, args)], input=data, capture_output=True, timeout=120, check=False
-    )
 
 
 def expected(folder: Path) -> list[object]:

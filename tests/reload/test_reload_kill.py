@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,8 @@ import av
 import numpy as np
 import pytest
 from stepping import written
+
+import starting
 
 SCRIPT = Path(__file__).with_name("changed_run.py")
 BEHIND = 45
@@ -39,7 +40,7 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 def run(folder: Path, behind: int, kill: int = -1) -> None:
     command = [sys.executable, str(SCRIPT), str(folder), str(behind), str(kill)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = starting.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == (-signal.SIGKILL if kill >= 0 else 0), done.stderr
 
 

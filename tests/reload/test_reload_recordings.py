@@ -7,7 +7,6 @@ import contextlib
 import os
 import signal
 import sqlite3
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,8 @@ import av
 import numpy as np
 import pytest
 from stepping import written
+
+import starting
 
 SCRIPT = Path(__file__).with_name("changed_recordings.py")
 STEPS = 14
@@ -55,7 +56,7 @@ def told(folder: Path, target: Path, runs: Ran) -> tuple[dict[str, dict[str, Any
     for kill, first, changes in runs:
         changed = [str(part) for change in changes.items() for part in change]
         command = [sys.executable, str(SCRIPT), str(target), str(kill), first, *changed]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        done = starting.run(command, capture_output=True, text=True, timeout=120)
         assert done.returncode == (-signal.SIGKILL if kill >= 0 else 0), done.stderr
         begun.append(int(done.stdout))
     found: dict[str, dict[str, Any]] = {}
@@ -127,7 +128,7 @@ def test_of_a_window_that_is_not_stored_only_what_is_counted_again_is_told(
     with contextlib.closing(sqlite3.connect(tmp_path / "o.outbox")) as db, db:
         assert db.execute("DELETE FROM meta WHERE name = 'windows gate'").rowcount == 1
     command = [sys.executable, str(SCRIPT), str(tmp_path), "-1", "long"]
-    subprocess.run(command, timeout=120, check=True)
+    starting.run(command, timeout=120, check=True)
     found = {m["id"]: m for m in written(tmp_path / "out.jsonl")}
     assert found.keys() == windows.keys()
     differing = [m["w"] for key, m in found.items() if m != windows[key]]

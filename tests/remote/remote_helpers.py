@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+import starting
 from ports import free_port
 
 SIZE = 320
@@ -71,7 +72,7 @@ class Server:
     def __init__(self, model: Path, *options: str) -> None:
         self.model, self.options = model, options
         self.grpc, self.http = free_port(), free_port()
-        self.process: subprocess.Popen[str] | None = None
+        self.process: starting.Popen | None = None
         self._turn = threading.Lock()
 
     def start(self, *options: str) -> Server:
@@ -82,7 +83,7 @@ class Server:
     def _start(self, options: tuple[str, ...]) -> Server:
         script = Path(__file__).with_name("inference_server.py")
         ports = ["--grpc", str(self.grpc), "--http", str(self.http)]
-        self.process = subprocess.Popen(
+        self.process = starting.Popen(
             [sys.executable, str(script), str(self.model), *ports, *(options or self.options)],
             stdout=subprocess.PIPE,
             text=True,
