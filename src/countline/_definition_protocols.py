@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence, Sized
 from typing import Any, Protocol, runtime_checkable
 
-from countline.types import Analytics, Frame, Gap, Message
+from countline.types import Analytics, Frame, Gap, Message, Window
 
 
 class Definition(Protocol):
@@ -133,4 +133,20 @@ class GapDefinition(Protocol):
 
     def untold(self, source: str) -> Gap | None:
         """The gap of a source that no message has reported yet."""
+        ...
+
+
+@runtime_checkable
+class WindowDefinition(Definition, Protocol):
+    """What a definition offers besides if its messages tell of windows of event time: a run over files that is killed in the middle of
+    one goes on with what was counted in it."""
+
+    def window(self, source: str) -> Window | None:
+        """The window of a source that frames still come for, a value of its own; None: there is none. It is stored with each frame
+        that changes it."""
+        ...
+
+    def restore_window(self, source: str, window: Window) -> None:
+        """The frames up to the last one that was stored have been gone through again, and their messages were suppressed: behind them
+        this is the source's window, as :meth:`window` gave it there."""
         ...

@@ -23,6 +23,7 @@ from countline._definition_protocols import (
     RemakingDefinition,
     StateDefinition,
     StreamDefinition,
+    WindowDefinition,
 )
 from countline._gpu_protocols import BatchDetector, DevicePicture
 from countline.redaction import redact
@@ -80,6 +81,7 @@ __all__ = [
     "StreamDefinition",
     "ThresholdDetector",
     "Tracker",
+    "WindowDefinition",
 ]
 
 

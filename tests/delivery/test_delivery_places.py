@@ -16,7 +16,7 @@ from countline import outbox
 from countline.config import OutboxConfig
 from countline.outbox import Commit, Outbox, StreamStart
 from countline.pipeline.delivery.commit_writer import Writer
-from countline.types import CounterDelta, CounterKey, Gap
+from countline.types import CounterDelta, CounterKey, Gap, Window
 
 NAMES = "abc"
 GAP, TOLD = Gap(1, 2, "away", 1), Gap(1, 1, "away", 0)
@@ -48,7 +48,7 @@ def stored(box: Outbox) -> list[tuple[object, ...]]:
         "SELECT source, stream, frame, finished FROM run ORDER BY 1",
         "SELECT source, time FROM seen ORDER BY 1",
         "SELECT source, rule, counter, class, value FROM counter ORDER BY 1, 2, 3, 4",
-        "SELECT name, value FROM meta WHERE name LIKE 'untold %' ORDER BY 1",
+        "SELECT name, value FROM meta WHERE name LIKE 'untold %' OR name LIKE 'windows %' ORDER BY 1",
     )
     db: sqlite3.Connection = box._db
     return [tuple(row) for query in queries for row in db.execute(query)]
@@ -57,7 +57,20 @@ def stored(box: Outbox) -> list[tuple[object, ...]]:
 steps = st.tuples(
     st.sampled_from(NAMES),
     st.sampled_from(
-        ["place", "place", "place", "delta", "message", "untold", "told", "reset", "flush", "finished", "stream"]
+        [
+            "place",
+            "place",
+            "place",
+            "delta",
+            "message",
+            "untold",
+            "told",
+            "windows",
+            "reset",
+            "flush",
+            "finished",
+            "stream",
+        ]
     ),
 )
 
@@ -87,6 +100,7 @@ def test_what_is_stored_in_the_end_is_what_was_put(given_steps: list[tuple[str, 
             finished=what == "finished",
             reset=at if what == "reset" else None,
             time=0 if what in ("finished", "reset") else at,
+            windows={"m": Window(at, at + 1, {})} if what == "windows" else None,
             untold=GAP if what == "untold" else TOLD if what == "told" else None,
         )
         writer.put(commit)

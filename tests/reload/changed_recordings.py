@@ -27,7 +27,7 @@ def line(name: str, y: float) -> dict[str, Any]:
 
 def config(folder: Path, word: str) -> dict[str, Any]:
     """``begin``; ``moved``: one of two lines is; ``tracker``: tracks begin anew, too; ``segments``, ``options``: the same, read in
-    another way."""
+    another way; ``long``: windows are longer than the warm-up."""
     made: dict[str, Any] = {
         "sources": [
             {
@@ -40,7 +40,7 @@ def config(folder: Path, word: str) -> dict[str, Any]:
         "rules": {"lines": [line("kept", 0.5), line("moved", 0.58 if word in ("moved", "tracker") else 0.42)]},
         "messages": [
             {"name": "crossing", "value": VALUE},
-            {"name": "window", "on": "interval 1s", "value": WINDOW},
+            {"name": "window", "on": "interval 3s" if word == "long" else "interval 1s", "value": WINDOW},
             {"name": "change", "on": "change", "value": CHANGE},
         ],
         "outputs": [{"file": {"path": str(folder / "out.jsonl")}}],

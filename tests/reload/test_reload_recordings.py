@@ -3,8 +3,10 @@ come, from whichever seam the run goes on."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -99,3 +101,42 @@ def test_recordings_that_are_opened_anew_in_the_middle_tell_each_event_once(
         assert found == whole, to
     found, _ = told(process, folder, tmp_path / "killed", [(80, "begin", {60: "segments"}), (-1, "segments", {})])
     assert found == whole
+
+
+@pytest.fixture(scope="module")
+def windows(process: Forked, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """What a run without a break tells, in windows of 3 s."""
+    return told(process, folder, tmp_path_factory.mktemp("windows") / "whole", [(-1, "long", {})])[0]
+
+
+INTO_A_WINDOW = 72
+"""Nearly 3 s, and the run that is killed there goes on from a seam in the middle of the first window, behind who was counted in it."""
+
+
+def test_a_window_that_began_before_the_seam_is_told_with_all_that_was_counted_in_it(
+    process: Forked, folder: Path, tmp_path: Path, windows: dict[str, dict[str, Any]]
+) -> None:
+    counts = [m["w"] for m in windows.values() if "w" in m]
+    assert [(w["complete"], w["counts"]["kept"]) for w in counts] == [
+        (True, {"in": 2, "out": 2}),
+        (False, {"in": 1, "out": 2}),
+    ]
+    found, begun = told(process, folder, tmp_path, [(60, "long", {}), (INTO_A_WINDOW, "long", {}), (-1, "long", {})])
+    assert found == windows
+    assert begun[-1] > 5, "behind the first who was counted"
+
+
+def test_of_a_window_that_is_not_stored_only_what_is_counted_again_is_told(
+    process: Forked, folder: Path, tmp_path: Path, windows: dict[str, dict[str, Any]]
+) -> None:
+    """As in an outbox of an earlier version: all else is the same."""
+    told(process, folder, tmp_path, [(INTO_A_WINDOW, "long", {})])
+    with contextlib.closing(sqlite3.connect(tmp_path / "o.outbox")) as db, db:
+        assert db.execute("DELETE FROM meta WHERE name = 'windows gate'").rowcount == 1
+    assert process.run(tmp_path, -1, "long").returncode == 0
+    found = {m["id"]: m for m in written(tmp_path / "out.jsonl")}
+    assert found.keys() == windows.keys()
+    differing = [m["w"] for key, m in found.items() if m != windows[key]]
+    assert [(w["complete"], w["counts"]["kept"]) for w in differing] == [(False, {"in": 2, "out": 1})], (
+        "not the one at frame 5"
+    )

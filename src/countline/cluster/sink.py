@@ -11,11 +11,11 @@ from countline.cluster.protocol import Claim, Counts, Epoch, Slot
 from countline.cluster.records import slot_key, slot_value
 from countline.cluster.tables import Definition, Tables
 from countline.errors import ConfigError
-from countline.outbox import Resume, StreamStart
+from countline.outbox import NOTHING, Kept, Resume, StreamStart
 from countline.outbox.commit_sink import CommitSink
 from countline.outbox.identity import fates
 from countline.outbox.types import RuleChange, history_of
-from countline.types import CounterDelta, CounterKey, FrameInfo, Gap, Message, RuleIdentity, Seam
+from countline.types import CounterDelta, CounterKey, FrameInfo, Message, RuleIdentity
 
 __all__ = ["STATE", "Destination", "OwnerSink", "Restore"]
 
@@ -118,8 +118,7 @@ class OwnerSink:
         frame: FrameInfo,
         messages: Sequence[Message],
         deltas: Sequence[CounterDelta],
-        untold: Gap | None = None,
-        seam: Seam | None = None,
+        kept: Kept = NOTHING,
     ) -> None:
         """What came of a frame, with the slot as it is behind it."""
         slot, self._frame = self._own, frame
@@ -130,6 +129,7 @@ class OwnerSink:
                 at = (self._kept[key.rule][1] if key.rule in self._kept else key.rule, key.counter, key.class_name)
                 grown[at] = grown.get(at, 0) + amount
             counts = grown
+        untold = kept.untold
         if untold is not None:
             slot = replace(slot, untold=untold if untold.missed else None)
         self._slot = replace(slot, counts=counts, frame=max(slot.frame, frame.number), seen=frame.time)
@@ -137,7 +137,7 @@ class OwnerSink:
         made = [self._stamped(m, doubtful) for m in messages if m.outputs or self._to.users]
         if messages or deltas or untold is not None or self._changed or clock.monotonic() - self._written > IDLE:
             made.append(self._slot_message(doubtful))
-        self._taker.put(frame, made, deltas, untold, seam)
+        self._taker.put(frame, made, deltas, kept)
         if frame.source.live and self._version != self._news():
             self._adopt()
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from countline.deepstream.bounded_queue import BoundedQueue
-from countline.outbox import Resume, RuleChange, StreamStart
+from countline.outbox import NOTHING, Kept, Resume, RuleChange, StreamStart
 from countline.pipeline.delivery.delivery import Delivery
-from countline.types import CounterDelta, FrameInfo, Gap, Message, Seam
+from countline.types import CounterDelta, FrameInfo, Message
 
 __all__ = ["Evaluation", "InlineDelivery"]
 
@@ -67,13 +67,12 @@ class InlineDelivery:
         frame: FrameInfo,
         messages: Sequence[Message],
         deltas: Sequence[CounterDelta],
-        untold: Gap | None = None,
-        seam: Seam | None = None,
+        kept: Kept = NOTHING,
     ) -> None:
         """Keep the values; commit the counters."""
         if messages:
             self._made.setdefault(frame.source.name, []).extend(m.value for m in messages)
-        self._delivery.put(frame, (), deltas, untold, seam)
+        self._delivery.put(frame, (), deltas, kept)
 
     def reset(self, source: str, time: int) -> None:
         """As :meth:`Delivery.reset`."""

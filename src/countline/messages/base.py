@@ -16,7 +16,7 @@ from countline.messages.scope import Scope
 from countline.messages.snapshot import Snapshot, pack
 from countline.messages.trigger import Fired, Trigger
 from countline.protocols import Definition
-from countline.types import Analytics, Event, Frame, FrameInfo, Gap, Message
+from countline.types import Analytics, Event, Frame, FrameInfo, Gap, Message, Window
 
 __all__ = ["BaseDefinition", "MessageFailure"]
 
@@ -138,6 +138,14 @@ class BaseDefinition(ABC):
     def finish(self, source: str) -> list[Message]:
         """No more frames of this source will come: the message of the interval that was begun, if any."""
         return self._fired(self.trigger.finish(source), None)
+
+    def window(self, source: str) -> Window | None:
+        """The window of a source that frames still come for; None: there is none."""
+        return self.trigger.window(source)
+
+    def restore_window(self, source: str, window: Window) -> None:
+        """Go on with a window as it was, behind the last frame of those that were gone through again."""
+        self.trigger.restore(source, window)
 
     def see(self, analytics: Analytics) -> None:
         """Called once for every frame, before anything fires; remembers what later messages need."""

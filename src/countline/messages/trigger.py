@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from countline.types import Analytics, Event
+from countline.types import Analytics, Event, Window
 
 __all__ = ["Fired", "Trigger"]
 
@@ -37,3 +37,11 @@ class Trigger(ABC):
     def finish(self, source: str) -> Fired | None:
         """No more frames of this source will come: what it fires for still, None if for nothing."""
         return None
+
+    def window(self, source: str) -> Window | None:
+        """The window of a source that frames still come for; None: there is none."""
+        return None
+
+    def restore(self, source: str, window: Window) -> None:
+        """Go on with a window as it was, behind the last frame of those that were gone through again."""
+        return

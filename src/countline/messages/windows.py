@@ -98,6 +98,24 @@ class Interval(Trigger):
         window = self._open.pop(source, None)
         return None if window is None else self._close(window, over=False)
 
+    def window(self, source: str) -> Window | None:
+        found = self._open.get(source)
+        return None if found is None else Window(found.start, found.end, dict(found.counts), found.complete)
+
+    def restore(self, source: str, window: Window) -> None:
+        """Take over a window that :meth:`window` gave behind the frame that was seen last, in an earlier run. What was seen stands where
+        it is none of these windows, one from before that which is open, or there is no frame to tell of."""
+        found = self._open.get(source)
+        if found is None or window.start < found.start or not self._aligned(window):
+            return
+        found.start, found.end, found.complete = window.start, window.end, window.complete
+        found.counts = dict(window.counts)
+
+    def _aligned(self, window: Window) -> bool:
+        # Clocks may change within it: then it is that of one of its ends only.
+        moments = (window.start, window.end - 1)
+        return any(bounds(moment, self.ns, self.zone) == (window.start, window.end) for moment in moments)
+
     @staticmethod
     def _close(window: _Open, *, over: bool) -> Fired:
         analytics = copy.copy(window.last)

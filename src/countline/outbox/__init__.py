@@ -34,9 +34,11 @@ from countline.outbox.report import export, inspect, inspect_counters
 from countline.outbox.state import StoredOutput
 from countline.outbox.types import (
     ANEW,
+    NOTHING,
     Commit,
     Counter,
     DeadLetter,
+    Kept,
     OutboxBusy,
     OutboxFull,
     OutboxStatus,
@@ -49,9 +51,11 @@ from countline.outbox.upkeep import forget, reset_counts, retry
 
 __all__ = [
     "ANEW",
+    "NOTHING",
     "Commit",
     "Counter",
     "DeadLetter",
+    "Kept",
     "Outbox",
     "OutboxBusy",
     "OutboxFull",

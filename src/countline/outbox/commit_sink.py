@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from countline.outbox.types import Resume, RuleChange, StreamStart
-from countline.types import CounterDelta, FrameInfo, Gap, Message, Seam
+from countline.outbox.types import NOTHING, Kept, Resume, RuleChange, StreamStart
+from countline.types import CounterDelta, FrameInfo, Message
 
 __all__ = ["CommitSink"]
 
@@ -28,10 +28,9 @@ class CommitSink(Protocol):
         frame: FrameInfo,
         messages: Sequence[Message],
         deltas: Sequence[CounterDelta],
-        untold: Gap | None = None,
-        seam: Seam | None = None,
+        kept: Kept = NOTHING,
     ) -> None:
-        """All that came of one frame; ``seam``: a later run can begin with it."""
+        """All that came of one frame; ``kept``: what it leaves for a later run besides."""
         ...
 
     def reset(self, source: str, time: int) -> None:

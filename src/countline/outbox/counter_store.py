@@ -9,10 +9,10 @@ from typing import Any
 
 import orjson
 
-from countline.outbox import missed, places, sums
+from countline.outbox import missed, places, sums, windows
 from countline.outbox.identity import fates, identities, keep_identities
 from countline.outbox.types import ANEW, Commit, Counted, Counter, Place, Resume, RuleChange, StreamStart, history_of
-from countline.types import CounterKey, Gap, RuleIdentity
+from countline.types import CounterKey, Gap, RuleIdentity, Window
 
 __all__ = ["CounterStore"]
 
@@ -76,7 +76,7 @@ class CounterStore:
             if row[1] >= 0:
                 self._suppress[source] = (stream, row[1])
             self.change(source, RuleChange(start.identities, start.time))
-            resume = self._resumed(source, row[1], seen, rules)
+            resume = replace(self._resumed(source, row[1], seen, rules), windows=windows.stored(self._db, source))
             return self._from_seam(source, start.number, resume, rules) if start.number else resume
         due = start.due
         if start.restarts and row is not None:
@@ -90,6 +90,7 @@ class CounterStore:
         counters, epochs, baseline = self._baseline(source)
         self._db.execute(sums.insert("run"), (source, stream, -1, 0, int(live), baseline))
         places.forget(self._db, source)
+        windows.forget(self._db, source)
         resets = self._spread(source, counters, epochs, rules)
         resume = Resume(None, counters, resets, seen, reset, history_of(counters, epochs))
         if not live:
@@ -200,6 +201,7 @@ class CounterStore:
         progress: dict[str, tuple[str, int, bool]] = {}
         seen: dict[str, int] = {}
         untold: dict[str, Gap] = {}
+        opened: dict[str, Mapping[str, Window]] = {}
         for commit in commits:
             if commit.reset is not None:
                 self._add(amounts)
@@ -221,6 +223,8 @@ class CounterStore:
                 seen[commit.source] = commit.time
             if commit.untold is not None:
                 untold[commit.source] = commit.untold
+            if commit.windows is not None:
+                opened[commit.source] = commit.windows
             _, frame, finished = progress.get(commit.source, ("", -1, False))
             progress[commit.source] = (
                 commit.stream,
@@ -232,6 +236,7 @@ class CounterStore:
         self._db.executemany(sums.insert("seen"), list(seen.items()))
         missed.keep_looked(self._db, self._live & seen.keys(), now)
         missed.keep_untold(self._db, untold)
+        windows.keep(self._db, opened)
 
     def _add(self, amounts: dict[CounterKey, int]) -> None:
         if amounts:

@@ -11,15 +11,17 @@ import orjson
 
 from countline.errors import OutboxError
 from countline.outbox.state import StoredOutput
-from countline.types import CounterDelta, CounterKey, Gap, Message, RuleIdentity, Seam
+from countline.types import CounterDelta, CounterKey, Gap, Message, RuleIdentity, Seam, Window
 
 __all__ = [
     "ANEW",
+    "NOTHING",
     "Bounds",
     "Commit",
     "Counter",
     "DeadLetter",
     "History",
+    "Kept",
     "OutboxBusy",
     "OutboxFull",
     "OutboxStatus",
@@ -107,12 +109,26 @@ class Commit:
     """Event time of the frame, ns since the Unix epoch; 0: not known."""
     untold: Gap | None = None
     """Where this frame changed it: what was missed of the source and messages have still to tell; a gap without length: nothing."""
+    windows: Mapping[str, Window] | None = None
+    """Where this frame changed them: the windows of the source that are open, by the name of the definition whose messages tell of
+    them."""
     seam: Seam | None = None
     """A later run can begin with this frame."""
     change: RuleChange | None = None
     """Before the deltas are added, the rules of the source are changed."""
     outputs: tuple[str, ...] | None = None
     """Before the messages are stored, these become the outputs that messages go to."""
+
+
+class Kept(NamedTuple):
+    """What a frame leaves for a later run besides messages and counts: each as in a :class:`Commit`."""
+
+    untold: Gap | None = None
+    windows: Mapping[str, Window] | None = None
+    seam: Seam | None = None
+
+
+NOTHING = Kept()
 
 
 class Place(NamedTuple):
@@ -188,6 +204,9 @@ class Resume:
     up to there have counted: rules were changed there."""
     renewed: Sequence[tuple[int, tuple[str, ...]]] = ()
     """Where the rules of these names began anew: behind frame, names (``ANEW``: all of them, and the tracker)."""
+    windows: Mapping[str, Window] = field(default_factory=dict)
+    """The windows that were open behind ``frame``, by the name of their definition: with them go on those of its messages that come
+    behind it. Empty: not known."""
 
 
 class Counter(NamedTuple):

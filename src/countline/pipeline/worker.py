@@ -17,17 +17,16 @@ from countline.pipeline.cameras import Cameras
 from countline.pipeline.consumer import Consumer
 from countline.pipeline.exchange import Exchanged, Makers
 from countline.pipeline.gaps import GapLog, GapWatch
+from countline.pipeline.kept import Keeping
 from countline.pipeline.replay import Replay
 from countline.pipeline.resets import Resets
 from countline.pipeline.rule_changes import Repeats, identities_at
 from countline.pipeline.stats import StageClock, Summary, fill
-from countline.pipeline.untold import Untold
 from countline.protocols import (
     Definition,
     FailingDefinition,
     FinishingDefinition,
     ForgettingTracker,
-    GapDefinition,
     PredictingTracker,
     StreamDefinition,
     Tracker,
@@ -101,6 +100,7 @@ class Worker:
         self._cameras = (
             Cameras(stages.cameras, stages.trackers, stages.rules, summary.sources) if stages.cameras else None
         )
+        self._keeping = Keeping()
         self._ask()
         self.repeats = Repeats(lambda: self.rules, self.track_anew)
         self.exchanged = Exchanged(self, stages.make_tracker)
@@ -114,14 +114,13 @@ class Worker:
         self._gaps: dict[str, Gap] = {}
         self._anew: set[str] = set()  # sources whose tracks begin anew with the next frame
         """By source: what is missing before the frame that is worked on."""
-        self._untold = Untold(lambda: self._gap_definitions)
 
     def _ask(self) -> None:
         """What trackers and definitions offer besides: asked once, since it does not change."""
         self._makers: list[tuple[Definition, FailingDefinition | None]] = [
             (d, d if isinstance(d, FailingDefinition) else None) for d in self.definitions
         ]
-        self._gap_definitions = [d for d in self.definitions if isinstance(d, GapDefinition)]
+        self._keeping.ask(self.definitions)
         self._predicting = {name: t for name, t in self.trackers.items() if isinstance(t, PredictingTracker)}
         self._forgetting = {name: t for name, t in self.trackers.items() if isinstance(t, ForgettingTracker)}
 
@@ -211,8 +210,7 @@ class Worker:
             counts, epochs = self.mark_stream(info, resume)
             self.on_begin(name, info.stream, -1 if resume.frame is None else resume.frame, (counts, counts + epochs))
         self._watch.begin(name, resume.seen, (resume.looked, self.delivery.wall()))
-        if resume.untold is not None:
-            self._untold.begin(name, resume.untold)
+        self._keeping.begin(name, resume)
         source = self.summary.sources[name]
         if resume.frame is not None and not info.source.live:
             self._resume[name] = resume.frame
@@ -299,6 +297,7 @@ class Worker:
             self.finish_windows(name, self._makers, complete=False)
         self.repeats.end(name)
         self.delivery.forget(name)
+        self._keeping.end(name)
         for kept in (self._streams, self._resume, self._last, self._gaps, self._replays):
             kept.pop(name, None)
         self._resets.end(name)
@@ -326,6 +325,8 @@ class Worker:
             self._anew.discard(name)
             analytics.anew = True
         suppressed = info.number <= self._resume.get(name, -1)
+        if not suppressed:
+            self._keeping.restore(name)
         messages = []
         with self.clock.measure("messages"):
             for definition, failing in self._makers:
@@ -343,9 +344,8 @@ class Worker:
             if self._replays and name in self._replays:
                 self._replays[name].see(analytics.deltas)
         else:
-            seam = frame.seam if frame is not None else None
             with self.clock.measure("outbox"):
-                self.delivery.put(info, messages, analytics.deltas, self._untold.now(name, analytics.gap), seam)
+                self.delivery.put(info, messages, analytics.deltas, self._keeping.now(analytics, frame))
             if messages:
                 if self.notes.traces is not None:
                     self.notes.traces.made(messages, analytics, frame, self.notes.taken, self.notes.detected)
@@ -390,7 +390,7 @@ class Worker:
                 if failing is not None and failing.failures:
                     self._report(failing, number, suppressed=number <= self._resume.get(name, -1))
         if messages and committed > self._resume.get(name, -1):
-            self.delivery.put(replace(info, number=committed), messages, (), self._untold.now(name))
+            self.delivery.put(replace(info, number=committed), messages, (), self._keeping.at_end(name))
             self.summary.messages += len(messages)
 
     def snapshot(self) -> None:

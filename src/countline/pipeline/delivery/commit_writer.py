@@ -42,6 +42,7 @@ def _covers(later: Commit, place: Commit) -> bool:
         later.stream == place.stream
         and later.time > 0
         and place.untold is None
+        and (place.windows is None or later.windows is not None)
         and later.frame_number >= place.frame_number
     )
 
@@ -172,7 +173,10 @@ class Writer:
         frame, finished = max(last.frame_number, commit.frame_number), last.finished or commit.finished
         frame = commit.frame_number if commit.finished else frame
         time, untold = commit.time or last.time, commit.untold or last.untold
-        self._queue[-1] = replace(last, frame_number=frame, deltas=deltas, finished=finished, time=time, untold=untold)
+        windows = last.windows if commit.windows is None else commit.windows
+        self._queue[-1] = replace(
+            last, frame_number=frame, deltas=deltas, finished=finished, time=time, untold=untold, windows=windows
+        )
         return True
 
     @property

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from countline import outbox
 from countline.errors import OutboxError
-from countline.outbox import Commit, OutboxStatus, Place, Resume, RuleChange, StreamStart, fates
+from countline.outbox import NOTHING, Commit, Kept, OutboxStatus, Place, Resume, RuleChange, StreamStart, fates
 from countline.pipeline.delivery.commit_writer import Writer
 from countline.pipeline.delivery.sender import Sender
 from countline.pipeline.stats import OutputStats
 from countline.protocols import Output
 from countline.redaction import redact
-from countline.types import CounterDelta, CounterKey, FrameInfo, Gap, Message, RuleIdentity, Seam
+from countline.types import CounterDelta, CounterKey, FrameInfo, Message, RuleIdentity
 
 if TYPE_CHECKING:
     from countline.config import OutboxConfig
@@ -151,18 +151,21 @@ class Delivery:
         frame: FrameInfo,
         messages: Sequence[Message],
         deltas: Sequence[CounterDelta],
-        untold: Gap | None = None,
-        seam: Seam | None = None,
+        kept: Kept = NOTHING,
     ) -> None:
-        """Hand over all that came of one frame. ``untold``, ``seam``: as in a Commit. Raises OutboxError if the outbox
-        has failed for good."""
+        """Hand over all that came of one frame. ``kept``: what it leaves for a later run besides. Raises OutboxError if the
+        outbox has failed for good."""
         name = frame.source.name
         self._last_frame[name] = frame.number
         self._seen[name] = frame.time
         self._follow(name, deltas)
+        untold, windows, seam = kept
         self.writer.put(
-            Commit(name, frame.stream, frame.number, messages, deltas, time=frame.time, untold=untold, seam=seam)
-        )
+            Commit(
+                name, frame.stream, frame.number, messages, deltas,
+                time=frame.time, untold=untold, windows=windows, seam=seam,
+            )
+        )  # fmt: skip
 
     def _follow(self, source: str, deltas: Sequence[CounterDelta]) -> None:
         known = self._live.get(source)
