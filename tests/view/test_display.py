@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -110,10 +109,8 @@ def test_all_sources_are_shown_in_one_window_until_it_is_closed(screen: str, mon
         assert display._tiles.keys() >= {"gate"}
         process.terminate()  # as when somebody closes it
         process.wait(30)
-        for _ in range(600):
-            if display._ended:
-                break
-            threading.Event().wait(0.05)
+        display._thread.join(30)
+        assert display._ended
         display(frame, rules.update([FrameTracks(frame.info, Tracks.empty())])[0])
         assert not display._newest, "nothing is kept for a window that is gone"
     finally:

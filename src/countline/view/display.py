@@ -72,6 +72,9 @@ class Display:
         if frame is None or self._ended:
             return
         self._newest[frame.info.source.name] = (frame, analytics)
+        if self._ended:  # meanwhile: nobody takes it any more
+            self._newest.clear()
+            return
         self._wake.set()
         if self._thread.ident is None:
             self._thread.start()
