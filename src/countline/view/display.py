@@ -69,10 +69,10 @@ class Display:
 
     def __call__(self, frame: Frame | None, analytics: Analytics) -> None:
         """The newest frame of a source; on the worker's thread."""
-        if frame is None or self._ended:
+        if frame is None:
             return
         self._newest[frame.info.source.name] = (frame, analytics)
-        if self._ended:  # meanwhile: nobody takes it any more
+        if self._ended:  # nobody takes it any more
             self._newest.clear()
             return
         self._wake.set()
