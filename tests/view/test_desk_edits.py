@@ -129,6 +129,28 @@ def test_a_new_name_is_followed_where_journeys_and_messages_list_it(tmp_path: Pa
         )
 
 
+def test_whether_an_edit_can_be_undone_is_known_as_soon_as_the_run_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages ask for the rules when they are told that these have changed, and not again."""
+    with desk_at(tmp_path) as at:
+        control, told = at.desk._control, []
+        change = type(control).apply
+
+        def noted(self: Any, config: Any, *more: Any) -> Any:
+            done = change(self, config, *more)
+            told.append(at.desk.rules()["undo"])
+            return done
+
+        monkeypatch.setattr(type(control), "apply", noted)
+        at.desk.apply(at.digest, [line("low", 0.8)])
+        at.desk.undo(at.digest)
+        assert told == [True, False]
+        with pytest.raises(CountlineError):
+            at.desk.apply(at.digest, [{"op": "remove", "kind": "line", "name": "nowhere"}])
+        assert not at.desk.rules()["undo"]
+
+
 def test_an_edit_is_taken_back_to_the_very_bytes(tmp_path: Path) -> None:
     text = SITE.replace("\n", "\r\n").rstrip()
     with desk_at(tmp_path, text) as at:

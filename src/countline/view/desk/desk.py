@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -112,7 +111,7 @@ class Desk:
         self._file = ConfigFile(file) if file is not None else None
         self._read = read if read is not None else lambda text: control.parse(read_yaml(file or "", text))
         self._editing = threading.RLock()
-        self._undo_steps: deque[_UndoStep] = deque(maxlen=MOST_UNDONE)
+        self._undo_steps: list[_UndoStep] = []
         self._last_read: tuple[str, str] = ("", "")
         """Digest of the configuration in force, and the text of the file that it was read from."""
         if self._file is not None and not self.why_not:
@@ -204,7 +203,8 @@ class Desk:
             text, config = self._with(found, edits)
             if text == found.text:
                 return {"digest": base, "changes": [], "notes": [], "undo": self.undoable}
-            return self._change(found, text.encode("utf-8"), config, keep=True)
+            content = text.encode("utf-8")
+            return self._change(found, content, config, [*self._undo_steps, _UndoStep(found.content, content)])
 
     def undo(self, base: str) -> dict[str, Any]:
         """Undo the last edit: the file gets its former bytes. Raises as :meth:`apply`."""
@@ -218,9 +218,7 @@ class Desk:
                     "was edited since, so that taking back would lose that",
                     where=self._name, fix="change the rule back with another edit", disk=disk,
                 )  # fmt: skip
-            result = self._change(found, last.before, self._read(last.before.decode("utf-8")), keep=False)
-            self._undo_steps.pop()
-            return {**result, "undo": self.undoable}
+            return self._change(found, last.before, self._read(last.before.decode("utf-8")), self._undo_steps[:-1])
 
     @property
     def _name(self) -> str:
@@ -285,9 +283,17 @@ class Desk:
         text = patched(base.text, self._name, edited(document.data, parsed))
         return text, self._read(text)
 
-    def _change(self, base: _Base, content: bytes, config: Config, *, keep: bool) -> dict[str, Any]:
+    def _change(self, base: _Base, content: bytes, config: Config, steps: list[_UndoStep]) -> dict[str, Any]:
         """Apply to the run first, so that the file never holds what the run refuses; then replace the file. Where that fails, the run
-        goes back."""
+        goes back. ``steps``: what can be undone then; it is known before the run changes, since pages ask as soon as it has."""
+        kept, self._undo_steps = self._undo_steps, steps[-MOST_UNDONE:]
+        try:
+            return self._changed(base, content, config)
+        except BaseException:
+            self._undo_steps = kept
+            raise
+
+    def _changed(self, base: _Base, content: bytes, config: Config) -> dict[str, Any]:
         assert self._file is not None
         before = self._control.current()
         with self._file.replacement(content) as replacement:
@@ -306,8 +312,6 @@ class Desk:
                 raise
         digest = self._control.current().digest
         self._last_read = (digest, content.decode("utf-8"))
-        if keep:
-            self._undo_steps.append(_UndoStep(base.content, content))
         return {
             "digest": digest,
             "changes": list(applied.changes.words),
