@@ -34,18 +34,20 @@ async function answer(request) {
   try {
     body = await response.json();
   } catch {
-    // an answer of a proxy, say
+    // an answer of a proxy, say, or half of one
   }
   if (!response.ok) throw new ApiError(response.status, body);
+  if (body === null) throw new ApiError(0, { error: { what: "the server's answer cannot be read", fix: "see what is between this page and countline" } });
   return body;
 }
 
 export const get = (path, query, signal) => answer(() => fetch(address(path, query), { credentials: "same-origin", signal }));
 
-export const post = (path, data = {}) =>
+export const post = (path, data = {}, wait = null) =>
   answer(() =>
     fetch(address(path), {
       method: "POST",
+      signal: wait && AbortSignal.timeout(wait),
       credentials: "same-origin",
       headers: { "Content-Type": "application/json", "X-CSRF-Token": store.session.csrf ?? "" },
       body: JSON.stringify(data),
@@ -62,26 +64,17 @@ export const askToSignIn = () => askForPassword();
 /** Says what asks the user for the password: it resolves to whether they signed in. */
 export const onSignInNeeded = (ask) => (askForPassword = ask);
 
-/** As `write`, for what changes the configuration: the page knows that the change is its own. */
-export async function change(path, data) {
-  store.applying = true;
-  try {
-    const told = await write(path, data);
-    if (told) store.own.add(told.digest);
-    return told;
-  } finally {
-    store.applying = false;
-  }
-}
-
-/** POST what only those who are signed in may: asks for the password where that is needed, then goes on. Null if the user would not. */
-export async function write(path, data) {
+/**
+ * POST what only those who are signed in may: asks for the password where that is needed, then goes on. Null if the user would not.
+ * `wait`: ms after which no answer is one, too.
+ */
+export async function write(path, data, wait = null) {
   if (!store.session.signed_in && !(await askForPassword())) return null;
   try {
-    return await post(path, data);
+    return await post(path, data, wait);
   } catch (error) {
     if (error.status !== 401) throw error;
     if (!(await askForPassword())) return null;
-    return post(path, data);
+    return post(path, data, wait);
   }
 }

@@ -1,5 +1,4 @@
 // One camera, large: its picture, rules, events, objects, charts; and the editor.
-import { change, get } from "./api.js";
 import { Chart } from "./chart.js";
 import { el, mark, say, uid } from "./dom.js";
 import { Editor } from "./editor/editor.js";
@@ -11,6 +10,7 @@ import { bind } from "./keys.js";
 import { recall, remember } from "./memory.js";
 import { Picture } from "./picture.js";
 import { RulesPanel } from "./rules_panel.js";
+import { change } from "./rules.js";
 import { store } from "./store.js";
 import { complain, toast } from "./toast.js";
 import { WhyPanel } from "./why.js";
@@ -43,6 +43,7 @@ class Camera {
     this.#off.push(
       store.on("state", () => this.update()),
       store.on("rules", () => this.#drawRules()),
+      store.on("settled", () => (this.#drawUndo(), this.#editor?.rulesChanged())),
       store.on("counts", () => (this.picture.updateCounts(), this.rules.update())),
       bind("Camera", {
         "Escape": ["Back", () => this.back()],
@@ -60,7 +61,7 @@ class Camera {
     this.sized.observe(this.picture.root);
     this.show(recall("tab", "rules"));
     this.#drawRules();
-    this.update();
+    this.#editing();
   }
 
   destroy() {
@@ -77,7 +78,7 @@ class Camera {
     this.facts = el("span", { class: "facts" });
     this.full = el("a", { class: "button link", "aria-label": "Video at its full rate", target: "_blank", rel: "noopener noreferrer", hidden: true }, icon("link"), el("span", { text: "Full rate" }));
     this.undo = iconButton("undo", "Undo", { hidden: true, on: { click: () => this.undoLast() } }, true);
-    this.editButton = iconButton("edit", "Edit rules", { class: "strong edit-button", "aria-label": "Edit rules", on: { click: () => this.edit() } }, true);
+    this.editButton = iconButton("edit", "Edit rules", { class: "strong edit-button", "aria-label": "Edit rules", on: { click: () => (this.#editor ? this.#editor.leave() : this.edit()) } }, true);
     this.hold = iconButton("pause", "Hold the picture", { "aria-pressed": "false", on: { click: () => this.#hold() } });
     return el(
       "header",
@@ -86,19 +87,20 @@ class Camera {
       el("h1", { text: this.name }),
       this.chip,
       this.reason,
-      el("span", { class: "spring" }),
       this.facts,
+      el("span", { class: "spring" }),
+      // what comes and goes stands where nothing has to give way to it
+      this.undo,
       this.full,
       this.hold,
       iconButton("expand", "Whole screen", { class: "wide-only", on: { click: () => this.#whole() } }),
-      this.undo,
       this.editButton,
     );
   }
 
   #body() {
     this.tools = el("div", { class: "stage-tools" });
-    this.stage = el("div", { class: "stage" }, el("div", { class: "frame" }, this.picture.root));
+    this.stage = el("div", { class: "stage", style: { "--shape": this.picture.ratio.toFixed(4) } }, el("div", { class: "frame" }, this.picture.root));
     const panels = { rules: [this.rules.root, "Rules"], why: [this.whyPanel.root, "Why?"], events: [this.events.root, "Events"] };
     this.tabs = {};
     const list = el("div", { class: "tabs", role: "tablist", "aria-label": "Beside the picture" });
@@ -112,7 +114,7 @@ class Camera {
       holder.append(panel);
     }
     this.side = el("aside", { class: "side-column", "aria-label": "Rules, objects and events" }, list, holder);
-    this.main = el("div", { class: "stage-column" }, this.tools, this.stage, this.chart.root);
+    this.main = el("div", { class: "stage-column" }, this.stage, this.tools, this.chart.root);
     this.body = el("div", { class: "camera-body" }, this.main, this.side);
     return this.body;
   }
@@ -166,13 +168,18 @@ class Camera {
     this.picture.setSource(source);
     const { writable = true, why_not: whyNot = "" } = store.state.config ?? {};
     this.editButton.disabled = !writable;
-    mark(this.editButton, "title", writable ? "Draw and edit rules (e)" : whyNot);
-    this.undo.toggleAttribute("hidden", !store.undoable || Boolean(this.#editor));
+    mark(this.editButton, "title", this.#editor ? "Leave the editor" : writable ? "Draw and edit rules (e)" : whyNot);
     this.chart.tick();
+  }
+
+  #drawUndo() {
+    this.undo.toggleAttribute("hidden", !store.undoable || Boolean(this.#editor));
+    this.undo.disabled = store.changing > 0;
   }
 
   #drawRules() {
     const rules = store.rulesOf(this.name);
+    this.#drawUndo();
     this.rules.draw(rules);
     if (this.#editor) return this.#editor.rulesChanged();
     const lookUp = { count: (rule, d) => store.countOf(this.name, rule, d), occupancy: (rule) => store.occupancyOf(this.name, rule.name) };
@@ -227,7 +234,7 @@ class Camera {
     this.#editor = new Editor({ source: this.name, picture: this.picture, tools: this.tools, done: () => this.#edited() });
     this.side.before(this.#editor.side);
     this.side.hidden = true;
-    this.update();
+    this.#editing();
     if (rule) this.#editor.choose(rule.name);
     return true;
   }
@@ -240,17 +247,23 @@ class Camera {
     this.root.classList.remove("editing");
     this.#drawRules();
     this.show(this.#tab);
-    this.update();
+    this.#editing();
+    this.chart.tick();
     this.editButton.focus();
   }
 
+  #editing() {
+    mark(this.editButton, "aria-pressed", String(Boolean(this.#editor)));
+    this.#drawUndo();
+    this.update();
+  }
+
   async undoLast() {
+    if (store.changing) return;
+    this.undo.disabled = true;
     try {
       const answer = await change("edits/undo", { base: store.digest });
-      if (answer === null) return;
-      store.setRules(await get("rules"));
-      toast("Undone", { tone: "good", detail: (answer.changes ?? []).join("; ") });
-      this.update();
+      if (answer) toast("Undone", { tone: "good", detail: (answer.changes ?? []).join("; ") });
     } catch (error) {
       complain(error);
     }

@@ -10,7 +10,7 @@ const REFRESH = 20000;
 const MOST_BARS = 96;
 const LEAST_BARS = 12;
 const MOST_SERIES = 10; // more can be read in the table only
-const HEIGHT = 190;
+const HEIGHT = 150;
 
 export class Chart {
   #source;
@@ -31,7 +31,7 @@ export class Chart {
     this.table = el("div", { class: "scroll" });
     this.details = el("details", { class: "as-table" }, el("summary", { text: "As a table" }), this.table);
     this.details.addEventListener("toggle", () => this.#drawTable());
-    this.root = el("section", { class: "card chart", "aria-label": "Counts over time" }, el("header", {}, el("h2", { text: "Counts" }), el("span", { class: "spring" }), this.ranges), this.legend, this.canvas, this.details);
+    this.root = el("section", { class: "card chart", "aria-label": "Counts over time" }, el("header", {}, el("h2", { text: "Counts" }), this.legend, this.ranges), this.canvas, this.details);
     this.sized = new ResizeObserver(() => this.#plot?.setSize({ width: this.canvas.clientWidth, height: HEIGHT }));
     this.sized.observe(this.canvas);
     this.onTheme = () => this.#draw();

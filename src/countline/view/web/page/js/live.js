@@ -1,11 +1,13 @@
 // The stream of states, counts and events. It is read with fetch, not EventSource: so the back-off is ours, and the events
 // that were missed while the server was away are asked for by their id.
 import { address, askToSignIn, get, refreshSession } from "./api.js";
+import { giveUpReading, readRules, rulesTold } from "./rules.js";
 import { store } from "./store.js";
 
 const SILENCE = 6000; // ms; the state comes once a second, so this is a dead connection
 const FIRST_DELAY = 500;
 const LONGEST_DELAY = 15000;
+const NEWEST = 200;
 
 let lastId = null;
 let attempt = 0;
@@ -32,6 +34,7 @@ export async function follow() {
       // whatever it was, the next attempt says more
     }
     controller.abort();
+    giveUpReading();
     store.setConnection("lost");
     await pause();
   }
@@ -42,11 +45,16 @@ async function refreshAll() {
   await refreshSession();
   // beyond this machine looking needs the password, too
   while (store.session.read_needs_sign_in && !store.session.signed_in) await askToSignIn();
-  const [state, rules, counts, events] = await Promise.all([get("state"), get("rules"), get("counts"), get("events", { limit: 200 })]);
-  store.setRules(rules);
+  const [state, counts, events] = await Promise.all([get("state"), get("counts"), get("events", { limit: NEWEST }), readRules()]);
   store.setCounts(counts);
   store.setState(state);
   store.addEvents(events.events ?? events, false);
+}
+
+/** What happened between the first reading and the stream's beginning: the stream does not tell of it. */
+function catchUp() {
+  readRules().catch(() => {});
+  get("events", { limit: NEWEST }).then(({ events }) => store.addEvents(events, false), () => {});
 }
 
 function pause() {
@@ -76,7 +84,12 @@ async function read(controller) {
   store.setConnection("open");
   let dead = setTimeout(() => controller.abort(), SILENCE);
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  const parser = new Parser(dispatch);
+  let begun = false;
+  const parser = new Parser((kind, text, id) => {
+    dispatch(kind, text, id);
+    if (!begun && kind === "state") catchUp(); // from the first state on, the stream tells of everything
+    begun ||= kind === "state";
+  });
   try {
     for (;;) {
       const { value, done } = await reader.read();
@@ -135,12 +148,12 @@ function dispatch(kind, text, id) {
   if (kind === "state") store.setState(data);
   else if (kind === "counts") store.setCounts(data);
   else if (kind === "event") store.addEvents([data]);
-  else if (kind === "rules") store.setRules(data);
+  else if (kind === "rules") rulesTold(data);
   else if (kind === "missed") {
     store.emit("missed", data);
     get("events", { limit: 500 }).then(({ events }) => store.addEvents(events, false), () => {});
   } else if (kind === "config") {
     store.emit("config", data);
-    get("rules").then((rules) => store.setRules(rules), () => {});
+    if (data.digest !== store.digest) readRules().catch(() => {});
   }
 }

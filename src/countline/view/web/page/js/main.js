@@ -154,9 +154,13 @@ function buildBanner() {
   store.on("retry", draw);
 }
 
+/** What the stream told of while this page was changing the configuration itself: whose it was is known when that has ended. */
+const untold = [];
+
 function told(config) {
-  if (!config.applied) toast("A change of the configuration was refused", { tone: "bad", detail: config.error });
-  else if (!store.applying && !store.own.has(config.digest)) toast("The configuration was changed", { detail: config.changes.join("; ") });
+  if (store.changing) untold.push(config);
+  else if (!config.applied) toast("A change of the configuration was refused", { tone: "bad", detail: config.error });
+  else if (!store.isOwn(config.digest)) toast("The configuration was changed", { detail: config.changes.join("; ") });
 }
 
 onSignInNeeded(signIn);
@@ -170,6 +174,7 @@ bind("Everywhere", {
   "?": ["This sheet", help],
 });
 store.on("config", told);
+store.on("settled", () => untold.splice(0).forEach(told));
 store.on("missed", ({ missed }) => missed && toast(`${many(missed, "event")} happened that were not kept for this page`));
 addEventListener("hashchange", () => view && show());
 document.querySelector(".skip").addEventListener("click", (event) => {

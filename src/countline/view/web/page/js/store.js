@@ -16,9 +16,10 @@ class Store {
   session = { signed_in: false, can_write: false };
   /** Whether there is an edit that can be taken back. */
   undoable = false;
-  /** Whether this page changes the configuration just now, and digests that it brought about: nobody needs to be told of those. */
-  applying = false;
-  own = new Set();
+  /** How many changes of the configuration this page has under way. */
+  changing = 0;
+  /** Those that it has made, in order: {from, to, told}: digests, and whether the stream has told of it. */
+  own = [];
   /** connecting | open | lost */
   connection = "connecting";
 
@@ -27,7 +28,7 @@ class Store {
   #listeners = new Map();
   #ids = new Set();
 
-  /** Listens to a topic: state, rules, counts, events, session, connection. Returns what ends it. */
+  /** Listens to a topic: state, rules, settled, counts, events, session, connection. Returns what ends it. */
   on(topic, listen) {
     const all = this.#listeners.get(topic) ?? new Set();
     this.#listeners.set(topic, all.add(listen));
@@ -49,6 +50,27 @@ class Store {
     this.digest = digest;
     this.undoable = Boolean(undo);
     this.emit("rules");
+  }
+
+  addOwn(from, to) {
+    if (from !== to) this.own.push({ from, to, told: false });
+  }
+
+  /** Whether own changes alone, the first `since` of all of them aside, lead from one configuration to the other. */
+  ownWay(since, from, to) {
+    let at = to;
+    for (const change of this.own.slice(since).reverse()) {
+      if (change.to === at) at = change.from;
+      if (at === from) return true;
+    }
+    return false;
+  }
+
+  /** Whether what the stream tells of is a change of this page. Each is told once. */
+  isOwn(digest) {
+    const change = this.own.find(({ to, told }) => to === digest && !told);
+    if (change) change.told = true;
+    return Boolean(change);
   }
 
   setCounts({ counts, occupancy }) {

@@ -45,11 +45,16 @@ function freeName(kind, taken) {
 export const shapeOf = (draft) => KINDS[draft.kind].shape;
 export const isClosed = (draft) => closed(shapeOf(draft));
 
-const essence = ({ kind, name, source, points, options, removed }) => JSON.stringify([kind, name, source, points, sorted(options), removed]);
+/** All that is said of a draft, to be compared. */
+export const essence = ({ kind, name, source, points, options, removed }) => JSON.stringify([kind, name, source, points, sorted(options), removed]);
 const sorted = (value) => (value && typeof value === "object" && !Array.isArray(value) ? Object.fromEntries(Object.keys(value).sort().map((key) => [key, sorted(value[key])])) : value);
 
 /** Whether it differs from what is in force. */
 export const changed = (draft) => (draft.before === null ? !draft.removed : essence(draft) !== draft.before);
+
+/** Whether two say the same rule, in whatever digits their points are written. */
+export const alike = (a, b) => Boolean(a && b) && rounded(essence({ ...a, name: a.name.trim() })) === rounded(essence(b));
+const rounded = (text) => text.replace(/-?\d+\.\d+(e[-+]?\d+)?/gi, (number) => Number(Number(number).toFixed(4)));
 
 /** Why it cannot be applied yet, beside all drafts; "" if it can. */
 export function lacking(draft, all) {

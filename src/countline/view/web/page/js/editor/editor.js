@@ -1,34 +1,33 @@
 // Drawing and editing rules over the live picture of a camera.
-import { get } from "../api.js";
 import { el, mark, say } from "../dom.js";
 import { openDialog } from "../dialogs.js";
 import { many } from "../format.js";
 import { icon, iconButton } from "../icons.js";
 import { bind } from "../keys.js";
 import { KINDS, LEAST } from "../kinds.js";
+import { readRules } from "../rules.js";
 import { store } from "../store.js";
+import { toast } from "../toast.js";
 import * as d from "./drafts.js";
 import { Form } from "./form.js";
 import { PreviewPanel } from "./preview.js";
 import { EditStage } from "./stage.js";
+import { workAt } from "./work.js";
 
 const TOOL_KEYS = { line: "l", region: "g", direction: "d", speed: "k", queue: "q", "wrong-way": "y" };
-/** Drafts that were left by another way than by closing the editor: nothing drawn is lost. */
-const left = new Map();
 
 export class Editor {
-  drafts = [];
   selected = null;
   point = null;
   drawing = false;
-  /** Digest of the configuration that the drafts began with. */
-  base = store.digest;
-  #history = new d.History();
+  /** Whether it was closed: what comes for it now is too late. */
+  closed = false;
   #off = [];
   #soon = null;
 
   constructor({ source, picture, tools, done }) {
     this.source = source;
+    this.work = workAt(source);
     this.picture = picture;
     this.done = done;
     this.form = new Form(this);
@@ -40,24 +39,28 @@ export class Editor {
   }
 
   #begin() {
-    const kept = left.get(this.source);
-    left.delete(this.source);
-    if (kept) {
-      this.drafts = kept.drafts;
-      this.base = kept.base;
-    } else this.drafts = store.rulesOf(this.source).map(d.fromRule);
-    this.#history.push(this.drafts);
+    this.work.resume();
+    this.work.listen = (told) => this.#settled(told);
     this.redraw();
     this.form.show();
-    if (this.base !== store.digest) this.preview.moved();
+    queueMicrotask(() => this.closed || this.rulesChanged()); // when it stands where it belongs
+  }
+
+  get drafts() {
+    return this.work.drafts;
+  }
+
+  set drafts(drafts) {
+    this.work.drafts = drafts;
   }
 
   destroy() {
+    this.closed = true;
     clearTimeout(this.#soon);
-    if (this.changes.length) left.set(this.source, { drafts: this.drafts.filter((x) => x.points.length), base: this.base });
+    this.work.leave();
     for (const off of this.#off) off();
     this.stage.destroy();
-    this.toolbar.parentNode.replaceChildren();
+    this.toolbar.parentNode?.replaceChildren();
     this.picture.setRules([], null);
   }
 
@@ -98,11 +101,7 @@ export class Editor {
   }
 
   get changes() {
-    return this.drafts.filter((draft) => draft.points.length && d.changed(draft));
-  }
-
-  get edits() {
-    return this.changes.map(d.edit);
+    return this.work.changes;
   }
 
   /** Words to the user, at the picture. */
@@ -135,7 +134,7 @@ export class Editor {
     this.say(this.#hintWords());
     const n = this.changes.length;
     say(this.count, n ? many(n, "change") : "no change yet");
-    const { undo, redo } = this.#history.can;
+    const { undo, redo } = this.work.history.can;
     this.undo.disabled = !undo;
     this.redo.disabled = !redo;
     this.form.update();
@@ -145,8 +144,8 @@ export class Editor {
   /** Something was changed; with `soon` it is one step with what follows at once. */
   changed({ soon = false } = {}) {
     clearTimeout(this.#soon);
-    if (soon) this.#soon = setTimeout(() => (this.#history.push(this.drafts), this.redraw()), 500);
-    else this.#history.push(this.drafts);
+    if (soon) this.#soon = setTimeout(() => (this.work.history.push(this.drafts), this.redraw()), 500);
+    else this.work.history.push(this.drafts);
     this.preview.stale();
     this.redraw();
   }
@@ -154,8 +153,8 @@ export class Editor {
   step(by) {
     clearTimeout(this.#soon);
     if (this.drawing) this.#drop();
-    this.#history.push(this.drafts);
-    const drafts = this.#history.go(by);
+    this.work.history.push(this.drafts);
+    const drafts = this.work.history.go(by);
     if (!drafts) return true;
     const key = this.selected?.key;
     this.drafts = drafts;
@@ -282,43 +281,60 @@ export class Editor {
     if (this.drawing) this.#drop();
     const n = this.changes.length;
     if (n && !(await sure(n))) return;
-    this.drafts = [];
-    left.delete(this.source);
-    this.done();
+    this.finished();
   }
 
-  /** All is applied. */
+  /** All is applied, or dropped. */
   finished() {
-    this.drafts = [];
-    left.delete(this.source);
+    if (this.closed) return;
+    this.work.drop();
     this.done();
   }
 
-  /** The configuration is another now: of this page's doing, or of somebody else's. */
+  /** The rules are others now, or it is known now whose doing that is. */
   rulesChanged() {
-    if (store.digest === this.base || store.applying) return;
-    if (this.changes.length || this.drawing) return this.preview.moved();
-    this.rebase();
+    const verdict = this.work.judge(this.drawing ? this.selected : null);
+    if (verdict === "conflict") return this.preview.moved();
+    if (verdict === "same") return this.preview.settled();
+    if (verdict === "merge") return this.#merge();
+    if (verdict !== "applied") return undefined;
+    this.work.found();
+    toast("Applied", { tone: "good", detail: "Its answer was lost on the way." });
+    return this.#settled({});
+  }
+
+  /** *Apply* has ended; `told`: what the server said, null where nothing was applied. */
+  #settled(told) {
+    if (told && !this.changes.length && !this.drawing) return this.finished();
+    this.#drawAll();
+    return this.rulesChanged();
+  }
+
+  #merge() {
+    const again = this.preview.wanted;
+    this.preview.close();
+    this.work.merge();
+    this.#drawAll();
+    if (again && this.changes.length) void this.preview.ask();
   }
 
   /** Goes on from what holds now, with what was drawn here. */
   async rebase() {
-    store.setRules(await get("rules"));
-    const mine = this.changes;
-    this.base = store.digest;
-    const fresh = store.rulesOf(this.source).map(d.fromRule);
-    for (const draft of mine) {
-      const at = fresh.findIndex((each) => each.was === draft.was && each.kind === draft.kind);
-      if (at >= 0) fresh.splice(at, 1, { ...draft, before: fresh[at].before });
-      else if (!draft.removed) fresh.push({ ...draft, was: null, before: null });
+    await readRules();
+    this.work.merge();
+    this.#drawAll();
+  }
+
+  /** Draws what the work is now. The form stays as it is, with the focus in it, where its rule does. */
+  #drawAll() {
+    const { selected } = this;
+    if (!this.drafts.includes(selected)) {
+      this.drawing = false;
+      this.point = null;
+      this.selected = this.drafts.find((draft) => draft.was !== null && draft.was === selected?.was && draft.kind === selected.kind) ?? null;
+      this.form.show();
     }
-    const key = this.selected?.key;
-    this.drafts = fresh;
-    this.selected = fresh.find((draft) => draft.key === key) ?? null;
-    this.#history = new d.History();
-    this.#history.push(this.drafts);
     this.redraw();
-    this.form.show();
   }
 }
 

@@ -1,5 +1,5 @@
 // What a change would do, before it is done; conflicts; and applying it.
-import { change, write } from "../api.js";
+import { write } from "../api.js";
 import { el, say } from "../dom.js";
 import { many, span } from "../format.js";
 import { icon, iconButton } from "../icons.js";
@@ -11,6 +11,12 @@ export class PreviewPanel {
   open = false;
   #editor;
   #asked = 0;
+  /** Whether an answer is waited for, and whether what is shown is one. */
+  #asking = false;
+  #answered = false;
+  /** Whether what is shown is a conflict, and whether it is one of the rules that hold now. */
+  #conflicts = false;
+  #moved = false;
 
   constructor(editor) {
     this.#editor = editor;
@@ -22,29 +28,48 @@ export class PreviewPanel {
 
   update() {
     const { changes, drafts, drawing } = this.#editor;
-    const lack = changes.map((draft) => lacking(draft, drafts)).find(Boolean) ?? "";
-    const ready = changes.length > 0 && !drawing && !lack;
+    const lack = this.#busy || (changes.map((draft) => lacking(draft, drafts)).find(Boolean) ?? "");
+    const ready = changes.length > 0 && !drawing && !lack && !this.#asking;
     this.button.disabled = !ready;
     this.button.toggleAttribute("hidden", this.open);
     say(this.note, this.open ? "" : lack);
     this.footer.toggleAttribute("hidden", this.open);
   }
 
+  /** What has to end before anything can be previewed; "" if nothing has. */
+  get #busy() {
+    const { work } = this.#editor;
+    if (work.sent) return "What was drawn before is being applied";
+    return work.base === null ? "The rules are not known yet" : "";
+  }
+
+  /** Whether a preview is shown or waited for. */
+  get wanted() {
+    return this.#asking || (this.open && this.#answered);
+  }
+
   /** The drafts are others than those that were previewed. */
   stale() {
-    if (this.open) this.close();
+    if (this.open || this.#asking) this.close();
+  }
+
+  /** The drafts are made for the rules that hold now: nothing is in their way any more. */
+  settled() {
+    if (this.#moved) this.close();
   }
 
   close() {
     this.#asked++;
-    this.open = false;
+    this.open = this.#asking = this.#answered = this.#conflicts = this.#moved = false;
     this.#editor.side.classList.remove("previewing");
     this.content.hidden = true;
     this.update();
   }
 
   #show(...nodes) {
+    this.#asked++;
     this.open = true;
+    this.#asking = this.#answered = this.#conflicts = this.#moved = false;
     this.#editor.side.classList.add("previewing");
     this.content.hidden = false;
     this.content.replaceChildren(...nodes.filter(Boolean));
@@ -59,15 +84,21 @@ export class PreviewPanel {
   async ask() {
     if (this.button.disabled) return;
     const asked = ++this.#asked;
-    this.button.disabled = true;
+    this.#asking = true;
+    this.update();
+    const { base, edits } = this.#editor.work;
+    let told = null;
+    let wrong = null;
     try {
-      const told = await write("edits/preview", { base: this.#editor.base, edits: this.#editor.edits });
-      if (asked === this.#asked && told) this.#tell(told);
+      told = await write("edits/preview", { base, edits });
     } catch (error) {
-      if (asked === this.#asked) this.#wrong(error);
-    } finally {
-      this.update();
+      wrong = error;
     }
+    if (asked !== this.#asked) return; // something else was done meanwhile
+    this.#asking = false;
+    this.update();
+    if (wrong) this.#wrong(wrong);
+    else if (told) this.#tell(told);
   }
 
   #tell({ changes = [], diff = "", counted = [], seconds = 0, notes = [] }) {
@@ -80,6 +111,7 @@ export class PreviewPanel {
       diff ? el("details", { class: "diff-holder", open: true }, el("summary", { text: "In the file" }), drawDiff(diff)) : null,
       el("div", { class: "row end" }, el("button", { type: "button", class: "button", text: "Go on editing", on: { click: () => this.close() } }), apply),
     );
+    this.#answered = true;
     apply.focus({ preventScroll: true });
   }
 
@@ -119,17 +151,13 @@ export class PreviewPanel {
 
   async #apply(button) {
     button.disabled = true;
-    try {
-      const told = await change("edits/apply", { base: this.#editor.base, edits: this.#editor.edits });
-      if (told === null) return;
-      toast("Applied", { tone: "good", detail: [...(told.changes ?? []), ...(told.notes ?? [])].join("; ") });
-      this.#editor.base = told.digest;
-      this.#editor.finished();
-    } catch (error) {
-      this.#wrong(error);
-    } finally {
-      button.disabled = false;
-    }
+    button.setAttribute("aria-busy", "true");
+    const { told, error } = await this.#editor.work.apply();
+    button.removeAttribute("aria-busy");
+    button.disabled = false;
+    if (told) toast("Applied", { tone: "good", detail: [...(told.changes ?? []), ...(told.notes ?? [])].join("; ") });
+    else if (error && this.#editor.closed) complain(error);
+    else if (error) this.#wrong(error);
   }
 
   #wrong(error) {
@@ -146,7 +174,8 @@ export class PreviewPanel {
 
   /** Somebody else changed the configuration while this was drawn. */
   moved() {
-    this.#conflict({ message: "The configuration was changed meanwhile", fix: "", body: {} });
+    if (!this.#conflicts) this.#conflict({ message: "The configuration was changed meanwhile", fix: "", body: {} });
+    this.#moved = true;
   }
 
   #conflict(error) {
@@ -169,6 +198,7 @@ export class PreviewPanel {
       disk ? el("details", { class: "diff-holder", open: true }, el("summary", { text: "On disk" }), drawDiff(disk)) : null,
       el("div", { class: "row end" }, el("button", { type: "button", class: "button danger", text: "Drop mine", on: { click: () => this.#editor.finished() } }), keep),
     );
+    this.#conflicts = true;
   }
 }
 
