@@ -125,10 +125,10 @@ def wait_for(done: Callable[[], Any], tell: Callable[[], Any] = lambda: "") -> A
 
 
 @contextmanager
-def looking(browser: Any, url: str, *, quiet: bool = True, **options: Any) -> Iterator[Any]:
+def looking(browser: Any, url: str, *, quiet: bool = True, script: str = "", **options: Any) -> Iterator[Any]:
     """A page of its own context, at ``url``. When it is done, nothing may have gone wrong in the browser: no error or warning in
     its console (unless not ``quiet``: a server that is killed makes some), no violation of the policy, no request to elsewhere,
-    and nothing may have jumped about."""
+    and nothing may have jumped about. ``script``: what runs before the page's own."""
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
     context.set_default_timeout(WAIT * 1000)
     page = context.new_page()
@@ -149,6 +149,7 @@ def looking(browser: Any, url: str, *, quiet: bool = True, **options: Any) -> It
         "  if (!e.hadRecentInput && moved.length) shifts.push([e.value, ...moved.map((n) => n.outerHTML?.slice(0, 200))]);"
         "} }).observe({ type: 'layout-shift', buffered: true });"
     )
+    page.add_init_script(script)
     try:
         page.goto(url)
         yield page
