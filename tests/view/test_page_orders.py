@@ -180,9 +180,7 @@ def test_a_conflict_goes_when_the_other_change_is_taken_back(run: Scenes, browse
         shows(page, "patient")
 
 
-def test_what_is_drawn_before_the_rules_are_known_is_no_conflict(
-    run: Scenes, browser: Any, other: OtherClient
-) -> None:
+def test_what_is_drawn_before_the_rules_are_known_is_no_conflict(run: Scenes, browser: Any, other: OtherClient) -> None:
     with camera(browser, run, other) as page:
         with answers_held(page, "rules"):
             page.reload()

@@ -9,11 +9,18 @@ const WITH_ACTION = 20000;
 const AFTER = 2000; // ms that are left, at least, to whoever has pointed at them
 const LETTER = 60; // ms to read one
 const MOST = 20000;
+const GAP = 8; // pixels between two
 
 const region = document.getElementById("toasts");
 const [alerts, news] = region.children;
 const shown = new Set();
 let ticking = null;
+/** Whether somebody points at them: has moved there, that is; words may also appear where a pointer rests. */
+let pointed = false;
+region.addEventListener("pointermove", (event) => {
+  if (event.movementX || event.movementY) pointed = event.pointerType !== "touch"; // a browser also tells of moves that were none
+});
+addEventListener("resize", stack);
 
 /**
  * Says something for a while; `tone`: good, bad or calm; `action`: [words, run]. Bad news stays until it is closed. The time of the
@@ -37,6 +44,7 @@ export function toast(text, { tone = "calm", action = null, detail = "" } = {}) 
     close();
   });
   (bad ? alerts : news).append(node);
+  stack();
   // the second frame is begun when the first, with these words in it, is drawn
   requestAnimationFrame(() => requestAnimationFrame(() => node.isConnected && count(each)));
   return close;
@@ -47,26 +55,34 @@ function count(each) {
   ticking ??= setTimeout(tick, TICK, performance.now());
 }
 
+/** One above the other, bad news on top; by translation alone: nothing is laid out anew, on the page or among them. */
+function stack() {
+  let up = 0;
+  for (const node of [...news.children].reverse().concat([...alerts.children].reverse())) {
+    node.style.setProperty("translate", `0 ${-up}px`);
+    up += node.offsetHeight + GAP;
+  }
+}
+
 function take(each) {
   const within = each.node.contains(document.activeElement);
   each.node.remove();
   shown.delete(each);
+  stack();
   if (within) document.getElementById("main").focus({ preventScroll: true });
 }
 
 function tick(before) {
   const now = performance.now();
   const passed = Math.min(LONGEST_TICK, now - before);
-  const held = document.hidden || region.contains(document.activeElement) || pointedAt();
+  pointed &&= region.matches(":hover");
+  const held = document.hidden || pointed || region.contains(document.activeElement);
   for (const each of [...shown]) {
     each.left = held ? Math.max(each.left, AFTER) : each.left - passed;
     if (each.left <= 0) take(each);
   }
   ticking = [...shown].some(({ left }) => left < Infinity) ? setTimeout(tick, TICK, now) : null;
 }
-
-/** A finger that has tapped points at nothing, though the browser goes on to say so. */
-const pointedAt = () => matchMedia("(hover: hover)").matches && region.matches(":hover");
 
 /** Says what went wrong, with what to do. */
 export const complain = (error) =>
