@@ -28,8 +28,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenes]:
 
 
 def places(page: Any) -> dict[str, Any]:
-    """Where on the page that is which has to stay there."""
-    script = "node => { const { x, y, width, height } = node.getBoundingClientRect(); return [x, y + scrollY, ...(node.matches('.stage') ? [width, height] : [])]; }"
+    """Where on the page that is which has to stay there; of the picture its size, too."""
+    script = (
+        "node => { const { x, y, width, height } = node.getBoundingClientRect();"
+        " return [x, y + scrollY, ...(node.matches('.stage') ? [width, height] : [])]; }"
+    )
     return {what: page.locator(selector).evaluate(script) for selector, what in STEADY.items()}
 
 
