@@ -85,8 +85,18 @@ function nameLabel(rule, [at, next], ratio) {
   const node = el("span", { class: `name kind-${safe(rule.kind)}` }, el("span", { class: "text", text: rule.name }));
   const [dx, dy] = [(at[0] - next[0]) * ratio, at[1] - next[1]];
   const length = Math.hypot(dx, dy) || 1;
-  place(node, at, [dx / length, dy / length]);
+  place(node, at, inside(at, [dx / length, dy / length]));
   return node;
+}
+
+const ROOM = [0.1, 0.06]; // of the picture's width and height, for a name
+
+/** The side of a point to stand at, where it is not beyond the edge of the picture; else one along that edge. */
+function inside(at, side) {
+  const beyond = [0, 1].map((axis) => Math.abs(at[axis] + side[axis] * ROOM[axis] - 0.5) > 0.5);
+  const inward = (axis) => (at[axis] < 0.5 ? 1 : -1);
+  if (beyond[1]) return [inward(0), 0];
+  return beyond[0] ? [0, inward(1)] : side;
 }
 
 function areaLabels(picture, rule, points, lookUp, updates, add) {
