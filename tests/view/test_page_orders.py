@@ -223,6 +223,14 @@ def test_a_change_between_the_first_reading_and_the_stream_is_seen(page: Any, ot
     shows(page, "between")
 
 
+def test_rules_that_could_not_be_read_are_read_again(page: Any, other: OtherClient) -> None:
+    page.route("**/api/v1/rules", lambda route: route.abort())
+    with page.expect_event("requestfailed", lambda request: request.url.endswith("/rules")):
+        other.put("again", 0.8)
+    page.unroute("**/api/v1/rules")
+    shows(page, "again")
+
+
 def test_what_is_changed_while_an_answer_is_on_its_way_is_still_to_be_applied(page: Any, other: OtherClient) -> None:
     with answers_held(page, "edits/apply") as held:
         draw(page, "drawn on")

@@ -84,7 +84,11 @@ def test_words_that_appear_where_the_pointer_rests_are_not_pointed_at(page: Any)
     box = said.bounding_box()
     page.clock.run_for(10_000)
     assert said.count() == 0
+    page.evaluate(
+        "globalThis.moved = new Promise((done) => addEventListener('pointermove', done, { once: true })), null"
+    )
     page.mouse.move(box["x"] + 50, box["y"] + 10)
+    page.evaluate("moved.then(() => null)")
     said = say(page, "where it was")
     page.clock.run_for(10_000)
     assert said.count() == 0

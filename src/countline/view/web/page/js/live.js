@@ -51,12 +51,6 @@ async function refreshAll() {
   store.addEvents(events.events ?? events, false);
 }
 
-/** What happened between the first reading and the stream's beginning: the stream does not tell of it. */
-function catchUp() {
-  readRules().catch(() => {});
-  get("events", { limit: NEWEST }).then(({ events }) => store.addEvents(events, false), () => {});
-}
-
 function pause() {
   const spread = 0.7 + Math.random() * 0.6; // fifty pages do not come back at one moment
   const delay = Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** attempt++) * spread;
@@ -84,11 +78,12 @@ async function read(controller) {
   store.setConnection("open");
   let dead = setTimeout(() => controller.abort(), SILENCE);
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  let begun = false;
+  let caughtUp = lastId !== null;
   const parser = new Parser((kind, text, id) => {
     dispatch(kind, text, id);
-    if (!begun && kind === "state") catchUp(); // from the first state on, the stream tells of everything
-    begun ||= kind === "state";
+    if (caughtUp || kind !== "state") return;
+    caughtUp = true; // from the first state on, the stream tells of every event; not of those between the first reading and its beginning
+    readEvents(NEWEST);
   });
   try {
     for (;;) {
@@ -137,6 +132,10 @@ export class Parser {
   }
 }
 
+function readEvents(limit) {
+  get("events", { limit }).then(({ events }) => store.addEvents(events, false), () => {});
+}
+
 function dispatch(kind, text, id) {
   if (id !== null) lastId = id;
   let data;
@@ -145,15 +144,17 @@ function dispatch(kind, text, id) {
   } catch {
     return;
   }
-  if (kind === "state") store.setState(data);
-  else if (kind === "counts") store.setCounts(data);
+  if (kind === "state") {
+    store.setState(data);
+    if (data.config) rulesTold(data.config);
+  } else if (kind === "counts") store.setCounts(data);
   else if (kind === "event") store.addEvents([data]);
   else if (kind === "rules") rulesTold(data);
   else if (kind === "missed") {
     store.emit("missed", data);
-    get("events", { limit: 500 }).then(({ events }) => store.addEvents(events, false), () => {});
+    readEvents(500);
   } else if (kind === "config") {
     store.emit("config", data);
-    if (data.digest !== store.digest) readRules().catch(() => {});
+    rulesTold(data);
   }
 }

@@ -38,8 +38,11 @@ export function giveUpReading() {
   controller?.abort();
 }
 
-/** The stream tells of rules: they are read if they are others than those that are known. */
-export function rulesTold({ digest, undo }) {
+/**
+ * The stream tells which rules hold: they are read if they are others than those that are known. The state tells it each second, so
+ * that one reading that failed, or news that came between the first reading and the stream's beginning, leave nothing behind.
+ */
+export function rulesTold({ digest, undo = store.undoable }) {
   if (digest !== store.digest || Boolean(undo) !== store.undoable) readRules().catch(() => {});
 }
 
