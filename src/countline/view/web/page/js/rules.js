@@ -35,7 +35,7 @@ function begin() {
 
 /** No answer is to be waited for any more: the connection is gone. */
 export function giveUpReading() {
-  controller?.abort();
+  controller?.abort(new Error("no answer")); // told as a server that cannot be reached
 }
 
 /**
