@@ -148,7 +148,7 @@ def test_pictures_are_fetched_for_tiles_in_view_only(tmp_path: Path, browser: An
             page.on("websocket", lambda socket: socket.on("framesent", lambda data: watched.append(str(data))))
             page.reload()
             page.locator(".tile .picture.seen").first.wait_for()
-            page.wait_for_function("document.querySelectorAll('.tile .picture.seen').length >= 4")
+            page.wait_for_function("() => document.querySelectorAll('.tile .picture.seen').length >= 4")
             first = [text for text in watched if "watch" in text][-1]
             assert "camera 00" in first
             assert "camera 49" not in first
