@@ -12,7 +12,6 @@ from pathlib import Path
 import kafka4
 import pytest
 from _pytest.mark import ParameterSet
-from confluent_kafka import Producer
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -260,68 +259,6 @@ def test_a_broker_that_comes_back_without_its_data_is_given_all_that_it_had_not_
         assert lost <= numbers(acknowledged), "only what the broker had acknowledged before it died is gone with it"
     finally:
         broker.stop()
-
-
-class Namesake:
-    """Another idempotent producer: the first that a broker without data meets, which gives it the id that it gave to ours once."""
-
-    def __init__(self, bootstrap: str, topic: str) -> None:
-        self._topic = topic
-        self._producer = Producer(
-            {"bootstrap.servers": bootstrap, "enable.idempotence": True, "batch.num.messages": 1, "log_level": 0}
-        )
-
-    def write(self, count: int) -> None:
-        """In batches of one message, as slow cameras make them."""
-        for n in range(count):
-            self._producer.produce(self._topic, b"another's", b"k", headers=[("id", b"other-%d" % n)])
-        assert self._producer.flush(30) == 0
-
-
-@pytest.mark.parametrize("before", [0, 100])
-def test_messages_that_a_broker_without_its_data_takes_for_repetitions_of_anothers_are_sent_again(
-    path: Path, before: int
-) -> None:
-    broker = EmbeddedBroker().start()
-    topic = new_topic(broker.bootstrap)
-    output = kafka(broker.bootstrap, topic)
-    try:
-        with Feed(path, output) as feed:
-            feed.delivery.senders["kafka"].wake()
-            feed.until(lambda: output.status.extra.get("brokers_up"))  # and has given our producer its id
-            feed.put(before)
-            feed.delivered()
-            broker.kill()
-            feed.until(lambda: not output.status.connected)
-            broker = EmbeddedBroker(broker.port).start()
-            new_topic(broker.bootstrap, name=topic)
-            Namesake(broker.bootstrap, topic).write(500)
-            feed.put(100)
-            feed.delivered()
-        ids = [r.id for r in consume(broker.bootstrap, topic, 600)]
-        assert set(ids) >= numbers(before + 100) - numbers(before)
-        assert in_order_per_key([i for i in ids if i.startswith("id-")])
-    finally:
-        broker.stop()
-
-
-@needs_kafka4
-def test_nothing_is_lost_where_kafka_comes_back_without_its_data_and_gives_our_id_to_another(
-    apache: kafka4.Kafka4, path: Path
-) -> None:
-    apache.wipe()
-    topic = new_topic(apache.bootstrap())
-    output = kafka(apache.bootstrap(), topic, options={"batch.num.messages": 1})
-    with Feed(path, output) as feed:
-        feed.put(100)
-        feed.delivered()
-        apache.wipe()
-        new_topic(apache.bootstrap(), name=topic)
-        Namesake(apache.bootstrap(), topic).write(102)
-        feed.put(2)  # with the numbers of two of the last batches of the other: Kafka knows so many
-        feed.delivered()
-    ids = [r.id for r in consume(apache.bootstrap(), topic, 104)]
-    assert set(ids) >= numbers(102) - numbers(100)
 
 
 def test_a_full_librdkafka_queue_loses_nothing_and_never_blocks(path: Path, tansu: EmbeddedBroker) -> None:

@@ -28,6 +28,9 @@ TIMEOUT = 5.0
 _NEVER = frozenset({KafkaError.UNSUPPORTED_VERSION, KafkaError._UNSUPPORTED_FEATURE})
 _NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"
 """Of all topics of a broker that gives them none, as Apache Kafka before 2.8: nothing can be known there."""
+_ASKING: set[AdminClient] = set()
+"""All clients that ask. One ends where :class:`SameTopic` says so, and never by the garbage collector: that may run on the client's own
+thread, while an answer comes, and librdkafka ends the whole process for it."""
 _BROKE = "in state UP"
 """In librdkafka's words of a connection that worked."""
 
@@ -110,12 +113,17 @@ class SameTopic:
 
     def take(self) -> dict[int, int]:
         """Position -> size of what counts now."""
-        return {} if self._doubt else self.abandon()
-
-    def abandon(self) -> dict[int, int]:
-        """All that is held, which is nobody's business here any more."""
+        if self._doubt:
+            return {}
         held, self._held = self._held, {}
         return held
+
+    def abandon(self) -> list[int]:
+        """Positions of all that is held, which will not count: its producer ends."""
+        self._question = None
+        self._end()
+        held, self._held = self._held, {}
+        return list(held)
 
     def poll(self) -> str:
         """Go on asking. Returns why nothing that is held counts, so that the producer must be renewed and all be sent again; '' while
@@ -129,7 +137,7 @@ class SameTopic:
             if other:
                 return other
         if self._question is None and not self._doubt:
-            self._admin = None
+            self._end()
         if not (self._doubt and self._held):
             return ""
         if self.unknowable:
@@ -147,9 +155,15 @@ class SameTopic:
         try:
             if self._admin is None:
                 self._admin = self._make()
+                _ASKING.add(self._admin)
             self._question = self._admin.describe_topics(TopicCollection([topic]), request_timeout=TIMEOUT)[topic]
         except (CountlineError, KafkaException, ValueError):
             self._not_before = time.monotonic() + 1.0
+
+    def _end(self) -> None:
+        if self._admin is not None:
+            _ASKING.discard(self._admin)
+            self._admin = None
 
     def _answered(self, question: Future[Any]) -> str:
         """As :meth:`poll`."""
