@@ -21,8 +21,8 @@ __all__ = ["SameTopic"]
 
 PATIENCE = 30.0
 """Seconds for which acknowledgements wait for the topic's id. Then all is sent again by a new producer, which needs no proof."""
-AGAIN = 0.1
-"""Seconds from an answer that says nothing to the next question."""
+AGAIN, SELDOM = 0.1, 10.0
+"""Seconds from an answer that says nothing to the next question: at first, and at most after many of them."""
 TIMEOUT = 5.0
 """Seconds that a question may take."""
 _NEVER = frozenset({KafkaError.UNSUPPORTED_VERSION, KafkaError._UNSUPPORTED_FEATURE})
@@ -57,8 +57,9 @@ class SameTopic:
         """Position -> memory of what was acknowledged and does not count yet."""
         self._since = self._not_before = 0.0
         """When (``time.monotonic``) the first of them came, and when the next question may be asked."""
-        self._question: Future[Any] | None = None
-        """Asked with no trouble since."""
+        self._pause = AGAIN
+        self._question: tuple[str, Future[Any]] | None = None
+        """Topic and answer to come; asked with no trouble since."""
         self._disconnects: dict[str, int] = {}
 
     @property
@@ -95,15 +96,15 @@ class SameTopic:
 
     def sent(self, topic: str) -> None:
         """Something is sent to a topic: its id is asked for while nothing is in doubt."""
-        if self._needed and not (self._id or self._doubt or self._question is not None):
+        if self._needed and not self._id and not self._doubt:
             self._ask(topic)
 
     def holds(self, position: int, topic: str, size: int) -> bool:
         """A message of ``size`` bytes was acknowledged: True if that does not count yet."""
         self._worked = True
         if not self._id:
-            self.sent(topic)
             self._topic = topic  # which is there, while another may be missing
+            self.sent(topic)
         if not self._doubt:
             return False
         if not self._held:
@@ -131,9 +132,9 @@ class SameTopic:
         if self._admin is not None:
             self._admin.poll(0)  # for a token that runs out
         question = self._question
-        if question is not None and question.done():
+        if question is not None and question[1].done():
             self._question = None
-            other = self._answered(question)
+            other = self._answered(*question)
             if other:
                 return other
         if self._question is None and not self._doubt:
@@ -142,38 +143,44 @@ class SameTopic:
             return ""
         if self.unknowable:
             return "a connection broke before it was known whose it was"
-        now = time.monotonic()
-        if now - self._since > PATIENCE:
+        if time.monotonic() - self._since > PATIENCE:
             return f"nobody says whether topic '{self._topic}' is the one that it was"
-        if self._question is None and now >= self._not_before:
-            self._ask(self._topic)
+        self._ask(self._topic)
         return ""
 
     def _ask(self, topic: str) -> None:
-        self._topic = topic
-        self._not_before = time.monotonic() + AGAIN
+        """Unless an answer is to come, or it is too soon after one that said nothing."""
+        if self._question is not None or time.monotonic() < self._not_before:
+            return
         try:
             if self._admin is None:
                 self._admin = self._make()
                 _ASKING.add(self._admin)
-            self._question = self._admin.describe_topics(TopicCollection([topic]), request_timeout=TIMEOUT)[topic]
+            found = self._admin.describe_topics(TopicCollection([topic]), request_timeout=TIMEOUT)
+            self._question = (topic, found[topic])
         except (CountlineError, KafkaException, ValueError):
-            self._not_before = time.monotonic() + 1.0
+            self._wait()
+
+    def _wait(self) -> None:
+        self._not_before = time.monotonic() + self._pause
+        self._pause = min(2 * self._pause, SELDOM)
 
     def _end(self) -> None:
         if self._admin is not None:
             _ASKING.discard(self._admin)
             self._admin = None
 
-    def _answered(self, question: Future[Any]) -> str:
+    def _answered(self, topic: str, answer: Future[Any]) -> str:
         """As :meth:`poll`."""
         try:
-            found = str(question.result().topic_id)
+            found = str(answer.result().topic_id)
         except KafkaException as error:
             if error.args[0].code() not in _NEVER:
+                self._wait()
                 return ""  # as from a broker that has not heard of the topic yet
             found = _NO_ID
         if self._id and found != self._id:
-            return f"topic '{self._topic}' is not the one that it was"
-        self._id, self._doubt = found, False
+            return f"topic '{topic}' is not the one that it was"
+        self._topic, self._id, self._doubt = topic, found, False
+        self._pause = AGAIN
         return ""
