@@ -11,6 +11,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from feed import Feed, in_order_per_key, kafka, numbers
 from kafka_tools import consume, new_topic
+from rdmock import MockCluster
 
 from countline.demo.broker import EmbeddedBroker
 from countline.outputs.kafka import same_topic
@@ -115,6 +116,17 @@ def test_acknowledgements_after_a_lost_connection_count_once_the_topic_is_seen_a
     assert same.holds(4, topic, 100)
     assert "nobody says whether" in told(same)
     assert same.abandon() == [4]
+
+
+def test_where_nobody_tells_the_ids_of_topics_nothing_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(same_topic, "TIMEOUT", 0.2)
+    with MockCluster(controller=False) as cluster:
+        same = SameTopic(lambda: AdminClient({"bootstrap.servers": cluster.bootstrap, "log_level": 0}))
+        same.trouble("1/1 brokers are down", all_down=True)
+        for position in (1, 2):
+            assert same.holds(position, cluster.topic, 100)
+            assert told(same) == f"counts: [{position}]"
+            same.trouble("127.0.0.1:1: Disconnected (after 5ms in state UP)")
 
 
 def test_a_producer_without_an_id_is_mistaken_for_nobody() -> None:

@@ -25,9 +25,9 @@ AGAIN, SELDOM = 0.1, 10.0
 """Seconds from an answer that says nothing to the next question: at first, and at most after many of them."""
 TIMEOUT = 5.0
 """Seconds that a question may take."""
-_NEVER = frozenset({KafkaError.UNSUPPORTED_VERSION, KafkaError._UNSUPPORTED_FEATURE})
+_NO_TOPIC = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC})
 _NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"
-"""Of all topics of a broker that gives them none, as Apache Kafka before 2.8: nothing can be known there."""
+"""Of all topics of brokers that give them none, as Apache Kafka before 2.8, or tell none while all is well: nothing can be known there."""
 _ASKING: set[AdminClient] = set()
 """All clients that ask. One ends where :class:`SameTopic` says so, and never by the garbage collector: that may run on the client's own
 thread, while an answer comes, and librdkafka ends the whole process for it."""
@@ -75,7 +75,7 @@ class SameTopic:
     def renewed(self) -> None:
         """There is a new producer, and nothing is held: whoever answers it has given it its id."""
         self._doubt = self._worked = self._broke = False
-        self._topic = self._id = ""
+        self._topic, self._id = "", self._id if self._id == _NO_ID else ""
         self._question = None
         self._disconnects.clear()
 
@@ -172,14 +172,15 @@ class SameTopic:
 
     def _answered(self, topic: str, answer: Future[Any]) -> str:
         """As :meth:`poll`."""
+        known = self._id not in ("", _NO_ID)
         try:
             found = str(answer.result().topic_id)
         except KafkaException as error:
-            if error.args[0].code() not in _NEVER:
+            if known or error.args[0].code() in _NO_TOPIC:  # which not all brokers need have heard of yet
                 self._wait()
-                return ""  # as from a broker that has not heard of the topic yet
+                return ""
             found = _NO_ID
-        if self._id and found != self._id:
+        if known and found != self._id:
             return f"topic '{topic}' is not the one that it was"
         self._topic, self._id, self._doubt = topic, found, False
         self._pause = AGAIN
