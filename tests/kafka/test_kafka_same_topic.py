@@ -127,6 +127,7 @@ def test_where_nobody_tells_the_ids_of_topics_nothing_waits_for_ever(monkeypatch
             assert same.holds(position, cluster.topic, 100)
             assert told(same) == f"counts: [{position}]"
             same.trouble("127.0.0.1:1: Disconnected (after 5ms in state UP)")
+        assert same.abandon() == []
 
 
 def test_a_producer_without_an_id_is_mistaken_for_nobody() -> None:
