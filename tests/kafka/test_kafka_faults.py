@@ -18,7 +18,7 @@ from confluent_kafka.admin import (
     ConfigEntry,
     ConfigResource,
 )
-from feed import Feed, Proxy, in_order_per_key, kafka, numbers, running
+from feed import WAITING, Feed, Proxy, in_order_per_key, kafka, numbers, running
 from kafka_tools import Record, consume, deny_writing, new_topic
 
 from countline.demo.broker import EmbeddedBroker
@@ -236,7 +236,7 @@ def test_a_limit_of_the_topic_that_is_lowered_and_raised_loses_nothing(apache: k
 def test_a_broker_that_comes_back_without_its_data_is_given_all_that_it_had_not_acknowledged(path: Path) -> None:
     broker = EmbeddedBroker().start()
     topic = new_topic(broker.bootstrap)
-    output = kafka(broker.bootstrap, topic)
+    output = kafka(broker.bootstrap, topic, options=WAITING)
     try:
         with Feed(path, output) as feed:
             feed.put(500)

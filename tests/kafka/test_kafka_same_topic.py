@@ -9,7 +9,7 @@ import kafka4
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
-from feed import Feed, in_order_per_key, kafka, numbers
+from feed import WAITING, Feed, in_order_per_key, kafka, numbers
 from kafka_tools import consume, new_topic
 from rdmock import MockCluster
 
@@ -46,7 +46,7 @@ def test_messages_that_a_broker_without_its_data_takes_for_repetitions_of_anothe
 ) -> None:
     broker = EmbeddedBroker().start()
     topic = new_topic(broker.bootstrap)
-    output = kafka(broker.bootstrap, topic)
+    output = kafka(broker.bootstrap, topic, options=WAITING)
     try:
         with Feed(path, output) as feed:
             feed.until(lambda: output.status.extra.get("brokers_up"))  # and has given our producer its id
@@ -72,7 +72,7 @@ def test_nothing_is_lost_where_kafka_comes_back_without_its_data_and_gives_our_i
 ) -> None:
     apache.wipe()
     topic = new_topic(apache.bootstrap())
-    output = kafka(apache.bootstrap(), topic, options={"batch.num.messages": 1})
+    output = kafka(apache.bootstrap(), topic, options={**WAITING, "batch.num.messages": 1})
     with Feed(path, output) as feed:
         feed.put(100)
         feed.delivered()
