@@ -93,10 +93,11 @@ def nobody_twice(watch: Watch, names: list[str], began: int) -> None:
     time, as their generations tell."""
     told = unique(watch.told)
     assert len(told) == len(watch.told), "no crash: nothing is sent twice"
-    seen: dict[tuple[str, int], list[Told]] = {}
+    # A busy machine leaves out so many frames that one owner may take two walkers for one that turned round: that is its own count.
+    owners: dict[tuple[str, int], set[int]] = {}
     for m in told.values():
-        seen.setdefault((m.source, walker_of(m, began, 20)), []).append(m)
-    assert not {who: messages for who, messages in seen.items() if len(messages) > 1}, "counted by two owners"
+        owners.setdefault((m.source, walker_of(m, began, 20)), set()).add(m.generation)
+    assert not {who: of for who, of in owners.items() if len(of) > 1}, "counted by two owners"
     assert {n: watch.count(n) for n in names} == {n: sum(m.source == n for m in told.values()) for n in names}
     for name in names:
         own = [m for m in told.values() if m.source == name]
