@@ -1,7 +1,8 @@
 """Sources without cameras: one bright square after another walks across the middle of a small picture, every second one back.
 
 ``walking://NAME?walkers=40&began=NS&fps=10`` is a recording that is still being written: the same frames for everybody, each no sooner
-than its time has come. With ``live=1`` it is a camera: whoever comes sees what there is from now on.
+than its time has come, and its second half not before there is a file ``after``, if that is named. With ``live=1`` it is a camera:
+whoever comes sees what there is from now on.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
@@ -28,6 +30,7 @@ class WalkingSource:
         self.began = int(asked["began"])
         self.frames = int(asked.get("walkers", "10")) * STEPS
         self.fps = float(asked.get("fps", "10"))
+        self.after = Path(asked["after"]) if "after" in asked else None
         live = asked.get("live") == "1"
         self.info = SourceInfo(config.name, index, config.device_id or config.name, config.uri, live)
         self.stats = SourceStats()
@@ -44,6 +47,8 @@ class WalkingSource:
             pts = round(place / self.fps * 1e9)
             while not self.ended() and (wait := (self.began + pts - time.time_ns()) / 1e9) > 0:
                 self.closed.wait(min(wait, 0.2))
+            while not self.ended() and self.after and place >= self.frames // 2 and not self.after.exists():
+                self.closed.wait(0.05)
             if self.ended():
                 return
             self.stats.frames += 1

@@ -25,7 +25,7 @@ FEW, MORE = 5, 12
 
 
 def run(video: Path, line: float = 0.5, crossings: int | None = WALKERS, **source: Any) -> dict[str, bytes]:
-    """Id -> message of a run that counts in ``o.outbox``."""
+    """Id -> message of a run that counts in ``o.outbox``: of ``crossings``, or of some, as many as it says that it made."""
     out = Path(f"out-{len(list(Path().glob('out-*')))}.jsonl")
     data = {
         "sources": [{"name": "gate", "uri": str(video), **source}],
@@ -34,10 +34,12 @@ def run(video: Path, line: float = 0.5, crossings: int | None = WALKERS, **sourc
         "outputs": [{"file": {"path": str(out)}}],
         "outbox": "o.outbox",
     }
-    assert cl.run(data, detector=bright, messages=[told]).exit_code == 0
+    summary = cl.run(data, detector=bright, messages=[told])
+    assert summary.exit_code == 0
     found = {}
     for line in out.read_bytes().splitlines():
         found[orjson.loads(line).get("id") or line.decode()] = line
+    assert len(found) == summary.messages > 0
     assert crossings is None or len(found) == (len(VALUES) + 1) * crossings
     return found
 
@@ -77,8 +79,8 @@ def test_counts_that_go_on_make_other_events(squares: Path) -> None:
 
 
 def test_a_file_that_stands_for_a_camera_gives_events_of_its_own_each_time(tmp_path: Path) -> None:
-    video = walkers(tmp_path / "few.mp4", FEW)  # it is played at its own pace
-    first, *live = run(video, crossings=FEW), *(run(video, crossings=FEW, live=True) for _ in range(3))
+    video = walkers(tmp_path / "few.mp4", FEW)  # it is played at its own pace: a busy machine may miss some
+    first, *live = run(video, crossings=FEW), *(run(video, crossings=None, live=True) for _ in range(3))
     assert not ids(first) & ids(live[0])
     assert not ids(live[1]) & ids(live[2])
 

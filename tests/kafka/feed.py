@@ -21,6 +21,8 @@ from countline.types import CounterDelta, CounterKey, FrameInfo, Message, Source
 
 SOURCE = SourceInfo("gate", live=True)
 KEYS = 5
+WAITING = {"allow.auto.create.topics": False}
+"""For a producer that meets a broker without its topic: it waits until somebody makes it, and does not so by asking."""
 
 
 def message(n: int, *, topic: str | None = None, size: int = 200, outputs: tuple[str, ...] = ()) -> Message:

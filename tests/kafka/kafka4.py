@@ -199,6 +199,10 @@ class Kafka4:
         text = "\n".join(f"{name}={value}" for name, value in settings.items())
         (self.folder / "server.properties").write_text(text + "\n")
         (self.folder / "log4j2.properties").write_text(LOG4J.format(log=self.folder / "broker.log"))
+        self._format()
+
+    def _format(self) -> None:
+        """Data of a cluster that never ran, and a copy of them for :meth:`wipe`."""
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
         users = [f"{m}=[name=alice,password={PASSWORD}]" for m in ("SCRAM-SHA-256", "SCRAM-SHA-512")]
         arguments = ["format", "-t", cluster, "-c", str(self.folder / "server.properties")]
@@ -206,6 +210,7 @@ class Kafka4:
             arguments += ["--add-scram", user]
         made = subprocess.run(self._java("kafka.tools.StorageTool", *arguments), capture_output=True, text=True)
         assert made.returncode == 0, made.stdout + made.stderr
+        shutil.copytree(self.folder / "data", self.folder / "never-ran")
 
     def _java(self, *words: str) -> list[str]:
         flags = ["-Xms128m", "-Xmx512m", *QUICK, "-Djava.awt.headless=true"]
@@ -245,6 +250,13 @@ class Kafka4:
     def kill(self) -> None:
         """SIGKILL."""
         self._end("kill")
+
+    def wipe(self) -> None:
+        """SIGKILL, and back with nothing of what it had, as a container without a volume: under the same id of the cluster."""
+        self.kill()
+        shutil.rmtree(self.folder / "data")
+        shutil.copytree(self.folder / "never-ran", self.folder / "data")
+        self.start()
 
     def _end(self, how: str) -> None:
         process, self._process = self._process, None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
-from ctypes import POINTER, c_char_p, c_int, c_int16, c_size_t, c_void_p
+from ctypes import POINTER, c_char_p, c_int, c_int16, c_int32, c_size_t, c_void_p
 from pathlib import Path
 from types import TracebackType
 
@@ -23,6 +23,7 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "mock_cluster_new": (c_void_p, [c_void_p, c_int]),
     "mock_cluster_bootstraps": (c_char_p, [c_void_p]),
     "mock_cluster_destroy": (None, [c_void_p]),
+    "mock_set_controller_id": (c_int, [c_void_p, c_int32]),
     "mock_topic_create": (c_int, [c_void_p, c_char_p, c_int, c_int]),
     "mock_topic_set_error": (None, [c_void_p, c_char_p, c_int]),
     "mock_push_request_errors_array": (None, [c_void_p, c_int16, c_size_t, POINTER(c_int)]),
@@ -46,9 +47,10 @@ def _library() -> ctypes.CDLL:
 
 
 class MockCluster:
-    """Brokers 1 to ``brokers``, with one topic; up until the end of the ``with`` block."""
+    """Brokers 1 to ``brokers``, with one topic; up until the end of the ``with`` block. The last is the ``controller``, who is asked
+    for the ids of topics; without one nobody can be."""
 
-    def __init__(self, topic: str = "t", *, partitions: int = 3, brokers: int = 3) -> None:
+    def __init__(self, topic: str = "t", *, partitions: int = 3, brokers: int = 3, controller: bool = True) -> None:
         self.topic, self.partitions, self.brokers = topic, partitions, brokers
         self._lib = _library()
         text = ctypes.create_string_buffer(512)
@@ -58,6 +60,8 @@ class MockCluster:
         assert self._owner, text.value
         self._mock = self._lib.rd_kafka_mock_cluster_new(self._owner, brokers)
         self.bootstrap: str = self._lib.rd_kafka_mock_cluster_bootstraps(self._mock).decode()
+        if controller:
+            self._lib.rd_kafka_mock_set_controller_id(self._mock, brokers)
         assert self._lib.rd_kafka_mock_topic_create(self._mock, topic.encode(), partitions, brokers) == 0
 
     def refuse(self, error: int, times: int = 1) -> None:

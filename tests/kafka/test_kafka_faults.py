@@ -18,7 +18,7 @@ from confluent_kafka.admin import (
     ConfigEntry,
     ConfigResource,
 )
-from feed import Feed, Proxy, in_order_per_key, kafka, numbers, running
+from feed import WAITING, Feed, Proxy, in_order_per_key, kafka, numbers, running
 from kafka_tools import Record, consume, deny_writing, new_topic
 
 from countline.demo.broker import EmbeddedBroker
@@ -236,25 +236,27 @@ def test_a_limit_of_the_topic_that_is_lowered_and_raised_loses_nothing(apache: k
 def test_a_broker_that_comes_back_without_its_data_is_given_all_that_it_had_not_acknowledged(path: Path) -> None:
     broker = EmbeddedBroker().start()
     topic = new_topic(broker.bootstrap)
+    output = kafka(broker.bootstrap, topic, options=WAITING)
     try:
-        with Feed(path, kafka(broker.bootstrap, topic)) as feed:
+        with Feed(path, output) as feed:
             feed.put(500)
             feed.delivered()
             worker = threading.Thread(target=feed.put, args=(4000,), kwargs={"rate": 8000})
             worker.start()
             time.sleep(0.2)
             broker.kill()
-            acknowledged = feed.delivery.stats()["kafka"].acknowledged
+            # What it acknowledged before it died may be read after: all of that is known when its end is, which comes behind.
+            feed.until(lambda: not output.status.connected)
+            acknowledged = output.status.acknowledged
             worker.join()
             broker = EmbeddedBroker(broker.port).start()
             new_topic(broker.bootstrap, name=topic)
             feed.delivered()
-            stats = feed.delivery.stats()["kafka"]
-            assert stats.acknowledged == 4500
+            assert feed.delivery.stats()["kafka"].acknowledged == 4500
         ids = [r.id for r in consume(broker.bootstrap, topic, 4500 - acknowledged)]
         assert in_order_per_key(ids)
         lost = numbers(4500) - set(ids)
-        assert len(lost) <= acknowledged + 50, "only what the broker had acknowledged before it died is gone with it"
+        assert lost <= numbers(acknowledged), "only what the broker had acknowledged before it died is gone with it"
     finally:
         broker.stop()
 

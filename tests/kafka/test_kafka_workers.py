@@ -57,7 +57,8 @@ def test_a_worker_killed_and_back_gives_the_messages_and_counts_of_one_that_neve
     )
     config = scene(tmp_path, kafka, topic)
     names = ["gate", "hall", "yard", "roof"]
-    asked = {"walkers": 24, "fps": 30, "began": time.time_ns() + 5 * 10**9}
+    go_on = tmp_path / "go-on"  # what is read to its end has no owner to lose: half of it comes after the first is dead
+    asked = {"walkers": 24, "fps": 30, "began": time.time_ns() + 5 * 10**9, "after": go_on}
     put(tmp_path, kafka, group, names, **asked)
     first, second = (Worker(config, group, kafka, name, "--fencing", fencing).start() for name in ("first", "second"))
     watch = Watch(kafka, group, topic)
@@ -68,6 +69,7 @@ def test_a_worker_killed_and_back_gives_the_messages_and_counts_of_one_that_neve
         first.kill()
         watch.until(lambda: len({watch.owner(n) for n in names}) == 1, workers=(second,))
         first.start()
+        go_on.touch()
         watch.until(lambda: all(watch.finished(n) for n in names), workers=(first, second))
         watch.until(lambda: first.said().count("joins group") == 2, workers=(first, second))
         assert len(set(lost.values())) == 2
@@ -91,10 +93,11 @@ def nobody_twice(watch: Watch, names: list[str], began: int) -> None:
     time, as their generations tell."""
     told = unique(watch.told)
     assert len(told) == len(watch.told), "no crash: nothing is sent twice"
-    seen: dict[tuple[str, int], list[Told]] = {}
+    # A busy machine leaves out so many frames that one owner may take two walkers for one that turned round: that is its own count.
+    owners: dict[tuple[str, int], set[int]] = {}
     for m in told.values():
-        seen.setdefault((m.source, walker_of(m, began, 20)), []).append(m)
-    assert not {who: messages for who, messages in seen.items() if len(messages) > 1}, "counted by two owners"
+        owners.setdefault((m.source, walker_of(m, began, 20)), set()).add(m.generation)
+    assert not {who: of for who, of in owners.items() if len(of) > 1}, "counted by two owners"
     assert {n: watch.count(n) for n in names} == {n: sum(m.source == n for m in told.values()) for n in names}
     for name in names:
         own = [m for m in told.values() if m.source == name]

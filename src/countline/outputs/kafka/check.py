@@ -13,7 +13,7 @@ from confluent_kafka.admin import AclOperation, AdminClient, TopicMetadata  # ty
 from countline.errors import CountlineError
 from countline.outputs.kafka import errors
 from countline.outputs.kafka.config import Config
-from countline.outputs.kafka.settings import build, build_producer
+from countline.outputs.kafka.settings import build_admin, build_producer
 from countline.outputs.kafka.topics import keyless
 from countline.protocols import Check
 
@@ -32,7 +32,7 @@ def check(config: Config, *, send: bool, timeout: float, redact: Callable[[str],
         return
     seen: list[KafkaError] = []
     try:
-        admin = _admin(config, seen.append)
+        admin = build_admin(config, seen.append)
     except (CountlineError, KafkaException) as error:
         yield Check(subject, False, redact(str(error)), "correct the options of this output")
         return
@@ -55,30 +55,11 @@ def check_keyless(
     """Whether topics take the messages without a key that go there (topic -> names of the definitions). Silent where no broker
     answers: the other checks say so."""
     try:
-        admin = _admin(config, lambda _: None)
+        admin = build_admin(config)
         admin.list_topics(timeout=timeout)
     except (CountlineError, KafkaException):
         return
     yield from keyless(f"output '{config.name or 'kafka'}'", admin, topics, timeout=timeout, redact=redact)
-
-
-def _admin(config: Config, on_error: Callable[[KafkaError], None]) -> AdminClient:
-    settings = {k: v for k, v in build(config, {}).items() if k not in _PRODUCER_ONLY}
-    return AdminClient({**settings, "error_cb": on_error}, logger=_Silent())
-
-
-_PRODUCER_ONLY = frozenset(
-    {
-        "acks", "enable.gapless.guarantee", "enable.idempotence", "message.timeout.ms", "compression.type", "linger.ms", "partitioner",
-        "queue.buffering.max.kbytes", "queue.buffering.max.messages", "statistics.interval.ms",
-    }
-)  # fmt: skip
-
-
-class _Silent:
-    """What librdkafka logs, the check says in its own lines."""
-
-    def log(self, *_: Any) -> None: ...
 
 
 def _port(subject: str, server: str, timeout: float) -> Check:

@@ -9,6 +9,7 @@ from confluent_kafka import KafkaError
 __all__ = [
     "ANOTHER",
     "AUTHENTICATION",
+    "NO_TROUBLE",
     "OF_TOPIC",
     "PERMANENT",
     "REPLACED",
@@ -52,6 +53,8 @@ OF_TOPIC = frozenset(
     }
 )
 """Troubles of one topic, while others may flow."""
+NO_TROUBLE = OF_TOPIC | REPLACED | {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, ANOTHER}
+"""Of the output as a whole: topics tell their own, and called back or on a connection that was replaced, a message is sent again."""
 AUTHENTICATION = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError.SASL_AUTHENTICATION_FAILED})
 
 _NOISE = re.compile(

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-__all__ = ["Flight", "size_of"]
+__all__ = ["EPOCHS", "Flight", "Progress", "size_of"]
+
+EPOCHS = 5
+"""A broker that has forgotten our producer id makes librdkafka try one epoch after the other, for ever, and say nothing:
+after so many without an acknowledgement the producer is renewed."""
 
 
 def size_of(headers: Iterable[tuple[str, bytes]]) -> int:
@@ -24,3 +28,18 @@ class Flight:
         self.sizes: dict[int, int] = {}
         """Position -> memory."""
         self.topics: defaultdict[str, int] = defaultdict(int)
+
+
+class Progress:
+    """Whether a producer that takes one epoch after the other gets anywhere with it."""
+
+    def __init__(self, acknowledged: int = 0) -> None:
+        self._acknowledged, self._epoch = acknowledged, -1
+        """As they were when there was progress last."""
+
+    def vain(self, acknowledged: int, epoch: int, *, waiting: bool) -> int:
+        """New epochs since something was acknowledged (of ``acknowledged`` in all) or nothing was ``waiting`` for that."""
+        if acknowledged != self._acknowledged or not waiting:
+            self._acknowledged, self._epoch = acknowledged, epoch
+            return 0
+        return epoch - self._epoch

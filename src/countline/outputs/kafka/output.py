@@ -17,10 +17,11 @@ from countline.outputs.kafka import errors
 from countline.outputs.kafka.apart import Apart
 from countline.outputs.kafka.config import Config
 from countline.outputs.kafka.dead_letter import as_letter
-from countline.outputs.kafka.flight import Flight, size_of
-from countline.outputs.kafka.record import RecordClock, illegal
+from countline.outputs.kafka.flight import EPOCHS, Flight, Progress
+from countline.outputs.kafka.record import OwnHeaders, RecordClock, illegal
 from countline.outputs.kafka.record_time import GuardWindow
-from countline.outputs.kafka.settings import build_producer
+from countline.outputs.kafka.same_topic import SameTopic
+from countline.outputs.kafka.settings import build_admin, build_producer, idempotent
 from countline.protocols import Check, Entry, OutputStatus, Receipt
 from countline.redaction import redact
 from countline.types import Message
@@ -33,14 +34,8 @@ _OVERHEAD = 650
 """Bytes of memory that a queued message costs librdkafka and the callback beside its own (measured)."""
 _RECORD = 128
 """Most bytes that the record format adds to key, value and headers."""
-_NO_TROUBLE = errors.OF_TOPIC | errors.REPLACED | {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, errors.ANOTHER}
-"""Of the output as a whole: topics tell their own, and called back or on a connection that was replaced, a message is sent again."""
-
 PATIENCE = 5.0
 """Seconds for which a producer that stopped at a refusal may wait for what is on its way, before all of it is sent again."""
-EPOCHS = 5
-"""A broker that has forgotten our producer id makes librdkafka try one epoch after the other, for ever, and say nothing:
-after so many without an acknowledgement the producer is renewed."""
 
 
 def make(config: Config) -> KafkaOutput:
@@ -64,6 +59,7 @@ class KafkaOutput:
         self._flight = Flight()
         self._receipts: list[Receipt] = []
         self._apart = Apart(lambda: build_producer(config, {"error_cb": self._on_error}, self.redact, gaps=True))
+        self._same = SameTopic(lambda: build_admin(config), needed=idempotent(config))
         self._failing: set[str] = set()
         """Topics with something refused, until all that is on its way to them has come back."""
         self._fatal = ""
@@ -75,13 +71,11 @@ class KafkaOutput:
         self._without = 0
         """Statistics one after another in which no broker was there for what is on its way. That all are down, librdkafka says once,
         and an acknowledgement from before may be taken after that."""
-        self._progress = (0, 0)
-        """Acknowledged messages and producer epochs when there was progress last."""
-        self.topic, self._id_header = config.topic, config.id_header
+        self._progress = Progress()
+        self.topic = config.topic
         self.partition_of: Callable[[Message], int] = by_key
         """Gives the partition of a message; below 0: that of its key."""
-        self._headers = [(name, value.encode()) for name, value in config.headers.items()]
-        self._headers_size = size_of(self._headers)
+        self._headers = OwnHeaders(config.headers, config.id_header)
         self._time_header = config.time_header
         self._clock = RecordClock(GuardWindow(int(config.event_time_past * 1e9), int(config.event_time_future * 1e9)))
         self._largest = int(str(config.options.get("message.max.bytes", 1_000_000)))
@@ -100,7 +94,8 @@ class KafkaOutput:
             self._producer = build_producer(self._config, callbacks, self.redact)
             self._flight = Flight()
             self._fatal = ""
-            self._progress = (self.status.acknowledged, -1)
+            self._same.renewed()
+            self._progress = Progress(self.status.acknowledged)
 
     # -- sending --------------------------------------------------------------------------------------------------
 
@@ -108,6 +103,9 @@ class KafkaOutput:
         """See the protocol."""
         if self._fatal or self._patience or self._failing:
             return 0  # first everything that is on its way must have come back
+        if self._same.unknowable and not self._flight.sizes and not self._same.holding:
+            self._producer = None  # it may be unknown to the broker of now, and has nothing in hand
+            self._apart.abandon()
         self.open()
         flight, most, careful = self._flight, self._config.max_in_flight_bytes, self._apart
         now = time.time_ns()
@@ -128,6 +126,8 @@ class KafkaOutput:
             accepted += 1
             if alone:
                 break
+        if accepted:
+            self._same.sent(topic)
         self.status.in_flight = len(flight.sizes)
         self.status.sent += accepted
         return accepted
@@ -139,7 +139,7 @@ class KafkaOutput:
         if wrong:
             self._refuse(position, wrong, "INVALID_RECORD")
             return True
-        headers, size = self._record_headers(message)
+        headers, size = self._headers.of(message)
         key, value = message.key, message.value
         size += len(value) + (len(key) if key else 0)
         if size + _RECORD > self._largest:
@@ -172,18 +172,6 @@ class KafkaOutput:
         flight.topics[topic] += 1
         return True
 
-    def _record_headers(self, message: Message) -> tuple[list[tuple[str, bytes]], int]:
-        """The message's own headers, those of the configuration and its id; and what they take of a record."""
-        headers, size, name = self._headers.copy(), self._headers_size, self._id_header
-        if message.headers:
-            headers[:0] = message.headers
-            size += size_of(message.headers)
-        if name and not (message.headers and any(n == name for n, _ in message.headers)):
-            ident = message.id.encode("utf-8", "replace")
-            headers.append((name, ident))
-            size += len(name) + len(ident) + 4
-        return headers, size
-
     def _not_produced(self, error: KafkaError, position: int, topic: str) -> bool:
         """produce() itself refused: a dead producer, a topic without rights, a message too large."""
         if error.fatal() or error.code() == KafkaError._FATAL:
@@ -215,9 +203,11 @@ class KafkaOutput:
                 self._producer.poll(0.0 if self._apart.in_flight else wait)
             except KafkaException as error:
                 self._stopped(error.args[0])
+            self._settle()
             if self._failing and not self._patience:
                 self._drain_failing()
-            if self._fatal or (self._patience and (not self._flight.sizes or time.monotonic() > self._patience)):
+            back = not self._flight.sizes and not self._same.holding
+            if self._fatal or (self._patience and (back or time.monotonic() > self._patience)):
                 self._bury_producer()
         elif not self._receipts and timeout > 0:
             time.sleep(timeout)
@@ -232,17 +222,29 @@ class KafkaOutput:
         size = flight.sizes.pop(position, None)
         if size is None or not flight.alive:
             return
-        flight.bytes -= size
         flight.topics[topic] -= 1
         if error is None:
-            self.status.acknowledged += 1
-            self._receipts.append(Receipt(position))
+            if not self._same.holds(position, topic, size):
+                self._count(position, size)
             if self._apart:
                 self._apart.taken(position, topic)
             if self.status.error or not self.status.connected:
                 self.status.connected, self.status.error = True, ""
             return
+        flight.bytes -= size
         self._failed(position, topic, error)
+
+    def _count(self, position: int, size: int) -> None:
+        self._flight.bytes -= size
+        self.status.acknowledged += 1
+        self._receipts.append(Receipt(position))
+
+    def _settle(self) -> None:
+        """What was acknowledged after a trouble counts, or all must be sent again."""
+        if reason := self._same.poll():
+            self._died(reason)
+        for position, size in self._same.take().items():
+            self._count(position, size)
 
     def _failed(self, position: int, topic: str, error: KafkaError) -> None:
         code = error.code()
@@ -257,7 +259,7 @@ class KafkaOutput:
                 self._refuse(position, errors.refused(error, topic, keyless=flown[0]), error.name())
                 return
             self._apart.positions.add(position)  # the whole batch comes back for one: the rest goes again, one by one
-        elif code not in _NO_TROUBLE:
+        elif code not in errors.NO_TROUBLE:
             self.status.error = text
         if code in errors.OF_TOPIC:
             self._apart.topics.add(topic)
@@ -308,7 +310,7 @@ class KafkaOutput:
 
     def _abandon(self, flight: Flight, reason: str) -> None:
         flight.alive = False
-        self._receipts += [Receipt(position, reason, retry=True) for position in flight.sizes]
+        self._receipts += [Receipt(position, reason, retry=True) for position in (*self._same.abandon(), *flight.sizes)]
         flight.sizes.clear()
         self._flight = Flight()
         self._apart.abandon()
@@ -320,9 +322,11 @@ class KafkaOutput:
         if producer is not None:
             deadline = time.monotonic() + timeout
             try:
-                while self._flight.sizes and time.monotonic() < deadline:
+                while (self._flight.sizes or self._same.holding) and not self._fatal and time.monotonic() < deadline:
                     self._apart.poll(0.05)
-                    producer.flush(min(0.2, max(0.0, deadline - time.monotonic())))
+                    wait = min(0.2 if self._flight.sizes else 0.01, max(0.0, deadline - time.monotonic()))
+                    producer.flush(wait) if self._flight.sizes else producer.poll(wait)
+                    self._settle()
                 producer.purge(in_queue=True, in_flight=True, blocking=False)
                 producer.poll(0)
             except KafkaException as error:
@@ -338,7 +342,9 @@ class KafkaOutput:
         code = error.code()
         if error.fatal() or code == KafkaError._FATAL:
             self._stopped(error)
-        elif code in errors.AUTHENTICATION:
+            return
+        self._same.trouble(error.str(), all_down=code == KafkaError._ALL_BROKERS_DOWN)
+        if code in errors.AUTHENTICATION:
             self.status.connected, self.status.error = False, self.redact(errors.security(error))
         elif code == KafkaError._ALL_BROKERS_DOWN:
             if not self._secure_trouble:
@@ -358,12 +364,12 @@ class KafkaOutput:
     def _on_stats(self, text: str) -> None:
         """Every 2 s: is a broker there (also when nothing is sent), and how far away."""
         stats = orjson.loads(text)
+        self._same.look(stats.get("brokers", {}))
         brokers = [b for b in stats.get("brokers", {}).values() if b.get("state") == "UP"]
         epochs = stats.get("eos", {}).get("producer_epoch", 0)
-        if self.status.acknowledged != self._progress[0] or not self._flight.sizes:
-            self._progress = (self.status.acknowledged, epochs)
-        elif epochs - self._progress[1] >= EPOCHS:
-            self._died(f"{epochs - self._progress[1]} new epochs and no acknowledgement")
+        vain = self._progress.vain(self.status.acknowledged, epochs, waiting=bool(self._flight.sizes))
+        if vain >= EPOCHS:
+            self._died(f"{vain} new epochs and no acknowledgement")
         self.status.extra["brokers_up"] = float(len(brokers))
         self._without = 0 if brokers or not self._flight.sizes else self._without + 1
         if self._without >= 2 and self.status.connected and not self.status.error:

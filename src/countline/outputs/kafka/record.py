@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from countline.outputs.base.text import torn
+from countline.outputs.kafka.flight import size_of
 from countline.outputs.kafka.record_time import GuardWindow, record_timestamp
+from countline.types import Message
 
-__all__ = ["RecordClock", "Suspects", "illegal"]
+__all__ = ["OwnHeaders", "RecordClock", "Suspects", "illegal"]
 
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
@@ -22,6 +24,27 @@ def illegal(topic: str, headers: Sequence[tuple[str, bytes]]) -> str:
         if not name or "\0" in name or torn(name):
             return f"{name!r} is no name of a header: it must be text without NUL"
     return ""
+
+
+class OwnHeaders:
+    """The headers of records: the message's own, those of the configuration, and the message's id under ``id_name`` if that is given."""
+
+    def __init__(self, configured: Mapping[str, str], id_name: str | None) -> None:
+        self._headers = [(name, value.encode()) for name, value in configured.items()]
+        self._size = size_of(self._headers)
+        self._id_name = id_name
+
+    def of(self, message: Message) -> tuple[list[tuple[str, bytes]], int]:
+        """A list that the caller may change, and how many bytes it takes of a record."""
+        headers, size, name = self._headers.copy(), self._size, self._id_name
+        if message.headers:
+            headers[:0] = message.headers
+            size += size_of(message.headers)
+        if name and not (message.headers and any(n == name for n, _ in message.headers)):
+            ident = message.id.encode("utf-8", "replace")
+            headers.append((name, ident))
+            size += len(name) + len(ident) + 4
+        return headers, size
 
 
 class RecordClock:

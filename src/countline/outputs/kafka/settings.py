@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient
 from pydantic import SecretStr
 
 from countline.errors import ConfigError, OutputError
@@ -16,7 +17,7 @@ from countline.outputs.base.options import TlsConfig
 from countline.outputs.kafka.config import OAUTH, Config, Sasl, Token
 from countline.outputs.kafka.properties import names, nearest
 
-__all__ = ["build", "build_producer", "client"]
+__all__ = ["build", "build_admin", "build_producer", "client", "idempotent"]
 
 _REFUSED = {
     "transactional.id": "countline does not use transactions",
@@ -136,7 +137,7 @@ def build(config: Config, callbacks: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in config.options.items():
         _known(config, name)
         settings[_canonical(name)] = value.get_secret_value() if isinstance(value, SecretStr) else value
-    if str(settings["enable.idempotence"]).lower() == "true":
+    if idempotent(config):
         # When a batch is refused, librdkafka would go on with the next one before we can call that back: a later message of a key
         # would overtake an earlier one. So it stops instead, and we begin anew behind what was acknowledged.
         settings.setdefault("enable.gapless.guarantee", True)
@@ -189,6 +190,12 @@ def _token_readable(config: Config) -> None:
             ) from None
 
 
+def idempotent(config: Config) -> bool:
+    """Whether its producer has an id by which the broker knows repetitions."""
+    value = config.options.get("enable.idempotence", str(config.acks) == "all")
+    return str(value.get_secret_value() if isinstance(value, SecretStr) else value).lower() == "true"
+
+
 def build_producer(
     config: Config, callbacks: Mapping[str, Any], redact: Callable[[str], str], *, gaps: bool = False
 ) -> Producer:
@@ -216,3 +223,23 @@ def build_producer(
                 fix="check the files under tls (PEM, readable) and the key password",
             )
     raise ConfigError(text, where=where, fix="correct it; librdkafka's CONFIGURATION.md lists the values it takes")
+
+
+class _Silent:
+    """Who asks says in own words what went wrong."""
+
+    def log(self, *_: Any) -> None: ...
+
+
+_PRODUCER_ONLY = frozenset(
+    {
+        "acks", "enable.gapless.guarantee", "enable.idempotence", "message.timeout.ms", "compression.type", "linger.ms", "partitioner",
+        "queue.buffering.max.kbytes", "queue.buffering.max.messages", "statistics.interval.ms",
+    }
+)  # fmt: skip
+
+
+def build_admin(config: Config, on_error: Callable[[KafkaError], None] = lambda _: None) -> AdminClient:
+    """A client that asks the brokers of a configuration; does not need them yet. Raises ConfigError and KafkaException."""
+    settings = {k: v for k, v in build(config, {}).items() if k not in _PRODUCER_ONLY}
+    return AdminClient({**settings, "error_cb": on_error}, logger=_Silent())
