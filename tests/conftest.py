@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import compiling
 import property_profiles
 import spread
 import starting
@@ -63,8 +64,14 @@ def _loopback_only() -> None:
         os.environ.pop(name, None)
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):  # one process of several
+        one = config.workerinput
+        compiling.share(config, int(one["workerid"].removeprefix("gw")), one["workercount"])
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
         spread.order(items)
 
 
