@@ -93,7 +93,11 @@ def test_a_plug_in_is_found_and_one_that_countline_imports_early_has_an_interpre
     group: str, forked: bool, tmp_path: Path
 ) -> None:
     install(tmp_path / "brought", "brought", "1.0", {f"countline.{group}": {"mine": "mine"}}, {"mine.py": ""})
-    code = "import sys; early = 'countline' in sys.modules; from countline.registry.kinds import describe_brought; print(early, *describe_brought())"
+    code = (
+        "import sys; early = 'countline' in sys.modules\n"
+        "from countline.registry.kinds import describe_brought\n"
+        "print(early, *describe_brought())"
+    )
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "brought")}
     done = starting.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert "'mine'" in done.stdout, done.stderr
