@@ -12,99 +12,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import statistics
-import subprocess
-import sys
 import tempfile
-import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from gpu_clips import clip
+from gpu_measuring import Load, Reader, measure
 from machine import header
 
 HERE = Path(__file__).parent
 STAGES = ("bare", "decode", "preprocess", "inference", "rules", "delivery")
 SMALL: dict[str, Any] = {"classes": ["person"]}
-
-
-class Load:
-    """Use of decoders and multiprocessors in percent, and memory, while a measurement runs, as the driver tells it; of several GPUs the
-    mean, and the most memory."""
-
-    def __init__(self, gpus: list[int]) -> None:
-        import pynvml
-
-        pynvml.nvmlInit()
-        self._nvml = pynvml
-        self._handles = [pynvml.nvmlDeviceGetHandleByIndex(gpu) for gpu in gpus]
-        self.name = str(pynvml.nvmlDeviceGetName(self._handles[0]))
-        self._seen: list[tuple[float, float, float]] = []
-        self._done = threading.Event()
-
-    def __enter__(self) -> Load:
-        self._seen.clear()
-        self._done.clear()
-        self._thread = threading.Thread(target=self._look, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        while not self._done.wait(0.2):
-            for handle in self._handles:
-                decoder = float(self._nvml.nvmlDeviceGetDecoderUtilization(handle)[0])
-                memory = float(self._nvml.nvmlDeviceGetMemoryInfo(handle).used) / 2**30
-                self._seen.append((decoder, float(self._nvml.nvmlDeviceGetUtilizationRates(handle).gpu), memory))
-
-    def means(self) -> dict[str, float]:
-        """Of the last 60 % of what was seen: the start is left out."""
-        late = self._seen[len(self._seen) * 2 // 5 :] or [(0.0, 0.0, 0.0)]
-        return {
-            "nvdec": round(statistics.mean(d for d, _, _ in late), 1),
-            "sm": round(statistics.mean(s for _, s, _ in late), 1),
-            "memory_gib": round(max(m for _, _, m in late), 1),
-        }
-
-
-def run(jobs: list[dict[str, Any]], limit: float, environment: dict[str, str]) -> list[dict[str, Any]]:
-    """The workers side by side; what each measured."""
-    started = []
-    for job in jobs:
-        process = subprocess.Popen(
-            [sys.executable, str(HERE / "gpu_worker.py")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **environment},
-        )
-        process.stdin.write(json.dumps(job) + "\n")
-        process.stdin.flush()
-        started.append(process)
-    answers = []
-    until = time.monotonic() + limit
-    for process in started:
-        try:
-            out, errors = process.communicate(timeout=max(1.0, until - time.monotonic()))
-            answers.append(json.loads(out.strip().splitlines()[-1]))
-        except (subprocess.TimeoutExpired, IndexError, ValueError):
-            process.kill()
-            answers.append(
-                {
-                    "fps": 0.0,
-                    "cores": 0.0,
-                    "dropped": 0,
-                    "errors": [(errors if process.returncode else "no answer")[-800:]],
-                }
-            )
-    return answers
 
 
 def spread(args: argparse.Namespace, streams: int, processes: int, **more: Any) -> list[dict[str, Any]]:
@@ -152,8 +72,7 @@ def stages(args: argparse.Namespace, codec: str, kafka: str, load: Load) -> dict
         jobs = spread(
             args, processes * args.per_process, processes, stage=stage, clip=path, kafka=kafka, topic=f"stages-{codec}"
         )
-        with load:
-            answers = run(jobs, args.seconds + 90, args.environment)
+        answers = measure(jobs, load, args.settle, args.seconds, args.environment)
         found[stage] = total(answers, load)
         shown(f"{codec} {stage}", found[stage])
     return found
@@ -166,69 +85,23 @@ def paced(args: argparse.Namespace, codec: str, streams: int, kafka: str, load: 
     job = {
         "stage": "delivery",
         "paced": True,
-        "warm": args.warm,
         "clip": str(clip(args.clips, codec, b_frames=args.b_frames)),
         "kafka": kafka,
         "topic": topic,
     }
-    with load, Reader(kafka, topic) as reader:
-        answers = run(
-            spread(args, streams, args.processes * len(args.gpus), **{**job, **offset, **more}),
-            args.seconds + args.warm + 120,
-            args.environment,
-        )
+    jobs = spread(args, streams, args.processes * len(args.gpus), **{**job, **offset, **more})
+    with Reader(kafka, topic) as reader:
+        answers = measure(jobs, load, args.warm, args.seconds, args.environment)
     row = total(answers, load)
     row |= {
         "streams": streams,
         "dropped": sum(a.get("dropped", 0) for a in answers),
         "share": round(row["fps"] / (30 * streams), 4),
     }
-    row |= reader.percentiles()
+    row |= reader.percentiles(load.began)
     row["held"] = row["dropped"] == 0 and row["share"] >= 0.995 and not row.get("errors")
     shown(f"{codec} {streams} streams", row)
     return row
-
-
-class Reader:
-    """Reads a topic, and notes for each message how long ago its frame was due."""
-
-    def __init__(self, kafka: str, topic: str) -> None:
-        from confluent_kafka import Consumer, TopicPartition
-        from confluent_kafka.admin import AdminClient, NewTopic
-
-        admin = AdminClient({"bootstrap.servers": kafka})
-        for made in admin.create_topics([NewTopic(topic, 4, 1)]).values():
-            made.result(10)
-        self._consumer = Consumer(
-            {"bootstrap.servers": kafka, "group.id": topic, "auto.offset.reset": "earliest", "fetch.wait.max.ms": 20}
-        )
-        self._consumer.assign([TopicPartition(topic, part, 0) for part in range(4)])  # no group: nobody to wait for
-        self._late: list[float] = []
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._read, daemon=True)
-
-    def __enter__(self) -> Reader:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join(10)
-
-    def _read(self) -> None:
-        while not self._done.is_set():
-            for message in self._consumer.consume(500, 0.05):
-                if message.error() is None and b'"due"' in message.value():
-                    self._late.append((time.time_ns() - json.loads(message.value())["due"]) / 1e6)
-        self._consumer.close()
-
-    def percentiles(self) -> dict[str, Any]:
-        """Of the last two thirds: before, some are still starting."""
-        late = sorted(self._late[len(self._late) // 3 :])
-        if not late:
-            return {"p50_ms": None, "p95_ms": None, "p99_ms": None, "samples": 0}
-        at = {f"p{p}_ms": round(late[min(len(late) - 1, len(late) * p // 100)], 1) for p in (50, 95, 99)}
-        return {**at, "samples": len(late)}
 
 
 def real_time(args: argparse.Namespace, codec: str, kafka: str, load: Load) -> dict[str, Any]:
@@ -279,8 +152,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=15.0)
     parser.add_argument("--realtime-seconds", type=float, default=60.0)
     parser.add_argument(
-        "--warm", type=float, default=15.0, help="seconds before streams at their own speed are measured"
+        "--settle", type=float, default=3.0, help="seconds between every stream's first frame and the measurement"
     )
+    parser.add_argument("--warm", type=float, default=15.0, help="the same for streams at their own speed")
     parser.add_argument(
         "--large",
         nargs="+",

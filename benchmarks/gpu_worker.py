@@ -1,4 +1,5 @@
-"""One process of benchmarks/gpu.py: reads a job (JSON) from its standard input, and writes what it measured (JSON) on its last line.
+"""One process of benchmarks/gpu.py: reads a job (JSON) from its standard input, says when each of its streams has given a frame, reads
+from when it is to measure, and writes what it measured (JSON) on its last line.
 
 Stages, each with all before it: ``bare`` (PyAV alone: packets to device frames), ``decode`` (countline's sources), ``preprocess``,
 ``inference``, ``rules`` (tracks and rules), ``delivery`` (messages through the outbox to Kafka).
@@ -15,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-SETTLE = 3.0
-"""Seconds after the start of which nothing is measured."""
+PATIENCE = 200.0
+"""Seconds within which all streams should have given a frame."""
 
 
 class Counter:
@@ -30,9 +31,17 @@ class Counter:
         return sum(self.counts)
 
 
-def measured(count: Callable[[], int], seconds: float, begin: Callable[[], None] = lambda: None) -> dict[str, float]:
-    """Frames a second and processors used, between the settling and the end."""
-    time.sleep(SETTLE)
+def measured(
+    ready: Callable[[], bool], count: Callable[[], int], seconds: float, begin: Callable[[], None] = lambda: None
+) -> dict[str, float]:
+    """Frames a second and processors used, from when the parent says, which it does once all processes are ready (or ``PATIENCE``
+    is over: a stream that never comes is seen in the sum)."""
+    latest = time.monotonic() + PATIENCE
+    while not ready() and time.monotonic() < latest:
+        time.sleep(0.05)
+    print("\n" + json.dumps({"ready": True}), flush=True)
+    at = json.loads(sys.stdin.readline())["at"]
+    time.sleep(max(0.0, at - time.monotonic()))
     begin()
     first, cpu, at = count(), time.process_time(), time.monotonic()
     time.sleep(seconds)
@@ -84,7 +93,7 @@ def bare(job: dict[str, Any]) -> dict[str, Any]:
             counter.counts[place] += 1
 
     _, ended = threads(job, work)
-    result = measured(lambda: counter.total, job["seconds"])
+    result = measured(lambda: all(counter.counts), lambda: counter.total, job["seconds"])
     ended.set()
     return result
 
@@ -108,7 +117,7 @@ def decode(job: dict[str, Any], batch: Callable[[int, list[Any]], None] | None =
                 return
 
     _, ended = threads(job, work)
-    result = measured(lambda: counter.total, job["seconds"])
+    result = measured(lambda: all(counter.counts), lambda: counter.total, job["seconds"])
     ended.set()
     return result
 
@@ -144,7 +153,7 @@ def inference(job: dict[str, Any]) -> dict[str, Any]:
     )  # as of a run: whole batches, and as many frames that come meanwhile
     buffer = FrameBuffer([False] * job["streams"], depth=depth)
     work_ahead = Inference(detector, batch=1, every=1, ahead=1)
-    opened, done, total = sources(job), 0, threading.Event()
+    opened, done, total, seen = sources(job), 0, threading.Event(), set()
 
     def read(place: int, ended: Callable[[], bool]) -> None:
         for frame in opened[place]:
@@ -160,10 +169,11 @@ def inference(job: dict[str, Any]) -> dict[str, Any]:
                 batch = under_way.pop(0)
                 batch.wait()
                 done += len(batch.frames)
+                seen.update(frame.info.source.name for frame in batch.frames)
 
     _, ended = threads(job, read)
     threading.Thread(target=look, daemon=True).start()
-    result = measured(lambda: done, job["seconds"])
+    result = measured(lambda: len(seen) == job["streams"], lambda: done, job["seconds"])
     ended.set(), total.set()
     return result
 
@@ -199,9 +209,11 @@ def pipeline(job: dict[str, Any]) -> dict[str, Any]:
 
         if job.get("trace"):
             threading.Thread(target=_trace, args=(run, job["trace"]), daemon=True).start()
-        if job.get("paced"):
-            time.sleep(job["warm"])
-        result = measured(lambda: summary.frames, job["seconds"], begin)
+
+        def all_began() -> bool:
+            return summary.frames > 0 and all(source.stats.frames for source in run.sources)
+
+        result = measured(all_began, lambda: summary.frames, job["seconds"], begin)
         result["dropped"] = sum(source.stats.dropped for source in run.sources) - dropped
         result["stages"] = {
             k: round(v, 2) for k, v in dict(run.engine.clock.seconds).items() if not k.startswith("decode")

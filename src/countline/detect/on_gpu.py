@@ -172,14 +172,21 @@ def _model(
     chosen = selection(signature.layout, classes, shapes, signature.size, config.iou)
     changed: Callable[[Any], Any] = lambda p: replace(p, dtype=np.dtype(np.float16)) if p.dtype == np.float32 else p  # noqa: E731
     spec, outputs = signature.spec, list(session.outputs)
+    file: str | bytes = str(path)
     if half:
+        made = halved(path)
+        file = made.file
+        if made.outside:
+            spec = replace(spec, dtype=np.dtype(np.float32))
+            how = replace(signature.preprocess, inside=False, scale=1.0, mean=made.mean, std=made.std)
+            signature = replace(signature, preprocess=how)
         spec, outputs = changed(spec), [changed(output) for output in outputs]
     if chosen is not None:
         dtypes = {outputs[chosen.scores.output].dtype.name, outputs[chosen.boxes.output].dtype.name}
         chosen = chosen if len(dtypes) == 1 and dtypes < {"float16", "float32"} else None
     beside: Mapping[str, NDArray[Any]] = dict(session.beside)
     return Model(
-        halved(path) if half else str(path),
+        file,
         signature,
         spec,
         outputs,

@@ -134,6 +134,7 @@ class CudaGpu:
                 {
                     "device_id": str(self.index),
                     "user_compute_stream": str(queue.handle),
+                    "prefer_nhwc": "1",  # tensor cores take channels last: else each convolution turns its input and output
                     "cudnn_conv_algo_search": "HEURISTIC",
                     "cudnn_conv_use_max_workspace": "1",
                     "arena_extend_strategy": "kSameAsRequested",  # else up to twice of what is used, in each session
