@@ -20,8 +20,9 @@ def share(config: pytest.Config, number: int, of: int) -> None:
     files = sorted([*(ROOT / "src").rglob("*.py"), *(ROOT / "tests").rglob("*.py")])
     for file in files[number::of]:
         if file.name == "conftest.py" or any(fnmatch(file.name, pattern) for pattern in config.getini("python_files")):
-            # pytest has no public name for this; where a later version has another one, each process works for itself.
-            with suppress(AttributeError, TypeError):
+            # pytest has no public name for this; where a later version has another one, each process works for itself. What is
+            # wrong with a file is told when it is imported.
+            with suppress(AttributeError, TypeError, SyntaxError, ValueError, OSError):
                 _explain(config, file)
         else:
             compileall.compile_file(file, quiet=2)
