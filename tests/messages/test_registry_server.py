@@ -51,7 +51,7 @@ def registry(tmp_path_factory):
             yield url
         finally:
             server.terminate()
-            server.wait(30)
+            server.wait(PATIENCE)  # the first time it writes down its classes
             classes.keep(folder)
 
 
