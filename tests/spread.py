@@ -9,15 +9,17 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-WAITING = ("tests/kafka", "tests/outputs/", "tests/delivery/", "tests/video/")
-COMPUTING = (
+WAITING = (
+    "tests/kafka",
+    "tests/remote/",
     "tests/e2e/",
-    "tests/analytics_differential/",
-    "tests/deepstream/",
-    "tests/analytics_exact/",
-    "tests/record/",
-    "tests/",
+    "tests/outputs/",
+    "tests/delivery/",
+    "tests/video/",
+    "tests/reload/",
+    "tests/cluster/",
 )
+COMPUTING = ("tests/analytics_differential/", "tests/view/", "tests/docs/", "tests/")
 """Longest first: begun last, it would hold up the end of the run."""
 EMBEDDED = (
     "tests/kafka/test_kafka_errors.py",

@@ -16,12 +16,14 @@ import atexit
 import importlib
 import json
 import os
+import re
 import select
 import socket
 import subprocess
 import sys
 import threading
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -82,12 +84,18 @@ class _Server:
 
 
 def _environment(variables: dict[str, str]) -> dict[str, str]:
-    """What the server's imports may depend on. A ``PYTHONPATH`` without plug-ins, which countline imports early, it can do itself."""
+    """What the server's imports may depend on. A ``PYTHONPATH`` without plug-ins that countline imports early it can do itself."""
     kept = {name: value for name, value in variables.items() if name.startswith(READ_AT_IMPORT)}
     places = variables.get("PYTHONPATH", "").split(os.pathsep)
-    if not any(next(Path(place).glob("*-info"), None) for place in places if place):
+    if not any(map(_imported_early, chain.from_iterable(Path(place).glob("*-info") for place in places if place))):
         kept.pop("PYTHONPATH", None)
     return {name: value for name, value in kept.items() if name not in OF_NO_MATTER}
+
+
+def _imported_early(distribution: Path) -> bool:
+    """Whether it may bring what countline looks for when its own modules are imported: anything but sources."""
+    brought = distribution / "entry_points.txt"
+    return not brought.exists() or re.findall(r"^\[(.*)\]", brought.read_text(), re.M) != ["countline.sources"]
 
 
 _server: _Server | None = None

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas
-import polars
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -61,6 +59,9 @@ def test_an_hour_of_which_nothing_was_recorded_is_missing_not_zero(found: analys
 
 
 def test_every_frame_comes_in_pandas_and_in_polars(recorded: Path, found: analysis.Findings) -> None:
+    import pandas
+    import polars
+
     for function in (
         analysis.events,
         analysis.counts,
@@ -126,6 +127,8 @@ def test_bins_cover_all_times_without_hole_or_overlap(first: int, length: int, z
 
 
 def test_days_begin_at_midnight_where_the_camera_is() -> None:
+    import pandas
+
     first = 1_795_330_800 * 10**9
     edges = _edges(first, first + 30 * HOUR, timedelta(days=1), "Europe/Berlin")
     assert [pandas.Timestamp(e, tz="UTC").tz_convert("Europe/Berlin").hour for e in edges] == [0, 0, 0]

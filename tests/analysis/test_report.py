@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import av
-import pyarrow.parquet
 import pytest
 import yaml
 from recordings import BEGIN, frame, record
@@ -143,6 +142,8 @@ def test_a_picture_of_the_scene_may_be_given_and_one_that_is_none_is_refused(fol
 
 
 def test_analyze_prints_totals_and_writes_events_in_every_form(folder: Path) -> None:
+    import pyarrow.parquet
+
     base = ("analyze", "--workers", "1", folder / "c.yaml", "--tracks", folder / "recorded" / "**" / "*.parquet")
     shown = countline(*base, "--out", folder / "e.jsonl.gz")
     assert "× real time" in shown.stderr

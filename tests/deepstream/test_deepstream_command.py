@@ -158,7 +158,7 @@ def test_check_fails_where_the_libraries_are_absent() -> None:
     """In a Python without the wheel, on a machine without DeepStream."""
     script = "from countline.deepstream import libraries; libraries.folders = lambda: iter(()); "
     script += "from countline.cli import main; main(['deepstream', 'check'])"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    done = starting.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert done.returncode == 3
     assert "FAIL  metadata libraries: libnvdsgst_meta.so was not found" in done.stdout
 

@@ -16,6 +16,7 @@ import pytest
 from nvds_metas import UNTRACKED, Frm, Library, Obj
 from nvds_pipeline import Pipeline
 
+import starting
 from countline.cli import main
 from countline.deepstream import DeepStreamError, attach, bindings, libraries
 from countline.deepstream.layout import LAYOUTS, measure
@@ -134,7 +135,6 @@ def test_an_unknown_layout_is_refused(
     frame: int, thing: int, says: str, compile_library: Callable[[str], None], tmp_path: Path
 ) -> None:
     """A library whose sizes are not in the table; and one whose sizes are, but whose functions write elsewhere."""
-    import subprocess
 
     compile_library(_POOLS.format(frame=frame, object=thing))
     script = textwrap.dedent(
@@ -148,7 +148,7 @@ def test_an_unknown_layout_is_refused(
         """
     )
     environment = {**os.environ, libraries.ENVIRONMENT: str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
+    done = starting.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert says in done.stdout
     assert "9.0 and 9.1: 232, 552, 48" in done.stdout
@@ -184,14 +184,13 @@ def test_check_says_what_is_needed_to_add_an_unknown_version(
 def test_a_library_of_another_shape_is_surveyed_without_harm(
     compile_library: Callable[[str], None], tmp_path: Path
 ) -> None:
-    import subprocess
 
     compile_library(_POOLS.format(frame=240, object=560))
     script = (
         "from countline.deepstream import libraries, survey\nprint(*survey.survey(libraries.load()).lines(), sep='\\n')"
     )
     environment = {**os.environ, libraries.ENVIRONMENT: str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
+    done = starting.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "frame 240, object 560" in done.stdout
     assert "NvDsBatchMeta.frame_meta_list: at None, EXPECTED at 96" in done.stdout

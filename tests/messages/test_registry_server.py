@@ -6,12 +6,9 @@ Skipped, visibly, without Java 17 or Maven. The download (140 MB) and the unpack
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
-import tarfile
 import time
 import urllib.request
-from pathlib import Path
 
 import pytest
 from confluent_kafka.schema_registry import SchemaRegistryClient
@@ -27,39 +24,16 @@ from countline.registry import SchemaIds
 from ports import free_port
 from shared_classes import QUICK, SharedClasses
 
-VERSION = "2.6.13.Final"
-CACHE = Path(__file__).parents[2] / ".cache" / f"apicurio-registry-{VERSION}"
 PATIENCE = 120.0
-
-
-def unpacked() -> Path:
-    """The server's jar, fetched once."""
-    jar = CACHE / f"apicurio-registry-app-{VERSION}-runner.jar"
-    if jar.is_file():
-        return jar
-    CACHE.mkdir(parents=True, exist_ok=True)
-    artifact = f"io.apicurio:apicurio-registry-app:{VERSION}:tar.gz:all"
-    goal = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
-    command = ["mvn", "-B", "-ntp", "-q", goal, f"-Dartifact={artifact}", f"-DoutputDirectory={CACHE}"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, cwd=CACHE)
-    archives = list(CACHE.glob("*.tar.gz"))
-    if done.returncode or not archives:
-        pytest.skip(f"Maven cannot fetch {artifact}: {done.stdout[-300:]}")
-    with tarfile.open(archives[0]) as archive:
-        archive.extractall(CACHE, filter="data")
-    archives[0].unlink()
-    return jar
 
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory):
-    java, maven = shutil.which("java"), shutil.which("mvn")
-    if not java or not maven:
-        pytest.skip("needs java and mvn for a real registry (the built-in one is tested always)")
-    with fetching.alone():
-        jar = unpacked()
+    missing = fetching.registry()
+    if missing:
+        pytest.skip(f"{missing} (the built-in registry is tested always)")
     port = free_port()
-    classes, folder = SharedClasses(CACHE), tmp_path_factory.mktemp("registry")
+    classes, folder = SharedClasses(fetching.REGISTRY.parent), tmp_path_factory.mktemp("registry")
     options = [
         "-Xmx400m",
         *QUICK,
@@ -68,14 +42,16 @@ def registry(tmp_path_factory):
         f"-Dquarkus.http.port={port}",
     ]
     with open(folder / "log.txt", "w+b") as log:
-        server = subprocess.Popen([java, *options, "-jar", str(classes.jars / jar.name)], stdout=log, stderr=log)
+        server = subprocess.Popen(
+            ["java", *options, "-jar", str(classes.jars / fetching.REGISTRY.name)], stdout=log, stderr=log
+        )
         url = f"http://127.0.0.1:{port}/apis/ccompat/v7"
         try:
             wait_for(f"{url}/subjects", server, log)
             yield url
         finally:
             server.terminate()
-            server.wait(30)
+            server.wait(PATIENCE)  # the first time it writes down its classes
             classes.keep(folder)
 
 

@@ -3,8 +3,6 @@ files below a folder of the bucket's name, so that what they hold can be read wi
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,9 +20,6 @@ __all__ = ["ACCESS_KEY", "SECRET_KEY", "Bucket", "nanio", "running", "s3proxy"]
 
 ACCESS_KEY = "AKIACOUNTLINETEST"
 SECRET_KEY = "s3cret-of-the-store"
-
-_S3PROXY = "org.gaul:s3proxy:3.1.0:jar:jar-with-dependencies"
-_CACHE = Path(__file__).parents[2] / ".cache" / "s3proxy-3.1.0"
 
 
 class Bucket:
@@ -86,17 +81,6 @@ def nanio(folder: Path, tls: Certificates | None = None) -> ProcessServer:
     return ProcessServer(command, folder, port, login)
 
 
-def _fetch(maven: str) -> list[Path]:
-    _CACHE.mkdir(parents=True, exist_ok=True)
-    goal = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
-    fetch = [maven, "-B", "-ntp", "-q", goal, f"-Dartifact={_S3PROXY}", f"-DoutputDirectory={_CACHE}"]
-    done = subprocess.run(fetch, capture_output=True, text=True, timeout=600, cwd=_CACHE)
-    jars = list(_CACHE.glob("s3proxy-*.jar"))
-    if done.returncode or not jars:
-        pytest.skip(f"Maven cannot fetch {_S3PROXY}: {done.stdout[-300:]}")
-    return jars
-
-
 class _Java(ProcessServer):
     def __init__(
         self, classes: SharedClasses, command: list[str], folder: Path, port: int, env: dict[str, str]
@@ -116,11 +100,9 @@ class _Java(ProcessServer):
 
 def s3proxy(folder: Path) -> ProcessServer:
     """Not started yet. Skips without Java or Maven; the program (90 MB) stays in ``.cache/``."""
-    java, maven = shutil.which("java"), shutil.which("mvn")
-    if java is None or maven is None:
-        pytest.skip("S3Proxy needs java and mvn (the S3 server from PyPI is tested always)")
-    with fetching.alone():
-        jars = list(_CACHE.glob("s3proxy-*.jar")) or _fetch(maven)
+    missing = fetching.s3proxy()
+    if missing:
+        pytest.skip(f"{missing} (the S3 server from PyPI is tested always)")
     port = free_port()
     settings = {
         "s3proxy.endpoint": f"http://127.0.0.1:{port}",
@@ -133,10 +115,10 @@ def s3proxy(folder: Path) -> ProcessServer:
     }
     (folder / "data").mkdir(parents=True, exist_ok=True)
     (folder / "s3proxy.conf").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
-    classes = SharedClasses(_CACHE)
-    jar = str(classes.jars / jars[0].name)
+    classes = SharedClasses(fetching.S3PROXY.parent)
+    jar = str(classes.jars / fetching.S3PROXY.name)
     words = ["-Xmx256m", "-jar", jar, "--properties", str(folder / "s3proxy.conf")]
-    return _Java(classes, [java, *words], folder, port, {"LOG_LEVEL": "warn", "JETTY_LOG_LEVEL": "warn"})
+    return _Java(classes, ["java", *words], folder, port, {"LOG_LEVEL": "warn", "JETTY_LOG_LEVEL": "warn"})
 
 
 @contextmanager

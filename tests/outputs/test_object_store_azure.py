@@ -9,12 +9,9 @@ import base64
 import hashlib
 import hmac
 import itertools
-import shutil
-import subprocess
 import urllib.request
 from collections.abc import Iterator
 from email.utils import formatdate
-from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
@@ -22,38 +19,26 @@ import pytest
 from s3_servers import running
 from servers import ProcessServer
 
+import fetching
 from countline.testing import OutputContract, Received, free_port
 
 pytest.importorskip("obstore")
 
-VERSION = "3.35.0"
-CACHE = Path(__file__).parents[2] / ".cache" / f"azurite-{VERSION}"
 ACCOUNT = "countline"
 KEY = base64.b64encode(b"s3cret-of-azure-0123456789abcdef").decode()
 SAS = "sv=2021-08-06&ss=b&srt=sco&sp=rwdlac&se=2099-01-01T00:00:00Z&spr=https,http&sig=wrong-pa55word"
 _number = itertools.count()
 
 
-def program() -> list[str]:
-    """Azurite, fetched once."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        pytest.skip("Azurite needs node and npm")
-    main = CACHE / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
-    if not main.is_file():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        fetch = [npm, "install", "--silent", "--no-fund", "--no-audit", "--prefix", str(CACHE), f"azurite@{VERSION}"]
-        done = subprocess.run(fetch, capture_output=True, text=True, timeout=600, cwd=CACHE)
-        if done.returncode or not main.is_file():
-            pytest.skip(f"npm cannot fetch azurite: {(done.stdout + done.stderr)[-300:]}")
-    return [node, str(main)]
-
-
 @pytest.fixture(scope="module")
 def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessServer]:
+    missing = fetching.azurite()
+    if missing:
+        pytest.skip(missing)
     folder, port = tmp_path_factory.mktemp("azurite"), free_port()
     command = [
-        *program(),
+        "node",
+        str(fetching.AZURITE),
         "--blobHost",
         "127.0.0.1",
         "--blobPort",

@@ -31,6 +31,9 @@ class RedisServer(ProcessServer):
             str(folder),
             "--appendonly",
             "yes",
+            # Else, while a disk is slow, Redis answers up to two seconds before it writes: a kill -9 would lose what it has taken.
+            "--appendfsync",
+            "always",
         ]
         if "ssl" not in client:
             command += ["--port", str(port)]

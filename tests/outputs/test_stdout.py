@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import starting
 from countline.outputs.stdout.config import Config
 from countline.outputs.stdout.output import StdoutOutput
 from countline.testing import OutputContract, Received, entries, from_envelope
@@ -91,7 +92,7 @@ def program(count: int, until: str) -> list[str]:
 
 def test_a_reader_that_goes_away_is_a_state_and_the_program_ends_cleanly() -> None:
     until = "'gone' in output.status.error"
-    with subprocess.Popen(program(3000, until), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with starting.Popen(program(3000, until), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         assert process.stdout.readline() == entries(1, pad=1000)[0].message.value + b"\n"
@@ -104,7 +105,7 @@ def test_a_reader_that_goes_away_is_a_state_and_the_program_ends_cleanly() -> No
 
 
 def test_a_slow_reader_holds_nobody_up_and_gets_every_line_whole() -> None:
-    with subprocess.Popen(program(500, "False"), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with starting.Popen(program(500, "False"), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         got = b""
         while True:
@@ -118,7 +119,7 @@ def test_a_slow_reader_holds_nobody_up_and_gets_every_line_whole() -> None:
 
 def test_a_full_pipe_does_not_block_the_caller() -> None:
     until = "'slow' in output.status.error"
-    with subprocess.Popen(program(1000, until), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with starting.Popen(program(1000, until), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
         words = process.stderr.read().decode()  # comes to its end although nobody reads the pipe
         assert process.wait(60) == 0, words

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import starting
 from countline.errors import DataError, Place
 from countline.record import TracksWriter, read_tracks
 from countline.record.jsonl import FRAME_NS, read_lines
@@ -212,7 +213,7 @@ def test_standard_input_is_read_line_by_line_as_it_comes() -> None:
     script = (
         "from countline.record import read_tracks\nfor frame in read_tracks('-'): print(frame.info.number, flush=True)"
     )
-    process = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process = starting.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -237,7 +238,7 @@ def test_compressed_tracks_and_parquet_come_through_standard_input_too(tmp_path:
     script = "from countline.record import read_tracks\nprint([len(f.tracks) for f in read_tracks('-')])"
     with open(tmp_path / name, "rb") as stream:
         cat = subprocess.Popen(["cat"], stdin=stream, stdout=subprocess.PIPE)
-        done = subprocess.run(
+        done = starting.run(
             [sys.executable, "-c", script], stdin=cat.stdout, capture_output=True, timeout=60, check=True
         )
         cat.wait()

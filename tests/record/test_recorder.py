@@ -11,10 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-import duckdb
 import numpy as np
-import pandas
-import polars
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -78,6 +75,10 @@ def test_boxes_come_back_to_the_last_bit(tmp_path_factory: pytest.TempPathFactor
 
 
 def test_duckdb_pandas_and_polars_read_it_as_it_is(tmp_path: Path) -> None:
+    import duckdb
+    import pandas
+    import polars
+
     record(tmp_path, [frame(n, time=BEGIN + n * HOUR // 100, objects=3) for n in range(150)])
     recorder = Recorder(RecordConfig(path=str(tmp_path), flush=0.5))  # and one that is at work
     for n in range(150, 170):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import starting
+from distributions import install
 
 ABOUT = """
 import os, sys, threading, json
@@ -85,3 +86,19 @@ def test_a_module_on_the_python_path_is_found(tmp_path: Path) -> None:
     code = [sys.executable, "-c", "import beside, sys; print('countline' in sys.modules)"]
     done = starting.run(code, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(tmp_path)})
     assert done.stdout == "found\nTrue\n"
+
+
+@pytest.mark.parametrize(("group", "forked"), [("sources", True), ("rule_kinds", False)])
+def test_a_plug_in_is_found_and_one_that_countline_imports_early_has_an_interpreter_of_its_own(
+    group: str, forked: bool, tmp_path: Path
+) -> None:
+    install(tmp_path / "brought", "brought", "1.0", {f"countline.{group}": {"mine": "mine"}}, {"mine.py": ""})
+    code = (
+        "import sys; early = 'countline' in sys.modules\n"
+        "from countline.registry.kinds import describe_brought\n"
+        "print(early, *describe_brought())"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "brought")}
+    done = starting.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert "'mine'" in done.stdout, done.stderr
+    assert done.stdout.startswith(str(forked))

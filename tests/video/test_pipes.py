@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import starting
 from countline.errors import SourceError
 from countline.types import TimeQuality
 from countline.video import open_source, probe
@@ -69,14 +70,14 @@ def test_a_named_pipe_gives_every_frame(tmp_path: Path, clip: Path) -> None:
 
 @pytest.mark.parametrize("uri", ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"])
 def test_standard_input_gives_every_frame(clip: Path, uri: str) -> None:
-    run = subprocess.run([sys.executable, "-c", READER, uri], input=clip.read_bytes(), capture_output=True, timeout=60)
+    run = starting.run([sys.executable, "-c", READER, uri], input=clip.read_bytes(), capture_output=True, timeout=60)
     assert run.stdout.decode() == WHOLE, run.stderr.decode()
 
 
 def test_standard_input_from_a_file_gives_every_frame(clip: Path) -> None:
     for uri in ("-", "/dev/stdin"):
         with clip.open("rb") as file:
-            run = subprocess.run([sys.executable, "-c", READER, uri], stdin=file, capture_output=True, timeout=60)
+            run = starting.run([sys.executable, "-c", READER, uri], stdin=file, capture_output=True, timeout=60)
         assert run.stdout.decode() == WHOLE, run.stderr.decode()
 
 
