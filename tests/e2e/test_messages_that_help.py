@@ -77,10 +77,13 @@ def test_a_summary_of_an_outbox_in_memory_does_not_send_anybody_to_look_into_it(
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="becomes nobody, which only root may")
-def test_a_model_that_may_not_be_read_is_told_as_such(short: Path, tmp_path: Path) -> None:
-    model = tmp_path / "secret.onnx"
+@pytest.mark.parametrize("closed", ["file", "folder"])
+def test_a_model_that_may_not_be_read_is_told_as_such(short: Path, tmp_path: Path, closed: str) -> None:
+    folder = tmp_path / "models"
+    folder.mkdir(0o700 if closed == "folder" else 0o755)
+    model = folder / "secret.onnx"
     model.write_bytes(b"x")
-    model.chmod(0o600)
+    model.chmod(0o600 if closed == "file" else 0o644)
     code = (
         "import os, sys\nfrom countline.config import DetectorConfig\nfrom countline import detect\n"
         "os.setgid(65534); os.setuid(65534)\n"
