@@ -177,7 +177,7 @@ def _model(
         made = halved(path)
         file = made.file
         if made.outside:
-            spec = replace(spec, dtype=np.dtype(np.float32))
+            spec = replace(spec, dtype=np.dtype(np.float16))
             how = replace(signature.preprocess, inside=False, scale=1.0, mean=made.mean, std=made.std)
             signature = replace(signature, preprocess=how)
         spec, outputs = changed(spec), [changed(output) for output in outputs]

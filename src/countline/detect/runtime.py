@@ -132,19 +132,14 @@ def choose_runtime(wanted: str, device: str) -> str:
 def open_session(path: Path, runtime: str, threads: int, device: str) -> Session:
     """Load a model. Raises DetectorError: no such file, not an ONNX model, unknown device."""
     try:
-        there = path.is_file()
-        if there:
-            with path.open("rb") as file:
-                file.read(1)
+        if not path.is_file():
+            names = ", ".join(f"'{name}'" for name in MODELS)
+            raise DetectorError("no such file", where=str(path), fix=f"check `model`; those in the package are {names}")
+        with path.open("rb") as file:
+            file.read(1)
     except OSError as error:  # the file, or a folder on the way to it
-        raise DetectorError(
-            f"cannot be read: {error.strerror}",
-            where=str(path),
-            fix="give this user the right to read the file, and to enter its folders",
-        ) from None
-    if not there:
-        names = ", ".join(f"'{name}'" for name in MODELS)
-        raise DetectorError("no such file", where=str(path), fix=f"check `model`; those in the package are {names}")
+        fix = "give this user the right to read the file, and to enter its folders"
+        raise DetectorError(f"cannot be read: {error.strerror}", where=str(path), fix=fix) from None
     if runtime == "openvino":
         return _OpenVino(path, threads, device)
     return _OnnxRuntime(path, threads, device)
