@@ -133,7 +133,7 @@ docs: $(VENV)/.dev
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict && echo "build/site/index.html"
 
 bench: $(VENV)/.bench
-	@export ORT_DISABLE_TELEMETRY=1; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@PYTHON=$(BIN)/python tools/run_benchmarks.sh
 
 # Resolve the pins anew, for all supported Pythons at once (needs uv).
 # Keeps the pins that there are; `make constraints UPGRADE=--upgrade` takes the newest. Needs uv (pip install uv).

@@ -35,7 +35,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from machine import header
+from machine import absent, header
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "deepstream"))
 
@@ -78,7 +78,7 @@ def stamp() -> Any:
     """The probe in C: writes the time into an array whose first element counts."""
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
-        sys.exit("cannot run here: there is no C compiler")
+        absent("there is no C compiler")
     with tempfile.TemporaryDirectory() as folder:
         source, library = Path(folder) / "stamp.c", Path(folder) / "stamp.so"
         source.write_text(STAMP)
@@ -231,7 +231,7 @@ def main() -> None:
     print(header("kafka-python", "nvidia-deepstream-videodecode-cu13"))
     reason = missing()
     if reason:
-        sys.exit(f"cannot run here: {reason}")
+        absent(reason)
     library = Library()
     print(
         f"{options.buffers} frames of {OBJECTS} objects at {options.rate:g} frames/s; µs added on the streaming thread"

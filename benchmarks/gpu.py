@@ -20,7 +20,7 @@ from typing import Any
 
 from gpu_clips import clip
 from gpu_measuring import Load, Reader, measure
-from machine import header
+from machine import header, need_gpus
 
 HERE = Path(__file__).parent
 STAGES = ("bare", "decode", "preprocess", "inference", "rules", "delivery")
@@ -178,6 +178,7 @@ def main() -> None:
     from countline.demo.broker import EmbeddedBroker
     from countline.gpu.mps import shared
 
+    need_gpus(args.gpus)
     print(header("av", "onnxruntime-gpu" if _has_gpu_build() else "onnxruntime", "cupy-cuda13x"))
     load = Load(args.gpus)
     made: dict[str, Any] = {

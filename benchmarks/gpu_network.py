@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from gpu_clips import clip
-from machine import header
+from machine import header, need_gpus
 
 
 def main() -> None:
@@ -39,6 +39,7 @@ def main() -> None:
 
     gpu = 0 if args.device == "cuda" else None
     if gpu is not None:
+        need_gpus([gpu])
         _options(args)
         gpu_request._sizes = lambda model: [model.most]  # type: ignore[assignment]
     source = video.open_source(

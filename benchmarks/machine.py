@@ -6,7 +6,12 @@ import os
 import platform
 import shlex
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
+from typing import NoReturn
+
+ABSENT = 3
+"""Exit code of a benchmark that needs what this machine has not."""
 
 
 def model_name() -> str:
@@ -32,3 +37,18 @@ def header(*packages: str) -> str:
         + (f", {libraries}" if libraries else "")
         + f"\ncommand: {command}"
     )
+
+
+def absent(reason: str) -> NoReturn:
+    """End: what is measured is not to be had here."""
+    print(f"cannot run here: {reason}", file=sys.stderr)
+    sys.exit(ABSENT)
+
+
+def need_gpus(devices: Sequence[int]) -> None:
+    """End unless these NVIDIA GPUs, and all that countline needs of them, are there."""
+    from countline.gpu.survey import survey
+
+    for check in survey(devices):
+        if not check.ok:
+            absent(f"{check.subject}: {check.detail}; {check.fix}")
