@@ -7,7 +7,7 @@ import platform
 import shlex
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
 ABSENT = 3
@@ -27,9 +27,12 @@ def model_name() -> str:
 
 
 def header(*packages: str) -> str:
-    """Machine, versions and command, for the first line of a benchmark's output."""
+    """Machine, versions and command, for the first line of a benchmark's output. Ends where a package is not installed."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    libraries = ", ".join(f"{p} {version(p)}" for p in packages)
+    try:
+        libraries = ", ".join(f"{p} {version(p)}" for p in packages)
+    except PackageNotFoundError as error:
+        absent(f"{error.name} is not installed: pip install -e '.[bench]'")
     command = "python " + " ".join(shlex.quote(a) for a in sys.argv)
     load = f"{os.getloadavg()[0]:.2f}"
     return (
