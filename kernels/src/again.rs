@@ -1,4 +1,4 @@
-//! The door from Python to `refound`, `twins` and `beside`.
+//! The door from Python to `refound`, `jumps`, `twins` and `beside`.
 
 use std::borrow::Cow;
 
@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 
 use crate::beside::{alone, singles};
 use crate::guarded;
+use crate::jumps::Jumps as Doubts;
 use crate::memory::Pixels;
 use crate::refound::{Refound as Found, Shown};
 use crate::tracks::{elements, pixels, Boxes, Taken, TrackMemory, BEGINS};
@@ -146,5 +147,35 @@ impl Twins {
         let pairs = &mut self.pairs;
         let found = guarded(tracks.py(), false, || pairs.update(&ids, &boxes, &classes, pts))?;
         Ok(found.map(|found| found.into_pyarray(tracks.py())))
+    }
+}
+
+/// A mask of the rows that are told, and rows whose tracks show another object.
+type Verdict<'py> = (Bound<'py, PyArray1<bool>>, Vec<usize>);
+
+/// Tells doubtful sightings of one source: `countline.track.jumps.Jumps`.
+#[pyclass(module = "countline_kernels")]
+pub struct Jumps {
+    doubts: Doubts,
+}
+
+#[pymethods]
+impl Jumps {
+    #[new]
+    fn new(patience: i64) -> Self {
+        Self { doubts: Doubts::new(patience) }
+    }
+
+    fn clear(&mut self) {
+        self.doubts.clear();
+    }
+
+    /// What of the tracks of a frame (`countline.types.Tracks`) is told; None: all of it.
+    #[pyo3(signature = (tracks, pts, leaping = Vec::new()))]
+    fn check<'py>(&mut self, tracks: &Bound<'py, PyAny>, pts: i64, leaping: Vec<usize>) -> PyResult<Option<Verdict<'py>>> {
+        let (boxes, _, ids) = columns(tracks)?;
+        let doubts = &mut self.doubts;
+        let found = guarded(tracks.py(), false, || doubts.check(&ids, &boxes, pts, &leaping))?;
+        Ok(found.map(|(told, others)| (told.into_pyarray(tracks.py()), others)))
     }
 }

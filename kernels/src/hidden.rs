@@ -39,11 +39,14 @@ pub struct Low<'a> {
 /// `occlusion.complete`; None: the boxes stay as they are.
 pub fn complete(boxes: &[Pixels], low: &[Low], pts: i64, patience: i64) -> Option<Vec<Pixels>> {
     let mut result: Option<Vec<Pixels>> = None;
-    for one in low {
+    let mut nearest: Vec<(f64, &Low)> =
+        low.iter().map(|one| (f64::from(boxes[one.row][1]) + held(one.known).usual, one)).collect();
+    nearest.sort_by(|a, b| b.0.total_cmp(&a.0));
+    for (_, one) in nearest {
         let (b, mut known) = (&boxes[one.row], held(one.known));
         let (top, high) = (f64::from(b[1]), f64::from(b[3] - b[1]));
         let since = pts.saturating_sub(known.whole);
-        let mut lowest = floor(boxes, one.row, known.usual).map(f64::from);
+        let mut lowest = floor(result.as_deref().unwrap_or(boxes), one.row, known.usual).map(f64::from);
         let suddenly = || {
             let lost = known.usual - high;
             (1..=SUDDEN).contains(&since) && one.before - f64::from(b[3]) > ROSE * lost

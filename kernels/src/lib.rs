@@ -8,6 +8,7 @@ mod bytetrack;
 mod geometry;
 mod hidden;
 mod history;
+mod jumps;
 mod memory;
 mod past;
 mod polylines;
@@ -22,7 +23,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 /// What both sides must agree on; `countline` uses the kernel only if it knows this number.
-const INTERFACE: u32 = 4;
+const INTERFACE: u32 = 5;
 
 /// Work whose panic is an ordinary Python exception. (PyO3's own is none that `except Exception` catches.) Without the
 /// interpreter's lock where there is `much` to do.
@@ -50,6 +51,7 @@ fn _kernel(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<tracks::TrackHeight>()?;
     module.add_class::<tracks::TrackMemory>()?;
     module.add_class::<again::Refound>()?;
+    module.add_class::<again::Jumps>()?;
     module.add_class::<again::Twins>()?;
     module.add_function(wrap_pyfunction!(again::left_alone, module)?)
 }

@@ -4,7 +4,8 @@ A detector draws a box around what it sees. Where somebody walks in front of ano
 chest for a few frames, and its bottom edge, by which rules know where an object stands, jumps up by half a person and back
 again: over a line, if one lies there, and back. People and cars do not become shorter for half a second. So a box that is
 much lower than its track has been, and whose bottom edge lies behind another track that reaches farther down, is completed
-downward to the height it had; never beyond the bottom of the one in front, who stands nearer to the camera. Where the detector
+downward to the height it had; never beyond the bottom of the one in front, who stands nearer to the camera, and whose own feet may
+be hidden by a third. Where the detector
 misses the one in front for a moment, the one behind is hidden still. And a box that loses its lower part from one moment to the next
 is hidden, whoever is in front: he may be missed at that very moment, and a post or a bush is nobody.
 """
@@ -115,8 +116,9 @@ def complete(
     of the track's last box.
     """
     result = boxes
-    for row, known in low:
-        lowest = floor(boxes, row, known.usual)
+    # Who stands nearer to the camera first: the feet of the one behind end at theirs, and not where their box is cut off.
+    for row, known in sorted(low, key=lambda one: -(float(boxes[one[0], 1]) + one[1].usual)):
+        lowest = floor(result, row, known.usual)
         if lowest is not None or _suddenly(known, boxes[row], before(row), pts):
             known.hidden = pts
         if lowest is None and 0 <= pts - known.hidden <= LINGERS and float(boxes[row, 1]) >= EDGE * known.usual:

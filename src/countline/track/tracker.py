@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countline.track.engines import BEGINS, CONTINUES, FINDS, NOISE, Engine
+from countline.track.jumps import Jumps
 from countline.track.leaps import Leaps
 from countline.track.memory import Memory, TrackMemory
 from countline.track.motion import velocities
@@ -46,6 +47,8 @@ _DOUBTFUL = 4
 """Limits passed by a detection that is at its threshold, but not at what it needs beside somebody."""
 _FEW = 300
 """Pairs of boxes up to which a plain loop is faster than NumPy."""
+_OTHERS = -(2**40)
+"""Numbers from here down are of tracks that show another object than the engine thinks; its own, and those of leaps, lie above."""
 _RATE_AFTER = 8
 """Intervals that are measured where the frame rate is not known."""
 
@@ -111,6 +114,10 @@ class EngineTracker:
         self._twins: Twins | None = (Twins() if kernel is None else kernel.Twins()) if twins else None
         self._refound: Refound = (Refound if kernel is None else kernel.Refound)(self._lost, iou)
         self._newcomers = Newcomers()
+        self._jumps: Jumps = (Jumps if kernel is None else kernel.Jumps)(self._lost)
+        self._others: dict[int, int] = {}
+        """By the engine's number, that under which a track goes on that jumped to another object."""
+        self._last_other = _OTHERS
 
     def _new(self) -> Engine:
         return self._makers[self._pace is not None and self._pace.slow](self._steps_kept())
@@ -140,6 +147,8 @@ class EngineTracker:
             tiers[groups] = NOISE
         matched = self._before.matched(boxes, self._known, pts, self._lost)
         rows, numbers = self._engine.step(matched, tiers, steps)
+        if self._others:
+            numbers = np.array([self._others.get(n, n) for n in numbers.tolist()], np.int64)
         left = self._left(boxes, tiers, rows)
         leapt = []
         if self._first is None:
@@ -159,6 +168,12 @@ class EngineTracker:
         tracks = Tracks(shown, sure, best, ids)
         if begun or len(self._newcomers):
             tracks.xyxy = self._newcomers.complete(tracks, self._past, pts)
+        verdict = self._jumps.check(tracks, pts, [rows.tolist().index(row) for row, _ in leapt])
+        if verdict is not None:
+            told, others = verdict
+            for number in numbers[others].tolist():
+                self._other(number)
+            tracks, rows, numbers = _of(tracks, told), rows[told], numbers[told]
         if detections.attributes is not None:
             tracks.attributes = {name: column[rows] for name, column in detections.attributes.items()}
         if self._twins is not None:
@@ -246,6 +261,15 @@ class EngineTracker:
         self._first = {}
         return leapt
 
+    def _other(self, number: int) -> None:
+        """The engine's track of this number shows another object from now on. It begins anew, and who had the number is lost, and
+        may be found again."""
+        if len(self._others) > self._full:
+            self._others = {n: other for n, other in self._others.items() if other in self._known}
+        engines = next((n for n, other in self._others.items() if other == number), number)
+        self._last_other -= 1
+        self._others[engines] = self._last_other
+
     def predict(self, pts: int) -> Tracks:
         """Where the tracks of the last frame with detections are at ``pts``, if they go on as they went: for frames
         without inference. Nothing is learned from it."""
@@ -283,6 +307,7 @@ class EngineTracker:
         self._leaps.begin_anew()
         self._refound.clear()
         self._newcomers.clear()
+        self._others.clear()
         self._first = {}
         if not self._past:
             self._known.clear()
@@ -297,6 +322,8 @@ class EngineTracker:
         self._leaps.begin_anew()
         self._refound.clear()
         self._newcomers.clear()
+        self._jumps.clear()
+        self._others.clear()
         self._first = None
         self._known.clear()
 
@@ -365,3 +392,8 @@ class EngineTracker:
     def describe(self) -> dict[str, Any]:
         """What is used, for ``countline check``."""
         return {"engine": type(self._engine).__name__, "lost_seconds": self._lost / 1e9}
+
+
+def _of(tracks: Tracks, told: NDArray[np.bool_]) -> Tracks:
+    """The rows that are told."""
+    return Tracks(tracks.xyxy[told], tracks.confidence[told], tracks.class_id[told], tracks.track_id[told])

@@ -1,0 +1,174 @@
+"""Sightings that cannot be the track's.
+
+Where people stand close together, or hide each other, an engine now and then gives a track the box of a neighbour, a second box, or one
+round two. For rules this is somebody who was here and is there: over a line, if one lies between, and back when the track
+has its own box again. But nobody moves like that. So a sighting whose foot (the bottom centre of the box, which rules go by) lies
+farther from where its track must be than things move is *doubtful*, and is not told. If the track is seen there for a while, it
+shows another object, which is one that begins: it gets an id of its own, or has the one of somebody who was lost.
+
+Who was out of sight and comes back elsewhere than awaited is told from his second sighting on, as one who begins is.
+
+Near enough is: within :data:`NEAR` of the longer side of the box, and so much more for each second since the last sighting
+(:data:`FASTER`, but :data:`MOST` at most), and half of the way that it must have gone meanwhile (:data:`BEND`: what comes towards the
+camera gets faster in the picture). While the velocity is not known yet (:data:`KNOWN`) it is :data:`ANY_WAY` for each second.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection
+from math import sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from countline.types import Tracks
+
+__all__ = ["Jumps", "Verdict"]
+
+NEAR = 0.35
+FASTER = 1.5
+"""Longer sides a second."""
+MOST = 0.8
+BEND = 0.5
+ANY_WAY = 9.0
+KNOWN = 150_000_000
+"""ns between the first and the last place from which a velocity is known."""
+BEFORE = 800_000_000
+"""ns of the way behind it from which it is taken."""
+APART = 90_000_000
+"""ns at least between two places that are remembered, but for the last two."""
+STAYS = 250_000_000
+"""ns after which a track that jumped shows another object."""
+GONE = 150_000_000
+"""ns since the last sighting from which a track was out of sight, where more than one frame is in between,"""
+QUICK = 250_000_000
+"""and frames come at least this often, ns."""
+AWAITED = 0.15
+"""Longer sides from where it is awaited up to which somebody comes back where he must."""
+AGAIN = 100_000_000
+"""ns for which one who comes back elsewhere is seen before he is told."""
+
+Place = tuple[int, float, float]
+"""pts in ns, x and y of the foot in pixels."""
+Verdict = tuple[NDArray[np.bool_], list[int]]
+"""(N,) which rows are told; those of the others whose tracks show another object from now on."""
+
+
+class _Way:
+    """Where a track was."""
+
+    __slots__ = ("doubts", "frame", "places", "size")
+
+    def __init__(self, place: Place, size: float, frame: int) -> None:
+        self.places: deque[Place] = deque([place])
+        """Those of the last :data:`BEFORE`, oldest first; the last one is that of the last sighting that was told."""
+        self.size = size
+        """Longer side of the box then, pixels."""
+        self.frame = frame
+        """Number of that frame."""
+        self.doubts: list[Place] = []
+        """First and last of the doubtful sightings that lie together."""
+
+    def go_on(self, place: Place, size: float, frame: int) -> None:
+        """It was seen where it must be."""
+        places = self.places
+        if len(places) > 1 and places[-1][0] - places[-2][0] < APART:
+            places.pop()
+        places.append(place)
+        while place[0] - places[0][0] > BEFORE:
+            places.popleft()
+        self.size, self.frame = size, frame
+        self.doubts.clear()
+
+    def doubt(self, place: Place, size: float) -> int:
+        """Another doubtful sighting: for how many ns the track was seen there; 0 with the first one."""
+        pts, x, y = place
+        if self.doubts:
+            then, u, v = self.doubts[-1]
+            near = size * (NEAR + FASTER * ((pts - then) / 1e9))
+            if (x - u) * (x - u) + (y - v) * (y - v) > near * near:
+                self.doubts.clear()
+        if len(self.doubts) > 1:
+            self.doubts.pop()
+        self.doubts.append(place)
+        return pts - self.doubts[0][0]
+
+
+class Jumps:
+    """Tells doubtful sightings of one source. ``countline_kernels.Jumps`` does the same.
+
+    Parameters
+    ----------
+    patience: ns for which a track that is not seen keeps its id.
+    """
+
+    def __init__(self, patience: int) -> None:
+        self._patience = patience
+        self._ways: dict[int, _Way] = {}
+        """By public id."""
+        self._full = 256
+        self._frame = 0
+        self._pts = 0
+        """Of the last frame."""
+
+    def clear(self) -> None:
+        """What comes is another scene."""
+        self._ways.clear()
+
+    def check(self, tracks: Tracks, pts: int, leaping: Collection[int] = ()) -> Verdict | None:
+        """What of the tracks of a frame at ``pts`` ns is told; None: all of it. Rows that are ``leaping`` are not doubted: they have been
+        found by their way (:mod:`countline.track.leaps`)."""
+        self._frame += 1
+        quick = pts - self._pts <= QUICK
+        self._pts = pts
+        hidden, others = [], []
+        ids, boxes = tracks.track_id.tolist(), tracks.xyxy.tolist()
+        for row, (track, (left, top, right, bottom)) in enumerate(zip(ids, boxes)):
+            place, size = (pts, (left + right) / 2, bottom), max(right - left, bottom - top)
+            way = self._ways.get(track)
+            if way is None:
+                self._ways[track] = _Way(place, size, self._frame)
+                continue
+            doubtful, jumped = self._judge(way, place, size, quick)
+            if not doubtful or row in leaping:
+                way.go_on(place, size, self._frame)
+                continue
+            seen = way.doubt(place, size)
+            if jumped and seen >= STAYS:
+                del self._ways[track]
+                others.append(row)
+            elif not jumped and seen >= AGAIN:
+                first = way.doubts[0]
+                way.places.clear()
+                way.places.append(first)
+                way.go_on(place, size, self._frame)
+                continue
+            hidden.append(row)
+        if len(self._ways) > self._full:
+            oldest = pts - self._patience
+            self._ways = {t: w for t, w in self._ways.items() if w.places[-1][0] >= oldest}
+            self._full = 2 * len(self._ways) + 256
+        if not hidden:
+            return None
+        told = np.ones(len(ids), bool)
+        told[hidden] = False
+        return told, others
+
+    def _judge(self, way: _Way, place: Place, size: float, quick: bool) -> tuple[bool, bool]:
+        """Whether a sighting is doubtful, and whether since the track has jumped."""
+        (first, a, b), (last, c, d), (pts, x, y) = way.places[0], way.places[-1], place
+        since, span = (pts - last) / 1e9, (last - first) / 1e9
+        long = max(size, way.size)
+        if last - first >= KNOWN:
+            u, v = (c - a) / span * since, (d - b) / span * since
+            near = long * min(NEAR + FASTER * since, MOST) + BEND * sqrt(u * u + v * v)
+        else:
+            u = v = 0.0
+            near = long * (NEAR + ANY_WAY * since)
+        x, y = x - c - u, y - d - v
+        off = x * x + y * y
+        if off > near * near:
+            return True, True
+        gone = quick and self._frame - way.frame > 1 and pts - last > GONE
+        return gone and off > AWAITED * AWAITED * long * long, False
