@@ -242,6 +242,14 @@ class Tracks:
             return self.track_id
         return np.where(self.twin_of == UNTRACKED, self.track_id, self.twin_of)
 
+    def only(self, rows: NDArray[np.bool_]) -> Tracks:
+        """Those of the rows for which (N,) ``rows`` is true."""
+        columns = (self.xyxy, self.confidence, self.class_id, self.track_id, self.ltwh, self.twin_of)
+        xyxy, confidence, class_id, track_id, ltwh, twin_of = (None if c is None else c[rows] for c in columns)
+        attributes = self.attributes and {name: column[rows] for name, column in self.attributes.items()}
+        assert xyxy is not None and confidence is not None and class_id is not None and track_id is not None
+        return Tracks(xyxy, confidence, class_id, track_id, ltwh, attributes, twin_of)
+
     def attributes_of(self, track_id: int | None) -> dict[str, Any]:
         """Attributes of one object of this frame by their names; empty where it has none, or is not in this frame."""
         if self.attributes is None or track_id is None:

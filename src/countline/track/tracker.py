@@ -118,6 +118,8 @@ class EngineTracker:
         self._others: dict[int, int] = {}
         """By the engine's number, that under which a track goes on that jumped to another object."""
         self._last_other = _OTHERS
+        self._told: NDArray[np.bool_] | None = None
+        """Which of the last frame's tracks were told; None: all of them."""
 
     def _new(self) -> Engine:
         return self._makers[self._pace is not None and self._pace.slow](self._steps_kept())
@@ -168,12 +170,6 @@ class EngineTracker:
         tracks = Tracks(shown, sure, best, ids)
         if begun or len(self._newcomers):
             tracks.xyxy = self._newcomers.complete(tracks, self._past, pts)
-        verdict = self._jumps.check(tracks, pts, [rows.tolist().index(row) for row, _ in leapt])
-        if verdict is not None:
-            told, others = verdict
-            for number in numbers[others].tolist():
-                self._other(number)
-            tracks, rows, numbers = _of(tracks, told), rows[told], numbers[told]
         if detections.attributes is not None:
             tracks.attributes = {name: column[rows] for name, column in detections.attributes.items()}
         if self._twins is not None:
@@ -181,7 +177,13 @@ class EngineTracker:
         self._refound.remember(tracks, numbers, pts)
         self._before.remember(tracks, pts)
         self._forget(pts)
-        return tracks
+        verdict = self._jumps.check(tracks, pts, [rows.tolist().index(row) for row, _ in leapt])
+        self._told = None if verdict is None else verdict[0]
+        if verdict is None:
+            return tracks
+        for number in numbers[verdict[1]].tolist():
+            self._other(number)
+        return tracks.only(verdict[0])
 
     def _left(
         self, boxes: NDArray[np.float32], tiers: NDArray[np.intp], rows: NDArray[np.intp]
@@ -279,7 +281,8 @@ class EngineTracker:
         if not len(last) or pts - then > self._lost:
             return Tracks.empty()
         boxes = last.xyxy + velocities(self._past) * np.float32((pts - then) / 1e9)
-        return Tracks(boxes, last.confidence, last.class_id, last.track_id, twin_of=last.twin_of)
+        tracks = Tracks(boxes, last.confidence, last.class_id, last.track_id, twin_of=last.twin_of)
+        return tracks if self._told is None else tracks.only(self._told)
 
     def _clock(self, pts: int) -> int:
         """Step lengths since the last frame, at least 1. Learns the step length where no frame rate was given."""
@@ -392,8 +395,3 @@ class EngineTracker:
     def describe(self) -> dict[str, Any]:
         """What is used, for ``countline check``."""
         return {"engine": type(self._engine).__name__, "lost_seconds": self._lost / 1e9}
-
-
-def _of(tracks: Tracks, told: NDArray[np.bool_]) -> Tracks:
-    """The rows that are told."""
-    return Tracks(tracks.xyxy[told], tracks.confidence[told], tracks.class_id[told], tracks.track_id[told])
