@@ -51,13 +51,14 @@ def total(answers: list[dict[str, Any]], load: Load) -> dict[str, Any]:
     """Of all workers."""
     fps = sum(a["fps"] for a in answers)
     errors = [e for a in answers for e in a.get("errors", [])]
+    failed = sum(bool(a.get("errors")) for a in answers)
     row = {
         "fps": round(fps, 1),
         "streams_at_30": int(fps // 30),
         "cores": round(sum(a["cores"] for a in answers), 2),
         **load.means(),
     }
-    return row | ({"errors": errors[:3]} if errors else {})
+    return row | ({"processes_that_failed": failed, "errors": errors[:3]} if errors else {})
 
 
 def shown(words: str, row: dict[str, Any]) -> None:

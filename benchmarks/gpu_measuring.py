@@ -20,7 +20,7 @@ START = 240.0
 
 class Load:
     """Use of decoders and multiprocessors in percent, and memory, as the driver tells it, within ``with``; of several GPUs the
-    mean, and the most memory."""
+    mean, the most memory, and each one's own."""
 
     def __init__(self, gpus: list[int]) -> None:
         import pynvml
@@ -31,7 +31,7 @@ class Load:
         self.name = str(pynvml.nvmlDeviceGetName(self._handles[0]))
         self.began = 0
         """When ``with`` was entered, ns since 1970."""
-        self._seen: list[tuple[float, float, float]] = []
+        self._seen: list[tuple[int, float, float, float]] = []
         self._done = threading.Event()
 
     def __enter__(self) -> Load:
@@ -48,18 +48,26 @@ class Load:
 
     def _look(self) -> None:
         while not self._done.wait(0.2):
-            for handle in self._handles:
+            for gpu, handle in enumerate(self._handles):
                 decoder = float(self._nvml.nvmlDeviceGetDecoderUtilization(handle)[0])
                 memory = float(self._nvml.nvmlDeviceGetMemoryInfo(handle).used) / 2**30
-                self._seen.append((decoder, float(self._nvml.nvmlDeviceGetUtilizationRates(handle).gpu), memory))
+                busy = float(self._nvml.nvmlDeviceGetUtilizationRates(handle).gpu)
+                self._seen.append((gpu, decoder, busy, memory))
 
-    def means(self) -> dict[str, float]:
-        seen = self._seen or [(0.0, 0.0, 0.0)]
-        return {
-            "nvdec": round(statistics.mean(d for d, _, _ in seen), 1),
-            "sm": round(statistics.mean(s for _, s, _ in seen), 1),
-            "memory_gib": round(max(m for _, _, m in seen), 1),
-        }
+    def means(self) -> dict[str, Any]:
+        made = _mean(self._seen)
+        if len(self._handles) == 1:
+            return made
+        return {**made, "each": [_mean([s for s in self._seen if s[0] == i]) for i in range(len(self._handles))]}
+
+
+def _mean(seen: list[tuple[int, float, float, float]]) -> dict[str, Any]:
+    seen = seen or [(0, 0.0, 0.0, 0.0)]
+    return {
+        "nvdec": round(statistics.mean(s[1] for s in seen), 1),
+        "sm": round(statistics.mean(s[2] for s in seen), 1),
+        "memory_gib": round(max(s[3] for s in seen), 1),
+    }
 
 
 class Worker:

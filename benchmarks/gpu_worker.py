@@ -7,6 +7,7 @@ Stages, each with all before it: ``bare`` (PyAV alone: packets to device frames)
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import sys
 import threading
@@ -230,9 +231,11 @@ def pipeline(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def _trace(run: Any, path: str) -> None:
-    """Each second a line: frames that came, were looked at, dropped and passed over, those that wait, how late the latest source is."""
+    """Each second a line: frames that came, were looked at, dropped and passed over, those that wait, how late the latest source is;
+    messages that wait for their acknowledgement, and for how long. Where frames wait and none is looked at for a second, what
+    each thread does goes into a file beside it."""
     before, began = [0, 0, 0, 0], time.monotonic()
-    with open(path, "w", encoding="utf-8") as file:
+    with open(path, "w", encoding="utf-8") as file, open(f"{path}.threads", "w", encoding="utf-8") as threads_at:
         while True:
             time.sleep(1.0)
             stats = [source.stats for source in run.sources]
@@ -243,11 +246,19 @@ def _trace(run: Any, path: str) -> None:
                 sum(s.thinned for s in stats),
             ]
             late = [time.monotonic() - s.last_frame for s in stats if s.last_frame]
+            at, depth = time.monotonic() - began, run._frames.depth()
+            unsent = list(run.delivery.stats().values())
             file.write(
-                f"{time.monotonic() - began:6.1f} s  came, done, dropped, passed over {[a - b for a, b in zip(now, before)]}"
-                f"  wait {run._frames.depth()}  silent for up to {max(late, default=0) * 1000:.0f} ms\n"
+                f"{at:6.1f} s  came, done, dropped, passed over {[a - b for a, b in zip(now, before)]}"
+                f"  wait {depth}  silent for up to {max(late, default=0) * 1000:.0f} ms"
+                f"  unacknowledged {sum(s.pending for s in unsent)}, for up to"
+                f" {max((s.oldest_age for s in unsent), default=0):.1f} s\n"
             )
             file.flush()
+            if depth and before[1] == now[1]:
+                threads_at.write(f"\n== {at:.1f} s, {depth} frames wait\n")
+                threads_at.flush()
+                faulthandler.dump_traceback(threads_at)
             before = now
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Sequence
 from datetime import datetime
 from fractions import Fraction
@@ -15,6 +18,7 @@ import numpy as np
 import pytest
 from alike import Near, assert_alike
 
+import starting
 from countline import detect, video
 from countline.config import DetectorConfig, SourceConfig
 from countline.demo import clip_path
@@ -177,3 +181,84 @@ def test_two_gpus_share_the_sources(clip: Path) -> None:
     summary = Run(given, consumers=[note]).execute()
     assert summary.frames == 4 * FRAMES
     assert seen == {"s0": {0}, "s1": {1}, "s2": {0}, "s3": {1}}
+
+
+def test_within_a_gpu_it_is_the_current_one_and_afterwards_what_was_before() -> None:
+    import cupy
+
+    from countline.gpu.cuda import CudaGpu
+
+    library = ctypes.CDLL("libcuda.so.1")
+
+    def current() -> int | None:
+        context = ctypes.c_void_p()
+        assert library.cuCtxGetCurrent(ctypes.byref(context)) == 0
+        return context.value
+
+    gpus = [CudaGpu(index) for index in range(_count())]
+    before = current()
+    for outer in gpus:
+        with outer.here():
+            for inner in gpus:
+                with inner.here():
+                    assert cupy.cuda.runtime.getDevice() == inner.index
+                assert cupy.cuda.runtime.getDevice() == outer.index
+        assert current() == before
+
+
+# Runs on the last GPU alone, and tells of each whether this process has opened it.
+ONE_OF_THEM = """
+import ctypes, json, sys
+from countline.gpu.driver import driver
+from countline.pipeline.run import Run
+
+frames = Run(json.loads(sys.argv[1])).execute().frames
+library, flags, opened, states = ctypes.CDLL("libcuda.so.1"), ctypes.c_uint(), ctypes.c_int(), []
+for device in range(driver().count):
+    assert library.cuDevicePrimaryCtxGetState(driver().handle(device), ctypes.byref(flags), ctypes.byref(opened)) == 0
+    states.append(opened.value)
+print(json.dumps([frames, states]))
+"""
+
+
+@pytest.mark.skipif(_count() < 2, reason="one GPU alone")
+def test_a_process_opens_no_gpu_but_its_own(clip: Path, tmp_path: Path) -> None:
+    given = {
+        "sources": [{"name": "s", "uri": str(clip)}],
+        "detector": {"device": f"cuda:{_count() - 1}", "classes": ["person"]},
+        "rules": {"lines": [{"name": "straight", "points": [[0.1, 0.55], [0.9, 0.55]]}]},
+        "messages": [
+            {"name": "m", "on": "crossing", "attach": {"what": "crop", "as": "base64"}, "value": {"p": "{attachment}"}}
+        ],
+        "outputs": [{"file": {"path": str(tmp_path / "out.jsonl")}}],
+        "outbox": "memory",
+    }
+    command = [sys.executable, "-c", ONE_OF_THEM, json.dumps(given)]
+    made = starting.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    told, said = made.communicate(timeout=120)
+    assert made.returncode == 0, said
+    assert json.loads(told) == [FRAMES, [0] * (_count() - 1) + [1]]
+
+
+@pytest.mark.skipif(_count() < 2, reason="one GPU alone")
+def test_processes_on_two_gpus_count_what_one_on_one_gpu_counts(clip: Path, tmp_path: Path) -> None:
+    lines = run(clip, tmp_path / "one.jsonl", "cuda").sources["s"].lines
+    config = tmp_path / "run.yaml"
+    config.write_text(
+        json.dumps(
+            {
+                "sources": [{"name": f"s{i}", "uri": str(clip), "start": "2026-01-01T00:00:00Z"} for i in range(4)],
+                "detector": {"device": "cuda", "devices": [0, 1], "classes": ["person"]},
+                "rules": {"lines": [{"name": "straight", "points": [[0.1, 0.55], [0.9, 0.55]]}]},
+                "messages": [{"name": "m", "on": "crossing", "value": {"to": "{direction}"}}],
+                "outputs": [{"file": {"path": str(tmp_path / "out.{source}.jsonl")}}],
+            }
+        )
+    )
+    command = [sys.executable, "-m", "countline", "run", str(config), "--json", "--processes", "2"]
+    made = starting.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    told, said = made.communicate(timeout=150)
+    assert made.returncode == 0, said
+    summary = json.loads(told.splitlines()[-1])
+    assert summary["type"] == "summary"
+    assert {name: source["lines"] for name, source in summary["sources"].items()} == {f"s{i}": lines for i in range(4)}

@@ -142,10 +142,12 @@ class GpuRequest:
         return Answer(scales, self._chooser, outputs)
 
     def close(self) -> None:
-        """Let go of the sessions."""
+        """Let go of all that lies on the GPU. Not to be used afterwards."""
         self._queue.wait()
+        # Streams and events, too, are given back within the GPU: where none is current, that would open the first one.
         with self.gpu.here():
             self._runs.clear()
+            del self._letterbox, self._chooser, self._outputs, self._beside, self._queue
 
     def _placed(
         self, frames: Sequence[Frame]

@@ -61,7 +61,7 @@ class _Queue:
 
     def __init__(self, cupy: Any, device: int) -> None:
         self.cupy = cupy
-        self._device = cupy.cuda.Device(device)
+        self._device = driver().context(device)
         with self._device:
             self._stream = cupy.cuda.Stream(non_blocking=True)
             self._done = cupy.cuda.Event(block=True, disable_timing=True)
@@ -118,8 +118,7 @@ class CudaGpu:
         self._cupy = _cupy()
 
     def here(self) -> AbstractContextManager[object]:
-        device: AbstractContextManager[object] = self._cupy.cuda.Device(self.index)
-        return device
+        return driver().context(self.index)
 
     def queue(self) -> _Queue:
         return _Queue(self._cupy, self.index)
@@ -152,7 +151,7 @@ def source() -> str:
 @cache
 def _compiled(cupy: Any, device: int, pixel: int, score: int) -> Mapping[str, Kernel]:
     options = ("--std=c++17", f"-DPIXEL={pixel}", f"-DSCORE={score}")
-    with cupy.cuda.Device(device):
+    with driver().context(device):
         module = cupy.RawModule(code=source(), options=options, backend="nvrtc")
         try:
             return {name: module.get_function(name) for name in NAMES}

@@ -10,7 +10,7 @@ from typing import Any
 
 from countline.errors import DetectorError
 
-__all__ = ["LEAST_DRIVER", "Driver", "driver", "prepare", "shown_version"]
+__all__ = ["LEAST_DRIVER", "Context", "Driver", "driver", "prepare", "shown_version"]
 
 LEAST_DRIVER = 13_000
 """Lowest CUDA version that the driver must offer (1000 * major + 10 * minor): that of the packages of the extra."""
@@ -29,6 +29,7 @@ class Driver:
             self._library: Any = ctypes.CDLL("libcuda.so.1")
         except OSError:
             raise DetectorError("there is no NVIDIA driver (libcuda.so.1)", where=_WHERE, fix=_INSTALL) from None
+        self._contexts: dict[int, Context] = {}
         error = self._library.cuInit(0)
         if error:
             raise DetectorError(f"the NVIDIA driver says '{self._words(error)}'", where=_WHERE, fix=_INSTALL)
@@ -68,6 +69,38 @@ class Driver:
     def wait_without_spinning(self, device: int) -> None:
         """Threads that wait for this device sleep; FFmpeg's decoder, which shares the context, asks for the same."""
         self._call("cuDevicePrimaryCtxSetFlags_v2", self.handle(device), _BLOCKING_SYNC)
+
+    def context(self, device: int) -> Context:
+        """The one that all libraries share on this device; it is opened, and stays so. Raises DetectorError."""
+        if device not in self._contexts:
+            handle = ctypes.c_void_p()
+            self._call("cuDevicePrimaryCtxRetain", ctypes.byref(handle), self.handle(device))
+            self._contexts[device] = Context(handle)
+        return self._contexts[device]
+
+
+class Context:
+    """Within ``with`` its device is the calling thread's current one, by whatever library it is asked. For any number of threads,
+    and within itself.
+
+    Not by the runtime's cudaSetDevice (nor CuPy's Device): to set back what was current before, that would open the first GPU in
+    each process that works on another one, which takes half a GB there.
+    """
+
+    def __init__(self, handle: ctypes.c_void_p) -> None:
+        library: Any = ctypes.PyDLL(
+            "libcuda.so.1"
+        )  # keeps the interpreter: these two calls are shorter than to get it back
+        self._push, self._pop = library.cuCtxPushCurrent_v2, library.cuCtxPopCurrent_v2
+        self._handle = handle
+
+    def __enter__(self) -> None:
+        error = self._push(self._handle)
+        if error:
+            raise DetectorError(f"the NVIDIA driver says error {error} (cuCtxPushCurrent)", where=_WHERE)
+
+    def __exit__(self, *_: object) -> None:
+        self._pop(ctypes.byref(ctypes.c_void_p()))
 
 
 @lru_cache(maxsize=1)
