@@ -26,6 +26,7 @@ from countline._definition_protocols import (
     WindowDefinition,
 )
 from countline._gpu_protocols import BatchDetector, DevicePicture
+from countline._tracker_protocols import CountingTracker, DoubtingTracker, ForgettingTracker, PredictingTracker
 from countline.redaction import redact
 from countline.source_status import SourceStats
 from countline.types import (
@@ -54,6 +55,7 @@ __all__ = [
     "DescribedDetector",
     "Detector",
     "DevicePicture",
+    "DoubtingTracker",
     "Entry",
     "FailingDefinition",
     "Failure",
@@ -204,34 +206,6 @@ class Tracker(Protocol):
 
     def update(self, detections: Detections, pts: int) -> Tracks:
         """Tracks for this frame; ``pts`` in ns. Ids are unique within the source for the life of the tracker."""
-        ...
-
-
-@runtime_checkable
-class PredictingTracker(Protocol):
-    """What a tracker offers besides for frames that the detector skipped; without it such frames have no tracks."""
-
-    def predict(self, pts: int) -> Tracks:
-        """Where the tracks are by now, ``pts`` in ns."""
-        ...
-
-
-@runtime_checkable
-class ForgettingTracker(Protocol):
-    """What a tracker offers besides if its tracks can be ended before their time."""
-
-    def forget(self) -> None:
-        """All tracks have ended: the camera shows another view, or there is a gap. Ids are not used again."""
-        ...
-
-
-@runtime_checkable
-class CountingTracker(Protocol):
-    """What a tracker offers besides if it tells what it could not follow."""
-
-    @property
-    def never_tracked(self) -> int:
-        """Sure detections that never became a track."""
         ...
 
 

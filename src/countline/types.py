@@ -244,11 +244,15 @@ class Tracks:
 
     def only(self, rows: NDArray[np.bool_]) -> Tracks:
         """Those of the rows for which (N,) ``rows`` is true."""
-        columns = (self.xyxy, self.confidence, self.class_id, self.track_id, self.ltwh, self.twin_of)
-        xyxy, confidence, class_id, track_id, ltwh, twin_of = (None if c is None else c[rows] for c in columns)
-        attributes = self.attributes and {name: column[rows] for name, column in self.attributes.items()}
-        assert xyxy is not None and confidence is not None and class_id is not None and track_id is not None
-        return Tracks(xyxy, confidence, class_id, track_id, ltwh, attributes, twin_of)
+        return Tracks(
+            self.xyxy[rows],
+            self.confidence[rows],
+            self.class_id[rows],
+            self.track_id[rows],
+            None if self.ltwh is None else self.ltwh[rows],
+            self.attributes and {name: column[rows] for name, column in self.attributes.items()},
+            None if self.twin_of is None else self.twin_of[rows],
+        )
 
     def attributes_of(self, track_id: int | None) -> dict[str, Any]:
         """Attributes of one object of this frame by their names; empty where it has none, or is not in this frame."""

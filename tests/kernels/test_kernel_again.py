@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from countline.config import TrackerConfig
 from countline.track import make
 from countline.track.engines import BEGINS
+from countline.track.jumps import Jumps
 from countline.track.memory import Memory
 from countline.track.refound import Refound
 from countline.track.tracker import EngineTracker
@@ -202,3 +203,31 @@ def test_columns_of_unlike_length_are_an_error() -> None:
         refound.remember(Tracks(boxes, np.ones(1, np.float32), classes, np.array([3], np.uint64)), np.array([1, 2]), 0)
     with pytest.raises(IndexError, match="outside"):
         kernel.left_alone(boxes, np.array([3]), np.array([1]))
+
+
+@examples
+@given(seeds, st.integers(1, 12), st.sampled_from([33, 40, 100, 400]), st.sampled_from([0, 16]))
+def test_what_is_doubted_is_the_same(seed, people, interval, grid):
+    """Tracks that now and then have another's box, or are away."""
+    rng = np.random.default_rng(seed)
+    street, both = Street(rng, people, grid), (kernel.Jumps(700 * MS), Jumps(700 * MS))
+    mixed, doubted = np.arange(people), 0
+    for frame in range(80):
+        pts = frame * interval * MS
+        boxes, classes, who = street.boxes(frame * interval / 1000)
+        mine = who < people
+        if rng.random() < 0.1:
+            rng.shuffle(mixed)
+        tracks = Tracks(boxes[mine], np.ones(mine.sum()), classes[mine], mixed[who[mine]] + 1)
+        leaping = [0] if len(tracks) and rng.random() < 0.1 else []
+        found = [one.check(tracks, pts, leaping) for one in both]
+        if found[1] is None:
+            assert found[0] is None
+        else:
+            assert bits(found[0][0]) == bits(found[1][0])
+            assert found[0][1] == found[1][1]
+            doubted += 1
+        if rng.random() < 0.01:
+            for one in both:
+                one.clear()
+    assert doubted or people < 3 or interval > 100

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from track_world import STEP, tracker
 
+from countline.track.occlusion import HeightFilter, complete
 from countline.types import Detections, Tracks
 
 FOOT = 200.0
@@ -109,3 +110,18 @@ def test_who_leaves_over_the_upper_edge_becomes_lower_in_earnest() -> None:
         tracks = t.update(Detections(boxes, np.array([0.9, 0.8]), np.zeros(2)), i * STEP)
         seen.append((low, float(tracks.xyxy[tracks.xyxy[:, 1].argmin(), 3])))
     assert all(shown == pytest.approx(low) for low, shown in seen)
+
+
+def test_hidden_feet_reach_as_far_as_those_of_the_one_in_front_whose_own_are_hidden_by_a_third() -> None:
+    """Three in line, seen from the front: of the second one only the head shows between the first and the third."""
+    known = []
+    for high in (100.0, 120.0):
+        height = HeightFilter()
+        for i in range(5):
+            height.seen(high, i * STEP)
+        known.append(height)
+    boxes = np.array([[100, 100, 140, 150], [95, 140, 145, 165], [90, 160, 150, 300]], np.float32)
+    found = complete(boxes, [(0, known[0]), (1, known[1])], 5 * STEP, 10 * STEP)
+    assert found[:, 3].tolist() == [200, 260, 300]
+    again = complete(boxes, [(1, known[1]), (0, known[0])], 5 * STEP, 10 * STEP)
+    assert np.array_equal(found, again)

@@ -60,6 +60,8 @@ def summary_text(summary: Summary) -> str:
             )
         if source.never_tracked:
             rows.append(f"  {source.never_tracked} sure detections never became a track, and were not counted")
+        if source.doubtful:
+            rows.append(f"  {source.doubtful} sightings lay where their track could not be, and were left out")
     first = f", first after {summary.first_message:.2f} s" if summary.first_message is not None else ""
     rows.append(f"messages: {summary.messages}{first}")
     if summary.failures:

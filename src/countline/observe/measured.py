@@ -74,6 +74,7 @@ class SourceMeasures:
     tracks_begun: int = 0
     untracked: int = 0
     never_tracked: int = 0
+    doubtful: int = 0
     twins: int = 0
     events: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
     """By kind, rule and direction."""

@@ -21,7 +21,7 @@ from countline.pipeline.delivery.delivery import Delivery
 from countline.pipeline.delivery.failure_file import FailureFile
 from countline.pipeline.stats import SourceSummary, StageClock, Summary
 from countline.pipeline.worker import CommitSink, Consumer, Worker
-from countline.protocols import ClosingConsumer, CountingTracker, ObjectRules
+from countline.protocols import ClosingConsumer, CountingTracker, DoubtingTracker, ObjectRules
 from countline.redaction import redact
 from countline.types import Detections, Frame, FrameTracks
 
@@ -286,6 +286,7 @@ class Engine:
             source.twins = rules.twins(name) if isinstance(rules, ObjectRules) else 0
             tracker = self.worker.trackers.get(name)
             source.never_tracked = tracker.never_tracked if isinstance(tracker, CountingTracker) else 0
+            source.doubtful = tracker.doubtful if isinstance(tracker, DoubtingTracker) else 0
         return summary
 
     def conclude(self) -> Summary:

@@ -82,6 +82,7 @@ def _source(name: str, summary: SourceSummary, notes: SourceNotes, stats: Source
         tracks_begun=notes.tracks_begun,
         untracked=summary.untracked,
         never_tracked=summary.never_tracked,
+        doubtful=summary.doubtful,
         twins=summary.twins,
         events=dict(notes.events),
         counts=_counts(summary),

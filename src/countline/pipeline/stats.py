@@ -87,6 +87,8 @@ class SourceSummary:
     """Objects that came without a track id."""
     never_tracked: int = 0
     """Sure detections that the tracker could not join to a track: objects seen once, or too fast for the frame rate."""
+    doubtful: int = 0
+    """Sightings of tracks that the tracker left out: farther from where the track had to be than things move."""
     twins: int = 0
     """Crossings, entries and the like of a second track on an object that had been reported of the object already, and were not reported
     again."""

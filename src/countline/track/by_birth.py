@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from countline.protocols import CountingTracker, PredictingTracker, Tracker
+from countline.protocols import CountingTracker, DoubtingTracker, PredictingTracker, Tracker
 from countline.types import UNTRACKED, Detections, Tracks
 
 __all__ = ["ByBirth"]
@@ -33,7 +33,7 @@ class ByBirth:
     def __init__(self, make: Callable[[], Tracker]) -> None:
         self._make = make
         self._tracker = make()
-        self._before = 0
+        self._before = self._doubted = 0
         self._ids: OrderedDict[int, int] = OrderedDict()
         self._last = 0
 
@@ -52,9 +52,15 @@ class ByBirth:
         now = self._tracker.never_tracked if isinstance(self._tracker, CountingTracker) else 0
         return self._before + now
 
+    @property
+    def doubtful(self) -> int:
+        """See :class:`countline.protocols.DoubtingTracker`."""
+        now = self._tracker.doubtful if isinstance(self._tracker, DoubtingTracker) else 0
+        return self._doubted + now
+
     def forget(self) -> None:
         """See :class:`countline.protocols.ForgettingTracker`."""
-        self._before = self.never_tracked
+        self._before, self._doubted = self.never_tracked, self.doubtful
         self._tracker = self._make()
         self._ids.clear()
 

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countline.track.engines import BEGINS, CONTINUES, FINDS, NOISE, Engine
-from countline.track.jumps import Jumps
 from countline.track.leaps import Leaps
 from countline.track.memory import Memory, TrackMemory
 from countline.track.motion import velocities
@@ -19,6 +18,7 @@ from countline.track.overlap import BESIDE, beside_stronger, clearly_beside, ove
 from countline.track.pace import Pace
 from countline.track.past import CompiledPast, Past
 from countline.track.refound import Refound
+from countline.track.told import Told
 from countline.track.twins import Twins
 from countline.track.usable import usable
 from countline.types import Detections, Tracks
@@ -47,8 +47,6 @@ _DOUBTFUL = 4
 """Limits passed by a detection that is at its threshold, but not at what it needs beside somebody."""
 _FEW = 300
 """Pairs of boxes up to which a plain loop is faster than NumPy."""
-_OTHERS = -(2**40)
-"""Numbers from here down are of tracks that show another object than the engine thinks; its own, and those of leaps, lie above."""
 _RATE_AFTER = 8
 """Intervals that are measured where the frame rate is not known."""
 
@@ -114,12 +112,7 @@ class EngineTracker:
         self._twins: Twins | None = (Twins() if kernel is None else kernel.Twins()) if twins else None
         self._refound: Refound = (Refound if kernel is None else kernel.Refound)(self._lost, iou)
         self._newcomers = Newcomers()
-        self._jumps: Jumps = (Jumps if kernel is None else kernel.Jumps)(self._lost)
-        self._others: dict[int, int] = {}
-        """By the engine's number, that under which a track goes on that jumped to another object."""
-        self._last_other = _OTHERS
-        self._told: NDArray[np.bool_] | None = None
-        """Which of the last frame's tracks were told; None: all of them."""
+        self._told = Told(self._lost, kernel)
 
     def _new(self) -> Engine:
         return self._makers[self._pace is not None and self._pace.slow](self._steps_kept())
@@ -149,8 +142,7 @@ class EngineTracker:
             tiers[groups] = NOISE
         matched = self._before.matched(boxes, self._known, pts, self._lost)
         rows, numbers = self._engine.step(matched, tiers, steps)
-        if self._others:
-            numbers = np.array([self._others.get(n, n) for n in numbers.tolist()], np.int64)
+        numbers = self._told.numbers(numbers)
         left = self._left(boxes, tiers, rows)
         leapt = []
         if self._first is None:
@@ -174,16 +166,12 @@ class EngineTracker:
             tracks.attributes = {name: column[rows] for name, column in detections.attributes.items()}
         if self._twins is not None:
             tracks.twin_of = self._twins.update(tracks, pts)
-        self._refound.remember(tracks, numbers, pts)
         self._before.remember(tracks, pts)
         self._forget(pts)
-        verdict = self._jumps.check(tracks, pts, [rows.tolist().index(row) for row, _ in leapt])
-        self._told = None if verdict is None else verdict[0]
-        if verdict is None:
-            return tracks
-        for number in numbers[verdict[1]].tolist():
-            self._other(number)
-        return tracks.only(verdict[0])
+        leaping = [rows.tolist().index(row) for row, _ in leapt]
+        told, numbers = self._told.told(tracks, numbers, pts, self._known, leaping)
+        self._refound.remember(told, numbers, pts)
+        return told
 
     def _left(
         self, boxes: NDArray[np.float32], tiers: NDArray[np.intp], rows: NDArray[np.intp]
@@ -263,15 +251,6 @@ class EngineTracker:
         self._first = {}
         return leapt
 
-    def _other(self, number: int) -> None:
-        """The engine's track of this number shows another object from now on. It begins anew, and who had the number is lost, and
-        may be found again."""
-        if len(self._others) > self._full:
-            self._others = {n: other for n, other in self._others.items() if other in self._known}
-        engines = next((n for n, other in self._others.items() if other == number), number)
-        self._last_other -= 1
-        self._others[engines] = self._last_other
-
     def predict(self, pts: int) -> Tracks:
         """Where the tracks of the last frame with detections are at ``pts``, if they go on as they went: for frames
         without inference. Nothing is learned from it."""
@@ -281,8 +260,7 @@ class EngineTracker:
         if not len(last) or pts - then > self._lost:
             return Tracks.empty()
         boxes = last.xyxy + velocities(self._past) * np.float32((pts - then) / 1e9)
-        tracks = Tracks(boxes, last.confidence, last.class_id, last.track_id, twin_of=last.twin_of)
-        return tracks if self._told is None else tracks.only(self._told)
+        return self._told.predicted(Tracks(boxes, last.confidence, last.class_id, last.track_id, twin_of=last.twin_of))
 
     def _clock(self, pts: int) -> int:
         """Step lengths since the last frame, at least 1. Learns the step length where no frame rate was given."""
@@ -310,7 +288,7 @@ class EngineTracker:
         self._leaps.begin_anew()
         self._refound.clear()
         self._newcomers.clear()
-        self._others.clear()
+        self._told.renumbered()
         self._first = {}
         if not self._past:
             self._known.clear()
@@ -325,8 +303,7 @@ class EngineTracker:
         self._leaps.begin_anew()
         self._refound.clear()
         self._newcomers.clear()
-        self._jumps.clear()
-        self._others.clear()
+        self._told.clear()
         self._first = None
         self._known.clear()
 
@@ -391,6 +368,11 @@ class EngineTracker:
     def never_tracked(self) -> int:
         """Sure detections that became part of no track so far, second boxes beside a track left aside."""
         return self._leaps.never
+
+    @property
+    def doubtful(self) -> int:
+        """Sightings that were left out so far (:mod:`countline.track.jumps`)."""
+        return self._told.doubtful
 
     def describe(self) -> dict[str, Any]:
         """What is used, for ``countline check``."""
