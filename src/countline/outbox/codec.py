@@ -34,21 +34,31 @@ def _crc(size: int, rest: bytes | memoryview) -> int:
 def encode(messages: Sequence[Message]) -> bytes:
     """Messages as one block. About 1 µs a message."""
     shapes: dict[tuple[Any, ...], int] = {}
-    rows: list[list[Any]] = []
+    rows: list[tuple[Any, ...]] = []
     payload: list[bytes] = []
+    last: tuple[Any, ...] = ()
+    number = 0
     for m in messages:
-        names = tuple([name for name, _ in m.headers]) if m.headers else ()
-        shape = (m.topic, m.definition, m.source, m.content_type, m.outputs, names)
-        number = shapes.setdefault(shape, len(shapes))
-        value, key = m.value, m.key
+        value, key, headers = m.value, m.key, m.headers
+        shape = (
+            m.topic,
+            m.definition,
+            m.source,
+            m.content_type,
+            m.outputs,
+            tuple([n for n, _ in headers]) if headers else (),
+        )
+        if shape != last:  # neighbours are mostly alike
+            number, last = shapes.setdefault(shape, len(shapes)), shape
         payload.append(value)
-        row = [number, m.id, m.time, len(value), -1]
-        if key is not None:
-            row[4] = len(key)
+        if key is None:
+            row: tuple[Any, ...] = (number, m.id, m.time, len(value), -1)
+        else:
+            row = (number, m.id, m.time, len(value), len(key))
             payload.append(key)
-        for _, header in m.headers:
-            row.append(len(header))
-            payload.append(header)
+        if headers:
+            row += tuple([len(header) for _, header in headers])
+            payload += [header for _, header in headers]
         rows.append(row)
     index = _dumps([list(shapes), rows])
     rest = b"".join((index, *payload))

@@ -7,6 +7,7 @@ import logging
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from types import MappingProxyType
 
 from countline.outbox import codec, files, sums
@@ -23,6 +24,8 @@ from countline.types import RuleIdentity
 __all__ = ["Outbox"]
 
 log = logging.getLogger("countline.outbox")
+
+_OUTPUTS = attrgetter("message.outputs")
 
 
 class Outbox(Core):
@@ -148,6 +151,10 @@ class Outbox(Core):
         names = [n for n, s in self._outputs.items() if s.absent_since is None]
         fresh = dict.fromkeys(names, 0)
         for entries, _, _ in blocks:
+            if not any(map(_OUTPUTS, entries)):  # mostly
+                for name in names:
+                    fresh[name] += len(entries)
+                continue
             for entry in entries:
                 for name in entry.message.outputs or names:
                     if name in fresh:
@@ -190,7 +197,7 @@ class Outbox(Core):
             high = done.high
             foreign: list[int] = []
             for entries in groups:
-                if entries[0].position > high and not any(entry.message.outputs for entry in entries):
+                if entries[0].position > high and not any(map(_OUTPUTS, entries)):
                     found += entries  # mostly
                     continue
                 for entry in entries:
@@ -281,9 +288,9 @@ class Outbox(Core):
                 raise self._fault(error) from error
         return max(0.0, (self._now() - row[0]) / 1e9) if row else 0.0
 
-    def age(self, entry: Entry) -> float | None:
-        """Seconds since an entry was stored; None: not known."""
-        return max(0.0, (self._now() - entry.made) / 1e9) if entry.made else None
+    def age(self, made: int) -> float | None:
+        """Seconds since an entry was stored, which was ``made`` then; None: not known (0)."""
+        return max(0.0, (self._now() - made) / 1e9) if made else None
 
     def dropped(self, output: str) -> dict[str, int]:
         """Messages given up for the output, by reason."""
