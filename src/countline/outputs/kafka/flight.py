@@ -31,16 +31,16 @@ class Report(int):
     __slots__ = ()
 
 
-def _report(noted: list[int], failed: dict[int, tuple[KafkaError, Any]]) -> type[Report]:
+def _report(noted: list[int], failed: dict[int, KafkaError]) -> type[Report]:
     note = noted.append
 
     class Noting(Report):
         __slots__ = ()
 
-        def __call__(self, error: KafkaError | None, record: Any) -> None:
+        def __call__(self, error: KafkaError | None, _: Any) -> None:
             position = self.real  # a plain number again
             if error is not None:
-                failed[position] = error, record
+                failed[position] = error
             note(position)
 
     return Noting
@@ -60,13 +60,12 @@ class Flight:
         self.elsewhere: dict[int, str] = {}
         """Position -> topic, of those whose topic is not the output's."""
         self._noted: list[int] = []
-        self._failed: dict[int, tuple[KafkaError, Any]] = {}
+        self._failed: dict[int, KafkaError] = {}
         self.report = _report(self._noted, self._failed)
         """Makes of a position what takes the report of its record."""
 
-    def reported(self) -> tuple[list[int], dict[int, tuple[KafkaError, Any]]]:
-        """Positions of what was reported since the last time, in order; and of those that failed the error, and the record as the
-        client gives it."""
+    def reported(self) -> tuple[list[int], dict[int, KafkaError]]:
+        """Positions of what was reported since the last time, in order; and the errors of those that failed."""
         noted, failed = self._noted.copy(), self._failed.copy()
         self._noted.clear()
         self._failed.clear()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
 import orjson
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -16,7 +15,8 @@ from countline.outputs.kafka import errors
 from countline.outputs.kafka.apart import Apart
 from countline.outputs.kafka.config import Config
 from countline.outputs.kafka.dead_letter import as_letter
-from countline.outputs.kafka.flight import EPOCHS, Flight, Progress
+from countline.outputs.kafka.flight import EPOCHS, Flight
+from countline.outputs.kafka.reach import Reach
 from countline.outputs.kafka.record import OwnHeaders, RecordClock, illegal
 from countline.outputs.kafka.record_time import GuardWindow
 from countline.outputs.kafka.same_topic import SameTopic
@@ -66,11 +66,7 @@ class KafkaOutput:
         self._renewed = Repeated(log, logging.ERROR)
         self._patience = 0.0
         """Until when (``time.monotonic``) a producer that stopped at a refusal may wait for what is on its way; 0: it lives."""
-        self._detail = ""
-        self._without = 0
-        """Statistics one after another in which no broker was there for what is on its way. That all are down, librdkafka says once,
-        and an acknowledgement from before may be taken after that."""
-        self._progress = Progress()
+        self._reach = Reach(self.status, config.bootstrap, self.redact)
         self.topic = config.topic
         self.partition_of: Callable[[Message], int] = by_key
         """Gives the partition of a message; below 0: that of its key."""
@@ -94,7 +90,7 @@ class KafkaOutput:
             self._flight = Flight()
             self._fatal = ""
             self._same.renewed()
-            self._progress = Progress(self.status.acknowledged)
+            self._reach.renewed()
 
     # -- sending --------------------------------------------------------------------------------------------------
 
@@ -225,14 +221,14 @@ class KafkaOutput:
         if failed or self._apart or not self._same.sure(flight.elsewhere.get(positions[-1], self.topic)):
             for position in positions:
                 topic = flight.elsewhere.pop(position, self.topic)
-                self._delivered(flight, position, topic, *failed.get(position, (None, None)))
+                self._delivered(flight, position, topic, failed.get(position))
             return
         positions = flight.landed(positions, self.topic)
         self.status.acknowledged += len(positions)
         self._receipts += map(Receipt, positions)
-        self._reached()
+        self._reach.acknowledged()
 
-    def _delivered(self, flight: Flight, position: int, topic: str, error: KafkaError | None, record: Any) -> None:
+    def _delivered(self, flight: Flight, position: int, topic: str, error: KafkaError | None) -> None:
         size = flight.sizes.pop(position, None)
         if size is None or not flight.alive:
             return
@@ -242,14 +238,10 @@ class KafkaOutput:
                 self._count(position, size)
             if self._apart:
                 self._apart.taken(position, topic)
-            self._reached()
+            self._reach.acknowledged()
             return
         flight.bytes -= size
-        self._failed(position, topic, error, record)
-
-    def _reached(self) -> None:
-        if self.status.error or not self.status.connected:
-            self.status.connected, self.status.error = True, ""
+        self._failed(position, topic, error)
 
     def _count(self, position: int, size: int) -> None:
         self._flight.bytes -= size
@@ -264,12 +256,12 @@ class KafkaOutput:
         for position, size in self._same.take().items():
             self._count(position, size)
 
-    def _failed(self, position: int, topic: str, error: KafkaError, record: Any) -> None:
+    def _failed(self, position: int, topic: str, error: KafkaError) -> None:
         code = error.code()
         text = self.redact(errors.describe(error, topic))
         flown = self._apart.back(position)
         if code == errors.TIMESTAMP:
-            text = self._clock.refused(topic, position, record.timestamp()[1], text)
+            text = self._clock.refused(topic, position, text)
             self.status.extra["timestamps_refused"] = self._clock.count
         elif code in errors.PERMANENT or code in errors.TOO_LARGE:
             if flown is not None:
@@ -366,41 +358,17 @@ class KafkaOutput:
             self._stopped(error)
             return
         self._same.trouble(error.str(), all_down=code == KafkaError._ALL_BROKERS_DOWN)
-        if code in errors.AUTHENTICATION:
-            self.status.connected, self.status.error = False, self.redact(errors.security(error))
-        elif code == KafkaError._ALL_BROKERS_DOWN:
-            if not self._secure_trouble:
-                self._no_broker()
-        else:
-            self._detail = self.redact(errors.clean(error.str()))
-
-    def _no_broker(self) -> None:
-        detail = f": {errors.connection(self._detail)}" if self._detail else ""
-        self.status.connected = False
-        self.status.error = self.redact(f"no broker of {','.join(self._config.bootstrap)} answers{detail}")
-
-    @property
-    def _secure_trouble(self) -> bool:
-        return any(word in self.status.error for word in ("authenticat", "certificate", "TLS", "SASL"))
+        self._reach.trouble(error)
 
     def _on_stats(self, text: str) -> None:
-        """Every 2 s: is a broker there (also when nothing is sent), and how far away."""
         self._book()  # what was reported before
         stats = orjson.loads(text)
         self._same.look(stats.get("brokers", {}))
-        brokers = [b for b in stats.get("brokers", {}).values() if b.get("state") == "UP"]
-        epochs = stats.get("eos", {}).get("producer_epoch", 0)
-        vain = self._progress.vain(self.status.acknowledged, epochs, waiting=bool(self._flight.sizes))
+        waiting = bool(self._flight.sizes)
+        vain = self._reach.vain(stats, waiting=waiting)
         if vain >= EPOCHS:
             self._died(f"{vain} new epochs and no acknowledgement")
-        self.status.extra["brokers_up"] = float(len(brokers))
-        self._without = 0 if brokers or not self._flight.sizes else self._without + 1
-        if self._without >= 2 and self.status.connected and not self.status.error:
-            self._no_broker()
-        if brokers:
-            self.status.extra["rtt_ms"] = max(b.get("rtt", {}).get("avg", 0) for b in brokers) / 1000
-            if self.status.connected is False and (not self._flight.sizes or not self.status.error):
-                self.status.connected, self.status.error = True, ""
+        self._reach.look(stats, waiting=waiting)
 
     def check(self, *, send: bool = False, timeout: float = 5.0) -> Iterable[Check]:
         """See the protocol."""

@@ -72,7 +72,7 @@ class RecordClock:
         self._narrow: dict[str, GuardWindow] = {}
         """By topic, as its refusals have taught."""
         self._stamped: dict[int, int] = {}
-        """Position -> send time, of those whose event time was taken."""
+        """Position -> by how much the event time lay ahead of the send time (ns), of those whose event time was taken."""
         self.count = 0
 
     def stamp(self, topic: str, position: int, event: int, now: int) -> int | None:
@@ -83,25 +83,24 @@ class RecordClock:
         else:
             if len(self._stamped) > 100_000:  # acknowledged long ago: a stamp is only asked for what comes back at once
                 self._stamped.clear()
-            self._stamped[position] = now
+            self._stamped[position] = event - now
         return found
 
-    def refused(self, topic: str, position: int, stamp: int, text: str) -> str:
-        """The broker refused a record for its time ``stamp`` (ms since the Unix epoch); the error in errors."""
+    def refused(self, topic: str, position: int, text: str) -> str:
+        """The broker refused a record for its time stamp; the error in errors."""
         self.count += 1
-        now = self._stamped.pop(position, None)
-        if now is None:
+        lead = self._stamped.pop(position, None)
+        if lead is None:
             return (
                 f"topic '{topic}' refuses the present time as a time stamp: the clock of this machine or of the broker is wrong, or "
                 f"message.timestamp.after.max.ms is too small; messages wait until that is mended ({text})"
             )
-        event = stamp * 1_000_000
         window = self._narrow.get(topic, self._window)
         past, future = window.past, window.future
-        if event <= now:
-            past = min(past, (now - event) // 2)
+        if lead <= 0:
+            past = min(past, -lead // 2)
         else:
-            future = min(future, (event - now) // 2)
+            future = min(future, lead // 2)
         self._narrow[topic] = GuardWindow(past, future)
         return f"topic '{topic}' refuses the event time as a time stamp, and gets the time of sending instead ({text})"
 
