@@ -132,12 +132,11 @@ class KafkaOutput:
     def _produce(self, entry: Entry, topic: str, now: int, flight: Flight, alone: bool) -> bool:
         """Give one entry to librdkafka; False if that must wait. Raises BufferError: queue full."""
         message, position = entry.message, entry.position
-        wrong = illegal(topic, message.headers)
-        if wrong:
+        if (message.topic or message.headers) and (wrong := illegal(topic, message.headers)):
             self._refuse(position, wrong, "INVALID_RECORD")
             return True
         headers, size = self._headers.of(message)
-        key, value = message.key, message.value
+        key, value, partition_of = message.key, message.value, self.partition_of
         size += len(value) + (len(key) if key else 0)
         if size + _RECORD > self._largest:
             self._refuse(
@@ -153,8 +152,8 @@ class KafkaOutput:
         try:
             # By place, which costs less than by name: topic, value, key, partition, on_delivery twice, timestamp (0: that of sending),
             # headers.
-            report = flight.report(position)
-            producer.produce(topic, value, key, self.partition_of(message), report, None, stamp or 0, headers)
+            partition = -1 if partition_of is by_key else partition_of(message)
+            producer.produce(topic, value, key, partition, flight.report(position), None, stamp or 0, headers)
         except KafkaException as error:
             return self._not_produced(error.args[0], position, topic)
         if alone:

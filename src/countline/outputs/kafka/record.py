@@ -77,13 +77,14 @@ class RecordClock:
 
     def stamp(self, topic: str, position: int, event: int, now: int) -> int | None:
         """Time stamp in ms since the Unix epoch for an event time (ns); None: the time of sending."""
-        found = record_timestamp(event, now, self._narrow.get(topic, self._window))
+        stamped = self._stamped
+        found = record_timestamp(event, now, self._narrow.get(topic, self._window) if self._narrow else self._window)
         if found is None:
-            self._stamped.pop(position, None)
+            stamped.pop(position, None)
         else:
-            if len(self._stamped) > 100_000:  # acknowledged long ago: a stamp is only asked for what comes back at once
-                self._stamped.clear()
-            self._stamped[position] = event - now
+            if len(stamped) > 100_000:  # acknowledged long ago: a stamp is only asked for what comes back at once
+                stamped.clear()
+            stamped[position] = event - now
         return found
 
     def refused(self, topic: str, position: int, text: str) -> str:

@@ -241,7 +241,7 @@ class Writer:
         if idle:
             self._settle()
             return True
-        if self._wait and not self._stopping:
+        if self._wait and not self._stopping and self._bytes < GROUP_BYTES:
             time.sleep(self._wait)  # for company
         with self._change:
             self._take()
