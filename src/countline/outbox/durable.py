@@ -129,16 +129,15 @@ class Outbox(Core):
             if self._quotas.keep(db, self._outputs, cost, self._give_up):
                 self._prune()
             self._counters.apply(commits, self._ages.wall())
-            db.executemany(
-                sums.insert("batch", "INSERT"),
-                [(e[0].position, e[-1].position, now, size, data) for e, data, size in blocks],
-            )
+            rows = [(e[0].position, e[-1].position, now, size, data) for e, data, size in blocks]
+            sums.store(db, "batch", rows, "INSERT")
             db.executemany("DELETE FROM dead WHERE number = ?", [(number,) for number in buried])
             fresh = self._counted(blocks)
             self._store(db, fresh)
+            noted: list[tuple[str, object]] = list(meta.items())
             if blocks:
-                db.execute(sums.insert("meta"), ("next", blocks[-1][0][-1].position + 1))
-            db.executemany(sums.insert("meta"), list(meta.items()))
+                noted.append(("next", blocks[-1][0][-1].position + 1))
+            sums.store(db, "meta", noted)
         return fresh
 
     def _used(self) -> int:
