@@ -121,10 +121,11 @@ _EXACT = frozenset({int, str, bytes, float, type(None)})
 
 def _exact(value: object) -> object:
     """As SQLite gives it back: the sum is of its kind, too."""
-    for kind, plain in ((int, int), (str, str.__str__), (bytes, bytes), (float, float)):
-        if isinstance(value, kind):
-            return plain(value)
-    return value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, str):
+        return str.__str__(value)
+    return bytes(value) if isinstance(value, (bytes, bytearray, memoryview)) else value
 
 
 @cache
