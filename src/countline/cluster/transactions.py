@@ -128,12 +128,8 @@ class TransactionalOutput(KafkaOutput):
         self._open, self._with_offsets, self._wrong, self._sent = True, False, {}, 0
         alone = self._batch[0].position <= self._apart_until
         now = time.time_ns()
-        for entry in self._batch[:1] if alone else self._batch:
-            try:
-                self._produce(entry, entry.message.topic or self.topic, now, self._flight, alone=False)
-            except BufferError:
-                break
-            self._sent += 1
+        done = self._produce(self._batch[:1] if alone else self._batch, now, self._flight, producer)
+        self._sent += done  # now: what was refused meanwhile is gone from both
 
     def _drop_what_others_make(self) -> None:
         kept = []

@@ -103,8 +103,9 @@ def decode(data: bytes) -> list[Message]:
     shapes, rows = orjson.loads(data[_HEAD.size : at])
     shapes = [(*s[:4], tuple(s[4]), tuple(s[5])) for s in shapes]
     messages = []
-    for number, ident, time, value_size, key_size, *header_sizes in rows:
-        topic, definition, source, content_type, outputs, names = shapes[number]
+    for row in rows:
+        topic, definition, source, content_type, outputs, names = shapes[row[0]]
+        _, ident, time, value_size, key_size = row[:5] if names else row
         value = data[at : at + value_size]
         at += value_size
         key = None
@@ -114,7 +115,7 @@ def decode(data: bytes) -> list[Message]:
         headers: tuple[tuple[str, bytes], ...] = ()
         if names:
             pairs = []
-            for name, header_size in zip(names, header_sizes):
+            for name, header_size in zip(names, row[5:]):
                 pairs.append((name, data[at : at + header_size]))
                 at += header_size
             headers = tuple(pairs)

@@ -7,6 +7,7 @@ import logging
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import count, repeat
 from operator import attrgetter
 from types import MappingProxyType
 
@@ -225,7 +226,8 @@ class Outbox(Core):
                     except codec.Damaged:
                         damaged.append((first, last, data))
                         continue
-                    entries = [Entry(p, m, made) for p, m in enumerate(messages, first) if p > after]
+                    begin = max(0, after + 1 - first)
+                    entries = list(map(Entry, count(first + begin), messages[begin:], repeat(made)))
                     groups.append(entries)
                     limit -= len(entries)
                     most -= len(data)
@@ -271,6 +273,12 @@ class Outbox(Core):
         """Messages that the output has not settled."""
         with self._state:
             return self._outputs[output].pending
+
+    @property
+    def behind(self) -> int:
+        """Messages that wait for the output for which the most do."""
+        with self._state:
+            return max((s.pending for s in self._outputs.values() if s.absent_since is None), default=0)
 
     def oldest_age(self, output: str) -> float:
         """Seconds since the oldest message that waits for the output was written; 0 when none waits."""

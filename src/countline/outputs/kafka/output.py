@@ -102,68 +102,79 @@ class KafkaOutput:
             self._producer = None  # it may be unknown to the broker of now, and has nothing in hand
             self._apart.abandon()
         self.open()
-        flight, most, own = self._flight, self._config.max_in_flight_bytes, self.topic
-        careful = self._apart if self._apart else None
-        now = time.time_ns()
-        accepted = 0
-        alone = False
-        try:
-            for entry in entries:
-                if flight.bytes > most:
-                    break
-                topic = entry.message.topic or own
-                if careful is not None:
-                    alone = careful.wants(entry.position, topic, entry.message)
-                    if flight.topics.get(topic) and (alone or careful.blocks(topic)):
-                        break
-                if not self._produce(entry, topic, now, flight, alone):
-                    break
-                accepted += 1
-                if alone:
-                    break
-        except BufferError:  # librdkafka's queue is full
-            pass
+        assert self._producer is not None
+        flight, now = self._flight, time.time_ns()
+        accepted = self._carefully(entries, now) if self._apart else self._produce(entries, now, flight, self._producer)
         if accepted:
-            self._same.sent(topic)
+            self._same.sent(entries[accepted - 1].message.topic or self.topic)
         self.status.in_flight = len(flight.sizes)
         self.status.sent += accepted
         return accepted
 
-    def _produce(self, entry: Entry, topic: str, now: int, flight: Flight, alone: bool) -> bool:
-        """Give one entry to librdkafka; False if that must wait. Raises BufferError: queue full."""
-        message, position = entry.message, entry.position
-        if (message.topic or message.headers) and (wrong := illegal(topic, message.headers)):
-            self._refuse(position, wrong, "INVALID_RECORD")
-            return True
-        headers, size = self._headers.of(message)
-        key, value, partition_of = message.key, message.value, self.partition_of
-        size += len(value) + (len(key) if key else 0)
-        if size + _RECORD > self._largest:
-            self._refuse(
-                position, f"{size} bytes, larger than message.max.bytes ({self._largest})", "MSG_SIZE_TOO_LARGE"
-            )
-            return True
-        stamp = self._clock.stamp(topic, position, message.time, now)
-        if stamp is None and self._time_header and message.time:
-            headers.append((self._time_header, str(message.time // 1_000_000).encode()))
-        size += _OVERHEAD
-        producer = self._apart.producer() if alone else self._producer
-        assert producer is not None
-        try:
-            # By place, which costs less than by name: topic, value, key, partition, on_delivery twice, timestamp (0: that of sending),
-            # headers.
+    def _carefully(self, entries: Sequence[Entry], now: int) -> int:
+        """As :meth:`_produce`, where some must go apart."""
+        flight, apart, done = self._flight, self._apart, 0
+        for entry in entries:
+            message, position, topic = entry.message, entry.position, entry.message.topic or self.topic
+            alone = apart.wants(position, topic, message)
+            if flight.topics.get(topic) and (alone or apart.blocks(topic)):
+                break
+            producer = apart.producer() if alone else self._producer
+            assert producer is not None
+            if not self._produce([entry], now, flight, producer):
+                break
+            done += 1
+            if alone:
+                if position in flight.sizes:
+                    apart.went(position, topic, message)
+                break
+        return done
+
+    def _produce(self, entries: Sequence[Entry], now: int, flight: Flight, producer: Producer) -> int:
+        """Give entries to librdkafka, in order; how many are done with. The next one must wait."""
+        most, own, largest = self._config.max_in_flight_bytes, self.topic, self._largest - _RECORD
+        headers_of, stamp_of, partition_of = self._headers.of, self._clock.stamp, self.partition_of
+        done = 0
+        for entry in entries:
+            if flight.bytes > most:
+                break
+            message, position = entry.message, entry.position
+            topic, value, key = message.topic or own, message.value, message.key
+            headers, size = headers_of(message)
+            size += len(value) + (len(key) if key else 0)
+            wrong = illegal(topic, message.headers) if message.topic or message.headers else ""
+            if wrong or size > largest:
+                self._unfit(position, wrong, size)
+                done += 1
+                continue
+            stamp = stamp_of(topic, position, message.time, now)
+            if stamp is None and self._time_header and message.time:
+                headers.append((self._time_header, str(message.time // 1_000_000).encode()))
             partition = -1 if partition_of is by_key else partition_of(message)
-            producer.produce(topic, value, key, partition, flight.report(position), None, stamp or 0, headers)
-        except KafkaException as error:
-            return self._not_produced(error.args[0], position, topic)
-        if alone:
-            self._apart.went(position, topic, message)
-        flight.sizes[position] = size
-        flight.bytes += size
-        flight.topics[topic] += 1
-        if message.topic:
-            flight.elsewhere[position] = topic
-        return True
+            try:
+                # By place, which costs less than by name: on_delivery has two places; timestamp 0 is that of sending.
+                producer.produce(topic, value, key, partition, flight.report(position), None, stamp or 0, headers)
+            except BufferError:  # its queue is full
+                break
+            except KafkaException as error:
+                if not self._not_produced(error.args[0], position, topic):
+                    break
+            else:
+                size += _OVERHEAD
+                flight.sizes[position] = size
+                flight.bytes += size
+                flight.topics[topic] += 1
+                if message.topic:
+                    flight.elsewhere[position] = topic
+            done += 1
+        return done
+
+    def _unfit(self, position: int, wrong: str, size: int) -> None:
+        if wrong:
+            self._refuse(position, wrong, "INVALID_RECORD")
+        else:
+            text = f"{size} bytes, larger than message.max.bytes ({self._largest})"
+            self._refuse(position, text, "MSG_SIZE_TOO_LARGE")
 
     def _not_produced(self, error: KafkaError, position: int, topic: str) -> bool:
         """produce() itself refused: a dead producer, a topic without rights, a message too large."""

@@ -55,8 +55,8 @@ class OwnHeaders:
             ident = message.id.encode("utf-8", "replace")
         size = self._size_with_id + len(ident)
         if own:
-            size += size_of(own)
-        return [*own, *self._headers, (name, ident)], size
+            return [*own, *self._headers, (name, ident)], size + size_of(own)
+        return [*self._headers, (name, ident)], size
 
 
 class RecordClock:

@@ -241,7 +241,7 @@ class Writer:
         if idle:
             self._settle()
             return True
-        if self._wait and not self._stopping and self._bytes < GROUP_BYTES:
+        if self._wait and not self._stopping and not self._complete:
             time.sleep(self._wait)  # for company
         with self._change:
             self._take()
@@ -250,6 +250,12 @@ class Writer:
             self._writing = []
             self._change.notify_all()
         return written
+
+    @property
+    def _complete(self) -> bool:
+        """Whether a group need not wait for company: it has all that goes into one, and the outputs keep up. Where they do not, what is
+        written sooner is only read back from disk later."""
+        return self._bytes >= GROUP_BYTES and self._outbox.behind <= 2 * GROUP_MESSAGES
 
     def _settle(self) -> None:
         try:
