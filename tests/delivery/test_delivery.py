@@ -131,6 +131,25 @@ def test_what_cannot_be_written_gives_up_messages_but_never_counts(path: Path) -
     delivery.outbox.close()
 
 
+def test_a_full_group_waits_for_no_company_where_the_outputs_keep_up(path: Path) -> None:
+    delivery = Delivery(OutboxConfig(), path, [], live=True)
+    written = threading.Event()
+    writer = Writer(
+        delivery.outbox,
+        commit_ms=60_000,
+        block=True,
+        on_written=written.set,
+        on_dropped=lambda _: None,
+        queue_bytes=1 << 30,
+    )
+    writer.put(Commit("gate", "s", 0, [message(n, size=100_000) for n in range(50)], [CounterDelta(CAR, 1)]))
+    writer.start()
+    assert written.wait(30.0), "it waits for company"
+    assert writer.stop(10.0) == []
+    assert delivery.outbox.last == 50
+    delivery.outbox.close()
+
+
 def test_a_live_run_that_ends_with_its_disk_full_keeps_its_counts_and_says_what_is_lost(
     small_disk: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -40,7 +40,8 @@ def test_a_connection_that_was_replaced_is_no_trouble_that_hides_the_topics_own(
     output._flight.sizes.update({1: 10, 2: 10})
     output._flight.topics["gone"] = 2
     for position, code in ((1, KafkaError._DESTROY_BROKER), (2, KafkaError.UNKNOWN_TOPIC_OR_PART)):
-        output._delivered(output._flight, position, "gone", KafkaError(code), None)
+        output._flight.report(position)(KafkaError(code), None)
+    output._book()
     assert output.status.error == ""
     replaced, unknown = output.poll(0.0)
     assert [receipt.retry for receipt in (replaced, unknown)] == [True, True]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import kafka4
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, Producer
 from confluent_kafka.admin import AdminClient
 from feed import WAITING, Feed, in_order_per_key, kafka, numbers
 from kafka_tools import consume, new_topic
@@ -135,3 +135,21 @@ def test_a_producer_without_an_id_is_mistaken_for_nobody() -> None:
     same = output._same
     same.trouble("1/1 brokers are down", all_down=True)
     assert not same.holds(1, "t", 100)
+
+
+def test_an_acknowledgement_counts_by_whether_it_came_before_or_after_a_trouble() -> None:
+    """Reports are looked at together; which of them came first still decides."""
+    output = kafka("127.0.0.1:1", "t")
+    flight = output._flight
+    flight.sizes.update({1: 10, 2: 10, 3: 10})
+    flight.topics["t"] = 3
+    flight.report(1)(None, None)
+    output._on_error(KafkaError(KafkaError._TRANSPORT, "Disconnected (after 9ms in state UP)"))
+    flight.report(2)(None, None)
+    flight.report(3)(KafkaError(KafkaError._PURGE_QUEUE), None)
+    output._book()
+    receipts = output._take()
+    assert [(receipt.position, receipt.retry) for receipt in receipts] == [(1, False), (3, True)]
+    assert {type(receipt.position) for receipt in receipts} == {int}
+    assert output._same.holding
+    assert output._same.abandon() == [2]

@@ -31,7 +31,7 @@ def test_intervals_hold_exactly_what_was_added(steps: list[object]) -> None:
     done, truth = Intervals(), set()
     for step in steps:
         if isinstance(step, tuple):
-            done.add(*step)
+            assert done.add(*step) == len(set(range(step[0], step[1] + 1)) - truth)
             truth |= set(range(step[0], step[1] + 1))
         else:
             assert isinstance(step, list)

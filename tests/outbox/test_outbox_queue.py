@@ -282,3 +282,16 @@ def test_a_damaged_block_is_set_aside_and_counted_and_the_rest_flows(opener: Ope
     assert drain(box) == ids([0, 1, 3, 4])
     assert box.dropped("a") == {"damaged": 1}
     assert path.with_name("run.outbox.damaged-3").read_bytes() == bytes(data)
+
+
+def test_what_is_acknowledged_is_not_written_to_the_disk_once_more(opener: Opener, path: Path) -> None:
+    """As zeros, by an SQLite that is built to overwrite what it deletes."""
+    box = opener()
+    box.write([commit(0, *[message(n, size=4000) for n in range(500)])])
+    drain(box)
+    with sqlite3.connect(path) as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    other.close()
+    box.settle()
+    assert box.status().messages == 0
+    assert path.with_name(path.name + "-wal").stat().st_size < 200_000, "of the 2 MB that are deleted"

@@ -55,6 +55,40 @@ def test_a_row_is_stored_with_the_sum_that_it_is_read_with(table: str) -> None:
     db.close()
 
 
+class Name(str):
+    """As a reader of YAML may give it."""
+
+    def __str__(self) -> str:
+        return "not what is stored"
+
+
+@pytest.mark.parametrize("table", sums.COLUMNS)
+@pytest.mark.parametrize("count", [0, 1, 16, 40])
+def test_rows_that_are_stored_together_are_as_those_stored_one_by_one(table: str, count: int) -> None:
+    """With the sum that SQLite reckons of them when they are read, whatever kind of number or text they were given as."""
+    db = sqlite3.connect(":memory:")
+    sums.register(db)
+    columns = sums.COLUMNS[table]
+    stored = [c for c in columns if (table, c) != ("dead", "number")]
+    for name in (table, "alone"):
+        number = "number INTEGER PRIMARY KEY, " if table == "dead" else ""
+        db.execute(f"CREATE TABLE {name} ({number}{', '.join(stored)}, crc INTEGER)")
+    kinds = [Name("Straße"), True, 7, None, "plain", 2**40]
+    rows = [
+        [
+            b"a block that is longer than its head %d" % n if c == "data" else kinds[(n + i) % 6]
+            for i, c in enumerate(stored)
+        ]
+        for n in range(count)
+    ]
+    sums.store(db, table, rows)
+    db.executemany(sums.insert(table).replace(f"INTO {table}", "INTO alone"), rows)
+    assert db.execute(f"SELECT count(*) FROM {table}").fetchone() == (count,)
+    assert sums.faults(db, (table,)) == ""
+    assert db.execute(f"SELECT * FROM {table}").fetchall() == db.execute("SELECT * FROM alone").fetchall()
+    db.close()
+
+
 kinds = st.none() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | st.text() | st.binary()
 
 

@@ -93,6 +93,7 @@ class TransactionalOutput(KafkaOutput):
         assert self._producer is not None
         try:
             self._producer.poll(0.0 if self._batch or self._receipts else timeout)
+            self._book()
             if self._batch and time.monotonic() >= self._again_at:
                 self._step(self._producer, max(timeout, 0.05))
         except KafkaException as error:
@@ -127,12 +128,8 @@ class TransactionalOutput(KafkaOutput):
         self._open, self._with_offsets, self._wrong, self._sent = True, False, {}, 0
         alone = self._batch[0].position <= self._apart_until
         now = time.time_ns()
-        for entry in self._batch[:1] if alone else self._batch:
-            try:
-                self._produce(entry, entry.message.topic or self.topic, now, self._flight, alone=False)
-            except BufferError:
-                break
-            self._sent += 1
+        done = self._produce(self._batch[:1] if alone else self._batch, now, self._flight, producer)
+        self._sent += done  # now: what was refused meanwhile is gone from both
 
     def _drop_what_others_make(self) -> None:
         kept = []
@@ -150,13 +147,15 @@ class TransactionalOutput(KafkaOutput):
         self._batch = [entry for entry in self._batch if entry.position != position]
         self._sent -= 1
 
-    def _delivered(self, flight: Flight, position: int, topic: str, error: KafkaError | None, _: Any) -> None:
-        flight.bytes -= flight.sizes.pop(position, 0)
-        flight.topics[topic] -= 1
-        if error is not None and flight is self._flight:
+    def _book(self) -> None:
+        flight = self._flight
+        positions, failed = flight.reported()
+        for position, error in failed.items():
             if error.code() == errors.TIMESTAMP:
+                topic = flight.elsewhere.get(position, self.topic)
                 self._clock.refused(topic, position, errors.describe(error, topic))
             self._wrong[position] = error
+        flight.landed(positions, self.topic)
 
     def _committed(self) -> None:
         done, self._batch = self._batch[: self._sent], self._batch[self._sent :]
@@ -167,6 +166,7 @@ class TransactionalOutput(KafkaOutput):
 
     def _failed_at(self, error: KafkaError) -> None:
         """A step came to nothing: it is done again, or the whole transaction is."""
+        self._book()
         text = self.redact(errors.describe(error))
         again = error.retriable() and not error.txn_requires_abort() and not error.fatal()
         # A commit that is under way may be carried out yet: it is asked about for longer.
@@ -198,6 +198,7 @@ class TransactionalOutput(KafkaOutput):
                 self._producer.abort_transaction(5.0)
             except KafkaException:
                 self._renew()
+            self._book()
         self._open, self._sent = False, 0
         permanent = {
             p: e for p, e in self._wrong.items() if e.code() in errors.PERMANENT or e.code() in errors.TOO_LARGE

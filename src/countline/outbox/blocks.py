@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count, repeat
 
 from countline.outbox import codec
 from countline.protocols import Entry
@@ -33,7 +34,7 @@ def pack(first: int, messages: Sequence[Message], made: int = 0) -> list[Block]:
     packed = []
     for block in blocks:
         data = codec.encode(block)
-        entries = [Entry(position, m, made) for position, m in enumerate(block, first)]
+        entries = list(map(Entry, count(first), block, repeat(made)))
         first += len(block)
         packed.append((entries, data, cost(len(data))))
     return packed

@@ -341,8 +341,8 @@ class Core(Keeper):
             for s in written:
                 s.dirty = False
                 rows.append(s.row(fresh.get(s.name, 0)))
-        db.executemany(sums.insert("output"), rows)
-        db.executemany(sums.insert("dead", "INSERT"), dead)
+        sums.store(db, "output", rows)
+        sums.store(db, "dead", dead, "INSERT")
         if dead:
             self._bound_dead()
 

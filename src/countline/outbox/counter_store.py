@@ -233,7 +233,7 @@ class CounterStore:
             )
         self._add(amounts)
         self._db.executemany(_PROGRESS, [(source, *state, 1, "{}") for source, state in progress.items()])
-        self._db.executemany(sums.insert("seen"), list(seen.items()))
+        sums.store(self._db, "seen", list(seen.items()))
         missed.keep_looked(self._db, self._live & seen.keys(), now)
         missed.keep_untold(self._db, untold)
         windows.keep(self._db, opened)

@@ -7,6 +7,8 @@ import logging
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import count, repeat
+from operator import attrgetter
 from types import MappingProxyType
 
 from countline.outbox import codec, files, sums
@@ -23,6 +25,8 @@ from countline.types import RuleIdentity
 __all__ = ["Outbox"]
 
 log = logging.getLogger("countline.outbox")
+
+_OUTPUTS = attrgetter("message.outputs")
 
 
 class Outbox(Core):
@@ -126,16 +130,15 @@ class Outbox(Core):
             if self._quotas.keep(db, self._outputs, cost, self._give_up):
                 self._prune()
             self._counters.apply(commits, self._ages.wall())
-            db.executemany(
-                sums.insert("batch", "INSERT"),
-                [(e[0].position, e[-1].position, now, size, data) for e, data, size in blocks],
-            )
+            rows = [(e[0].position, e[-1].position, now, size, data) for e, data, size in blocks]
+            sums.store(db, "batch", rows, "INSERT")
             db.executemany("DELETE FROM dead WHERE number = ?", [(number,) for number in buried])
             fresh = self._counted(blocks)
             self._store(db, fresh)
+            noted: list[tuple[str, object]] = list(meta.items())
             if blocks:
-                db.execute(sums.insert("meta"), ("next", blocks[-1][0][-1].position + 1))
-            db.executemany(sums.insert("meta"), list(meta.items()))
+                noted.append(("next", blocks[-1][0][-1].position + 1))
+            sums.store(db, "meta", noted)
         return fresh
 
     def _used(self) -> int:
@@ -148,6 +151,10 @@ class Outbox(Core):
         names = [n for n, s in self._outputs.items() if s.absent_since is None]
         fresh = dict.fromkeys(names, 0)
         for entries, _, _ in blocks:
+            if not any(map(_OUTPUTS, entries)):  # mostly
+                for name in names:
+                    fresh[name] += len(entries)
+                continue
             for entry in entries:
                 for name in entry.message.outputs or names:
                     if name in fresh:
@@ -190,7 +197,7 @@ class Outbox(Core):
             high = done.high
             foreign: list[int] = []
             for entries in groups:
-                if entries[0].position > high and not any(entry.message.outputs for entry in entries):
+                if entries[0].position > high and not any(map(_OUTPUTS, entries)):
                     found += entries  # mostly
                     continue
                 for entry in entries:
@@ -219,7 +226,8 @@ class Outbox(Core):
                     except codec.Damaged:
                         damaged.append((first, last, data))
                         continue
-                    entries = [Entry(p, m, made) for p, m in enumerate(messages, first) if p > after]
+                    begin = max(0, after + 1 - first)
+                    entries = list(map(Entry, count(first + begin), messages[begin:], repeat(made)))
                     groups.append(entries)
                     limit -= len(entries)
                     most -= len(data)
@@ -266,6 +274,12 @@ class Outbox(Core):
         with self._state:
             return self._outputs[output].pending
 
+    @property
+    def behind(self) -> int:
+        """Messages that wait for the output for which the most do."""
+        with self._state:
+            return max((s.pending for s in self._outputs.values() if s.absent_since is None), default=0)
+
     def oldest_age(self, output: str) -> float:
         """Seconds since the oldest message that waits for the output was written; 0 when none waits."""
         with self._state:
@@ -281,9 +295,9 @@ class Outbox(Core):
                 raise self._fault(error) from error
         return max(0.0, (self._now() - row[0]) / 1e9) if row else 0.0
 
-    def age(self, entry: Entry) -> float | None:
-        """Seconds since an entry was stored; None: not known."""
-        return max(0.0, (self._now() - entry.made) / 1e9) if entry.made else None
+    def age(self, made: int) -> float | None:
+        """Seconds since an entry was stored, which was ``made`` then; None: not known (0)."""
+        return max(0.0, (self._now() - made) / 1e9) if made else None
 
     def dropped(self, output: str) -> dict[str, int]:
         """Messages given up for the output, by reason."""

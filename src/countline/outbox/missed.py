@@ -38,4 +38,4 @@ def looked(db: sqlite3.Connection, source: str) -> int:
 
 def keep_looked(db: sqlite3.Connection, sources: Iterable[str], now: int) -> None:
     """Frames of these sources are stored now."""
-    db.executemany(sums.insert("meta"), [(f"looked {source}", now) for source in sources])
+    sums.store(db, "meta", [(f"looked {source}", now) for source in sources])

@@ -36,43 +36,42 @@ class Intervals:
         for lo, hi in intervals:
             self.add(lo, hi)
 
-    def add(self, lo: int, hi: int) -> None:
-        """Add lo..hi, both included."""
+    def add(self, lo: int, hi: int) -> int:
+        """Add lo..hi, both included; returns how many of them were new."""
         if lo > hi:
-            return
+            return 0
         his, los = self._his, self._los
         if not his or lo > his[-1] + 1:
             los.append(lo)
             his.append(hi)
-            return
+            return hi - lo + 1
         if lo >= los[-1]:
+            new = max(0, hi - max(his[-1], lo - 1))
             his[-1] = max(his[-1], hi)
-            return
+            return new
+        new = hi - lo + 1 - self.overlap(lo, hi)
         left = bisect_right(his, lo - 2)  # first interval that ends at lo - 1 or later
         right = bisect_right(los, hi + 1)  # one past the last that begins at hi + 1 or earlier
         if left < right:
             lo, hi = min(lo, los[left]), max(hi, his[right - 1])
         los[left:right] = [lo]
         his[left:right] = [hi]
+        return new
 
     def add_many(self, positions: Iterable[int]) -> int:
         """Add single positions in any order; returns how many were new."""
         new = 0
-        lo = hi = -2
-        high = self.high
+        lo, hi = 0, -1
+        following = 0  # hi + 1, once there is one
         for position in sorted(positions):
-            if position == hi or (position <= high and position in self):
-                continue
-            new += 1
-            if position == hi + 1:
+            if position == following:  # mostly: what is done is done in runs
                 hi = position
-                continue
-            if hi >= 0:
-                self.add(lo, hi)
-            lo = hi = position
-        if hi >= 0:
-            self.add(lo, hi)
-        return new
+                following += 1
+            elif position != hi:
+                new += self.add(lo, hi)
+                lo = hi = position
+                following = position + 1
+        return new + self.add(lo, hi)
 
     def clip(self, last: int) -> None:
         """Forget all above ``last``."""

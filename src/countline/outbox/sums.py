@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
+from collections.abc import Sequence
 from functools import cache
+from typing import cast
 
 __all__ = [
     "CHECKED",
@@ -23,6 +25,7 @@ __all__ = [
     "register",
     "row_sum",
     "schema_sum",
+    "store",
 ]
 
 COLUMNS: dict[str, tuple[str, ...]] = {
@@ -84,10 +87,64 @@ def expression(table: str, **instead: str) -> str:
 @cache
 def insert(table: str, verb: str = "INSERT OR REPLACE") -> str:
     """A statement that stores a row with its sum; takes a value for every column, without those that SQLite gives."""
-    columns = [c for c in COLUMNS[table] if (table, c) != ("dead", "number")]
+    columns = _stored(table)
     names, places = ", ".join(columns), ", ".join(f"? AS {column}" for column in columns)
     # Each value is bound once, by its place. WHERE: else SQLite takes the ON CONFLICT that may follow for a join's.
     return f"{verb} INTO {table} ({names}, crc) SELECT {names}, {expression(table)} FROM (SELECT {places}) WHERE true"  # noqa: S608
+
+
+def store(
+    db: sqlite3.Connection, table: str, rows: Sequence[Sequence[object]], verb: str = "INSERT OR REPLACE"
+) -> None:
+    """Store rows with their sums, as :func:`insert` does with a value for every column; for what each commit writes. The sums are
+    reckoned here, and many rows are one statement: SQLite lets go of Python's lock for each statement and asks for it again for each
+    sum that it wants, and each time waits behind threads that send."""
+    kept = _kept(table)
+    for start in range(0, len(rows), _TOGETHER):
+        part = [[v if type(v) in _EXACT else _exact(v) for v in row] for row in rows[start : start + _TOGETHER]]
+        values: list[object] = []
+        for row in part:
+            summed = [row[i] for i in kept]
+            if table in _WITH_DATA:
+                summed[-1] = cast(bytes, row[-1])[:12]
+            values += row
+            values.append(row_sum(*summed))
+        db.execute(_many(table, verb, len(part)), values)
+
+
+_TOGETHER = 16
+"""Rows in one statement, at most."""
+_WITH_DATA = frozenset({"batch", "dead"})
+"""Tables whose last column is ``data``."""
+_EXACT = frozenset({int, str, bytes, float, type(None)})
+
+
+def _exact(value: object) -> object:
+    """As SQLite gives it back: the sum is of its kind, too."""
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, str):
+        return str.__str__(value)
+    return bytes(value) if isinstance(value, (bytes, bytearray, memoryview)) else value
+
+
+@cache
+def _kept(table: str) -> tuple[int, ...]:
+    """Which of the values that are stored are in the sum."""
+    stored = _stored(table)
+    return tuple(i for i, column in enumerate(stored) if (table, column) not in _LEFT_OUT)
+
+
+def _stored(table: str) -> list[str]:
+    """Columns but those that SQLite gives."""
+    return [c for c in COLUMNS[table] if (table, c) != ("dead", "number")]
+
+
+@cache
+def _many(table: str, verb: str, count: int) -> str:
+    columns = _stored(table)
+    places = f"({', '.join('?' * (len(columns) + 1))})"
+    return f"{verb} INTO {table} ({', '.join(columns)}, crc) VALUES {', '.join([places] * count)}"
 
 
 def intact(table: str) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
-from typing import Any
 
 import orjson
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -17,7 +15,8 @@ from countline.outputs.kafka import errors
 from countline.outputs.kafka.apart import Apart
 from countline.outputs.kafka.config import Config
 from countline.outputs.kafka.dead_letter import as_letter
-from countline.outputs.kafka.flight import EPOCHS, Flight, Progress
+from countline.outputs.kafka.flight import EPOCHS, Flight
+from countline.outputs.kafka.reach import Reach
 from countline.outputs.kafka.record import OwnHeaders, RecordClock, illegal
 from countline.outputs.kafka.record_time import GuardWindow
 from countline.outputs.kafka.same_topic import SameTopic
@@ -67,11 +66,7 @@ class KafkaOutput:
         self._renewed = Repeated(log, logging.ERROR)
         self._patience = 0.0
         """Until when (``time.monotonic``) a producer that stopped at a refusal may wait for what is on its way; 0: it lives."""
-        self._detail = ""
-        self._without = 0
-        """Statistics one after another in which no broker was there for what is on its way. That all are down, librdkafka says once,
-        and an acknowledgement from before may be taken after that."""
-        self._progress = Progress()
+        self._reach = Reach(self.status, config.bootstrap, self.redact)
         self.topic = config.topic
         self.partition_of: Callable[[Message], int] = by_key
         """Gives the partition of a message; below 0: that of its key."""
@@ -95,7 +90,7 @@ class KafkaOutput:
             self._flight = Flight()
             self._fatal = ""
             self._same.renewed()
-            self._progress = Progress(self.status.acknowledged)
+            self._reach.renewed()
 
     # -- sending --------------------------------------------------------------------------------------------------
 
@@ -107,70 +102,79 @@ class KafkaOutput:
             self._producer = None  # it may be unknown to the broker of now, and has nothing in hand
             self._apart.abandon()
         self.open()
-        flight, most, careful = self._flight, self._config.max_in_flight_bytes, self._apart
-        now = time.time_ns()
-        accepted = 0
-        for entry in entries:
-            if flight.bytes > most:
-                break
-            topic = entry.message.topic or self.topic
-            alone = bool(careful) and careful.wants(entry.position, topic, entry.message)
-            if flight.topics.get(topic) and (alone or careful.blocks(topic)):
-                break
-            try:
-                took = self._produce(entry, topic, now, flight, alone=alone)
-            except BufferError:
-                break
-            if not took:
-                break
-            accepted += 1
-            if alone:
-                break
+        assert self._producer is not None
+        flight, now = self._flight, time.time_ns()
+        accepted = self._carefully(entries, now) if self._apart else self._produce(entries, now, flight, self._producer)
         if accepted:
-            self._same.sent(topic)
+            self._same.sent(entries[accepted - 1].message.topic or self.topic)
         self.status.in_flight = len(flight.sizes)
         self.status.sent += accepted
         return accepted
 
-    def _produce(self, entry: Entry, topic: str, now: int, flight: Flight, *, alone: bool) -> bool:
-        """Give one entry to librdkafka; False if that must wait. Raises BufferError: queue full."""
-        message, position = entry.message, entry.position
-        wrong = illegal(topic, message.headers)
+    def _carefully(self, entries: Sequence[Entry], now: int) -> int:
+        """As :meth:`_produce`, where some must go apart."""
+        flight, apart, done = self._flight, self._apart, 0
+        for entry in entries:
+            message, position, topic = entry.message, entry.position, entry.message.topic or self.topic
+            alone = apart.wants(position, topic, message)
+            if flight.topics.get(topic) and (alone or apart.blocks(topic)):
+                break
+            producer = apart.producer() if alone else self._producer
+            assert producer is not None
+            if not self._produce([entry], now, flight, producer):
+                break
+            done += 1
+            if alone:
+                if position in flight.sizes:
+                    apart.went(position, topic, message)
+                break
+        return done
+
+    def _produce(self, entries: Sequence[Entry], now: int, flight: Flight, producer: Producer) -> int:
+        """Give entries to librdkafka, in order; how many are done with. The next one must wait."""
+        most, own, largest = self._config.max_in_flight_bytes, self.topic, self._largest - _RECORD
+        headers_of, stamp_of, partition_of = self._headers.of, self._clock.stamp, self.partition_of
+        done = 0
+        for entry in entries:
+            if flight.bytes > most:
+                break
+            message, position = entry.message, entry.position
+            topic, value, key = message.topic or own, message.value, message.key
+            headers, size = headers_of(message)
+            size += len(value) + (len(key) if key else 0)
+            wrong = illegal(topic, message.headers) if message.topic or message.headers else ""
+            if wrong or size > largest:
+                self._unfit(position, wrong, size)
+                done += 1
+                continue
+            stamp = stamp_of(topic, position, message.time, now)
+            if stamp is None and self._time_header and message.time:
+                headers.append((self._time_header, str(message.time // 1_000_000).encode()))
+            partition = -1 if partition_of is by_key else partition_of(message)
+            try:
+                # By place, which costs less than by name: on_delivery has two places; timestamp 0 is that of sending.
+                producer.produce(topic, value, key, partition, flight.report(position), None, stamp or 0, headers)
+            except BufferError:  # its queue is full
+                break
+            except KafkaException as error:
+                if not self._not_produced(error.args[0], position, topic):
+                    break
+            else:
+                size += _OVERHEAD
+                flight.sizes[position] = size
+                flight.bytes += size
+                flight.topics[topic] += 1
+                if message.topic:
+                    flight.elsewhere[position] = topic
+            done += 1
+        return done
+
+    def _unfit(self, position: int, wrong: str, size: int) -> None:
         if wrong:
             self._refuse(position, wrong, "INVALID_RECORD")
-            return True
-        headers, size = self._headers.of(message)
-        key, value = message.key, message.value
-        size += len(value) + (len(key) if key else 0)
-        if size + _RECORD > self._largest:
-            self._refuse(
-                position, f"{size} bytes, larger than message.max.bytes ({self._largest})", "MSG_SIZE_TOO_LARGE"
-            )
-            return True
-        stamp = self._clock.stamp(topic, position, message.time, now)
-        if stamp is None and self._time_header and message.time:
-            headers.append((self._time_header, str(message.time // 1_000_000).encode()))
-        size += _OVERHEAD
-        producer = self._apart.producer() if alone else self._producer
-        assert producer is not None
-        try:
-            producer.produce(
-                topic,
-                value,
-                key,
-                on_delivery=partial(self._delivered, flight, position, topic),
-                partition=self.partition_of(message),
-                timestamp=stamp or 0,  # 0: that of sending
-                headers=headers,
-            )
-        except KafkaException as error:
-            return self._not_produced(error.args[0], position, topic)
-        if alone:
-            self._apart.went(position, topic, message)
-        flight.sizes[position] = size
-        flight.bytes += size
-        flight.topics[topic] += 1
-        return True
+        else:
+            text = f"{size} bytes, larger than message.max.bytes ({self._largest})"
+            self._refuse(position, text, "MSG_SIZE_TOO_LARGE")
 
     def _not_produced(self, error: KafkaError, position: int, topic: str) -> bool:
         """produce() itself refused: a dead producer, a topic without rights, a message too large."""
@@ -218,7 +222,23 @@ class KafkaOutput:
         self.status.in_flight = len(self._flight.sizes)
         return receipts
 
-    def _delivered(self, flight: Flight, position: int, topic: str, error: KafkaError | None, _: Any) -> None:
+    def _book(self) -> None:
+        """Look at the reports that came in, in their order."""
+        flight = self._flight
+        positions, failed = flight.reported()
+        if not positions:
+            return
+        if failed or self._apart or not self._same.sure(flight.elsewhere.get(positions[-1], self.topic)):
+            for position in positions:
+                topic = flight.elsewhere.pop(position, self.topic)
+                self._delivered(flight, position, topic, failed.get(position))
+            return
+        positions = flight.landed(positions, self.topic)
+        self.status.acknowledged += len(positions)
+        self._receipts += map(Receipt, positions)
+        self._reach.acknowledged()
+
+    def _delivered(self, flight: Flight, position: int, topic: str, error: KafkaError | None) -> None:
         size = flight.sizes.pop(position, None)
         if size is None or not flight.alive:
             return
@@ -228,8 +248,7 @@ class KafkaOutput:
                 self._count(position, size)
             if self._apart:
                 self._apart.taken(position, topic)
-            if self.status.error or not self.status.connected:
-                self.status.connected, self.status.error = True, ""
+            self._reach.acknowledged()
             return
         flight.bytes -= size
         self._failed(position, topic, error)
@@ -241,6 +260,7 @@ class KafkaOutput:
 
     def _settle(self) -> None:
         """What was acknowledged after a trouble counts, or all must be sent again."""
+        self._book()
         if reason := self._same.poll():
             self._died(reason)
         for position, size in self._same.take().items():
@@ -300,8 +320,10 @@ class KafkaOutput:
                 try:
                     producer.purge(in_queue=True, in_flight=True, blocking=False)
                     producer.poll(0.05)
-                except KafkaException:
-                    continue  # a dead producer raises at every call, and still hands out reports
+                except KafkaException:  # a dead producer raises at every call, and still hands out reports
+                    self._book()
+                    continue
+                self._book()
                 if not flight.sizes:
                     break
         self._abandon(flight, self._fatal or "another message was refused")
@@ -309,6 +331,7 @@ class KafkaOutput:
         self._fatal, self._patience = "", 0.0
 
     def _abandon(self, flight: Flight, reason: str) -> None:
+        self._book()
         flight.alive = False
         self._receipts += [Receipt(position, reason, retry=True) for position in (*self._same.abandon(), *flight.sizes)]
         flight.sizes.clear()
@@ -339,45 +362,23 @@ class KafkaOutput:
     # -- state ----------------------------------------------------------------------------------------------------
 
     def _on_error(self, error: KafkaError) -> None:
+        self._book()  # what was reported before
         code = error.code()
         if error.fatal() or code == KafkaError._FATAL:
             self._stopped(error)
             return
         self._same.trouble(error.str(), all_down=code == KafkaError._ALL_BROKERS_DOWN)
-        if code in errors.AUTHENTICATION:
-            self.status.connected, self.status.error = False, self.redact(errors.security(error))
-        elif code == KafkaError._ALL_BROKERS_DOWN:
-            if not self._secure_trouble:
-                self._no_broker()
-        else:
-            self._detail = self.redact(errors.clean(error.str()))
-
-    def _no_broker(self) -> None:
-        detail = f": {errors.connection(self._detail)}" if self._detail else ""
-        self.status.connected = False
-        self.status.error = self.redact(f"no broker of {','.join(self._config.bootstrap)} answers{detail}")
-
-    @property
-    def _secure_trouble(self) -> bool:
-        return any(word in self.status.error for word in ("authenticat", "certificate", "TLS", "SASL"))
+        self._reach.trouble(error)
 
     def _on_stats(self, text: str) -> None:
-        """Every 2 s: is a broker there (also when nothing is sent), and how far away."""
+        self._book()  # what was reported before
         stats = orjson.loads(text)
         self._same.look(stats.get("brokers", {}))
-        brokers = [b for b in stats.get("brokers", {}).values() if b.get("state") == "UP"]
-        epochs = stats.get("eos", {}).get("producer_epoch", 0)
-        vain = self._progress.vain(self.status.acknowledged, epochs, waiting=bool(self._flight.sizes))
+        waiting = bool(self._flight.sizes)
+        vain = self._reach.vain(stats, waiting=waiting)
         if vain >= EPOCHS:
             self._died(f"{vain} new epochs and no acknowledgement")
-        self.status.extra["brokers_up"] = float(len(brokers))
-        self._without = 0 if brokers or not self._flight.sizes else self._without + 1
-        if self._without >= 2 and self.status.connected and not self.status.error:
-            self._no_broker()
-        if brokers:
-            self.status.extra["rtt_ms"] = max(b.get("rtt", {}).get("avg", 0) for b in brokers) / 1000
-            if self.status.connected is False and (not self._flight.sizes or not self.status.error):
-                self.status.connected, self.status.error = True, ""
+        self._reach.look(stats, waiting=waiting)
 
     def check(self, *, send: bool = False, timeout: float = 5.0) -> Iterable[Check]:
         """See the protocol."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from countline.outputs.base.text import torn
 from countline.outputs.kafka.flight import size_of
@@ -18,11 +19,19 @@ _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 def illegal(topic: str, headers: Sequence[tuple[str, bytes]]) -> str:
     """Why no broker takes a record with this topic and these headers (the client would crash or answer in riddles); empty if
     one does."""
-    if not _TOPIC.fullmatch(topic) or topic in (".", ".."):
-        return f"{topic!r} is no name of a topic: 1 to 249 letters, digits, dots, dashes and underscores"
+    wrong = _illegal_topic(topic)
+    if wrong or not headers:
+        return wrong
     for name, _ in headers:
         if not name or "\0" in name or torn(name):
             return f"{name!r} is no name of a header: it must be text without NUL"
+    return ""
+
+
+@lru_cache(1024)
+def _illegal_topic(topic: str) -> str:
+    if not _TOPIC.fullmatch(topic) or topic in (".", ".."):
+        return f"{topic!r} is no name of a topic: 1 to 249 letters, digits, dots, dashes and underscores"
     return ""
 
 
@@ -33,18 +42,21 @@ class OwnHeaders:
         self._headers = [(name, value.encode()) for name, value in configured.items()]
         self._size = size_of(self._headers)
         self._id_name = id_name
+        self._size_with_id = self._size + len(id_name or "") + 4
 
     def of(self, message: Message) -> tuple[list[tuple[str, bytes]], int]:
         """A list that the caller may change, and how many bytes it takes of a record."""
-        headers, size, name = self._headers.copy(), self._size, self._id_name
-        if message.headers:
-            headers[:0] = message.headers
-            size += size_of(message.headers)
-        if name and not (message.headers and any(n == name for n, _ in message.headers)):
+        own, name = message.headers, self._id_name
+        if not name or (own and any(n == name for n, _ in own)):
+            return [*own, *self._headers], self._size + size_of(own)
+        try:
+            ident = message.id.encode()
+        except UnicodeEncodeError:
             ident = message.id.encode("utf-8", "replace")
-            headers.append((name, ident))
-            size += len(name) + len(ident) + 4
-        return headers, size
+        size = self._size_with_id + len(ident)
+        if own:
+            return [*own, *self._headers, (name, ident)], size + size_of(own)
+        return [*self._headers, (name, ident)], size
 
 
 class RecordClock:
@@ -59,37 +71,37 @@ class RecordClock:
         self._window = window
         self._narrow: dict[str, GuardWindow] = {}
         """By topic, as its refusals have taught."""
-        self._stamped: dict[int, tuple[int, int]] = {}
-        """Position -> (event time, send time), of those whose event time was taken."""
+        self._stamped: dict[int, int] = {}
+        """Position -> by how much the event time lay ahead of the send time (ns), of those whose event time was taken."""
         self.count = 0
 
     def stamp(self, topic: str, position: int, event: int, now: int) -> int | None:
         """Time stamp in ms since the Unix epoch for an event time (ns); None: the time of sending."""
-        found = record_timestamp(event, now, self._narrow.get(topic, self._window))
+        stamped = self._stamped
+        found = record_timestamp(event, now, self._narrow.get(topic, self._window) if self._narrow else self._window)
         if found is None:
-            self._stamped.pop(position, None)
+            stamped.pop(position, None)
         else:
-            if len(self._stamped) > 100_000:  # acknowledged long ago: a stamp is only asked for what comes back at once
-                self._stamped.clear()
-            self._stamped[position] = (event, now)
+            if len(stamped) > 100_000:  # acknowledged long ago: a stamp is only asked for what comes back at once
+                stamped.clear()
+            stamped[position] = event - now
         return found
 
     def refused(self, topic: str, position: int, text: str) -> str:
         """The broker refused a record for its time stamp; the error in errors."""
         self.count += 1
-        known = self._stamped.pop(position, None)
-        if known is None:
+        lead = self._stamped.pop(position, None)
+        if lead is None:
             return (
                 f"topic '{topic}' refuses the present time as a time stamp: the clock of this machine or of the broker is wrong, or "
                 f"message.timestamp.after.max.ms is too small; messages wait until that is mended ({text})"
             )
-        event, now = known
         window = self._narrow.get(topic, self._window)
         past, future = window.past, window.future
-        if event <= now:
-            past = min(past, (now - event) // 2)
+        if lead <= 0:
+            past = min(past, -lead // 2)
         else:
-            future = min(future, (event - now) // 2)
+            future = min(future, lead // 2)
         self._narrow[topic] = GuardWindow(past, future)
         return f"topic '{topic}' refuses the event time as a time stamp, and gets the time of sending instead ({text})"
 

@@ -101,16 +101,20 @@ class SameTopic:
 
     def holds(self, position: int, topic: str, size: int) -> bool:
         """A message of ``size`` bytes was acknowledged: True if that does not count yet."""
-        self._worked = True
-        if not self._id:
-            self._topic = topic  # which is there, while another may be missing
-            self.sent(topic)
-        if not self._doubt:
+        if self.sure(topic):
             return False
         if not self._held:
             self._since = time.monotonic()
         self._held[position] = size
         return True
+
+    def sure(self, topic: str) -> bool:
+        """Something was acknowledged, last of all to this topic: whether it counts at once."""
+        self._worked = True
+        if not self._id:
+            self._topic = topic  # which is there, while another may be missing
+            self.sent(topic)
+        return not self._doubt
 
     def take(self) -> dict[int, int]:
         """Position -> size of what counts now."""

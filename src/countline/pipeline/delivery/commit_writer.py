@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from operator import attrgetter
 
 from countline.errors import OutboxError
 from countline.observe.histogram import Histogram
@@ -24,6 +25,7 @@ GROUP_MESSAGES = 4096
 GROUP_BYTES = 4 << 20
 _OVERHEAD = 400
 """Rough cost in bytes of a message object beside its value."""
+_VALUE = attrgetter("value")
 
 
 PLACE_WAIT = 0.1
@@ -48,7 +50,8 @@ def _covers(later: Commit, place: Commit) -> bool:
 
 
 def _size(commit: Commit) -> int:
-    return 200 + sum(len(m.value) + _OVERHEAD for m in commit.messages)
+    messages = commit.messages
+    return 200 + _OVERHEAD * len(messages) + sum(map(len, map(_VALUE, messages)))
 
 
 class Writer:
@@ -238,7 +241,7 @@ class Writer:
         if idle:
             self._settle()
             return True
-        if self._wait and not self._stopping:
+        if self._wait and not self._stopping and not self._complete:
             time.sleep(self._wait)  # for company
         with self._change:
             self._take()
@@ -247,6 +250,12 @@ class Writer:
             self._writing = []
             self._change.notify_all()
         return written
+
+    @property
+    def _complete(self) -> bool:
+        """Whether a group need not wait for company: it has all that goes into one, and the outputs keep up. Where they do not, what is
+        written sooner is only read back from disk later."""
+        return self._bytes >= GROUP_BYTES and self._outbox.behind <= 2 * GROUP_MESSAGES
 
     def _settle(self) -> None:
         try:

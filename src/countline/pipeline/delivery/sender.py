@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,7 @@ log = logging.getLogger("countline.delivery")
 BATCH = 1000
 POLL = 0.01
 IDLE = 0.2
-_MADE = attrgetter("made")
+_POSITION, _MADE = attrgetter("position"), attrgetter("made")
 STRIKES = 3
 """Times that one message may make an output raise an unforeseen error before it becomes a dead letter."""
 
@@ -210,8 +210,9 @@ class Sender:
         return accepted
 
     def _book(self, receipts: Sequence[Receipt]) -> None:
-        if not any(receipt.error for receipt in receipts):  # nearly always
-            self._fine(self._queues.settled([receipt.position for receipt in receipts]))
+        positions = [receipt.position for receipt in receipts if not receipt.error]
+        if len(positions) == len(receipts):  # nearly always
+            self._fine(self._queues.settled(positions))
             return
         now = time.monotonic()
         fine: list[Entry] = []
@@ -234,7 +235,7 @@ class Sender:
     def _refuse(self, dead_letters: list[tuple[Entry, Receipt]]) -> None:
         if self.traces is not None:
             for entry, receipt in dead_letters:
-                self.traces.answered(self.output.name, entry, self._outbox.age(entry), receipt.error)
+                self.traces.answered(self.output.name, entry, self._outbox.age(entry.made), receipt.error)
         instead = self._dead_letters.refuse(dead_letters)
         if instead:
             self._queues.put_back(instead)
@@ -242,20 +243,20 @@ class Sender:
     def _fine(self, entries: list[Entry]) -> None:
         if entries:
             self._measure(entries)
-            positions = [entry.position for entry in entries]
+            positions = list(map(_POSITION, entries))
             self.acknowledged += len(positions) - self._dead_letters.arrived(positions)
             self._outbox.ack(self.output.name, positions)
 
     def _measure(self, entries: list[Entry]) -> None:
         """Those that were stored together have waited equally long: one observation for all of them."""
-        for _, group in groupby(entries, key=_MADE):
-            together = list(group)
-            age = self._outbox.age(together[0])
+        ages = {}
+        for made, count in Counter(map(_MADE, entries)).items():
+            age = ages[made] = self._outbox.age(made)
             if age is not None:
-                self.latency.observe(age, len(together))
-            if self.traces is not None:
-                for entry in together:
-                    self.traces.answered(self.output.name, entry, age)
+                self.latency.observe(age, count)
+        if self.traces is not None:
+            for entry in entries:
+                self.traces.answered(self.output.name, entry, ages[entry.made])
 
     def _watch(self) -> None:
         """Log when the output or one of its topics goes away and when it is back."""

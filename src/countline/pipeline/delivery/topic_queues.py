@@ -12,8 +12,9 @@ when it flows: a topic that is refused for days costs the others nothing.
 from __future__ import annotations
 
 import heapq
-from collections import deque
-from collections.abc import Iterable
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
 
 from countline.protocols import Entry
 
@@ -29,6 +30,7 @@ ALL_BYTES = 32 << 20
 """Memory that those of all stopped queues of an output may take."""
 _OVERHEAD = 600
 """Rough cost in bytes of an entry beside key and value."""
+_POSITION, _TOPIC = attrgetter("position"), attrgetter("message.topic")
 
 
 def _size(entry: Entry) -> int:
@@ -143,16 +145,11 @@ class TopicQueues:
                 self._bytes += _size(entry)
                 self._kept += 1
 
-    def sent(self, entries: Iterable[Entry]) -> None:
+    def sent(self, entries: Sequence[Entry]) -> None:
         """The output has accepted these."""
-        queues = self._queues
-        for entry in entries:
-            topic = entry.message.topic
-            queue = queues.get(topic)
-            if queue is None:
-                queue = queues[topic] = TopicQueue()
-            queue.in_flight += 1
-            self.in_flight[entry.position] = entry
+        self.in_flight.update(zip(map(_POSITION, entries), entries))
+        for topic, count in Counter(map(_TOPIC, entries)).items():
+            self._queues.setdefault(topic, TopicQueue()).in_flight += count
 
     def answered(self, position: int, *, again: bool, now: float, reason: str = "") -> Entry | None:
         """A receipt came in; returns the entry. ``again``: it must be sent once more, because of ``reason``."""
@@ -178,18 +175,14 @@ class TopicQueues:
 
     def settled(self, positions: Iterable[int]) -> list[Entry]:
         """Good receipts for these: as :meth:`answered` for each; returns the entries of those that were on their way."""
-        in_flight, queues = self.in_flight, self._queues
-        known = []
-        for position in positions:
-            entry = in_flight.pop(position, None)
-            if entry is None:
-                continue
-            queue = queues[entry.message.topic]
-            queue.in_flight -= 1
+        pop = self.in_flight.pop
+        known = [entry for position in positions if (entry := pop(position, None)) is not None]
+        for topic, count in Counter(map(_TOPIC, known)).items():
+            queue = self._queues[topic]
+            queue.in_flight -= count
             if queue.probing:
                 queue.probing = queue.stopped = False
                 queue.wait = FIRST_WAIT
-            known.append(entry)
         return known
 
     def due(self, now: float, limit: int) -> list[Entry]:
