@@ -1,5 +1,5 @@
-"""Programs of others that tests start, kept under .cache. ``python tests/fetching.py`` fetches all of them, as ``make test`` does
-before it begins; a test whose program is not there yet fetches it, too.
+"""Programs of others that tests start, kept under .cache. ``python tests/fetching.py`` fetches all of them, and runs those in Java
+once, as ``make test`` does before it begins; a test whose program is not there yet fetches it, too.
 
 Each function says why a program cannot be had; '' where it is there.
 """
@@ -86,10 +86,13 @@ def main() -> None:
     sys.path.insert(0, str(Path(__file__).with_name("kafka")))
     import kafka4
 
+    import first_runs
+
     with ThreadPoolExecutor() as pool:
         for reason in pool.map(lambda fetch: fetch(), (s3proxy, registry, azurite, kafka4.missing)):
             if reason:
                 print(f"not fetched for tests: {reason}", file=sys.stderr)
+    first_runs.main()
 
 
 if __name__ == "__main__":

@@ -39,10 +39,25 @@ def piece(nodeid: str) -> str:
 
 
 class Pieces(LoadScopeScheduling):
-    """Hands out pieces of work in the order of the collection."""
+    """Hands out pieces of work in the order of the collection, those that mostly wait and those that mostly compute such that there
+    are always as many of the latter at work as there are cores, while there are any. In turn, more and more processes would be at
+    those that wait, which take longer, and the cores at rest."""
 
     def _split_scope(self, nodeid: str) -> str:
         return piece(nodeid)
+
+    def _assign_work_unit(self, node: Any) -> None:
+        at_work = sum(self._computes(other) for other in self.assigned_work if other is not node)
+        waits = at_work >= max((self.numnodes - 2) // 2, 1)  # of two processes for each core and two more
+        for name in self.workqueue:
+            if name.startswith(WAITING) == waits:
+                self.workqueue.move_to_end(name, last=False)
+                break
+        super()._assign_work_unit(node)
+
+    def _computes(self, node: Any) -> bool:
+        given = [name for name, tests in self.assigned_work[node].items() if not all(tests.values())]
+        return bool(given) and not given[-1].startswith(WAITING)
 
 
 def order(items: list[pytest.Item]) -> None:

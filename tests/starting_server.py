@@ -5,6 +5,8 @@ It has one thread and opens nothing, so what is forked from it is as good as new
 
 from __future__ import annotations
 
+import atexit
+import ctypes
 import gc
 import importlib
 import io
@@ -35,10 +37,29 @@ PRELOADED = (
     "countline.detect.signature",
     "countline.record",
     "countline.pipeline.build",
+    "countline.cli.run",
+    "countline.commands.deepstream",
+    "countline.compat.deepstream.payloads.config",
+    "countline.compat.deepstream.rules.by_file",
+    "countline.detect.focus",
+    "countline.track.by_birth",
     "onnxruntime",
     "openvino",
     "pytest",
+    # what those import when they are first used
+    "av.subtitles.stream",
+    "countline_kernels",
+    "google.protobuf.descriptor_pb2",
+    "numpy.random",
+    "pyxtrackers.bytetrack.bytetrack",
 )
+_kept: set[str] = set()
+
+
+@atexit.register  # before any module registers a function: run after all of theirs
+def _leave_kept_modules_whole() -> None:
+    for name in _kept:
+        sys.modules.pop(name, None)
 
 
 def preload() -> None:
@@ -49,8 +70,18 @@ def preload() -> None:
     with suppress(FileNotFoundError):
         threads = len(os.listdir("/proc/self/task"))
         assert threads == 1, f"an import has started {threads - 1} threads, which a forked process would not have"
+    keep()
     gc.collect()
     gc.freeze()
+
+
+def keep() -> None:
+    """What is imported up to now is not taken to pieces when a forked program ends, which would cost ten times what its start has:
+    each page of memory would be copied first. Whatever else belongs to an end is done, and the program's own modules and
+    objects go as ever, but for what one of these modules has been given to keep."""
+    modules = dict(sys.modules)
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(modules))
+    _kept.update(modules.keys() - {"__main__", "builtins", "sys"})
 
 
 def serve(control: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
@@ -141,6 +172,7 @@ def main(request: dict[str, Any], streams: list[int]) -> None:
         path[0] = ""
         sys.argv = ["-c", *words[2:]]
         module = sys.modules["__main__"] = ModuleType("__main__")
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(module))  # emptied at the end, whoever knows its functions
         exec(compile(words[1], "<string>", "exec"), module.__dict__)
     else:
         path[0] = os.path.dirname(os.path.realpath(kind))

@@ -6,11 +6,9 @@ Skipped, visibly, without Java 17 or Maven. The download (140 MB) and the unpack
 from __future__ import annotations
 
 import os
-import subprocess
-import time
-import urllib.request
 
 import pytest
+import registry_server
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
@@ -21,10 +19,6 @@ from countline.errors import MessageError
 from countline.messages import Tools
 from countline.messages.proto import message_class
 from countline.registry import SchemaIds
-from ports import free_port
-from shared_classes import QUICK, SharedClasses
-
-PATIENCE = 120.0
 
 
 @pytest.fixture(scope="module")
@@ -32,44 +26,8 @@ def registry(tmp_path_factory):
     missing = fetching.registry()
     if missing:
         pytest.skip(f"{missing} (the built-in registry is tested always)")
-    port = free_port()
-    classes, folder = SharedClasses(fetching.REGISTRY.parent), tmp_path_factory.mktemp("registry")
-    options = [
-        "-Xmx400m",
-        *QUICK,
-        *classes.flags(folder),
-        "-Dquarkus.http.host=127.0.0.1",
-        f"-Dquarkus.http.port={port}",
-    ]
-    with open(folder / "log.txt", "w+b") as log:
-        server = subprocess.Popen(
-            ["java", *options, "-jar", str(classes.jars / fetching.REGISTRY.name)], stdout=log, stderr=log
-        )
-        url = f"http://127.0.0.1:{port}/apis/ccompat/v7"
-        try:
-            wait_for(f"{url}/subjects", server, log)
-            yield url
-        finally:
-            server.terminate()
-            server.wait(PATIENCE)  # the first time it writes down its classes
-            classes.keep(folder)
-
-
-def wait_for(url, server, log):
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        if server.poll() is not None:
-            log.seek(0)
-            text = log.read().decode(errors="replace")
-            if "UnsupportedClassVersionError" in text:
-                pytest.skip("the registry needs Java 11 or newer")
-            pytest.fail(f"the registry ended with {server.returncode}: {text[-1000:]}")
-        try:
-            with urllib.request.urlopen(url, timeout=2):
-                return
-        except OSError:
-            time.sleep(0.2)
-    pytest.fail("the registry did not come up")
+    with registry_server.running(tmp_path_factory.mktemp("registry")) as url:
+        yield url
 
 
 @pytest.mark.timeout(800)

@@ -59,6 +59,41 @@ def test_it_is_a_process_that_signals_reach_and_whose_pipes_end_with_it() -> Non
         assert process.poll() == -signal.SIGKILL
 
 
+ENDS = """
+import atexit, concurrent.futures, logging, os, threading, time
+
+class Gone:
+    def __init__(self, name): self.name = name
+    def __del__(self, write=os.write): write(2, f"{self.name} is gone\\n".encode())
+
+def last():
+    import countline  # no second time
+    print("at exit", countline.mark)
+
+import countline
+countline.mark = "the same module"
+kept, circle = Gone("global"), Gone("in a circle")
+circle.itself = circle
+del circle
+left_open = open("left-open.txt", "a")
+left_open.write("not flushed by the program")
+pool = concurrent.futures.ThreadPoolExecutor(1)
+pool.submit(lambda: (time.sleep(0.2), print("of the pool")))
+threading.Thread(target=lambda: (time.sleep(0.1), print("of a thread"))).start()
+threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+logging.getLogger().addHandler(type("Told", (logging.StreamHandler,), {"close": lambda self: print("handler closed")})())
+atexit.register(last)
+print("end of the program")
+"""
+
+
+def test_it_ends_as_a_new_interpreter_does(tmp_path: Path) -> None:
+    first, second = both("-c", ENDS, cwd=tmp_path / "cwd")
+    assert (first.stdout, first.returncode) == (second.stdout, second.returncode)
+    assert first.stderr == second.stderr == "in a circle is gone\nglobal is gone\n"
+    assert Path("left-open.txt").read_text() == "not flushed by the program" * 2
+
+
 def test_its_memory_is_its_own_and_nothing_of_an_earlier_one_is_left() -> None:
     code = "import sys, countline; print(hasattr(countline, 'mark'), sys.modules.get('mark')); countline.mark = 1; sys.modules['mark'] = 1"
     for _ in range(2):

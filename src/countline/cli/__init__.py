@@ -6,6 +6,7 @@ cannot be used, or messages are still undelivered · 5 outbox · 6 an optional p
 
 from __future__ import annotations
 
+import gc
 import importlib
 import io
 import os
@@ -79,6 +80,20 @@ def group() -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Entry point. A user's mistake ends with one clear message and a documented exit code."""
+    try:
+        _main(args)
+    finally:
+        if args is None:  # the process is countline's alone, and ends
+            _pass_over_what_is_left()
+
+
+def _pass_over_what_is_left() -> None:
+    """The interpreter looks several times for garbage when it ends, each time through all that was imported: once is enough."""
+    gc.collect()
+    gc.freeze()
+
+
+def _main(args: Sequence[str] | None) -> None:
     # NumPy's library for matrices would start a thread for each core, which waits by spinning. countline multiplies none that
     # are large enough for it; whose own functions do sets the variable.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
