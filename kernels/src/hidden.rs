@@ -9,6 +9,8 @@ const LINGERS: i64 = 500_000_000;
 const SUDDEN: i64 = 200_000_000;
 const ROSE: f64 = 0.5;
 const EDGE: f64 = 0.03;
+const STAYS: i64 = 3;
+const DEEPER: f64 = 0.2;
 
 /// Area that two boxes have in common.
 pub fn common(a: &Pixels, b: &Pixels) -> f32 {
@@ -56,8 +58,10 @@ pub fn complete(boxes: &[Pixels], low: &[Low], pts: i64, patience: i64) -> Optio
             lowest = Some(f64::INFINITY);
         }
         if let Some(lowest) = lowest {
-            if since <= patience {
-                let bottom = (top + known.usual).min(lowest);
+            let limit = if lowest == f64::INFINITY { patience } else { patience.saturating_mul(STAYS) };
+            if since <= limit {
+                let feet = top + known.usual;
+                let bottom = if feet - lowest > DEEPER * known.usual { feet } else { feet.min(lowest) };
                 result.get_or_insert_with(|| boxes.to_vec())[one.row][3] = bottom as f32;
                 continue;
             }
