@@ -149,7 +149,7 @@ def test_a_source_whose_rate_is_not_known_is_followed_as_one_whose_rate_is(kerne
     assert unknown._engine._pace == pytest.approx(1 / 3)  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(("fps", "pace"), [(5, 1), (10, 1), (11, 1), (12.5, 0.8), (25, 0.4), (50, 0.2)])
+@pytest.mark.parametrize(("fps", "pace"), [(5, 1), (10, 1), (13, 1), (15, 2 / 3), (25, 0.4), (50, 0.2)])
 def test_at_about_ten_frames_a_second_and_below_all_is_as_it_was(fps: float, pace: float) -> None:
     made = tracker("bytetrack", fps)
     assert made._engine._pace == pytest.approx(pace)  # type: ignore[attr-defined]

@@ -66,7 +66,7 @@ class ByteTrackEngine:
     * It keeps every track it ever removed, and looks through all of them in each step. After :attr:`RENEW` of them a new
       instance takes over: the last steps are run through it again, and its tracks get the ids they had.
     * A step always is one frame long for it. Where frames were left out, its filters are advanced by as many steps.
-    * Its filter counts in frames. Where a step is clearly shorter than a tenth of a second, :class:`TimedByteTrack` takes its place.
+    * Its filter counts in frames. Where more than thirteen come in a second, :class:`TimedByteTrack` takes its place.
     """
 
     RENEW = 256

@@ -13,11 +13,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from countline.track.timed_bytetrack import ABOUT_A_TENTH
+
 __all__ = ["Probation"]
 
-LONG = 75_000_000
-"""ns from the first sighting on for which a track is asked for: a tenth of a second or so, in whole frames, and one interval of up to
-thirteen frames a second, which are left as they were."""
 FORGOTTEN = 1_500_000_000
 """ns from its first sighting after which a track that is not seen is asked anew."""
 
@@ -62,7 +61,7 @@ class Probation:
         result: NDArray[np.bool_] = known.copy()
         assert self._pts is not None
         pts, before = self._pts, self._before
-        if before is None or not 0 <= pts - before < LONG:
+        if before is None or not 0 <= pts - before < ABOUT_A_TENTH:
             result[:] = True
             self._asked.clear()
             return result
@@ -71,7 +70,7 @@ class Probation:
             number, sure, (least, enough) = int(numbers[at]), float(confidence[at]), limits[:, at].tolist()
             one = self._asked.get(number) or _Asked(before, 1, least)
             one = _Asked(one.began, one.seen + 1, one.confidence + sure)
-            if sure >= enough or (pts - one.began >= LONG and one.confidence >= least * one.seen):
+            if sure >= enough or (pts - one.began >= ABOUT_A_TENTH and one.confidence >= least * one.seen):
                 result[at] = True
                 asked.pop(number, None)
             else:

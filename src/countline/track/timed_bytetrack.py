@@ -1,4 +1,4 @@
-"""ByteTrack (Zhang et al., ECCV 2022) whose filter counts in time, for more than eleven frames a second.
+"""ByteTrack (Zhang et al., ECCV 2022) whose filter counts in time, for more than thirteen frames a second.
 
 The filter of the paper's implementation counts in frames: by its figures somebody strays from an even way by as much between two
 frames, however close they follow each other. They suit some ten frames a second. At thirty a velocity is learned from a third of the
@@ -25,12 +25,12 @@ from numpy.typing import NDArray
 
 from countline.track.jonker_volgenant import solve
 
-__all__ = ["TENTH", "TimedByteTrack", "pace_of"]
+__all__ = ["ABOUT_A_TENTH", "TimedByteTrack", "pace_of"]
 
-TENTH: Final = 100_000_000
+_TENTH: Final = 100_000_000
 """ns of the step for which the figures are."""
-_ABOUT = 0.9
-"""Part of it from which a step is taken for one."""
+ABOUT_A_TENTH: Final = 75_000_000
+"""ns from which a step is taken for one: up to thirteen frames a second."""
 _POSITION, _VELOCITY = 1.0 / 20.0, 1.0 / 160.0
 """Noise of place and velocity, heights (a step of a tenth of a second)."""
 _CONFIRMS = _NEAR = 0.7
@@ -51,8 +51,7 @@ Rows = tuple[NDArray[np.intp], NDArray[np.int64]]
 
 def pace_of(step: int) -> float:
     """Length of a step of so many ns in tenths of a second; 1 for about that and for longer ones."""
-    pace = step / TENTH
-    return pace if pace < _ABOUT else 1.0
+    return step / _TENTH if step < ABOUT_A_TENTH else 1.0
 
 
 class _Track:
