@@ -1,11 +1,15 @@
 //! ByteTrack (Zhang et al., ECCV 2022), as `pyxtrackers` computes it: constant-velocity Kalman filters on centre, aspect ratio
 //! and height, whose four axes do not mix, association by overlap. Every sum is in the order in which it is there, so that
-//! boxes, ids and ties are the same to the bit.
+//! boxes, ids and ties are the same to the bit. Where a step is shorter than the tenth of a second for which its figures are, it is
+//! `countline.track.timed_bytetrack` that it equals: the motion's noise is by time, and who was seen a step ago is looked for
+//! where that was, too.
 
 use crate::assignment::Solver;
 
 const POSITION: f64 = 1.0 / 20.0;
 const VELOCITY: f64 = 1.0 / 160.0;
+/// Distance (1 - IoU) up to which a detection lies where a track was a step ago.
+const NEAR: f64 = 0.7;
 const ASPECT: usize = 2;
 const HEIGHT: usize = 3;
 
@@ -73,6 +77,8 @@ pub struct Track {
     pub id: i64,
     frame: i64,
     start: i64,
+    /// Where it was seen last.
+    seen: Corners,
 }
 
 /// Where detections and tracks lie: left, top, right, bottom.
@@ -82,7 +88,8 @@ impl Track {
     fn new(row: &[f64]) -> Self {
         let origin = [row[0], row[1], row[2] - row[0], row[3] - row[1]];
         let axes = [Axis::default(); 4];
-        Self { axes, origin, score: row[4], state: State::New, activated: false, id: -1, frame: 0, start: 0 }
+        let seen = [origin[0], origin[1], origin[0] + origin[2], origin[1] + origin[3]];
+        Self { axes, origin, score: row[4], state: State::New, activated: false, id: -1, frame: 0, start: 0, seen }
     }
 
     /// Left, top, width, height.
@@ -106,13 +113,14 @@ impl Track {
         [other, other, (1e-2, 1e-5), other]
     }
 
-    fn predict(&mut self) {
+    /// `noise`: of position and velocity, as parts of what they are in a tenth of a second.
+    fn predict(&mut self, noise: (f64, f64)) {
         if self.state != State::Tracked {
             self.axes[HEIGHT].v = 0.0;
         }
         let deviations = self.deviations();
         for (axis, (position, velocity)) in self.axes.iter_mut().zip(deviations) {
-            axis.predict(position, velocity);
+            axis.predict(position * noise.0, velocity * noise.1);
         }
     }
 
@@ -136,6 +144,7 @@ impl Track {
         for (k, axis) in self.axes.iter_mut().enumerate() {
             axis.correct(measured[k], if k == ASPECT { 1e-1 } else { POSITION * h });
         }
+        self.seen = detection.seen;
         self.frame = frame;
         self.state = State::Tracked;
         self.activated = true;
@@ -176,6 +185,8 @@ pub struct Tracker {
     threshold: f64,
     most: f64,
     lost_for: i64,
+    /// Length of a step in tenths of a second, at most 1.
+    pace: f64,
     frame: i64,
     pub count: i64,
     tracked: Vec<Track>,
@@ -184,8 +195,8 @@ pub struct Tracker {
 }
 
 impl Tracker {
-    pub fn new(threshold: f64, most: f64, lost_for: i64) -> Self {
-        Self { threshold, most, lost_for, ..Self::default() }
+    pub fn new(threshold: f64, most: f64, lost_for: i64, pace: f64) -> Self {
+        Self { threshold, most, lost_for, pace, ..Self::default() }
     }
 
     /// Tracks that are out of sight.
@@ -195,8 +206,9 @@ impl Tracker {
 
     /// Advance all filters but those of tracks that are not confirmed.
     pub fn predict(&mut self) {
-        self.tracked.iter_mut().filter(|track| track.activated).for_each(Track::predict);
-        self.lost.iter_mut().for_each(Track::predict);
+        let noise = (self.pace, self.pace * self.pace.sqrt());
+        self.tracked.iter_mut().filter(|track| track.activated).for_each(|track| track.predict(noise));
+        self.lost.iter_mut().for_each(|track| track.predict(noise));
     }
 
     fn pairs(&mut self, a: &[Corners], b: &[Corners], most: f64) -> Pairs {
@@ -247,7 +259,24 @@ impl Tracker {
             };
             track.sight(&strong[j], frame);
         }
+        if self.pace < 1.0 {
+            self.find_where_seen(strong, &detected, &mut free, frame);
+        }
         (0..strong.len()).filter(|j| free[*j]).collect()
+    }
+
+    /// After the first where steps are short: detections that are left with tracks that are not where they were to be, but where
+    /// they were a step ago, or near it.
+    fn find_where_seen(&mut self, strong: &[Track], detected: &[Corners], free: &mut [bool], frame: i64) {
+        let waiting = |track: &Track| track.activated && track.frame != frame;
+        let open: Vec<usize> = (0..self.tracked.len()).filter(|at| waiting(&self.tracked[*at])).collect();
+        let pool: Vec<Corners> = open.iter().map(|at| self.tracked[*at].seen).collect();
+        let left: Vec<usize> = (0..strong.len()).filter(|j| free[*j]).collect();
+        let boxes: Vec<Corners> = left.iter().map(|j| detected[*j]).collect();
+        for (i, j) in self.pairs(&pool, &boxes, NEAR) {
+            free[left[j]] = false;
+            self.tracked[open[i]].sight(&strong[left[j]], frame);
+        }
     }
 
     /// Second association: weak detections with tracks of the frame before. Who gets none is out of sight.

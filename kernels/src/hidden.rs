@@ -9,6 +9,7 @@ const LINGERS: i64 = 500_000_000;
 const SUDDEN: i64 = 200_000_000;
 const ROSE: f64 = 0.5;
 const EDGE: f64 = 0.03;
+const STAYS: i64 = 3;
 
 /// Area that two boxes have in common.
 pub fn common(a: &Pixels, b: &Pixels) -> f32 {
@@ -59,7 +60,8 @@ pub fn complete(boxes: &[Pixels], low: &[Low], pts: i64, patience: i64) -> Optio
             lowest = Some(f64::INFINITY);
         }
         if let Some(lowest) = lowest {
-            if since <= patience {
+            let limit = if lowest == f64::INFINITY { patience } else { patience.saturating_mul(STAYS) };
+            if since <= limit {
                 let bottom = (top + known.usual).min(lowest);
                 result.get_or_insert_with(|| boxes.to_vec())[one.row][3] = bottom as f32;
                 continue;

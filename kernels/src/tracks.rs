@@ -64,10 +64,11 @@ pub struct ByteTrack {
 #[pymethods]
 impl ByteTrack {
     /// `threshold`: scores above it take part in the first association; `most`: greatest distance (1 - IoU) there;
-    /// `lost_for`: frames for which a track that is out of sight is kept.
+    /// `lost_for`: steps for which a track that is out of sight is kept; `pace`: length of a step in tenths of a second, at most 1.
     #[new]
-    fn new(threshold: f64, most: f64, lost_for: i64) -> Self {
-        Self { tracker: Tracker::new(threshold, most, lost_for) }
+    #[pyo3(signature = (threshold, most, lost_for, pace = 1.0))]
+    fn new(threshold: f64, most: f64, lost_for: i64, pace: f64) -> Self {
+        Self { tracker: Tracker::new(threshold, most, lost_for, pace) }
     }
 
     /// Tracks that were begun so far.

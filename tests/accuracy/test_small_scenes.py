@@ -28,8 +28,9 @@ def test_no_crossing_is_wrong_where_walkers_do_not_touch(fps: float) -> None:
     assert found == 0
 
 
+@pytest.mark.parametrize("fps", [10, 30])
 @pytest.mark.parametrize(("kind", "most"), [("street", 0.05), ("traffic", 0.03), ("crowd", 0.12)])
-def test_few_crossings_are_wrong_where_they_hide_each_other(kind: str, most: float) -> None:
-    found, true = wrong(kind, range(40, 43), 10, 20)
+def test_few_crossings_are_wrong_where_they_hide_each_other(kind: str, most: float, fps: float) -> None:
+    found, true = wrong(kind, range(40, 43), fps, 20)
     assert true > 25
     assert found <= most * true

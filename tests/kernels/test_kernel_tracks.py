@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from countline.track import engines, make
 from countline.track.engines import ByteTrackEngine, agrees
 from countline.track.memory import Memory
 from countline.track.occlusion import complete, floor
+from countline.track.timed_bytetrack import TimedByteTrack
 from countline.types import Detections
 
 kernel = compiled()
@@ -81,6 +83,25 @@ def test_steps_are_those_of_the_library_to_the_bit_ties_included(seed, objects, 
 
 
 @examples
+@given(seeds, st.integers(1, 30), st.sampled_from([0, 8, 32]), st.sampled_from([1.0, 0.8, 2 / 3, 1 / 3, 1 / 6]))
+def test_steps_are_those_of_numpy_to_the_bit_ties_included_at_any_pace(seed, objects, grid, pace):
+    """At a pace of 1 NumPy's are those of the library, too."""
+    rng = np.random.default_rng(seed)
+    iou, lost = float(rng.choice([0.1, 0.2, 0.3])), int(rng.integers(1, 40))
+    made = TimedByteTrack(0.5, 1 - iou, lost, pace), kernel.ByteTrack(0.5, 1 - iou, lost, pace)
+    library = ByteTrackEngine(iou, lost)._new() if pace == 1 and importlib.util.find_spec("pyxtrackers") else None
+    for detections in crowd(rng, objects, 60, grid):
+        rows, steps = table(detections, rng), int(rng.choice([1, 1, 1, 3]))
+        expected, found = ([a.tolist() for a in one.advance(rows, steps)] for one in made)
+        assert found == expected
+        if library is not None:
+            assert [a.tolist() for a in ByteTrackEngine.advance_library(library, rows, steps)] == expected
+        lost_ones = [[(v.track_id, v.tlbr.tolist(), v.tlwh.tolist()) for v in one.lost_stracks] for one in made]
+        assert lost_ones[0] == lost_ones[1]
+    assert made[0].track_id_counter == made[1].track_id_counter
+
+
+@examples
 @given(seeds, st.integers(1, 25), st.sampled_from([0, 16]), st.sampled_from(["default", "bytetrack", "edgefirst"]))
 def test_tracks_are_the_same_to_the_bit_with_the_kernel_and_without(seed, objects, grid, kind):
     if kind != "edgefirst":
@@ -88,14 +109,15 @@ def test_tracks_are_the_same_to_the_bit_with_the_kernel_and_without(seed, object
     rng = np.random.default_rng(seed)
     more = {k: v for k, v in {"high": 0.45, "low": 0.05, "lost": 0.7}.items() if rng.random() < 0.5}
     limits = np.array([0.5] if seed % 2 else [0.5, 0.3, 0.6], np.float32)
-    config, fps = TrackerConfig.model_validate({"kind": kind, **more}), [10.0, 3.0, None][int(rng.integers(3))]
+    config, fps = TrackerConfig.model_validate({"kind": kind, **more}), [10.0, 30.0, 3.0, None][int(rng.integers(4))]
+    step = STEP // 3 if fps == 30 or (fps is None and seed % 2) else STEP
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ByteTrackEngine, "RENEW", int(rng.choice([5, 256])))
         fast, plain = (make(config, fps=fps, thresholds=limits, kernel=with_it) for with_it in (True, False))
         pts = 0
         for at, detections in enumerate(crowd(rng, objects, 70, grid)):
             slower = 4 if seed % 3 == 0 and 20 < at < 45 else 1  # another engine takes over
-            pts += int(STEP * slower * rng.choice([1, 1, 1, 1, 2, 30], p=[0.24] * 4 + [0.03, 0.01]))
+            pts += int(step * slower * rng.choice([1, 1, 1, 1, 2, 30], p=[0.24] * 4 + [0.03, 0.01]))
             given_now = None if rng.random() < 0.1 else detections
             assert bits(fast.update(given_now, pts)) == bits(plain.update(given_now, pts))
         assert fast.never_tracked == plain.never_tracked

@@ -10,15 +10,16 @@ from __future__ import annotations
 from collections import deque
 from functools import cache
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from countline.errors import ConfigError
 from countline.track.bytetrack import tracker_class
+from countline.track.timed_bytetrack import TimedByteTrack, pace_of
 
-__all__ = ["BEGINS", "CONTINUES", "FINDS", "NOISE", "ByteTrackEngine", "EdgeFirstEngine", "Engine"]
+__all__ = ["BEGINS", "CONTINUES", "FINDS", "NOISE", "ByteTrackEngine", "EdgeFirstEngine", "Engine", "TimedEngine"]
 
 NOISE, CONTINUES, FINDS, BEGINS = range(4)
 """Grades of a detection: not worth a look; only continues a track that was seen in the step before, with what the others
@@ -40,6 +41,15 @@ class Engine(Protocol):
         ...
 
 
+@runtime_checkable
+class TimedEngine(Protocol):
+    """An engine that asks how long a step is."""
+
+    def lasts(self, step: int) -> None:
+        """From now on a step is ``step`` ns long, and so were those before."""
+        ...
+
+
 def _absent(kind: str, package: str) -> ConfigError:
     return ConfigError(
         f"the tracker '{kind}' needs the package {package}, which is not installed",
@@ -49,13 +59,14 @@ def _absent(kind: str, package: str) -> ConfigError:
 
 
 class ByteTrackEngine:
-    """``pyxtrackers.BYTETracker``, with three things put right.
+    """``pyxtrackers.BYTETracker``, with four things put right.
 
     * It gives filtered boxes without saying which detection they came from. The number of the row is written into the
       low bits of its score and read back from the track, so class and confidence stay with their box.
     * It keeps every track it ever removed, and looks through all of them in each step. After :attr:`RENEW` of them a new
       instance takes over: the last steps are run through it again, and its tracks get the ids they had.
     * A step always is one frame long for it. Where frames were left out, its filters are advanced by as many steps.
+    * Its filter counts in frames. Where more than thirteen come in a second, :class:`TimedByteTrack` takes its place.
     """
 
     RENEW = 256
@@ -76,6 +87,10 @@ class ByteTrackEngine:
             raise _absent("bytetrack", "pyxtrackers") from None
         self._kernel = kernel if kernel is not None and agrees(kernel) else None
         """``countline_kernels``, which does in one call what the library and :meth:`_advance` do."""
+        self._quick = TimedByteTrack if kernel is None else kernel.ByteTrack
+        """What does it where steps are short."""
+        self._pace = 1.0
+        """Length of a step in tenths of a second, at most 1."""
         self._iou = iou
         self._lost = max(1, lost)
         self._past: deque[tuple[NDArray[np.float64], NDArray[np.int64], int]] = deque(maxlen=self.REMEMBERED)
@@ -91,6 +106,8 @@ class ByteTrackEngine:
         """What the last step returned."""
 
     def _new(self) -> Any:
+        if self._pace < 1:
+            return self._quick(self.THRESHOLD, 1 - self._iou, self._lost, self._pace)
         if self._kernel is not None:
             return self._kernel.ByteTrack(self.THRESHOLD, 1 - self._iou, self._lost)
         return self._library()
@@ -133,15 +150,26 @@ class ByteTrackEngine:
         self._lost = max(1, lost)
         self._renew()
 
+    def lasts(self, step: int) -> None:
+        """See :class:`TimedEngine`."""
+        pace = pace_of(step)
+        if pace != self._pace:
+            self._pace = pace
+            self._renew()
+
+    @property
+    def _by_library(self) -> bool:
+        return self._kernel is None and self._pace == 1
+
     def _stable_number(self, number: int) -> int:
         return self._ids.get(number, self._base + number)
 
     def _advance(self, tracker: Any, table: NDArray[np.float64], steps: int) -> Rows:
         """Rows of the table that tracks took, in ascending order, and the library's numbers of these tracks."""
-        if self._kernel is not None:
-            rows: Rows = tracker.advance(table, steps)
-            return rows
-        return self.advance_library(tracker, table, steps)
+        if self._by_library:
+            return self.advance_library(tracker, table, steps)
+        rows: Rows = tracker.advance(table, steps)
+        return rows
 
     @classmethod
     def advance_library(cls, tracker: Any, table: NDArray[np.float64], steps: int) -> Rows:

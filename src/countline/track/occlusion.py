@@ -42,6 +42,8 @@ SUDDEN = 200_000_000
 """ns within which a box that loses its lower part was hidden by something, whether that is seen or not."""
 ROSE = 0.5
 """Part of what it lost by which its bottom must have risen meanwhile: one who leaves over the lower edge loses the upper part."""
+STAYS = 3
+"""How many times as long as otherwise one is hidden behind whom the detector sees all the while."""
 EDGE = 0.03
 """A box whose top is so near to the picture's edge, in usual heights, is leaving: it becomes lower in earnest."""
 
@@ -112,7 +114,8 @@ def complete(
     their tracks remember -> the same boxes, those that somebody hides from below completed downward. Where none is, the given
     array itself.
 
-    ``pts`` in ns; who was not seen whole for ``patience`` ns has become lower in earnest. ``before`` gives by row the bottom
+    ``pts`` in ns; who was not seen whole for ``patience`` ns (or :data:`STAYS` times as long, where somebody in front is seen) has
+    become lower in earnest. ``before`` gives by row the bottom
     of the track's last box.
     """
     result = boxes
@@ -124,7 +127,7 @@ def complete(
         if lowest is None and 0 <= pts - known.hidden <= LINGERS and float(boxes[row, 1]) >= EDGE * known.usual:
             lowest = math.inf
         if lowest is not None:
-            if pts - known.whole <= patience:
+            if pts - known.whole <= patience * (1 if lowest == math.inf else STAYS):
                 if result is boxes:
                     result = boxes.copy()
                 result[row, 3] = min(float(boxes[row, 1]) + known.usual, lowest)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from countline.track.engines import BEGINS, CONTINUES, FINDS, NOISE, Engine
+from countline.track.engines import BEGINS, CONTINUES, FINDS, NOISE, Engine, TimedEngine
 from countline.track.leaps import Leaps
 from countline.track.memory import Memory, TrackMemory
 from countline.track.motion import velocities
@@ -17,6 +17,7 @@ from countline.track.newcomers import Newcomers
 from countline.track.overlap import BESIDE, beside_stronger, clearly_beside, overlap
 from countline.track.pace import Pace
 from countline.track.past import CompiledPast, Past
+from countline.track.probation import Probation
 from countline.track.refound import Refound
 from countline.track.told import Told
 from countline.track.twins import Twins
@@ -41,6 +42,8 @@ _DOUBT = 1.2
 leave weak second boxes, which nothing beside them explains in the open."""
 _TIERS = np.array([NOISE, CONTINUES, FINDS, BEGINS, BEGINS, BEGINS])
 """By the number of limits that a confidence passed."""
+_BELIEVED = 3
+"""Of the limits, the one from which a detection may begin a track; the next one is what it needs beside somebody."""
 _WEAK = 2
 """Limits passed by a detection that may find one who was out of sight, but is not believed."""
 _DOUBTFUL = 4
@@ -113,9 +116,16 @@ class EngineTracker:
         self._refound: Refound = (Refound if kernel is None else kernel.Refound)(self._lost, iou)
         self._newcomers = Newcomers()
         self._told = Told(self._lost, kernel)
+        self._probation = Probation()
 
     def _new(self) -> Engine:
-        return self._makers[self._pace is not None and self._pace.slow](self._steps_kept())
+        engine = self._makers[self._pace is not None and self._pace.slow](self._steps_kept())
+        self._tell_step(engine)
+        return engine
+
+    def _tell_step(self, engine: Engine) -> None:
+        if self._step and isinstance(engine, TimedEngine):
+            engine.lasts(self._step)
 
     def _steps_kept(self) -> int:
         return max(1, -(-self._lost // (self._step or 1_000_000_000 // 30)))
@@ -153,7 +163,7 @@ class EngineTracker:
         seen = None if leapt else self._known.remember(boxes, confidence, classes, rows, numbers, times, False)
         begun = seen is None
         if seen is None:  # a track without a public id, or one that leaps
-            rows, numbers = self._public(boxes, classes, rows, numbers, leapt, pts)
+            rows, numbers = self._public(detections, rows, numbers, leapt, pts)
             seen = self._known.remember(boxes, confidence, classes, rows, numbers, times, True)
             assert seen is not None
         shown, sure, best, ids, low = seen
@@ -191,8 +201,7 @@ class EngineTracker:
 
     def _public(
         self,
-        boxes: NDArray[np.float32],
-        classes: NDArray[np.int32],
+        detections: Detections,
         rows: NDArray[np.intp],
         numbers: NDArray[np.int64],
         leapt: list[tuple[int, int]],
@@ -201,7 +210,14 @@ class EngineTracker:
         """Rows and numbers of the tracks that have a public id or get one now, and of those that leapt, in the order of the rows.
         Those that are lost ones (:mod:`countline.track.refound`) go on under the id they had."""
         quick = self._pace is None or not self._pace.slow
+        boxes, classes = detections.xyxy, detections.class_id
         rows, numbers = self._refound.admit(self._known, boxes, classes, rows, numbers, pts, quick)
+        if quick:
+            of = np.minimum(classes.take(rows), self._limits.shape[1] - 1)
+            limits = self._limits[_BELIEVED:].take(of, axis=1)
+            known, sure = self._known.known(numbers), detections.confidence.take(rows)
+            believed = self._probation.believed(numbers, known, sure, limits)
+            rows, numbers = rows[believed], numbers[believed]
         if leapt:
             more, leaping = np.array(leapt, np.int64).T
             rows, numbers = np.concatenate([rows, more]), np.concatenate([numbers, leaping])
@@ -265,6 +281,7 @@ class EngineTracker:
     def _clock(self, pts: int) -> int:
         """Step lengths since the last frame, at least 1. Learns the step length where no frame rate was given."""
         previous, self._pts = self._pts, pts
+        self._probation.frame(pts)
         if previous is None or pts <= previous:
             return 1
         gap = pts - previous
@@ -277,6 +294,7 @@ class EngineTracker:
             self._intervals.append(gap)
             if len(self._intervals) == _RATE_AFTER:
                 self._step = int(np.median(self._intervals))
+                self._tell_step(self._engine)
                 self._engine.keep(self._steps_kept())
             return 1
         return max(1, round(gap / self._step)) if self._step else 1
@@ -289,6 +307,7 @@ class EngineTracker:
         self._refound.clear()
         self._newcomers.clear()
         self._told.renumbered()
+        self._probation.clear()
         self._first = {}
         if not self._past:
             self._known.clear()
@@ -304,6 +323,7 @@ class EngineTracker:
         self._refound.clear()
         self._newcomers.clear()
         self._told.clear()
+        self._probation.clear()
         self._first = None
         self._known.clear()
 
