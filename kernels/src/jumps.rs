@@ -19,7 +19,7 @@ const STAYS: i64 = 250_000_000;
 const GONE: i64 = 150_000_000;
 const QUICK: i64 = 250_000_000;
 const AWAITED: f64 = 0.15;
-const AGAIN: i64 = 100_000_000;
+const AGAIN: i64 = 60_000_000;
 
 /// pts in ns, x and y of a foot in pixels.
 type Place = (i64, f64, f64);
@@ -136,19 +136,34 @@ impl Jumps {
 fn judge(way: &Way, place: Place, size: f64, quick: bool, frame: i64) -> (bool, bool) {
     let ((first, a, b), (last, c, d)) = way.ends();
     let (pts, x, y) = place;
-    let (since, span) = ((pts - last) as f64 / 1e9, (last - first) as f64 / 1e9);
+    let since = (pts - last) as f64 / 1e9;
     let long = larger(size, way.size);
-    let (u, v, near) = if last - first >= KNOWN {
-        let (u, v) = ((c - a) / span * since, (d - b) / span * since);
-        (u, v, long * smaller(NEAR + FASTER * since, MOST) + BEND * (u * u + v * v).sqrt())
+    let (x, y) = (x - c, y - d);
+    let (off, jumped) = if last - first < KNOWN {
+        let near = long * (NEAR + ANY_WAY * since);
+        let off = x * x + y * y;
+        (off, off > near * near)
     } else {
-        (0.0, 0.0, long * (NEAR + ANY_WAY * since))
+        let near = long * smaller(NEAR + FASTER * since, MOST);
+        let (off, beyond_way) = beyond((x, y), (c - a, d - b), since, (last - first) as f64 / 1e9, near);
+        let step = || {
+            let (then, a, b) = way.places[way.places.len() - 2];
+            beyond((x, y), (c - a, d - b), since, (last - then) as f64 / 1e9, near).1
+        };
+        (off, beyond_way && x * x + y * y > near * near && step())
     };
-    let (x, y) = (x - c - u, y - d - v);
-    let off = x * x + y * y;
-    if off > near * near {
+    if jumped {
         return (true, true);
     }
     let gone = quick && frame - way.frame > 1 && pts - last > GONE;
     (gone && off > AWAITED * AWAITED * long * long, false)
+}
+
+/// `_beyond`: by how much a step is another than one before that goes on (squared), and whether that is too much.
+fn beyond((x, y): (f64, f64), (across, up): (f64, f64), since: f64, span: f64, near: f64) -> (f64, bool) {
+    let (u, v) = (across / span * since, up / span * since);
+    let far = near + BEND * (u * u + v * v).sqrt();
+    let (x, y) = (x - u, y - v);
+    let off = x * x + y * y;
+    (off, off > far * far)
 }

@@ -179,7 +179,9 @@ def test_a_box_of_a_neighbour_crosses_no_line_and_its_sightings_are_counted(mixe
     assert {int(t) for tracks in said for t in tracks.track_id} == {1, 2}
 
 
-def test_a_track_that_has_gone_over_to_another_object_for_good_gets_another_id_and_the_first_one_is_found_again() -> None:
+def test_a_track_that_has_gone_over_to_another_object_for_good_gets_another_id_and_the_first_one_is_found_again() -> (
+    None
+):
     """The engine goes on with a neighbour; half a second later it begins a track where the first one is."""
     boxes, numbers = [], []
     for i in range(120):

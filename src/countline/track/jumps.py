@@ -8,7 +8,8 @@ shows another object, which is one that begins: it gets an id of its own, or has
 
 Who was out of sight and comes back elsewhere than awaited is told from his second sighting on, as one who begins is.
 
-Near enough is: within :data:`NEAR` of the longer side of the box, and so much more for each second since the last sighting
+Where a track must be is told by its way in the last 0.8 s, by the last step of it, for who turns about, and by the place where it was, for
+who stops. Near enough to one of them is: within :data:`NEAR` of the longer side of the box, and so much more for each second since the last sighting
 (:data:`FASTER`, but :data:`MOST` at most), and half of the way that it must have gone meanwhile (:data:`BEND`: what comes towards the
 camera gets faster in the picture). While the velocity is not known yet (:data:`KNOWN`) it is :data:`ANY_WAY` for each second.
 """
@@ -46,7 +47,7 @@ QUICK = 250_000_000
 """and frames come at least this often, ns."""
 AWAITED = 0.15
 """Longer sides from where it is awaited up to which somebody comes back where he must."""
-AGAIN = 100_000_000
+AGAIN = 60_000_000
 """ns for which one who comes back elsewhere is seen before he is told."""
 
 Place = tuple[int, float, float]
@@ -158,17 +159,32 @@ class Jumps:
     def _judge(self, way: _Way, place: Place, size: float, quick: bool) -> tuple[bool, bool]:
         """Whether a sighting is doubtful, and whether since the track has jumped."""
         (first, a, b), (last, c, d), (pts, x, y) = way.places[0], way.places[-1], place
-        since, span = (pts - last) / 1e9, (last - first) / 1e9
+        since = (pts - last) / 1e9
         long = max(size, way.size)
-        if last - first >= KNOWN:
-            u, v = (c - a) / span * since, (d - b) / span * since
-            near = long * min(NEAR + FASTER * since, MOST) + BEND * sqrt(u * u + v * v)
-        else:
-            u = v = 0.0
+        x, y = x - c, y - d
+        if last - first < KNOWN:
             near = long * (NEAR + ANY_WAY * since)
-        x, y = x - c - u, y - d - v
-        off = x * x + y * y
-        if off > near * near:
+            off = x * x + y * y
+            jumped = off > near * near
+        else:
+            near = long * min(NEAR + FASTER * since, MOST)
+            off, jumped = _beyond(x, y, c - a, d - b, since, (last - first) / 1e9, near)
+            if jumped and x * x + y * y > near * near:  # he does not stand either
+                then, a, b = way.places[-2]
+                jumped = _beyond(x, y, c - a, d - b, since, (last - then) / 1e9, near)[1]
+            else:
+                jumped = False
+        if jumped:
             return True, True
         gone = quick and self._frame - way.frame > 1 and pts - last > GONE
         return gone and off > AWAITED * AWAITED * long * long, False
+
+
+def _beyond(x: float, y: float, across: float, up: float, since: float, span: float, near: float) -> tuple[float, bool]:
+    """Of a step x, y in ``since`` seconds after one of across, up in ``span`` seconds: by how much it is another than that one goes on
+    (squared), and whether that is more than ``near`` and what a way may bend."""
+    u, v = across / span * since, up / span * since
+    far = near + BEND * sqrt(u * u + v * v)
+    x, y = x - u, y - v
+    off = x * x + y * y
+    return off, off > far * far
