@@ -8,10 +8,10 @@ shows another object, which is one that begins: it gets an id of its own, or has
 
 Who was out of sight and comes back elsewhere than awaited is told from his second sighting on, as one who begins is.
 
-Where a track must be is told by its way in the last 0.8 s, by the last step of it, for who turns about, and by the place where it was, for
-who stops. Near enough to one of them is: within :data:`NEAR` of the longer side of the box, and so much more for each second since the last sighting
-(:data:`FASTER`, but :data:`MOST` at most), and half of the way that it must have gone meanwhile (:data:`BEND`: what comes towards the
-camera gets faster in the picture). While the velocity is not known yet (:data:`KNOWN`) it is :data:`ANY_WAY` for each second.
+Where a track must be is told by its way in the last 0.8 s, by the last step of it, for who turns about, and by the place where it was,
+for who stops. Near enough to one of them is: within :data:`NEAR` of the longer side of the box, and so much more for each second since the
+last sighting (:data:`FASTER`, but :data:`MOST` at most), and half of the way that it must have gone meanwhile (:data:`BEND`: what comes
+towards the camera gets faster in the picture). While the velocity is not known yet (:data:`KNOWN`) it is :data:`ANY_WAY` for each second.
 """
 
 from __future__ import annotations
