@@ -9,7 +9,7 @@ const LINGERS: i64 = 500_000_000;
 const SUDDEN: i64 = 200_000_000;
 const ROSE: f64 = 0.5;
 const EDGE: f64 = 0.03;
-const STAYS: i64 = 3;
+const STAYS: i64 = 2;
 
 /// Area that two boxes have in common.
 pub fn common(a: &Pixels, b: &Pixels) -> f32 {

@@ -42,7 +42,7 @@ SUDDEN = 200_000_000
 """ns within which a box that loses its lower part was hidden by something, whether that is seen or not."""
 ROSE = 0.5
 """Part of what it lost by which its bottom must have risen meanwhile: one who leaves over the lower edge loses the upper part."""
-STAYS = 3
+STAYS = 2
 """How many times as long as otherwise one is hidden behind whom the detector sees all the while."""
 EDGE = 0.03
 """A box whose top is so near to the picture's edge, in usual heights, is leaving: it becomes lower in earnest."""
