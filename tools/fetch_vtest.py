@@ -80,7 +80,10 @@ def main() -> int:
         return 1
     if arguments.out:
         arguments.out.mkdir(parents=True, exist_ok=True)
-        video = Path(shutil.copy2(video, arguments.out / "vtest.avi"))
+        copy = arguments.out / "vtest.avi"
+        if copy.resolve() != video.resolve():
+            shutil.copy2(video, copy)
+        video = copy
     print(video)
     return 0
 
