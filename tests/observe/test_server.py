@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from walking import Walker, address_of, configuration, get, running, wait_for
+from walking import Walker, address_of, configuration, get, people, running, wait_for
 
 from countline import redaction
 from countline.addresses import is_loopback, split_address
@@ -146,9 +146,23 @@ def test_no_secret_leaves_through_metrics_or_health(tmp_path: Path) -> None:
     camera = Walker(f"gate-{secret}")
     camera.info = camera.info.__class__(camera.info.name, 0, "gate", f"rtsp://user:{secret}@camera/1", live=True)
     config = configuration(tmp_path, metrics="127.0.0.1:0")
-    with running(config, camera, after=3) as run:
-        run.engine.fail(RuntimeError(f"rtsp://user:{secret}@camera/1 is broken"))
-        said = [get(address_of(run), path)[2] for path in ("/metrics", "/healthz", "/readyz")]
+    works, asked, looked = threading.Event(), threading.Event(), []
+
+    def held(images: list[Any]) -> Any:
+        """A run that failed ends, and with it the endpoints: not before they were asked."""
+        looked.append(1)
+        if len(looked) > 3:
+            works.set()
+            assert asked.wait(60)
+        return people(images)
+
+    with running(config, camera, detector=held) as run:
+        try:
+            assert works.wait(60)
+            run.engine.fail(RuntimeError(f"rtsp://user:{secret}@camera/1 is broken"))
+            said = [get(address_of(run), path)[2] for path in ("/metrics", "/healthz", "/readyz")]
+        finally:
+            asked.set()
     assert all(secret not in text for text in said)
     assert "broken" in said[1]
     assert 'source="gate-' in said[0]
