@@ -88,9 +88,8 @@ class Context:
     """
 
     def __init__(self, handle: ctypes.c_void_p) -> None:
-        library: Any = ctypes.PyDLL(
-            "libcuda.so.1"
-        )  # keeps the interpreter: these two calls are shorter than to get it back
+        # Keeps the interpreter's lock: these two calls are shorter than to get it back.
+        library: Any = ctypes.PyDLL("libcuda.so.1")
         self._push, self._pop = library.cuCtxPushCurrent_v2, library.cuCtxPopCurrent_v2
         self._handle = handle
 

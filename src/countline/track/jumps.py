@@ -23,6 +23,7 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from countline.track.refound import append
 from countline.types import Tracks
 
 __all__ = ["Jumps", "Verdict"]
@@ -37,8 +38,6 @@ KNOWN = 150_000_000
 """ns between the first and the last place from which a velocity is known."""
 BEFORE = 800_000_000
 """ns of the way behind it from which it is taken."""
-APART = 90_000_000
-"""ns at least between two places that are remembered, but for the last two."""
 STAYS = 250_000_000
 """ns after which a track that jumped shows another object."""
 GONE = 150_000_000
@@ -68,32 +67,32 @@ class _Way:
         """Longer side of the box then, pixels."""
         self.frame = frame
         """Number of that frame."""
-        self.doubts: list[Place] = []
+        self.doubts: tuple[Place, Place] | None = None
         """First and last of the doubtful sightings that lie together."""
 
     def go_on(self, place: Place, size: float, frame: int) -> None:
         """It was seen where it must be."""
-        places = self.places
-        if len(places) > 1 and places[-1][0] - places[-2][0] < APART:
-            places.pop()
-        places.append(place)
-        while place[0] - places[0][0] > BEFORE:
-            places.popleft()
-        self.size, self.frame = size, frame
-        self.doubts.clear()
+        append(self.places, place)
+        while place[0] - self.places[0][0] > BEFORE:
+            self.places.popleft()
+        self.size, self.frame, self.doubts = size, frame, None
+
+    def begin_anew(self) -> None:
+        """Its way begins where it was doubted first."""
+        assert self.doubts is not None
+        self.places = deque([self.doubts[0]])
 
     def doubt(self, place: Place, size: float) -> int:
         """Another doubtful sighting: for how many ns the track was seen there; 0 with the first one."""
         pts, x, y = place
-        if self.doubts:
-            then, u, v = self.doubts[-1]
+        first = place
+        if self.doubts is not None:
+            before, (then, u, v) = self.doubts
             near = size * (NEAR + FASTER * ((pts - then) / 1e9))
-            if (x - u) * (x - u) + (y - v) * (y - v) > near * near:
-                self.doubts.clear()
-        if len(self.doubts) > 1:
-            self.doubts.pop()
-        self.doubts.append(place)
-        return pts - self.doubts[0][0]
+            if (x - u) * (x - u) + (y - v) * (y - v) <= near * near:
+                first = before
+        self.doubts = first, place
+        return pts - first[0]
 
 
 class Jumps:
@@ -140,9 +139,7 @@ class Jumps:
                 del self._ways[track]
                 others.append(row)
             elif not jumped and seen >= AGAIN:
-                first = way.doubts[0]
-                way.places.clear()
-                way.places.append(first)
+                way.begin_anew()
                 way.go_on(place, size, self._frame)
                 continue
             hidden.append(row)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from math import inf
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from countline.track.memory import TrackMemory
 from countline.track.overlap import overlap, singles
 from countline.types import Tracks
 
-__all__ = ["APART", "Refound", "remember"]
+__all__ = ["APART", "Refound", "append", "remember"]
 
 APART = 90_000_000
 """ns at least between two frames that are remembered, but for the last two."""
@@ -38,14 +38,20 @@ ALIKE = 1.5
 
 F4 = NDArray[np.float32]
 Past = deque[tuple[int, Tracks]]
+_Moment = TypeVar("_Moment", bound=tuple[Any, ...])
+
+
+def append(past: deque[_Moment], moment: _Moment) -> None:
+    """Another moment, whose first element is its pts in ns. Those remembered are :data:`APART` at least, but for the last two, so that at
+    any frame rate as many of them tell of as long a time."""
+    if len(past) > 1 and past[-1][0] - past[-2][0] < APART:
+        past.pop()
+    past.append(moment)
 
 
 def remember(past: Past, pts: int, tracks: Tracks) -> None:
-    """Another frame. Those remembered are :data:`APART` at least, but for the last two, so that at any frame rate as many of them
-    tell of as long a time."""
-    if len(past) > 1 and past[-1][0] - past[-2][0] < APART:
-        past.pop()
-    past.append((pts, tracks))
+    """Another frame; see :func:`append`."""
+    append(past, (pts, tracks))
 
 
 def foot_before(past: Past, track: int) -> float:
@@ -101,10 +107,7 @@ class Refound:
 
     def remember(self, tracks: Tracks, numbers: NDArray[np.int64], pts: int) -> None:
         """The tracks of a frame and their numbers with the engine."""
-        past = self._past
-        if len(past) > 1 and past[-1][0] - past[-2][0] < APART:
-            past.pop()
-        past.append((pts, tracks, numbers))
+        append(self._past, (pts, tracks, numbers))
 
     def admit(
         self,
