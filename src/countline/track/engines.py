@@ -1,5 +1,5 @@
-"""Compiled multi-object trackers from libraries behind one interface: ByteTrack (Zhang et al., ECCV 2022,
-arXiv 2110.06864) in Cython (pyxtrackers) and in Rust (edgefirst-tracker).
+"""Multi-object trackers behind one interface: ByteTrack (Zhang et al., ECCV 2022, arXiv 2110.06864) as compiled libraries have it,
+in Cython (pyxtrackers) and in Rust (edgefirst-tracker), and countline's own for crowds.
 
 An engine works on steps of equal length and on association tiers (:data:`BEGINS` and below) in place of confidences; what belongs to
 countline (times, thresholds, class votes, public ids) is in :mod:`countline.track.tracker`.
@@ -67,6 +67,9 @@ class ByteTrackEngine:
       instance takes over: the last steps are run through it again, and its tracks get the ids they had.
     * A step always is one frame long for it. Where frames were left out, its filters are advanced by as many steps.
     * Its filter counts in frames. Where more than thirteen come in a second, :class:`TimedByteTrack` takes its place.
+
+    With ``crowds`` it is not asked at all, and need not be installed: :class:`TimedByteTrack` pairs detections as
+    :mod:`countline.track.crowds` tells, at any frame rate.
     """
 
     RENEW = 256
@@ -80,15 +83,17 @@ class ByteTrackEngine:
     ROW = 2**40 - 1
     """The bits of the row."""
 
-    def __init__(self, iou: float, lost: int, kernel: ModuleType | None = None) -> None:
-        try:
-            self._class = tracker_class()
-        except ImportError:
-            raise _absent("bytetrack", "pyxtrackers") from None
-        self._kernel = kernel if kernel is not None and agrees(kernel) else None
+    def __init__(self, iou: float, lost: int, kernel: ModuleType | None = None, *, crowds: bool = False) -> None:
+        self._crowds = crowds
+        if not crowds:
+            try:
+                self._class = tracker_class()
+            except ImportError:
+                raise _absent("bytetrack", "pyxtrackers") from None
+        self._kernel = kernel if kernel is not None and (crowds or agrees(kernel)) else None
         """``countline_kernels``, which does in one call what the library and :meth:`_advance` do."""
-        self._quick = TimedByteTrack if kernel is None else kernel.ByteTrack
-        """What does it where steps are short."""
+        self._own = TimedByteTrack if kernel is None else kernel.ByteTrack
+        """What does it where steps are short, or for crowds."""
         self._pace = 1.0
         """Length of a step in tenths of a second, at most 1."""
         self._iou = iou
@@ -106,8 +111,8 @@ class ByteTrackEngine:
         """What the last step returned."""
 
     def _new(self) -> Any:
-        if self._pace < 1:
-            return self._quick(self.THRESHOLD, 1 - self._iou, self._lost, self._pace)
+        if self._pace < 1 or self._crowds:
+            return self._own(self.THRESHOLD, 1 - self._iou, self._lost, self._pace, self._crowds)
         if self._kernel is not None:
             return self._kernel.ByteTrack(self.THRESHOLD, 1 - self._iou, self._lost)
         return self._library()
@@ -159,7 +164,7 @@ class ByteTrackEngine:
 
     @property
     def _by_library(self) -> bool:
-        return self._kernel is None and self._pace == 1
+        return self._kernel is None and self._pace == 1 and not self._crowds
 
     def _stable_number(self, number: int) -> int:
         return self._ids.get(number, self._base + number)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -27,6 +26,7 @@ LOST = 1.5
 """Seconds for which a track is kept unless configured."""
 
 _ENGINES: dict[str, Callable[..., Any]] = {
+    "default": partial(ByteTrackEngine, crowds=True),
     "bytetrack": ByteTrackEngine,
     "edgefirst": EdgeFirstEngine,
     "buffered": BufferedEngine,
@@ -34,8 +34,8 @@ _ENGINES: dict[str, Callable[..., Any]] = {
 
 
 def kinds() -> tuple[str, ...]:
-    """Names for ``tracker.kind``; 'default' is the first whose library is installed, and 'buffered' below six frames a second."""
-    return ("default", *_ENGINES)
+    """Names for ``tracker.kind``; 'default' is 'buffered' below six frames a second."""
+    return tuple(_ENGINES)
 
 
 def make(
@@ -56,9 +56,6 @@ def make(
     if ":" in config.kind:
         return _users(config, fps, labels)
     kind = config.kind
-    if kind == "default":
-        # pyxtrackers keeps identities best (docs/tracking.md), but has no wheels yet for the newest Python.
-        kind = "bytetrack" if importlib.util.find_spec("pyxtrackers") else "edgefirst"
     if kind not in _ENGINES:
         raise ConfigError(
             f"unknown tracker '{config.kind}'",
@@ -68,10 +65,10 @@ def make(
     iou = IOU if config.iou is None else config.iou
     limits: Any = config.high if config.high is not None else thresholds
     module = find().module if kernel else None
-    more = {"kernel": module} if kind == "bytetrack" else {}
+    more = {"kernel": module} if kind in ("default", "bytetrack") else {}
     return EngineTracker(
         partial(_ENGINES[kind], iou, **more),
-        slow=partial(BufferedEngine, iou) if config.kind == "default" else None,
+        slow=partial(BufferedEngine, iou) if kind == "default" else None,
         thresholds=limits,
         low=config.low,
         lost=LOST if config.lost is None else config.lost,

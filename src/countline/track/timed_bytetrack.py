@@ -23,6 +23,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from countline.track.crowds import distances, pairing
 from countline.track.jonker_volgenant import solve
 
 __all__ = ["ABOUT_A_TENTH", "TimedByteTrack", "pace_of"]
@@ -37,6 +38,8 @@ _CONFIRMS = _NEAR = 0.7
 """Distance (1 - IoU) up to which a detection is the second sighting of a track, and is one where a track was a step ago."""
 _CONTINUES = 0.5
 """The same for weak detections."""
+_LATE = 5.0
+"""Tenths of a second for which a track that is not seen may be in a box that is that of two."""
 _DOUBLE = 0.15
 """The same, below which a lost track and one that is seen are one."""
 _ROW = 2**40 - 1
@@ -151,23 +154,16 @@ def _sight(pairs: Sequence[tuple[_Track, _Track]], frame: int) -> None:
 Corners = Sequence[tuple[float, float, float, float]]
 
 
-def _distances(a: Corners, b: Corners) -> F8:
-    """(len(a), len(b)) 1 - IoU, with a pixel added to each side as in PASCAL VOC."""
-    one, other = np.array(a).T[:, :, None], np.array(b).T[:, None]
-    mine = (one[2] - one[0] + 1.0) * (one[3] - one[1] + 1.0)
-    theirs = (other[2] - other[0] + 1.0) * (other[3] - other[1] + 1.0)
-    width = np.maximum(0.0, np.minimum(one[2], other[2]) - np.maximum(one[0], other[0]) + 1.0)
-    height = np.maximum(0.0, np.minimum(one[3], other[3]) - np.maximum(one[1], other[1]) + 1.0)
-    shared = width * height
-    result: F8 = np.where(shared == 0.0, 1.0, 1.0 - shared / (mine + theirs - shared + 1e-9))
-    return result
+def _places(tracks: Sequence[_Track]) -> F8:
+    """(n, 4) where they are awaited."""
+    return np.array([track.place() for track in tracks]).reshape(-1, 4)
 
 
 def _pairs(a: Corners, b: Corners, most: float) -> list[tuple[int, int]]:
     """(index of a, index of b), in the order of a, of those no farther apart than ``most``."""
     if not a or not b:
         return []
-    cost = _distances(a, b)
+    cost = distances(np.array(a), np.array(b))
     return [(i, j) for i, j in solve(cost) if cost[i, j] <= most]
 
 
@@ -180,10 +176,12 @@ class TimedByteTrack:
     most: greatest distance (1 - IoU) there.
     lost_for: steps for which a track that is out of sight is kept.
     pace: length of a step, in tenths of a second, at most 1; see :func:`pace_of`.
+    crowds: whether detections are paired as :mod:`countline.track.crowds` tells, in place of the first association.
     """
 
-    def __init__(self, threshold: float, most: float, lost_for: int, pace: float = 1.0) -> None:
+    def __init__(self, threshold: float, most: float, lost_for: int, pace: float = 1.0, crowds: bool = False) -> None:
         self._threshold, self._most, self._lost_for, self._pace = threshold, most, lost_for, pace
+        self._crowds = crowds
         self._frame = 0
         self.track_id_counter = 0
         """Tracks that were begun so far."""
@@ -201,9 +199,15 @@ class TimedByteTrack:
         strong = [one for one in detections if one.score > self._threshold]
         weak = [one for one in detections if 0.1 < one.score <= self._threshold]
         self._go_on()
-        left = self._find_confirmed(strong)
+        if self._crowds:
+            strong, weak = self._find_in_crowd(strong, weak)
+        else:
+            strong = self._find_confirmed(strong)
+        if self._pace < 1.0:
+            waiting = self._open()
+            strong = self._take(waiting, [track.corners for track in waiting], strong, _NEAR)
         self._continue_seen(weak)
-        self._sort_out(self._confirm(left))
+        self._sort_out(self._confirm(strong))
         confirmed = [track for track in self._tracked if track.activated]
         scores = np.array([track.score for track in confirmed], np.float64)
         rows = scores.view(np.int64) & _ROW
@@ -228,11 +232,24 @@ class TimedByteTrack:
     def _find_confirmed(self, strong: list[_Track]) -> list[_Track]:
         """First association: strong detections with confirmed and lost tracks. Returns the detections that are left."""
         pool = [*self._open(), *self.lost_stracks]
-        left = self._take(pool, [track.place() for track in pool], strong, self._most)
-        if self._pace < 1.0:
-            waiting = self._open()
-            left = self._take(waiting, [track.corners for track in waiting], left, _NEAR)
-        return left
+        return self._take(pool, [track.place() for track in pool], strong, self._most)
+
+    def _find_in_crowd(self, strong: list[_Track], weak: list[_Track]) -> tuple[list[_Track], list[_Track]]:
+        """In its place: strong detections with confirmed and lost tracks, and weak ones with confirmed ones. Returns the strong and
+        the weak detections that are left."""
+        seen = self._open()
+        pool, found = [*seen, *self.lost_stracks], [*strong, *weak]
+        if not pool or not found:
+            return strong, weak
+        late = np.array([self._frame - track.frame for track in pool]) * self._pace <= _LATE
+        detections = np.array([one.corners for one in found])
+        pairs = pairing(_places(pool), len(seen), late, detections, len(strong), self._most)
+        free = ~pairs.both
+        taken = [(i, j) for i, j in solve(pairs.cost) if pairs.allowed[i, j]]
+        free[[j for _, j in taken]] = False
+        _sight([(pool[i], found[j]) for i, j in taken], self._frame)
+        left = free.tolist()
+        return [one for one, it in zip(strong, left) if it], [one for one, it in zip(weak, left[len(strong) :]) if it]
 
     def _continue_seen(self, weak: list[_Track]) -> None:
         """Second: weak detections with tracks of the step before. Who gets none is out of sight."""
@@ -265,7 +282,7 @@ class TimedByteTrack:
         if not tracked or not lost:
             return
         # Of a tracked and a lost one that cover the same, the one that lived longer stays.
-        near = _distances([track.place() for track in tracked], [track.place() for track in lost]) < _DOUBLE
+        near = distances(_places(tracked), _places(lost)) < _DOUBLE
         lived = np.array([track.frame - track.start for track in tracked])
         longer = lived[:, None] > np.array([track.frame - track.start for track in lost])
         gone = np.any(near & ~longer, axis=1).tolist()
