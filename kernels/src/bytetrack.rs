@@ -5,11 +5,14 @@
 //! where that was, too.
 
 use crate::assignment::Solver;
+use crate::crowds::{distances, pairing, Corners};
 
 const POSITION: f64 = 1.0 / 20.0;
 const VELOCITY: f64 = 1.0 / 160.0;
 /// Distance (1 - IoU) up to which a detection lies where a track was a step ago.
 const NEAR: f64 = 0.7;
+/// Tenths of a second for which a track that is not seen may be in a box that is that of two.
+const LATE: f64 = 5.0;
 const ASPECT: usize = 2;
 const HEIGHT: usize = 3;
 
@@ -80,9 +83,6 @@ pub struct Track {
     /// Where it was seen last.
     seen: Corners,
 }
-
-/// Where detections and tracks lie: left, top, right, bottom.
-type Corners = [f64; 4];
 
 impl Track {
     fn new(row: &[f64]) -> Self {
@@ -158,24 +158,6 @@ fn measure(extent: [f64; 4]) -> [f64; 4] {
     [left + width / 2.0, top + height / 2.0, width / height, height]
 }
 
-/// 1 - IoU of each pair, with a pixel added to each side as in PASCAL VOC; (len(a) x len(b)), row by row.
-fn distances(a: &[Corners], b: &[Corners]) -> Vec<f64> {
-    let area = |c: &Corners| (c[2] - c[0] + 1.0) * (c[3] - c[1] + 1.0);
-    let areas: Vec<f64> = b.iter().map(area).collect();
-    let mut found = Vec::with_capacity(a.len() * b.len());
-    for one in a {
-        let mine = area(one);
-        for (other, theirs) in b.iter().zip(&areas) {
-            let width = 0.0_f64.max(one[2].min(other[2]) - one[0].max(other[0]) + 1.0);
-            let height = 0.0_f64.max(one[3].min(other[3]) - one[1].max(other[1]) + 1.0);
-            let shared = width * height;
-            // Most do not overlap, and nothing divided by something is nothing.
-            found.push(if shared == 0.0 { 1.0 } else { 1.0 - shared / (mine + theirs - shared + 1e-9) });
-        }
-    }
-    found
-}
-
 /// Pairs of (index of a, index of b), in the order of a.
 type Pairs = Vec<(usize, usize)>;
 
@@ -187,6 +169,8 @@ pub struct Tracker {
     lost_for: i64,
     /// Length of a step in tenths of a second, at most 1.
     pace: f64,
+    /// Whether detections are paired as `crowds` tells.
+    crowds: bool,
     frame: i64,
     pub count: i64,
     tracked: Vec<Track>,
@@ -195,8 +179,8 @@ pub struct Tracker {
 }
 
 impl Tracker {
-    pub fn new(threshold: f64, most: f64, lost_for: i64, pace: f64) -> Self {
-        Self { threshold, most, lost_for, pace, ..Self::default() }
+    pub fn new(threshold: f64, most: f64, lost_for: i64, pace: f64, crowds: bool) -> Self {
+        Self { threshold, most, lost_for, pace, crowds, ..Self::default() }
     }
 
     /// Tracks that are out of sight.
@@ -234,9 +218,20 @@ impl Tracker {
             }
         }
         self.predict();
-        let unmatched = self.find_confirmed(&strong, frame);
+        let mut free = if self.crowds {
+            let mut free = self.find_in_crowd(&strong, &weak, frame);
+            let mut rest = free.split_off(strong.len()).into_iter();
+            weak.retain(|_| rest.next() == Some(true));
+            free
+        } else {
+            self.find_confirmed(&strong, frame)
+        };
+        if self.pace < 1.0 {
+            self.find_where_seen(&strong, &mut free, frame);
+        }
         self.continue_seen(&weak, frame);
-        let begun = self.confirm(&strong, unmatched, frame);
+        let left = (0..strong.len()).filter(|j| free[*j]).collect();
+        let begun = self.confirm(&strong, left, frame);
         self.sort_out(begun, frame);
         let confirmed = self.tracked.iter().filter(|track| track.activated);
         let mut found: Vec<_> = confirmed.map(|track| ((track.score.to_bits() & ROW) as usize, track.id)).collect();
@@ -244,35 +239,65 @@ impl Tracker {
         found
     }
 
-    /// First association: strong detections with confirmed and lost tracks. Returns the detections that are left.
-    fn find_confirmed(&mut self, strong: &[Track], frame: i64) -> Vec<usize> {
+    /// Which tracks are looked for: indices of the confirmed ones, and where they and the lost ones are awaited.
+    fn awaited(&self) -> (Vec<usize>, Vec<Corners>) {
         let confirmed: Vec<usize> = (0..self.tracked.len()).filter(|at| self.tracked[*at].activated).collect();
         let seen = confirmed.iter().map(|at| self.tracked[*at].corners());
-        let pool: Vec<Corners> = seen.chain(self.lost.iter().map(Track::corners)).collect();
+        let pool = seen.chain(self.lost.iter().map(Track::corners)).collect();
+        (confirmed, pool)
+    }
+
+    /// The track at this place of those that are looked for.
+    fn pooled(&mut self, confirmed: &[usize], at: usize) -> &mut Track {
+        match confirmed.get(at) {
+            Some(at) => &mut self.tracked[*at],
+            None => &mut self.lost[at - confirmed.len()],
+        }
+    }
+
+    /// First association: strong detections with confirmed and lost tracks. Returns which detections are left.
+    fn find_confirmed(&mut self, strong: &[Track], frame: i64) -> Vec<bool> {
+        let (confirmed, pool) = self.awaited();
         let detected: Vec<Corners> = strong.iter().map(Track::corners).collect();
         let mut free = vec![true; strong.len()];
         for (i, j) in self.pairs(&pool, &detected, self.most) {
             free[j] = false;
-            let track = match confirmed.get(i) {
-                Some(at) => &mut self.tracked[*at],
-                None => &mut self.lost[i - confirmed.len()],
-            };
-            track.sight(&strong[j], frame);
+            self.pooled(&confirmed, i).sight(&strong[j], frame);
         }
-        if self.pace < 1.0 {
-            self.find_where_seen(strong, &detected, &mut free, frame);
+        free
+    }
+
+    /// In its place: strong detections with confirmed and lost tracks, and weak ones with confirmed ones. Returns which of the strong and
+    /// the weak detections are left.
+    fn find_in_crowd(&mut self, strong: &[Track], weak: &[Track], frame: i64) -> Vec<bool> {
+        let (confirmed, pool) = self.awaited();
+        let found: Vec<&Track> = strong.iter().chain(weak).collect();
+        if pool.is_empty() || found.is_empty() {
+            return vec![true; found.len()];
         }
-        (0..strong.len()).filter(|j| free[*j]).collect()
+        let last = confirmed.iter().map(|at| self.tracked[*at].frame).chain(self.lost.iter().map(|track| track.frame));
+        let late: Vec<bool> = last.map(|last| (frame - last) as f64 * self.pace <= LATE).collect();
+        let detected: Vec<Corners> = found.iter().map(|one| one.corners()).collect();
+        let pairs = pairing(&pool, confirmed.len(), &late, &detected, strong.len(), self.most);
+        let mut free: Vec<bool> = pairs.both.iter().map(|both| !both).collect();
+        let taken = self.solver.solve(&pairs.cost, pool.len(), found.len());
+        for (i, j) in taken.iter().enumerate().filter_map(|(i, j)| j.map(|j| (i, j))) {
+            if pairs.allowed[i * found.len() + j] {
+                free[j] = false;
+                self.pooled(&confirmed, i).sight(found[j], frame);
+            }
+        }
+        free
     }
 
     /// After the first where steps are short: detections that are left with tracks that are not where they were to be, but where
     /// they were a step ago, or near it.
-    fn find_where_seen(&mut self, strong: &[Track], detected: &[Corners], free: &mut [bool], frame: i64) {
+    fn find_where_seen(&mut self, strong: &[Track], free: &mut [bool], frame: i64) {
         let waiting = |track: &Track| track.activated && track.frame != frame;
         let open: Vec<usize> = (0..self.tracked.len()).filter(|at| waiting(&self.tracked[*at])).collect();
         let pool: Vec<Corners> = open.iter().map(|at| self.tracked[*at].seen).collect();
         let left: Vec<usize> = (0..strong.len()).filter(|j| free[*j]).collect();
-        let boxes: Vec<Corners> = left.iter().map(|j| detected[*j]).collect();
+        let boxes: Vec<Corners> = left.iter().map(|j| strong[*j].corners()).collect();
         for (i, j) in self.pairs(&pool, &boxes, NEAR) {
             free[left[j]] = false;
             self.tracked[open[i]].sight(&strong[left[j]], frame);

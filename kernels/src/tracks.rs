@@ -64,11 +64,12 @@ pub struct ByteTrack {
 #[pymethods]
 impl ByteTrack {
     /// `threshold`: scores above it take part in the first association; `most`: greatest distance (1 - IoU) there;
-    /// `lost_for`: steps for which a track that is out of sight is kept; `pace`: length of a step in tenths of a second, at most 1.
+    /// `lost_for`: steps for which a track that is out of sight is kept; `pace`: length of a step in tenths of a second, at most 1;
+    /// `crowds`: whether detections are paired as `countline.track.crowds` tells, in place of the first association.
     #[new]
-    #[pyo3(signature = (threshold, most, lost_for, pace = 1.0))]
-    fn new(threshold: f64, most: f64, lost_for: i64, pace: f64) -> Self {
-        Self { tracker: Tracker::new(threshold, most, lost_for, pace) }
+    #[pyo3(signature = (threshold, most, lost_for, pace = 1.0, crowds = false))]
+    fn new(threshold: f64, most: f64, lost_for: i64, pace: f64, crowds: bool) -> Self {
+        Self { tracker: Tracker::new(threshold, most, lost_for, pace, crowds) }
     }
 
     /// Tracks that were begun so far.
