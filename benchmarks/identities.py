@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,8 @@ def identities() -> None:
         }
         for case, runs in cases.items():
             limits = np.full(1, 0.45, np.float32)
-            tracked = [follow(ByteTrackEngine, run, 25, limits, 0.2, 1.5)[0] for run in runs]
+            engine = partial(ByteTrackEngine, crowds=True)
+            tracked = [follow(engine, run, 25, limits, 0.2, 1.5)[0] for run in runs]
             rows = [metrics.compute(scored(truth, t), metrics=wanted).to_numpy()[0] for t in tracked]
             value = np.mean(rows, axis=0)
             print(f"{name + ', ' + case:42s}{value[0]:7.3f}{value[1]:10.1f}{value[2]:11.1f}{value[3]:7.3f}")

@@ -96,6 +96,7 @@ class IouTrack:
 
 
 ENGINES: dict[str, Callable[[float, int], Any]] = {
+    "countline": partial(ByteTrackEngine, crowds=True),
     "pyxtrackers ByteTrack": ByteTrackEngine,
     "pyxtrackers OC-SORT": OcSort,
     "edgefirst ByteTrack": EdgeFirstEngine,

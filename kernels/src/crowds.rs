@@ -40,9 +40,11 @@ pub fn pairing(
         for (j, detection) in detections.iter().enumerate() {
             let at = i * columns + j;
             let distance = cost[at];
-            let mut unlike = 1.0 - (1.0 - distance) * heights(track, detection);
+            let height = heights(track, detection);
+            let alike = (1.0 - distance) * height;
+            let mut unlike = 1.0 - alike * height;
             let near = if j < sure { distance <= most } else { i < seen && distance <= CONTINUES };
-            allowed[at] = near && !(crowded && unlike > most) && !both[j];
+            allowed[at] = near && !(crowded && 1.0 - alike > most) && !both[j];
             if j >= sure {
                 unlike += DOUBTFUL;
             }

@@ -5,11 +5,11 @@ hidden is seen less surely, so his track takes the sure box of his neighbour bef
 takes the box of whoever comes by; and where two are one box for a moment, one of them goes on with the box of both. So here
 
 * sure and doubtful detections are paired at once, the latter at a price (:data:`DOUBTFUL`), with tracks that are seen;
-* a pair is as good as its overlap (IoU) times the part that their heights have in common, as in Hybrid-SORT (Yang et al., AAAI 2024,
-  "height modulated IoU"): who stands nearer is taller, and a box that is cut off is not his who is seen whole;
+* a pair is as good as its overlap (IoU) times the square of the part that their heights have in common (Hybrid-SORT, Yang et al., AAAI
+  2024, takes the part itself): who stands nearer is taller, and a box that is cut off is not his who is seen whole;
 * one whom others cover, and one who is out of sight, may well not be seen in this frame: a pair with him costs somewhat more
-  (:data:`COVERED`, :data:`UNSEEN`), and is none where others overlap him by more than :data:`BESIDE` and it is worse than the least overlap
-  allows;
+  (:data:`COVERED`, :data:`UNSEEN`), and is none where others overlap him by more than :data:`BESIDE` and the overlap times that part
+  is less than the least overlap;
 * a box that two tracks make up together, and none alone, is that of both: nobody takes it, and it begins no track.
 
 ``countline_kernels.ByteTrack`` does the same.
@@ -81,7 +81,8 @@ def pairing(tracks: Boxes, seen: int, late: NDArray[np.bool_], detections: Boxes
     ``detections`` the first ``sure`` are sure. ``most``: greatest distance (1 - IoU) of a pair.
     """
     distance = distances(tracks, detections)
-    unlike = 1.0 - (1.0 - distance) * _heights(tracks, detections)
+    heights = _heights(tracks, detections)
+    alike = (1.0 - distance) * heights
     shared = _shared(tracks, tracks)
     np.fill_diagonal(shared, 0.0)
     area = (tracks[:, 2] - tracks[:, 0]) * (tracks[:, 3] - tracks[:, 1])
@@ -89,10 +90,10 @@ def pairing(tracks: Boxes, seen: int, late: NDArray[np.bool_], detections: Boxes
     allowed = distance <= most
     allowed[:, sure:] = distance[:, sure:] <= CONTINUES
     allowed[seen:, sure:] = False
-    allowed &= ~((part > BESIDE).any(axis=1)[:, None] & (unlike > most))
+    allowed &= ~((part > BESIDE).any(axis=1)[:, None] & (1.0 - alike > most))
     both = _of_both(tracks[late], shared[late][:, late], area[late], detections, distance)
     allowed[:, both] = False
-    cost = unlike
+    cost = 1.0 - alike * heights
     cost[:, sure:] += DOUBTFUL
     cost[seen:] += UNSEEN
     cost += (COVERED * _covered(tracks, part))[:, None]
