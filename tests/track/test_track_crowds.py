@@ -52,9 +52,6 @@ def priced(tracks: Sequence[Place], detections: Sequence[Place], *, unseen: int 
 HE: Place = (100, 100, 140, 200)
 
 
-# One who is half hidden
-
-
 @RATES
 def test_one_who_is_half_hidden_keeps_his_own_box_beside_a_neighbour_who_comes_into_sight(fps: float) -> None:
     def own(t: float) -> Box:
@@ -85,8 +82,6 @@ def test_a_doubtful_box_that_lies_half_elsewhere_continues_nobody() -> None:
     assert not priced([HE], [(118, 100, 158, 200)], unsure=1).allowed.any()
     assert priced([HE], [(118, 100, 158, 200)]).allowed.all()
 
-
-# One who is not seen
 
 COMPANION: Place = (125, 100, 165, 200)
 STRANGER: Place = (90, 140, 120, 200)
@@ -120,7 +115,8 @@ def test_one_alone_is_found_with_the_least_overlap_that_is_configured(fps: float
 
 def test_where_others_only_touch_him_he_is_as_alone() -> None:
     touching, beside = (137, 100, 177, 200), (132, 100, 172, 200)
-    assert priced([HE, touching], [STRANGER]).allowed[0, 0]
+    for other in (touching, (240, 300, 280, 400)):
+        assert priced([HE, other], [STRANGER]).allowed[0, 0]
     assert not priced([HE, beside], [STRANGER]).allowed[0, 0]
 
 
@@ -130,9 +126,6 @@ def test_of_one_who_is_seen_and_one_who_is_not_the_former_has_the_box() -> None:
     assert one < other
     one, other = priced([seen, lost], [(107, 100, 147, 200)], unseen=1).cost[:, 0]
     assert one > other, "unless it is clearly the other one's"
-
-
-# A box of two
 
 
 @RATES
@@ -204,9 +197,11 @@ def test_who_was_not_seen_for_long_is_in_no_box_of_two(fps: float) -> None:
     [
         (BESIDE_HIM, ROUND, True),
         (BESIDE_HIM, (100, 100, 166, 200), True),  # most of it
-        (BESIDE_HIM, (100, 100, 152, 200), False),  # less
+        (BESIDE_HIM, (100, 100, 152, 200), False),  # less,
+        (BESIDE_HIM, (90, 80, 194, 220), False),  # and far more
         ((146, 100, 186, 200), (100, 100, 186, 200), True),  # apart by less than a fifth of the width,
         ((152, 100, 192, 200), (100, 100, 192, 200), False),  # and by more
+        ((146, 100, 166, 200), (100, 100, 166, 200), False),  # of the narrower one's
         ((144, 205, 184, 305), (100, 100, 184, 305), False),  # one lies above the other
         ((105, 100, 145, 200), (100, 100, 145, 200), False),  # as good as his alone
         ((113, 100, 153, 200), (100, 100, 153, 200), True),  # one hides a part of the other,
@@ -225,9 +220,6 @@ def test_the_own_box_of_one_who_stands_before_two_is_not_that_of_both() -> None:
     made = priced([HE, BESIDE_HIM, (98, 98, 186, 206)], [ROUND])
     assert not made.both.any()
     assert made.allowed[2, 0]
-
-
-# Two who pass each other
 
 
 @RATES
@@ -283,7 +275,7 @@ def test_only_one_who_stands_nearer_covers_somebody() -> None:
     alone = priced([HE], [HE]).cost[0, 0]
     for lower, covers in ((-6, False), (0, False), (2, False), (5, True)):
         cost = priced([HE, (104, 100 + lower, 144, 200 + lower)], [HE]).cost[0, 0]
-        assert cost > alone + 0.05 if covers else cost == alone
+        assert alone + 0.05 < cost < alone + 0.2 if covers else cost == alone
 
 
 @RATES
@@ -387,9 +379,6 @@ def test_whatever_comes_no_box_is_taken_twice_and_no_id_given_twice(frames) -> N
         rows, numbers = engine.step(boxes, np.array([tier for _, tier in frame], np.intp), 1)
         assert len(set(rows.tolist())) == len(rows) == len(set(numbers.tolist())) == len(numbers)
         assert not any(frame[row][1] == NOISE for row in rows.tolist())
-
-
-# Which tracker does this
 
 
 @pytest.mark.parametrize("fps", [7, 10, 13, 15, 30, 60, None])
