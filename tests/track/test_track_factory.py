@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from track_world import STEP, line, scene
+from track_world import STEP, ids, line, scene, tracker
 
 from countline.config import TrackerConfig
 from countline.errors import ConfigError
@@ -67,6 +67,16 @@ def test_a_library_that_is_absent_names_the_package(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "pyxtrackers", None)
     with pytest.raises(ConfigError, match="needs the package pyxtrackers"):
         make(TrackerConfig(kind="bytetrack"))
+
+
+@pytest.mark.parametrize("fps", [7, 10, 30])
+def test_the_default_tracker_needs_no_library(fps: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyxtrackers", None)
+    monkeypatch.setitem(sys.modules, "edgefirst", None)
+    made = tracker("default", fps, kernel=False)
+    walkers = [line(50, 100, 30 / fps), line(700, 200, -40 / fps)]
+    for i in range(round(3 * fps)):
+        assert ids(made.update(scene(walkers, i), round(i * 1e9 / fps))) == [1, 2]
 
 
 def test_overlap_of_the_configuration_is_what_links_boxes() -> None:

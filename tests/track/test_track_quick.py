@@ -6,28 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from track_world import ids, tracker
+from track_world import THRESHOLD, Box, follow, ids, seen, tracker
 
 from countline.analytics.native import NativeRules
 from countline.config.rules import RulesConfig
-from countline.types import Detections, FrameInfo, FrameTracks, SourceInfo, Tracks
+from countline.types import FrameInfo, FrameTracks, SourceInfo, Tracks
 
 pytest.importorskip("pyxtrackers")
 
-Box = tuple[float, float, float, float, float]
-"""Left, top, right, bottom, confidence."""
-THRESHOLD = np.full(1, 0.45, np.float32)
 KERNEL = pytest.mark.parametrize("kernel", [True, False], ids=["kernel", "NumPy"])
-
-
-def seen(boxes: Sequence[Box]) -> Detections:
-    table = np.array(boxes, np.float64).reshape(-1, 5)
-    return Detections(table[:, :4], table[:, 4], np.zeros(len(table)))
-
-
-def follow(frames: Sequence[Sequence[Box]], fps: float, kernel: bool) -> list[Tracks]:
-    made = tracker("default", fps, kernel=kernel, thresholds=THRESHOLD)
-    return [made.update(seen(boxes), round(i * 1e9 / fps)) for i, boxes in enumerate(frames)]
 
 
 def crossings(frames: Sequence[Tracks], fps: float, row: float, size: tuple[int, int]) -> int:

@@ -264,13 +264,16 @@ def test_two_that_are_left_of_a_box_round_both_are_two() -> None:
 def test_the_tracker_tells_twins_unless_it_is_told_not_to(twins: bool) -> None:
     t = make(TrackerConfig.model_validate({"twins": twins}), fps=10, thresholds=np.full(3, 0.5, np.float32))
     said = {}
-    for i in range(20):
-        x, down = 20.0 * i, 40 - min(40, max(0, 10 * (i - 7)))  # what lies within another box when it begins is no track
+    for i in range(25):
+        x, down = (
+            20.0 * i,
+            min(40, max(0, 10 * (12 - i))),
+        )  # what lies within another box when it begins is no track at all
         boxes = np.array([[x, 0, x + 200, 120], [x + 8, 10 + down, x + 108, 100 + down]])[: 1 + (i > 3)]
         n = len(boxes)
         tracks = t.update(Detections(boxes, np.full(n, 0.9), np.full(n, 2)), i * 100_000_000)
         said |= named(tracks, tracks.twin_of)
     assert len(tracks) == 2
     assert said == ({2: 1} if twins else {})
-    ahead = t.predict(2_000_000_000)  # type: ignore[attr-defined]
+    ahead = t.predict(2_500_000_000)  # type: ignore[attr-defined]
     assert named(ahead, ahead.twin_of) == said, "in frames without inference, too"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -16,6 +16,12 @@ STEP = 100_000_000
 
 Walker = Callable[[int], tuple[float, float] | None]
 """Frame number -> left, top of the box, or None when it is not seen."""
+
+Box = tuple[float, float, float, float, float]
+"""Left, top, right, bottom, confidence."""
+
+THRESHOLD = np.full(1, 0.45, np.float32)
+"""Of the tracker that follows such boxes."""
 
 
 def scene(
@@ -51,3 +57,15 @@ def run(t: Tracker, walkers: list[Walker], frames: Iterable[int], **more: object
 def ids(tracks: Tracks) -> list[int]:
     """Ids by the left side of their boxes."""
     return [int(tracks.track_id[i]) for i in np.argsort(tracks.xyxy[:, 0])]
+
+
+def seen(boxes: Sequence[Box]) -> Detections:
+    """The boxes, all of one class."""
+    table = np.array(boxes, np.float64).reshape(-1, 5)
+    return Detections(table[:, :4], table[:, 4], np.zeros(len(table)))
+
+
+def follow(frames: Sequence[Sequence[Box]], fps: float, kernel: bool) -> list[Tracks]:
+    """What the default tracker makes of the boxes of each frame."""
+    made = tracker("default", fps, kernel=kernel, thresholds=THRESHOLD)
+    return [made.update(seen(boxes), round(i * 1e9 / fps)) for i, boxes in enumerate(frames)]
