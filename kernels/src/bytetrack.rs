@@ -175,6 +175,8 @@ pub struct Tracker {
     pub count: i64,
     tracked: Vec<Track>,
     lost: Vec<Track>,
+    /// Rows of the last step that are boxes of two tracks.
+    pub of_two: Vec<usize>,
     solver: Solver,
 }
 
@@ -272,6 +274,7 @@ impl Tracker {
     fn find_in_crowd(&mut self, strong: &[Track], weak: &[Track], frame: i64) -> Vec<bool> {
         let (confirmed, pool) = self.awaited();
         let found: Vec<&Track> = strong.iter().chain(weak).collect();
+        self.of_two.clear();
         if pool.is_empty() || found.is_empty() {
             return vec![true; found.len()];
         }
@@ -279,6 +282,8 @@ impl Tracker {
         let late: Vec<bool> = last.map(|last| (frame - last) as f64 * self.pace <= LATE).collect();
         let detected: Vec<Corners> = found.iter().map(|one| one.corners()).collect();
         let pairs = pairing(&pool, confirmed.len(), &late, &detected, strong.len(), self.most);
+        let of_two = found.iter().zip(&pairs.both).filter(|(_, both)| **both);
+        self.of_two.extend(of_two.map(|(one, _)| (one.score.to_bits() & ROW) as usize));
         let mut free: Vec<bool> = pairs.both.iter().map(|both| !both).collect();
         let taken = self.solver.solve(&pairs.cost, pool.len(), found.len());
         for (i, j) in taken.iter().enumerate().filter_map(|(i, j)| j.map(|j| (i, j))) {

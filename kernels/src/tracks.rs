@@ -86,6 +86,12 @@ impl ByteTrack {
         lost.map(|t| LostTrack { tlbr: array(t.corners()), tlwh: array(t.extent()), track_id: t.id }).collect()
     }
 
+    /// Rows of the last step that are boxes of two tracks, for crowds.
+    #[getter]
+    fn of_two(&self) -> Vec<usize> {
+        self.tracker.of_two.clone()
+    }
+
     /// One step, `steps` frames after the last, with (n, 5) rows of xyxy and a score whose low 40 bits are the number of the
     /// row. Returns the (k,) rows that tracks took, in ascending order, and the (k,) ids of these tracks.
     fn advance<'py>(&mut self, py: Python<'py>, table: PyReadonlyArray2<'py, f64>, steps: i64) -> PyResult<Taken<'py>> {

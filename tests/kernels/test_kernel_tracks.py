@@ -101,6 +101,7 @@ def test_steps_are_those_of_numpy_to_the_bit_ties_included_at_any_pace(seed, obj
             assert [a.tolist() for a in ByteTrackEngine.advance_library(library, rows, steps)] == expected
         lost_ones = [[(v.track_id, v.tlbr.tolist(), v.tlwh.tolist()) for v in one.lost_stracks] for one in made]
         assert lost_ones[0] == lost_ones[1]
+        assert made[0].of_two == made[1].of_two
     assert made[0].track_id_counter == made[1].track_id_counter
 
 

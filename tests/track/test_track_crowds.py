@@ -129,7 +129,7 @@ def test_of_one_who_is_seen_and_one_who_is_not_the_former_has_the_box() -> None:
 
 
 @RATES
-@pytest.mark.parametrize("apart", [30.0, 44.0])
+@pytest.mark.parametrize("apart", [16.0, 30.0, 44.0])
 def test_a_box_round_two_in_place_of_their_own_is_nobodys(fps: float, apart: float) -> None:
     def one(t: float) -> Box:
         return moved(HE, 20 * t)

@@ -90,7 +90,8 @@ def pairing(tracks: Boxes, seen: int, late: NDArray[np.bool_], detections: Boxes
     allowed = distance <= most
     allowed[:, sure:] = distance[:, sure:] <= CONTINUES
     allowed[seen:, sure:] = False
-    allowed &= ~((part > BESIDE).any(axis=1)[:, None] & (1.0 - alike > most))
+    crowded = (part > BESIDE).any(axis=1, keepdims=True)
+    allowed &= ~(crowded & (1.0 - alike > most))
     both = _of_both(tracks[late], shared[late][:, late], area[late], detections, distance)
     allowed[:, both] = False
     cost = 1.0 - alike * heights

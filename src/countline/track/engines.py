@@ -33,7 +33,8 @@ class Engine(Protocol):
 
     def step(self, boxes: NDArray[np.float32], tiers: NDArray[np.intp], steps: int) -> Rows:
         """(n, 4) xyxy in pixels and (n,) tiers, ``steps`` (at least 1) step lengths after the last call -> (rows of
-        ``boxes`` that belong to a track, the engine's id of that track), in the order of the rows."""
+        ``boxes`` that belong to a track, the engine's id of that track), in the order of the rows. Those that are nobody's, as they
+        show two tracks at once, are :data:`NOISE` among the ``tiers`` from then on."""
         ...
 
     def keep(self, lost: int) -> None:
@@ -136,6 +137,8 @@ class ByteTrackEngine:
         else:
             table = self.table(boxes, tiers)
             rows, numbers = self._advance(self._tracker, table, steps)
+        if self._crowds and (of_two := self._tracker.of_two):
+            tiers[of_two] = NOISE
         self._past.append((table, rows, steps))
         if self._base:
             ids, base = self._ids, self._base  # as _stable_number

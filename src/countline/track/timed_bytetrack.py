@@ -188,6 +188,8 @@ class TimedByteTrack:
         self._tracked: list[_Track] = []
         self.lost_stracks: list[_Track] = []
         """Tracks that are out of sight."""
+        self.of_two: list[int] = []
+        """Rows of the last step that are boxes of two tracks, for crowds."""
 
     def advance(self, table: F8, steps: int) -> Rows:
         """One step, ``steps`` steps after the last, with (n, 5) rows of xyxy and a score whose low 40 bits are the number of the row.
@@ -239,11 +241,14 @@ class TimedByteTrack:
         the weak detections that are left."""
         seen = self._open()
         pool, found = [*seen, *self.lost_stracks], [*strong, *weak]
+        self.of_two = []
         if not pool or not found:
             return strong, weak
         late = np.array([self._frame - track.frame for track in pool]) * self._pace <= _LATE
         detections = np.array([one.corners for one in found])
         pairs = pairing(_places(pool), len(seen), late, detections, len(strong), self._most)
+        scores = np.array([one.score for one in found])
+        self.of_two = (scores[pairs.both].view(np.int64) & _ROW).tolist()
         free = ~pairs.both
         taken = [(i, j) for i, j in solve(pairs.cost) if pairs.allowed[i, j]]
         free[[j for _, j in taken]] = False
