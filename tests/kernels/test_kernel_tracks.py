@@ -84,7 +84,11 @@ def test_steps_are_those_of_the_library_to_the_bit_ties_included(seed, objects, 
 
 @examples
 @given(
-    seeds, st.integers(1, 30), st.sampled_from([0, 8, 32]), st.sampled_from([1.0, 0.8, 2 / 3, 1 / 3, 1 / 6]), st.booleans()
+    seeds,
+    st.integers(1, 30),
+    st.sampled_from([0, 8, 32]),
+    st.sampled_from([1.0, 0.8, 2 / 3, 1 / 3, 1 / 6]),
+    st.booleans(),
 )
 def test_steps_are_those_of_numpy_to_the_bit_ties_included_at_any_pace(seed, objects, grid, pace, crowds):
     """At a pace of 1 NumPy's are those of the library, too, where they are not for crowds."""
