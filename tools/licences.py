@@ -152,7 +152,7 @@ that it needs bring such code along; what that means is said here. This is no le
   (`pip install av --no-binary av`), and countline misses nothing: annotated videos then are MPEG-4 if libvpx is missing, too.
 * **`pyxtrackers`** (MIT) holds a port of SORT, whose original is under the GPL 3, beside the ByteTrack (published under MIT)
   that countline uses. countline imports ByteTrack's module alone and bars the import of the other;
-  `tracker: {kind: edgefirst}` does without the package altogether.
+  the default tracker does without the package altogether.
 * **`psycopg`** (LGPL 3) is installed with the extra `postgres` only and used as a library of its own. Its binary wheels bundle
   libpq and OpenSSL.
 * **`opencv-python-headless`** (extras `view` and `demo`) bundles an FFmpeg under the LGPL.
