@@ -7,7 +7,7 @@ const CONTINUES: f64 = 0.5;
 const BESIDE: f64 = 0.1;
 const BOTH: f64 = 0.7;
 const ALONE: f64 = 0.15;
-const PASSING: f64 = 0.7;
+const PASSING: f64 = 0.6;
 const LOWER: f64 = 0.03;
 const GAP: f64 = 0.2;
 

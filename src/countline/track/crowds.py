@@ -38,7 +38,7 @@ BOTH = 0.7
 """Overlap (IoU) with the box round two tracks from which a detection is that of both,"""
 ALONE = 0.15
 """if it is so much more than that with any one of them."""
-PASSING = 0.7
+PASSING = 0.6
 """Part of the smaller one's box that two have in common from which one box is that of the one in front."""
 LOWER = 0.03
 """Heights by which somebody reaches farther down who stands nearer."""
