@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +21,8 @@ def identities() -> None:
         print("\nidentities: motmetrics is not installed (extra bench)")
         return
     import motmetrics
-    from compare_trackers import follow, scored, table, worsened
+    from compare_trackers import ENGINES, follow, scored, table, worsened
 
-    from countline.track.engines import ByteTrackEngine
     from countline.types import Detections
 
     folder = Path(motmetrics.__file__).parent / "data"
@@ -40,8 +38,7 @@ def identities() -> None:
         }
         for case, runs in cases.items():
             limits = np.full(1, 0.45, np.float32)
-            engine = partial(ByteTrackEngine, crowds=True)
-            tracked = [follow(engine, run, 25, limits, 0.2, 1.5)[0] for run in runs]
+            tracked = [follow(ENGINES["countline"], run, 25, limits, 0.2, 1.5)[0] for run in runs]
             rows = [metrics.compute(scored(truth, t), metrics=wanted).to_numpy()[0] for t in tracked]
             value = np.mean(rows, axis=0)
             print(f"{name + ', ' + case:42s}{value[0]:7.3f}{value[1]:10.1f}{value[2]:11.1f}{value[3]:7.3f}")

@@ -265,10 +265,8 @@ def test_the_tracker_tells_twins_unless_it_is_told_not_to(twins: bool) -> None:
     t = make(TrackerConfig.model_validate({"twins": twins}), fps=10, thresholds=np.full(3, 0.5, np.float32))
     said = {}
     for i in range(25):
-        x, down = (
-            20.0 * i,
-            min(40, max(0, 10 * (12 - i))),
-        )  # what lies within another box when it begins is no track at all
+        x = 20.0 * i
+        down = min(40, max(0, 10 * (12 - i)))  # what lies within another box when it begins is no track at all
         boxes = np.array([[x, 0, x + 200, 120], [x + 8, 10 + down, x + 108, 100 + down]])[: 1 + (i > 3)]
         n = len(boxes)
         tracks = t.update(Detections(boxes, np.full(n, 0.9), np.full(n, 2)), i * 100_000_000)

@@ -22,6 +22,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from countline.track.overlap import shared
+
 __all__ = ["Boxes", "Pairing", "distances", "pairing"]
 
 DOUBTFUL = 0.4
@@ -83,16 +85,16 @@ def pairing(tracks: Boxes, seen: int, late: NDArray[np.bool_], detections: Boxes
     distance = distances(tracks, detections)
     heights = _heights(tracks, detections)
     alike = (1.0 - distance) * heights
-    shared = _shared(tracks, tracks)
-    np.fill_diagonal(shared, 0.0)
+    common = shared(tracks, tracks)
+    np.fill_diagonal(common, 0.0)
     area = (tracks[:, 2] - tracks[:, 0]) * (tracks[:, 3] - tracks[:, 1])
-    part = shared / np.maximum(area, 1e-9)[:, None]
+    part = common / np.maximum(area, 1e-9)[:, None]
     allowed = distance <= most
     allowed[:, sure:] = distance[:, sure:] <= CONTINUES
     allowed[seen:, sure:] = False
     crowded = (part > BESIDE).any(axis=1, keepdims=True)
     allowed &= ~(crowded & (1.0 - alike > most))
-    both = _of_both(tracks[late], shared[late][:, late], area[late], detections, distance)
+    both = _of_both(tracks[late], common[late][:, late], area[late], detections, distance)
     allowed[:, both] = False
     cost = 1.0 - alike * heights
     cost[:, sure:] += DOUBTFUL
@@ -104,18 +106,9 @@ def pairing(tracks: Boxes, seen: int, late: NDArray[np.bool_], detections: Boxes
 def _heights(a: Boxes, b: Boxes) -> F8:
     """(len(a), len(b)) part of the height that both reach over which they have in common."""
     one, other = a.T[:, :, None], b.T[:, None]
-    common = np.minimum(one[3], other[3]) - np.maximum(one[1], other[1])
+    both = np.minimum(one[3], other[3]) - np.maximum(one[1], other[1])
     reach = np.maximum(one[3], other[3]) - np.minimum(one[1], other[1])
-    result: F8 = np.minimum(np.maximum(common / np.maximum(reach, 1e-9), 0.0), 1.0)
-    return result
-
-
-def _shared(a: Boxes, b: Boxes) -> F8:
-    """(len(a), len(b)) areas that they have in common."""
-    one, other = a.T[:, :, None], b.T[:, None]
-    width = np.minimum(one[2], other[2]) - np.maximum(one[0], other[0])
-    height = np.minimum(one[3], other[3]) - np.maximum(one[1], other[1])
-    result: F8 = np.maximum(width, 0.0) * np.maximum(height, 0.0)
+    result: F8 = np.minimum(np.maximum(both / np.maximum(reach, 1e-9), 0.0), 1.0)
     return result
 
 
@@ -127,14 +120,14 @@ def _covered(tracks: Boxes, part: F8) -> F8:
     return result
 
 
-def _of_both(tracks: Boxes, shared: F8, area: F8, detections: Boxes, distance: F8) -> NDArray[np.bool_]:
+def _of_both(tracks: Boxes, common: F8, area: F8, detections: Boxes, distance: F8) -> NDArray[np.bool_]:
     """(detections,) which are boxes of two of the ``tracks``. ``distance``: of all tracks and the detections."""
     one, other = np.triu_indices(len(tracks), 1)
     a, b = tracks[one], tracks[other]
     apart = np.maximum(a[:, 0], b[:, 0]) - np.minimum(a[:, 2], b[:, 2])
     near = apart < GAP * np.minimum(a[:, 2] - a[:, 0], b[:, 2] - b[:, 0])
     near &= np.minimum(a[:, 3], b[:, 3]) > np.maximum(a[:, 1], b[:, 1])
-    near &= shared[one, other] < PASSING * np.minimum(area[one], area[other])
+    near &= common[one, other] < PASSING * np.minimum(area[one], area[other])
     if not near.any():
         return np.zeros(len(detections), bool)
     a, b = a[near], b[near]

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from countline.track.overlap import shared
 from countline.types import Tracks
 
 __all__ = ["Groups"]
@@ -129,21 +130,14 @@ def _is_group(box: F4, tracks: F4, moved: F4) -> bool:
     """``tracks``: (n, 4) where those of its class are; ``moved``: (n, 2) by how much their middles moved since the last frame."""
     if len(tracks) < 2:
         return False
-    shared = _shared(box[None], tracks)[0]
+    common = shared(box[None], tracks)[0]
     size = float(np.prod(box[2:] - box[:2]))
     sizes = np.prod(tracks[:, 2:] - tracks[:, :2], axis=1)
-    parts = (shared >= _HELD * sizes) & (sizes <= _SMALLER * size) & (sizes >= _CRUMB * size)
-    if parts.sum() < 2 or (~parts & (shared >= _OWN * (size + sizes - shared))).any():
+    parts = (common >= _HELD * sizes) & (sizes <= _SMALLER * size) & (sizes >= _CRUMB * size)
+    if parts.sum() < 2 or (~parts & (common >= _OWN * (size + sizes - common))).any():
         return False
     held, area = tracks[parts], sizes[parts]
-    beside = _shared(held, held) < _PASSING * np.minimum(area, area[:, None])
+    beside = shared(held, held) < _PASSING * np.minimum(area, area[:, None])
     way = moved[parts][:, None] - moved[parts][None]
     closing = np.hypot(way[..., 0], way[..., 1]) > _CLOSING * (held[:, 2] - held[:, 0]).min()
     return bool((beside & ~closing).any())
-
-
-def _shared(a: F4, b: F4) -> F4:
-    """(len(a), len(b)) areas that xyxy boxes have in common."""
-    sides = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])
-    result: F4 = np.prod(np.maximum(sides, 0), axis=2)
-    return result

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BESIDE", "beside_stronger", "clearly_beside", "overlap", "singles"]
+__all__ = ["BESIDE", "beside_stronger", "clearly_beside", "overlap", "shared", "singles"]
+
+_Real = TypeVar("_Real", np.float32, np.float64)
 
 BESIDE = 0.1
 """Overlap (IoU) from which a detection is beside another."""
@@ -49,11 +53,19 @@ def overlap(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float3
     # Coordinate by coordinate, each a row of its own in memory: that is what NumPy is quick with.
     a, b = np.ascontiguousarray(a.T)[:, :, None], np.ascontiguousarray(b.T)[:, None]
     size_a, size_b = a[2:] - a[:2], b[2:] - b[:2]
-    shared = np.minimum(a[2:], b[2:])
-    shared -= np.maximum(a[:2], b[:2])
-    np.maximum(shared, 0, out=shared)
-    common = shared[0] * shared[1]
+    sides = np.minimum(a[2:], b[2:])
+    sides -= np.maximum(a[:2], b[:2])
+    np.maximum(sides, 0, out=sides)
+    common = sides[0] * sides[1]
     result: NDArray[np.float32] = common / (size_a[0] * size_a[1] + size_b[0] * size_b[1] - common)
+    return result
+
+
+def shared(a: NDArray[_Real], b: NDArray[_Real]) -> NDArray[_Real]:
+    """(len(a), len(b)) areas that xyxy boxes have in common."""
+    a, b = np.ascontiguousarray(a.T)[:, :, None], np.ascontiguousarray(b.T)[:, None]
+    sides = np.maximum(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0)
+    result: NDArray[_Real] = sides[0] * sides[1]
     return result
 
 
@@ -71,10 +83,10 @@ def singles(boxes: NDArray[np.float32], classes: NDArray[np.int32], known: NDArr
 
 def _part(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.bool_]:
     """(len(a), len(b)) which boxes look like a part of which: they lie within, reach no farther down, are not much smaller."""
+    common = shared(a, b)
     a, b = np.ascontiguousarray(a.T)[:, :, None], np.ascontiguousarray(b.T)[:, None]
-    shared = np.maximum(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0)
     size_a, size_b = a[2:] - a[:2], b[2:] - b[:2]
     area = size_a[0] * size_a[1]
-    result: NDArray[np.bool_] = shared[0] * shared[1] >= _WITHIN * area
+    result: NDArray[np.bool_] = common >= _WITHIN * area
     result &= (area >= _CRUMB * size_b[0] * size_b[1]) & (a[3] <= b[3] + _LOWER * size_b[1])
     return result

@@ -11,7 +11,8 @@ time, and follows what the detector's boxes do, which err alike for some frames:
 * one that turns quicker than that leaves the place where it is awaited. Between two such steps nobody moves far. So detections that
   are left are compared with where the tracks that found none were a step ago.
 
-With a pace of 1 it is ByteTrack as it is, of ``pyxtrackers``, to the bit. ``countline_kernels.ByteTrack`` does the same.
+With a pace of 1 it is ByteTrack as it is, of ``pyxtrackers``, to the bit. For crowds it does without its first association, at any pace:
+:mod:`countline.track.crowds`. ``countline_kernels.ByteTrack`` does the same.
 """
 
 from __future__ import annotations
