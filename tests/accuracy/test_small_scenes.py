@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-pytest.importorskip("pyxtrackers")
-
 
 def wrong(kind: str, seeds: range, fps: float, seconds: float) -> tuple[int, int]:
     from comparison import scene_job, truth_of

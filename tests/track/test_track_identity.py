@@ -13,12 +13,15 @@ from track_world import STEP, Walker, ids, line, run, scene, tracker
 from countline.track.engines import ByteTrackEngine
 from countline.types import Detections, Tracks
 
-KINDS = ["bytetrack", "edgefirst"]
+KINDS = ["default", "bytetrack", "edgefirst"]
+BYTETRACKS = pytest.mark.parametrize("kind", KINDS[:2], indirect=True)
 
 
 @pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest) -> str:
-    pytest.importorskip({"bytetrack": "pyxtrackers", "edgefirst": "edgefirst.tracker"}[request.param])
+    pytest.importorskip(
+        {"default": "countline", "bytetrack": "pyxtrackers", "edgefirst": "edgefirst.tracker"}[request.param]
+    )
     return str(request.param)
 
 
@@ -161,9 +164,14 @@ def test_a_second_box_on_the_same_object_gets_no_id_until_they_part(kind: str) -
     assert ids(parted[-1]) == [1, 2]
 
 
-def test_a_weak_second_box_does_not_take_the_track_from_the_strong_one(kind: str) -> None:
+def test_a_weak_second_box_does_not_take_the_track_from_the_strong_one(
+    kind: str, request: pytest.FixtureRequest
+) -> None:
     """Somebody comes out from behind a post: the whole person is ahead of where the visible half was going, and the
     detector leaves a weak box there as well."""
+    if kind == "default":
+        known = "pairs for crowds take the weak box where it lies nearer (docs/tracking.md, Crowds)"
+        request.applymarker(pytest.mark.xfail(reason=known, strict=True))
     t = tracker(kind)
     half = line(100, 100, 3)
     run(t, [half], range(15))
@@ -247,10 +255,10 @@ def test_senseless_boxes_and_empty_frames_are_borne(kind: str) -> None:
     assert found.xyxy.tolist() in ([], [[10, 10, 40, 90]])
 
 
-def test_gaps_between_frames_are_bridged_at_the_speed_of_the_object() -> None:
+@BYTETRACKS
+def test_gaps_between_frames_are_bridged_at_the_speed_of_the_object(kind: str) -> None:
     """Three of four frames are missing for a while: the track is looked for where it must be by then."""
-    pytest.importorskip("pyxtrackers")
-    t = tracker()
+    t = tracker(kind)
     walker = [line(50, 100, 9)]
     frames = [*range(20), *range(20, 60, 4)]
     found = run(t, walker, frames)
@@ -282,13 +290,13 @@ def crowd(seed: int, count: int) -> list[Walker]:
     return walkers
 
 
-def test_taking_over_from_a_full_instance_keeps_every_id(monkeypatch: pytest.MonkeyPatch) -> None:
+@BYTETRACKS
+def test_taking_over_from_a_full_instance_keeps_every_id(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The library's memory is cut again and again; the tracks must not notice."""
-    pytest.importorskip("pyxtrackers")
     walkers = crowd(3, 60)
 
     def tracks() -> list[Tracks]:
-        return run(tracker(), walkers, range(300))
+        return run(tracker(kind), walkers, range(300))
 
     plain = tracks()
     monkeypatch.setattr(ByteTrackEngine, "RENEW", 4)
@@ -298,10 +306,10 @@ def test_taking_over_from_a_full_instance_keeps_every_id(monkeypatch: pytest.Mon
     assert same >= 295
 
 
+@BYTETRACKS
 @pytest.mark.parametrize("kernel", [False, True])
-def test_memory_stays_bounded_over_a_long_run(kernel: bool) -> None:
-    pytest.importorskip("pyxtrackers")
-    t = tracker(kernel=kernel)
+def test_memory_stays_bounded_over_a_long_run(kind: str, kernel: bool) -> None:
+    t = tracker(kind, kernel=kernel)
     rng = np.random.default_rng(0)
     most = last = 0
     for i in range(6000):

@@ -44,9 +44,9 @@ def follow(scenes: Iterator[tuple[Detections, int]], **more: object) -> list[flo
     return [bottoms(tracks, 100 + 2 * i) for i, tracks in enumerate(t.update(d, p) for d, p in scenes) if len(tracks)]
 
 
-@pytest.mark.parametrize("kind", ["bytetrack", "edgefirst"])
+@pytest.mark.parametrize("kind", ["default", "bytetrack", "edgefirst"])
 def test_hidden_feet_stay_where_they_are(kind: str) -> None:
-    pytest.importorskip({"bytetrack": "pyxtrackers", "edgefirst": "edgefirst.tracker"}[kind])
+    pytest.importorskip({"default": "countline", "bytetrack": "pyxtrackers", "edgefirst": "edgefirst.tracker"}[kind])
     found = follow(passing(40), kind=kind)
     assert len(found) > 35
     assert found == [FOOT] * len(found)

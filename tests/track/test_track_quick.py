@@ -12,8 +12,6 @@ from countline.analytics.native import NativeRules
 from countline.config.rules import RulesConfig
 from countline.types import FrameInfo, FrameTracks, SourceInfo, Tracks
 
-pytest.importorskip("pyxtrackers")
-
 KERNEL = pytest.mark.parametrize("kernel", [True, False], ids=["kernel", "NumPy"])
 
 
@@ -138,5 +136,6 @@ def test_a_source_whose_rate_is_not_known_is_followed_as_one_whose_rate_is(kerne
 
 @pytest.mark.parametrize(("fps", "pace"), [(5, 1), (10, 1), (13, 1), (15, 2 / 3), (25, 0.4), (50, 0.2)])
 def test_at_about_ten_frames_a_second_and_below_all_is_as_it_was(fps: float, pace: float) -> None:
+    pytest.importorskip("pyxtrackers")
     made = tracker("bytetrack", fps)
     assert made._engine._pace == pytest.approx(pace)  # type: ignore[attr-defined]

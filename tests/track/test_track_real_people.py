@@ -60,19 +60,21 @@ def crossings(tracks: list[Tracks], a: tuple[int, int], b: tuple[int, int]) -> t
     return counts[0], counts[1]
 
 
-@pytest.mark.parametrize(("kind", "slack"), [("bytetrack", 1), ("edgefirst", 3)])
+@pytest.mark.parametrize(("kind", "slack"), [("default", 1), ("bytetrack", 1), ("edgefirst", 3)])
 @pytest.mark.parametrize("line", LINES)
 def test_counts_are_those_made_by_eye(kind: str, slack: int, line: str, walkers: list[Detections]) -> None:
-    pytest.importorskip({"bytetrack": "pyxtrackers", "edgefirst": "edgefirst.tracker"}[kind])
+    pytest.importorskip({"default": "countline", "bytetrack": "pyxtrackers", "edgefirst": "edgefirst.tracker"}[kind])
     a, b, truth = LINES[line]
     counted = crossings(follow(kind, walkers), a, b)
     assert abs(counted[0] - truth[0]) <= slack, counted
     assert abs(counted[1] - truth[1]) <= slack, counted
 
 
-def test_people_are_not_broken_into_many_tracks(walkers: list[Detections]) -> None:
-    pytest.importorskip("pyxtrackers")
-    tracks = follow("bytetrack", walkers)
+@pytest.mark.parametrize("kind", ["default", "bytetrack"])
+def test_people_are_not_broken_into_many_tracks(kind: str, walkers: list[Detections]) -> None:
+    if kind == "bytetrack":
+        pytest.importorskip("pyxtrackers")
+    tracks = follow(kind, walkers)
     ids, lives = np.unique(np.concatenate([t.track_id for t in tracks]), return_counts=True)
     assert len(ids) <= 45
     assert (lives >= 10).sum() >= 25, "and they live for a second and more"
