@@ -5,7 +5,7 @@
 //! where that was, too.
 
 use crate::assignment::Solver;
-use crate::crowds::{distances, pairing, Corners};
+use crate::crowds::{distances, pairing, surer, Corners};
 
 const POSITION: f64 = 1.0 / 20.0;
 const VELOCITY: f64 = 1.0 / 160.0;
@@ -285,12 +285,14 @@ impl Tracker {
         let of_two = found.iter().zip(&pairs.both).filter(|(_, both)| **both);
         self.of_two.extend(of_two.map(|(one, _)| (one.score.to_bits() & ROW) as usize));
         let mut free: Vec<bool> = pairs.both.iter().map(|both| !both).collect();
-        let taken = self.solver.solve(&pairs.cost, pool.len(), found.len());
+        let solved = self.solver.solve(&pairs.cost, pool.len(), found.len());
+        let allowed = |(i, j): (usize, &Option<usize>)| j.filter(|j| pairs.allowed[i * found.len() + j]);
+        let mut taken: Vec<Option<usize>> = solved.iter().enumerate().map(allowed).collect();
+        taken.iter().flatten().for_each(|j| free[*j] = false);
+        surer(&mut taken, &pairs, &detected, strong.len());
         for (i, j) in taken.iter().enumerate().filter_map(|(i, j)| j.map(|j| (i, j))) {
-            if pairs.allowed[i * found.len() + j] {
-                free[j] = false;
-                self.pooled(&confirmed, i).sight(found[j], frame);
-            }
+            free[j] = false;
+            self.pooled(&confirmed, i).sight(found[j], frame);
         }
         free
     }

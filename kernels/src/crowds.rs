@@ -8,6 +8,7 @@ const BESIDE: f64 = 0.1;
 const BOTH: f64 = 0.7;
 const ALONE: f64 = 0.15;
 const PASSING: f64 = 0.6;
+const SAME: f64 = 0.35;
 const LOWER: f64 = 0.03;
 const GAP: f64 = 0.2;
 
@@ -56,6 +57,26 @@ pub fn pairing(
         }
     }
     Pairing { cost, allowed, both }
+}
+
+/// The detection of each track that took one, where tracks with a doubtful one have the sure one that covers the same and that nobody took.
+pub fn surer(taken: &mut [Option<usize>], pairs: &Pairing, detections: &[Corners], sure: usize) {
+    let columns = detections.len();
+    let mut free: Vec<bool> = pairs.both[..sure].iter().map(|both| !both).collect();
+    taken.iter().flatten().filter(|j| **j < sure).for_each(|j| free[*j] = false);
+    for (i, took) in taken.iter_mut().enumerate() {
+        let Some(doubtful) = took.filter(|j| *j >= sure) else { continue };
+        let mut least = f64::INFINITY;
+        for j in (0..sure).filter(|j| free[*j] && pairs.allowed[i * columns + j]) {
+            let cost = pairs.cost[i * columns + j];
+            if cost < least && distances(&detections[doubtful..=doubtful], &detections[j..=j])[0] <= 1.0 - SAME {
+                (least, *took) = (cost, Some(j));
+            }
+        }
+        if let Some(j) = took.filter(|j| *j < sure) {
+            free[j] = false;
+        }
+    }
 }
 
 /// Part of the height that both reach over which they have in common.

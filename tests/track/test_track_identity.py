@@ -164,14 +164,9 @@ def test_a_second_box_on_the_same_object_gets_no_id_until_they_part(kind: str) -
     assert ids(parted[-1]) == [1, 2]
 
 
-def test_a_weak_second_box_does_not_take_the_track_from_the_strong_one(
-    kind: str, request: pytest.FixtureRequest
-) -> None:
+def test_a_weak_second_box_does_not_take_the_track_from_the_strong_one(kind: str) -> None:
     """Somebody comes out from behind a post: the whole person is ahead of where the visible half was going, and the
     detector leaves a weak box there as well."""
-    if kind == "default":
-        known = "pairs for crowds take the weak box where it lies nearer (docs/tracking.md, Crowds)"
-        request.applymarker(pytest.mark.xfail(reason=known, strict=True))
     t = tracker(kind)
     half = line(100, 100, 3)
     run(t, [half], range(15))

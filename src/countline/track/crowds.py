@@ -10,7 +10,9 @@ takes the box of whoever comes by; and where two are one box for a moment, one o
 * one whom others cover, and one who is out of sight, may well not be seen in this frame: a pair with him costs somewhat more
   (:data:`COVERED`, :data:`UNSEEN`), and is none where others overlap him by more than :data:`BESIDE` and the overlap times that part
   is less than the least overlap;
-* a box that two tracks make up together, and none alone, is that of both: nobody takes it, and it begins no track.
+* a box that two tracks make up together, and none alone, is that of both: nobody takes it, and it begins no track;
+* who took a doubtful box where a sure one that is left covers the same (:data:`SAME`) takes that: a detector leaves weak boxes on parts of
+  whom it sees whole.
 
 ``countline_kernels.ByteTrack`` does the same.
 """
@@ -24,7 +26,7 @@ from numpy.typing import NDArray
 
 from countline.track.overlap import shared
 
-__all__ = ["Boxes", "Pairing", "distances", "pairing"]
+__all__ = ["Boxes", "Pairing", "distances", "pairing", "surer"]
 
 DOUBTFUL = 0.4
 """What a pair with a detection that is not sure costs, in parts of an overlap,"""
@@ -42,6 +44,8 @@ ALONE = 0.15
 """if it is so much more than that with any one of them."""
 PASSING = 0.6
 """Part of the smaller one's box that two have in common from which one box is that of the one in front."""
+SAME = 0.35
+"""Overlap (IoU) from which a doubtful box may be of whom a sure one is."""
 LOWER = 0.03
 """Heights by which somebody reaches farther down who stands nearer."""
 GAP = 0.2
@@ -101,6 +105,27 @@ def pairing(tracks: Boxes, seen: int, late: NDArray[np.bool_], detections: Boxes
     cost[seen:] += UNSEEN
     cost += (COVERED * _covered(tracks, part))[:, None]
     return Pairing(np.where(allowed, np.minimum(cost, 1.0), 1.0), allowed, both)
+
+
+def surer(taken: list[tuple[int, int]], pairs: Pairing, detections: Boxes, sure: int) -> list[tuple[int, int]]:
+    """The same pairs (track, detection), where tracks with a doubtful box have the sure one that covers the same and that nobody took.
+
+    Of several each takes the one that costs it least, one track after another.
+    """
+    free = ~pairs.both[:sure]
+    free[[j for _, j in taken if j < sure]] = False
+    doubtful = [at for at, (_, j) in enumerate(taken) if j >= sure]
+    if not doubtful or not free.any():
+        return taken
+    better = list(taken)
+    same = distances(detections[[taken[at][1] for at in doubtful]], detections[:sure]) <= 1.0 - SAME
+    for at, covers in zip(doubtful, same):
+        i = taken[at][0]
+        may = np.flatnonzero(covers & free & pairs.allowed[i, :sure])
+        if len(may):
+            j = int(may[pairs.cost[i, may].argmin()])
+            better[at], free[j] = (i, j), False
+    return better
 
 
 def _heights(a: Boxes, b: Boxes) -> F8:

@@ -24,7 +24,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from countline.track.crowds import distances, pairing
+from countline.track.crowds import distances, pairing, surer
 from countline.track.jonker_volgenant import solve
 
 __all__ = ["ABOUT_A_TENTH", "TimedByteTrack", "pace_of"]
@@ -252,6 +252,8 @@ class TimedByteTrack:
         self.of_two = (scores[pairs.both].view(np.int64) & _ROW).tolist()
         free = ~pairs.both
         taken = [(i, j) for i, j in solve(pairs.cost) if pairs.allowed[i, j]]
+        free[[j for _, j in taken]] = False
+        taken = surer(taken, pairs, detections, len(strong))
         free[[j for _, j in taken]] = False
         _sight([(pool[i], found[j]) for i, j in taken], self._frame)
         left = free.tolist()
