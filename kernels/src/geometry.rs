@@ -28,9 +28,9 @@ pub fn smaller(a: f64, b: f64) -> f64 {
 
 /// `band.half_width`: of the band for an object of this size.
 #[inline]
-pub fn half_width(band: &[f64; 5], size: f64) -> f64 {
-    let [factor, least, soft, growth, most] = *band;
-    smaller(larger(smaller(larger(size * factor, least), soft), size * growth), most)
+pub fn half_width(band: &[f64; 3], size: f64) -> f64 {
+    let [factor, least, most] = *band;
+    smaller(larger(size * factor, least), most)
 }
 
 /// `polylines.anchor_of`: anchor point of a box.

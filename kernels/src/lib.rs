@@ -24,7 +24,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 /// What both sides must agree on; `countline` uses the kernel only if it knows this number.
-const INTERFACE: u32 = 6;
+const INTERFACE: u32 = 7;
 
 /// Work whose panic is an ordinary Python exception. (PyO3's own is none that `except Exception` catches.) Without the
 /// interpreter's lock where there is `much` to do.

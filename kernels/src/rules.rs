@@ -15,8 +15,8 @@ use crate::guarded;
 /// more than the work.
 const MANY: usize = 512;
 
-type GivenLine = (usize, [f64; 5], Vec<Segment>, Vec<Span>);
-type GivenArea = (usize, [f64; 5], bool, Vec<Edge>, Vec<bool>);
+type GivenLine = (usize, [f64; 3], Vec<Segment>, Vec<Span>);
+type GivenArea = (usize, [f64; 3], bool, Vec<Edge>, Vec<bool>);
 
 /// The compiled lines and areas of all plans.
 #[pyclass(frozen, module = "countline_kernels")]

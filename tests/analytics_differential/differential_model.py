@@ -295,10 +295,10 @@ def _most(a: Whole, b: Whole, picture: tuple[int, int]) -> int:
 
 
 def _farther(p: Whole, a: Whole, b: Whole, size: int, picture: tuple[int, int], told: Story, *, part: int = 1) -> bool:
-    """Than the band's half-width, or the given part of it: 15 % of the box's longer side, but 1 … 2.5 % of the picture's height;
-    at least 13 % of the side, as far as there is room."""
+    """Than the band's half-width, or the given part of it: 13 % of the box's longer side, at least 1 % of the picture's height,
+    as far as there is room."""
     tall = picture[1] * UNIT
-    half = min(max(min(max(size * 150, tall * 10), tall * 25), size * 130), _most(a, b, picture))  # in thousandths
+    half = min(max(size * 130, tall * 10), _most(a, b, picture))  # in thousandths
     dx, dy = b[0] - a[0], b[1] - a[1]
     along, square = (p[0] - a[0]) * dx + (p[1] - a[1]) * dy, dx * dx + dy * dy
     if 0 < along < square:

@@ -27,7 +27,7 @@ def test_there_and_back_names_both():
 def test_never_left_the_band():
     engine = rules(MIDDLE)
     walk(engine, [(960, 537)] * 50)
-    assert told(engine).startswith("never left the band of 12 px")
+    assert told(engine).startswith("never left the band of 11 px")
     assert "track of 50 frames is 3 px from the line" in told(engine)
 
 
@@ -43,7 +43,7 @@ def test_ended_behind_the_line_but_within_the_band():
     walk(engine, [(960, 500), (960, 546)])
     run(engine, [frame(2, [])])
     assert told(engine) == (
-        "passed the line, but track of 2 frames ended 6 px behind it, within the band of 12 px that it must leave"
+        "passed the line, but track of 2 frames ended 6 px behind it, within the band of 11 px that it must leave"
     )
 
 

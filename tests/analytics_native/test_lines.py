@@ -153,7 +153,7 @@ def test_walking_round_the_end_does_not_count():
 @pytest.mark.parametrize("others", [0, 60])
 @pytest.mark.parametrize(("gap", "counted"), [(5, 0), (7, 1), (11, 1)])
 def test_a_track_that_begins_in_the_band_is_counted_if_its_side_is_known(monkeypatch, kernel, others, gap, counted):
-    """The band's half-width is 12 px here; one object or many, and the kernel or not, take different ways."""
+    """The band's half-width is 10.8 px here; one object or many, and the kernel or not, take different ways."""
     monkeypatch.setenv("COUNTLINE_KERNELS", kernel)
     crowd = [(10 + k, 20 + 30 * k, 100) for k in range(others)]
     for start, end, way in ((540 - gap, 800, "out"), (540 + gap, 300, "in")):

@@ -15,19 +15,16 @@ from countline.analytics.native.rule import Rule
 
 __all__ = ["Band", "band", "default_band", "half_width", "half_widths"]
 
-BAND_SIZE = 0.15
+BAND_SIZE = 0.13
 """Half-width of the hysteresis band, as a fraction of the longer side of the object's box. The edges of a box move from
 frame to frame by an amount that grows with the box: detectors place them within a few per cent of its size, and up to
-about a tenth when feet are hidden or a pose changes. 15 % leaves a margin."""
+about a tenth when feet are hidden or a pose changes. 13 % is more than four times the 3 % of good boxes; each per cent more
+tells slow ones later."""
 BAND_FLOOR = 0.01
 """Least half-width, as a fraction of the picture's height: detectors see the picture scaled to some 400-640 pixels,
 and place the edges of small objects within one or two of those."""
 BAND_LIMIT = 0.025
-"""Half-width from which the band grows more slowly with the object, as a fraction of the picture's height, and which it may
-have wherever it lies."""
-BAND_GROWTH = 0.13
-"""Least half-width of the band of large objects, as a fraction of the longer side: more than four times the 3 % by which the
-edges of good boxes jitter."""
+"""Half-width that the band may have wherever it lies, as a fraction of the picture's height."""
 _AMPLE = 0.2
 """Greatest half-width (picture heights) from which none is needed: an object of it has one and a half picture heights."""
 BAND_SHARE = 0.6
@@ -35,9 +32,8 @@ BAND_SHARE = 0.6
 where large objects are outside."""
 
 
-Band = tuple[float, float, float, float, float]
-"""What a band's half-width is: a fraction of the longer side of the object's box; at least; from where it grows more slowly;
-the fraction of the longer side that it then has; at most. The second, third and last are in picture heights."""
+Band = tuple[float, float, float]
+"""What a band's half-width is: a fraction of the longer side of the object's box; at least; at most, both in picture heights."""
 
 
 def band(rule: Rule, aspect: float) -> Band:
@@ -45,9 +41,9 @@ def band(rule: Rule, aspect: float) -> Band:
     config = rule.config
     chosen = getattr(config, "band", None)
     if chosen is not None:
-        return float(chosen), 0.0, np.inf, 0.0, np.inf
+        return float(chosen), 0.0, np.inf
     if getattr(config, "inverse", False):  # its outside is within the polygon
-        return BAND_SIZE, BAND_FLOOR, BAND_LIMIT, BAND_GROWTH, BAND_LIMIT
+        return BAND_SIZE, BAND_FLOOR, BAND_LIMIT
     return default_band(rule.points, aspect, closed=rule.shape == "area")
 
 
@@ -55,23 +51,20 @@ def default_band(points: Sequence[Sequence[float]], aspect: float, *, closed: bo
     """Of a line, or a (``closed``) polygon, of normalised points, where none was chosen."""
     most = max(BAND_LIMIT, BAND_SHARE * _clearance(points, aspect, closed=closed))
     # Infinity is equal for most rules, which are then evaluated faster.
-    return BAND_SIZE, BAND_FLOOR, BAND_LIMIT, BAND_GROWTH, most if most < _AMPLE else np.inf
+    return BAND_SIZE, BAND_FLOOR, most if most < _AMPLE else np.inf
 
 
 def half_width(band: Band, size: float) -> float:
     """Of the band for an object whose box has ``size`` as its longer side, both in picture heights."""
-    factor, least, soft, growth, most = band
-    return min(max(min(max(size * factor, least), soft), size * growth), most)
+    factor, least, most = band
+    return min(max(size * factor, least), most)
 
 
 def half_widths(bands: Any, size: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N, 1) or (N, rules) the same of many: ``bands`` holds the five numbers of a :data:`Band`, each a float or (N, rules), and
+    """(N, 1) or (N, rules) the same of many: ``bands`` holds the three numbers of a :data:`Band`, each a float or (N, rules), and
     ``size`` is (N,)."""
-    factor, least, soft, growth, most = bands
-    longer = size[:, None]
-    width: NDArray[np.float64] = np.minimum(
-        np.maximum(np.minimum(np.maximum(longer * factor, least), soft), longer * growth), most
-    )
+    factor, least, most = bands
+    width: NDArray[np.float64] = np.minimum(np.maximum(size[:, None] * factor, least), most)
     return width
 
 

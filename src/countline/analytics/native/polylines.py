@@ -128,10 +128,8 @@ def follow_one(
         if square < near:
             near = square
         after.append(side >= 0)
-    factor, least, soft, growth, most = (
-        line.band
-    )  # half_width(line.band, size), without a call for each object and line
-    width = min(max(min(max(size * factor, least), soft), size * growth), most)
+    factor, least, most = line.band  # half_width(line.band, size), without a call for each object and line
+    width = min(max(size * factor, least), most)
     gap = sqrt(near)
     outside = near > width * width
     if outside:

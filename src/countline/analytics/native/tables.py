@@ -91,7 +91,7 @@ class Tables:
         self.lines, self.parts = lines, most
         ends = np.zeros((4, n, lines, most))
         self.line_anchor = np.zeros((n, lines), np.intp)
-        self.line_band = np.zeros((5, n, lines))
+        self.line_band = np.zeros((3, n, lines))
         self.real = np.zeros((n, lines, most), bool)
         """(P, L, S) False where a line has fewer segments than others."""
         for p, plan in enumerate(plans):
@@ -111,7 +111,7 @@ class Tables:
         ]
         """The same numbers for plain Python: spans[plan][line] is a list."""
         self.same_band = _one(self.line_band)
-        self.one_band: list[float] = self.line_band.reshape(5, -1)[:, 0].tolist() if lines else []
+        self.one_band: list[float] = self.line_band.reshape(3, -1)[:, 0].tolist() if lines else []
         """Band of all lines, if it is the same."""
         self.same_anchor = len(self.anchors) == 1
 
@@ -124,7 +124,7 @@ class Tables:
         self.edge = np.zeros((4, n, areas, most))
         """(4, P, R, E): x1, y1, x2, y2."""
         self.area_anchor = np.zeros((n, areas), np.intp)
-        self.area_band = np.zeros((5, n, areas))
+        self.area_band = np.zeros((3, n, areas))
         self.inverse = np.zeros((n, areas), bool)
         self.admits = np.zeros((n, areas, classes + 1), bool)
         """(P, R, C + 1) whether an area looks at a class; the last column stands for classes without a label."""

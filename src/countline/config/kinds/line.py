@@ -32,8 +32,8 @@ class LineConfig(PlacedConfig):
     """every: an object that goes back and forth is counted each time; once: one count for each object."""
     band: float | None = Field(default=None, ge=0, le=2)
     """Width of the band on either side of the line that an object must leave before it is counted, as a fraction of the
-    longer side of its box. 0.15 unless set, but at least 1 % of the picture's height, from 2.5 % of it on growing
-    with 0.13 of the side, and at most 60 % of the room to the picture's edge."""
+    longer side of its box. 0.13 unless set, but at least 1 % of the picture's height, and at most 60 % of the room to
+    the picture's edge."""
 
     debounce: float = Field(default=0.5, ge=0, le=60)
     """Seconds for which a reversal must last: after a crossing by a track, one in the opposite direction is counted when so

@@ -8,7 +8,7 @@ const anchor = {
   choices: ["bottom-center", "center", "top-center", "bottom-left", "bottom-right", "top-left", "top-right", "center-left", "center-right"],
   standard: "bottom-center",
 };
-const band = { key: "band", label: "Band", type: "number", min: 0, max: 2, step: 0.01, hint: "of the longer side of the box; 0.15 unless given" };
+const band = { key: "band", label: "Band", type: "number", min: 0, max: 2, step: 0.01, hint: "of the longer side of the box; 0.13 unless given" };
 const grace = { key: "grace", label: "Grace", type: "number", min: 0, max: 60, step: 0.1, unit: "s", standard: 1, hint: "an unseen object still counts as inside" };
 const reset = { key: "reset", label: "Begin at 0 when it is moved", type: "switch", standard: false };
 
