@@ -12,6 +12,7 @@ mod history;
 mod jumps;
 mod memory;
 mod past;
+mod perspective;
 mod polylines;
 mod refound;
 mod rules;

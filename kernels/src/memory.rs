@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustc_hash::FxHashMap as HashMap;
 
+use crate::perspective::{learnt, SharedPerspective};
+
 const SHORT: f64 = 0.8;
 const SAMPLES: usize = 10;
 const APART: i64 = 90_000_000;
@@ -19,7 +21,11 @@ pub type Pixels = [f32; 4];
 
 /// How high the boxes of a track were lately.
 pub struct Height {
-    values: VecDeque<f64>,
+    /// Heights, and where the upper edge was.
+    values: VecDeque<(f64, f64)>,
+    top: f64,
+    /// Of its class, which learns from what is seen whole.
+    perspective: SharedPerspective,
     pub usual: f64,
     least: f64,
     sampled: i64,
@@ -29,19 +35,23 @@ pub struct Height {
 
 impl Height {
     fn new() -> Self {
-        Self { values: VecDeque::with_capacity(SAMPLES), usual: 0.0, least: 0.0, sampled: -APART, hidden: -(1 << 62), whole: 0 }
+        let values = VecDeque::with_capacity(SAMPLES);
+        let perspective = SharedPerspective::default();
+        Self { values, top: 0.0, perspective, usual: 0.0, least: 0.0, sampled: -APART, hidden: -(1 << 62), whole: 0 }
     }
 
-    fn sample(&mut self, height: f64, pts: i64) {
-        self.sampled = pts;
-        if self.values.len() == SAMPLES {
-            self.values.pop_front();
+    /// `Height.look`: its box has its upper edge here.
+    fn look(&mut self, top: f64, perspective: &SharedPerspective) {
+        self.top = top;
+        if !Arc::ptr_eq(&self.perspective, perspective) {
+            self.perspective = Arc::clone(perspective);
         }
-        self.values.push_back(height);
         if self.values.len() >= ENOUGH {
             let mut sorted = [0.0; SAMPLES];
             let sorted = &mut sorted[..self.values.len()];
-            sorted.iter_mut().zip(&self.values).for_each(|(to, from)| *to = *from);
+            let perspective = learnt(perspective);
+            let scaled = self.values.iter().map(|(height, there)| height * perspective.ratio(*there, top));
+            sorted.iter_mut().zip(scaled).for_each(|(to, from)| *to = from);
             sorted.sort_unstable_by(f64::total_cmp);
             self.usual = sorted[sorted.len() / 2];
             self.least = SHORT * self.usual;
@@ -56,9 +66,15 @@ impl Height {
     /// `Height.seen`: it was seen whole.
     pub fn seen(&mut self, height: f64, pts: i64) {
         self.whole = pts;
-        if !(0..APART).contains(&pts.saturating_sub(self.sampled)) {
-            self.sample(height, pts);
+        if (0..APART).contains(&pts.saturating_sub(self.sampled)) {
+            return;
         }
+        self.sampled = pts;
+        if self.values.len() == SAMPLES {
+            self.values.pop_front();
+        }
+        self.values.push_back((height, self.top));
+        learnt(&self.perspective).learn(self.top, height);
     }
 }
 
@@ -125,6 +141,8 @@ pub struct Sighting {
 pub struct Tracks {
     known: HashMap<i64, Known>,
     last: u64,
+    /// By class.
+    perspectives: HashMap<i32, SharedPerspective>,
 }
 
 impl Tracks {
@@ -166,6 +184,7 @@ impl Tracks {
 
     pub fn clear(&mut self) {
         self.known.clear();
+        self.perspectives.clear();
     }
 
     pub fn forget(&mut self, since: i64) {
@@ -185,7 +204,10 @@ impl Tracks {
             track.seen = pts;
             track.vote(one.class, f64::from(one.confidence));
             found.push((track.best, track.public));
-            let (height, mut usual) = (f64::from(shown[3] - shown[1]), held(&track.height));
+            let (top, height) = (f64::from(shown[1]), f64::from(shown[3] - shown[1]));
+            let perspective = self.perspectives.entry(track.best).or_default();
+            let mut usual = held(&track.height);
+            usual.look(top, perspective);
             if height < usual.least {
                 low.push((row, Arc::clone(&track.height)));
             } else {

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from countline.track.known import Known
 from countline.track.occlusion import HeightFilter
 from countline.track.occlusion import Remembered as RememberedHeight
+from countline.track.perspective import Perspective
 
 __all__ = ["Memory", "Remembered", "TrackMemory"]
 
@@ -84,6 +85,8 @@ class Memory:
     def __init__(self) -> None:
         self._known: dict[int, Known] = {}
         self._last_id = 0
+        self._perspectives: dict[int, Perspective] = {}
+        """By class."""
 
     def __len__(self) -> int:
         return len(self._known)
@@ -112,6 +115,7 @@ class Memory:
     def clear(self) -> None:
         """Forget all tracks; ids are never used again."""
         self._known.clear()
+        self._perspectives.clear()
 
     def forget(self, since: int) -> None:
         """Forget the tracks that were seen last before this pts."""
@@ -137,11 +141,14 @@ class Memory:
             numbers.tolist(), tracks, classes.tolist(), confidence.tolist(), pts, pts - lost
         )
         boxes, low = boxes.take(rows, axis=0), []
-        for row, (height, known) in enumerate(zip((boxes[:, 3] - boxes[:, 1]).tolist(), heights)):
-            if height < known.least:
+        tops, highs = boxes[:, 1].tolist(), (boxes[:, 3] - boxes[:, 1]).tolist()
+        for row, (top, high, class_id, known) in enumerate(zip(tops, highs, best, heights)):
+            perspective = self._perspectives.setdefault(class_id, Perspective())
+            known.look(top, perspective)
+            if high < known.least:
                 low.append((row, known))
             else:
-                known.seen(height, pts)
+                known.seen(high, pts)
         return boxes, confidence, np.array(best, np.int32), np.array(ids, np.uint64), low
 
     def _vote(

@@ -3,7 +3,7 @@
 A detector draws a box around what it sees. Where somebody walks in front of another, the box of the one behind ends at the
 chest for a few frames, and its bottom edge, by which rules know where an object stands, jumps up by half a person and back
 again: over a line, if one lies there, and back. People and cars do not become shorter for half a second. So a box that is
-much lower than its track has been, and whose bottom edge lies behind another track that reaches farther down, is completed
+much lower than its track has been, for where it is (:mod:`countline.track.perspective`), and whose bottom edge lies behind another track that reaches farther down, is completed
 downward to the height it had; never beyond the bottom of the one in front, who stands nearer to the camera, and whose own feet may
 be hidden by a third. Where the detector
 misses the one in front for a moment, the one behind is hidden still. And a box that loses its lower part from one moment to the next
@@ -19,6 +19,8 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from countline.track.perspective import Perspective
 
 __all__ = ["ACROSS", "GAP", "LOWER", "SHORT", "HeightFilter", "Remembered", "complete", "floor"]
 
@@ -67,12 +69,18 @@ class Remembered(Protocol):
 class HeightFilter:
     """How high the boxes of one track were lately."""
 
-    __slots__ = ("hidden", "least", "sampled", "usual", "values", "whole")
+    __slots__ = ("hidden", "least", "perspective", "sampled", "top", "usual", "values", "whole")
 
     def __init__(self) -> None:
-        self.values: deque[float] = deque(maxlen=SAMPLES)
+        self.values: deque[tuple[float, float]] = deque(maxlen=SAMPLES)
+        """Heights, and where the upper edge was, pixels."""
         self.usual = self.least = 0.0
-        """The middle one of them and the part of it below which a box may be cut off, pixels; 0 while there are too few."""
+        """The middle one of them, as it is where the box is now, and the part of it below which a box may be cut off, pixels; 0
+        while there are too few."""
+        self.top = 0.0
+        """Upper edge of the box, pixels."""
+        self.perspective = Perspective()
+        """Of its class, which learns from what is seen whole."""
         self.sampled = -APART
         """pts of the last of them, ns."""
         self.hidden = -(2**62)
@@ -83,19 +91,21 @@ class HeightFilter:
     def __repr__(self) -> str:
         return f"{self.usual:.0f} px"
 
+    def look(self, top: float, perspective: Perspective) -> None:
+        """Its box has its upper edge here, pixels."""
+        self.top, self.perspective = top, perspective
+        if len(self.values) >= ENOUGH:
+            heights = sorted(height * perspective.ratio(there, top) for height, there in self.values)
+            self.usual = heights[len(heights) // 2]
+            self.least = SHORT * self.usual
+
     def seen(self, height: float, pts: int) -> None:
         """It was seen whole, so many pixels high."""
         self.whole = pts
         if not 0 <= pts - self.sampled < APART:
-            self.sample(height, pts)
-
-    def sample(self, height: float, pts: int) -> None:
-        """Remember a height in pixels."""
-        self.sampled = pts
-        self.values.append(height)
-        if len(self.values) >= ENOUGH:
-            self.usual = sorted(self.values)[len(self.values) // 2]
-            self.least = SHORT * self.usual
+            self.sampled = pts
+            self.values.append((height, self.top))
+            self.perspective.learn(self.top, height)
 
     def clear(self) -> None:
         """It has become another height in earnest."""
