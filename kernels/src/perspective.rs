@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::geometry::{larger, smaller};
 
 const KEEPS: f64 = 1.0 - 1.0 / 5000.0;
-const PRIOR: f64 = 100.0;
+const PRIOR: f64 = 50.0;
 const LEAST: f64 = 0.25;
-const SPAN: f64 = 2.0;
+const SPAN: f64 = 4.0;
 
 /// Of one class, for one source.
 #[derive(Default)]

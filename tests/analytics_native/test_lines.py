@@ -59,6 +59,18 @@ def test_a_slow_walk_with_jitter_is_exactly_one():
     assert ways(walk(rules(MIDDLE), path)) == ["out"]
 
 
+@pytest.mark.parametrize("height", [120, 300, 800])
+def test_who_crosses_at_a_fourteenth_of_his_height_a_second_is_told_within_two_seconds(height):
+    """And a brisk one at once: each leaves the band, whose half-width is 13 % of his height, before he is told."""
+    for speed, most in ((1 / 14, 2.0), (1.0, 0.2)):
+        path = [
+            (960, 540 + speed * height * (i - 75) / 25) for i in range(130)
+        ]  # 25 frames a second, on the line in frame 75
+        found = events(walk(rules(MIDDLE), path, box=(height / 2, height)))
+        assert [e.direction for e in found] == ["out"]
+        assert 0.1 < (found[0].frame.number - 75) / 25 <= most
+
+
 @pytest.mark.parametrize("size", [(640, 360), (1280, 720), (1920, 1080), (3840, 2160)])
 def test_counts_are_equal_at_every_resolution(size):
     scale = size[0] / 1920

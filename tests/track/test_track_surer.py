@@ -18,7 +18,9 @@ def right(box: tuple[float, ...], by: float) -> tuple[float, ...]:
     return box[0] + by, box[1], box[2] + by, box[3]
 
 
-def taken(tracks: list[tuple[float, ...]], sure: list[tuple[float, ...]], doubtful: list[tuple[float, ...]]) -> list[int]:
+def taken(
+    tracks: list[tuple[float, ...]], sure: list[tuple[float, ...]], doubtful: list[tuple[float, ...]]
+) -> list[int]:
     """Which of the detections, the sure ones first, each of the tracks has, if each took the doubtful one of its number."""
     detections = np.array([*sure, *doubtful]).reshape(-1, 4)
     late = np.ones(len(tracks), bool)
@@ -66,7 +68,9 @@ places = st.lists(place.map(lambda b: (b[0], b[1], b[0] + b[2], b[1] + b[3])), m
 
 
 @given(places, places, st.integers(1, 6))
-def test_every_box_is_one_tracks_and_whoever_keeps_a_doubtful_one_had_no_sure_one_left(tracks, detections, sure) -> None:
+def test_every_box_is_one_tracks_and_whoever_keeps_a_doubtful_one_had_no_sure_one_left(
+    tracks, detections, sure
+) -> None:
     boxes, found = np.array(tracks), np.array(detections)
     sure = min(sure, len(found))
     pairs = pairing(boxes, len(boxes), np.ones(len(boxes), bool), found, sure, MOST)

@@ -3,11 +3,11 @@
 A detector draws a box around what it sees. Where somebody walks in front of another, the box of the one behind ends at the
 chest for a few frames, and its bottom edge, by which rules know where an object stands, jumps up by half a person and back
 again: over a line, if one lies there, and back. People and cars do not become shorter for half a second. So a box that is
-much lower than its track has been, for where it is (:mod:`countline.track.perspective`), and whose bottom edge lies behind another track that reaches farther down, is completed
-downward to the height it had; never beyond the bottom of the one in front, who stands nearer to the camera, and whose own feet may
-be hidden by a third. Where the detector
-misses the one in front for a moment, the one behind is hidden still. And a box that loses its lower part from one moment to the next
-is hidden, whoever is in front: he may be missed at that very moment, and a post or a bush is nobody.
+much lower than its track has been, for where it is by now (:mod:`countline.track.perspective`), and whose bottom edge lies behind
+another track that reaches farther down, is completed downward to the height it had; never beyond the bottom of the one in front, who
+stands nearer to the camera, and whose own feet may be hidden by a third. Where the detector misses the one in front for a moment, the
+one behind is hidden still. And a box that loses its lower part from one moment to the next is hidden, whoever is in front: he may be
+missed at that very moment, and a post or a bush is nobody.
 """
 
 from __future__ import annotations

@@ -12,18 +12,18 @@ __all__ = ["Perspective"]
 
 KEEPS = 1.0 - 1.0 / 5000.0
 """Part of its weight that what was seen keeps with each height that is learned: the last few thousand tell."""
-PRIOR = 100.0
+PRIOR = 50.0
 """Heights that would have to be seen as far up or down as they are high to outweigh that all are of one height."""
 LEAST = 0.25
 """Part of the middle height below which nothing is expected, up at the horizon and beyond it."""
-SPAN = 2.0
+SPAN = 4.0
 """How many times as high, or as low, somebody may become by where he is."""
 
 
 class Perspective:
     """Of one class, for one source."""
 
-    __slots__ = ("_count", "_high", "_slope", "_square", "_top", "_tops", "_product", "_highs")
+    __slots__ = ("_count", "_high", "_highs", "_product", "_slope", "_square", "_top", "_tops")
 
     def __init__(self) -> None:
         self._count = self._tops = self._highs = self._square = self._product = 0.0
