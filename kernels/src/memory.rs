@@ -26,6 +26,8 @@ pub struct Height {
     top: f64,
     /// Of its class, which learns from what is seen whole.
     perspective: SharedPerspective,
+    /// The middle one of the heights, when the last was remembered, and the upper edge at that moment.
+    known: (f64, f64),
     pub usual: f64,
     least: f64,
     sampled: i64,
@@ -37,7 +39,8 @@ impl Height {
     fn new() -> Self {
         let values = VecDeque::with_capacity(SAMPLES);
         let perspective = SharedPerspective::default();
-        Self { values, top: 0.0, perspective, usual: 0.0, least: 0.0, sampled: -APART, hidden: -(1 << 62), whole: 0 }
+        let known = (0.0, 0.0);
+        Self { values, top: 0.0, perspective, known, usual: 0.0, least: 0.0, sampled: -APART, hidden: -(1 << 62), whole: 0 }
     }
 
     /// `Height.look`: its box has its upper edge here.
@@ -46,14 +49,8 @@ impl Height {
         if !Arc::ptr_eq(&self.perspective, perspective) {
             self.perspective = Arc::clone(perspective);
         }
-        if self.values.len() >= ENOUGH {
-            let mut sorted = [0.0; SAMPLES];
-            let sorted = &mut sorted[..self.values.len()];
-            let perspective = learnt(perspective);
-            let scaled = self.values.iter().map(|(height, there)| height * perspective.ratio(*there, top));
-            sorted.iter_mut().zip(scaled).for_each(|(to, from)| *to = from);
-            sorted.sort_unstable_by(f64::total_cmp);
-            self.usual = sorted[sorted.len() / 2];
+        if self.usual != 0.0 {
+            self.usual = learnt(perspective).scaled(self.known, top);
             self.least = SHORT * self.usual;
         }
     }
@@ -74,7 +71,18 @@ impl Height {
             self.values.pop_front();
         }
         self.values.push_back((height, self.top));
-        learnt(&self.perspective).learn(self.top, height);
+        let mut perspective = learnt(&self.perspective);
+        perspective.learn(self.top, height);
+        if self.values.len() >= ENOUGH {
+            let mut sorted = [0.0; SAMPLES];
+            let sorted = &mut sorted[..self.values.len()];
+            let scaled = self.values.iter().map(|seen| perspective.scaled(*seen, self.top));
+            sorted.iter_mut().zip(scaled).for_each(|(to, from)| *to = from);
+            sorted.sort_unstable_by(f64::total_cmp);
+            self.usual = sorted[sorted.len() / 2];
+            self.least = SHORT * self.usual;
+            self.known = (self.usual, self.top);
+        }
     }
 }
 

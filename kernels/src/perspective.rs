@@ -43,12 +43,12 @@ impl Perspective {
         self.slope = (self.product - self.tops * self.high) / (spread + PRIOR * self.high * self.high);
     }
 
-    /// How many times as high somebody is whose upper edge was `there` and is `here`.
-    pub fn ratio(&self, there: f64, here: f64) -> f64 {
+    /// A height of somebody, with the upper edge that he had with it, as it is with the upper edge `here`.
+    pub fn scaled(&self, (height, there): (f64, f64), here: f64) -> f64 {
         if self.slope == 0.0 {
-            return 1.0;
+            return height;
         }
-        smaller(larger(self.at(here) / self.at(there), 1.0 / SPAN), SPAN)
+        height * smaller(larger(self.at(here) / self.at(there), 1.0 / SPAN), SPAN)
     }
 
     fn at(&self, top: f64) -> f64 {

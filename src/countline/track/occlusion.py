@@ -69,7 +69,7 @@ class Remembered(Protocol):
 class HeightFilter:
     """How high the boxes of one track were lately."""
 
-    __slots__ = ("hidden", "least", "perspective", "sampled", "top", "usual", "values", "whole")
+    __slots__ = ("_known", "hidden", "least", "perspective", "sampled", "top", "usual", "values", "whole")
 
     def __init__(self) -> None:
         self.values: deque[tuple[float, float]] = deque(maxlen=SAMPLES)
@@ -81,6 +81,8 @@ class HeightFilter:
         """Upper edge of the box, pixels."""
         self.perspective = Perspective()
         """Of its class, which learns from what is seen whole."""
+        self._known = 0.0, 0.0
+        """The middle one of the heights, when the last was remembered, and the upper edge at that moment, pixels."""
         self.sampled = -APART
         """pts of the last of them, ns."""
         self.hidden = -(2**62)
@@ -94,9 +96,8 @@ class HeightFilter:
     def look(self, top: float, perspective: Perspective) -> None:
         """Its box has its upper edge here, pixels."""
         self.top, self.perspective = top, perspective
-        if len(self.values) >= ENOUGH:
-            heights = sorted(height * perspective.ratio(there, top) for height, there in self.values)
-            self.usual = heights[len(heights) // 2]
+        if self.usual:
+            (self.usual,) = perspective.scaled((self._known,), top)
             self.least = SHORT * self.usual
 
     def seen(self, height: float, pts: int) -> None:
@@ -106,6 +107,11 @@ class HeightFilter:
             self.sampled = pts
             self.values.append((height, self.top))
             self.perspective.learn(self.top, height)
+            if len(self.values) >= ENOUGH:
+                heights = sorted(self.perspective.scaled(self.values, self.top))
+                self.usual = heights[len(heights) // 2]
+                self.least = SHORT * self.usual
+                self._known = self.usual, self.top
 
     def clear(self) -> None:
         """It has become another height in earnest."""

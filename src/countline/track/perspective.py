@@ -8,6 +8,8 @@ what is not known yet is that all are of one height.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 __all__ = ["Perspective"]
 
 KEEPS = 1.0 - 1.0 / 5000.0
@@ -42,7 +44,13 @@ class Perspective:
 
     def ratio(self, there: float, here: float) -> float:
         """How many times as high somebody is whose upper edge was ``there`` and is ``here``, pixels."""
-        return min(max(self._at(here) / self._at(there), 1.0 / SPAN), SPAN) if self._slope else 1.0
+        return self.scaled(((1.0, there),), here)[0]
 
-    def _at(self, top: float) -> float:
-        return max(self._high + self._slope * (top - self._top), LEAST * self._high)
+    def scaled(self, seen: Iterable[tuple[float, float]], here: float) -> list[float]:
+        """Heights of somebody, with the upper edge that he had with each, as they are with the upper edge ``here``, pixels."""
+        high, slope, middle, least = self._high, self._slope, self._top, LEAST * self._high
+        if not slope:
+            return [height for height, _ in seen]
+        now = max(high + slope * (here - middle), least)
+        ratios = [(height, now / max(high + slope * (there - middle), least)) for height, there in seen]
+        return [height * min(max(ratio, 1.0 / SPAN), SPAN) for height, ratio in ratios]
