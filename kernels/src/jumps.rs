@@ -105,7 +105,7 @@ impl Jumps {
                 self.ways.insert(*id, Way::new(place, size, self.frame));
                 continue;
             };
-            let (doubtful, jumped) = judge(way, place, size, quick, self.frame);
+            let (doubtful, jumped) = judge(way, place, quick, self.frame);
             if !doubtful || leaping.contains(&row) {
                 way.go_on(place, size, self.frame);
                 continue;
@@ -133,11 +133,11 @@ impl Jumps {
 }
 
 /// `_judge`: whether a sighting is doubtful, and whether since the track has jumped.
-fn judge(way: &Way, place: Place, size: f64, quick: bool, frame: i64) -> (bool, bool) {
+fn judge(way: &Way, place: Place, quick: bool, frame: i64) -> (bool, bool) {
     let ((first, a, b), (last, c, d)) = way.ends();
     let (pts, x, y) = place;
     let since = (pts - last) as f64 / 1e9;
-    let long = larger(size, way.size);
+    let long = way.size;
     let (x, y) = (x - c, y - d);
     let (off, jumped) = if last - first < KNOWN {
         let near = long * (NEAR + ANY_WAY * since);

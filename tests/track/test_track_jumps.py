@@ -71,6 +71,17 @@ def test_who_comes_nearer_and_grows_is_told_in_every_frame(fps: float) -> None:
         assert jumps.check(seen(car), round(i * 1e9 / fps)) is None
 
 
+@pytest.mark.parametrize("fps", [15.0, 30.0, 60.0])
+def test_a_box_round_him_and_one_who_stands_nearer_is_not_told(fps: float) -> None:
+    """It is longer than his own, and its foot is that of the other one, half his height farther down."""
+    jumps, verdicts = Jumps(PATIENCE), []
+    for i in range(20):
+        box = at(300 + 60 * i / fps, 400)
+        round_two = (box[0], box[1], box[2] + 30, box[3] + 55)
+        verdicts.append(jumps.check(seen(round_two if i == 15 else box), round(i * 1e9 / fps)))
+    assert [i for i, verdict in enumerate(verdicts) if verdict is not None] == [15]
+
+
 @given(rates, st.floats(0.8, 5), st.integers(0, 5))
 def test_one_box_of_another_is_not_told(fps, away, frame):
     frame += round(0.5 * fps)

@@ -197,8 +197,8 @@ def test_a_path_that_is_not_there_is_refused_and_said_once(start: Start, watch, 
     source, frames, _ = watch(uri)
     wait(lambda: source.stats.attempts >= 5, "five attempts")
     assert source.stats.state == "refused"
-    assert "404" in source.stats.reason
-    assert caplog.text.count("404") == 1, "a change of state is a line of the log, an attempt is none"
+    assert "(404)" in source.stats.reason
+    assert caplog.text.count("(404)") == 1, "a change of state is a line of the log, an attempt is none"
     camera.gone = False
     wait(lambda: len(frames) > 3, "it appears")
     assert source.stats.attempts == 0

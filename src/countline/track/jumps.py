@@ -9,9 +9,10 @@ shows another object, which is one that begins: it gets an id of its own, or has
 Who was out of sight and comes back elsewhere than awaited is told from his second sighting on, as one who begins is.
 
 Where a track must be is told by its way in the last 0.8 s, by the last step of it, for who turns about, and by the place where it was,
-for who stops. Near enough to one of them is: within :data:`NEAR` of the longer side of the box, and so much more for each second since the
-last sighting (:data:`FASTER`, but :data:`MOST` at most), and half of the way that it must have gone meanwhile (:data:`BEND`: what comes
-towards the camera gets faster in the picture). While the velocity is not known yet (:data:`KNOWN`) it is :data:`ANY_WAY` for each second.
+for who stops. Near enough to one of them is: within :data:`NEAR` of the longer side that the box had when it was seen last (a box round
+two is longer), and so much more for each second since then (:data:`FASTER`, but :data:`MOST` at most), and half of the way that it must
+have gone meanwhile (:data:`BEND`: what comes towards the camera gets faster in the picture). While the velocity is not known yet
+(:data:`KNOWN`) it is :data:`ANY_WAY` for each second.
 """
 
 from __future__ import annotations
@@ -130,7 +131,7 @@ class Jumps:
             if way is None:
                 self._ways[track] = _Way(place, size, self._frame)
                 continue
-            doubtful, jumped = self._judge(way, place, size, quick)
+            doubtful, jumped = self._judge(way, place, quick)
             if not doubtful or row in leaping:
                 way.go_on(place, size, self._frame)
                 continue
@@ -153,11 +154,11 @@ class Jumps:
         told[hidden] = False
         return told, others
 
-    def _judge(self, way: _Way, place: Place, size: float, quick: bool) -> tuple[bool, bool]:
+    def _judge(self, way: _Way, place: Place, quick: bool) -> tuple[bool, bool]:
         """Whether a sighting is doubtful, and whether since the track has jumped."""
         (first, a, b), (last, c, d), (pts, x, y) = way.places[0], way.places[-1], place
         since = (pts - last) / 1e9
-        long = max(size, way.size)
+        long = way.size
         x, y = x - c, y - d
         if last - first < KNOWN:
             near = long * (NEAR + ANY_WAY * since)
