@@ -2,7 +2,7 @@
 
 use numpy::Complex64;
 
-use crate::geometry::{anchor_of, beyond_of, half_width, larger, side_of, smaller, Box4, Point, Segment, Span};
+use crate::geometry::{anchor_of, beyond_of, half_width, larger, side_of, smaller, Band, Box4, Point, Segment, Span};
 use crate::polylines::{follow_line, At, Way};
 
 const ROUNDING: f64 = 1e-9;
@@ -12,7 +12,7 @@ const MOST_EXTENT: f64 = 1e3;
 /// A line of a plan.
 pub struct Line {
     pub anchor: usize,
-    pub band: [f64; 3],
+    pub band: Band,
     pub segments: Vec<Segment>,
     pub spans: Vec<Span>,
 }
@@ -23,7 +23,7 @@ pub type Edge = (Segment, f64, f64);
 /// An area of a plan.
 pub struct Area {
     pub anchor: usize,
-    pub band: [f64; 3],
+    pub band: Band,
     pub inverse: bool,
     pub edges: Vec<Edge>,
     /// By class; the last entry stands for classes without a label.

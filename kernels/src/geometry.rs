@@ -26,9 +26,12 @@ pub fn smaller(a: f64, b: f64) -> f64 {
     if b < a { b } else { a }
 }
 
+/// `band.Band`: of the longer side of the box, at least, at most.
+pub type Band = [f64; 3];
+
 /// `band.half_width`: of the band for an object of this size.
 #[inline]
-pub fn half_width(band: &[f64; 3], size: f64) -> f64 {
+pub fn half_width(band: &Band, size: f64) -> f64 {
     let [factor, least, most] = *band;
     smaller(larger(size * factor, least), most)
 }

@@ -8,15 +8,15 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
 use crate::boundaries::{follow, sound, Area, Columns as Held, Compiled, Edge, Findings, Found, Line, Objects, Plan, Widths};
-use crate::geometry::{Segment, Span};
+use crate::geometry::{Band, Segment, Span};
 use crate::guarded;
 
 /// Objects from which the interpreter's lock is given up: below, to get it back from a thread that took it meanwhile costs
 /// more than the work.
 const MANY: usize = 512;
 
-type GivenLine = (usize, [f64; 3], Vec<Segment>, Vec<Span>);
-type GivenArea = (usize, [f64; 3], bool, Vec<Edge>, Vec<bool>);
+type GivenLine = (usize, Band, Vec<Segment>, Vec<Span>);
+type GivenArea = (usize, Band, bool, Vec<Edge>, Vec<bool>);
 
 /// The compiled lines and areas of all plans.
 #[pyclass(frozen, module = "countline_kernels")]

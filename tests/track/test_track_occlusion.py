@@ -9,7 +9,6 @@ import pytest
 from track_world import STEP, tracker
 
 from countline.track.occlusion import HeightFilter, complete
-from countline.track.perspective import Perspective
 from countline.types import Detections, Tracks
 
 FOOT = 200.0
@@ -120,7 +119,6 @@ def test_hidden_feet_reach_as_far_as_those_of_the_one_in_front_whose_own_are_hid
         height = HeightFilter()
         for i in range(5):
             height.seen(high, i * STEP)
-        height.look(0.0, Perspective())
         known.append(height)
     boxes = np.array([[100, 100, 140, 150], [95, 140, 145, 165], [90, 160, 150, 300]], np.float32)
     found = complete(boxes, [(0, known[0]), (1, known[1])], 5 * STEP, 10 * STEP)

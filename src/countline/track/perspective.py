@@ -42,10 +42,6 @@ class Perspective:
         spread = self._square - self._tops * self._top
         self._slope = (self._product - self._tops * self._high) / (spread + PRIOR * self._high * self._high)
 
-    def ratio(self, there: float, here: float) -> float:
-        """How many times as high somebody is whose upper edge was ``there`` and is ``here``, pixels."""
-        return self.scaled(((1.0, there),), here)[0]
-
     def scaled(self, seen: Iterable[tuple[float, float]], here: float) -> list[float]:
         """Heights of somebody, with the upper edge that he had with each, as they are with the upper edge ``here``, pixels."""
         high, slope, middle, least = self._high, self._slope, self._top, LEAST * self._high

@@ -253,7 +253,7 @@ class TimedByteTrack:
         free = ~pairs.both
         taken = [(i, j) for i, j in solve(pairs.cost) if pairs.allowed[i, j]]
         free[[j for _, j in taken]] = False
-        taken = surer(taken, pairs, detections, len(strong))
+        taken = surer(taken, pairs, detections, len(strong))  # the doubtful boxes in their place are nobody else's
         free[[j for _, j in taken]] = False
         _sight([(pool[i], found[j]) for i, j in taken], self._frame)
         left = free.tolist()
