@@ -53,7 +53,11 @@ def scene(folder: Path, kafka: str, topic: str, **more: Any) -> Path:
 
 def environment(folder: Path) -> dict[str, str]:
     before = os.environ.get("PYTHONPATH", "")
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(folder / "walking"), before]))}
+    return {
+        **os.environ,
+        "PYTHONFAULTHANDLER": "1",
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(folder / "walking"), before])),
+    }
 
 
 def countline(folder: Path, *words: object) -> subprocess.CompletedProcess[str]:
@@ -109,6 +113,16 @@ class Worker:
 
     def said(self) -> str:
         return self.log.read_text() if self.log.exists() else ""
+
+    def last_words(self) -> str:
+        """What it said lately; if it lives, its end, and where each of its threads was."""
+        before = len(self.said())
+        if self.process is not None and self.process.poll() is None:
+            self.send(signal.SIGCONT)
+            self.send(signal.SIGABRT)
+            self.process.wait(30)
+        said = self.said()
+        return f"{self.name}\n{said[max(0, before - 3000) :]}"
 
 
 @contextlib.contextmanager
@@ -177,11 +191,14 @@ class Watch:
         deadline = time.monotonic() + seconds
         while not true():
             self.look()
-            assert time.monotonic() < deadline, (
-                "\n\n".join(f"{w.name}\n{w.said()[-3000:]}" for w in workers) or self.told
-            )
+            assert time.monotonic() < deadline, "\n\n".join([self.seen(), *(w.last_words() for w in workers)])
             for worker in workers:
                 assert worker.process is None or worker.process.poll() in (None, -9), worker.said()[-3000:]
+
+    def seen(self) -> str:
+        """Owners and counts of all sources, and how many messages came."""
+        names = sorted(self.tables.definitions())
+        return f"{[(n, self.owner(n), self.count(n)) for n in names]}, {len(self.told)} messages"
 
     def owner(self, source: str) -> str:
         claim = self.tables.claim(source)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -228,6 +229,29 @@ def test_a_bad_option_is_found_before_anything_starts_and_leaves_nothing_open(pa
         Delivery(OutboxConfig(), path, [good, bad], live=False)
     assert "linger.ms" in caught.value.fix
     Delivery(OutboxConfig(), path, [], live=False).outbox.close()  # the lock was given back
+
+
+def test_what_waits_is_told_once_also_at_the_moment_it_is_written(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is there to take anything, so at every moment all that was put waits: neither more nor less."""
+    with Feed(path, kafka(f"127.0.0.1:{free_port()}", "t")) as feed:
+        told = []
+        write = feed.delivery.outbox.write
+
+        def look(commits: Sequence[Commit]) -> int:
+            """The writer still holds what the outbox has already."""
+            stored = write(commits)
+            before, pending = feed.sent, feed.delivery.stats()["kafka"].pending
+            told.append((before, pending, feed.sent + 1))  # one is perhaps put and not yet counted by the feed
+            return stored
+
+        monkeypatch.setattr(feed.delivery.outbox, "write", look)
+        for _ in range(20):
+            feed.put(200)
+            feed.delivery.writer.flush()
+        assert feed.delivery.stats()["kafka"].pending == 4000
+        assert feed.delivery.writer.waiting == 0
+    assert len(told) >= 20
+    assert [t for t in told if not t[0] <= t[1] <= t[2]] == []
 
 
 def test_publishing_never_waits_for_a_broker(path: Path, caplog: pytest.LogCaptureFixture) -> None:

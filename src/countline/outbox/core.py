@@ -80,6 +80,7 @@ class Core(Keeper):
         self._repairs_left = 0  # until all is loaded: opening repairs in its own way
         self._bytes = 0
         self._next = 1
+        self._taken = 0
         self._outputs: dict[str, StoredOutput] = {}
         with contextlib.ExitStack() as resources:
             if self._reader is not db:

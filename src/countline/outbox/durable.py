@@ -94,7 +94,7 @@ class Outbox(Core):
                     return 0  # a single commit larger than the bound is stored once the outbox is empty
             elif self.when_full == "drop-newest":
                 blocks, cost = self._refuse(blocks), 0
-        self._written(blocks, self._insert(admitted, blocks, cost))
+        self._written(blocks, self._insert(admitted, blocks, cost), sum(len(commit.messages) for commit in commits))
         self._watch()
         return len(commits)
 
@@ -105,8 +105,9 @@ class Outbox(Core):
             self._lock.make_room()
         self.write([replace(commit, messages=()) for commit in commits])
 
-    def _written(self, blocks: list[Block], fresh: dict[str, int]) -> None:
+    def _written(self, blocks: list[Block], fresh: dict[str, int], taken: int = 0) -> None:
         with self._state:
+            self._taken += taken
             for name, count in fresh.items():
                 self._outputs[name].pending += count
             for entries, _, size in blocks:
@@ -273,6 +274,18 @@ class Outbox(Core):
         """Messages that the output has not settled."""
         with self._state:
             return self._outputs[output].pending
+
+    @property
+    def taken(self) -> int:
+        """Messages that came with the commits that :meth:`write` has stored since the outbox was opened, whatever became of them."""
+        with self._state:
+            return self._taken
+
+    def tally(self, output: str) -> tuple[int, int]:
+        """:meth:`pending` and :attr:`taken` of one moment: whoever adds what it has yet to write counts no message twice while it is
+        being written."""
+        with self._state:
+            return self._outputs[output].pending, self._taken
 
     @property
     def behind(self) -> int:

@@ -94,6 +94,7 @@ class Writer:
         """When these are to be written, by the monotonic clock."""
         self._bytes = 0
         self._writing: list[Commit] = []
+        self._accepted = 0
         self._change = threading.Condition()
         self._stopping = False
         self._pressing = False
@@ -122,6 +123,7 @@ class Writer:
                 raise self.error
             if self._bytes + size > self._most and commit.messages and not self._block:
                 commit, size = self._give_up(commit, size)
+            self._accepted += len(commit.messages)
             news = not self._queue and not self._places
             before = self._places.pop(commit.source, None) if self._places else None
             if before is not None and not _covers(commit, before):
@@ -149,6 +151,7 @@ class Writer:
         for item in old:
             if item.messages and total + size > self._most:
                 self._on_dropped(item)
+                self._accepted -= len(item.messages)
                 total -= _size(item) - 200
                 item = replace(item, messages=())
             if not self._merge(item):
@@ -183,10 +186,18 @@ class Writer:
         return True
 
     @property
+    def accepted(self) -> int:
+        """Messages that were put here to be written, less those that were given up. What of it is in the outbox, that one says."""
+        with self._change:
+            return self._accepted
+
+    @property
     def waiting(self) -> int:
         """Messages that are not written yet."""
-        with self._change:
-            return sum(len(c.messages) for c in (*self._writing, *self._queue))
+        taken = (
+            self._outbox.taken
+        )  # first: what comes or is written between the two is told as waiting, not as fewer than none
+        return self.accepted - taken
 
     def flush(self) -> None:
         """Wait until all that was put is written. Raises OutboxError."""

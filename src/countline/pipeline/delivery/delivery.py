@@ -334,7 +334,6 @@ class Delivery:
 
     def stats(self) -> dict[str, OutputStats]:
         """By output. From any thread, also after :meth:`stop`."""
-        unwritten = max(0, self.writer.waiting - self._abandoned)
         found = {}
         for name, d in self.senders.items():
             status = d.output.status
@@ -343,7 +342,8 @@ class Delivery:
             by = {reason: n for reason, n in by.items() if n}
             if self._lost[name]:
                 by["not-written"] = self._lost[name]
-            pending = self.outbox.pending(name) + unwritten
+            stored, taken = self.outbox.tally(name)
+            pending = stored + self.writer.accepted - taken - self._abandoned  # in this order: see Writer.waiting
             found[name] = OutputStats(
                 acknowledged=d.acknowledged,
                 pending=pending,
