@@ -163,6 +163,7 @@ def test_what_a_worker_counts_while_it_is_cut_off_from_the_group_is_given_up_whe
         taken = [n for n in names if watch.owner(n) == away]
         proxy.close()
         taken_over(watch, taken, away, (first, second))
+        watch.until(lambda: "has not confirmed this worker's place in it" in first.said(), workers=(first, second))
         with running(Proxy(apache.ports["PROXIED"], apache.proxy_port)):
             watch.until(lambda: "(fenced)" in first.said(), workers=(first, second))
             at = {n: watch.count(n) for n in names}

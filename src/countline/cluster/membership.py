@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from countline.cluster.protocol import Lease
+from countline.cluster.silence import Silence
 from countline.cluster.topics import failed, quiet
 from countline.errors import OutputError
 from countline.outbox.ages import uptime
@@ -76,6 +77,7 @@ class Membership:
         self._last_asked = 0.0
         self._confirmed = 0.0
         self._fatal: KafkaError | None = None
+        self._silence = Silence(group)
         self.consumer = self._join()
 
     def _join(self) -> Consumer:
@@ -122,6 +124,7 @@ class Membership:
             self._begin_anew()
         if self._for_transactions:
             self._note_member()
+        self._silence.look(self.sure() or not self._since, self.error)
 
     def _begin_anew(self) -> None:
         fatal, self._fatal = self._fatal, None
@@ -236,6 +239,7 @@ class Membership:
 
     def close(self) -> None:
         """Leave the group, so that others need not wait for a time-out."""
+        self._silence.close()
         self.consumer.close()
 
 

@@ -172,7 +172,8 @@ class TransactionalOutput(KafkaOutput):
         # A commit that is under way may be carried out yet: it is asked about for longer.
         bears = TIMEOUT / 1000 * (6 if self._with_offsets else 1)
         if again and not (self._open and time.monotonic() > self._began + bears):
-            self.status.error = text if error.code() != KafkaError._TIMED_OUT else self.status.error
+            if error.code() != KafkaError._TIMED_OUT or not self.status.error:  # which may say why nobody answers
+                self.status.error = text
             return
         self._again_at = time.monotonic() + PAUSE
         self.status.error = f"a transaction was refused, and is tried again: {text}"
