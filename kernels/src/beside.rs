@@ -29,8 +29,8 @@ pub fn overlap(a: &Pixels, b: &Pixels) -> f32 {
     common / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - common)
 }
 
-/// `overlap._part` of one pair: whether `a` looks like a part of `b`.
-fn part(a: &Pixels, b: &Pixels) -> bool {
+/// `overlap.parts` of one pair: whether `a` looks like a part of `b`.
+pub fn part(a: &Pixels, b: &Pixels) -> bool {
     let wide = most(least(a[2], b[2]) - most(a[0], b[0]), 0.0);
     let high = most(least(a[3], b[3]) - most(a[1], b[1]), 0.0);
     let area = (a[2] - a[0]) * (a[3] - a[1]);

@@ -6,6 +6,7 @@ mod beside;
 mod boundaries;
 mod bytetrack;
 mod crowds;
+mod emerging;
 mod geometry;
 mod hidden;
 mod history;
@@ -25,7 +26,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 /// What both sides must agree on; `countline` uses the kernel only if it knows this number.
-const INTERFACE: u32 = 7;
+const INTERFACE: u32 = 8;
 
 /// Work whose panic is an ordinary Python exception. (PyO3's own is none that `except Exception` catches.) Without the
 /// interpreter's lock where there is `much` to do.

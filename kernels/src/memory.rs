@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustc_hash::FxHashMap as HashMap;
 
+use crate::emerging::Last;
 use crate::perspective::{learnt, SharedPerspective};
 
 const SHORT: f64 = 0.8;
@@ -108,6 +109,10 @@ struct Known {
     public: u64,
     height: SharedHeight,
     seen: i64,
+    /// Height of its box there.
+    high: f64,
+    /// Since when it lies within somebody, and is not told.
+    part: Option<i64>,
     best: i32,
     weight: f64,
     others: HashMap<i32, f64>,
@@ -115,7 +120,7 @@ struct Known {
 
 impl Known {
     fn new(public: u64, class: i32) -> Self {
-        Self { public, height: Arc::new(Mutex::new(Height::new())), seen: 0, best: class, weight: 0.0, others: HashMap::default() }
+        Self { public, height: Arc::new(Mutex::new(Height::new())), seen: 0, high: 0.0, part: None, best: class, weight: 0.0, others: HashMap::default() }
     }
 
     fn vote(&mut self, class: i32, weight: f64) {
@@ -160,6 +165,18 @@ impl Tracks {
 
     pub fn knows(&self, number: i64) -> bool {
         self.known.contains_key(&number)
+    }
+
+    /// What is remembered of its last sighting.
+    pub fn last_seen(&self, number: i64) -> Option<Last> {
+        self.known.get(&number).map(|track| Last { seen: track.seen, high: track.high, part: track.part })
+    }
+
+    /// A track lies within somebody, and is not told.
+    pub fn lies_within(&mut self, number: i64, pts: i64) {
+        if let Some(track) = self.known.get_mut(&number) {
+            track.part.get_or_insert(pts);
+        }
     }
 
     /// Usual height by public id.
@@ -213,6 +230,8 @@ impl Tracks {
             track.vote(one.class, f64::from(one.confidence));
             found.push((track.best, track.public));
             let (top, height) = (f64::from(shown[1]), f64::from(shown[3] - shown[1]));
+            track.high = height;
+            track.part = None;
             let perspective = self.perspectives.entry(track.best).or_default();
             let mut usual = held(&track.height);
             usual.look(top, perspective);

@@ -8,6 +8,7 @@ use pyo3::exceptions::{PyIndexError, PyKeyError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::bytetrack::Tracker;
+use crate::emerging::within;
 use crate::guarded;
 use crate::memory::{grades, held, usable, Pixels, SharedHeight, Sighting, Tracks};
 
@@ -249,6 +250,31 @@ impl TrackMemory {
 
     fn heights(&self, least: f64) -> HashMap<u64, f64> {
         self.tracks.heights().filter(|(_, usual)| *usual > least).collect()
+    }
+
+    fn within<'py>(
+        &mut self,
+        py: Python<'py>,
+        boxes: Boxes<'py>,
+        classes: PyReadonlyArray1<'py, i32>,
+        rows: PyReadonlyArray1<'py, isize>,
+        numbers: PyReadonlyArray1<'py, i64>,
+        pts: i64,
+    ) -> PyResult<Option<Bound<'py, PyArray1<bool>>>> {
+        let (given, of): (_, Cow<[i32]>) = (pixels(&boxes)?, elements!(classes));
+        let count = given.len().min(of.len());
+        let rows: Option<Vec<usize>> = rows.as_array().iter().map(|row| usize::try_from(*row).ok().filter(|at| *at < count)).collect();
+        let rows = rows.ok_or_else(|| PyIndexError::new_err("a row lies outside of the detections"))?;
+        let tracks: Vec<_> = numbers.as_array().iter().map(|number| self.tracks.last_seen(*number)).collect();
+        if tracks.len() != rows.len() {
+            return Err(PyValueError::new_err("as many rows as numbers"));
+        }
+        let found = guarded(py, false, || within(&tracks, |at| &given[rows[at]], |at| of[rows[at]], pts))?;
+        if let Some(hidden) = &found {
+            let numbers = numbers.as_array();
+            numbers.iter().zip(hidden).filter(|(_, is)| **is).for_each(|(number, _)| self.tracks.lies_within(*number, pts));
+        }
+        Ok(found.map(|hidden| hidden.into_pyarray(py)))
     }
 
     fn rename(&mut self, number: i64, to: i64) -> PyResult<()> {

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 __all__ = ["INTERFACE", "OFF", "Kernel", "find"]
 
-INTERFACE = 7
+INTERFACE = 8
 """What this version can talk to: ``countline_kernels.INTERFACE`` must be the same."""
 OFF = "COUNTLINE_KERNELS"
 """Environment variable that leaves the kernel aside where it is 'off' or '0'."""

@@ -140,7 +140,7 @@ def test_what_is_remembered_is_the_same(data):
     pts = 0
     number = st.floats(SMALLEST_NORMAL, 1, width=32)
     for _ in range(data.draw(st.integers(1, 25))):
-        pts += data.draw(st.sampled_from([0, 40_000_000, STEP, 2_000_000_000]))
+        pts += data.draw(st.sampled_from([0, 40_000_000, STEP, 3 * STEP, 6 * STEP, 2_000_000_000]))
         numbers = np.array(data.draw(st.lists(st.integers(-3, 6), max_size=6, unique=True)), np.int64)
         n = len(numbers) + 1
         corner = np.array(data.draw(st.lists(st.integers(0, 40), min_size=2 * n, max_size=2 * n)), np.float32).reshape(
@@ -154,6 +154,10 @@ def test_what_is_remembered_is_the_same(data):
         classes = np.array(data.draw(st.lists(st.integers(0, 2), min_size=n, max_size=n)), np.int32)
         rows = np.array(data.draw(st.permutations(range(n))), np.intp)[: len(numbers)]
         new = data.draw(st.booleans())
+        hidden = [m.within(boxes, classes, rows, numbers, pts) for m in both]
+        assert [None if h is None else h.tolist() for h in hidden] == [
+            None if hidden[0] is None else hidden[0].tolist()
+        ] * 2
         found = [m.remember(boxes, sure, classes, rows, numbers, (pts, 1_500_000_000), new) for m in both]
         assert [f is None for f in found] == [found[0] is None] * 2
         if found[0] is not None:
@@ -173,6 +177,33 @@ def test_what_is_remembered_is_the_same(data):
         assert len(both[0]) == len(both[1])
         assert both[0].known(numbers).tolist() == both[1].known(numbers).tolist()
         assert all(both[0].heights(least) == both[1].heights(least) for least in (-1.0, 20.0, 60.0))
+
+
+def test_those_who_come_back_within_others_are_the_same():
+    """Boxes at few places, so that many are parts of others; some are not seen for a while."""
+    rng, told = np.random.default_rng(5), []
+    both, pts = [kernel.TrackMemory(), Memory()], 0
+    for _ in range(3000):
+        pts += int(rng.choice([33_000_000, 100_000_000, 160_000_000]))
+        numbers = rng.permutation(np.flatnonzero(rng.random(7) < [0.95, 0.95, 0.2, 0.2, 0.2, 0.2, 0.2]))
+        n = len(numbers)
+        corner, size = (
+            rng.choice([0, 5, 20], (n, 2)),
+            np.where(numbers < 2, 60, rng.choice([20, 21, 40], n))[:, None] + rng.integers(0, 2, (n, 2)),
+        )
+        boxes = np.concatenate([corner, corner + size], axis=1).astype(np.float32)
+        sure, classes = np.full(n, 0.5, np.float32), rng.integers(0, 2, n).astype(np.int32)
+        rows = rng.permutation(n)
+        found = [m.within(boxes, classes, rows, numbers, pts) for m in both]
+        assert (found[0] is None) == (found[1] is None)
+        if found[0] is not None:
+            assert found[0].dtype == found[1].dtype
+            assert found[0].tolist() == found[1].tolist()
+            rows, numbers = rows[~found[0]], numbers[~found[0]]
+        told.append(found[0] is not None)
+        for memory in both:
+            memory.remember(boxes, sure, classes, rows, numbers, (pts, 1_500_000_000), True)
+    assert 300 < sum(told) < 2700
 
 
 def test_hidden_feet_are_the_same_also_where_the_one_in_front_is_missed() -> None:
@@ -206,6 +237,10 @@ def test_what_lies_outside_is_an_error_and_nothing_is_changed():
     for row in (2, -1):
         with pytest.raises(IndexError):
             memory.remember(boxes, sure, classes, np.array([row]), numbers, (0, 1), True)
+        with pytest.raises(IndexError):
+            memory.within(boxes, classes, np.array([row]), numbers, 0)
+    with pytest.raises(ValueError, match="as many rows"):
+        memory.within(boxes, classes, np.array([0, 1]), numbers, 0)
     with pytest.raises(KeyError):
         memory.rename(1, 2)
     assert len(memory) == 0

@@ -10,13 +10,17 @@ __all__ = ["Known"]
 class Known:
     """What is remembered of one track."""
 
-    __slots__ = ("best", "height", "others", "public", "seen", "weight")
+    __slots__ = ("best", "height", "high", "others", "part", "public", "seen", "weight")
 
     def __init__(self, public: int, class_id: int) -> None:
         self.public = public
         self.height = HeightFilter()
         self.seen = 0
         """pts of the last frame it was seen in."""
+        self.high = 0.0
+        """Height of its box there, pixels."""
+        self.part: int | None = None
+        """pts since which it lies within somebody, and is not told (:mod:`countline.track.emerging`)."""
         self.best = class_id
         """Class with the most votes."""
         self.weight = 0.0

@@ -11,8 +11,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from countline.track.emerging import within
 from countline.track.known import Known
-from countline.track.occlusion import HeightFilter
 from countline.track.occlusion import Remembered as RememberedHeight
 from countline.track.perspective import Perspective
 
@@ -42,6 +42,18 @@ class TrackMemory(Protocol):
 
     def heights(self, least: float) -> dict[int, float]:
         """Usual heights of more than ``least`` pixels, by public id; those of tracks of which too little was seen are 0."""
+        ...
+
+    def within(
+        self,
+        boxes: NDArray[np.float32],
+        classes: NDArray[np.int32],
+        rows: NDArray[np.intp],
+        numbers: NDArray[np.int64],
+        pts: int,
+    ) -> NDArray[np.bool_] | None:
+        """(n,) which of the tracks with these ``numbers``, each in one of the ``rows`` of (N, 4) boxes and (N,) classes, come back
+        within somebody else's box (:func:`countline.track.emerging.within`); None: none of them."""
         ...
 
     def rename(self, number: int, to: int) -> None:
@@ -103,6 +115,18 @@ class Memory:
         tall = ((known.public, known.height.usual) for known in self._known.values())
         return {public: usual for public, usual in tall if usual > least}
 
+    def within(
+        self,
+        boxes: NDArray[np.float32],
+        classes: NDArray[np.int32],
+        rows: NDArray[np.intp],
+        numbers: NDArray[np.int64],
+        pts: int,
+    ) -> NDArray[np.bool_] | None:
+        """(n,) which tracks come back within somebody else's box; see :class:`TrackMemory`."""
+        tracks = list(map(self._known.get, numbers.tolist()))
+        return within(tracks, boxes.take(rows, axis=0), classes.take(rows), pts)
+
     def rename(self, number: int, to: int) -> None:
         """A track goes on under another number of the engine. KeyError if it is not known."""
         self._known[to] = self._known.pop(number)
@@ -137,18 +161,17 @@ class Memory:
         if not new and not all(tracks):
             return None
         classes, confidence = classes.take(rows), confidence.take(rows)
-        ids, best, heights = self._vote(
-            numbers.tolist(), tracks, classes.tolist(), confidence.tolist(), pts, pts - lost
-        )
+        found = self._vote(numbers.tolist(), tracks, classes.tolist(), confidence.tolist(), pts, pts - lost)
         boxes, low = boxes.take(rows, axis=0), []
         tops, highs = boxes[:, 1].tolist(), (boxes[:, 3] - boxes[:, 1]).tolist()
-        for row, (top, high, class_id, known) in enumerate(zip(tops, highs, best, heights)):
-            perspective = self._perspectives.setdefault(class_id, Perspective())
-            known.look(top, perspective)
-            if high < known.least:
-                low.append((row, known))
+        for row, (top, high, known) in enumerate(zip(tops, highs, found)):
+            known.high, known.part, height = high, None, known.height
+            height.look(top, self._perspectives.setdefault(known.best, Perspective()))
+            if high < height.least:
+                low.append((row, height))
             else:
-                known.seen(high, pts)
+                height.seen(high, pts)
+        best, ids = [known.best for known in found], [known.public for known in found]
         return boxes, confidence, np.array(best, np.int32), np.array(ids, np.uint64), low
 
     def _vote(
@@ -159,9 +182,9 @@ class Memory:
         weights: Sequence[float],
         pts: int,
         oldest: int,
-    ) -> tuple[list[int], list[int], list[HeightFilter]]:
-        """Public ids, voted classes and heights; a new id for one that was out of sight since before ``oldest``."""
-        ids, best, heights = [], [], []
+    ) -> list[Known]:
+        """The tracks after the votes of this frame; one that was out of sight since before ``oldest`` has a new id."""
+        found = []
         for number, known, class_id, weight in zip(numbers, tracks, classes, weights):
             if known is None or known.seen < oldest:
                 self._last_id += 1
@@ -171,7 +194,5 @@ class Memory:
                 known.weight += weight
             else:
                 known.vote(class_id, weight)
-            ids.append(known.public)
-            best.append(known.best)
-            heights.append(known.height)
-        return ids, best, heights
+            found.append(known)
+        return found

@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BESIDE", "beside_stronger", "clearly_beside", "overlap", "shared", "singles"]
+__all__ = ["BESIDE", "beside_stronger", "clearly_beside", "overlap", "parts", "shared", "singles"]
 
 _Real = TypeVar("_Real", np.float32, np.float64)
 
@@ -76,12 +76,12 @@ def singles(boxes: NDArray[np.float32], classes: NDArray[np.int32], known: NDArr
     result = np.ones(len(boxes), bool)
     if known.any():
         mine, others = boxes[fresh], boxes[known]
-        part = _part(mine, others) & (classes[fresh][:, None] == classes[known])
+        part = parts(mine, others) & (classes[fresh][:, None] == classes[known])
         result[fresh] = ~((overlap(mine, others) > _SAME) | part).any(axis=1)
     return result
 
 
-def _part(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.bool_]:
+def parts(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.bool_]:
     """(len(a), len(b)) which boxes look like a part of which: they lie within, reach no farther down, are not much smaller."""
     common = shared(a, b)
     a, b = np.ascontiguousarray(a.T)[:, :, None], np.ascontiguousarray(b.T)[:, None]

@@ -1,5 +1,7 @@
-"""What of the tracks of a frame is told: all but doubtful sightings (:mod:`countline.track.jumps`). A track that jumped to another
-object for good goes on under another number, so that the one who had it is lost, and may be found again."""
+"""What of the tracks of a frame is told: all but doubtful sightings (:mod:`countline.track.emerging`, :mod:`countline.track.jumps`).
+
+A track that jumped to another object for good goes on under another number, so that the one who had it is lost, and may be found again.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
+from countline.track.engines import Rows
 from countline.track.jumps import Jumps
 from countline.track.memory import TrackMemory
 from countline.types import Tracks
@@ -50,11 +53,23 @@ class Told:
         """Another engine goes on, with numbers of its own."""
         self._others.clear()
 
-    def numbers(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _numbers(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         """(n,) the engine's numbers -> those under which the tracks go on."""
         if not self._others:
             return numbers
         return np.array([self._others.get(n, n) for n in numbers.tolist()], np.int64)
+
+    def emerged(
+        self, known: TrackMemory, boxes: NDArray[np.float32], classes: NDArray[np.int32], tracks: Rows, pts: int
+    ) -> Rows:
+        """Rows and the engine's numbers of the tracks of a frame -> those that are told, and the numbers under which they go on: without
+        those who come back within somebody else's box (:mod:`countline.track.emerging`)."""
+        rows, numbers = tracks[0], self._numbers(tracks[1])
+        hidden = known.within(boxes, classes, rows, numbers, pts)
+        if hidden is None:
+            return rows, numbers
+        self.doubtful += int(hidden.sum())
+        return rows[~hidden], numbers[~hidden]
 
     def told(
         self, tracks: Tracks, numbers: NDArray[np.int64], pts: int, known: TrackMemory, leaping: Collection[int]

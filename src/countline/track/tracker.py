@@ -151,8 +151,8 @@ class EngineTracker:
         if groups:
             tiers[groups] = NOISE
         matched = self._before.matched(boxes, self._known, pts, self._lost)
-        rows, numbers = self._engine.step(matched, tiers, steps)
-        numbers = self._told.numbers(numbers)
+        found = self._engine.step(matched, tiers, steps)
+        rows, numbers = self._told.emerged(self._known, boxes, classes, found, pts)
         left = self._left(boxes, tiers, rows)
         leapt = []
         if self._first is None:
@@ -391,7 +391,7 @@ class EngineTracker:
 
     @property
     def doubtful(self) -> int:
-        """Sightings that were left out so far (:mod:`countline.track.jumps`)."""
+        """Sightings that were left out so far (:mod:`countline.track.emerging`, :mod:`countline.track.jumps`)."""
         return self._told.doubtful
 
     def describe(self) -> dict[str, Any]:
