@@ -203,7 +203,7 @@ def test_those_who_come_back_within_others_are_the_same():
         told.append(found[0] is not None)
         for memory in both:
             memory.remember(boxes, sure, classes, rows, numbers, (pts, 1_500_000_000), True)
-    assert 300 < sum(told) < 2700
+    assert 100 < sum(told) < 2900
 
 
 def test_hidden_feet_are_the_same_also_where_the_one_in_front_is_missed() -> None:
