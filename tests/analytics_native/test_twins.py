@@ -157,6 +157,26 @@ def test_who_is_found_to_be_two_counts_as_two_from_then_on():
     assert sorted((e.rule, e.track_id) for e in events(results)) == [("beside", 1), ("beside", 2), ("middle", 1)]
 
 
+def test_who_appears_beside_an_object_of_which_one_track_has_ended_is_another():
+    """The object goes on with its other track, which is nearer to where the one that ended would be."""
+    first = [shown(n, [(1, 900, down(n)), (2, 910, down(n))], TWINS) for n in range(8)]
+    then = [shown(n, [(2, 910, down(n)), (5, 925, down(n, 315))], {2: 1}) for n in range(8, 40)]
+    for fast in (True, False):
+        engine = NativeRules(RulesConfig.model_validate({"lines": [MIDDLE]}), (CAM,), LABELS, fast=fast)
+        results = run(engine, first + then)
+        assert engine.metrics["stitched"] == 0
+        assert sorted(e.track_id for e in events(results)) == [2, 5]
+
+
+def test_who_is_nearer_to_where_it_would_be_than_the_other_track_of_the_object_goes_on_as_it():
+    first = [shown(n, [(1, 900, down(n)), (2, 940, down(n, 180))], TWINS) for n in range(8)]
+    then = [shown(n, [(2, 940, down(n, 180)), (5, 905, down(n))], {2: 5}) for n in range(8, 40)]
+    engine = rules(MIDDLE)
+    results = run(engine, first + then)
+    assert engine.metrics["stitched"] == 1
+    assert len(events(results)) == 1
+
+
 def test_a_track_that_goes_on_under_another_id_stays_the_object_that_it_was():
     engine = rules(MIDDLE)
     frames = [shown(n, [(1 if n < 8 else 5, 900, down(n)), (2, 910, down(n, 250))], TWINS) for n in range(30)]

@@ -191,10 +191,23 @@ class Ended:
         self.moving = np.hypot(*self.ahead.T) >= STITCH_MOVED * self.extent
         self.class_id = table.class_id[self.slots]
         self.free = np.ones(len(self.slots), bool)
+        self.taken = np.array([self._nearest_of_object(source, table, at) for at in range(len(self.slots))])
 
     def _bottom_centre(self, box: NDArray[np.float64]) -> NDArray[np.float64]:
         """(N, 2) bottom centre of (N, 4) normalised boxes, in picture heights."""
         return np.stack([(box[:, 0] + box[:, 2]) * (self.aspect / 2), box[:, 3]], axis=1)
+
+    def _nearest_of_object(self, source: SourceState, table: TrackTable, at: int) -> float:
+        """How far another track of the same object that is in sight is from where this one would be by now, in picture heights."""
+        track = int(table.track_id[self.slots[at]])
+        if track not in source.objects.known:
+            return np.inf
+        found = (source.ids.get(member) for member in source.objects.members(track) if member != track)
+        here = [slot for slot in found if slot is not None and slot not in source.lost]
+        if not here:
+            return np.inf
+        step = self._bottom_centre(table.box[here]) - self.bottom[at]
+        return float(np.hypot(*(step - self.ahead[at]).T).min())
 
     def take(self, box: NDArray[np.float64], class_id: int) -> int:
         """The slot of the track that a new box of this class continues, taken away from the others; -1 if none.
@@ -210,6 +223,7 @@ class Ended:
         good = self.free & (error <= STITCH_DISTANCE * self.extent) & (self.class_id == class_id)
         good &= np.maximum(self.extent, size) <= STITCH_SIZE * np.minimum(self.extent, size)
         good &= ~self.moving | ((step * self.ahead).sum(axis=1) > 0)
+        good &= error < self.taken  # else its object is where it would be
         if not good.any():
             return -1
         best = int(np.where(good, error / np.maximum(self.extent, 1e-12), np.inf).argmin())
