@@ -120,7 +120,8 @@ struct Known {
 
 impl Known {
     fn new(public: u64, class: i32) -> Self {
-        Self { public, height: Arc::new(Mutex::new(Height::new())), seen: 0, high: 0.0, part: None, best: class, weight: 0.0, others: HashMap::default() }
+        let height = Arc::new(Mutex::new(Height::new()));
+        Self { public, height, seen: 0, high: 0.0, part: None, best: class, weight: 0.0, others: HashMap::default() }
     }
 
     fn vote(&mut self, class: i32, weight: f64) {

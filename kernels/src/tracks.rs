@@ -222,6 +222,12 @@ impl TrackHeight {
 }
 
 /// What is remembered of the tracks of one source: `countline.track.memory.Memory`.
+/// A row of so many detections. IndexError where it is none.
+fn place(row: isize, count: usize) -> PyResult<usize> {
+    let at = usize::try_from(row).ok().filter(|at| *at < count);
+    at.ok_or_else(|| PyIndexError::new_err("a row lies outside of the detections"))
+}
+
 #[pyclass(module = "countline_kernels")]
 #[derive(Default)]
 pub struct TrackMemory {
@@ -263,8 +269,7 @@ impl TrackMemory {
     ) -> PyResult<Option<Bound<'py, PyArray1<bool>>>> {
         let (given, of): (_, Cow<[i32]>) = (pixels(&boxes)?, elements!(classes));
         let count = given.len().min(of.len());
-        let rows: Option<Vec<usize>> = rows.as_array().iter().map(|row| usize::try_from(*row).ok().filter(|at| *at < count)).collect();
-        let rows = rows.ok_or_else(|| PyIndexError::new_err("a row lies outside of the detections"))?;
+        let rows: Vec<usize> = rows.as_array().iter().map(|row| place(*row, count)).collect::<PyResult<_>>()?;
         let tracks: Vec<_> = numbers.as_array().iter().map(|number| self.tracks.last_seen(*number)).collect();
         if tracks.len() != rows.len() {
             return Err(PyValueError::new_err("as many rows as numbers"));
@@ -313,9 +318,9 @@ impl TrackMemory {
         let (given, sure, of): (_, Cow<[f32]>, Cow<[i32]>) = (pixels(&boxes)?, elements!(confidence), elements!(classes));
         let mut seen = Vec::with_capacity(rows.len());
         let mut shown = Vec::with_capacity(rows.len());
+        let count = given.len().min(sure.len()).min(of.len());
         for (row, number) in rows.iter().zip(numbers.iter()) {
-            let at = usize::try_from(*row).ok().filter(|at| *at < given.len().min(sure.len()).min(of.len()));
-            let at = at.ok_or_else(|| PyIndexError::new_err("a row lies outside of the detections"))?;
+            let at = place(*row, count)?;
             seen.push(Sighting { number: *number, class: of[at], confidence: sure[at] });
             shown.push(given[at]);
         }

@@ -185,19 +185,16 @@ class Writer:
         )
         return True
 
-    @property
-    def accepted(self) -> int:
-        """Messages that were put here to be written, less those that were given up. What of it is in the outbox, that one says."""
+    def beyond(self, taken: int) -> int:
+        """Messages that wait here where the outbox has ``taken`` so many: what was put here and not given up, less those. Ask the outbox
+        first, so that what comes meanwhile is told as waiting."""
         with self._change:
-            return self._accepted
+            return self._accepted - taken
 
     @property
     def waiting(self) -> int:
         """Messages that are not written yet."""
-        taken = (
-            self._outbox.taken
-        )  # first: what comes or is written between the two is told as waiting, not as fewer than none
-        return self.accepted - taken
+        return self.beyond(self._outbox.taken)
 
     def flush(self) -> None:
         """Wait until all that was put is written. Raises OutboxError."""

@@ -343,7 +343,7 @@ class Delivery:
             if self._lost[name]:
                 by["not-written"] = self._lost[name]
             stored, taken = self.outbox.tally(name)
-            pending = stored + self.writer.accepted - taken - self._abandoned  # in this order: see Writer.waiting
+            pending = stored + self.writer.beyond(taken) - self._abandoned
             found[name] = OutputStats(
                 acknowledged=d.acknowledged,
                 pending=pending,
